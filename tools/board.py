@@ -41,7 +41,7 @@ def _line() -> int:
     board, where = LineBoard(), places.load()
     tracks, not_routed = routing.route(board, where)
     folder = HARDWARE / board.name
-    return _made(board, where, tracks, not_routed, folder, board.files(where))
+    return _made(board, where, tracks, not_routed, board.files(where), folder / "lineboard.svg")
 
 
 def _card() -> int:
@@ -51,27 +51,30 @@ def _card() -> int:
     given = cardboard.copied(one, blocks, line, board)
     found, not_routed = routing.route(board, where, given)
     print(f"one line, copied to {len(blocks)}: {len(one)} tracks and vias of {len(given) + len(found)}")
-    return _made(board, where, given + found, not_routed + open_in_one, HARDWARE, board.files(where))
+    return _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.svg")
 
 
 BOARDS: dict[str, Callable[[], int]] = {"line": _line, "card": _card}
 
 
 def _made(
-    board: Board, where: Places, tracks: list[routing.Track], not_routed: int, folder: Path, files: dict[str, str]
+    board: Board, where: Places, tracks: list[routing.Track], not_routed: int, files: dict[str, str], picture: Path
 ) -> int:
-    out = OUT / board.name
+    folder, out = picture.parent, OUT / board.name
     text = making.filled(board.name, pcb.text(board, where, tracks), files)
     making.written(folder, files | {f"{board.name}.kicad_pcb": text})
     found, electrical = making.design_rules(folder, board.name), making.electrical_rules(folder, board.name)
     making.copper_files(folder, board.name, out)
     making.other_files(folder, board.name, out)
     not_as_drawn = readback.differences(out, board, where)
-    picture = (out / f"{board.name}.svg").read_text()
-    (folder / f"{board.name}-board.svg").write_text(re.sub(r" date [\d/: ]+", "", picture))
+    drawn = (out / f"{board.name}.svg").read_text()
+    picture.write_text(re.sub(r" date [\d/: ]+", "", drawn))
     _parts_list(board, out / f"{board.name}-bom.csv")
     vias = sum(track.layers == routing.BOTH for track in tracks)
-    print(f"{board.title}: {where.width:g} x {where.height:g} mm, parts {len(board.parts)}, nets {len(board.nets)}, ", end="")
+    print(
+        f"{board.title}: {where.width:g} x {where.height:g} mm, parts {len(board.parts)}, nets {len(board.nets)}, ",
+        end="",
+    )
     print(f"tracks {len(tracks) - vias}, vias {vias}")
     print(f"connections that the router left open: {not_routed}")
     print(f"KiCad: design rules {found.broken}, unconnected {found.open}, parity {found.parity}, ERC {electrical}")

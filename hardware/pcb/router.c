@@ -36,11 +36,12 @@ static long long work;
 static void stop(const char *why) { fprintf(stderr, "router: %s\n", why); exit(2); }
 static void *get(size_t count, size_t each) { void *p = calloc(count, each); if (!p) stop("no memory"); return p; }
 
+static double far(double x, double y) { return sqrt(x * x + y * y); }
 static double away(const Shape *s, double x, double y) {
-  if (s->half == 0) return hypot(fmax(fmax(s->x1 - x, x - s->x2), 0), fmax(fmax(s->y1 - y, y - s->y2), 0));
+  if (s->half == 0) return far(fmax(fmax(s->x1 - x, x - s->x2), 0), fmax(fmax(s->y1 - y, y - s->y2), 0));
   double dx = s->x2 - s->x1, dy = s->y2 - s->y1, long_ = dx * dx + dy * dy;
   double t = long_ > 0 ? fmin(1, fmax(0, ((x - s->x1) * dx + (y - s->y1) * dy) / long_)) : 0;
-  return hypot(x - s->x1 - t * dx, y - s->y1 - t * dy) - s->half;
+  return far(x - s->x1 - t * dx, y - s->y1 - t * dy) - s->half;
 }
 
 static void count(uint16_t *map, const Shape *s, double reach, int by) {

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from board_rig import on_copper
 
 from linetap_core.errors import BadInput, Refusal
 from pcb import footprints, places, routing
@@ -28,19 +29,9 @@ def test_what_is_committed_is_what_the_tables_say(name: str) -> None:
 
 def test_the_board_has_the_nets_of_the_sheet() -> None:
     """Without KiCad: each part is on it once, and each of its pads on its net."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    parts: list[str] = []
-    for text in (FOLDER / f"{NAME}.kicad_pcb").read_text().split('\n\t(footprint "')[1:]:
-        named = re.search(r'"Reference" "(\w+)"', text)
-        assert named
-        parts.append(named[1])
-        for pad in text.split('(pad "')[1:]:
-            if net := re.search(r'\(net \d+ "([^"]+)"\)', pad):
-                found.setdefault(net[1], []).append((named[1], pad.split('"')[0]))
-    assert sorted(parts) == sorted(BOARD.parts)
-    assert {net: sorted(nodes) for net, nodes in found.items()} == {
-        net: sorted(nodes) for net, nodes in BOARD.nets.items()
-    }, "./build.sh board"
+    parts, nets = on_copper((FOLDER / f"{NAME}.kicad_pcb").read_text())
+    assert parts == sorted(BOARD.parts)
+    assert nets == {net: sorted(nodes) for net, nodes in BOARD.nets.items()}, "./build.sh board"
 
 
 def test_every_pin_has_a_pad() -> None:
@@ -102,14 +93,42 @@ def test_a_part_without_footprint_or_place_is_named(tmp_path: Path) -> None:
 
 
 def test_the_router_counts_what_it_leaves_open(tmp_path: Path) -> None:
-    """A net of three pads, one of them walled in by another net's; a plane that is the whole board."""
+    """A net of three pads, one of them walled in by another net's pads."""
     program = routing.built(tmp_path)
     wall = ["1 0 9 9 15 10 3", "1 0 9 14 15 15 3", "1 0 9 9 10 15 3", "1 0 14 9 15 15 3"]
-    head = ["24 24 0.5 0.5 23.5 23.5 1 2", "0.1 0.3 0.2", "0 0", "0 0"]
     pads = ["0 0 2 2 3 3 1", "0 0 20 2 21 3 1", "0 0 11.5 11.5 12.5 12.5 1", *wall]
-    head[0] += f" {len(pads)}"
+    head = [f"24 24 1 2 {len(pads)} 0 0 0", "0.1 0.3 0.2", "0", "0"]
     tracks, missing = routing.answered(program, "\n".join([*head, *pads]) + "\n", ["a", "b"])
     assert missing == 1
     assert any(track.net == "a" for track in tracks)
     with pytest.raises(Refusal, match="the input ends too soon"):
         routing.answered(program, "24 24\n", ["a"])
+
+
+def test_the_router_takes_up_what_is_in_the_way(tmp_path: Path) -> None:
+    """The short net is first and straight through the only gap; the other one's pads are on the front alone."""
+    program = routing.built(tmp_path)
+    wall = ["-1 0 9.5 0.5 10.5 8 3", "-1 0 9.5 9.2 10.5 19.5 3"]
+    pads = ["0 0 8 8.1 8.8 9.1 1", "0 0 11.2 8.1 12 9.1 1", "1 0 2 2 3 3 1", "1 0 17 2 18 3 1", *wall]
+    head = [f"20 20 1 2 {len(pads)} 0 0 0", "0.1 0.3 0.2", "0", "0"]
+    tracks, missing = routing.answered(program, "\n".join([*head, *pads]) + "\n", ["a", "b"])
+    assert missing == 0
+    assert {track.net for track in tracks} == {"a", "b"}
+
+
+def test_tracks_that_are_given_are_kept_and_not_found_again(tmp_path: Path) -> None:
+    """Two pads are joined already; a third is joined to them, and a via into the plane beside it."""
+    program = routing.built(tmp_path)
+    pads = ["0 0 2 2 3 3 1", "0 0 10 2 11 3 1", "0 0 2 8 3 9 1", "1 0 10 8 11 9 1"]
+    head = [f"20 20 1 2 {len(pads)} 1 1 0", "0.1 0.3 0.2", "0", "0"]
+    rest = ["0 1 2.5 2.5 10.5 2.5", "1 8 6 18 18"]
+    tracks, missing = routing.answered(program, "\n".join([*head, *pads, *rest]) + "\n", ["a", "b"])
+    assert missing == 0
+    assert not [track for track in tracks if track.net == "a" and track.y1 == track.y2 == 2.5]
+    assert [track for track in tracks if track.net == "b" and track.layers == routing.BOTH]
+
+
+def test_a_plane_with_a_notch_is_the_rectangles_it_has() -> None:
+    corners = [(2.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0), (0.0, 4.0), (2.0, 4.0)]
+    plane = places.Plane(net="GND", layer="In1.Cu", outline=corners)
+    assert plane.rectangles() == [(2.0, 0.0, 9.0, 4.0), (0.0, 4.0, 9.0, 9.0)]
