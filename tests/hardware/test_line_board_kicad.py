@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def changed(folder: Path, name: str, old: str, new: str) -> Path:
-    copy = Path(shutil.copytree(FOLDER, folder / "board"))
+    copy = making.copied(FOLDER, folder)
     text = (copy / name).read_text()
     assert re.search(old, text)
     (copy / name).write_text(re.sub(old, new, text, count=1))
@@ -28,24 +28,26 @@ def changed(folder: Path, name: str, old: str, new: str) -> Path:
 
 
 def test_the_board_breaks_no_rule() -> None:
-    assert making.design_rules(FOLDER) == making.Verdict(broken=0, open=0, parity=0, first="")
-    assert making.electrical_rules(FOLDER) == 0
+    assert making.design_rules(FOLDER, NAME) == making.Verdict(broken=0, open=0, parity=0, first="")
+    assert making.electrical_rules(FOLDER, NAME) == 0
 
 
 def test_a_cut_track_is_open(tmp_path: Path) -> None:
     track = r"\t\(segment\n(?:\t\t\(.*\)\n)+?\t\)\n"
-    assert making.design_rules(changed(tmp_path, f"{NAME}.kicad_pcb", track, "")).open > 0
+    assert making.design_rules(changed(tmp_path, f"{NAME}.kicad_pcb", track, ""), NAME).open > 0
 
 
 def test_a_pad_on_another_net_is_told(tmp_path: Path) -> None:
     """U108's two inputs exchanged, on the board alone."""
-    found = making.design_rules(changed(tmp_path, f"{NAME}.kicad_pcb", r'\(net (\d+) "/ai"\)\n', r'(net \1 "/bi")\n'))
+    found = making.design_rules(
+        changed(tmp_path, f"{NAME}.kicad_pcb", r'\(net (\d+) "/ai"\)\n', r'(net \1 "/bi")\n'), NAME
+    )
     assert found.parity + found.broken > 0
 
 
 def test_the_barrier_is_checked_along_the_surface(tmp_path: Path) -> None:
     """What is there is above 3.2 mm, so that a rule of 12 mm is broken."""
     wider = changed(tmp_path, f"{NAME}.kicad_dru", r"creepage \(min 3.2mm\)", "creepage (min 12mm)")
-    found = making.design_rules(wider)
+    found = making.design_rules(wider, NAME)
     assert found.broken > 0
     assert found.first.startswith("Creepage violation")

@@ -25,7 +25,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("factory")
-    making.copper_files(HARDWARE / NAME, folder)
+    making.copper_files(HARDWARE / NAME, NAME, folder)
     return folder
 
 
