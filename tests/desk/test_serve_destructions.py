@@ -19,7 +19,8 @@ from linetap_core.evidence.authorization.command import Answer
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_core.wire.mqtt import Message
 from linetap_desk.ingest import destructions, service
-from linetap_desk.ingest.destructions import AGAIN_S, AT_ONCE, EXPIRY_S, LOOK_S, Destructions
+from linetap_desk.ingest.destructions import AGAIN_S, AT_ONCE, EXPIRY_S, Destructions
+from linetap_desk.ingest.handed import LOOK_S
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.share import Share

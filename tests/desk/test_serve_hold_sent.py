@@ -24,8 +24,9 @@ from linetap_core.wire.mqtt import Message
 from linetap_desk.config import pages
 from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import outgoing, service
+from linetap_desk.ingest.handed import LOOK_S
 from linetap_desk.ingest.link import Patience
-from linetap_desk.ingest.outgoing import AGAIN_S, LOOK_S, Outgoing
+from linetap_desk.ingest.outgoing import AGAIN_S, Outgoing
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.tables import units
@@ -155,7 +156,7 @@ def test_a_later_process_goes_on_where_the_one_before_was(
     again = Outgoing(carrier.folder, carrier.in_force, house.engine, clock)
     assert sent(again, clock, 2 * AGAIN_S) == []
     house.served.post(house.client("vault"), f"/hold/{hold_id}/close", remark="no longer needed")
-    assert not outgoing.is_put(carrier.folder, hold_id)
+    assert not outgoing.commands(carrier.folder).path(hold_id).exists()
     assert sent(again, clock) == []
     assert list((carrier.folder / "answers").iterdir()) == [], "what is over leaves nothing behind"
 
@@ -192,7 +193,7 @@ def test_pages_that_were_taken_over_send_nothing_else(
         name = "..-x"
     elif what == "expired":
         clock.step_utc(8 * 86_400 * NS_PER_S)
-    outgoing.put(carrier.folder, name, data)
+    outgoing.commands(carrier.folder).put(name, data)
     if what == "a link":
         path = carrier.folder / "commands" / f"{name}.command"
         path.rename(house.folder / "elsewhere")

@@ -13,7 +13,6 @@ pages sends no more than certificates that a vault officer of the signed roles h
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -36,18 +35,25 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
-from linetap_desk.ingest.outgoing import units_online
+from linetap_desk.ingest.handed import (
+    LOOK_S,
+    TEXT_LIMIT,
+    HandedFolder,
+    Sent,
+    claimed,
+    sha256_of,
+    units_online,
+)
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
 
 VERB = "destroy"
-MOST, MOST_UNITS, LIMIT_BYTES = 64, 3000, 8 << 20
-LOOK_S, AT_ONCE = 5, 32  # commands in a look: each is an answer and a leaf of a unit
+MOST_UNITS, LIMIT_BYTES = 3000, 8 << 20
+AT_ONCE = 32  # commands in a look: each is an answer and a leaf of a unit
 EXPIRY_S = 120  # a broker keeps it no longer
 AGAIN_S = 900  # without an answer. A unit that has done it answers sooner; done twice it would alarm
 NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,79}")
-_COMMANDS, _ANSWERS, _TOLD = "certificates", "certificates-answers", ".json"
-_TEXT_LIMIT = 500
+_ANSWERS, _TOLD = "certificates-answers", ".json"
 
 log = logging.getLogger("linetap.ingest")
 
@@ -60,16 +66,6 @@ class Line(msgspec.Struct, frozen=True):
     certificate: str  # its name: the epoch, and the officers where it is of some of them
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """What became of the command with this hash. `code`: "done", the unit's refusal, or why it was not sent."""
-
-    sha256: str
-    sent_at: str = ""
-    answered_at: str = ""
-    code: str = ""
-    text: str = ""
-
-
 class _Certificate(msgspec.Struct, frozen=True):
     epoch: str
     officers: list[int] = []
@@ -78,7 +74,7 @@ class _Certificate(msgspec.Struct, frozen=True):
 def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
     """CommandFault or BadInput unless a vault officer has signed this command, and the certificate in it. Whether it
     has expired is not judged here."""
-    made = envelopes.check(data, unit_of(data), authority, roles, Counters(), 0)
+    made = envelopes.check(data, claimed(data).unit, authority, roles, Counters(), 0)
     if made.verb != VERB:
         raise CommandFault("command_verb", f"it is {made.verb}; certificates go by {VERB}")
     asked = commandbody.read(made, commandbody.Document)
@@ -93,15 +89,6 @@ def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
     return Line(made, data, name)
 
 
-def unit_of(data: bytes) -> str:
-    """The unit that a command claims to be for."""
-    return strict.decode(strict.decode(data, envelopes.Envelope).command, Command).unit
-
-
-def sha256_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 def lines_of(data: bytes) -> list[bytes]:
     """BadInput if there are none, or more than a file has."""
     found = [line for line in data.split(b"\n") if line.strip()]
@@ -110,32 +97,21 @@ def lines_of(data: bytes) -> list[bytes]:
     return found
 
 
-# --- The pages' side --------------------------------------------------------------------------------------------------
+def certificates(folder: Path) -> HandedFolder:
+    return HandedFolder(folder, "certificates", OF_MANY, NAME)
 
 
 def put(folder: Path, name: str, lines: list[bytes]) -> None:
-    """Durable when this returns; the same lines again are sent again to units that have not done it. BadInput where it
-    cannot be written."""
-    try:
-        place = folder / _COMMANDS
-        place.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        replace_durably(place / f"{name}{OF_MANY}", b"\n".join(lines) + b"\n")
-    except OSError as error:
-        raise BadInput(f"outgoing {folder}: {error.strerror}") from None
-
-
-def take_back(folder: Path, name: str) -> None:
-    with contextlib.suppress(OSError):
-        (folder / _COMMANDS / f"{name}{OF_MANY}").unlink(missing_ok=True)
+    """The same lines again are sent again to units that have not done it."""
+    certificates(folder).put(name, b"\n".join(lines) + b"\n")
 
 
 def waiting(folder: Path) -> dict[str, list[bytes]]:
     """Name of the certificate -> its commands, as they were put."""
-    found = {}
-    for file in rooms.names(folder / _COMMANDS, OF_MANY)[:MOST]:
+    handed, found = certificates(folder), {}
+    for name in handed.names():
         with contextlib.suppress(OSError, BadInput):
-            name = file.removesuffix(OF_MANY)
-            found[name] = lines_of(rooms.read(folder / _COMMANDS, file, LIMIT_BYTES))
+            found[name] = lines_of(handed.read(name, LIMIT_BYTES))
     return found
 
 
@@ -155,12 +131,8 @@ def _read_told(folder: Path, file: str) -> dict[str, Sent]:
         return {}
 
 
-# --- The ingest's side ------------------------------------------------------------------------------------------------
-
-
 @dataclass(slots=True)
 class _File:
-    stamp: tuple[int, int] | None
     lines: dict[str, Line]
     told: dict[str, Sent]
     changed: bool = False
@@ -175,8 +147,12 @@ class Destructions:
     engine: Engine
     clock: Clock
     share: Share = WHOLE
+    _certificates: HandedFolder = field(init=False)
     _files: dict[str, _File] = field(default_factory=dict)
     _due_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self._certificates = certificates(self.folder)
 
     def turn(self) -> Iterator[Message]:
         """The commands to publish now. SQLAlchemyError: the database is away."""
@@ -211,7 +187,7 @@ class Destructions:
                 sent = one.told[unit]
                 if sent.sent_at and not sent.code:
                     at = rfc3339(self.clock.utc_ns())
-                    self._tell(one, unit, answered_at=at, code=answer.code[:40], text=answer.text[:_TEXT_LIMIT])
+                    self._tell(one, unit, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
 
     def _is_due(self, sent: Sent) -> bool:
         if sent.code:
@@ -219,14 +195,11 @@ class Destructions:
         return not sent.sent_at or parse_rfc3339(sent.sent_at) + AGAIN_S * NS_PER_S <= self.clock.utc_ns()
 
     def _look(self) -> None:
-        there = [name.removesuffix(OF_MANY) for name in rooms.names(self.folder / _COMMANDS, OF_MANY)]
-        there = [name for name in there if NAME.fullmatch(name)][:MOST]
-        for gone in self._files.keys() - set(there):
+        for gone in self._certificates.gone():
             del self._files[gone]
             with contextlib.suppress(OSError):
                 self._answers_of(gone).unlink(missing_ok=True)
-        stamps = {name: rooms.stamp(self.folder / _COMMANDS / f"{name}{OF_MANY}") for name in there}
-        fresh = [name for name in there if name not in self._files or self._files[name].stamp != stamps[name]]
+        fresh = self._certificates.fresh()
         if not fresh:
             return
         try:
@@ -234,17 +207,18 @@ class Destructions:
         except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
             log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
             return
-        for name in fresh:
-            self._files[name] = self._taken(name, stamps[name], authority, roles)
+        for name, stamp in fresh.items():
+            self._files[name] = self._taken(name, authority, roles)
+            self._certificates.take(name, stamp)
 
-    def _taken(self, name: str, stamp: tuple[int, int] | None, authority: Authority, roles: Roles) -> _File:
+    def _taken(self, name: str, authority: Authority, roles: Roles) -> _File:
         """Put anew, whatever was not done begins again; after a restart of the ingest it goes on."""
         known = _read_told(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code == "done"}
-        one = _File(stamp, {}, {})
+        one = _File({}, {})
         try:
-            lines = lines_of(rooms.read(self.folder / _COMMANDS, f"{name}{OF_MANY}", LIMIT_BYTES))
+            lines = lines_of(self._certificates.read(name, LIMIT_BYTES))
         except (OSError, BadInput) as error:
             log.error("certificates_unread: %s: %s", name, error)
             return one

@@ -12,7 +12,6 @@ than a hold that a vault officer of the signed roles has signed: the ingest chec
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from linetap_core import jsontext, rooms
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
@@ -36,74 +35,45 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import callrow
+from linetap_desk.ingest.handed import (
+    LOOK_S,
+    TEXT_LIMIT,
+    HandedFolder,
+    Sent,
+    claimed,
+    sha256_of,
+    units_online,
+)
 from linetap_desk.ingest.share import WHOLE, Share
-from linetap_desk.ingest.tables import events, units
+from linetap_desk.ingest.tables import events
 from linetap_desk.inputs import strict
 
 VERB = "hold"  # nothing else is sent for the pages
-MOST = 64  # waiting at once
-LOOK_S = 5
 AGAIN_S = 120  # without an answer; a unit that has done it reports the hold by itself within that time
-_COMMANDS, _ANSWERS, _TOLD = "commands", "answers", ".json"
+_ANSWERS, _TOLD = "answers", ".json"
 _NAME = re.compile(r"[A-Z][0-9]{4}-[0-9]{4,8}")
 _TOLD_LIMIT_BYTES = 16 << 10
-_TEXT_LIMIT = 500
 
 log = logging.getLogger("linetap.ingest")
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What became of a command. `code`: "done", the unit's refusal, or why it was not sent; empty: no answer yet."""
-
-    sha256: str
-    sent_at: str = ""
-    answered_at: str = ""
-    code: str = ""
-    text: str = ""
+def commands(folder: Path) -> HandedFolder:
+    return HandedFolder(folder, "commands", SUFFIX, _NAME)
 
 
-# --- The pages' side --------------------------------------------------------------------------------------------------
-
-
-def put(folder: Path, name: str, data: bytes) -> None:
-    """Durable when this returns. BadInput where it cannot be written."""
-    try:
-        place = folder / _COMMANDS
-        place.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        replace_durably(place / f"{name}{SUFFIX}", data)
-    except OSError as error:
-        raise BadInput(f"outgoing {folder}: {error.strerror}") from None
-
-
-def take_back(folder: Path, name: str) -> None:
-    """It is not sent any more; it may have been."""
-    with contextlib.suppress(OSError):
-        (folder / _COMMANDS / f"{name}{SUFFIX}").unlink(missing_ok=True)
-
-
-def is_put(folder: Path, name: str) -> bool:
-    return (folder / _COMMANDS / f"{name}{SUFFIX}").is_file()
-
-
-def told(folder: Path, name: str, data: bytes) -> Told | None:
+def told(folder: Path, name: str, data: bytes) -> Sent | None:
     """What became of these very bytes since they were put; None: the ingest has not looked at them yet."""
     found = _read_told(folder, name)
-    its = found is not None and found.sha256 == hashlib.sha256(data).hexdigest()
-    put_at, told_at = (
-        rooms.stamp(folder / _COMMANDS / f"{name}{SUFFIX}"),
-        rooms.stamp(folder / _ANSWERS / f"{name}{_TOLD}"),
-    )
+    its = found is not None and found.sha256 == sha256_of(data)
+    put_at, told_at = rooms.stamp(commands(folder).path(name)), rooms.stamp(folder / _ANSWERS / f"{name}{_TOLD}")
     return found if its and put_at and told_at and put_at[1] <= told_at[1] else None
 
 
-def _read_told(folder: Path, name: str) -> Told | None:
+def _read_told(folder: Path, name: str) -> Sent | None:
     try:
-        return jsontext.decode(rooms.read(folder / _ANSWERS, f"{name}{_TOLD}", _TOLD_LIMIT_BYTES), type=Told)
+        return jsontext.decode(rooms.read(folder / _ANSWERS, f"{name}{_TOLD}", _TOLD_LIMIT_BYTES), type=Sent)
     except (OSError, ValueError):
         return None
-
-
-# --- The ingest's side ------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -111,8 +81,7 @@ class _Waiting:
     command: Command | None
     data: bytes
     call_id: str
-    told: Told
-    stamp: tuple[int, int] | None = None
+    told: Sent
     again_ns: int = 0  # monotonic
 
 
@@ -125,8 +94,12 @@ class Outgoing:
     engine: Engine
     clock: Clock
     share: Share = WHOLE
+    _commands: HandedFolder = field(init=False)
     _waiting: dict[str, _Waiting] = field(default_factory=dict)
     _due_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self._commands = commands(self.folder)
 
     def turn(self) -> Iterator[Message]:
         """The commands to publish now. SQLAlchemyError: the database is away."""
@@ -159,21 +132,14 @@ class Outgoing:
             mine = one.command is not None and (one.command.unit, one.command.counter) == (unit, answer.counter)
             if mine and one.told.sent_at and not one.told.code:
                 at = rfc3339(self.clock.utc_ns())
-                self._tell(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:_TEXT_LIMIT])
+                self._tell(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
 
     def _look(self) -> None:
-        there = [Path(name).stem for name in rooms.names(self.folder / _COMMANDS, SUFFIX)]
-        there = [name for name in there if _NAME.fullmatch(name)][:MOST]
-        for gone in self._waiting.keys() - set(there):
+        for gone in self._commands.gone():
             del self._waiting[gone]
             with contextlib.suppress(OSError):
                 (self.folder / _ANSWERS / f"{gone}{_TOLD}").unlink(missing_ok=True)
-        fresh: dict[str, bytes] = {}
-        stamps = {name: rooms.stamp(self.folder / _COMMANDS / f"{name}{SUFFIX}") for name in there}
-        for name in there:
-            if name not in self._waiting or self._waiting[name].stamp != stamps[name]:
-                with contextlib.suppress(OSError):
-                    fresh[name] = rooms.read(self.folder / _COMMANDS, f"{name}{SUFFIX}", LIMIT_BYTES)
+        fresh = self._commands.fresh()
         if not fresh:
             return
         try:
@@ -181,31 +147,31 @@ class Outgoing:
         except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
             log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
             return
-        for name, data in fresh.items():
-            self._waiting[name] = self._taken(name, data, authority, roles)
-            self._waiting[name].stamp = stamps[name]
+        for name, stamp in fresh.items():
+            with contextlib.suppress(OSError):
+                self._waiting[name] = self._taken(name, self._commands.read(name, LIMIT_BYTES), authority, roles)
+                self._commands.take(name, stamp)
 
     def _taken(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
-        known = told(self.folder, name, data) or Told(hashlib.sha256(data).hexdigest())
+        known = told(self.folder, name, data) or Sent(sha256_of(data))
         if not self._is_ours(data):
             return _Waiting(None, data, "", known)
         try:
-            command = _unit_of(data)
-            made = envelopes.check(data, command.unit, authority, roles, Counters(), self.clock.utc_ns())
+            made = envelopes.check(data, claimed(data).unit, authority, roles, Counters(), self.clock.utc_ns())
             if made.verb != VERB:
                 raise CommandFault("command_verb", f"it is {made.verb}, which the pages do not send")
             held = hold.decode(commandbody.read(made, commandbody.Hold).data)
         except (Refusal, BadInput) as error:
             one = _Waiting(None, data, "", known)
             if not known.code:
-                self._tell(name, one, code=getattr(error, "code", "bad_input"), text=str(error)[:_TEXT_LIMIT])
+                self._tell(name, one, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
             return one
         return _Waiting(made, data, held.call_id, known)
 
     def _is_ours(self, data: bytes) -> bool:
         """Whether its unit is of this share. What names none is the first share's to refuse."""
         try:
-            return self.share.has(_unit_of(data).unit)
+            return self.share.has(claimed(data).unit)
         except BadInput:
             return self.share.is_first
 
@@ -224,14 +190,3 @@ class Outgoing:
         since = events.c.received_at >= one.told.sent_at
         with self.engine.connect() as db:
             return bool(callrow.is_held(db, events.c.unit == one.command.unit, events.c.call_id == one.call_id, since))
-
-
-def units_online(engine: Engine) -> set[str]:
-    """The units that a command reaches now."""
-    with engine.connect() as db:
-        return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())
-
-
-def _unit_of(data: bytes) -> Command:
-    """The command before its signature is checked: the unit that it claims to be for."""
-    return strict.decode(strict.decode(data, envelopes.Envelope).command, Command)

@@ -18,7 +18,8 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import CommandFault
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import destructions
-from linetap_desk.ingest.destructions import Line, Sent
+from linetap_desk.ingest.destructions import Line
+from linetap_desk.ingest.handed import MOST, Sent, claimed, sha256_of
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.release import steps, store
@@ -85,7 +86,7 @@ def _certificates(site: Site) -> list[Certificate]:
 
 
 def _unit_of(data: bytes, told: Mapping[str, Sent]) -> UnitOf:
-    unit, sha256 = destructions.unit_of(data), destructions.sha256_of(data)
+    unit, sha256 = claimed(data).unit, sha256_of(data)
     sent = told.get(unit)
     if sent is None or sent.sha256 != sha256:
         return UnitOf(unit, WAITS, Sent(sha256))
@@ -129,7 +130,7 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
     (name,) = names
     before = {one.name: one for one in _certificates(site)}.get(name)
     done = set() if before is None else {one.sent.sha256 for one in before.of(DONE)}
-    kept = {destructions.unit_of(data): data for data in _lying(site, name) if destructions.sha256_of(data) in done}
+    kept = {claimed(data).unit: data for data in _lying(site, name) if sha256_of(data) in done}
     return name, [*kept.values(), *(line.data for unit, line in found.items() if unit not in kept)]
 
 
@@ -173,7 +174,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             subject = Subject(terms=f"{name}: {len(lines)}")
             there = await anyio.to_thread.run_sync(_certificates, site)
             finished = {one.name for one in there if not one.missing}
-            if len(finished | {name} | {one.name for one in there}) - len(finished) > destructions.MOST:
+            if len(finished | {name} | {one.name for one in there}) - len(finished) > MOST:
                 raise StepFault("certificates_many", f"{len(there)} lie here: put some away")
         except (Refusal, BadInput) as error:
             await store.refused(request, site, act, subject, error)
@@ -183,9 +184,9 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             if lines:
                 destructions.put(folder, name, lines)
                 for one in finished - {name}:
-                    destructions.take_back(folder, one)
+                    destructions.certificates(folder).take_back(one)
             else:
-                destructions.take_back(folder, name)
+                destructions.certificates(folder).take_back(name)
 
         await store.log_step(request, site, act, subject, do)
     except (Refusal, BadInput) as error:

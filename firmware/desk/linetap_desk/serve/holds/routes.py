@@ -136,16 +136,16 @@ def _outgoing(site: Site, row: Mapping[str, Any]) -> dict[str, Any] | None:
     if folder is None or row["command"] is None:
         return None
     found = outgoing.told(folder, row["id"], bytes(row["command"]))
-    return {"is_put": outgoing.is_put(folder, row["id"]), "told": found}
+    return {"is_put": outgoing.commands(folder).path(row["id"]).is_file(), "told": found}
 
 
 def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
     """To the ingest; None: it is not to be sent any more."""
     if (folder := _folder(site)) is not None:
         if data is None:
-            outgoing.take_back(folder, hold_id)
+            outgoing.commands(folder).take_back(hold_id)
         else:
-            outgoing.put(folder, hold_id, data)
+            outgoing.commands(folder).put(hold_id, data)
 
 
 async def send(request: Request, site: Site) -> Response:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of signed commands that the pages hand to the ingest, in a folder that only the pages write. The ingest takes
+them for a stranger's, and answers in a folder of its own (outgoing.py, destructions.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine, select
+
+from linetap_core import rooms
+from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
+from linetap_core.errors import BadInput
+from linetap_core.evidence.authorization.command import Command, Envelope
+from linetap_desk.ingest.tables import units
+from linetap_desk.inputs import strict
+
+MOST = 64  # files in a folder; later ones wait
+LOOK_S = 5
+TEXT_LIMIT = 500  # of an answer, on the page
+Stamp = tuple[int, int]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What became of the command with this hash. `code`: "done", the unit's refusal, or why it was not sent; empty: no
+    answer yet."""
+
+    sha256: str
+    sent_at: str = ""
+    answered_at: str = ""
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(slots=True)
+class HandedFolder:
+    """`<folder>/<kind>/<name><suffix>`."""
+
+    folder: Path
+    kind: str
+    suffix: str
+    name: re.Pattern[str]
+    _taken: dict[str, Stamp] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Path:
+        return self.folder / self.kind
+
+    def path(self, name: str) -> Path:
+        return self.place / f"{name}{self.suffix}"
+
+    # --- The pages' side ---
+
+    def put(self, name: str, data: bytes) -> None:
+        """Durable when this returns. BadInput where it cannot be written."""
+        try:
+            self.place.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            replace_durably(self.path(name), data)
+        except OSError as error:
+            raise BadInput(f"outgoing {self.folder}: {error.strerror}") from None
+
+    def take_back(self, name: str) -> None:
+        """It is not sent any more; it may have been."""
+        with contextlib.suppress(OSError):
+            self.path(name).unlink(missing_ok=True)
+
+    # --- The ingest's side ---
+
+    def names(self) -> list[str]:
+        found = (file.removesuffix(self.suffix) for file in rooms.names(self.place, self.suffix))
+        return [name for name in found if self.name.fullmatch(name)][:MOST]
+
+    def gone(self) -> set[str]:
+        """Those that were taken and are not there any more; each is named once."""
+        found = self._taken.keys() - set(self.names())
+        for name in found:
+            del self._taken[name]
+        return found
+
+    def fresh(self) -> dict[str, Stamp]:
+        """Those that were not taken as they are now. The stamp is older than what is read afterwards."""
+        stamps = {name: rooms.stamp(self.path(name)) for name in self.names()}
+        return {name: stamp for name, stamp in stamps.items() if stamp and self._taken.get(name) != stamp}
+
+    def read(self, name: str, limit_bytes: int) -> bytes:
+        """OSError where it cannot be."""
+        return rooms.read(self.place, f"{name}{self.suffix}", limit_bytes)
+
+    def take(self, name: str, stamp: Stamp) -> None:
+        self._taken[name] = stamp
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def claimed(data: bytes) -> Command:
+    """A command before its signature is checked: the unit that it claims to be for. BadInput where it is none."""
+    return strict.decode(strict.decode(data, Envelope).command, Command)
+
+
+def units_online(engine: Engine) -> set[str]:
+    """The units that a command reaches now."""
+    with engine.connect() as db:
+        return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())
