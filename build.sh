@@ -50,6 +50,7 @@ readonly CLUSTER_PACKAGES=(rabbitmq-server haproxy iproute2) # 39 MB, 70 MB inst
 readonly FOREIGN_PACKAGES=( # 214 MB, 1.5 GB installed: only for `test`, whole
   gcc-arm-none-eabi libnewlib-arm-none-eabi # the meter's program, compiled for its part
   qemu-system-arm                           # 10 MB, 64 MB installed: that part's core, which runs it
+  dfu-util                                  # 0.1 MB: a client that is not ours for the meter's loader
   kicad                                     # reads the card's drawing
   kicad-footprints                          # 7 MB, 155 MB installed: what the board's footprints are compared with
   debian-archive-keyring                    # whose Mosquitto 2.1 and device trees are fetched below
@@ -89,6 +90,8 @@ usage: ./build.sh COMMAND
                    the bootable image in build/image/; of exactly the packages that an earlier build's packages.lock lists;
                    with the boot.img that a Pi's verified boot asks for
   hil [--quick]    that image in the emulated machine
+  meter [KEY]      program and loader of the line meter, and the file for `linetap meter update`, signed; without a key of
+                   the maker by one made for it, in build/meter/
   board            the board of one line of the card: placed, routed, checked by KiCad; for a factory in build/board/
   deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installed on a bare Debian 13 as
                    docs/install-desk.md says, and built once more, which must give the same bytes
@@ -207,6 +210,7 @@ fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
   fetch_gerbonara
   fetch_beside unicorn hardware/part/requirements.txt
+  fetch_monocypher
   [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
   [ -e build/trees/bcm2837-rpi-3-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py
 }
@@ -219,6 +223,18 @@ fetch_beside() { # a package of PyPI that .venv need not have, into a folder of 
   [ ! -e "build/$1" ] || return 0
   "$BIN/pip" --quiet --disable-pip-version-check install --no-deps --require-hashes --target "build/$1" -r "$2" ||
     fail "pip could not install $2"
+}
+
+fetch_monocypher() { # Ed25519 in C for the meter's loader, out of the source of a package of PyPI
+  [ ! -e build/monocypher/monocypher.c ] || return 0
+  local made
+  made=$(mktemp -d)
+  "$BIN/pip" --quiet --disable-pip-version-check download --no-deps --no-binary :all: --no-build-isolation \
+    --require-hashes --dest "$made" -r hardware/meter/loader/requirements.txt ||
+    fail "pip could not fetch hardware/meter/loader/requirements.txt"
+  mkdir -p build/monocypher
+  tar -xzf "$made"/pymonocypher-*.tar.gz -C build/monocypher --strip-components=1 --wildcards '*/monocypher.[ch]'
+  rm -r "$made"
 }
 
 # An archive that is being renewed has indexes and packages of two moments for some seconds.
@@ -407,6 +423,20 @@ run_hil() {
   return "$failed"
 }
 
+# Program, loader and signed file of the line meter. Without a key a new one is made, which no meter in use trusts.
+build_meter() {
+  local key=$1
+  mkdir -p build/meter
+  if [ -z "$key" ]; then
+    key=build/meter/try.key
+    [ -e "$key" ] || "$BIN/linetap" keygen unit -o "$key" >build/meter/try.pub
+  fi
+  ssh-keygen -y -f "$key" >build/meter/maker.pub || fail "$key: no private key of OpenSSH"
+  "$BIN/python" hardware/meterbuild.py part build/meter/meter.elf
+  "$BIN/python" hardware/meterbuild.py loader build/meter/loader.elf --key build/meter/maker.pub
+  "$BIN/python" hardware/metersign.py build/meter/meter.elf --key "$key" -o build/meter/meter.dfu
+}
+
 # The second build has another place and another umask, and runs while the first one's packages are being installed.
 try_packages() {
   local twin=build/deb-twin second failed=0
@@ -483,6 +513,12 @@ case $command in
     install_packages kicad
     fetch_gerbonara
     exec "$BIN/python" tools/board.py
+    ;;
+  meter)
+    setup
+    install_packages gcc-arm-none-eabi
+    fetch_monocypher
+    build_meter "${1:-}"
     ;;
   deb)
     case ${1:-} in '' | --try) ;; *) bad_usage "deb [--try]: $1 is not it" ;; esac

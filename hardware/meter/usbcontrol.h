@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the meter is on USB: a serial port by the class CDC-ACM, with a serial number of its own. Descriptors and the
-   requests to endpoint 0, without any register. A host that asks what this does not know is told so (a stall). */
+/* Endpoint 0 of a device on USB: its descriptors and requests, without any register. usbdevice.h is which device. A host
+   that asks what it does not know is told so (a stall). */
 #ifndef LINETAP_METER_USBCONTROL_H
 #define LINETAP_METER_USBCONTROL_H
 
@@ -15,6 +15,11 @@
 #define USB_SERIAL_DIGITS 24u
 #define USB_MOST_REPLY 80u
 
+/* To the meter: begin anew, and stay in the loader (OUT, vendor, device; no data). */
+#define USB_TO_LOADER 0x40u
+#define USB_LOADER 0x4cu
+#define USB_LOADER_VALUE 0x4446u
+
 enum usb_then {
     USB_STALL, /* not known here */
     USB_REPLY, /* `reply`, `reply_length` bytes: the host reads them */
@@ -28,6 +33,7 @@ struct usb_control {
     uint8_t configuration;             /* 0: none, and the bulk endpoints are dead */
     uint8_t halted;                    /* bit 0 bulk out, bit 1 bulk in, bit 2 notices */
     uint8_t coding[7];                 /* of the line, as the host likes it; it changes nothing */
+    bool wants_loader;                 /* once USB_DONE is said */
     bool fresh;                        /* the bulk endpoints begin anew, with the first of their toggles */
     uint8_t reply[USB_MOST_REPLY];
     uint16_t reply_length;

@@ -48,6 +48,11 @@ COMMANDS = {
     ),
     "idle": Command("linetap.idle", "wait until no line is in use", "--config unit.toml --within 3600"),
     "line": Command("linetap.commission.learn", "measure a line of a running unit", "learn 3 --config unit.toml"),
+    "meter": Command(
+        "linetap.meterprogram.command",
+        "another program for a card's line meter",
+        "update meter.dfu --config /etc/linetap/unit.toml",
+    ),
     "walk": Command("linetap.commission.walk", "walk test: lift each line in turn", "--config /etc/linetap/unit.toml"),
     "bringup": Command(
         "linetap.bringup.command", "measure a real unit, and sign the figures", "--config /etc/linetap/unit.toml"

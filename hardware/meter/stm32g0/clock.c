@@ -28,8 +28,7 @@ static bool comes(volatile uint32_t *where, uint32_t mask, uint32_t value) {
     return false;
 }
 
-void clock_begin(void) {
-    FLASH_ACR = (FLASH_ACR & ~7u) | 2u; /* two wait states above 48 MHz */
+static void begin_pll(void) {
     RCC_CR |= CR_HSEBYP | CR_HSEON;
     /* Without its oscillator the meter still measures; linetap says that its clock drifts. */
     const bool outside = comes(&RCC_CR, CR_HSERDY, CR_HSERDY);
@@ -38,6 +37,13 @@ void clock_begin(void) {
     if (comes(&RCC_CR, CR_PLLRDY, CR_PLLRDY)) {
         RCC_CFGR = (RCC_CFGR & ~7u) | SWITCH_TO_PLL;
         comes(&RCC_CFGR, 7u << 3, SWITCHED);
+    }
+}
+
+void clock_begin(void) {
+    FLASH_ACR = (FLASH_ACR & ~7u) | 2u; /* two wait states above 48 MHz */
+    if ((RCC_CR & CR_PLLRDY) == 0) { /* else the loader has done it */
+        begin_pll();
     }
     RCC_APBENR1 |= 1u; /* TIM2 */
     TIM2_PSC = CPU_HZ / 1000000u - 1u;
@@ -48,6 +54,12 @@ void clock_begin(void) {
 
 uint32_t clock_us(void) {
     return TIM2_CNT;
+}
+
+void restart_part(void) {
+    SCB_AIRCR = 0x05fa0004u;
+    for (;;) {
+    }
 }
 
 /* A tenth of a second and more without a sample, and the part begins anew, its relays open. */

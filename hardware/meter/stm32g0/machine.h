@@ -29,5 +29,10 @@ void wire_turn(void); /* the converters' bus goes on by it */
 void usb_begin(void);
 /* The next byte that came, and clock_us() then. False: there is none. */
 bool usb_get(uint8_t *byte, uint32_t *at_us);
+/* The host has asked for the loader, and knows that it was heard. */
+bool usb_wants_loader(void);
+
+/* As after power-up, but for what is in memory. */
+_Noreturn void restart_part(void);
 
 #endif

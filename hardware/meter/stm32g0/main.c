@@ -3,6 +3,7 @@
 #include "registers.h"
 
 #include "../crc.h"
+#include "../loader/layout.h"
 
 #define NEAR 0x80000000u
 #define HEARD_AT_ONCE 64u /* bytes: then it is looked whether a sample is due */
@@ -41,6 +42,10 @@ int main(void) {
     uint64_t next_us = (now_us / METER_SAMPLE_US + 1u) * METER_SAMPLE_US;
     for (;;) {
         now_us = whole(clock_us());
+        if (usb_wants_loader()) {
+            REGISTER(LAYOUT_WISH_AT) = LAYOUT_WISH;
+            restart_part();
+        }
         if (now_us < next_us) {
             hear();
             wire_turn();

@@ -60,6 +60,7 @@ static uint16_t replied;          /* bytes of the reply that have gone */
 static bool short_reply;          /* an empty packet ends it */
 static uint8_t address_to_be;     /* 0: none */
 static bool taking;
+static volatile bool loader_wished;
 
 static uint32_t states(uint32_t channel, uint32_t rx, uint32_t tx) {
     const uint32_t is = USB_CHEP(channel);
@@ -202,6 +203,10 @@ bool usb_get(uint8_t *byte, uint32_t *at_us) {
     return true;
 }
 
+bool usb_wants_loader(void) {
+    return loader_wished;
+}
+
 static void was_reset(void) {
     usb_control_reset(&control);
     address_to_be = 0;
@@ -291,6 +296,7 @@ static void on_control(void) {
             USB_DADDR = address_to_be;
             address_to_be = 0;
         }
+        loader_wished = loader_wished || control.wants_loader;
         if (replied < control.reply_length || short_reply) {
             send_reply();
         }

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap meter update`: another program for a card's line meter, on the unit, as root."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from linetap.config import Config, load_config
+from linetap.config.require import require_card
+from linetap.idle import in_the_way
+from linetap.meterprogram import usbfs
+from linetap.meterprogram.image import read
+from linetap.meterprogram.replacing import Bus, replace_program
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import BadInput, DeviceFault, Refusal
+
+EXAMPLE = "example: linetap meter update meter.dfu --config /etc/linetap/unit.toml --card 1"
+
+
+class Usb:
+    """This machine's."""
+
+    def meters(self) -> Sequence[str]:
+        return usbfs.meters()
+
+    def loaders(self) -> Sequence[str]:
+        return usbfs.loaders()
+
+    def open(self, port: str) -> usbfs.UsbDevice:
+        return usbfs.UsbDevice(port)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    what = "signed by the maker and not older; the card's lines are followed by their sound for some ten seconds"
+    verb = verbs.add_parser("update", help="another program for a line meter", description=what, epilog=EXAMPLE)
+    verb.add_argument("file", type=Path, metavar="meter.dfu")
+    verb.add_argument("--config", type=Path, required=True, metavar="unit.toml")
+    verb.add_argument("--card", type=int, default=1, metavar="N", help="whose meter: %(default)s")
+    verb.add_argument("--now", action="store_true", help="also while a line of the card is in use")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Returns exit status 0 when the meter is back with the program. Refusal if it refuses it, or a line is in use."""
+    image = read(args.file)
+    config = load_config(args.config)
+    require_card(config, args.config, args.card)
+    busy = None if args.now else in_the_way(config, args.card, SYSTEM)
+    if busy is not None:
+        raise Refusal(f"{busy}; linetap idle --card {args.card} --within 3600 waits, --now does not")
+    bus = Usb()
+    port = _port(config, args.card, bus)
+    _print(f"카드 {args.card} / card {args.card}: USB {port}, {image.name}")
+    shown = 0
+
+    def told(sent: int) -> None:
+        nonlocal shown
+        if sent * 10 // len(image.data) > shown:
+            shown = sent * 10 // len(image.data)
+            _print(f"{shown * 10} %")
+
+    replace_program(bus, port, image, SYSTEM, told)
+    _print(f"완료 / done: {image.name}")
+    return 0
+
+
+def _port(config: Config, card: int, bus: Bus) -> str:
+    """The card's meter by its terminal; where it has none now, the only one that waits in its loader."""
+    terminal = config.meter_port(card)
+    if terminal is None:
+        raise BadInput(f"card {card} has no meter_port in unit.toml")
+    if (port := usbfs.port_of_terminal(Path(terminal))) is not None:
+        return port
+    waiting = bus.loaders()
+    if len(waiting) == 1:
+        return waiting[0]
+    found = f"meters in their loader are at USB ports {', '.join(waiting)}: unplug all but one" if waiting else "none"
+    raise DeviceFault("meter_absent", f"{terminal} is no meter on USB, and of those in their loader: {found}")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The first of every start: the program that runs is judged, and begun. The loader stays where there is none, or where the
+   program itself wished it; then until another has come, or nobody has asked for anything for half a minute. */
+#include "../machine.h"
+#include "../registers.h"
+
+#include "../../loader/dfu.h"
+#include "../../loader/layout.h"
+#include "../../loader/update.h"
+
+#define PROGRAM (0x08000000u + LAYOUT_RUN + IMAGE_PROGRAM)
+#define PATIENCE_US 30000000u
+
+_Noreturn static void start_program(void) {
+    const uint32_t stack = REGISTER(PROGRAM), reset = REGISTER(PROGRAM + 4u);
+    SCB_VTOR = PROGRAM;
+    __asm__ volatile("msr msp, %0\n\tbx %1" : : "r"(stack), "r"(reset) : "memory");
+    __builtin_unreachable();
+}
+
+int main(void) {
+    clock_begin();
+    const bool wished = REGISTER(LAYOUT_WISH_AT) == LAYOUT_WISH;
+    REGISTER(LAYOUT_WISH_AT) = 0;
+    const bool runs = update_start();
+    if (runs && !wished) {
+        start_program();
+    }
+    dfu_begin(runs);
+    usb_begin();
+    uint32_t asked_us = clock_us(), asked = dfu_asked();
+    for (;;) {
+        if (dfu_work()) {
+            restart_part();
+        }
+        if (dfu_asked() != asked) {
+            asked = dfu_asked();
+            asked_us = clock_us();
+        }
+        if (dfu_has_program() && clock_us() - asked_us > PATIENCE_US) {
+            restart_part();
+        }
+    }
+}
