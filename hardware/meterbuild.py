@@ -32,7 +32,7 @@ PART_GCC, PART_SIZE = "arm-none-eabi-gcc", "arm-none-eabi-size"
 PART_CORE = ("-mcpu=cortex-m0plus", "-mthumb")
 PART_ONLY = ("-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-fstack-usage",
              "-fcallgraph-info=su")  # fmt: skip
-LINKED = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
+LINKED = ("-nostdlib", "-Wl,-n", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
 BARE = sorted((METER / "bare").glob("*.c"))
 EMULATED = [METER / "host" / name for name in ("words.c", "twowire.c")]  # the host's, on the emulated part
 PART_SCRIPT = METER / "stm32g0" / "link.ld"

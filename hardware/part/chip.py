@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from part.clocks import Clocks, Flash
+from part.clocks import Clocks
 from part.converter import Converter, Inputs
-from part.core import FLASH, Core
+from part.core import FLASH, FLASH_BYTES, Core
+from part.flash import Flash
 from part.pins import Port
 from part.registers import Misuse, Peripheral, table
 from part.timers import Time, Timer, Watchdog
@@ -30,7 +31,7 @@ class Chip:
 
     def __init__(self, elf: Path, inputs: Inputs, oscillator_hz: float | None = OSCILLATOR_HZ) -> None:
         self.time = Time()
-        self.flash = Flash()
+        self.flash = Flash(self.time)
         self.clocks = Clocks(self.flash, oscillator_hz)
         self.flash.clocks = self.clocks
         self.ports = {name: Port(name, self.time) for name in ("GPIOA", "GPIOB", "GPIOC")}
@@ -49,12 +50,14 @@ class Chip:
         self._packets = table()["packet_memory"]
         self._usb_vector = 16 + table()["usb_interrupt"]
         self._enabled, self._vectors, self._asked_reset = 0, FLASH, False
+        self._begins = FLASH
         self._asked: set[int] = set()  # addresses that were read since the last write
         self.resets = 0  # by the watchdog, or by the program
         self.world: Callable[[], None] = lambda: None
         self.core = Core(self._read, self._write)
-        self.core.load(elf)
-        self.core.reset()
+        self.flash.memory = self.core
+        self._begins = self.core.load(elf)
+        self._reset_core()
 
     def run(self, until_ns: int) -> None:
         while self.time.ns < until_ns:
@@ -69,10 +72,15 @@ class Chip:
 
     def _reset(self) -> None:
         self.resets += 1
-        self._enabled, self._vectors, self._asked_reset = 0, FLASH, False
+        self._enabled, self._asked_reset = 0, False
         for each in self.peripherals:
             each.reset()
-        self.core.reset()
+        self._reset_core()
+
+    def _reset_core(self) -> None:
+        """At the flash's beginning; a program without the loader that belongs there is begun as that begins it."""
+        self._vectors = self._begins
+        self.core.reset(self._begins)
 
     def _interrupts(self) -> bool:
         return bool(self._enabled >> self._usb_vector - 16 & 1) and self.usb.interrupts()
@@ -108,6 +116,8 @@ class Chip:
         self._asked.clear()
         if self._packets <= at < self._packets + MEMORY_BYTES:
             self.usb.write_memory(at - self._packets, size, value)
+        elif FLASH <= at < FLASH + FLASH_BYTES:
+            self.flash.on_word(at, size, value)
         elif at >= NVIC:
             self._system_write(at, value)
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs how fast: RCC, and the flash's wait states (RM0444, 3.3.4 and 5.2)."""
+"""What runs how fast: RCC, by the flash's wait states (RM0444, 3.3.4 and 5.2)."""
 
 from __future__ import annotations
 
@@ -92,16 +92,3 @@ class Clocks(Peripheral):
         if not PLL_IN_HZ[0] <= into <= PLL_IN_HZ[1] or not PLL_VCO_HZ[0] <= vco <= PLL_VCO_HZ[1]:
             raise Misuse(f"the PLL has {into / 1e6:g} MHz and makes {vco / 1e6:g} MHz of it")
         return vco / (self.field("PLLCFGR", "PLLR") + 1)
-
-
-class Flash(Peripheral):
-    def __init__(self) -> None:
-        self.clocks: Clocks | None = None
-        super().__init__("FLASH")
-
-    def on_write(self, register: str, value: int) -> None:
-        if register != "ACR":
-            raise Misuse(f"FLASH_{register} is written: writing the flash is not modelled")
-        self.values[register] = value
-        if self.clocks is not None:
-            self.clocks.follow()

@@ -58,16 +58,34 @@ class Core:
         self._refused: Misuse | None = None  # Unicorn passes no error on from a read
         for base, size in BUSES:
             uc.mmio_map(base, size, self._on_read, base, self._on_write, base)
+        uc.hook_add(self._unicorn.UC_HOOK_MEM_WRITE_PROT, self._on_flash)
         self._pc = 0
         self._in_interrupt = False
         self.instructions = 0
 
-    def load(self, elf: Path) -> None:
+    def load(self, elf: Path) -> int:
+        """Where it begins."""
         self.uc.mem_write(FLASH, b"\xff" * FLASH_BYTES)
         for address, data in segments(elf):
             if not FLASH <= address <= FLASH + FLASH_BYTES - len(data):
                 raise Misuse(f"{elf}: {len(data)} bytes at {address:#x} are not in the flash")
             self.uc.mem_write(address, data)
+        return min(address for address, _ in segments(elf))
+
+    def read_flash(self, at: int, length: int) -> bytes:
+        return bytes(self.uc.mem_read(at, length))
+
+    def write_flash(self, at: int, data: bytes) -> None:
+        self.uc.mem_write(at, data)
+        self.uc.ctl_remove_cache(at, at + len(data))  # what was there before may have run
+
+    def _on_flash(self, _uc: Any, _access: int, at: int, size: int, value: int, _data: Any) -> bool:
+        """A word to the flash, which the memory itself does not take: flash.py does."""
+        try:
+            self._write(at, size, value & (1 << 8 * size) - 1)
+        except Misuse as error:
+            self._refuse(error)
+        return True
 
     def reset(self, vectors: int = FLASH) -> None:
         stack, entry = struct.unpack("<II", self.uc.mem_read(vectors, 8))
