@@ -28,11 +28,15 @@ MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 _folder = TemporaryDirectory(prefix="linetap-meter-loader-")
 
 
-@cache
-def loader() -> str:
-    """Compiled once a run; skipped where the library for its signatures is not there."""
+def need_monocypher() -> None:
     if not (MONOCYPHER / "monocypher.c").exists():
         pytest.skip("build/monocypher is not there: the loader is not compiled (./build.sh test fetches it)")
+
+
+@cache
+def loader() -> str:
+    """Compiled once a run."""
+    need_monocypher()
     key = MAKER.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return str(build_loader_host(Path(_folder.name) / "loader", key))
 
