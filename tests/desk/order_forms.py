@@ -19,7 +19,6 @@ SITE = {
 }  # fmt: skip
 UNIT = {
     "unit": "floor-03", "place": "시청 본관 3층 통신실", "cards": "2", "port1": "1-1.1", "port2": "1-1.3",
-    "meter2": "1",
     "kind1": "station", "number1": "2101", "kind2": "trunk", "number2": "01", "kind3": "exempt", "number3": "2103",
     "kind9": "station", "number9": "2109", "broker_network": "203.0.113.7",
 }  # fmt: skip

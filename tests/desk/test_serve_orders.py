@@ -71,7 +71,7 @@ def test_from_the_forms_to_a_unit_that_records(desk: Officer, unit: NewUnit, tmp
         (1, "2101", None, False), (2, None, "01", False), (3, "2103", None, True), (9, "2109", None, False)
     ]  # fmt: skip
     assert (config.broker.host, config.broker.ca) == ("mqtt.city.example", str(unit.card.home / "ca.pem"))
-    assert config.card_number(2).meter_port == "/dev/linetap/card2/meter"
+    assert config.meter_port(2) == "/dev/linetap/card2/meter"
     rules = (unit.card.etc / "udev/rules.d/69-linetap.rules").read_text()
     assert 'KERNELS=="1-1.3", ENV{LINETAP_CARD}="2"' in rules
     assert log(desk) == [("order_site", "done"), ("order_make", "done"), ("order_sign", "done")]

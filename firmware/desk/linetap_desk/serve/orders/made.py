@@ -90,8 +90,7 @@ def _smdr(smdr: Smdr) -> str:
 
 def _card(card: Card) -> str:
     pcm = f"hw:linetap{card.number},0"
-    meter = {"meter_port": f"/dev/linetap/card{card.number}/meter"} if card.has_meter else {}
-    return _table("[card]", {"number": card.number, "capture_pcm": pcm, "playback_pcm": pcm, **meter})
+    return _table("[card]", {"number": card.number, "capture_pcm": pcm, "playback_pcm": pcm})
 
 
 def _line(line: Line) -> str:

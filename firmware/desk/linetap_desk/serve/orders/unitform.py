@@ -57,11 +57,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`port`: USB port of its codec; empty: of the only one there is."""
+    """`port`: USB port of its codec and meter; empty: of the only card there is."""
 
     number: int
     port: str
-    has_meter: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Unit:
 def fields_of(cards: int) -> list[str]:
     """The names of the form's fields."""
     names = ["unit", "place", *networkform.FIELDS, *smdrform.FIELDS]
-    names += [f"{what}{card}" for card in range(1, cards + 1) for what in ("port", "meter")]
+    names += [f"port{card}" for card in range(1, cards + 1)]
     lines = range(1, cards * LINES_A_CARD + 1)
     return names + [f"{what}{line}" for line in lines for what in ("kind", "number")]
 
@@ -110,7 +109,7 @@ def _cards(form: Form, cards: int) -> list[Card]:
             form.wrong(name, SAYS["port_missing"])
         if port and port in (one.port for one in found):
             form.wrong(name, SAYS["port_twice"])
-        found.append(Card(number, port, bool(form.text(f"meter{number}"))))
+        found.append(Card(number, port))
     return found
 
 
