@@ -23,7 +23,7 @@ from linetap.cardtest.report import CardReport, Sheet
 from linetap.cardtest.rows import rows
 from linetap.cardtest.sound import PLAYED, Waves
 from linetap.ring import I16
-from linetap_bench.exchange.meter import Meter
+from linetap_bench.exchange.meter import Faults, Meter
 from linetap_bench.exchange.meterlines import Edge, MeterLines
 from linetap_core.clock import NS_PER_MS, ManualClock
 from meter_rig import START_NS, Cable
@@ -54,6 +54,10 @@ class Sampling(Meter):
 
     def sent_until(self, now_ns: int) -> bytes:
         return b"" if self.dead else super().sent_until(now_ns)
+
+    def lose(self, share: float) -> None:
+        """So many of its frames from now on."""
+        self._faults = Faults(lost=share)
 
     def restart(self, now_ns: int, beginning_us: int = 0) -> None:
         super().restart(now_ns, beginning_us)

@@ -22,11 +22,12 @@ from linetap_core.clock import SYSTEM
 capture, playback = sys.argv[1:]
 sound = AlsaSound(Card(capture_pcm=capture, playback_pcm=playback, format="S32_LE"), [8, 1, 2, 3, 4, 5, 6, 7])
 found = []
+SYSTEM.sleep(1)  # until it has begun
 for hz in (1000, 15000):
     sound.play([2], hz)  # line 3, on channel 2
     for _ in range(100):
         SYSTEM.sleep(0.1)
-        levels = [level_db(wave, hz, sound.rate_hz) for wave in sound.heard()] if sound.heard().size else []
+        levels = [level_db(wave, hz, sound.rate_hz) for wave in sound.heard()]
         if levels and abs(levels[2]) < 0.1:
             break
     found.append(levels)

@@ -125,6 +125,14 @@ def test_a_converter_that_does_not_answer_fails() -> None:
     assert failed(report_on(made)) == {("flags", 0)}
 
 
+def test_samples_that_do_not_arrive_end_the_test() -> None:
+    made = card()
+    made.meter.lose(0.01)
+    report = report_on(made)
+    assert not report.passed
+    assert "samples did not arrive" in report.stopped
+
+
 def test_a_meter_that_falls_silent_leaves_what_was_measured() -> None:
     report = report_on(Unplugged([sound_line()] * LINES))
     assert (report.passed, report.stopped) == (False, "nothing from the meter for 2 s: cable, hub, supply, its program")

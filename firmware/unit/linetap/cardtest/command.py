@@ -56,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
     fixture: Fixture = ByProgram(args.fixture) if args.fixture else ByHand(_ask)
     sound = AlsaSound(Card(capture_pcm=args.pcm, playback_pcm=args.pcm, format="S32_LE"), channels)
     port = SerialPort(args.port)
+    link = MeterLink(port, SYSTEM)
     try:
-        report = measured(MeterLink(port, SYSTEM), sound, fixture, Sheet(asked, sys.stdout), args, SYSTEM)
+        link.wait_for_hello()
+        report = measured(link, sound, fixture, Sheet(asked, sys.stdout), args, SYSTEM)
     finally:
         port.close()
         sound.close()
@@ -118,4 +120,7 @@ def meter_serial(port: str) -> str:
 def _ask(text: str) -> str:
     sys.stdout.write(text)
     sys.stdout.flush()
-    return sys.stdin.readline()
+    typed = sys.stdin.readline()
+    if not typed:
+        raise DeviceFault("fixture", "nobody answers: standard input has ended")
+    return typed

@@ -63,11 +63,10 @@ class MeterLink:
         volts: Volts = joined.T / 100
         return volts
 
-    def meanwhile[T](self, done: Callable[[], bool], result: Callable[[], T]) -> T:
-        """Keeps commands and samples going until something else is done."""
-        while not done():
+    def serve_while(self, busy: Callable[[], bool]) -> None:
+        """Keeps commands and samples going meanwhile."""
+        while busy():
             self.turn()
-        return result()
 
     def turn(self) -> None:
         """What has come, and what is to be said again. DeviceFault after two seconds of silence."""

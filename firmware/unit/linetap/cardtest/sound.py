@@ -49,7 +49,7 @@ class AlsaSound:
     """A thread keeps the device going; `channels` has each line's, from 1."""
 
     def __init__(self, card: Card, channels: Sequence[int]) -> None:
-        """BadInput never; DeviceFault when the device cannot be had as asked."""
+        """DeviceFault when the device cannot be had as asked."""
         self.rate_hz: int = card.rate_hz
         self._card, self._rows = card, [channel - 1 for channel in channels]
         self._codec = Codec(card)
@@ -66,6 +66,8 @@ class AlsaSound:
     def heard(self) -> Waves:
         if not self._thread.is_alive() or self._why:
             raise DeviceFault("codec_lost", self._why or "the codec's loop has ended")
+        if not self._kept:
+            raise DeviceFault("codec_lost", "nothing from the codec yet")
         data = np.frombuffer(b"".join(self._kept), DTYPE[self._card.format]).reshape(-1, self._card.channels)
         waves: Waves = data[:, self._rows].T / FULL[self._card.format]
         return waves

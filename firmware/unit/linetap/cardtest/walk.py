@@ -6,8 +6,8 @@ Lines are told apart by doing everything to one line alone and looking at all: w
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import nan
 
@@ -17,9 +17,10 @@ from linetap.board.meter.protocol import MOST_CHANNELS, TAMPER
 from linetap.cardtest.fixture import Fixture
 from linetap.cardtest.meterlink import MeterLink, Volts
 from linetap.cardtest.sound import Sound, level_db
+from linetap_core.errors import DeviceFault
 
 SETTLE_MS, READ_MS = 300, 200
-TONE_MS = 500  # until it is steady, and all of what is heard is of it
+TONE_MS = 700  # the codec's 200 ms of buffer, and 300 of what is heard
 METER_TONE_HZ, METER_READS_HZ = 1100, 100  # a thousand samples a second make the one of the other
 METER_TONE_MS = 1000
 PEAK_DB = 3.01  # of a sine above its rms
@@ -161,7 +162,21 @@ def _instruments(link: MeterLink, fixture: Fixture, rows: Sequence[int], tell: T
 
 
 def _waiting[T](link: MeterLink, work: Callable[[], T]) -> T:
-    """The meter is served while a person or a program takes his time."""
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
-        return link.meanwhile(future.done, future.result)
+    """The meter is served while a person or a program takes his time. The thread ends with the process, so that an
+    interrupt waits for nobody.
+    """
+    found: list[T] = []
+    faults: list[DeviceFault] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except DeviceFault as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=run, name="fixture", daemon=True)
+    thread.start()
+    link.serve_while(thread.is_alive)
+    if faults:
+        raise faults[0]
+    return found[0]
