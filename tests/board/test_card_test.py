@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from linetap.cardtest.command import channels_of
 from linetap.cardtest.fixture import INSTRUMENTS, STATES, ByHand, ByProgram
-from linetap.cardtest.report import Sheet
+from linetap.cardtest.report import CardReport, Sheet
 from linetap.cardtest.rows import rows
+from linetap_bench.exchange.meter import WAITS_S, Meter, MeterOnPty
 from linetap_core import cli
+from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault
 
 
@@ -114,3 +121,43 @@ def test_lines_may_be_on_any_eight_channels() -> None:
     assert channels_of("1,2,3,4,9,10,11,12") == [1, 2, 3, 4, 9, 10, 11, 12]
     with pytest.raises(BadInput, match="33"):
         channels_of("1,2,3,4,5,6,7,33")
+
+
+@contextmanager
+def meter_at(port: Path) -> Iterator[None]:
+    """A simulated meter on a terminal, in real time."""
+    stopped = threading.Event()
+    meter = MeterOnPty(Meter(lambda _first, ms: np.zeros((8, ms), np.int16), 8, SYSTEM.monotonic_ns()), port)
+
+    def run() -> None:
+        while not stopped.is_set():
+            meter.turn(WAITS_S)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+        meter.close()
+
+
+def test_a_test_that_stops_leaves_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command itself, over a terminal and libasound: the fixture fails after its third state."""
+    fixture = program(tmp_path, f'echo "$2" >> {tmp_path}/states; [ "$2" != reversed ] || exit 4\n')
+    words = ["--serial", "LT-7", "--port", str(tmp_path / "meter"), "--pcm", "null", "--fixture", fixture]
+    with meter_at(tmp_path / "meter"):
+        assert cli.main(["card", "test", *words, "-o", str(tmp_path)]) == 1
+    report = msgspec.json.decode((tmp_path / "LT-7.card.json").read_bytes(), type=CardReport)
+    assert (report.serial, report.passed) == ("LT-7", False)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", report.firmware)
+    assert report.stopped.endswith("set reversed ended with 4: no word")
+    assert [each.row for each in report.rows] == [
+        "version", "channels", "sample_us", *["absent_v"] * 8, *["fed_v"] * 8
+    ]  # fmt: skip
+    assert [each.holds for each in report.rows] == [True] * 11 + [False] * 8  # there is no battery
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2].startswith("LT-7 not passed: 8 of 19 rows; ")
+    assert said[0].startswith("good card    version")
+    assert (tmp_path / "states").read_text().split() == ["open", "feed", "reversed"]

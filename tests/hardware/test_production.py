@@ -9,12 +9,14 @@ import re
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 from hardware_rig import findings, front_end
 
 from card_on_bench import BESIDE_DB, BenchCard, card, failed, report_on, sound_line
 from linetap.board.meter import protocol as wire
 from linetap.cardtest import limits
+from linetap.cardtest.report import CardReport, encode
 from rules.faults import UNTOLD, faults, said
 from rules.incircuit import ELSEWHERE, elsewhere
 from simulation import production
@@ -75,6 +77,7 @@ def rows_that_fail() -> dict[str, set[str]]:
 def test_a_card_as_drawn_passes() -> None:
     report = report_on(card())
     assert (failed(report), report.stopped, report.passed) == (set(), "", True)
+    assert msgspec.json.decode(encode(report), type=CardReport) == report
 
 
 @pytest.mark.parametrize("fault", TELLS)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isnan
 from typing import TextIO
 
 import msgspec
@@ -55,12 +56,10 @@ class Sheet:
 
     def tell(self, name: str, line: int, value: float | None) -> None:
         row = self._rows[name]
-        known = value is not None and value == value  # nan: there was nothing to measure
-        held = known and value is not None and row.low <= value <= row.high
-        found = Measured(
-            row=name, line=line, says=row.says, unit=row.unit, limit=row.limit(), holds=held,
-            value=round(float(value), 4) if known and value is not None else None,
-        )  # fmt: skip
+        number = None if value is None or isnan(value) else float(value)  # nan: there was nothing to measure
+        held = number is not None and bool(row.low <= number <= row.high)
+        shown = None if number is None else round(number, 4)
+        found = Measured(row=name, line=line, says=row.says, unit=row.unit, limit=row.limit(), value=shown, holds=held)
         self.measured.append(found)
         self._out.write(found.text() + "\n")
         self._out.flush()

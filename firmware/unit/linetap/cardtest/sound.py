@@ -22,6 +22,7 @@ from linetap_core.errors import DeviceFault
 PLAYED = 0.5  # of full scale: the drivers have room above it
 KEPT_S = 0.3
 WAIT_MS = 500
+CLOSE_S = 5
 FULL = {"S16_LE": 1 << 15, "S32_LE": 1 << 31}
 DTYPE = {"S16_LE": "<i2", "S32_LE": "<i4"}
 Waves = npt.NDArray[np.float64]
@@ -74,8 +75,9 @@ class AlsaSound:
 
     def close(self) -> None:
         self._stopped.set()
-        self._thread.join(1)
-        self._codec.close()
+        self._thread.join(CLOSE_S)
+        if not self._thread.is_alive():  # else it is in the device: the process's end closes that
+            self._codec.close()
 
     def _run(self) -> None:
         try:
@@ -85,7 +87,7 @@ class AlsaSound:
                     data = self._codec.read()
                     if data:
                         self._kept.append(data)
-                    while self._codec.room() >= self._codec.period:
+                    for _ in range(min(self._codec.room(), self._codec.buffer) // self._codec.period):
                         self._codec.write(self._period())
         except DeviceFault as fault:
             self._why = str(fault)
