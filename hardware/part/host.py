@@ -70,18 +70,22 @@ class Host:
         self.opened, self._steps, self._address = False, None, 0
         self._to_send.clear()
 
-    def turn(self) -> None:
+    def frames(self) -> None:
         while self._time.ns >= self._frame_ns:
             self._frame_ns += MS
             self._left = PACKETS_A_FRAME
             self._device.frame()
+
+    def turn(self) -> None:
+        self.frames()
         if self._steps is None:
             if self._device.attached():
                 self._steps = self._found()
         else:
             next(self._steps, None)
         if self.opened:
-            self._bulk()
+            self.read()
+            self.write()
 
     # --- finding it ---------------------------------------------------------------------------------------------------
 
@@ -189,7 +193,9 @@ class Host:
             raise Broken("the device takes longer than 500 ms for an answer")
         return answer in (Answer.ACK, Answer.STALL)
 
-    def _bulk(self) -> None:
+    # --- the port's bytes, a packet at a time ------------------------------------------------------------------------
+
+    def read(self) -> None:
         if self._left > 0:
             came = self._device.into(self._address, self._endpoint)
             if isinstance(came, Packet):
@@ -197,6 +203,8 @@ class Host:
                 if came.toggle == self._toggle_in:  # else the one before, again
                     self.received += came.data
                     self._toggle_in = 1 - self._toggle_in
+
+    def write(self) -> None:
         if self._left > 0 and self._to_send:
             answer = self._device.out(self._address, self._endpoint, Packet(self._toggle_out, self._to_send[0]))
             if self._lasts(answer, self._time.ns) and answer is Answer.ACK:

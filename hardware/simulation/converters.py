@@ -64,10 +64,14 @@ def drawn_reference() -> str:
     return reference_net(Circuit())
 
 
+def share_of(vm: float, supply: Supply, net: str) -> float:
+    """A voltage on the converter's pin, of that of its reference."""
+    return vm / {"VREF": supply.vref, "+3V3": supply.v3}[net]
+
+
 def code_of(vm: float, supply: Supply, net: str) -> int:
     """What the converter gives for a voltage on its pin."""
-    reference = {"VREF": supply.vref, "+3V3": supply.v3}[net]
-    return min(CODES - 1, max(0, floor(vm / reference * CODES + 0.5)))
+    return min(CODES - 1, max(0, floor(share_of(vm, supply, net) * CODES + 0.5)))
 
 
 @cache

@@ -71,6 +71,21 @@ def worst(
     return {figure: (nominal[figure], ends[figure, -1], ends[figure, 1]) for figure in nominal}
 
 
+def reading_ends(netlist: Netlist, reads: Callable[[Netlist, Supply], float]) -> dict[str, tuple[Netlist, Supply]]:
+    """As drawn; and every part and rail at the end at which a voltage reads lowest, and highest. What does not move the
+    reading, the capacitors above all, is high in the one and low in the other.
+    """
+    wrongs, nominal = all_wrongs(netlist), reads(netlist, Supply())
+    effects = each(lambda wrong: reads(*wrong.apply(netlist, Supply(), 1)) - nominal, wrongs)
+    ends = {"as drawn": (netlist, Supply())}
+    for name, direction in (("reads lowest", -1), ("reads highest", 1)):
+        at = (netlist, Supply())
+        for wrong, effect in zip(wrongs, effects, strict=True):
+            at = wrong.apply(*at, direction if effect > 0 else -direction)
+        ends[name] = at
+    return ends
+
+
 def all_to_one_side(netlist: Netlist, sign: int) -> Netlist:
     """Every resistor and capacitor high or low: the slowest and the fastest."""
     for wrong in all_wrongs(netlist):

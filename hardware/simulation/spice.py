@@ -18,6 +18,7 @@ from simulation.netlist import MODELS, Netlist
 
 MOST_S = 240  # of a run, which takes one on an idle machine; a circuit that does not converge is not waited for
 MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
+PRINTED = re.compile(r"^\d+\t([-+0-9.e]+)\t([-+0-9.e]+)", re.MULTILINE)
 NOT_FOUND = re.compile(r"^\s*\.meas\s+\w+\s+(\w+)\s.*failed!", re.MULTILINE)
 _SIGNAL = re.compile(r"\b(i|v|vm|vdb)\(([^)]+)\)")
 HANGING = "singular matrix"
@@ -82,6 +83,18 @@ def run(deck: Deck) -> dict[str, float]:
     if not any(name in found for name in names):
         raise Refusal("ngspice measured nothing: " + " / ".join(output.splitlines()[-3:]))
     return {name: found.get(name.lower(), nan) for name in names}
+
+
+def waveform(deck: Deck, net: str) -> list[tuple[float, float]]:
+    """(second, volts) of a net at each step. Refusal when ngspice does not come to an end, or not to the deck's."""
+    text = (
+        deck.text().replace(_save(deck.measures), f".save v({net})").replace("\n.end", f"\n.print tran v({net})\n.end")
+    )
+    output = _output(text)
+    rows = [(float(second), float(volts)) for second, volts in PRINTED.findall(output)]
+    if not rows or HANGING in output:
+        raise Refusal("ngspice printed nothing: " + " / ".join(output.splitlines()[-3:]))
+    return rows
 
 
 @lru_cache(MOST_KEPT)

@@ -160,6 +160,44 @@ def test_a_cable_that_is_pulled_and_plugged_in_is_a_meter_again(meter: PartMeter
     assert meter.chip.resets == 0
 
 
+@pytest.mark.parametrize("first", ["sent", "received"])
+def test_what_happens_while_the_program_looks_is_not_forgotten(meter: PartMeter, first: str) -> None:
+    """One register has both directions of an endpoint: the other one is done between its reading and its writing."""
+    until(meter, 0.3)
+    usb, host, happened, other_ns = meter.chip.usb, meter.host, 0, 0
+    read, flags = usb.on_read, 1 << 15 | 1 << 7
+    only, one, other = (1 << 7, host.read, host.write) if first == "sent" else (1 << 15, host.write, host.read)
+
+    def world() -> None:
+        """The other direction waits, mostly, until the program looks."""
+        nonlocal other_ns
+        host.frames()
+        one()
+        if meter.chip.time.ns - other_ns > 3 * NS_PER_MS:
+            other_ns = meter.chip.time.ns
+            other()
+
+    def meanwhile(register: str) -> int:
+        nonlocal happened
+        found = read(register)
+        if register == "CHEP1" and found & flags == only:
+            other()
+            happened += usb.values["CHEP1"] & flags == flags
+        return found
+
+    usb.on_read = meanwhile  # type: ignore[method-assign]
+    meter.chip.world = world
+    heard = b""
+    for ms in range(300, 1300, 7):
+        meter.receive(encode(wire.BEAT, ms, ms), at(ms))
+        heard += until(meter, (ms + 7) / 1000)
+    assert happened > 20
+    beaten = [wire.BEATEN.head.unpack(payload)[0] for code, _, payload in frames(heard) if code == wire.BEATEN.code]
+    assert beaten[-1] > 1250, "it has fallen silent"
+    assert [after - before for before, after in pairwise(beaten)] == [7] * (len(beaten) - 1)
+    assert host.waiting == 0
+
+
 def test_a_setup_in_the_middle_of_another_transfer_is_served(meter: PartMeter) -> None:
     """A host that gives up a transfer begins the next with a SETUP, whatever the endpoint was about to send."""
     until(meter, 0.3)

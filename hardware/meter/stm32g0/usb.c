@@ -305,7 +305,7 @@ static void on_control(void) {
 
 static void on_bulk(void) {
     const uint32_t is = USB_CHEP(USB_BULK);
-    USB_CHEP(USB_BULK) = is & CHEP_KEPT; /* both are seen */
+    USB_CHEP(USB_BULK) = (is & CHEP_KEPT) | (~is & (CHEP_RECEIVED | CHEP_SENT)); /* what comes now is not yet seen */
     if (is & CHEP_RECEIVED) {
         take_bulk();
     }

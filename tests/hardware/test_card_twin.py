@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The card as a twin: what happens on a line, through all that is built of it, to linetap's hook edge.
+
+ngspice has the drawn net, the emulated part converts against the net that is drawn on VREF+ and runs the meter's own
+ELF, a host takes its bytes from its USB endpoint, and linetap's reader decides. Eight calls at a time, each of a front
+end of its own at its end of tolerance: a part has eight lines.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import batched
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hardware_rig import copied, front_end
+
+from drawing.project import Circuit
+from linetap.board.meter import protocol as wire
+from linetap.board.meter.limits import LineLimits, limits_of
+from linetap.board.meter.protocol import Deframer
+from linetap.learned import Learned
+from meter_rig import BATCH_MS, NUMBERS, PLAIN, joined
+from part.meter import played
+from part.registers import Misuse
+from part_rig import LINES, READY_S, STEP_NS, PartRig, needs_part, wrong_program
+from simulation.calls import CALLS, Call, Edges, vm
+from simulation.converters import drawn_reference, reference_net, share_of
+from simulation.corners import reading_ends
+from simulation.levels import PAIR
+from simulation.netlist import Netlist
+from simulation.spice import Deck, Supply, each, run
+
+pytestmark = [
+    *needs_part,
+    pytest.mark.skipif(not shutil.which("ngspice"), reason="ngspice is not installed: it has the drawn net"),
+]
+
+HANDSET = ["Vd d 0 5", *PAIR, ".tran 1m 20m"]
+FLICKER_S = 0.025
+LONG_AGO = "2026-01-01T00:00:00.000Z"
+
+
+class Lost(Exception):
+    """The reader has no meter, or lost something of it."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Of one line: what linetap's reader made of it, and what the part's own edges said."""
+
+    hook: list[tuple[float, bool]]
+    ring: list[tuple[float, bool]]
+    told: list[tuple[float, bool]]
+    volts: npt.NDArray[np.int16]
+    polarity: npt.NDArray[np.bool_]
+
+
+def reads(netlist: Netlist, supply: Supply) -> float:
+    found = run(Deck(netlist, HANDSET, [".meas tran v find v(/VM1) at=19m"], supply))
+    return share_of(found["v"], supply, drawn_reference())
+
+
+@cache
+def ends() -> dict[str, tuple[Netlist, Supply]]:
+    return reading_ends(front_end(), reads)
+
+
+def shares(call: Call, netlist: Netlist, supply: Supply, net: str) -> npt.NDArray[np.float64]:
+    """What the part's pin has of its reference, each tenth of a millisecond."""
+    second, volts = np.array(vm(call, netlist, supply)).T
+    at = np.arange(0, call.seconds, STEP_NS / 1e9)
+    return np.array([share_of(value, supply, net) for value in np.interp(at, second, volts)])
+
+
+def limits(call: Call) -> LineLimits:
+    if call.learnt is None:
+        return PLAIN
+    return limits_of(NUMBERS, 3.0, Learned(on_hook_v=call.learnt[0], off_hook_v=call.learnt[1], learned_at=LONG_AGO))
+
+
+def through(calls: Sequence[Call], rows: Sequence[npt.NDArray[np.float64]], elf: Path | None = None) -> list[Ran]:
+    """At most eight, each on its line, through one part and one reader."""
+    length = max(len(row) for row in rows)
+    whole = [np.pad(row, (0, length - len(row)), mode="edge") for row in rows]
+    whole += [np.full(length, 0.5)] * (LINES - len(rows))
+    rig = PartRig(played(np.array(whole), STEP_NS), elf, limits=[*map(limits, calls), *[PLAIN] * (LINES - len(calls))])
+    heard = bytearray()
+    sent_until = rig.part.sent_until
+
+    def listening(now_ns: int) -> bytes:
+        sent = sent_until(now_ns)
+        heard.extend(sent)
+        return sent
+
+    rig.part.sent_until = listening  # type: ignore[method-assign]
+    seconds = length * STEP_NS / 1e9
+    found = rig.run(READY_S)
+    rig.reader.set_limits(rig.limits)
+    found += rig.run(seconds - READY_S + BATCH_MS / 1000)
+    lost = (rig.reader.state.frames_lost, rig.reader.state.restarts, rig.part.chip.resets)
+    if lost != (0, 0, 0) or not rig.reader.state.connected or not any(found):
+        raise Lost(f"frames, restarts, resets: {lost}")
+    levels = joined(found)
+    told = edges_told(bytes(heard))
+    return [
+        Ran(changes(levels.hook[i]), changes(levels.ring[i]), told.get(i, []), levels.volts[i], levels.polarity[i])
+        for i in range(len(calls))
+    ]
+
+
+def lasting(found: Sequence[tuple[float, bool]], call: Call) -> list[tuple[float, bool]]:
+    """While a line rings over a lifted telephone, breaks under 25 ms mean nothing (the recorder debounces)."""
+    kept: list[tuple[float, bool]] = []
+    for at, level in found:
+        if call.ring and level and kept and not kept[-1][1] and at - kept[-1][0] < FLICKER_S:
+            kept.pop()
+        else:
+            kept.append((at, level))
+    return kept
+
+
+def changes(bits: npt.NDArray[np.bool_]) -> list[tuple[float, bool]]:
+    begins = round(READY_S * 1000) + BATCH_MS
+    at = np.flatnonzero(np.diff(bits[begins:].astype(np.int8), prepend=0)) + begins
+    return [((int(i) - BATCH_MS) / 1000, bool(bits[i])) for i in at]
+
+
+def edges_told(data: bytes) -> dict[int, list[tuple[float, bool]]]:
+    found: dict[int, list[tuple[float, bool]]] = {}
+    for code, _, payload in Deframer().feed(data):
+        if code == wire.EDGE.code:
+            at_us, channel, edge, level = wire.EDGE.head.unpack(payload)
+            if wire.EDGES[edge] == "hook" and at_us > READY_S * 1e6:
+                found.setdefault(channel, []).append((at_us / 1e6, bool(level)))
+    return found
+
+
+def fits(found: Sequence[tuple[float, bool]], asked: Edges) -> bool:
+    return len(found) == len(asked) and all(
+        early - 1e-6 <= at <= late + 1e-6 and level is due
+        for (at, level), (early, late, due) in zip(found, asked, strict=True)
+    )
+
+
+@cache
+def all_of_them() -> dict[tuple[str, str], Ran]:
+    """Every call at every end, the long ones together."""
+    wanted = sorted(((call, end) for call in CALLS for end in ends()), key=lambda each_: each_[0].seconds)
+    rows = each(lambda it: shares(it[0], *ends()[it[1]], drawn_reference()), wanted)
+    ran: dict[tuple[str, str], Ran] = {}
+    for some in batched(zip(wanted, rows, strict=True), LINES, strict=False):
+        made = through([call for (call, _), _ in some], [row for _, row in some])
+        ran |= {(call.name, end): one for ((call, end), _), one in zip(some, made, strict=True)}
+    return ran
+
+
+@pytest.mark.parametrize("end", ["as drawn", "reads lowest", "reads highest"])
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_what_happens_on_a_line_is_what_linetap_reads(call: Call, end: str) -> None:
+    ran = all_of_them()[call.name, end]
+    assert fits(lasting(ran.hook, call), call.hook), ran.hook
+    assert fits(lasting(ran.ring, call), call.ring), ran.ring
+    assert fits(lasting(ran.told, call), call.hook), "the part's own edges"
+    if call.turned is not None:
+        turned = np.flatnonzero(np.diff(ran.polarity.astype(np.int8)))
+        assert [(int(at) - BATCH_MS) / 1000 for at in turned[-1:]] == pytest.approx([call.turned], abs=0.005)
+
+
+def found_wrong(calls: Sequence[Call], netlist: Netlist, net: str, elf: Path | None = None) -> bool:
+    """Whether any of these calls is read as another one."""
+    rows = each(lambda call: shares(call, netlist, Supply(), net), calls)
+    try:
+        ran = through(calls, rows, elf)
+    except (Lost, Misuse):
+        return True
+    return not all(fits(lasting(one.hook, call), call.hook) for one, call in zip(ran, calls, strict=True))
+
+
+SOME = [call for call in CALLS if call.name in ("a handset at 5 V", "a call on 48 V")]
+
+
+def test_some_calls_are_read_right() -> None:
+    assert not found_wrong(SOME, front_end(), drawn_reference())
+
+
+def test_a_converter_that_measures_against_its_supply_is_found(tmp_path: Path) -> None:
+    circuit = Circuit(copied(tmp_path, ("meter.sheet", "vref=VREF", "vref=+3V3")))
+    assert found_wrong(SOME, front_end(), reference_net(circuit))
+
+
+@pytest.mark.parametrize(("part", "value"), [("R105", "22k"), ("R106", "220k")])
+def test_a_wrong_part_is_found(part: str, value: str) -> None:
+    assert found_wrong(SOME, front_end().replaced(part, value), drawn_reference())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("adc.c", "measured->lines[i] = next()", "measured->lines[i ^ 2u] = next()"),
+        ("adc.c", "(1u | 3u << 2)", "(1u | 2u << 2)"),
+        ("clock.c", "CPU_HZ / 1000000u - 1u", "CPU_HZ / 2000000u - 1u"),
+    ],
+    ids=["channels exchanged", "half the samples", "half the clock"],
+)
+def test_a_wrong_register_is_found(wrong: tuple[str, str, str], tmp_path: Path) -> None:
+    assert found_wrong(SOME, front_end(), drawn_reference(), wrong_program(tmp_path, *wrong))
