@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 from itertools import takewhile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hardware_rig import findings
 
 from linetap.board import frontend
+from linetap.cardtest import limits
 from simulation.bench_steps import STEPS
 from simulation.finding import Finding, over
 from simulation.netlist import HARDWARE
@@ -58,14 +60,15 @@ def test_the_worst_is_the_end_that_counts() -> None:
     assert Finding("a", 2e-9, 2e-9, "V", most=1).result() == "0 V"
 
 
-def test_the_simulated_unit_goes_by_the_same_figures() -> None:
-    """tools/hardware_numbers.py: board/frontend.py, whose comments name the rows."""
-    text = Path(frontend.__file__).read_text()
+@pytest.mark.parametrize("module", [frontend, limits])
+def test_simulated_unit_and_production_test_go_by_the_same_figures(module: ModuleType) -> None:
+    """tools/hardware_numbers.py: board/frontend.py and cardtest/limits.py, whose comments name the rows."""
+    text = Path(str(module.__file__)).read_text()
     named = dict(re.findall(r"^(\w+) = Figure\(.*\)  # (.*)$", text, re.M))
     found = {each.what: each for row in ROWS for each in findings(row)}
     assert named
     for name, what in named.items():
-        figure, each = getattr(frontend, name), found[what]
+        figure, each = getattr(module, name), found[what]
         assert (figure.low, figure.high) == pytest.approx((each.low, each.high), rel=0.02, abs=0.02), name
         assert (figure.least, figure.most) == (each.least, each.most), name
 
