@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_meter_usb import Device as Program
 from test_meter_usb import Stalled
 
@@ -134,6 +138,13 @@ def test_no_other_request_leads_into_the_loader(card: Card, packet: tuple[int, i
         card.program.ask(*packet)
 
 
+def spliced(at: int, data: bytes) -> bytes:
+    """A good file with other bytes in it, and a suffix that holds again."""
+    whole = with_suffix(NEW)
+    body = (whole[:at] + data + whole[at + len(data) :])[:-4]
+    return body + struct.pack("<I", zlib.crc32(body) ^ 0xFFFFFFFF)
+
+
 BAD = {
     "nothing": (b"", "0 bytes"),
     "cut short": (with_suffix(NEW)[:-100], "no DFU suffix"),
@@ -153,6 +164,22 @@ def test_a_file_that_is_no_program_is_said_before_anything_happens(name: str, tm
     file.write_bytes(data)
     with pytest.raises(BadInput, match=why):
         read(file)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.binary(max_size=600), st.builds(spliced, st.integers(0, len(NEW) + 15), st.binary(max_size=40))))
+def test_no_file_is_taken_for_a_program_that_is_none(data: bytes) -> None:
+    found, said = b"", ""
+    try:
+        found = parsed(data, "meter.dfu").data
+    except BadInput as error:
+        said = str(error)
+    if found:
+        assert len(found) <= images.MOST
+        assert found[64:68] == b"LTMI"
+    else:
+        assert said.startswith("meter.dfu: ")
+        assert "\n" not in said
 
 
 def test_the_numbers_of_usbfs_are_the_kernels(tmp_path: Path) -> None:
