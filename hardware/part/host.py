@@ -66,7 +66,7 @@ class Host:
         return len(self._to_send)
 
     def detach(self) -> None:
-        """The cable is pulled out; whatever comes next is found anew."""
+        """The cable is pulled out, or the pull-up is gone; whatever comes next is found anew."""
         self.opened, self._steps, self._address = False, None, 0
         self._to_send.clear()
 
@@ -78,6 +78,8 @@ class Host:
 
     def turn(self) -> None:
         self.frames()
+        if self._steps is not None and not self._device.attached():
+            self.detach()
         if self._steps is None:
             if self._device.attached():
                 self._steps = self._found()

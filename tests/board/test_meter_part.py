@@ -12,13 +12,14 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.protocol import Deframer, encode
 from linetap_core.clock import NS_PER_MS, NS_PER_S
 from linux_usb import said_to_linux
-from meter_rig import START_NS, steps
+from meter_rig import START_NS, joined, steps
 from meterbuild import METER, build_part
 from part.host import Broken, Host
 from part.meter import RECORDERS, PartMeter, program
@@ -300,6 +301,24 @@ def test_linetap_reads_a_call_from_it(oscillator_hz: float | None) -> None:
     assert (rig.reader.state.frames_lost, rig.reader.state.restarts, rig.reader.noise) == (0, 0, 0)
     assert rig.part.chip.resets == 0
     assert rig.part.chip.watchdog.longest_ns < 20 * NS_PER_MS
+
+
+def test_a_part_that_stands_still_is_begun_anew_and_found_again() -> None:
+    """In mid-call, with a relay closed: the watchdog, open pins, another boot number, and the reader goes on."""
+    rig = PartRig(pins([steps((0, -48), (0.35, -8), (2.2, -48))], 2.6))
+    rig.run(1.2)  # its first hello is from before it was found, and the next a second later
+    rig.cable.write(encode(wire.RELAYS, 1, 0b1, wire.RELAY_EXPIRY_MS))
+    rig.run(0.04)
+    assert rig.part.chip.ports["GPIOB"].driven() & 0xFF00 == 1 << 8
+    rig.part.chip.time.ns += 200 * NS_PER_MS  # of which the program has nothing
+    found = rig.run(0.24)
+    assert rig.part.chip.resets == 1
+    assert rig.part.chip.ports["GPIOB"].driven() & 0xFF00 == 0
+    found += rig.run(1.12)
+    assert rig.reader.state.restarts == 1
+    assert rig.reader.state.connected
+    hook = joined(found).hook[0]
+    assert list(hook[np.flatnonzero(np.diff(hook.astype(np.int8)))[-1:] + 1]) == [False], "put down at last"
 
 
 def test_each_line_is_its_own() -> None:
