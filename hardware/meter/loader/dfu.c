@@ -23,9 +23,9 @@ static volatile bool working;   /* dfu_work is at it: until it is done, nothing 
 static volatile bool succeeded; /* another program is there: the next reset of the bus starts it */
 static volatile bool leaves;
 static uint8_t block[DFU_BLOCK];
-static uint32_t block_length;
-static bool done;  /* the block, or the whole */
-static bool program; /* there is one to go back to */
+static volatile uint32_t block_length;
+static volatile bool done;    /* the block, or the whole */
+static volatile bool program; /* there is one to go back to */
 static volatile uint32_t requests;
 
 static enum usb_then fail(enum dfu_status why) {

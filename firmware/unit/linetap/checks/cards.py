@@ -158,8 +158,11 @@ def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Tro
             f"Audio converter {which} (card-number) is not set as it has to be. Number 1 has lines 1 to 4, 2 has "
             "lines 5 to 8: they may be recorded 13 dB too quiet, or distorted."
         ),
-        action_ko="녹음 한 건을 들어 보고, 계속되면 기기의 전원을 껐다가 켜고, 그래도 계속되면 카드를 교체하십시오.",
-        action_en="Listen to a recording. If it continues, switch the unit off and on; then replace the card.",
+        action_ko=(
+            "해당 회선의 녹음을 들어 확인하십시오. 경보가 계속되면 기기의 전원을 껐다 켜고, 그래도 해소되지 않으면 "
+            "카드를 교체하십시오."
+        ),
+        action_en="Listen to a recording of these lines. Switch the unit off and on; if it goes on, replace the card.",
     )
 
 
