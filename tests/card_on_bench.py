@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from cmeter_rig import LOOP_CLOSED, CMeter
 from linetap.board.meter.protocol import MOST_CHANNELS
 from linetap.cardtest.command import measured
 from linetap.cardtest.meterlink import MeterLink
@@ -64,6 +65,25 @@ class Sampling(Meter):
         self._lines = NoEdges(MOST_CHANNELS)
 
 
+class InC(CMeter):
+    """The meter's own program, in the place of the simulated one."""
+
+    @property
+    def opened(self) -> int:
+        return self.answers.contacts[-1][1] if self.answers.contacts else 0
+
+    def relays(self, _now_ns: int) -> int:
+        return self.answers.relays[-1][1] if self.answers.relays else 0
+
+    @property
+    def tamper(self) -> bool:
+        return self.tamper_code != LOOP_CLOSED
+
+    @tamper.setter
+    def tamper(self, is_open: bool) -> None:
+        self.tamper_code = 0 if is_open else LOOP_CLOSED
+
+
 class BenchCard:
     """`lines` are the answers of each; `wired` says which line a channel's relay and contact are on."""
 
@@ -71,7 +91,7 @@ class BenchCard:
         self.lines, self.wired = list(lines), list(wired or range(MOST_CHANNELS))
         self.lid_works = lid_works
         self.clock = ManualClock(monotonic_ns=START_NS)
-        self.meter = Sampling(self._volts, MOST_CHANNELS, START_NS)
+        self.meter: Sampling | InC = Sampling(self.volts, MOST_CHANNELS, START_NS)
         self.state, self.rate_hz = "open", RATE_HZ
         self._played: tuple[tuple[int, ...], float] = ((), 0.0)
         self._since: dict[int, int] = {}  # channel -> the millisecond in which its contact was commanded
@@ -128,7 +148,7 @@ class BenchCard:
 
     # The lines, as the meter samples them.
 
-    def _volts(self, first_ms: int, ms: int) -> I16:
+    def volts(self, first_ms: int, ms: int) -> I16:
         self._follow(first_ms)
         at = np.arange(first_ms, first_ms + ms)
         volts = np.repeat(self._steady()[:, None], ms, axis=1)

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from hardware_rig import front_end
 
-from card_on_bench import BenchCard, card, failed, report_on, sound_line
+from card_on_bench import BenchCard, InC, Sampling, card, failed, report_on, sound_line
+from cmeter_rig import program
 from linetap.board.meter import protocol as wire
 from linetap.cardtest.report import CardReport, encode
 from rules.faults import UNTOLD, faults, said
@@ -134,15 +135,23 @@ def test_a_lid_switch_that_is_dead_fails() -> None:
     assert failed(report_on(BenchCard([sound_line()] * LINES, lid_works=False))) == {("lid", 0)}
 
 
+def test_the_meters_own_program_is_tested_alike() -> None:
+    """In C, over its own frames: a line whose opening has no end, beside a sound one."""
+    made = card(open_ms=float("inf"))
+    with InC(program(), made.volts) as made.meter:
+        report = report_on(made)
+    assert (failed(report), report.stopped) == ({("open_s", 1)}, "")
+
+
 def test_a_converter_that_does_not_answer_fails() -> None:
     made = card()
-    made.meter.converters = wire.CONVERTER_2
+    sampling(made).converters = wire.CONVERTER_2
     assert failed(report_on(made)) == {("flags", 0)}
 
 
 def test_samples_that_do_not_arrive_end_the_test() -> None:
     made = card()
-    made.meter.lose(0.01)
+    sampling(made).lose(0.01)
     report = report_on(made)
     assert not report.passed
     assert "samples did not arrive" in report.stopped
@@ -155,9 +164,14 @@ def test_a_meter_that_falls_silent_leaves_what_was_measured() -> None:
     assert not failed(report)
 
 
+def sampling(made: BenchCard) -> Sampling:
+    assert isinstance(made.meter, Sampling)
+    return made.meter
+
+
 class Unplugged(BenchCard):
     """Its cable is pulled as soon as the telephones are there."""
 
     def set(self, state: str) -> None:
         super().set(state)
-        self.meter.dead = state == "loop"
+        sampling(self).dead = state == "loop"
