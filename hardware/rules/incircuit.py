@@ -12,8 +12,8 @@ import re
 IN_CIRCUIT = "in-circuit: "
 ELSEWHERE: tuple[tuple[str, str], ...] = (
     (r"C109 open|C11[359] open", IN_CIRCUIT + "its capacitance: radio and noise are nothing that this fixture applies"),
-    (r"C111 shorted", IN_CIRCUIT + "its capacitance; the offset that then flows is 20 uA"),
-    (r"D10[23] open", IN_CIRCUIT + "two diode drops from sp and sn to either rail"),
+    (r"C111 shorted", IN_CIRCUIT + "its capacitance: what then flows is the offset of two amplifiers"),
+    (r"D10[23] open", IN_CIRCUIT + "a diode drop from sp and sn to either rail"),
     (r"D10[56] open", IN_CIRCUIT + "a diode drop across the burden, 5 mA"),
     (r"D107 open", IN_CIRCUIT + "6.4 V across the winding's pins, 1 mA"),
     (r"D108 open|D110 open", IN_CIRCUIT + "a diode drop from the coil's low end to COIL"),
