@@ -87,6 +87,8 @@ class InC(CMeter):
 class BenchCard:
     """`lines` are the answers of each; `wired` says which line a channel's relay and contact are on."""
 
+    beside_db = BESIDE_DB
+
     def __init__(self, lines: Sequence[Answers], wired: Sequence[int] | None = None, lid_works: bool = True) -> None:
         self.lines, self.wired = list(lines), list(wired or range(MOST_CHANNELS))
         self.lid_works = lid_works
@@ -125,7 +127,7 @@ class BenchCard:
         for line in lines:
             levels[line] = self._echo_db(line, hz)
             if self._closed(line):
-                levels[[i for i in range(MOST_CHANNELS) if i not in lines]] = levels[line] + BESIDE_DB
+                levels[[i for i in range(MOST_CHANNELS) if i not in lines]] = levels[line] + self.beside_db
         at = np.arange(HEARD_FRAMES) / RATE_HZ
         amplitudes = np.maximum(PLAYED * 10 ** (levels / 20), 10 ** (FLOOR_DB / 20))
         waves: Waves = amplitudes[:, None] * np.sin(2 * np.pi * hz * at)[None]

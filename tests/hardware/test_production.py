@@ -131,6 +131,12 @@ def test_lines_that_are_crossed_fail() -> None:
     assert {("echo_db", 1), ("echo_db", 2), ("opens_ms", 1), ("others_v", 2)} <= found
 
 
+def test_a_line_that_its_neighbour_hears_fails() -> None:
+    made = card()
+    made.beside_db = -55.0
+    assert failed(report_on(made)) == {("neighbour_db", 1), ("neighbour_db", 2)}
+
+
 def test_a_lid_switch_that_is_dead_fails() -> None:
     assert failed(report_on(BenchCard([sound_line()] * LINES, lid_works=False))) == {("lid", 0)}
 
