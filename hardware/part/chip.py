@@ -18,7 +18,7 @@ from part.usb import MEMORY_BYTES, Usb
 
 SLICE = 800  # instructions, after which interrupts and the host are looked at
 CYCLES_AN_INSTRUCTION = 1.5
-ACCESS_NS, POLL_NS, TIMER_POLL_NS = 40, 1_000, 20_000  # a register that is read again and again is waited for
+ACCESS_NS, POLL_NS, TIMER_POLL_NS = 40, 100, 20_000  # a register that is read again and again is waited for
 NVIC, SYSTEM = 0xE000E100, 0xE000ED00
 ENABLE, DISABLE = 0x000, 0x080  # of NVIC
 VECTORS, RESETS = 0x008, 0x00C  # of SYSTEM

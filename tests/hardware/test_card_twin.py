@@ -202,7 +202,7 @@ def test_a_wrong_part_is_found(part: str, value: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        ("adc.c", "measured->lines[i] = next()", "measured->lines[i ^ 2u] = next()"),
+        ("adc.c", "next(&measured->lines[i])", "next(&measured->lines[i ^ 2u])"),
         ("adc.c", "(1u | 3u << 2)", "(1u | 2u << 2)"),
         ("clock.c", "CPU_HZ / 1000000u - 1u", "CPU_HZ / 2000000u - 1u"),
     ],

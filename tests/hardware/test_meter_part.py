@@ -321,6 +321,19 @@ def test_a_part_that_stands_still_is_begun_anew_and_found_again() -> None:
     assert list(hook[np.flatnonzero(np.diff(hook.astype(np.int8)))[-1:] + 1]) == [False], "put down at last"
 
 
+def test_a_converter_that_stops_is_not_a_line_that_stands_still() -> None:
+    """Its last results would be read for ever, and every call missed: so the watchdog begins it anew."""
+    rig = PartRig(pins([steps((0, -48), (0.9, -8), (1.1, -48))], 1.5))
+    rig.run(0.4)
+    rig.part.chip.converter.put("CR", "ADEN", 0)
+    silent = rig.run(0.12)
+    found = rig.run(0.92)
+    assert rig.part.chip.resets == 1
+    assert silent[-1] is None, "and until then linetap knows that it knows nothing"
+    hook = joined(found).hook[0]
+    assert hook.any()
+
+
 def test_each_line_is_its_own() -> None:
     rig = PartRig(pins([steps((0, -48 + 2 * line)) for line in range(LINES)], 0.5))
     found = [levels for levels in rig.run(0.6) if levels is not None]
@@ -335,7 +348,7 @@ def test_its_stack_is_no_deeper_than_was_counted(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "two channels exchanged": ("adc.c", "measured->lines[i] = next()", "measured->lines[i ^ 1u] = next()"),
+    "two channels exchanged": ("adc.c", "next(&measured->lines[i])", "next(&measured->lines[i ^ 1u])"),
     "the last channel first": ("adc.c", "ADC_CFGR1 = CFGR1_WAIT", "ADC_CFGR1 = CFGR1_WAIT | 1u << 2"),
     "a line less": ("adc.c", "#define INPUTS 9u", "#define INPUTS 8u"),
     "eight samples added up, not sixteen": ("adc.c", "(1u | 3u << 2)", "(1u | 2u << 2)"),

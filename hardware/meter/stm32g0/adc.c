@@ -21,9 +21,13 @@
 #define CCR REGISTER(0x40012708u)
 #define CCR_TEMPERATURE (1u << 23)
 
-static void until(volatile uint32_t *where, uint32_t mask, uint32_t value) {
-    for (uint32_t i = 0; i < WAIT && (*where & mask) != value; i++) {
+static bool until(volatile uint32_t *where, uint32_t mask, uint32_t value) {
+    for (uint32_t i = 0; i < WAIT; i++) {
+        if ((*where & mask) == value) {
+            return true;
+        }
     }
+    return false;
 }
 
 static void choose(uint32_t channels) {
@@ -51,18 +55,21 @@ void adc_begin(void) {
     choose((1u << INPUTS) - 1u);
 }
 
-static uint16_t next(void) {
-    until(&ADC_ISR, ISR_ONE, ISR_ONE);
-    return (uint16_t)ADC_DR;
+static bool next(uint16_t *code) {
+    const bool came = until(&ADC_ISR, ISR_ONE, ISR_ONE);
+    *code = (uint16_t)ADC_DR;
+    return came;
 }
 
-void adc_read(struct measured *measured) {
+bool adc_read(struct measured *measured) {
     ADC_CR |= CR_START;
     for (unsigned i = 0; i < METER_MOST_CHANNELS; i++) {
-        measured->lines[i] = next();
+        if (!next(&measured->lines[i])) {
+            return false;
+        }
     }
-    measured->tamper = next();
     measured->power_failing = pins_power_failing();
+    return next(&measured->tamper);
 }
 
 /* The lowest bits of the part's own temperature: no two starts read the same 64 of them. */
@@ -71,8 +78,10 @@ uint32_t adc_noise(void) {
     CCR |= CCR_TEMPERATURE;
     choose(1u << TEMPERATURE);
     for (unsigned i = 0; i < 64; i++) {
+        uint16_t code;
         ADC_CR |= CR_START;
-        noise = (noise << 5 | noise >> 27) ^ next();
+        next(&code);
+        noise = (noise << 5 | noise >> 27) ^ code;
     }
     choose((1u << INPUTS) - 1u);
     return noise;

@@ -20,7 +20,7 @@ void pins_begin(void);
 bool pins_power_failing(void);
 
 void adc_begin(void);
-void adc_read(struct measured *measured); /* takes 0.12 ms */
+bool adc_read(struct measured *measured); /* takes 0.12 ms; false: it does not convert */
 uint32_t adc_noise(void);
 
 void wire_begin(void);

@@ -51,9 +51,10 @@ int main(void) {
             wire_turn();
             continue;
         }
-        adc_read(&measured);
-        meter_sample(&measured, next_us);
-        watchdog_feed();
+        if (adc_read(&measured)) { /* else nothing is said of any line, until the watchdog begins all anew */
+            meter_sample(&measured, next_us);
+            watchdog_feed();
+        }
         next_us += METER_SAMPLE_US;
         if (whole(clock_us()) > next_us + METER_SAMPLE_US) { /* too late for one: the next has its own time */
             next_us = (whole(clock_us()) / METER_SAMPLE_US + 1u) * METER_SAMPLE_US;
