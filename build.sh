@@ -92,7 +92,7 @@ usage: ./build.sh COMMAND
   hil [--quick]    that image in the emulated machine
   meter [KEY]      program and loader of the line meter, and the file for `linetap meter update`, signed; without a key of
                    the maker by one made for it, in build/meter/
-  board            the board of one line of the card: placed, routed, checked by KiCad; for a factory in build/board/
+  board            the boards of the card and of one line of it: placed, routed, checked by KiCad; for a factory in build/board/
   deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installed on a bare Debian 13 as
                    docs/install-desk.md says, and built once more, which must give the same bytes
 EOF

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lays out the board of one line and that of the whole card anew and checks both; for a factory in build/board.
 
-Run it as `./build.sh board`, when a sheet, footprints.toml, places.toml or cardplaces.toml in circuit/ has changed.
+Run it as `./build.sh board`, when a sheet, footprints.toml, places.toml or cardplaces.toml in circuit/ has changed. The
+card's tracks that nothing has moved into stay as they are; with --anew all are found again.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
+from drawing import kicad  # noqa: E402
 from linetap_core.errors import LinetapError  # noqa: E402
-from pcb import cardboard, making, pcb, places, readback, routing  # noqa: E402
+from pcb import cardboard, earlier, making, pcb, places, readback, routing  # noqa: E402
 from pcb.board import Board  # noqa: E402
 from pcb.lineboard import LineBoard  # noqa: E402
 from pcb.places import Places  # noqa: E402
@@ -27,7 +30,7 @@ OUT = ROOT / "build" / "board"
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or list(BOARDS)
+    wanted = [name for name in sys.argv[1:] if name != "--anew"] or list(BOARDS)
     try:
         return max([BOARDS[name]() for name in wanted])
     except KeyError as error:
@@ -49,9 +52,11 @@ def _card() -> int:
     where, blocks = cardboard.load(line)
     one, open_in_one = routing.route(*cardboard.of_one_line(line))
     given = cardboard.copied(one, blocks, line, board)
-    found, not_routed = routing.route(board, where, given)
+    before = HARDWARE / f"{board.name}.kicad_pcb"
+    text = before.read_text() if before.exists() and "--anew" not in sys.argv else ""
+    found, not_routed = routing.route(board, where, given, earlier.tracks(text, board.nets, given))
     print(f"one line, copied to {len(blocks)}: {len(one)} tracks and vias of {len(given) + len(found)}")
-    return _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.svg")
+    return _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.png")
 
 
 BOARDS: dict[str, Callable[[], int]] = {"line": _line, "card": _card}
@@ -67,8 +72,7 @@ def _made(
     making.copper_files(folder, board.name, out)
     making.other_files(folder, board.name, out)
     not_as_drawn = readback.differences(out, board, where)
-    drawn = (out / f"{board.name}.svg").read_text()
-    picture.write_text(re.sub(r" date [\d/: ]+", "", drawn))
+    _picture(out / f"{board.name}.svg", picture)
     _parts_list(board, out / f"{board.name}-bom.csv")
     vias = sum(track.layers == routing.BOTH for track in tracks)
     print(
@@ -84,6 +88,16 @@ def _made(
         print(f"the first: {found.first}")
     print(f"the barrier: {where.barrier.line_to_card:g} mm. NOT REVIEWED, NOT APPROVED. Files are in {out}")
     return int(bool(not_routed or found.broken or found.open or found.parity or electrical or not_as_drawn))
+
+
+def _picture(drawn: Path, picture: Path) -> None:
+    """The whole card's lines are too many for a page to show as lines."""
+    if picture.suffix == ".svg":
+        picture.write_text(re.sub(r" date [\d/: ]+", "", drawn.read_text()))
+    else:
+        subprocess.run(
+            [*kicad.RASTER, "-i", str(drawn), str(picture)], check=True, timeout=120, stdin=subprocess.DEVNULL
+        )
 
 
 def _parts_list(board: Board, path: Path) -> None:

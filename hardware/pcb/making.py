@@ -18,7 +18,7 @@ FILLING = Path(__file__).with_name("filling.py")
 COPPER = ("F.Cu", "In1.Cu", "In2.Cu", "B.Cu")
 LAYERS = (*COPPER, "F.Paste", "F.SilkS", "F.Mask", "B.Mask", "Edge.Cuts")
 EXPORT = ("kicad-cli", "pcb", "export")
-MOST_S = 300
+MOST_S = 1800  # the card's design rules
 
 
 @dataclass(frozen=True, slots=True)

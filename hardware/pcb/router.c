@@ -6,9 +6,10 @@
  * touches what is counted on grids, one for each class of nets and layer. Bounded by MOST_WORK; what is still open then
  * is tried once more without crossing, and counted.
  *
- * Reads: width height classes nets pads tracks planes holes; a class: half width, via radius, distance to each class; a
+ * Reads: width height classes nets pads tracks earlier planes holes; a class: half width, via radius, distance to each class; a
  * net: its class; a pad: net class left top right bottom layers; a track: net layers x1 y1 x2 y2; a plane's rectangle:
- * net left top right bottom; a hole: x y radius. Layers: 1 front, 2 back, 3 both; a track of both is a via. Net -1: none.
+ * net left top right bottom; a hole: x y radius. Tracks that an earlier run found come after the given ones, and may be
+ * taken up. Layers: 1 front, 2 back, 3 both; a track of both is a via. Net -1: none.
  * Writes: net layers x1 y1 x2 y2 for each track found, and "open N". */
 #include <math.h>
 #include <stdint.h>
@@ -17,9 +18,9 @@
 #include <string.h>
 
 enum { CLASSES = 8, NETS = 2048, SHAPES = 60000, PLANES = 64, VIA_COST = 60, BUCKETS = 1 << 17, SIDE = 600 };
-enum { FAR = 1000000000, PRICE = 40, MOST_PRICE = 400 };
+enum { FAR = 1000000000, PRICE = 100, MOST_PRICE = 1500 };
 static const double GRID = 0.1, EDGE = 0.7, NEAR = 1e-6, THROUGH_LAYERS = 1.0, INSIDE = 1.0, VIA_IN_PAD = 3.0, HOLES_APART = 0.3;
-static const long long MOST_WORK = 6000000000LL;
+static const long long MOST_WORK = 1500000000LL;
 typedef struct { int net, class, layers, found; double x1, y1, x2, y2, half; } Shape; /* half 0: a pad, a rectangle */
 typedef struct { int net; double x1, y1, x2, y2; } Plane;
 
@@ -93,6 +94,12 @@ static double apart(const Shape *a, const Shape *b) { /* below 0 when they touch
   return b->half == 0 ? least : fmin(least, fmin(away(a, b->x1, b->y1), away(a, b->x2, b->y2)) - b->half);
 }
 
+static int has_plane(int net) {
+  int found = 0;
+  for (int i = 0; i < planes; i++) found |= plane_of[i].net == net;
+  return found;
+}
+
 static int in_plane(int net, double x, double y, double inside) {
   for (int i = 0; i < planes; i++) {
     const Plane *p = &plane_of[i];
@@ -103,19 +110,18 @@ static int in_plane(int net, double x, double y, double inside) {
 
 static int pieces(int net) { /* how many; `own` has the net's shapes; the plane is the piece SHAPES - 1 */
   owns = 0;
-  int has_plane = 0, found = 0, plane = SHAPES - 1;
-  for (int i = 0; i < planes; i++) has_plane |= plane_of[i].net == net;
+  int planar = has_plane(net), found = 0, plane = SHAPES - 1;
   piece_of[plane] = plane;
   for (int i = 0; i < shapes; i++)
     if (shape_of[i].net == net) own[owns++] = i, piece_of[i] = i;
   for (int i = 0; i < owns; i++) {
     const Shape *a = &shape_of[own[i]];
-    if (has_plane && a->layers == 3 && in_plane(net, (a->x1 + a->x2) / 2, (a->y1 + a->y2) / 2, 0)) piece_of[root(own[i])] = root(plane);
+    if (planar && a->layers == 3 && in_plane(net, (a->x1 + a->x2) / 2, (a->y1 + a->y2) / 2, 0)) piece_of[root(own[i])] = root(plane);
     for (int j = 0; j < i; j++)
       if (a->layers & shape_of[own[j]].layers && apart(a, &shape_of[own[j]]) < -NEAR) piece_of[root(own[i])] = root(own[j]);
   }
   for (int i = 0; i < owns; i++) found += root(own[i]) == own[i];
-  return found + (has_plane && root(plane) == plane);
+  return found + (planar && root(plane) == plane);
 }
 
 /* ---- the search */
@@ -205,7 +211,7 @@ static void trace(int net, int cell, int price) { /* back to where it began, as 
   int c = class_of[net], begin_x = cell % size % nx, begin_y = cell % size / nx, last = -1;
   for (;;) {
     int layer = cell / size, x = cell % size % nx, y = cell % size / nx, step = way[cell];
-    if (price && soft[c][layer][y * nx + x] && history[cell] < 200) history[cell] += 10;
+    if (price && soft[c][layer][y * nx + x] && history[cell] < 200) history[cell] += 20;
     if (step != last && (begin_x != x || begin_y != y)) lay(net, 1 << layer, begin_x, begin_y, x, y), begin_x = x, begin_y = y;
     if (step == 10) break;
     if (step == 9) lay(net, 3, x, y, x, y), cell = (1 - layer) * size + y * nx + x;
@@ -219,6 +225,15 @@ static void take_up(int net) {
     if (shape_of[i].net == net && shape_of[i].found) count_all(&shape_of[i], -1), shape_of[i].net = -2;
 }
 
+static void take_up_from(int shape) { /* of a plane's net, whose ways to it are many, the one */
+  Shape gone = shape_of[shape];
+  count_all(&gone, -1), shape_of[shape].net = -2;
+  for (int i = 0; i < shapes; i++) {
+    const Shape *s = &shape_of[i];
+    if (s->net == gone.net && s->found && s->layers & gone.layers && apart(s, &gone) < -NEAR) take_up_from(i);
+  }
+}
+
 static int queue[NETS], queued, waits[NETS];
 static void ask(int net) { if (!waits[net]) waits[net] = 1, queue[queued++] = net; }
 
@@ -229,7 +244,12 @@ static void clear_way(int net) { /* what the new tracks cross is taken up */
       const Shape *b = &shape_of[j];
       if (!b->found || b->net < 0 || b->net == net) continue;
       double d = distance[a->class][b->class];
-      if ((a->layers & b->layers || d > THROUGH_LAYERS) && apart(a, b) < d - NEAR) { int other = b->net; take_up(other), ask(other); }
+      if ((a->layers & b->layers || d > THROUGH_LAYERS) && apart(a, b) < d - NEAR) {
+        int other = b->net;
+        if (has_plane(other)) take_up_from(j);
+        else take_up(other);
+        ask(other);
+      }
     }
   }
 }
@@ -250,28 +270,27 @@ static void apart_from_vias(int shape, int by) { /* one net's vias keep their ho
 }
 
 static int join(int net, int price) { /* two of the pieces; 0 when no way was found */
-  int plane = root(SHAPES - 1), has_plane = 0, piece = -1, other = -1, least = 1 << 30;
-  for (int i = 0; i < planes; i++) has_plane |= plane_of[i].net == net;
+  int plane = root(SHAPES - 1), planar = has_plane(net), piece = -1, other = -1, least = 1 << 30;
   for (int i = 0; i < owns; i++) {
     int r = root(own[i]), n = 0;
-    if (r != own[i] || (has_plane && r == plane)) continue;
-    for (int j = 0; !has_plane && j < owns; j++) n += root(own[j]) == r;
+    if (r != own[i] || (planar && r == plane)) continue;
+    for (int j = 0; !planar && j < owns; j++) n += root(own[j]) == r;
     if (n < least) least = n, piece = r;
   }
   if (piece < 0) stop("a net in pieces that it has not");
   double nearest = 1e9;
-  for (int i = 0; i < owns && !has_plane; i++) {
+  for (int i = 0; i < owns && !planar; i++) {
     int r = root(own[i]);
     if (r != own[i] || r == piece) continue;
     double d = between(piece, r);
     if (d < nearest) nearest = d, other = r;
   }
   box[0] = box[1] = 1 << 30, box[2] = box[3] = -1;
-  if (has_plane) box[0] = box[1] = 0, box[2] = nx, box[3] = ny;
-  if (has_plane) other = plane;
+  if (planar) box[0] = box[1] = 0, box[2] = nx, box[3] = ny;
+  if (planar) other = plane;
   for (int i = 0; i < owns; i++) if (root(own[i]) == other) cells(&shape_of[own[i]], aim);
   for (int i = 0; i < owns; i++) if (root(own[i]) == piece) cells(&shape_of[own[i]], begin);
-  int cell = search(net, has_plane, price), before = owns, at_goal = cell >= 0 && goal[cell];
+  int cell = search(net, planar, price), before = owns, at_goal = cell >= 0 && goal[cell];
   for (int i = 0; i < before; i++) if (root(own[i]) == other) cells(&shape_of[own[i]], forget);
   if (cell >= 0) {
     trace(net, cell, price);
@@ -312,9 +331,9 @@ static void keep_off(double x1, double y1, double x2, double y2, double half, do
 }
 
 static void read_all(void) {
-  int pads, tracks, holes;
-  need(scanf("%lf %lf %d %d %d %d %d %d", &width, &height, &classes, &nets, &pads, &tracks, &planes, &holes), 8);
-  if (classes < 1 || classes > CLASSES || nets < 1 || nets > NETS || pads < 1 || tracks < 0 || pads + tracks > SHAPES / 2 || planes < 0 ||
+  int pads, tracks, earlier, holes;
+  need(scanf("%lf %lf %d %d %d %d %d %d %d", &width, &height, &classes, &nets, &pads, &tracks, &earlier, &planes, &holes), 9);
+  if (classes < 1 || classes > CLASSES || nets < 1 || nets > NETS || pads < 1 || tracks < 0 || earlier < 0 || pads + tracks + earlier > SHAPES / 2 || planes < 0 ||
       planes > PLANES || holes < 0 || holes > 100 || width > SIDE || height > SIDE)
     stop("more than it can hold");
   nx = (int)lround(width / GRID) + 1, ny = (int)lround(height / GRID) + 1, size = nx * ny;
@@ -334,8 +353,8 @@ static void read_all(void) {
     if (s.x1 < 0 || s.y1 < 0 || s.x2 > width || s.y2 > height) stop("a pad beside the board");
     count_all(&s, 1), add(s);
   }
-  for (int i = 0; i < tracks; i++) {
-    Shape s = {0};
+  for (int i = 0; i < tracks + earlier; i++) {
+    Shape s = {.found = i >= tracks};
     need(scanf("%d %d %lf %lf %lf %lf", &s.net, &s.layers, &s.x1, &s.y1, &s.x2, &s.y2), 6);
     if (s.net < 0 || s.net >= nets) stop("a track of no net");
     s.class = class_of[s.net], s.half = s.layers == 3 ? via_radius[s.class] : half_width[s.class];
@@ -360,12 +379,25 @@ static void read_all(void) {
   keep_off(-9, 0, 0, height, 0, EDGE), keep_off(width, 0, width + 9, height, 0, EDGE);
 }
 
+static void drop_what_is_too_near(void) { /* of an earlier run, where a part has moved since */
+  for (int i = 0; i < shapes; i++) {
+    const Shape *a = &shape_of[i];
+    if (!a->found) continue;
+    for (int j = 0; j < shapes && a->net >= 0; j++) {
+      const Shape *b = &shape_of[j];
+      double d = distance[a->class][b->class];
+      if (b->net == a->net || b->net == -2 || !((a->layers & b->layers) || d > THROUGH_LAYERS) || apart(a, b) >= d - NEAR) continue;
+      if (has_plane(a->net)) take_up_from(i);
+      else take_up(a->net);
+    }
+  }
+}
+
 static double longest(int net) { /* what is asked first: other classes, planes, then the short ones */
-  double x1 = 1e9, x2 = -1e9, y1 = 1e9, y2 = -1e9, is_plane = 0;
+  double x1 = 1e9, x2 = -1e9, y1 = 1e9, y2 = -1e9;
   for (int i = 0; i < shapes; i++)
     if (shape_of[i].net == net) x1 = fmin(x1, shape_of[i].x1), x2 = fmax(x2, shape_of[i].x2), y1 = fmin(y1, shape_of[i].y1), y2 = fmax(y2, shape_of[i].y2);
-  for (int i = 0; i < planes; i++) is_plane += plane_of[i].net == net;
-  return x2 - x1 + y2 - y1 - (half_width[class_of[net]] > 0.11 ? 2000 : is_plane ? 1000 : 0);
+  return x2 - x1 + y2 - y1 - (half_width[class_of[net]] > 0.11 ? 2000 : has_plane(net) ? 1000 : 0);
 }
 
 static double length_of[NETS];
@@ -376,6 +408,7 @@ static int by_length(const void *a, const void *b) {
 
 int main(void) {
   read_all();
+  drop_what_is_too_near();
   way = get(2 * size, 1), goal = get(2 * size, 1), history = get(2 * size, 1);
   cost = get(2 * size, sizeof(int)), touched = get(2 * size, sizeof(int));
   for (int i = 0; i < 2 * size; i++) cost[i] = FAR;

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pcb.footprints import Pad
 from pcb.places import Places, on_board
 
 ROUTER = Path(__file__).with_name("router.c")
-MOST_S = 550
+MOST_S = 1500  # a quarter of it on a machine that does nothing else
 FRONT, BACK, BOTH = 1, 2, 3
 
 
@@ -30,11 +31,16 @@ class Track:
     y2: float
 
 
-def route(board: Board, places: Places, given: list[Track] | None = None) -> tuple[list[Track], int]:
-    """Tracks beside those given, and how many connections found no way. Refusal without gcc, or when it gives up."""
+def route(
+    board: Board, places: Places, given: Sequence[Track] = (), earlier: Sequence[Track] = ()
+) -> tuple[list[Track], int]:
+    """Tracks beside those given, and how many connections found no way. Refusal without gcc, or when it gives up.
+
+    Those that an earlier run found are kept as far as nothing has moved into their way.
+    """
     places.complete(board.parts)
     with tempfile.TemporaryDirectory(prefix="linetap-router-") as scratch:
-        return answered(built(Path(scratch)), asked(board, places, given or []), list(board.nets))
+        return answered(built(Path(scratch)), asked(board, places, given, earlier), list(board.nets))
 
 
 def built(folder: Path) -> Path:
@@ -54,7 +60,7 @@ def answered(program: Path, text: str, nets: list[str]) -> tuple[list[Track], in
     return tracks, int(last.removeprefix("open "))
 
 
-def asked(board: Board, places: Places, given: list[Track]) -> str:
+def asked(board: Board, places: Places, given: Sequence[Track], earlier: Sequence[Track]) -> str:
     """What router.c reads."""
     names, classes = list(board.nets), list(places.classes)
     number = {net: i for i, net in enumerate(names)}
@@ -66,12 +72,12 @@ def asked(board: Board, places: Places, given: list[Track]) -> str:
     kind_of = [classes.index(places.class_of(board.plain(net))) for net in names]
     lines += map(str, kind_of)
     pads = _pads(board, places, number, kind_of, classes)
-    tracks = [f"{number[t.net]} {t.layers} {t.x1:.4f} {t.y1:.4f} {t.x2:.4f} {t.y2:.4f}" for t in given]
+    tracks = [f"{number[t.net]} {t.layers} {t.x1:.4f} {t.y1:.4f} {t.x2:.4f} {t.y2:.4f}" for t in (*given, *earlier)]
     planes = [
         f"{number[plane.net]} {' '.join(map(str, each))}" for plane in places.planes for each in plane.rectangles()
     ]
     holes = [f"{x} {y} {wide / 2}" for x, y, wide in places.holes] + _pegs(board, places)
-    sizes = f"{len(classes)} {len(names)} {len(pads)} {len(tracks)} {len(planes)} {len(holes)}"
+    sizes = f"{len(classes)} {len(names)} {len(pads)} {len(given)} {len(earlier)} {len(planes)} {len(holes)}"
     return "\n".join([f"{places.width} {places.height} {sizes}", *lines, *pads, *tracks, *planes, *holes]) + "\n"
 
 

@@ -97,7 +97,7 @@ def test_the_router_counts_what_it_leaves_open(tmp_path: Path) -> None:
     program = routing.built(tmp_path)
     wall = ["1 0 9 9 15 10 3", "1 0 9 14 15 15 3", "1 0 9 9 10 15 3", "1 0 14 9 15 15 3"]
     pads = ["0 0 2 2 3 3 1", "0 0 20 2 21 3 1", "0 0 11.5 11.5 12.5 12.5 1", *wall]
-    head = [f"24 24 1 2 {len(pads)} 0 0 0", "0.1 0.3 0.2", "0", "0"]
+    head = [f"24 24 1 2 {len(pads)} 0 0 0 0", "0.1 0.3 0.2", "0", "0"]
     tracks, missing = routing.answered(program, "\n".join([*head, *pads]) + "\n", ["a", "b"])
     assert missing == 1
     assert any(track.net == "a" for track in tracks)
@@ -110,7 +110,7 @@ def test_the_router_takes_up_what_is_in_the_way(tmp_path: Path) -> None:
     program = routing.built(tmp_path)
     wall = ["-1 0 9.5 0.5 10.5 8 3", "-1 0 9.5 9.2 10.5 19.5 3"]
     pads = ["0 0 8 8.1 8.8 9.1 1", "0 0 11.2 8.1 12 9.1 1", "1 0 2 2 3 3 1", "1 0 17 2 18 3 1", *wall]
-    head = [f"20 20 1 2 {len(pads)} 0 0 0", "0.1 0.3 0.2", "0", "0"]
+    head = [f"20 20 1 2 {len(pads)} 0 0 0 0", "0.1 0.3 0.2", "0", "0"]
     tracks, missing = routing.answered(program, "\n".join([*head, *pads]) + "\n", ["a", "b"])
     assert missing == 0
     assert {track.net for track in tracks} == {"a", "b"}
@@ -120,7 +120,7 @@ def test_tracks_that_are_given_are_kept_and_not_found_again(tmp_path: Path) -> N
     """Two pads are joined already; a third is joined to them, and a via into the plane beside it."""
     program = routing.built(tmp_path)
     pads = ["0 0 2 2 3 3 1", "0 0 10 2 11 3 1", "0 0 2 8 3 9 1", "1 0 10 8 11 9 1"]
-    head = [f"20 20 1 2 {len(pads)} 1 1 0", "0.1 0.3 0.2", "0", "0"]
+    head = [f"20 20 1 2 {len(pads)} 1 0 1 0", "0.1 0.3 0.2", "0", "0"]
     rest = ["0 1 2.5 2.5 10.5 2.5", "1 8 6 18 18"]
     tracks, missing = routing.answered(program, "\n".join([*head, *pads, *rest]) + "\n", ["a", "b"])
     assert missing == 0
