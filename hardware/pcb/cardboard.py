@@ -67,7 +67,8 @@ class CardBoard:
         """File name -> text of what stands beside the board; its sheets are the drawing's own."""
         return {
             f"{NAME}.kicad_pro": project.settings(NAME, places, self._patterns(places)),
-            f"{NAME}.kicad_dru": project.rules(places),
+            # KiCad takes longer than six minutes of a processor for the creepage of eight lines.
+            f"{NAME}.kicad_dru": project.rules(places, creepage=False),
         }
 
     def _patterns(self, places: Places) -> dict[str, list[str]]:

@@ -43,8 +43,11 @@ def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
     )
 
 
-def rules(places: Places) -> str:
-    """The barrier, as KiCad checks it. A pad without a net is a relay's other contact: the pair's as well."""
+def rules(places: Places, *, creepage: bool = True) -> str:
+    """The barrier, as KiCad checks it. A pad without a net is a relay's other contact: the pair's as well.
+
+    On a board without slots the way along a layer is never shorter than that in air, which is ruled too.
+    """
     card = "A.NetClass != 'LINE' && A.NetClass != 'MIDDLE' && A.NetName != ''"
     contact = "B.Type == 'Pad' && B.NetName == '' && B.memberOfFootprint('K*')"
     barrier = places.barrier
@@ -60,6 +63,6 @@ def rules(places: Places) -> str:
         ("middle to pair", "clearance", "A.NetClass == 'MIDDLE' && B.NetClass == 'LINE'", barrier.line_to_middle),
     ]
     lines = ["(version 1)"]
-    for name, kind, condition, least in rows:
+    for name, kind, condition, least in rows if creepage else [row for row in rows if row[1] != "creepage"]:
         lines.append(f'(rule "{name}"\n  (condition "{condition}")\n  (constraint {kind} (min {least:g}mm)))')
     return "\n".join(lines) + "\n"
