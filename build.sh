@@ -92,7 +92,9 @@ usage: ./build.sh COMMAND
   hil [--quick]    that image in the emulated machine
   meter [KEY]      program and loader of the line meter, and the file for `linetap meter update`, signed; without a key of
                    the maker by one made for it, in build/meter/
-  board            the boards of the card and of one line of it: placed, routed, checked by KiCad; for a factory in build/board/
+  board [line|card]
+                   the boards of the card and of one line of it: placed, routed, checked by KiCad; for a factory in
+                   build/board/; then what the drawing's rails, corners, rules, wrong cards and single faults come to
   deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installed on a bare Debian 13 as
                    docs/install-desk.md says, and built once more, which must give the same bytes
 EOF
@@ -423,6 +425,20 @@ run_hil() {
   return "$failed"
 }
 
+# Both boards, or the one that is named, and of the drawing its rails, corners, rules, wrong cards and single faults: a
+# line each here, all of it in build/board/.
+make_boards() {
+  local status=0 each words
+  mkdir -p build/board
+  "$BIN/python" tools/board.py "$@" || status=$?
+  for each in hardware_budget hardware_numbers card_rules "card_rules --mistakes" "card_rules --faults"; do
+    read -ra words <<<"$each"
+    "$BIN/python" "tools/${words[0]}.py" "${words[@]:1}" >"build/board/${each// --/-}.txt" 2>&1 || status=$?
+    tail -n 1 "build/board/${each// --/-}.txt"
+  done
+  return "$status"
+}
+
 # Program, loader and signed file of the line meter. Without a key a new one is made, which no meter in use trusts.
 build_meter() {
   local key=$1
@@ -510,9 +526,9 @@ case $command in
     ;;
   board)
     setup
-    install_packages kicad
+    install_packages kicad ngspice
     fetch_gerbonara
-    exec "$BIN/python" tools/board.py
+    make_boards "$@"
     ;;
   meter)
     setup
