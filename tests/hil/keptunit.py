@@ -61,7 +61,7 @@ def kept_unit(site: Site, folder: Path) -> Kept:
     with working_unit(site, folder) as machine:
         idle_lines(machine)
         # Beside busy ones its broker comes and goes while it starts, which stands on the LEDs for ten quiet minutes.
-        machine.until(lambda: is_settled(machine), "no alert comes and goes", SETTLES_S, every_s=10.0)
+        machine.until(lambda: is_settled(machine), "no alert comes and goes", SETTLES_S, every_s=3.0)
         return machine.keep(folder / "kept")
 
 
