@@ -24,6 +24,8 @@ from linetap.config.schema import Board, Card, Config, Keys, Line, Recording
 from linetap.ring import Batch, RingReader
 from linetap.sockets import Caller
 from linetap_bench.stage.jack import JackCable
+from linetap_bench.stage.processes import Child
+from linetap_bench.stage.starved import StarvedProcesses
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CaptureCommand, CaptureState
 from linetap_core.rooms import socket_path
@@ -128,6 +130,7 @@ class Unit:
                 env=os.environ | cable.env, stdout=log, stderr=log,
             )  # fmt: skip
         self._caller = Caller(socket_path(self.run_dir, 1))
+        self._starved = StarvedProcesses([Child("capture", self.process, self._log)])
 
     def state(self) -> CaptureState | None:
         """Its own last state, None while it has written none."""
@@ -165,9 +168,11 @@ class Unit:
         return self._log.read_text(errors="replace")
 
     def __enter__(self) -> Unit:
+        self._starved.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._starved.__exit__()
         self._caller.close()
         end(self.process)
 
