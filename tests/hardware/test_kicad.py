@@ -12,6 +12,7 @@ from hardware_rig import copied
 
 from drawing import kicad
 from drawing.project import LINES, OTHERS, Circuit, files
+from drawing.schematic import PROJECT
 from linetap_core.errors import Refusal
 from simulation.netlist import HARDWARE
 
@@ -21,8 +22,10 @@ pytestmark = pytest.mark.skipif(
 
 
 def drawn(folder: Path, *changes: tuple[str, str, str]) -> Path:
+    """With the committed settings: KiCad finds libraries by them, and they come with the board (test_card_board.py)."""
     circuit = folder / "circuit"
     circuit.mkdir()
+    shutil.copy(HARDWARE / f"{PROJECT}.kicad_pro", folder)
     for name, text in files(Circuit(copied(circuit, *changes))).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
