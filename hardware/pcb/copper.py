@@ -49,10 +49,20 @@ def touch(one: Copper, two: Copper) -> bool:
     if (one.filled and _inside(one.points, two.points[0])) or (two.filled and _inside(two.points, one.points[0])):
         return True
     few, many = sorted((one, two), key=lambda each: len(each.points))
-    begins, ends = many.edges()
     reach = one.radius + two.radius + NEAR
+    begins, ends = _within(few, many.radius + NEAR, *many.edges())
+    if not len(begins):
+        return False
     pieces = zip(*few.edges(), strict=True)
     return any(_apart(begin, end, begins, ends) <= reach for begin, end in pieces)
+
+
+def _within(few: Copper, reach: float, begins: Points, ends: Points) -> tuple[Points, Points]:
+    """Those pieces that may be so near: a plane has tens of thousands."""
+    left, low, right, high = few.bounds()
+    least, most = np.minimum(begins, ends), np.maximum(begins, ends)
+    near = (most >= (left - reach, low - reach)).all(axis=1) & (least <= (right + reach, high + reach)).all(axis=1)
+    return begins[near], ends[near]
 
 
 def _inside(outline: Points, point: Points) -> bool:

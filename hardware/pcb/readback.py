@@ -27,7 +27,8 @@ WHERE = Path(__file__).resolve().parent.parent.parent / "build" / "gerbonara"
 def differences(folder: Path, board: Board, places: Places) -> list[str]:
     """A line for each net that is in pieces, and for each two that are one. Refusal where gerbonara is not."""
     shapes, holes = _read(folder, board.name)
-    group = _joined(shapes, holes)
+    bounds = _bounds(shapes)
+    group, drilled = _joined(shapes, holes, bounds), np.array(holes).reshape(-1, 2)
     net_of = {node: net for net, nodes in board.nets.items() for node in nodes}
     pieces: dict[str, dict[int, list[str]]] = {}
     found: list[str] = []
@@ -36,9 +37,9 @@ def differences(folder: Path, board: Board, places: Places) -> list[str]:
             box = on_board(pad, places.place[reference])
             middle = np.array([MOVED + (box.left + box.right) / 2, -MOVED - (box.top + box.bottom) / 2])
             name = f"{reference}.{pad.number}"
-            if pad.drill and not any(np.hypot(*(hole - middle)) < 0.01 for hole in holes):
+            if pad.drill and not (np.hypot(*(drilled - middle).T) < 0.01).any():
                 found.append(f"{name} has no hole")
-            here = [i for i, shape in enumerate(shapes) if shape.layer == COPPER[0] and shape.covers(middle)]
+            here = [i for i in _around(middle, bounds) if shapes[i].layer == COPPER[0] and shapes[i].covers(middle)]
             if not here:
                 found.append(f"{name} has no copper")
                 continue
@@ -96,7 +97,18 @@ def _copper(layer: str, each: Any) -> Copper:
     raise Refusal(f"{layer}: {kind} is no copper that is understood here")
 
 
-def _joined(shapes: list[Copper], holes: list[Points]) -> list[int]:
+def _bounds(shapes: list[Copper]) -> Points:
+    bounds: Points = np.array([shape.bounds() for shape in shapes]) + np.array([-NEAR, -NEAR, NEAR, NEAR])
+    return bounds
+
+
+def _around(point: Points, bounds: Points) -> list[int]:
+    """The shapes that may cover it."""
+    near = (bounds[:, :2] <= point).all(axis=1) & (bounds[:, 2:] >= point).all(axis=1)
+    return [int(i) for i in np.flatnonzero(near)]
+
+
+def _joined(shapes: list[Copper], holes: list[Points], bounds: Points) -> list[int]:
     """For each shape the number of what it hangs together with, on its layer and through plated holes."""
     group = list(range(len(shapes)))
 
@@ -106,7 +118,6 @@ def _joined(shapes: list[Copper], holes: list[Points]) -> list[int]:
             i = group[i]
         return i
 
-    bounds = np.array([shape.bounds() for shape in shapes]) + np.array([-NEAR, -NEAR, NEAR, NEAR])
     layers = np.array([COPPER.index(shape.layer) for shape in shapes])
     for i, one in enumerate(shapes):
         left, top, right, bottom = bounds[i]
@@ -115,8 +126,7 @@ def _joined(shapes: list[Copper], holes: list[Points]) -> list[int]:
             if root(i) != root(int(j)) and touch(one, shapes[j]):
                 group[root(i)] = root(int(j))
     for hole in holes:
-        near = (bounds[:, :2] <= hole).all(axis=1) & (bounds[:, 2:] >= hole).all(axis=1)
-        through = [int(i) for i in np.flatnonzero(near) if shapes[i].covers(hole)]
+        through = [i for i in _around(hole, bounds) if shapes[i].covers(hole)]
         for i in through[1:]:
             group[root(i)] = root(through[0])
     return [root(i) for i in range(len(shapes))]
