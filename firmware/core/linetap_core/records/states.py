@@ -56,9 +56,7 @@ class MeterState(msgspec.Struct, kw_only=True):
     restarts: int = 0
     tamper: bool = False  # the housing is open
     power_fail: bool = False
-    unset: list[
-        int
-    ] = []  # converters whose gain and format are not known to be right: 1 has lines 1 to 4, 2 has 5 to 8
+    unset: list[int] = []  # converters that may have another gain or format: 1 has lines 1 to 4, 2 has 5 to 8
     contacts: bool = False  # it reports its series contacts: one of an earlier version does not
     opened: list[int] = []  # lines whose contact it holds open
     charged: list[int] = []  # lines whose telephone was charged when the contact closed: it has closed

@@ -37,9 +37,9 @@ Told = Callable[[str, int, float | None], None]  # row, line from 1 (0: of the c
 def walk(link: MeterLink, sound: Sound, fixture: Fixture, lines: Sequence[int], tell: Told) -> None:
     """`lines` from 1. DeviceFault where meter, codec or fixture stops: what was told until then stands."""
     rows = [line - 1 for line in lines]
-    version, _, sample_us, *_ = link.wait_for_hello()
+    version, channels, sample_us, *_ = link.wait_for_hello()
     tell("version", 0, version)
-    tell("channels", 0, link.wait_for_hello()[1])
+    tell("channels", 0, channels)
     tell("sample_us", 0, sample_us)
     volts = _levels(link, fixture, rows, tell)
     _tones(link, sound, rows, tell)

@@ -18,9 +18,7 @@ SIGNATURE, MAGIC, HEADER = 64, b"LTMI", 256
 OUR_PART = 0x00010467
 MOST = 0x5000  # bytes of an image
 _FIELDS = struct.Struct("<4sIBBBBI")  # magic, part, patch, minor, major, 0, length of the program
-_SUFFIX = struct.Struct(
-    "<HHHH3sBI"
-)  # device, product, vendor, DFU, signature, length, CRC; read from its end it is a name
+_SUFFIX = struct.Struct("<HHHH3sBI")  # device, product, vendor, DFU, signature, length, CRC
 _DFU_SUFFIX = 0x0100
 
 
