@@ -43,7 +43,8 @@ def differences(folder: Path, board: Board, places: Places) -> list[str]:
             if not here:
                 found.append(f"{name} has no copper")
                 continue
-            net = net_of.get((reference, pad.number), f"(none) {name}")
+            # Two pads of no net may have one number, as a shell's: each is alone.
+            net = net_of.get((reference, pad.number), f"(none) {name} at {pad.x:g}, {pad.y:g}")
             pieces.setdefault(net, {}).setdefault(group[here[0]], []).append(name)
     owner: dict[int, str] = {}
     for net, parts in pieces.items():
