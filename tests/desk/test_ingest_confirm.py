@@ -13,6 +13,7 @@ from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.wire.mqtt import Message
+from linetap_desk.ingest import vaults
 from linetap_desk.ingest.confirm import EVERY_S, REFUSED_PAUSE_S, Confirmer
 
 UNIT, ORIGIN = "floor-03", "SHA256:one"
@@ -41,8 +42,8 @@ class Office:
     def said(self) -> list[dict[str, str]]:
         return [self.read(saying).body for saying in self.confirmer.due()]
 
-    def answers(self, code: str) -> None:
-        answer = Answer(unit=UNIT, at="", done=code == "done", code=code, text="so it is")
+    def answers(self, code: str, counter: int | None = None) -> None:
+        answer = Answer(unit=UNIT, at="", done=code == "done", code=code, text="so it is", counter=counter)
         self.confirmer.answered(UNIT, msgspec.json.encode(answer))
 
 
@@ -111,6 +112,34 @@ def test_a_unit_that_knows_no_desk_is_left_in_peace(office: Office, caplog: pyte
         office.clock.sleep(1)
         said += bool(office.said())
     assert said == 2, "somebody may have named it meanwhile"
+
+
+@pytest.mark.parametrize("answer", ["before the new disk's first event", "after it"])
+def test_a_refusal_for_the_lost_disk_delays_nothing_of_the_new_one(office: Office, answer: str) -> None:
+    """A confirmation on its way while the unit lost its disk names a vault that is not there any more."""
+    new = (UNIT, f"{ORIGIN} 4f55c22210b3dfb6")
+    office.confirmer.stands([(GROUP, 7)])
+    (late,) = office.confirmer.due()
+    counter = office.read(late).counter
+    if answer == "after it":
+        office.confirmer.stands([(new, vaults.before_first(new[1]) + 50)])
+    office.answers("ack_vault", counter)
+    office.confirmer.stands([(new, vaults.before_first(new[1]) + 51)])
+    office.clock.sleep(EVERY_S)
+    assert [body["vault"] for body in office.said()] == ["4f55c22210b3dfb6"]
+
+
+def test_a_refusal_of_the_present_vault_still_makes_a_pause(office: Office) -> None:
+    new = (UNIT, f"{ORIGIN} 4f55c22210b3dfb6")
+    office.confirmer.stands([(GROUP, 7)])
+    assert office.said()
+    office.confirmer.stands([(new, vaults.before_first(new[1]) + 50)])
+    office.clock.sleep(EVERY_S)
+    (refused,) = office.confirmer.due()
+    office.answers("ack_vault", office.read(refused).counter)
+    office.confirmer.stands([(new, vaults.before_first(new[1]) + 51)])
+    office.clock.sleep(EVERY_S)
+    assert office.said() == []
 
 
 def test_a_passing_refusal_is_no_reason_to_be_silent(office: Office) -> None:

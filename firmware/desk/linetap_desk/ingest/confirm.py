@@ -64,14 +64,23 @@ class Confirmer:
         self._sent_ns: dict[str, int] = {}  # unit -> monotonic ns
         self._headed: dict[str, int] = {}  # unit -> monotonic ns: no head of its log is sent before
         self._counters: dict[str, int] = {}
+        self._changed: dict[str, int] = {}  # unit -> the last counter before it used its present chain
         self._refused: dict[str, str] = {}
 
     def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
         """Committed: every event of each group up to that number. It is confirmed, whether or not it is new."""
         for group, through in reached:
             if through > vaults.before_first(group[1]):
+                if group[0] in self._now and self._now[group[0]][0] != group:
+                    self._change(group[0])
                 self._now[group[0]] = (group, through)
                 self.again(group[0])
+
+    def _change(self, unit: str) -> None:
+        """The unit uses another chain, as after a new disk: what it refused of the last one says nothing of this."""
+        self._changed[unit] = self._counters.get(unit, self._counter)
+        self._sent_ns[unit] = min(self._sent_ns.get(unit, 0), self._clock.monotonic_ns())
+        self._due.pop(unit, None)
 
     def again(self, unit: str) -> None:
         """Repeats the last confirmation, which the unit may have missed."""
@@ -123,8 +132,11 @@ class Confirmer:
             return
         if not answer.done and self._refused.get(unit) != answer.code:
             log.warning("unit_refuses: %s: %.64s: %.200s", unit, answer.code, answer.text)
-        if answer.code in _LASTING:
+        if answer.code in _LASTING and not self._is_of_an_earlier_chain(unit, answer):
             self._sent_ns[unit] = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
             self._due.pop(unit, None)
             self.again(unit)
         self._refused[unit] = "" if answer.done else answer.code
+
+    def _is_of_an_earlier_chain(self, unit: str, answer: Answer) -> bool:
+        return answer.counter is not None and answer.counter <= self._changed.get(unit, 0)
