@@ -36,6 +36,7 @@ from linetap_desk.serve.fleet.words import (
 from linetap_desk.serve.handling.site import Route, Site, read_desk
 from linetap_desk.serve.live.hub import Full, Hub
 from linetap_desk.serve.live.journal import Reader, event
+from linetap_desk.serve.live.tiles import Alike
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release.answering import require_call_name
 from linetap_desk.watch.units import AWAY, STANDINGS, Standing
@@ -70,19 +71,6 @@ def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
         case _:
             wanted = standing in ("", unit["standing"])
     return wanted and normalize("NFC", text).casefold() in normalize("NFC", " ".join(texts)).casefold()
-
-
-class Alike:
-    """Of one page: the lines of most units are in the same states, and are rendered once."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[tuple[str, str], ...], Markup] = {}
-
-    def __call__(self, render: Callable[..., Markup], lines: Mapping[str, Any], *more: Any) -> Markup:
-        states = tuple((number, line["state"]) for number, line in lines.items())
-        if states not in self._made:
-            self._made[states] = render(states, *more)
-        return self._made[states]
 
 
 def in_script(words: Mapping[str, Any]) -> Markup:
@@ -234,6 +222,7 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
         "since": partial(since, words["says"], zone=zone, now_ns=now_ns),
         "fits": fits,
         "alike": Alike(),
+        "well_tile": partial(site.tiles.well, reader.language),
         "only": only,
     }
     # A thousand units take a while; other streams must not wait meanwhile.

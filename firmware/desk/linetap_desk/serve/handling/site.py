@@ -26,6 +26,7 @@ from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import reason
 from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.live.hub import Hub
+from linetap_desk.serve.live.tiles import Tiles
 from linetap_desk.serve.people.ceremonies import Ceremonies
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions, Who
@@ -60,6 +61,7 @@ class Site:
     protection: Any = None  # the last reports on protection
     figures: Figures = field(default_factory=Figures)
     ceremonies: Ceremonies = field(default_factory=Ceremonies)
+    tiles: Tiles = field(default_factory=Tiles)
     draft_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def draft_key(self, who: Who | None) -> str:

@@ -274,6 +274,8 @@ def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 def _visible_line(line: dict[str, Any], reader: Reader) -> dict[str, Any]:
     """A tile among all units does not show how a call is ended: of a thousand units it is not sent."""
+    if (reader.calls or line["call"] is None) and (reader.unit is not None or "release" not in line):
+        return line  # most are so, and a page of all units has some thousand
     out = line if reader.calls else {**line, "call": None}
     if reader.unit is None and "release" in out:
         out = {name: value for name, value in out.items() if name != "release"}
