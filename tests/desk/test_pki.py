@@ -18,7 +18,7 @@ from linetap_core.cli import main
 from linetap_core.clock import rfc3339
 from linetap_core.durable.copies import twin_of
 from linetap_core.enrolment import request
-from linetap_core.enrolment.request import PkiFault
+from linetap_core.enrolment.request import PkiFault, client_id
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, signers, sshsig
@@ -451,6 +451,16 @@ class TestRabbitmq:
         assert not may("floor-03", "read", "linetap/v1/#")
         assert may("desk:seoul", "write", "linetap/v1/floor-03/cmd/ack")
         assert not may("desk:wall", "write", "linetap/v1/floor-03/cmd/ack")
+
+    def test_a_units_queue_has_the_name_of_the_key_in_its_certificate(self, pki: Pki, tmp_path: Path) -> None:
+        """RabbitMQ lets in a client of that name alone: `mqtt.ssl_cert_client_id_from`."""
+        names = {unit: client_id(pki.unit(unit).certificate.read_bytes()) for unit in ("floor-03", "floor-04")}
+        assert all(name is not None and name.startswith("linetap-signer:SHA256:") for name in names.values())
+        self.made(pki, tmp_path)
+        found = json.loads((tmp_path / "definitions.json").read_bytes())["permissions"]
+        for unit, name in names.items():
+            may = {row["user"] for row in found if re.search(row["configure"], f"mqtt-subscription-{name}qos0")}
+            assert may == {unit}
 
     def test_who_is_revoked_is_nobody(self, pki: Pki, tmp_path: Path) -> None:
         pki.unit("floor-03")

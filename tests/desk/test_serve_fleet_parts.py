@@ -9,13 +9,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from markupsafe import Markup
 from watch_rig import ALERT, AT, HEALTH, LINE, ONLINE
 
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.wire.legend import CONDITIONS
 from linetap_desk.serve.fleet import words
 from linetap_desk.serve.live import journal
+from linetap_desk.serve.live import tiles as tiles_module
 from linetap_desk.serve.live.journal import Journal, Picture, Reader, difference, picture
+from linetap_desk.serve.live.tiles import Tiles
 from linetap_desk.watch.places import Place, floor_order
 from linetap_desk.watch.units import Unit, Units, leds_of
 
@@ -147,3 +150,47 @@ def test_a_time_that_is_none_is_shown_as_it_was_said() -> None:
     assert words.local_moment(AT, ZoneInfo("Asia/Seoul")) == "2026-11-25 07:56:00"
     for strange in ("", "yesterday", "9999-99-99T00:00:00Z", "<b>"):
         assert words.local_moment(strange, ZoneInfo("Asia/Seoul")) == strange
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {}, {"unit": "main-04"}, {"standing": "warning"}, {"calls": 1}, {"order": "B"}, {"faults": "ab"}, {"floor": "4"},
+        {"building": "Annex"}, {"seen": {"by": "Kim", "at": AT}}, {"alerts": [{"text": "hums"}]},
+        {"lines": {"1": {"state": "recording"}}}, {"lines": {"2": {"state": "idle"}}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_tile_is_rendered_again_when_what_it_shows_changes(changed: dict[str, Any]) -> None:
+    made: list[Any] = []
+
+    def render(one: Any, hidden: bool) -> Markup:
+        made.append((one, hidden))
+        return Markup(len(made))
+
+    one = {
+        "unit": "main-03", "standing": "fine", "calls": 0, "order": "A", "faults": "", "building": "Main", "floor": "3",
+        "seen": None, "alerts": [], "cause": None, "lines": {"1": {"state": "idle"}},
+    }  # fmt: skip
+    tiles = Tiles()
+    first = tiles.well("ko", render, one, False)
+    assert tiles.well("ko", render, {**one, "since": AT}, False) == first
+    assert (tiles.well("ko", render, {**one, **changed}, False) == first) == (not changed)
+    assert tiles.well("en", render, one, False) != first
+    assert tiles.well("ko", render, one, True) != first
+    ill = {**one, "cause": {"says": "hums"}}
+    assert tiles.well("ko", render, ill, False) != tiles.well("ko", render, ill, False), "it says how long ago"
+
+
+def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles_module, "MOST", 3)
+    one = {
+        **dict.fromkeys(("standing", "calls", "order", "faults", "building", "floor"), ""),
+        "seen": None,
+        "alerts": [],
+    }
+    tiles = Tiles()
+    for n in range(10):
+        unit = {**one, "unit": f"u{n}", "cause": None, "lines": {}}
+        assert tiles.well("ko", lambda one, hidden: Markup(f"{one['unit']} {hidden}"), unit, False) == f"u{n} False"
+        assert len(tiles._made) <= 3

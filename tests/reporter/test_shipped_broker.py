@@ -138,3 +138,14 @@ def test_a_broker_of_another_address(tmp_path: Path, run_dir: Path) -> None:
         process = floor.reporter()
         floor.until(lambda: "IP address mismatch" in floor.said())
         assert end(process) == 0
+
+
+def test_its_name_as_a_client_is_that_of_the_key_in_its_certificate(tmp_path: Path, run_dir: Path) -> None:
+    """Seen where the broker does not put the certificate's user in its place; a cluster compares the two."""
+    made = Enrolled(tmp_path, run_dir)
+    made.broker.names = (("use_username_as_clientid true", "use_username_as_clientid false"),)
+    made.enrol()
+    with made.broker, made.floor:
+        made.floor.reporter()
+        made.floor.reached(lambda state: state.connected)
+        assert f" as linetap-signer:{keys.fingerprint(made.signer.public_key())} " in made.broker.said()

@@ -18,6 +18,7 @@ from linetap_bench.fleet.schedule import GONE
 from linetap_bench.fleet.schedule import names as unit_names
 from linetap_bench.stage.servers import HOST
 from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.enrolment.request import client_id
 from linetap_core.wire.topics import PREFIX, Topics
 
 ANSWER_S = 30.0
@@ -96,6 +97,11 @@ def _client(city: Path, port: int, certificate: str, client_id: str, session_s: 
         made.end()
 
 
+def _name(city: Path, unit: str) -> str:
+    """As its reporter calls itself."""
+    return client_id((city / "tls" / f"{unit}.pem").read_bytes()) or f"linetap-{unit}"
+
+
 def _until_it_serves(city: Path, port: int) -> None:
     """The address in front looks for its nodes every few seconds."""
     for _ in range(round(ANSWER_S)):
@@ -113,18 +119,18 @@ def trespasses(city: Path, port: int) -> list[str]:
     with _client(city, port, "desk-seoul", "linetap-desk-1", session_s=60) as desk:
         if not desk.subscribe(Topics(unit).named("+")):
             found.append(f"the desk cannot hear a unit: {desk.answers}")
-        with _client(city, port, unit, f"linetap-{unit}") as mine:
+        with _client(city, port, unit, _name(city, unit)) as mine:
             if not (mine.subscribe(Topics(unit).commands) and mine.publish(Topics(unit).named("status"))):
                 found.append("a unit cannot do its work")
         for what, topic in (
             ("another's status", Topics(other).named("status")),
             ("a command", Topics(other).named("cmd/ack")),
         ):
-            with _client(city, port, unit, f"linetap-{unit}") as mine:
+            with _client(city, port, unit, _name(city, unit)) as mine:
                 if mine.publish(topic):
                     found.append(f"a unit publishes {what}")
         for topic in (Topics(other).commands, f"{PREFIX}/#"):
-            with _client(city, port, unit, f"linetap-{unit}") as mine:
+            with _client(city, port, unit, _name(city, unit)) as mine:
                 if mine.subscribe(topic):
                     found.append(f"a unit subscribes to {topic}")
         with _client(city, port, "desk-wall", "linetap-wall-1") as wall:
@@ -140,4 +146,11 @@ def trespasses(city: Path, port: int) -> list[str]:
                 found.append("a unit has the desk's session")
         if not desk.connected:
             found.append(f"a unit ends the desk's connection by its client's name: {desk.answers}")
+    with _client(city, port, other, _name(city, other)) as victim:
+        with _client(city, port, unit, _name(city, other)) as thief:
+            SYSTEM.sleep(QUIET_S)
+            if thief.connected:
+                found.append("a unit takes another's client's name")
+        if not victim.connected:
+            found.append(f"a unit ends another's connection by its client's name: {victim.answers}")
     return found

@@ -25,6 +25,7 @@ from linetap_bench.stage.servers import HOST
 from linetap_core.clock import NS_PER_S, Clock, compact, from_utc_ns, rfc3339
 from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import Role
+from linetap_core.enrolment.request import signer_name
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
@@ -148,11 +149,14 @@ class City:
         (self.tls / "crl.pem").write_bytes(revoked.public_bytes(Encoding.PEM))
         self.signing = {name: keys.new_unit_key() for name in names(units)}
         for name in self.signing:
-            self._certify("unit", name, name)
+            self._certify("unit", name, name, [x509.UniformResourceIdentifier(self.client_id(name))])
         lines = (signers_line(name, keys.public_line(key.public_key())) for name, key in self.signing.items())
         self.signers.write_text("".join(f"{line}\n" for line in lines))
         self.desk_key.write_bytes(keys.unit_key_file(self._desk))
         self.desk_key.chmod(0o600)
+
+    def client_id(self, name: str) -> str:
+        return signer_name(keys.fingerprint(self.signing[name].public_key()))
 
     @property
     def tls(self) -> Path:

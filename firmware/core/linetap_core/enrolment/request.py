@@ -102,5 +102,21 @@ def check(data: bytes) -> Request:
     return Request(unit, tls, signer)
 
 
+def client_id(certificate: bytes) -> str | None:
+    """The name of the signing key in a unit's certificate (PEM), which is the unit's name as a client of MQTT: a broker
+    that compares both lets no unit end another's connection by taking its name. None: it names none."""
+    try:
+        extensions = x509.load_pem_x509_certificate(certificate).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    found = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return next((name for name in found if name.startswith(_SCHEME)), None)
+
+
+def signer_name(fingerprint: str) -> str:
+    return _SCHEME + fingerprint
+
+
 def _name_of(signer: PublicKey) -> x509.GeneralName:
-    return x509.UniformResourceIdentifier(_SCHEME + keys.fingerprint(signer))
+    return x509.UniformResourceIdentifier(signer_name(keys.fingerprint(signer)))

@@ -21,7 +21,9 @@ from linetap_core.broker.client import CertificateAwaited
 from linetap_core.broker.connection import Terms, Unread
 from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
+from linetap_core.rooms import read_small
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Status, Topics
 
@@ -44,7 +46,7 @@ class Link(link.Link):
         """BadInput for certificates that cannot be used."""
         super().__init__(broker, clock, patience, log)
         self._topics = Topics(unit)
-        self._client_id = f"linetap-{unit}"
+        self._unit, self._certificate = unit, broker.certificate
         self.session = self.since = ""
 
     def _require_files(self) -> None:
@@ -75,12 +77,22 @@ class Link(link.Link):
         self.session = secrets.token_hex(8)
         self.since = rfc3339(self._clock.utc_ns())
         return Terms(
-            self._client_id,
+            self._client_id(),
             (self._topics.commands,),
             MOST_COMMANDS,
             _LARGEST_PACKET_BYTES,
             will=self._status("offline", self.since),
         )
+
+    def _client_id(self) -> str:
+        """The name in the certificate, which may have been renewed."""
+        own = None
+        if self._certificate is not None:
+            from linetap_core.enrolment.request import client_id  # costs 1 MB, so only with a certificate
+
+            with contextlib.suppress(BadInput):  # which the link reports
+                own = client_id(read_small(Path(self._certificate), _LIMIT_BYTES))
+        return own or f"linetap-{self._unit}"
 
     def _unread(self, what: Unread) -> None:
         """A unit that cannot receive commands over this broker still reports."""
