@@ -155,8 +155,8 @@ def test_a_time_that_is_none_is_shown_as_it_was_said() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {}, {"unit": "main-04"}, {"standing": "warning"}, {"calls": 1}, {"order": "B"}, {"faults": "ab"}, {"floor": "4"},
-        {"building": "Annex"}, {"seen": {"by": "Kim", "at": AT}}, {"alerts": [{"text": "hums"}]},
+        {}, {"unit": "main-04"}, {"standing": "warning"}, {"calls": 1}, {"order": "B"}, {"faults": "ab"},
+        {"floor": "4"}, {"building": "Annex"}, {"seen": {"by": "Kim", "at": AT}}, {"alerts": [{"text": "hums"}]},
         {"lines": {"1": {"state": "recording"}}}, {"lines": {"2": {"state": "idle"}}},
     ],
     ids=str,
@@ -184,13 +184,13 @@ def test_a_tile_is_rendered_again_when_what_it_shows_changes(changed: dict[str, 
 
 def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiles_module, "MOST", 3)
-    one = {
+    one: dict[str, Any] = {
         **dict.fromkeys(("standing", "calls", "order", "faults", "building", "floor"), ""),
         "seen": None,
         "alerts": [],
     }
     tiles = Tiles()
     for n in range(10):
-        unit = {**one, "unit": f"u{n}", "cause": None, "lines": {}}
+        unit: dict[str, Any] = {**one, "unit": f"u{n}", "cause": None, "lines": {}}
         assert tiles.well("ko", lambda one, hidden: Markup(f"{one['unit']} {hidden}"), unit, False) == f"u{n} False"
         assert len(tiles._made) <= 3
