@@ -297,6 +297,7 @@ all_pytests() {
   mkdir -p build
   ram=$(scratch)
   trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$ram"; exit 130' INT TERM
+  local -x LINETAP_FIRST_PASS=$PWD/build/first-pass # what was held up is run again when all are through (held_up.py)
   for name in "${names[@]}"; do
     local -n part=$name
     local modules=$PWD/build/shipped turn=("${behind[@]}")

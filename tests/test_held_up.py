@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+
+from held_up import FirstPass
 
 CONFTEST = """
 from pathlib import Path
@@ -115,3 +118,39 @@ def test_a_shared_stand_in_may_be_late_after_its_set_up(tmp_path: Path, ends: st
 def test_the_long_tests_are_not_run_again(tmp_path: Path) -> None:
     done = run(tmp_path, f"@pytest.mark.soak\ndef test_a():\n    run_number('a')\n{LATE}    assert False\n")
     assert (done.returncode, held_up(done), runs(tmp_path, "a")) == (1, [], 1)
+
+
+def test_a_repetition_waits_until_no_other_run_is_at_its_first(tmp_path: Path) -> None:
+    """So that what the other runs have held up is not held up by them again."""
+    shared = tmp_path / "first-pass"
+    other, ours, alone = FirstPass(str(shared)), FirstPass(str(shared)), threading.Event()
+
+    def ends() -> None:
+        ours.end(alone=True)
+        alone.set()
+
+    waiting = threading.Thread(target=ends)
+    waiting.start()
+    assert not alone.wait(1), "the other one's tests still run"
+    other.end(alone=False)
+    waiting.join(60)
+    assert alone.is_set()
+    third = FirstPass(None)
+    third.end(alone=True)
+    for each in (other, ours, third):
+        each.close()
+
+
+def test_of_two_runs_the_repetitions_are_one_after_the_other(tmp_path: Path) -> None:
+    shared = tmp_path / "first-pass"
+    one, other = FirstPass(str(shared)), FirstPass(str(shared))
+    other.end(alone=False)
+    one.end(alone=True)
+    waiting = threading.Thread(target=other.end, args=(True,))
+    waiting.start()
+    waiting.join(1)
+    assert waiting.is_alive()
+    one.close()
+    waiting.join(60)
+    assert not waiting.is_alive()
+    other.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.script import load_script
 from linetap_bench.script.scriptkeys import Script
-from linetap_bench.sounds.voices import Voices
+from linetap_bench.sounds.voices import Voices, default_folder
 
 SILENT = "[[line]]\nnumber = 1\nnoise_dbm0 = -90.0\nhum_dbm0 = -90.0\ncaptured_db = 0.0\n"  # as loud as on the line
 
@@ -20,7 +20,7 @@ def script_of(folder: Path, text: str) -> Script:
 
 
 def timeline_of(folder: Path, text: str, lines: int = 1) -> Timeline:
-    return Timeline(script_of(folder, text), Voices(folder / "voices"), list(range(1, lines + 1)))
+    return Timeline(script_of(folder, text), Voices(default_folder()), list(range(1, lines + 1)))
 
 
 def call(**keys: object) -> str:

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
 from linetap_bench.measure import ends
 from linetap_bench.measure.ends import CODES, KINDS, Case, Tally, case_of, run
-from linetap_bench.sounds.voices import Voices
+from linetap_bench.sounds.voices import Voices, default_folder
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +27,15 @@ def test_the_thousand_has_every_situation_on_every_kind_of_line_both_ways_and_ev
     assert sum(each.ends_by != "" for each in cases) == 1000
 
 
-def test_a_round_ends_every_call_that_should_be_and_no_other(notices: dict[str, Notice], tmp_path: Path) -> None:
-    tally = run(16, notices, Voices(tmp_path))
+def test_a_round_ends_every_call_that_should_be_and_no_other(notices: dict[str, Notice]) -> None:
+    tally = run(16, notices, Voices(default_folder()))
     assert tally.otherwise == []
     assert (tally.wrong_line, tally.early, tally.left_open) == (0, 0, 0)
     assert tally.ended == 13
     assert min(tally.to_open_ms) > 0
 
 
-def test_an_opening_where_none_belongs_is_counted(
-    notices: dict[str, Notice], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_opening_where_none_belongs_is_counted(notices: dict[str, Notice], monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the first call had been a trap: the recorder ends it all the same."""
 
     def trapped(number: int) -> Case:
@@ -47,5 +43,5 @@ def test_an_opening_where_none_belongs_is_counted(
         return Case(made.line, made.kind, made.situation, made.call, "far")
 
     monkeypatch.setattr(ends, "case_of", trapped)
-    tally: Tally = run(1, notices, Voices(tmp_path))
+    tally: Tally = run(1, notices, Voices(default_folder()))
     assert (tally.wrong_line, tally.ended) == (1, 0)

@@ -10,7 +10,7 @@ from scripts import call, script_of
 
 from linetap_bench.exchange.timeline import Timeline, render
 from linetap_bench.script.scenarios import eight_busy
-from linetap_bench.sounds.voices import Voices
+from linetap_bench.sounds.voices import Voices, default_folder
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 TEXT = (
@@ -22,8 +22,8 @@ TEXT = (
 
 def test_the_wav_is_the_timeline_and_the_events_rebuild_its_levels(tmp_path: Path) -> None:
     script = script_of(tmp_path, TEXT)
-    audio, events = render(script, Voices(tmp_path / "voices"), tmp_path / "out")
-    timeline = Timeline(script, Voices(tmp_path / "voices"), [1, 2, 3])
+    audio, events = render(script, Voices(default_folder()), tmp_path / "out")
+    timeline = Timeline(script, Voices(default_folder()), [1, 2, 3])
     with wave.open(str(audio), "rb") as file:
         assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (8000, 2, 3)
         assert file.getnframes() == script.duration_ms * 8
@@ -48,10 +48,10 @@ def test_the_wav_is_the_timeline_and_the_events_rebuild_its_levels(tmp_path: Pat
 
 def test_a_long_script_is_rendered_in_blocks_without_a_seam(tmp_path: Path) -> None:
     script = script_of(tmp_path, "lines = 1\nduration_s = 61.0\n" + call(start_s=40.0, talk_s=10.0, dense_dbm0=-20.0))
-    audio, _ = render(script, Voices(tmp_path / "voices"), tmp_path)
+    audio, _ = render(script, Voices(default_folder()), tmp_path)
     with wave.open(str(audio), "rb") as file:
         data = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    timeline = Timeline(script, Voices(tmp_path / "voices"), [1])
+    timeline = Timeline(script, Voices(default_folder()), [1])
     assert np.array_equal(data[59 * 8000 :], timeline.audio(59 * 8000, 2 * 8000)[0])
 
 
@@ -62,5 +62,5 @@ def test_the_busy_scenario_is_what_its_generator_makes() -> None:
 def test_eight_lines_are_busy_for_as_long_as_asked(tmp_path: Path) -> None:
     script = script_of(tmp_path, eight_busy(2))
     assert script.duration_ms >= 110_000
-    hook = Timeline(script, Voices(tmp_path / "voices"), list(range(1, 9))).levels(0, script.duration_ms)[0]
+    hook = Timeline(script, Voices(default_folder()), list(range(1, 9))).levels(0, script.duration_ms)[0]
     assert (hook.mean(axis=1) > 0.7).all()

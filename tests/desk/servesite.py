@@ -26,7 +26,8 @@ from broker import until
 from linetap_core.clock import SYSTEM, Clock, rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_desk.config import pages
-from linetap_desk.serve import service
+from linetap_desk.ingest import database
+from linetap_desk.serve import opendatabase, service
 from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Site
@@ -49,6 +50,22 @@ def tls() -> tuple[Pair, Path]:
     atexit.register(shutil.rmtree, folder)
     pki = Pki(folder / "made")
     return pki.host(HOST, name="serve"), pki.ca
+
+
+@cache
+def migrated() -> Path:
+    """A database as the migrations leave it, made once. Each of them is in test_serve_access.py."""
+    folder = Path(tempfile.mkdtemp(prefix="linetap-serve-db-"))
+    atexit.register(shutil.rmtree, folder)
+    opendatabase.open_own(f"sqlite:///{folder / 'serve.db'}").dispose()
+    return folder / "serve.db"
+
+
+def migrated_there(url: str) -> None:
+    """SQLite's file, where there is none yet."""
+    path = database.file_of(database.parse_url(url))
+    if path is not None and not path.exists():
+        shutil.copy(migrated(), path)
 
 
 class ServeSite:
@@ -80,6 +97,7 @@ class ServeSite:
         self.at = f"https://{HOST}:{told.port}"
         if self.name:
             told = msgspec.structs.replace(told, url=f"https://{self.name}:{told.port}")
+        migrated_there(told.db)
         self.site = self.held.enter_context(service.opened(told, self.clock))
         self.url = str(told.url)
         self._server = service.server(self.site)

@@ -25,6 +25,7 @@ from growth import Held
 
 import soak_table
 from linetap.config import Config, load_config
+from linetap_bench.sounds.voices import default_folder
 from linetap_bench.stage.processes import Child, Processes
 from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_S, SYSTEM
@@ -82,8 +83,8 @@ class Closet:
 
 
 @pytest.fixture
-def tape(request: pytest.FixtureRequest, tmp_path: Path) -> Tape:
-    return Tape(float(request.param), tmp_path / "voices")
+def tape(request: pytest.FixtureRequest) -> Tape:
+    return Tape(float(request.param), default_folder())
 
 
 @pytest.fixture

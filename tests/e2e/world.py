@@ -14,6 +14,7 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.exchange.feed import Played, read_played
 from linetap_bench.script.script import load_script
+from linetap_bench.sounds.voices import default_folder
 from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.calls import g711, sealed
@@ -50,7 +51,7 @@ class World(Stage):
         try:
             save_notice(self.folder / "notices" / "ko.wav", spoken(1.0))
             self.config = self.prepare(self.folder / "notices", self._changes)
-            self.exchange = self.start_exchange(self._script, self.folder / "exchange", self.folder / "voices", FILL_MS)
+            self.exchange = self.start_exchange(self._script, self.folder / "exchange", default_folder(), FILL_MS)
         except BaseException:
             self._stack.close()
             raise

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self
 
 import msgspec
@@ -19,7 +20,7 @@ from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.events import Levels
-from linetap.ring import NO_VOLTS, RATE_HZ, Batch
+from linetap.ring import I16, NO_VOLTS, RATE_HZ, Batch
 from linetap_core.errors import DeviceFault
 from linetap_core.records import CallEvent, CallRecord, ClockRecord
 
@@ -94,6 +95,12 @@ class Card(ReplayCard):
         self._deaf = set(self._place.values())
 
 
+@lru_cache(maxsize=16)
+def noise_of(peak: int, lines: int, samples: int) -> I16:
+    """Drawn once: most stories of a file have as many lines for as long."""
+    return np.random.default_rng(3).integers(-peak, peak, (lines, samples)).astype(np.int16)
+
+
 @dataclass
 class Story:
     """Levels of the lines of a unit, written as (from second, to second, value)."""
@@ -109,10 +116,9 @@ class Story:
         lines = len(self.config.line)
         ms = round(self.seconds * 1000)
         self.bits = np.zeros((3, lines, ms), np.bool_)
-        noise = np.random.default_rng(3).integers(-self.noise_peak, self.noise_peak, (lines, ms * 8))
         self.card = self.card_kind(
             self.config.lines_of(1),
-            noise.astype(np.int16),
+            noise_of(self.noise_peak, lines, ms * 8).copy(),
             Levels(self.bits[0], self.bits[1], self.bits[2], np.full((lines, ms // 10), NO_VOLTS, np.int16)),
             notices_of(self.config),
             START_NS,

@@ -20,7 +20,7 @@ from linetap.ring import I16, NO_VOLTS, RATE_HZ, Batch, gap_batch
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.script import load_script
 from linetap_bench.sounds.synth import rms_of
-from linetap_bench.sounds.voices import Voices
+from linetap_bench.sounds.voices import Voices, default_folder
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 N = HealthNumbers()
@@ -346,10 +346,10 @@ def test_codes_come_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("scenario", ["demo", "eight_busy"])
-def test_ordinary_calls_are_well(scenario: str, tmp_path: Path) -> None:
+def test_ordinary_calls_are_well(scenario: str) -> None:
     script = load_script(SCENARIOS / f"{scenario}.toml")
     numbers = list(range(1, 9))
-    timeline = Timeline(script, Voices(tmp_path), numbers)
+    timeline = Timeline(script, Voices(default_folder()), numbers)
     lines = [Line(number=n, channel=n) for n in numbers]
     health = LineHealth(lines, [KR_PSTN] * 8, dict.fromkeys(numbers, KNOWN))
     told: set[str] = set()

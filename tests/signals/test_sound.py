@@ -12,7 +12,7 @@ from linetap.recorder.signals.events import ChannelChanged, SoundEvent, SoundHea
 from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Noise, Tones, dtmf, rms_of
-from linetap_bench.sounds.voices import MADE_DBM0, Voices
+from linetap_bench.sounds.voices import MADE_DBM0, Voices, default_folder
 from linetap_core.evidence.calls import g711
 
 ANSWER = "네, 민원실입니다. 무엇을 도와드릴까요?"
@@ -49,8 +49,8 @@ def of(events: list[SoundEvent], sound: str) -> list[SoundHeard]:
 
 
 @pytest.fixture(scope="module")
-def voices(tmp_path_factory: pytest.TempPathFactory) -> Voices:
-    return Voices(tmp_path_factory.mktemp("voices"))
+def voices() -> Voices:
+    return Voices(default_folder())
 
 
 def said(voices: Voices, text: str, dbm0: float) -> F64:

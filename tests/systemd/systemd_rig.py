@@ -14,7 +14,7 @@ from guest import LIMIT_S, Guest, until
 
 from linetap.board.wires import ARMED_AT, ARMED_MS, RELAYS_AT
 from linetap_bench.stage.cable import VARIABLE, WATCHED, Late, report_late
-from linetap_bench.stage.jack import JackCable, alsa_configuration, report_log
+from linetap_bench.stage.jack import JackCable, alsa_configuration, report_log, scheduling
 from linetap_bench.stage.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
@@ -28,6 +28,7 @@ from unit_rig import save_notice, spoken
 LINES = 2
 SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "linetap-panel")
 SERVER = "guest"
+JACK_PRIORITY = 50  # its clients' threads get less, and linetap-capture@.service is allowed as much
 PATIENT_MS = "15000"  # a capture that stands still holds up the exchange too
 SEEN = "/run/seen.jsonl"
 LATENESS = "/tmp/lateness"  # the services have a /tmp of their own
@@ -109,7 +110,7 @@ def lay_cable(guest: Guest) -> None:
     # At a boot it is there before anything is written in it, as the exchange does.
     guest.run("install", "-m", "666", "/dev/null", LATENESS)
     backend = ("-d", "dummy", "-r", "8000", "-p", "80", "-C", "1", "-P", "1")
-    start(guest, "jackd", "jackd", "-n", SERVER, "-r", "-p", "64", *backend)
+    start(guest, "jackd", "jackd", "-n", SERVER, *scheduling(JACK_PRIORITY), "-p", "64", *backend)
     until(lambda: f"jack_{SERVER}_" in guest.run("ls", "/dev/shm"), "jackd is up")
     start(
         guest, "exchange", "/usr/bin/linetap", "bench", "--config", "/etc/linetap/unit.toml", "--script",

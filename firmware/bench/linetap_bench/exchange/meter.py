@@ -27,13 +27,15 @@ from linetap.board.meter.oneshot import OneShots
 from linetap.board.meter.protocol import Deframer, encode
 from linetap.board.meter.reader import SILENT_MS
 from linetap.board.wires import Wires
-from linetap_bench.exchange.meterlines import MeterLines, VoltsAt, WireVolts
+from linetap.ring import I16
+from linetap_bench.exchange.meterlines import Edge, MeterLines, VoltsAt, WireVolts
 from linetap_bench.stage.cable import report_late
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap_core.service import try_realtime
 
 WAITS_S = 0.004  # of the 5 ms of a frame
 PRIORITY = 40  # as the exchange: a real meter's processor does nothing else
+AT_ONCE = 20  # frames at most, of a meter that is asked seldom
 LATE_MS = 50  # in one turn: with what samples take on their way, enough for linetap to take it for silent
 
 
@@ -131,17 +133,28 @@ class Meter:
 
     def _measure_until(self, now_ns: int) -> None:
         now_us = self.us_at(now_ns)
-        while (self._next + wire.SAMPLES_A_FRAME - 1) * wire.SAMPLE_US <= now_us:
-            self._measure()
+        while (frames := (now_us // wire.SAMPLE_US + 1 - self._next) // wire.SAMPLES_A_FRAME) > 0:
+            self._measure(min(frames, AT_ONCE))
 
-    def _measure(self) -> None:
-        first, n = self._next, wire.SAMPLES_A_FRAME
-        self._next += n
+    def _measure(self, frames: int) -> None:
+        """Decides on all their samples at once, and sends each frame when it is due."""
+        n = wire.SAMPLES_A_FRAME
+        firsts = range(self._next, self._next + frames * n, n)
+        self._next += frames * n
+        each = [self._volts_of(first, n) for first in firsts]
+        known = self._lines.push(firsts[0], np.concatenate(each, axis=1), n)
+        for first, volts, edges in zip(firsts, each, known, strict=True):
+            self._send_samples(first, volts, edges)
+
+    def _volts_of(self, first: int, n: int) -> I16:
         times_ms = [self.mono_ns_at((first + i) * wire.SAMPLE_US) // NS_PER_MS for i in range(n)]
         span = self._volts(times_ms[0], times_ms[-1] - times_ms[0] + 1)
-        volts = span[:, [at - times_ms[0] for at in times_ms]]
+        return span[:, [at - times_ms[0] for at in times_ms]]
+
+    def _send_samples(self, first: int, volts: I16, edges: list[Edge]) -> None:
+        n = volts.shape[1]
         last_us = (first + n - 1) * wire.SAMPLE_US
-        for sample, channel, edge, level in self._lines.push(first, volts):
+        for sample, channel, edge, level in edges:
             self._send(last_us, wire.EDGE, sample * wire.SAMPLE_US, channel, edge, level)
         if last_us >= self._hello_us:
             self._hello_us = _next(last_us, wire.HELLO_EVERY_MS)

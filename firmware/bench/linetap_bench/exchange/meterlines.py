@@ -92,18 +92,22 @@ class MeterLines:
         self._decider.limits = LimitArrays(self._limits)
         return [(int(low), int(high)) for low, high in words[: 2 * channels].reshape(-1, 2)]
 
-    def push(self, first: int, volts: I16) -> list[Edge]:
-        """Takes samples int16 (channels, n), 0.01 V, from number `first` on; returns the edges that are known now,
-        in order."""
+    def push(self, first: int, volts: I16, frame: int) -> list[list[Edge]]:
+        """Takes samples int16 (channels, n), 0.01 V, from number `first` on; of each `frame` of these samples, returns
+        the edges that are known at its end, in order."""
+        known: list[list[Edge]] = [[] for _ in range(0, volts.shape[1], frame)]
         hook, ring, _ = self._decider.push(volts)
-        found = list(self._pulses(first, *self._decider.at_once))
+        for each in self._pulses(first, *self._decider.at_once):
+            known[(each[0] - first) // frame].append(each)
         before = self._before or (hook[:, :1], ring[:, :1])
         for edge, bits, last in ((HOOK, hook, before[0]), (RING, ring, before[1])):
-            changed = np.diff(bits.astype(np.int8), axis=1, prepend=last.astype(np.int8))
-            for channel, at in np.argwhere(changed).tolist():
-                found.append((first + at - self._decider.delay_ms, channel, edge, bool(bits[channel, at])))
+            changed = bits != np.concatenate([last, bits[:, :-1]], axis=1)
+            if changed.any():
+                for channel, at in np.argwhere(changed).tolist():
+                    dated = first + at - self._decider.delay_ms
+                    known[at // frame].append((dated, channel, edge, bool(bits[channel, at])))
         self._before = hook[:, -1:], ring[:, -1:]
-        return sorted(found)
+        return [sorted(edges) for edges in known]
 
     def _pulses(self, first: int, loop: Bits, ring: Bits) -> Iterator[Edge]:
         if self._loop is None:

@@ -100,13 +100,12 @@ class JackCable:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._server, self._lock = _claim_name()
         self.config_path.write_text(alsa_configuration(self._channels))
-        realtime = ["-R", "-P", str(_PRIORITY)] if _realtime_allowed() else ["-r"]
         ports = str(max(64, 6 * self._channels))
         period = str(self._rate_hz * SLOT_MS // 1000)
         dummy = ["-d", "dummy", "-r", str(self._rate_hz), "-p", period, "-C", "1", "-P", "1"]
         # setpriv: a cable never outlives the process that made it, however that ended.
         waiting = ["--sync"] if self._patient else []
-        server = ["jackd", "-n", self._server, *realtime, *waiting, "-p", ports, *dummy]
+        server = ["jackd", "-n", self._server, *scheduling(), *waiting, "-p", ports, *dummy]
         command = ["setpriv", "--pdeathsig", "TERM", *server]
         with self.log_path.open("wb") as log:
             try:
@@ -213,6 +212,11 @@ def _remove_shared_memory(name: str) -> None:
 def _socket_path(server: str) -> Path:
     """The socket of jackd 1.9 once it is up."""
     return Path(f"{_SHM}/jack_{server}_{os.getuid()}_0")
+
+
+def scheduling(priority: int = _PRIORITY) -> list[str]:
+    """jackd's options: in real time, and its clients' threads just below, wherever this machine allows it."""
+    return ["-R", "-P", str(priority)] if _realtime_allowed() else ["-r"]
 
 
 def _realtime_allowed() -> bool:

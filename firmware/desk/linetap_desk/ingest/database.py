@@ -9,9 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from linetap_core.durable.files import FILE_MODE, close_to_others
 from linetap_core.errors import BadInput
@@ -54,11 +55,14 @@ def connected_writer(text: str) -> Engine:
 def _make(db: Connection) -> None:
     if db.dialect.name == "postgresql":
         db.execute(text(_MAKING), {"n": _WRITER})
-    metadata.create_all(db)
-    _add_columns(db)
+    made = inspect(db).get_table_names()
     for table in metadata.sorted_tables:
-        for index in table.indexes:
-            index.create(db, checkfirst=True)  # of a later version than the table is of
+        if table.name in made:
+            _add_columns(db, table)
+        else:
+            db.execute(CreateTable(table, if_not_exists=True))  # another process may be at it too
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):  # some are of a later version
+            db.execute(CreateIndex(index, if_not_exists=True))
     for name in SUPERSEDED:
         db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
 
@@ -133,14 +137,13 @@ def reason(error: SQLAlchemyError) -> str:
     return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
 
 
-def _add_columns(db: Connection) -> None:
+def _add_columns(db: Connection, table: Table) -> None:
     """Adds the columns of later versions; all may be null, as they are in older rows."""
     quoted = db.dialect.identifier_preparer.quote
-    for table in metadata.sorted_tables:
-        there = {column["name"] for column in inspect(db).get_columns(table.name)}
-        for column in (column for column in table.columns if column.name not in there):
-            kind = column.type.compile(db.dialect)
-            db.execute(text(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column.name)} {kind}"))
+    there = {column["name"] for column in inspect(db).get_columns(table.name)}
+    for column in (column for column in table.columns if column.name not in there):
+        kind = column.type.compile(db.dialect)
+        db.execute(text(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column.name)} {kind}"))
 
 
 def _engine(url: URL) -> Engine:

@@ -25,6 +25,7 @@ _SHAPE = np.hanning(SIZE + 1)[:-1].astype(np.float32)
 _FULL_SCALE_DB = np.float32(FULL_SCALE_DBM0 - 10 * np.log10(32767**2 / 4 * SIZE * np.square(_SHAPE).sum()))
 _TINY = np.float32(1.0)
 _NARROW = 2  # bins on either side of a peak that belong to it: a Hann window spreads a sine over as many
+_NEAR = np.arange(-_NARROW, _NARROW + 1)
 _BINS = np.arange(HIGH - LOW, dtype=np.float32)
 CHUNK_WINDOWS = 8  # 256 ms: decisions are made once a chunk
 CHUNKS = 5  # the last 1.3 s count
@@ -78,16 +79,18 @@ def measure(hops: F32, before: F32) -> tuple[Windows, F32]:
 
 def _strongest(power: F32) -> tuple[F32, F32]:
     """The strongest peak's position between the bins, and its power, which it removes from `power`."""
-    width = power.shape[2]
+    windows, lines, width = power.shape
     top = power.argmax(axis=2)
-    near = np.clip(top[:, :, None] + np.arange(-_NARROW, _NARROW + 1), 0, width - 1)
-    beside = np.take_along_axis(power, near, axis=2)
-    left, middle, right = (np.sqrt(beside[:, :, _NARROW + n]) for n in (-1, 0, 1))
+    near = np.clip(top[:, :, None] + _NEAR, 0, width - 1)
+    near += np.arange(0, power.size, width).reshape(windows, lines, 1)
+    cells = power.reshape(-1)
+    beside = cells[near]
+    left, middle, right = np.sqrt(beside[:, :, _NARROW - 1 : _NARROW + 2]).transpose(2, 0, 1)
     # With a Hann window the two largest amplitudes give the position of a sine between two bins.
     higher = np.maximum(left, right)
     place = top + np.copysign((2 * higher - middle) / (middle + higher), right - left)
     found = beside.sum(axis=2)
-    np.put_along_axis(power, near, 0, axis=2)
+    cells[near] = 0
     return place.astype(np.float32), found
 
 
