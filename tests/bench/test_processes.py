@@ -49,7 +49,7 @@ def test_who_does_not_hear_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_child_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
     with Processes(tmp_path, {"WORDS": "no such device"}) as children:
         child = children.start("capture", ["sh", "-c", "echo first; echo $WORDS; exit 3"])
-        child.process.wait(20)
+        child.process.wait(120)
         with pytest.raises(ChildFailed, match=r"capture ended with 3.*\n  first\n  no such device"):
             children.check()
 

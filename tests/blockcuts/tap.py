@@ -35,7 +35,7 @@ class Tap:
 
     def end(self) -> Truth:
         self._ended.set()
-        self._thread.join(10)
+        self._thread.join(120)
         assert self.first_frame is not None, "nothing went through the ring"
         codes = g711.encode(np.concatenate(self._audio, axis=1))
         return Truth(self.first_frame, codes, np.concatenate(self._hook, axis=1), np.array(self._times))

@@ -186,7 +186,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(5)
+            process.wait(LIMIT_S)
 
 
 def ring_of(run_dir: Path) -> list[Batch]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from capture_rig import Unit, cable_in_ram, end, main_thread_frozen, positions, ring_of, unit, until
+from capture_rig import LIMIT_S, Unit, cable_in_ram, end, main_thread_frozen, positions, ring_of, unit, until
 from far_end import numbered
 
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, UNDERRUN, Batch
@@ -115,7 +115,7 @@ def test_killed_capture_goes_on_in_the_same_ring(impatient_cable: JackCable, run
     with Unit(config, impatient_cable) as first:
         first.captured(60)
         first.process.kill()
-        first.process.wait(5)
+        first.process.wait(LIMIT_S)
     inode = ring_path(run_dir, 1).stat().st_ino
     with Unit(config, impatient_cable) as second:
         second.captured(60)
@@ -130,14 +130,14 @@ def test_second_instance_says_who_holds_it(cable: JackCable, run_dir: Path) -> N
     with Unit(config, cable) as first:
         first.captured(10)
         with Unit(config, cable) as second:
-            assert second.process.wait(10) == 2
+            assert second.process.wait(LIMIT_S) == 2
             assert f"already running, held by pid {first.process.pid}" in second.said()
 
 
 def test_a_device_that_is_not_as_configured_is_refused(cable: JackCable, run_dir: Path) -> None:
     """The bare JACK device is FLOAT_LE whatever is asked; pyalsaaudio opens it all the same."""
     with Unit(unit(run_dir, cable, capture_pcm="unit_capture_jack"), cable) as capture:
-        assert capture.process.wait(10) == 2
+        assert capture.process.wait(LIMIT_S) == 2
         assert "codec_mismatch: unit_capture_jack (card 1): format S16_LE asked, FLOAT_LE given" in capture.said()
         state = capture.state()
     assert state is not None
@@ -147,7 +147,7 @@ def test_a_device_that_is_not_as_configured_is_refused(cable: JackCable, run_dir
 
 def test_a_device_that_is_not_there_is_refused(cable: JackCable, run_dir: Path) -> None:
     with Unit(unit(run_dir, cable, playback_pcm="nowhere"), cable) as capture:
-        assert capture.process.wait(10) == 2
+        assert capture.process.wait(LIMIT_S) == 2
         assert "codec_absent: nowhere (card 1): cannot be opened" in capture.said()
         assert "Traceback" not in capture.said()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from capture_rig import Unit, cable_in_ram, main_thread_frozen, unit, until
+from capture_rig import LIMIT_S, Unit, cable_in_ram, main_thread_frozen, unit, until
 
 from linetap.board.wires import CONTACT_HELD_MS, Wires, wires_path
 from linetap.config.schema import Config
@@ -67,7 +67,7 @@ def test_a_capture_that_is_killed_leaves_no_contact_open(cable: JackCable, run_d
     with Unit(with_contacts(run_dir, cable), cable) as capture:
         wires = opened(capture, MOST_OPEN_MS)
         capture.process.send_signal(signal.SIGKILL)
-        capture.process.wait(10)
+        capture.process.wait(LIMIT_S)
         last_ms = int(wires.contacts[0])
         assert last_ms > 0, "a killed process closes nothing"
         assert last_ms <= SYSTEM.monotonic_ns() // NS_PER_MS
@@ -93,5 +93,5 @@ def test_a_capture_that_is_asked_to_end_closes_its_contacts(cable: JackCable, ru
     with Unit(with_contacts(run_dir, cable), cable) as capture:
         wires = opened(capture, MOST_OPEN_MS)
         capture.process.terminate()
-        assert capture.process.wait(10) == 0
+        assert capture.process.wait(LIMIT_S) == 0
         assert not wires.contacts.any()

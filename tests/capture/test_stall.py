@@ -17,7 +17,7 @@ def test_a_silent_codec_ends_capture(run_dir: Path, how: signal.Signals) -> None
         with Unit(unit(run_dir / "run", cable), cable) as capture:
             capture.captured(30)
             os.kill(cable.pid, how)
-            assert capture.process.wait(10) == 2
+            assert capture.process.wait(LIMIT_S) == 2
             state = capture.state()
             said = capture.said()
         os.kill(cable.pid, signal.SIGKILL)

@@ -48,7 +48,7 @@ def test_the_ingests_store_takes_what_is_written(tmp_path: Path) -> None:
         until(lambda: count(events) > 3 * callsmade.UNITS)
     finally:
         stop.set()
-        writer.join(30)
+        writer.join(120)
     assert not writer.is_alive()
     assert count(set_aside) == 0
     assert count(calls) >= callsmade.UNITS

@@ -103,7 +103,7 @@ def test_what_must_not_be_at_the_desk_is_not(tmp_path: Path, run_dir: Path, brok
                 assert not found_in(ingest.pid, *spelled(NUMBER))
             finally:
                 serve.terminate()
-                serve.wait(20)
+                serve.wait(120)
         assert ingest.end() == 0
         assert files_with(desk, call), "what must be there is not found: this test is blind"
         for name, secret in [*secrets_of(floor, unit), *(("the number", text) for text in spelled(NUMBER))]:

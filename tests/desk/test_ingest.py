@@ -74,7 +74,7 @@ def test_what_a_unit_says_is_stored_as_it_was_signed(ingest: Ingesting, floor: F
     (tmp_path / "event.sig").write_text(row["sig"])
     command = ["ssh-keygen", "-Y", "verify", "-f", str(floor.signers), "-I", UNIT, "-n", "linetap-event"]
     done = subprocess.run(
-        [*command, "-s", str(tmp_path / "event.sig")], input=row["payload"], capture_output=True, timeout=20
+        [*command, "-s", str(tmp_path / "event.sig")], input=row["payload"], capture_output=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     until(lambda: [row["state"] for row in rows(ingest.engine, tables.units)] == ["online"])

@@ -158,7 +158,7 @@ class RoomyWorld(World):
         finally:
             run("umount", "-l", room)
             daemon.terminate()
-            daemon.wait(10)
+            daemon.wait(120)
 
     def _aside(self) -> Path:
         aside = self.folder / "aside"

@@ -32,7 +32,7 @@ class RingTap:
     def audio(self) -> I16:
         """All of it; ends the tap. A gap is silence."""
         self._ended.set()
-        self._thread.join(10)
+        self._thread.join(120)
         return np.concatenate(self._pieces)
 
     def _follow(self) -> None:

@@ -232,7 +232,7 @@ def test_the_panel_starts_again_with_another_configuration(run_dir: Path) -> Non
         try:
             assert process.poll() is None
             ask_to_start_again(run_dir, SYSTEM, ["panel"])
-            assert process.wait(30) == START_AGAIN
+            assert process.wait(120) == START_AGAIN
         finally:
             process.kill()
 
@@ -250,6 +250,6 @@ def test_the_service_alone_in_the_world(run_dir: Path) -> None:
             assert (state.unit_state, state.pid) == ("starting", process.pid)
         finally:
             os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(120) == 0
     assert STATE.decode((run_dir / "panel" / "panel.json").read_bytes()).leaving
     assert not any(leds_shown(run_dir).values())

@@ -15,6 +15,7 @@ from kept_rig import Kept
 from linetap.reporter.inbox import MOST
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.service import START_AGAIN, ask_to_start_again
+from reporter_rig import END_S
 
 UNIT = "linetap/v1/floor-03"
 
@@ -111,7 +112,7 @@ def test_the_reporter_starts_again_with_another_configuration(floor: Kept, desk:
     process = floor.reporter()
     floor.reached(lambda state: state.connected)
     ask_to_start_again(floor.config.run_path, SYSTEM, ["reporter"])
-    assert process.wait(30) == START_AGAIN
+    assert process.wait(END_S) == START_AGAIN
     until(lambda: (said := desk.last("/status")) and json.loads(said.payload)["state"] == "offline")
 
 

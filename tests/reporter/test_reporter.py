@@ -23,7 +23,7 @@ from linetap_core.evidence.signing import sshsig
 from linetap_core.evidence.signing.sshsig import armored
 from linetap_core.records import Alert
 from linetap_core.wire.topics import Topics
-from reporter_rig import Floor, end, retained
+from reporter_rig import END_S, Floor, end, retained
 
 UNIT = "linetap/v1/floor-03"
 
@@ -80,7 +80,7 @@ class TestStatus:
     def test_a_second_reporter_says_who_holds_the_unit(self, floor: Floor) -> None:
         first = floor.reporter()
         floor.reached(lambda state: state.connected)
-        assert floor.reporter().wait(10) == 2
+        assert floor.reporter().wait(END_S) == 2
         assert f"held by pid {first.pid}" in floor.said()
 
 
@@ -188,7 +188,7 @@ class TestEvents:
             floor.events(200)
             until(lambda: len(seqs(desk)) > heard + 50)  # noqa: B023 - asked before it changes
             process.kill()
-            process.wait(10)
+            process.wait(END_S)
         floor.reporter()
         floor.reached(lambda state: state.delivered_seq == 600)
         until(lambda: seqs(desk)[-1] == 600)
