@@ -119,7 +119,7 @@ class Kept(Floor):
             state.delivery = self.upkeep.delivery.state
 
     def _write(self) -> None:
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(0.1):  # a tick computes for 3 ms
             self._keep()
             self.states.write()
 
