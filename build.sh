@@ -47,12 +47,13 @@ readonly DEB_TRY_PACKAGES=(
 )
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
 readonly CLUSTER_PACKAGES=(rabbitmq-server haproxy iproute2) # 39 MB, 70 MB installed: only for `bench cluster`
-readonly FOREIGN_PACKAGES=( # 214 MB, 1.5 GB installed: only for `test`, whole
+readonly FOREIGN_PACKAGES=( # 217 MB, 1.7 GB installed: only for `test`, whole
   gcc-arm-none-eabi libnewlib-arm-none-eabi # the meter's program, compiled for its part
   qemu-system-arm                           # 10 MB, 64 MB installed: that part's core, which runs it
   dfu-util                                  # 0.1 MB: a client that is not ours for the meter's loader
   kicad                                     # reads the card's drawing
   kicad-footprints                          # 7 MB, 155 MB installed: what the board's footprints are compared with
+  kicad-symbols                             # 3 MB, 216 MB installed: what its parts' terminals are compared with
   debian-archive-keyring                    # whose Mosquitto 2.1 and device trees are fetched below
 )
 # What the image has of Debian's own Python packages, for the tests of what runs there.

@@ -54,7 +54,7 @@ def touch(one: Copper, two: Copper) -> bool:
     if not len(begins):
         return False
     pieces = zip(*few.edges(), strict=True)
-    return any(_apart(begin, end, begins, ends) <= reach for begin, end in pieces)
+    return any(apart(begin, end, begins, ends).min() <= reach for begin, end in pieces)
 
 
 def _within(few: Copper, reach: float, begins: Points, ends: Points) -> tuple[Points, Points]:
@@ -83,21 +83,19 @@ def _from_point(point: Points, begins: Points, ends: Points) -> Points:
     return np.asarray(np.hypot(*(point - nearest).T), dtype=np.float64)
 
 
-def _apart(begin: Points, end: Points, begins: Points, ends: Points) -> float:
-    """From one straight piece to the nearest of many."""
-    if _crosses(begin, end, begins, ends):
-        return 0.0
-    alone = (begin[None, :], end[None, :])
-    nearest = [_from_point(begin, begins, ends).min(), _from_point(end, begins, ends).min()]
+def apart(begin: Points, end: Points, begins: Points, ends: Points) -> Points:
+    """From one straight piece to each of many."""
     way = end - begin
     long = float(way @ way) or 1.0
+    nearest = [_from_point(begin, begins, ends), _from_point(end, begins, ends)]
     for points in (begins, ends):
-        part = np.clip(((points - alone[0]) @ way) / long, 0, 1)
-        nearest.append(np.hypot(*(points - (begin + part[:, None] * way)).T).min())
-    return float(min(nearest))
+        part = np.clip(((points - begin) @ way) / long, 0, 1)
+        nearest.append(np.hypot(*(points - (begin + part[:, None] * way)).T))
+    away = np.min(nearest, axis=0)
+    return np.asarray(np.where(_crosses(begin, end, begins, ends), 0, away), dtype=np.float64)
 
 
-def _crosses(begin: Points, end: Points, begins: Points, ends: Points) -> bool:
+def _crosses(begin: Points, end: Points, begins: Points, ends: Points) -> NDArray[np.bool_]:
     def side(a: Points, b: Points, point: Points) -> Points:
         return (b[..., 0] - a[..., 0]) * (point[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (
             point[..., 0] - a[..., 0]
@@ -105,4 +103,4 @@ def _crosses(begin: Points, end: Points, begins: Points, ends: Points) -> bool:
 
     one = side(begin, end, begins) * side(begin, end, ends) < 0
     two = side(begins, ends, begin) * side(begins, ends, end) < 0
-    return bool(np.any(one & two))
+    return np.asarray(one & two, dtype=np.bool_)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The card's barrier, measured on its copper: KiCad's rule of creepage does not end on the whole card."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from pcb import cardboard, places
+from pcb.cardboard import NAME, CardBoard
+from pcb.distance import CELL, Piece, least, pieces
+from simulation.netlist import HARDWARE
+
+BOARD, LINE = CardBoard(), places.load()
+WHERE, _ = cardboard.load(LINE)
+TEXT = (HARDWARE / f"{NAME}.kicad_pcb").read_text()
+COPPER = pieces(TEXT)
+APART = ("LINE", "MIDDLE", "ENTRY")
+
+
+def side(piece: Piece) -> str:
+    """A relay's contact to which nothing is wired is the pair's; what else has no net is nobody's."""
+    if not piece.net:
+        return "LINE" if piece.reference.startswith("K") else ""
+    kind = WHERE.class_of(BOARD.plain(piece.net))
+    return kind if kind in APART else "CARD"
+
+
+def of(name: str) -> Callable[[Piece], bool]:
+    return lambda piece: side(piece) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "asked"),
+    [
+        ("LINE", "CARD", LINE.barrier.line_to_card),
+        ("LINE", "ENTRY", LINE.barrier.line_to_card),
+        ("MIDDLE", "CARD", LINE.barrier.middle_to_card),
+        ("MIDDLE", "LINE", LINE.barrier.line_to_middle),
+        ("ENTRY", "CARD", LINE.barrier.entry_to_card),
+    ],
+)
+def test_copper_of_two_sides_is_apart(one: str, other: str, asked: float) -> None:
+    assert asked < CELL
+    found = least(COPPER, of(one), of(other))
+    assert found.mm >= asked, found.where
+
+
+def test_every_piece_is_read() -> None:
+    """As many as the file has, a via and a pad that goes through in four layers each."""
+    drawn = len(re.findall(r"\n\t\(segment", TEXT)) + 4 * len(re.findall(r"\n\t\(via", TEXT))
+    assert drawn > 10_000
+    assert sum(not piece.reference and not piece.copper.filled for piece in COPPER) == drawn
+    planes = [piece.net for piece in COPPER if piece.copper.filled and not piece.reference]
+    assert len(planes) == len(re.findall(r"\(filled_polygon", TEXT))
+    assert set(planes) == {plane.net for plane in WHERE.planes}
+    on_pads = {(piece.reference, piece.net) for piece in COPPER if piece.reference and piece.net}
+    assert on_pads == {(reference, net) for net, nodes in BOARD.nets.items() for reference, _ in nodes}
+
+
+def test_a_track_that_is_moved_nearer_is_told() -> None:
+    """One of ground beside the pair's fuse, 3.1 mm from its pad, on the other side of the board."""
+    pad = next(piece for piece in COPPER if piece.reference == "F101" and side(piece) == "LINE")
+    x, y = pad.copper.points.min(axis=0) - (3.1 + 0.125, 0)
+    (ground,) = re.findall(r'\n\t\(net (\d+) "GND"\)', TEXT)
+    ends = f"(start {x:.4f} {y:.4f})\n\t\t(end {x:.4f} {y + 1:.4f})\n\t\t(width 0.25)"
+    nearer = pieces(f'{TEXT}\n\t(segment\n\t\t{ends}\n\t\t(layer "B.Cu")\n\t\t(net {ground})\n\t)\n')
+    found = least(nearer, of("LINE"), of("CARD"))
+    assert found.mm < LINE.barrier.line_to_card
+    assert "to GND" in found.where

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every part with terminals of different meaning is numbered as somebody else numbers it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from terminal_rig import LIBRARY, differences, table
+
+from drawing.tables import load_kinds
+from pcb import footprints
+
+KINDS, TABLE = load_kinds(), table()
+FOOTPRINTS = footprints.load()
+OF_PART = footprints.by_part(FOOTPRINTS)
+ALIKE = {"R", "C", "L", "F", "TVS", "flag", "pad"}  # symbols whose terminals are one like the other
+OURS = {"terminal2", "header4", "rj21"}  # plugs whose order is the card's own
+NONE = {"transformer", "holdup", "usb_audio", "dac8"}
+NOT_IN_THE_LIBRARY = {"comparator", "ldo", "load_switch", "adc4"}
+with_library = pytest.mark.skipif(not LIBRARY.exists(), reason="Debian's kicad-symbols is not installed")
+
+
+def listed(name: str) -> list[object]:
+    return [pytest.param(name, marks=with_library if TABLE[name].symbol else ())]
+
+
+@pytest.mark.parametrize("name", [each for name in TABLE if not TABLE[name].none for each in listed(name)])
+def test_a_part_is_numbered_as_somebody_else_numbers_it(name: str) -> None:
+    assert differences(KINDS[name], FOOTPRINTS[OF_PART[name]], TABLE[name]) == []
+
+
+def test_no_part_is_without_a_list_but_those_known_by_name() -> None:
+    asked = {name for name, kind in KINDS.items() if kind.symbol not in ALIKE} - OURS
+    assert asked == TABLE.keys()
+    assert {name for name, each in TABLE.items() if each.none} == NONE
+    assert {name for name, each in TABLE.items() if each.terminals} == NOT_IN_THE_LIBRARY
+    assert all(each.read for each in TABLE.values() if each.terminals)
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other", "said"),
+    [
+        pytest.param("rtc", "3 scl sda", "3 sda scl", "3: sda here, SCL there", marks=with_library),
+        pytest.param("meter", "PA13 PA14", "PA14 PA13", "45: swclk or PA14 here, PA13 there", marks=with_library),
+    ],
+)
+def test_two_terminals_exchanged_are_told(name: str, one: str, other: str, said: str) -> None:
+    footprint = FOOTPRINTS[OF_PART[name]]
+    names = [row.replace(one, other) for row in footprint.names]
+    assert names != footprint.names
+    assert said in differences(KINDS[name], msgspec.structs.replace(footprint, names=names), TABLE[name])
+
+
+def test_two_inputs_exchanged_and_a_terminal_too_many_are_told() -> None:
+    kind, footprint = KINDS["comparator"], FOOTPRINTS[OF_PART["comparator"]]
+    pins = [row.replace("1 inp", "3 inp").replace("3 inn", "1 inn") for row in kind.pins]
+    assert "3: inp here, IN- there" in differences(
+        msgspec.structs.replace(kind, pins=pins), footprint, TABLE["comparator"]
+    )
+    more = msgspec.structs.replace(footprint, pads=[*footprint.pads, "6 9 9 1 1"])
+    assert "6: they have none" in differences(kind, more, TABLE["comparator"])
+
+
+@with_library
+def test_a_row_that_nothing_needs_is_told() -> None:
+    said = msgspec.structs.replace(TABLE["rtc"], names=["vss GND"])
+    assert differences(KINDS["rtc"], FOOTPRINTS[OF_PART["rtc"]], said) == ["unused: vss GND"]
