@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from linetap import learned
@@ -18,7 +20,7 @@ from linetap.config.schema import Config, Recording
 from linetap.learned import Learned
 from linetap.notices import Notice, load_notices, notices_of
 from linetap.notices.defaults import make_default_notices
-from linetap.notices.level import PEAK, gain_db, level_of, raised
+from linetap.notices.level import PEAK, gain_db, level_of, limited, raised
 from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap.recorder.signals.notice.proof import prove
 from linetap.ring import RATE_HZ
@@ -74,6 +76,86 @@ def test_a_raised_notice_is_proven_at_its_own_level(notice: Notice) -> None:
     proof = prove(captured, notice.samples, ProofNumbers(echo_db=DRAWN_DB + 6.0))
     assert proof.proof == "full"
     assert proof.level_db == pytest.approx(DRAWN_DB + 6.0, abs=1.5)
+
+
+# --- the limit -------------------------------------------------------------------------------------------------------
+
+
+def tone(seconds: float, amplitude: float, hz: float = 1000.0) -> npt.NDArray[np.int16]:
+    return np.rint(amplitude * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)).astype(np.int16)
+
+
+SECOND = np.ones(RATE_HZ, np.int16)
+WORST = {
+    "full scale": tone(12, 32_767),
+    "a square wave": np.where(tone(12, 1, 300) >= 0, 32_767, -32_768).astype(np.int16),
+    "noise": np.random.default_rng(3).integers(-32_768, 32_768, 12 * RATE_HZ).astype(np.int16),
+    "loud for four seconds of twelve": np.concatenate([tone(4, 3_000), tone(4, 32_767), tone(4, 3_000)]),
+    "shorter than three seconds": tone(1, 32_767),
+    "direct current": 12 * RATE_HZ * [32_767],
+}
+
+
+def three_seconds_dbm0(samples: npt.NDArray[np.int16]) -> float:
+    """The loudest three seconds, counted one by one: a sine of full scale is +3.14 dBm0."""
+    power = np.square(np.concatenate([0 * SECOND, 0 * SECOND, samples, 0 * SECOND, 0 * SECOND]) / 32768.0)
+    means = [power[begin : begin + 3 * RATE_HZ].mean() for begin in range(0, len(power) - 3 * RATE_HZ + 1, 80)]
+    return float(10 * np.log10(max(means) / 0.5)) + 3.14
+
+
+@pytest.mark.parametrize("name", WORST)
+@pytest.mark.parametrize("by_db", [0.0, 6.0])
+def test_no_file_and_no_gain_brings_more_onto_a_line_than_it_may_get(name: str, by_db: float) -> None:
+    """Of a sound at full scale, at 12 dB above what the notices have, whatever capture was made to play."""
+    played = limited(raised(np.array(WORST[name], np.int16), by_db), NUMBERS.most_mean_dbm0)
+    assert three_seconds_dbm0(played) <= NUMBERS.most_mean_dbm0 + 0.001
+    if name != "shorter than three seconds":
+        assert three_seconds_dbm0(played) > NUMBERS.most_mean_dbm0 - 0.1, "no quieter than it has to be"
+
+
+def test_a_shipped_notice_is_played_as_it_is_with_every_gain(notice: Notice) -> None:
+    loud = raised(notice.samples, NUMBERS.most_gain_db)
+    assert limited(loud, NUMBERS.most_mean_dbm0) is loud
+
+
+def test_the_limit_is_what_the_drawn_card_makes_the_permitted_level_of() -> None:
+    """-9 dBm on 600 ohm (47 CFR 68.308), by the row of hardware/README.md: what the card makes of -16 dBm0 and 6 dB."""
+    text = (Path(__file__).parents[1] / "hardware" / "README.md").read_text()
+    (highest,) = re.findall(r"raised as far as it may be, 600 ohm \| <= -9 dBm \| -[0-9.]+ to (-[0-9.]+) dBm", text)
+    card_db = float(highest) - (NUMBERS.tone_dbm0 + NUMBERS.most_gain_db)
+    assert -10 <= NUMBERS.most_mean_dbm0 + card_db <= -9
+
+
+def test_a_notice_that_is_held_down_is_still_proven(notice: Notice) -> None:
+    loud = np.clip(notice.samples * 10.0, -32_768, 32_767).astype(np.int16)
+    held = limited(loud, NUMBERS.most_mean_dbm0)
+    heard = np.rint(held * 10 ** (DRAWN_DB / 20)).astype(np.int16)
+    captured = np.concatenate([np.zeros(240, np.int16), heard, np.zeros(RATE_HZ, np.int16)])
+    assert prove(captured, loud, ProofNumbers(echo_db=DRAWN_DB)).proof == "full"
+
+
+def test_capture_plays_nothing_above_it(tmp_path: Path, run_dir: Path) -> None:
+    config = make_unit(tmp_path, run_dir).config
+    loud = {name: with_samples(each, tone(4, 32_767)) for name, each in notices_of(config).items()}
+    player = Player(config.card_number(1), config.lines_of(1), loud, open_card(config, 1))
+    player.set_shift(0, playback_restarted=False)
+    assert player.play(1, "ko", 1000) is None
+    assert three_seconds_dbm0(played_on(player, 1)) <= NUMBERS.most_mean_dbm0 + 0.001
+    player.raise_on(1, "ko", tone(4, 32_767))
+    player.finish(10**9)
+    assert player.play(1, "ko", 100_000) is None
+    assert three_seconds_dbm0(played_on(player, 1, 100_000)) <= NUMBERS.most_mean_dbm0 + 0.001
+
+
+def with_samples(notice: Notice, samples: npt.NDArray[np.int16]) -> Notice:
+    return Notice(notice.id, notice.text, samples, notice.tag)
+
+
+def played_on(player: Player, line: int, first: int = 0) -> npt.NDArray[np.int16]:
+    periods = (player.fill(first + n * 80, 400) for n in range(700))
+    return np.concatenate(
+        [np.frombuffer(each, np.int16).reshape(-1, 2)[:, line - 1] for each in periods if each is not None]
+    )
 
 
 # --- in capture ------------------------------------------------------------------------------------------------------

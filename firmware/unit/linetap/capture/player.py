@@ -21,9 +21,10 @@ from linetap import learned
 from linetap.board.interface import CardBoard
 from linetap.capture.lineaudio import Upsampler
 from linetap.config import profile_of
+from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Card, Config, Line
 from linetap.notices import Notice, notices_of
-from linetap.notices.level import gain_db, raised
+from linetap.notices.level import gain_db, limited, raised
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
 
 # Omron G6S-2F: operates within 4 ms; the rest is for driver and bounce. No sample is played before it has settled.
@@ -58,7 +59,8 @@ class Player:
         self._board = board
         self._tags = {name: notice.tag for name, notice in notices.items()}
         # At 8 kHz: at the codec's rate six notices of 12 s, each raised for eight lines, would be 55 MB.
-        self._samples = {name: notice.samples for name, notice in notices.items()}
+        self._most_dbm0 = NoticeNumbers().most_mean_dbm0
+        self._samples = {name: limited(notice.samples, self._most_dbm0) for name, notice in notices.items()}
         self._raised: dict[tuple[int, str], I16] = {}  # by line, where it has a gain
         self._plays: list[_Play] = []
         self.shift: int | None = None
@@ -76,7 +78,7 @@ class Player:
 
     def raise_on(self, line: int, notice: str, samples: I16) -> None:
         """From now on this line plays the notice with these samples (8 kHz) of the same length."""
-        self._raised[line, notice] = samples
+        self._raised[line, notice] = limited(samples, self._most_dbm0)
 
     def play(self, line: int, notice: str, at_frame: int, *, plain: bool = False) -> str | None:
         """Requests a notice at ring frame `at_frame`, in place of one being played; the reason of a refusal, or None.

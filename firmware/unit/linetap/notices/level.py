@@ -4,7 +4,7 @@
 The active speech level is not lowered by pauses. The drawn output puts a notice spoken at -16 dBm0 on a line of 300 ohm
 at about -22 dBm. `linetap line learn` measures the echo of a notice, which is the notice's level on that line;
 the gain makes up the difference to `recording.notice_target_dbm0`, at most `most_gain_db`. Peaks beyond the codec are
-held below its full scale, the level that the output was drawn for: with any gain, no line gets more.
+held below its full scale. Whatever the file and the gain, `limited` keeps the mean below what a line may get.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def level_of(samples: npt.NDArray[np.int16], rate_hz: int) -> float:
 
 PEAK = 32_000  # of 32,767: the codec's filter overshoots a little
 STEP_DB = 0.5  # finer differences are inaudible
+MEAN_S = 3  # 47 CFR 68.308: over any three seconds
 REACH = 6 * RATE_HZ // 1000  # frames on either side within which a peak lowers the notice
 
 
@@ -82,6 +83,24 @@ def raised(samples: I16, by_db: float) -> I16:
     smooth: F64 = np.convolve(padded, window / window.sum(), mode="valid")  # ... and without a step
     out: I16 = np.rint(loud * smooth).clip(-32768, 32767).astype(np.int16)
     return out
+
+
+def loudest_dbm0(samples: I16) -> float:
+    """The mean of the loudest MEAN_S seconds; of a shorter notice, with the silence around it."""
+    size = MEAN_S * RATE_HZ
+    sums = np.concatenate([[0.0], np.square(samples.astype(np.float64) / 32768).cumsum()])
+    most = float((sums[size:] - sums[:-size]).max()) if len(samples) > size else float(sums[-1])
+    if most <= 0:
+        return SILENCE_DBM0
+    return float(10 * np.log10(most / size / _FULL_SCALE_SINE_POWER)) + FULL_SCALE_DBM0
+
+
+def limited(samples: I16, most_dbm0: float) -> I16:
+    """Returns the notice, quieter as a whole where its loudest seconds would be above `most_dbm0`."""
+    above_db = loudest_dbm0(samples) - most_dbm0
+    if above_db <= 0:
+        return samples
+    return np.trunc(samples * 10 ** (-above_db / 20)).astype(np.int16)  # towards silence: never above
 
 
 def _lowest(values: F64, reach: int) -> F64:
