@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,14 @@ from linetap_core.evidence.signing import namespaces, sshsig
 
 MADE_AT = "2026-11-20T00:00:00.000Z"
 CLASSES = [RetentionClass(name="standard", days=60), RetentionClass(name="marked", days=90)]
+MOST_IDENTITIES = 4096  # as many one test needs, of all its authorities: then they come again
+_given = count()
+
+
+@cache
+def identity_of(_number: int) -> keys.AgeIdentity:
+    """Made once: a list of 500 days takes a thousand."""
+    return keys.new_identity()
 
 
 @dataclass
@@ -37,7 +47,7 @@ class Authority:
         return self.folder / "keylist.json"
 
     def new(self, name: str) -> str:
-        identity = keys.new_identity()
+        identity = identity_of(next(_given) % MOST_IDENTITIES)
         self.secrets[name] = identity.secret
         return identity.recipient
 
