@@ -31,7 +31,7 @@ from sealing_rig import run
 DATA, NAMESPACE = b"data", "linetap-record"
 AT = datetime(2026, 11, 24, 22, 56, tzinfo=UTC)
 AT_OPTION = "-Overify-time=20261124225600Z"
-FILES = 100  # of each zone; the soak takes as many as there is time for
+FILES = 140  # of each zone; the soak takes as many as there is time for
 ZONES = ["UTC", "Asia/Seoul", "Europe/Berlin", "America/New_York"]
 STRICTER = ("NUL byte", "not base64", "not a time", "is not after")  # what signerline.py says of itself
 
