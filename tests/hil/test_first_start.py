@@ -30,20 +30,20 @@ def test_the_card_is_taken_and_wiped(unit: Machine) -> None:
     assert unit.run("systemctl", "--failed", "--no-legend", "--plain") == ""
 
 
-def test_twelve_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path) -> None:
-    """twelve calls on 8 lines, each opened on this machine by stock age"""
+def test_eight_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path) -> None:
+    """a call on each of 8 lines, each opened on this machine by stock age"""
     before = state_of(unit, "capture@1", CaptureState)
     NOTES.append(f"capture's start: {before.overruns} overruns, {before.underruns} underruns")
-    start_lines(unit, short_calls(12, apart_s=0.5))
+    start_lines(unit, short_calls(8, apart_s=0.5))
     played(unit, 300)
     kept = vault(unit, tmp_path / "vault")
     found = records(kept)
     told = [(record.call_id, record.disposition, record.why) for record in found]
-    assert len([record for record in found if record.disposition == "recorded"]) == 12, told
+    assert len([record for record in found if record.disposition == "recorded"]) == 8, told
     with unit.still():
         for record in found:
             opened(record, kept, site.office.folder, tmp_path / "opened.wav")
-    assert [record.notice.proof for record in found if record.notice is not None] == 12 * ["full"]
+    assert [record.notice.proof for record in found if record.notice is not None] == 8 * ["full"]
     assert len(state_of(unit, "recorder", RecorderState).lines) == 8
     capture = state_of(unit, "capture@1", CaptureState)
     assert (capture.overruns, capture.underruns) == (before.overruns, before.underruns)

@@ -25,7 +25,7 @@ def test_each_pattern_is_known_by_its_look() -> None:
 
 def test_the_leds_follow(unit: Machine) -> None:
     """LEDs, off the pins: the legend's patterns of a unit that is well and of a dead capture; CALL follows a call"""
-    start_lines(unit, short_calls(1))
+    start_lines(unit, short_calls(1, talk_s=2.0))
     unit.until(lambda: is_lit(unit, "call"), "CALL is lit")
     played(unit, 120)
     unit.until(lambda: not is_lit(unit, "call"), "CALL is dark again")
