@@ -51,10 +51,11 @@ def _card() -> int:
     board, line = cardboard.CardBoard(), places.load()
     where, blocks = cardboard.load(line)
     one, open_in_one = routing.route(*cardboard.of_one_line(line))
-    given = cardboard.copied(one, blocks, line, board)
+    given = cardboard.copied(one, blocks, line, board) + routing.stitched(where)
     before = HARDWARE / f"{board.name}.kicad_pcb"
     text = before.read_text() if before.exists() and "--anew" not in sys.argv else ""
-    found, not_routed = routing.route(board, where, given, earlier.tracks(text, board.nets, given))
+    kept = earlier.led_somewhere(earlier.tracks(text, board.nets, given), given, board, where)
+    found, not_routed = routing.route(board, where, given, kept)
     print(f"one line, copied to {len(blocks)}: {len(one)} tracks and vias of {len(given) + len(found)}")
     return _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.png")
 

@@ -52,6 +52,8 @@ def text(board: Board, places: Places, tracks: list[Track]) -> str:
         where = f'(at {right - 22:g} {bottom - 4.2 + 2 * i:g} 0) (layer "F.SilkS")'
         lines.append(f"(gr_text {quoted(words)} {where} {uid(board.name, 'warning', str(i))} {style})")
     lines += [_plane(each, numbers[each.net], uid(board.name, "plane", each.net)) for each in places.planes]
+    for i, pour in enumerate(places.pours):
+        lines.append(_plane(pour.plane(), numbers[pour.net], uid(board.name, "pour", str(i))))
     return "\n".join([*lines, ")"]) + "\n"
 
 

@@ -56,12 +56,24 @@ class Plane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return found
 
 
+class Pour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Copper of the front as wide as its outline, and the vias in it. What is not its net's keeps away."""
+
+    net: str
+    outline: list[tuple[float, float]]
+    vias: list[tuple[float, float]] = []
+
+    def plane(self) -> Plane:
+        return Plane(net=self.net, layer="F.Cu", outline=self.outline)
+
+
 class Places(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`place` has x, y and the angle against the clock of each reference; `holes` x, y and diameter."""
 
     width: Length
     height: Length
     planes: list[Plane] = msgspec.field(name="plane")
+    pours: list[Pour] = msgspec.field(name="pour", default_factory=list)
     holes: list[tuple[float, float, float]] = []
     classes: dict[str, NetClass] = msgspec.field(name="class")
     barrier: Barrier

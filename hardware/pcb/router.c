@@ -379,6 +379,18 @@ static void read_all(void) {
   keep_off(-9, 0, 0, height, 0, EDGE), keep_off(width, 0, width + 9, height, 0, EDGE);
 }
 
+static double from_pad(const Shape *a, const Shape *b) { /* a track from a pad that it may pass by, or cross */
+  double least = apart(a, b), xs[2] = {b->x1, b->x2}, ys[2] = {b->y1, b->y2};
+  if (a->half == 0 || b->half > 0) return least;
+  for (int i = 0; i < 4; i++) least = fmin(least, away(a, xs[i & 1], ys[i >> 1]));
+  for (int i = 0; i < 2; i++) {
+    Shape across = {0, 0, 3, 0, b->x1, ys[i], b->x2, ys[1 - i], 1};
+    if (side(a, across.x1, across.y1) * side(a, across.x2, across.y2) < 0 && side(&across, a->x1, a->y1) * side(&across, a->x2, a->y2) < 0)
+      least = -a->half;
+  }
+  return least;
+}
+
 static void drop_what_is_too_near(void) { /* of an earlier run, where a part has moved since */
   for (int i = 0; i < shapes; i++) {
     const Shape *a = &shape_of[i];
@@ -386,7 +398,7 @@ static void drop_what_is_too_near(void) { /* of an earlier run, where a part has
     for (int j = 0; j < shapes && a->net >= 0; j++) {
       const Shape *b = &shape_of[j];
       double d = distance[a->class][b->class];
-      if (b->net == a->net || b->net == -2 || !((a->layers & b->layers) || d > THROUGH_LAYERS) || apart(a, b) >= d - NEAR) continue;
+      if (b->net == a->net || b->net == -2 || !((a->layers & b->layers) || d > THROUGH_LAYERS) || from_pad(a, b) >= d - NEAR) continue;
       if (has_plane(a->net)) take_up_from(i);
       else take_up(a->net);
     }

@@ -43,6 +43,11 @@ def route(
         return answered(built(Path(scratch)), asked(board, places, given, earlier), list(board.nets))
 
 
+def stitched(places: Places) -> list[Track]:
+    """The vias of the pours."""
+    return [Track(pour.net, BOTH, x, y, x, y) for pour in places.pours for x, y in pour.vias]
+
+
 def built(folder: Path) -> Path:
     program = folder / "router"
     _run(["gcc", "-O2", "-std=c17", "-Wall", "-o", str(program), str(ROUTER), "-lm"], "")
@@ -91,6 +96,9 @@ def _pads(board: Board, places: Places, number: dict[str, int], kind_of: list[in
             kind = kind_of[number[net]] if net else classes.index("LINE" if part.prefix == "K" else "CARD")
             corners = f"{box.left:.4f} {box.top:.4f} {box.right:.4f} {box.bottom:.4f}"
             rows.append(f"{number[net] if net else -1} {kind} {corners} {BOTH if pad.drill else FRONT}")
+    for pour in places.pours:
+        of = f"{number[pour.net]} {kind_of[number[pour.net]]}"
+        rows += [f"{of} {' '.join(map(str, corners))} {FRONT}" for corners in pour.plane().rectangles()]
     return rows
 
 

@@ -23,11 +23,18 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("ldo", "en"): "in",
     ("adc4", "xi"): "dgnd",
     ("adc4", "md0"): "dgnd",
-    ("dac8", "din2"): "dgnd1",
-    ("dac8", "din3"): "dgnd1",
-    ("dac8", "din4"): "dgnd1",
-    ("dac8", "fmt"): "vdd1",
-    ("dac8", "demp"): "dgnd1",
+    ("dac8", "din2"): "dgnd",
+    ("dac8", "din3"): "dgnd",
+    ("dac8", "din4"): "dgnd",
+    ("dac8", "fmt0"): "vdd",
+    ("dac8", "fmt1"): "vdd",
+    ("dac8", "demp"): "dgnd",
+    ("dac8", "mute"): "dgnd",
+    ("holdup", "chgen"): "gnd",
+    ("holdup", "bsten"): "gnd",
+    ("holdup", "capsel"): "vsys",
+    ("holdup", "ovsns"): "vin",
+    ("holdup", "rstfb"): "bstfb",
     ("clock_8MHz", "en"): "vdd",
     ("rtc", "evi"): "vss",
     ("eeprom", "a0"): "vss",
@@ -35,7 +42,8 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("eeprom", "a2"): "vss",
     ("hub", "test"): "vss",
 }
-RESETS = {("meter", "nrst"), ("hub", "reset"), ("dac8", "rst")}
+LED = {("dac8", "msel"): ("dgnd", 209e3, 231e3)}  # the same by one resistor, 220 kohm within 5 % (SLES211C, table 7)
+RESETS = {("meter", "nrst"), ("hub", "reset")}
 RESET_OHM = (1e3, 100e3)
 DECOUPLING_F = 90e-9
 RS232 = {("pi_header", "GPIO4"): "din", ("pi_header", "GPIO5"): "rout"}  # TXD and RXD of the Pi, as pins.toml has them
@@ -118,6 +126,12 @@ def strapped(card: Card) -> Iterator[str]:
         for part in card.of(kind):
             if part.nets.get(pin) != part.nets.get(to):
                 yield f"{part.reference} ({part.kind.value}): {pin} is not where {to} is"
+    for (kind, pin), (to, least, most) in LED.items():
+        for part in card.of(kind):
+            net = part.nets.get(pin, "")
+            by = [each.value for each in card.between(net, part.nets.get(to, ""), "R")]
+            if len(card.nets.get(net, [])) != 2 or len(by) != 1 or not least <= by[0] <= most:
+                yield f"{part.reference} ({part.kind.value}): {pin} is not led to {to} by {least:g} to {most:g} ohm"
     for part in card.parts.values():
         for pin in part.nets:
             if (part.kind_name, pin) in RESETS:

@@ -14,7 +14,6 @@ RESTS = {  # kind, pin: where a resistor holds it while nothing else does
     ("pi_header", "GPIO27"): "GND",
     ("load_switch", "on"): "GND",
     ("oneshot", "a"): "GND",
-    ("dac8", "amutei"): SUPPLIED,
 }
 REST_OHM = (1e3, 100e3)
 OUTSIDE = {  # kind, pin: what of the card's edge must reach it, straight or through one resistor
@@ -42,6 +41,8 @@ STORES_F = {  # kind, pin: where a capacitor leads from it, and the least it nee
     ("reference", "out"): ("gnd", 0.08e-6),
     ("holdup", "vsys"): ("gnd", 8e-6),
     ("holdup", "vin"): ("gnd", 8e-6),
+    ("holdup", "cap"): ("gnd", 8e-6),
+    ("holdup", "cpf"): ("gnd", 1e-9),
     ("ldo", "out"): ("gnd", 0.8e-6),
     ("ldo", "in"): ("gnd", 0.8e-6),
     ("hub", "crfilt"): ("vss", 0.8e-6),
@@ -110,12 +111,3 @@ def timed(card: Card) -> Iterator[str]:
         ]
         if len(below) != 1 or len(above) != 1 or not HALF[0] <= below[0] / (below[0] + above[0]) <= HALF[1]:
             yield f"{hub.reference}: vbus is not half of the plug's"
-
-
-def stored(card: Card) -> Iterator[str]:
-    """Two equal capacitors in a row behind the hold-up's manager, which balances them at their middle."""
-    for part in card.of("holdup"):
-        cap, mid = part.nets.get("cap", ""), part.nets.get("mid", "")
-        row = [*card.between(cap, mid, "C"), *card.between(mid, "GND", "C")]
-        if [each.kind_name for each in row] != ["c25F", "c25F"]:
-            yield f"{part.reference}: not two of 25 F in a row"

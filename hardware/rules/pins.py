@@ -16,8 +16,8 @@ OPEN = {  # kind, pin: why it may have no net
     ("load_switch", "ct"): "the fastest rise is slow enough for relays",
     ("ldo", "nc"): "not connected in the part",
     ("adc4", r"ain[5-8]|micbias|xo|gpio[0-3]"): "its registers select the first four inputs, and name no use of these",
-    ("dac8", r"mode"): "open it is set by its pins (SBAS448, table 9)",
-    ("dac8", r"amuteo|zero[12]"): "they only tell",
+    ("dac8", r"zero"): "it only tells",
+    ("holdup", r"imon|sysgd|capgd"): "they only tell",
     ("usb_audio", r"dout[2-4]|din[34]"): "eight slots on one wire out, four on each of two in",
     ("shift8", "next"): "the last of the chain",
 }

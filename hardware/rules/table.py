@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rules import analog, barrier, buses, lines, needed, pins, relays, voltages
+from rules import analog, barrier, buses, holdup, lines, needed, pins, relays, voltages
 from rules.card import Card
 
 
@@ -40,7 +40,8 @@ RULES: dict[str, Rule] = {
     "clamped": Rule("a clamp leads to the supply of the amplifier that it protects", analog.clamped),
     "beside": Rule("a pin that needs a resistor, a plug or another part beside it has it", needed.beside),
     "timed": Rule("the hub has its crystal, and knows whether a host is there", needed.timed),
-    "stored": Rule("what outlasts a power cut is two capacitors in a row", needed.stored),
+    "stored": Rule("what outlasts a power cut is two capacitors in a row, and a coil", holdup.stored),
+    "managed": Rule("the hold-up hands over, charges and gives at the voltages that the card needs", holdup.managed),
     "rated": Rule("no part carries more volts than it stands", voltages.rated),
     "within": Rule("no pin of a chip sees more than its supply", voltages.within),
 }

@@ -47,11 +47,15 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
     (r"/usb/(cr|pll)filt|/usb/rbias", 0, 1.3, "the hub's core, by its own regulator (1.2 V)"),
     (r"/supply/cap", 0, 5.25, "charged from 5 V"),
     (r"/supply/mid", 0, 2.63, "half of it: the manager balances the two"),
+    (r"/supply/(cln|sw)", 0, 5.25, "5 V, 5 %"),
+    (r"/supply/igate", 0, 12, "twice its input, by the manager's pump (LTC4041: 12 V)"),
+    (r"/supply/(prog|cpf)", 0, 2, "set by the manager; PROG is 0.8 V"),
     (r"/supply/r?ce", 0, 3.37, "the one-shot discharges it"),
     (r"/connectors/smdr_in|/connectors/handshake", -25, 25, "RS-232 (TIA-232: 25 V)"),
     (r"/connectors/(smdr_out|vpos|vneg|c[12][pn])", -7, 7, "the charge pump: twice 3.3 V"),
     (r"/audio/(vref|ldo)\d", 0, 3.37, "made in the converter from its 3.3 V"),
     (r"/audio/vcom", 0, 5.25, "made in the converter from its 5 V"),
+    (r"/audio/msel", 0, 3.37, "half of its 3.3 V, by the converter"),
     (r"/connectors/backup", 0, 3.37, "the clock charges it from its supply"),
     (r"/TAMPER|/(panel/press|BUTTON)", 0, 3.37, "a switch to 3.3 V or ground"),
 )
@@ -65,6 +69,7 @@ SOURCES = (  # kind, pin: what drives a net from outside the card
 ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where its nets' worst are not at one time
     (r"R[1-8]0[1-4]", BARRIER_V / 2, "two in a row share what is between a line and ground"),
     (r"C100[23]", 2.63, "two in a row, balanced, on 5.25 V"),
+    (r"R1006", 0.03, "6 A through it"),
     (r"C[1-8](06|07|10)", PAIR_V, "all of the pair's surge"),
     (r"D[1-8]0[19]", 268.0, "it limits: what must not fire it is ringing of 150 Vrms on 56 V"),
     (r"D[1-8]07", 5.0, "it limits: what must not fire it is a notice: 4 V with 5 V at the drivers, 4.2 V with 5.25 V"),
@@ -76,6 +81,7 @@ ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where
 )
 
 TOLERANT = {  # kind, pin: why it may see more than its supply
+    ("holdup", "igate"): "its own pump",
     ("comparator", "inp"): "36 V whatever its supply (SBOS589D)",
     ("comparator", "inn"): "36 V whatever its supply (SBOS589D)",
     ("comparator", "out"): "36 V whatever its supply (SBOS589D)",

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from drawing.project import Circuit
-from simulation.budget import AMBIENT_C, JUNCTION_C, hold_up_mw, hold_up_s, loads, rails, warm
+from simulation.budget import AMBIENT_C, GIVES_MW, JUNCTION_C, hold_up_mw, hold_up_s, loads, rails, warm
+from simulation.handover import LOAD_A, PFI_V, sinks_to
 
 CLOSING_MW = 8000.0  # a Pi 4 that closes its files, and the card: assumed
 MOST_SHOWN = 4
@@ -26,9 +27,14 @@ def table(circuit: Circuit) -> str:
     lines += ["", "| Hold-up, at the end of the capacitors' life | lasts |", "|---|---|"]
     for what, mw in (
         ("all that a card and a Pi 4 ask for, relays open", hold_up_mw(circuit)),
+        ("the most that it gives", GIVES_MW),
         ("a Pi 4 that closes its files", CLOSING_MW),
     ):
-        lines.append(f"| {what}: {mw / 1000:.1f} W | {hold_up_s(mw):.1f} s |")
+        lasts = f"{hold_up_s(mw):.1f} s" if mw <= GIVES_MW else "it gives less"
+        lines.append(f"| {what}: {mw / 1000:.1f} W | {lasts} |")
+    ends = ", ".join(f"{sinks_to(circuit, volts):.2f} V" for volts in PFI_V)
+    lines += ["", f"| +5V as it takes over at {LOAD_A} A, its threshold at its least, as meant, at its most |", "|---|"]
+    lines.append(f"| {ends} |")
     return "\n".join([*lines, ""])
 
 

@@ -10,14 +10,26 @@ from hardware_rig import copied
 
 from drawing.project import Circuit
 from linetap_core.errors import BadInput
-from simulation.budget import JUNCTION_C, Rail, expected_s, forgotten, hold_up_mw, hold_up_s, loads, rails, warm
+from simulation.budget import (
+    GIVES_MW,
+    JUNCTION_C,
+    Rail,
+    expected_s,
+    forgotten,
+    hold_up_mw,
+    hold_up_s,
+    loads,
+    rails,
+    warm,
+)
+from simulation.handover import PFI_V, sinks_to
 from simulation.netlist import HARDWARE
 from simulation.power_table import CLOSING_MW, table
 
 CIRCUIT = Circuit()
 OPEN = {  # on purpose: inputs that select nothing, a crystal's output, pins that only tell
     "adc4": {"ain5", "ain6", "ain7", "ain8", "micbias", "xo", "gpio0", "gpio1", "gpio2", "gpio3"},
-    "dac8": {"mode", "amuteo", "zero1", "zero2"},
+    "dac8": {"zero"},
     "usb_audio": {"dout2", "dout3", "dout4", "din3", "din4"},
     "usb_a": set(),
 }
@@ -57,9 +69,9 @@ def test_the_rails_add_up() -> None:
     [
         (("parts.toml", "0.88\nmost_ma = 6000", "0.88\nmost_ma = 4000"), "/supply/v5in"),
         (("audio.sheet", "gnd=GND en=+5V out=v33d", "gnd=GND en=+5V out=v33x\nR9 r51 v33d +3V3"), None),
-        (("parts.toml", "vcc1 = 400.0, vdd1 = 190.0", "vcc1 = 400.0, vdd1 = 1190.0"), "/audio/v33d"),
+        (("parts.toml", "vcc1 = 400.0, vdd = 66.0", "vcc1 = 400.0, vdd = 1066.0"), "/audio/v33d"),
         (("parts.toml", "k_per_w = 190.0", "k_per_w = 390.0"), "+3V3"),
-        (("parts.toml", "vbus = 500.0", "vbus = 2600.0"), "/audio/v5usb"),
+        (("parts.toml", "vbus = 600.0", "vbus = 2600.0"), "/audio/v5usb"),
     ],
 )  # fmt: skip
 def test_a_rail_that_gives_too_much_is_found(tmp_path: Path, change: tuple[str, str, str], rail: str | None) -> None:
@@ -78,11 +90,29 @@ def test_a_rail_that_nothing_feeds_is_named(tmp_path: Path) -> None:
 
 def test_hold_up_is_what_its_energy_gives() -> None:
     """ngspice, with the capacitors' resistance, against the energy alone: never above it, and not far below."""
-    for mw in (hold_up_mw(CIRCUIT), CLOSING_MW):
+    for mw in (GIVES_MW, CLOSING_MW):
         held = hold_up_s(mw)
-        assert 0.7 * expected_s(mw) < held < expected_s(mw)
-    assert hold_up_s(hold_up_mw(CIRCUIT)) > 3.5
-    assert hold_up_s(CLOSING_MW) > 8
+        assert 0.6 * expected_s(mw) < held < expected_s(mw)
+    assert hold_up_s(GIVES_MW) > 2.5
+    assert hold_up_s(CLOSING_MW) > 6
+
+
+def test_more_than_the_manager_gives_is_refused_and_asked_by_a_pi_at_its_most() -> None:
+    assert hold_up_mw(CIRCUIT) > GIVES_MW
+    with pytest.raises(BadInput, match="of the hold-up, which gives 12500"):
+        hold_up_s(hold_up_mw(CIRCUIT))
+
+
+def test_the_hold_up_takes_over_before_a_pi_is_reset() -> None:
+    """A Pi 4 warns below 4.63 V. Its threshold spreads by 0.24 V; what is lost beside it is the coil's turn."""
+    least, meant, most = (sinks_to(CIRCUIT, volts) for volts in PFI_V)
+    assert 4.4 < least < meant < most < 4.9
+    assert 4.76 - meant < 0.2
+
+
+def test_an_output_with_too_little_capacitance_sinks_farther(tmp_path: Path) -> None:
+    circuit = Circuit(copied(tmp_path, ("supply.sheet", "C15..17 c100u", "C15 c100u")))
+    assert sinks_to(circuit, PFI_V[1]) < sinks_to(CIRCUIT, PFI_V[1]) - 0.05
 
 
 @pytest.mark.parametrize("kind", OPEN)

@@ -55,7 +55,7 @@ def test_every_piece_is_read() -> None:
     assert sum(not piece.reference and not piece.copper.filled for piece in COPPER) == drawn
     planes = [piece.net for piece in COPPER if piece.copper.filled and not piece.reference]
     assert len(planes) == len(re.findall(r"\(filled_polygon", TEXT))
-    assert set(planes) == {plane.net for plane in WHERE.planes}
+    assert set(planes) == {plane.net for plane in WHERE.planes} | {pour.net for pour in WHERE.pours}
     on_pads = {(piece.reference, piece.net) for piece in COPPER if piece.reference and piece.net}
     assert on_pads == {(reference, net) for net, nodes in BOARD.nets.items() for reference, _ in nodes}
 

@@ -7,7 +7,7 @@ from linetap.board.frontend import Figure
 
 METER_ERROR_V = Figure(-1.2, 1.18, -3, 3)  # Meter: error from -56 to 56 V, nothing learned
 ABSENT_V = Figure(-0.28, 0.265, -3, 3)  # Meter: a line that is not there reads
-ECHO_DB = Figure(-7.94, -5.81, -20, 0)  # Notice in what is captured, against as it is played
+ECHO_DB = Figure(-8.07, -5.62, -20, 0)  # Notice in what is captured, against as it is played
 ECHO_100_DB = Figure(-3.75, -2.09, -inf, inf)  # Production: echo at 100 Hz, against 1 kHz
 ECHO_300_DB = Figure(-0.452, -0.215, -inf, inf)  # Production: echo at 300 Hz, against 1 kHz
 ECHO_3400_DB = Figure(-0.257, -0.23, -inf, inf)  # Production: echo at 3400 Hz, against 1 kHz
