@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from linetap.recorder.follow import IDLE_SLOTS, WORK_SLOTS, Cards
+from linetap.recorder.follow import Cards
 from linetap.ring import NS_PER_FRAME, SLOT_FRAMES, RingWriter
 from linetap_core.clock import NS_PER_S, ManualClock
 from state_files import unit
@@ -70,18 +70,3 @@ def test_a_capture_that_has_gone_wakes_it_once_and_not_for_ever(run_dir: Path) -
             write(ring, 4)
             assert cards._bells.poll(1) != []
             cards.wait(0)
-
-
-def test_a_card_in_use_is_followed_at_once_and_an_idle_one_in_longer_pieces(run_dir: Path) -> None:
-    clock = ManualClock(monotonic_ns=100 * NS_PER_S)
-    with closing(RingWriter(run_dir, 1, [1, 2], 1, 8000)) as ring:
-        cards = Cards(unit(run_dir, LINES), clock, {})
-        cards.wait(0)
-        follower = cards.followers[1]
-        write(ring, WORK_SLOTS - 1)
-        assert not follower.ready()
-        write(ring, 1)
-        assert follower.ready()
-        assert not follower.ready(idle=True)
-        write(ring, IDLE_SLOTS - WORK_SLOTS)
-        assert follower.ready(idle=True)

@@ -86,10 +86,6 @@ class Recorder:
         """The memory of each line, by number."""
         return {line.config.number: line.memory for line in self._around.lines}
 
-    def is_idle(self, card: int) -> bool:
-        """Whether no line of the card is in use."""
-        return all(line.memory.state == "idle" for line in self._cards[card].lines)
-
     def line_states(self) -> list[LineState]:
         """The live state of every line, by number."""
         states = [state for card in self._cards.values() for state in card.line_states()]

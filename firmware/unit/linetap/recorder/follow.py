@@ -21,9 +21,6 @@ from linetap_core.rooms import socket_path
 
 BATCH_SLOTS = 25  # the most at once: a command for the next half second must not come late
 WORK_SLOTS = 4  # fewer do not justify a wake-up of all detectors
-IDLE_SLOTS = (
-    8  # while no line of the card is in use: a handset is lifted for much longer before anything follows from it
-)
 LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # the longest memory of any detector
 LOOK_AGAIN_NS = NS_PER_S
 
@@ -83,9 +80,9 @@ class CardFollower:
         self._resumed = remembered
         return False
 
-    def ready(self, idle: bool = False) -> bool:
-        """Whether enough slots wait to be read. `idle`: no line of the card is in use."""
-        return self.reader is not None and self.reader.lag() >= (IDLE_SLOTS if idle else WORK_SLOTS)
+    def ready(self) -> bool:
+        """Whether enough slots wait to be read."""
+        return self.reader is not None and self.reader.lag() >= WORK_SLOTS
 
     def read(self) -> tuple[Batch, bool] | None:
         """The next batch, and whether an earlier recorder has followed it already."""
@@ -157,7 +154,6 @@ class Cards:
         }
         self._card_of = {line.number: line.card for line in config.line}
         self._callers = {n: Caller(socket_path(config.run_path, n)) for n in self.followers}
-        self._clock = clock
         # Edge-triggered: the hang-up of a capture that has ended wakes once, not until it is back.
         self._bells = select.epoll()
         self._heard: dict[int, RingReader] = {}
@@ -173,12 +169,6 @@ class Cards:
             for follower in self.followers.values():
                 if follower.reader is not None:
                     follower.reader.silence_bell()
-
-    def doze(self) -> None:
-        """Sleeps until a card can have IDLE_SLOTS: a doorbell rings for each slot."""
-        missing = IDLE_SLOTS - max((each.reader.lag() for each in self.followers.values() if each.reader), default=0)
-        if missing > 0:
-            self._clock.sleep(missing * SLOT_MS / 1000)
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         return self.followers[self._card_of[line]].stretch(line, first, end)

@@ -149,17 +149,13 @@ class Service:
 
         One batch, however many wait: a recorder that lags still answers requests and reports how far it lags.
         """
-        idle = {number: self.core.is_idle(number) for number in self.cards.followers}
-        if all(idle.values()):
-            self.cards.doze()
-        ready = any(follower.ready(idle[number]) for number, follower in self.cards.followers.items())
-        self.cards.wait(0 if ready else WAIT_MS)
+        self.cards.wait(0 if any(follower.ready() for follower in self.cards.followers.values()) else WAIT_MS)
         for number, follower in self.cards.followers.items():
             if follower.replaced:
                 follower.replaced, self._failed = False, None
                 self.core.forget(number)
                 self._adopt_orphans()
-            if not follower.ready(self.core.is_idle(number)) or (found := follower.read()) is None:
+            if not follower.ready() or (found := follower.read()) is None:
                 continue
             batch, again = found
             self._state.progress += 1
