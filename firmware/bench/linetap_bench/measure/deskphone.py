@@ -4,7 +4,7 @@
 
 The hall: its Wi-Fi or LTE, 40 ms and 10 Mbit/s. "Slow 4G" is Lighthouse's: 150 ms, 1.6 Mbit/s down, 0.75 up. How many
 round trips stand before the first unit is seen at four seconds each. Beside each stands the smallest page of this desk,
-the login, of as many round trips: nothing that a page can do is quicker.
+the login, which asks for its style sheet in a round trip of its own.
 """
 
 from __future__ import annotations
