@@ -13,10 +13,7 @@ DIVIDERS = {  # pin: what its divider hangs on, volts at the pin when it acts, a
     "pfi": ("vin", 1.19, 4.7, 4.8),  # 0.2 to 0.3 V below the converter's 5 V (data sheet)
 }
 CHARGES_A, LETS_THROUGH_A = (0.5, 1.25), (4.5, 5.5)
-STORES_F = (
-    250e-6,
-    1000e-6,
-)  # of the output, by its capacitors' names: at 5 V they have 0.4 of it, and 100 uF are asked
+STORES_F = (250e-6, 1000e-6)  # by its capacitors' names: at 5 V they have 0.4 of it, and 100 uF are asked
 FAULT_OHM = (1e6, 2e6)  # at its 10 uA low, by its leakage not
 
 

@@ -25,11 +25,9 @@ VOLTS = {
 AMBIENT_C, JUNCTION_C = 50.0, 125.0
 EXCLUSIVE = "relay"  # a line's notice relay is open when its contact opens
 HOLD_FARAD, HOLD_OHM, HOLD_V = 12.5 * 0.8, 0.06, 4.54  # two in series at the end of life; 4.615 V less 1.5 %
-BOOST, COIL_A, GIVES_MW = (
-    0.8,
-    5.0,
-    12500.0,
-)  # assumed; of 5.5 A at least, less half of the ripple; 2.5 A of 5 V (LTC4041)
+BOOST = 0.8  # assumed
+COIL_A = 5.0  # 5.5 A at least, less half of the ripple (LTC4041)
+GIVES_MW = 12500.0  # 2.5 A of 5 V (LTC4041)
 LONGEST_S, STEP_S = 60, 0.01
 MOST_S = 60
 

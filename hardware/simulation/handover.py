@@ -8,7 +8,6 @@ R6 and Q2, and the cells are being charged: the coil's current has to turn (LTC4
 from __future__ import annotations
 
 from drawing.project import Circuit
-from drawing.tables import Kind
 from simulation.budget import HOLD_OHM, HOLD_V, measured
 from simulation.netlist import UNITS, VALUE
 
@@ -18,7 +17,7 @@ PASS_OHM = 0.004 + 0.009  # Q2, and as much again as both for the copper
 AT_5V = 0.4  # of a ceramic capacitor of 6.3 V, by its name
 SLOW_S = 1e-6  # the comparator, and the transistor's gate
 MOST_DUTY, MOST_COIL_A, OUT_V = 0.88, 5.5, 4.93
-SHARE_MORE = 1.25  # the coil 20 % above its name
+SHARE_MORE = 1.25  # the coil a quarter above its name, which is more than its 20 %
 
 
 def sinks_to(circuit: Circuit, pfi_v: float) -> float:
@@ -48,12 +47,8 @@ Iload sys 0 {LOAD_A}
     )
 
 
-def _kind(circuit: Circuit, name: str) -> Kind:
-    return circuit.kinds[name]
-
-
 def _value(circuit: Circuit, name: str) -> float:
-    matched = VALUE.fullmatch(_kind(circuit, name).value)
+    matched = VALUE.fullmatch(circuit.kinds[name].value)
     assert matched
     return float(matched[1]) * UNITS[matched[2]]
 

@@ -27,7 +27,6 @@ from linetap_bench.fleet.verdict import Verdict, compare
 from linetap_bench.stage.processes import Child, Processes
 from linetap_bench.stage.servers import HOST, READY_S, Postgres, wait
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339
-from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signers
 from linetap_desk.pki.rabbitmq import definitions
 
@@ -135,7 +134,8 @@ class Trial:
         files = self._city / "tls"
         units = [("unit", name) for name in (*unit_names(self._plan.units), GONE)]
         desks = [("desk", name) for name in DESKS]
-        (files / "definitions.json").write_bytes(definitions([*units, *desks], DESKS[1:], self._signers()))  # type: ignore[list-item]
+        known = signers.parse((self._city / "allowed_signers").read_text())
+        (files / "definitions.json").write_bytes(definitions([*units, *desks], DESKS[1:], known))  # type: ignore[list-item]
         place_revocations(files)
         self._nodes = {
             number: Node(self._children, self._wires, number, self._disks / f"node{number}", files, NODES)
@@ -145,10 +145,6 @@ class Trial:
             node.start()
         for node in self._nodes.values():
             node.wait()
-
-    def _signers(self) -> dict[str, list[str]]:
-        known = signers.parse((self._city / "allowed_signers").read_text())
-        return {each.principals: [keys.fingerprint_of(each.blob)] for each in known}
 
     def _start_ingest(self, name: str) -> Child:
         desk, tls = self._folder / "desk.toml", self._city / "tls"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from linetap_core.enrolment.request import signer_name
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signers
+from linetap_core.evidence.signing.signers import Signer
 from linetap_core.wire.topics import PREFIX
 from linetap_desk.pki import authority
 
@@ -36,11 +37,12 @@ _KEPT = {
 }  # fmt: skip
 
 
-def definitions(
-    named: Iterable[tuple[Role, str]], silent: Iterable[str], signers_of: Mapping[str, Iterable[str]]
-) -> bytes:
-    """Of units and desks. `silent`: the desks that read and write nothing, as a screen on a wall. `signers_of`: the
-    fingerprints of each unit's signing keys."""
+def definitions(named: Iterable[tuple[Role, str]], silent: Iterable[str], known: Iterable[Signer]) -> bytes:
+    """Of units and desks. `silent`: the desks that read and write nothing, as a screen on a wall. `known`: the units'
+    signing keys."""
+    clients_of: dict[str, set[str]] = {}
+    for signer in known:
+        clients_of.setdefault(signer.principals, set()).add(signer_name(keys.fingerprint_of(signer.blob)))
     users, permissions, topics = [], [], []
     only_read = set(silent)
     for role, name in sorted(set(named)):
@@ -49,7 +51,7 @@ def definitions(
         user = common_name(role, name)
         users.append({"name": user, "password_hash": "", "tags": []})
         # A session's queue has the name of the client: a unit's is that of its key, and a desk has several.
-        clients = sorted(set(map(signer_name, signers_of.get(name, ())))) or [f"linetap-{name}"]
+        clients = sorted(clients_of.get(name, ())) or [f"linetap-{name}"]
         session = f"({'|'.join(map(re.escape, clients))})" if role == "unit" else "linetap-.*"
         queue = rf"mqtt-subscription-{session}qos[01]"
         both = rf"^({queue}|amq\.topic)$"
@@ -80,13 +82,10 @@ def write_definitions(args: argparse.Namespace, clock: Clock) -> int:
         issued = [entry for entry in ca.register.issued() if entry.serial not in revoked]
     named = {(entry.role, entry.name) for entry in issued}
     lines = "".join(f"{authority.signers_line(entry.name, entry.signer)}\n" for entry in issued if entry.signer)
-    fingerprints: dict[str, list[str]] = {}
-    for each in signers.parse(lines):
-        fingerprints.setdefault(each.principals, []).append(keys.fingerprint_of(each.blob))
     if unknown := sorted(set(args.silent) - {name for role, name in named if role == "desk"}):
         raise BadInput(f"--silent {unknown[0]}: no desk of this name has a certificate")
     try:
-        replace_durably(args.output, definitions(named, args.silent, fingerprints), mode=0o644)
+        replace_durably(args.output, definitions(named, args.silent, signers.parse(lines)), mode=0o644)
     except OSError as error:
         raise BadInput(f"-o {args.output}: {error.strerror}") from None
     return 0

@@ -43,9 +43,14 @@ def active_level_dbm0(samples: F64, rate_hz: int) -> float:
         if active.mean() == mean:
             break
         mean = float(active.mean())
-    if mean <= 0:
+    return _dbm0(mean)
+
+
+def _dbm0(power: float) -> float:
+    """Of a mean power, of samples from -1 to 1."""
+    if power <= 0:
         return SILENCE_DBM0
-    return max(SILENCE_DBM0, float(10 * np.log10(mean / _FULL_SCALE_SINE_POWER)) + FULL_SCALE_DBM0)
+    return max(SILENCE_DBM0, float(10 * np.log10(power / _FULL_SCALE_SINE_POWER)) + FULL_SCALE_DBM0)
 
 
 def level_of(samples: npt.NDArray[np.int16], rate_hz: int) -> float:
@@ -90,9 +95,7 @@ def loudest_dbm0(samples: I16) -> float:
     size = MEAN_S * RATE_HZ
     sums = np.concatenate([[0.0], np.square(samples.astype(np.float64) / 32768).cumsum()])
     most = float((sums[size:] - sums[:-size]).max()) if len(samples) > size else float(sums[-1])
-    if most <= 0:
-        return SILENCE_DBM0
-    return float(10 * np.log10(most / size / _FULL_SCALE_SINE_POWER)) + FULL_SCALE_DBM0
+    return _dbm0(most / size)
 
 
 def limited(samples: I16, most_dbm0: float) -> I16:
