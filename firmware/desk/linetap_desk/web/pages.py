@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap_desk.web import text
@@ -30,6 +30,9 @@ THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": t
 # Characters of an input. A browser cuts a longer text without a word, and half a telephone number is a valid extension:
 # so it is more than any field takes, and the server says what is too long.
 MOST_TYPED = 4000
+
+
+PART_END = Markup("\f")  # to a browser a space between two elements
 
 
 class MenuItem(NamedTuple):
@@ -56,30 +59,41 @@ class Pages:
         )
         self._templates.globals["fill"] = fill
         self._templates.globals["most_typed"] = MOST_TYPED
+        self._templates.globals["part_end"] = PART_END
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
         """`template`: its path below templates/. Inserted values are escaped."""
         return HTMLResponse(self.render(request, template, **context), status)
 
+    def page_in_parts(self, request: Request, template: str, /, **context: Any) -> Response:
+        """The page is sent in parts, each until a `part_end` of the template: the browser works on one while the next
+        is rendered."""
+        rendered = self._templates.get_template(template).generate(self._context(request, context))
+        return StreamingResponse(_parts(rendered), media_type="text/html")
+
     def render(self, request: Request, template: str, /, **context: Any) -> str:
+        return self._templates.get_template(template).render(self._context(request, context))
+
+    def _context(self, request: Request, more: dict[str, Any]) -> dict[str, Any]:
         language, who = self.language(request), getattr(request.state, "who", None)
         chosen = text.words(language)
         may = who.roles if who is not None and not who.locked else frozenset()
-        return self._templates.get_template(template).render(
-            _=_filling(chosen.gettext),
-            ngettext=_filling(chosen.ngettext),
-            language=language,
-            languages=text.LANGUAGES,
-            theme=self.theme(request),
-            themes=THEMES,
-            when=self.when,
-            who=who,
-            menu=[item for item in self.menu if item.roles & (may | EVERYBODY)],
-            csrf=getattr(request.state, "csrf", ""),
-            draft=getattr(request.state, "draft", ""),
-            path=path_of(request),
-            **{"here": here_of(request), **context},
-        )
+        return {
+            "_": _filling(chosen.gettext),
+            "ngettext": _filling(chosen.ngettext),
+            "language": language,
+            "languages": text.LANGUAGES,
+            "theme": self.theme(request),
+            "themes": THEMES,
+            "when": self.when,
+            "who": who,
+            "menu": [item for item in self.menu if item.roles & (may | EVERYBODY)],
+            "csrf": getattr(request.state, "csrf", ""),
+            "draft": getattr(request.state, "draft", ""),
+            "path": path_of(request),
+            "here": here_of(request),
+            **more,
+        }
 
     def language(self, request: Request) -> text.Language:
         return text.language_of(request.cookies.get(LANGUAGE_COOKIE))
@@ -103,6 +117,16 @@ class Pages:
 
     def local(self, utc_ns: int) -> datetime:
         return from_utc_ns(utc_ns).astimezone(self.zone)
+
+
+def _parts(rendered: Iterable[str]) -> Iterator[str]:
+    part: list[str] = []
+    for piece in rendered:
+        part.append(piece)
+        if piece == PART_END:
+            yield "".join(part)
+            part.clear()
+    yield "".join(part)
 
 
 def fill(text: str, **values: Any) -> Markup:

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 from unicodedata import normalize
 
-import anyio.to_thread
 import msgspec
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
@@ -140,7 +139,9 @@ AGAIN_S = "30"
 
 async def fleet(request: Request, site: Site) -> Response:
     asked = {name: request.query_params.get(name, "")[:MOST_CHARACTERS] for name in ("text", "standing")}
-    page = await _page(request, site, "fleet/fleet.html", None, asked=asked, means=STANDING_MEANS, style=style.STYLE)
+    context = _context(request, site, None, asked=asked, means=STANDING_MEANS, style=style.STYLE)
+    # Each part in a thread: a thousand units take a while, and other streams must not wait meanwhile.
+    page = site.pages.page_in_parts(request, "fleet/fleet.html", **context)
     page.headers["Content-Security-Policy"] = style.POLICY
     return page
 
@@ -156,10 +157,9 @@ async def unit(request: Request, site: Site) -> Response:
         except HTTPException:  # the unit's state is shown all the same
             found = None
     says = {key: text.words(language).gettext(word) for key, word in SCRIPT_WORDS.items()}
-    return await _page(
-        request, site, "fleet/unit.html", name, outages=found, kinds=KINDS, whys=why_of(found or (), language),
-        length=partial(length, says),
-    )  # fmt: skip
+    whys = why_of(found or (), language)
+    context = _context(request, site, name, outages=found, kinds=KINDS, whys=whys, length=partial(length, says))
+    return site.pages.page(request, "fleet/unit.html", **context)
 
 
 async def events(request: Request, site: Site) -> Response:
@@ -193,7 +193,8 @@ class _Held(StreamingResponse):
             await super().__call__(*where)
 
 
-async def _page(request: Request, site: Site, template: str, only: str | None, **more: Any) -> Response:
+def _context(request: Request, site: Site, only: str | None, **more: Any) -> dict[str, Any]:
+    """Of the page of all units, or of the one. HTTPException 404 for one that is not known."""
     reader = _reader(request, site, only)
     id, desk, units = site.fleet.seen(reader)
     if only is not None and not units:
@@ -201,7 +202,7 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
     zone, now_ns = site.pages.zone, site.clock.utc_ns()
     words = fleet_words(text.words(reader.language).gettext, reader.language)
     units = worst_first(units)
-    context = {
+    return {
         "id": id,
         "desk": desk,
         "units": units,
@@ -224,9 +225,8 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
         "alike": Alike(),
         "well_tile": partial(site.tiles.well, reader.language),
         "only": only,
+        **more,
     }
-    # A thousand units take a while; other streams must not wait meanwhile.
-    return await anyio.to_thread.run_sync(partial(site.pages.page, request, template, **context, **more))
 
 
 def _reader(request: Request, site: Site, only: str | None) -> Reader:

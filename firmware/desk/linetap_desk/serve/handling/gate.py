@@ -6,13 +6,13 @@ from __future__ import annotations
 import logging
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from urllib.parse import quote
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from linetap_desk.ingest.database import reason
 from linetap_desk.serve.access.log import REFUSED, SHOWN, ChainFault, Subject
@@ -76,6 +76,8 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         try:
             response = await answer(request)
             status = response.status_code
+            if isinstance(response, StreamingResponse):
+                response.body_iterator = _until_fault(response.body_iterator)
             return response
         except HTTPException as error:
             status = error.status_code
@@ -116,6 +118,20 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         return response
 
     return guarded
+
+
+class Unfinished(Exception):
+    """The answer has begun and cannot become the page of an error: the connection is closed, so that no browser takes
+    it for the whole."""
+
+
+async def _until_fault[T](body: AsyncIterable[T]) -> AsyncIterator[T]:
+    try:
+        async for part in body:
+            yield part
+    except Exception as error:  # noqa: BLE001 - uvicorn would log its text, which may contain a number
+        log_fault(error)
+        raise Unfinished from None
 
 
 async def _stopped(request: Request, route: Route, site: Site, who: Who | None, address: str) -> Response | None:
