@@ -83,7 +83,7 @@ def test_its_recorder_goes_on(old: Path) -> None:
     unit_log = key.open_log(config, SYSTEM, which.name)
     outbox = key.open_outbox(config, lambda: unit_log.size, which.name, unit_log.newest_event)
     vault = VaultWriter(Vault(config, Source(), outbox, key.signer(namespaces.RECORD), SYSTEM, unit_log))
-    vault.keep_up(incarnation=which)
+    vault.start_upkeep(incarnation=which)
     vault.log_leaf("start", SYSTEM.utc_ns())
     vault.report(CallEvent(seq=0, event="started", at=now, unit=config.unit, call_id=NEW_CALL, line=2))
     vault.open(NEW_CALL, 2, 0)

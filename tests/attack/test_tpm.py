@@ -406,7 +406,7 @@ class TestRecorder:
         jobs = vault.unfinished()  # what the checkpoint keeps: the next recorder takes it up
         tpm.boot()
         after = writer(config, clock)
-        after.take_up(jobs)
+        after.resume_jobs(jobs)
         assert after.step()
         assert public_record(config, call_id)["unit_key"] == {"in": "tpm"}
 

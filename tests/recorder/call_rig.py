@@ -166,14 +166,14 @@ class Story:
 
     def learnt(self, when: str) -> None:
         """Somebody has had line 1 learnt."""
-        self.recorder.learned_anew({1: Learned(learned_at=when)})
+        self.recorder.update_learned({1: Learned(learned_at=when)})
 
     def restart(self) -> None:
-        """Another recorder goes on: the lines' memory through its encoding, the ears by hearing it again."""
+        """Another recorder goes on: the lines' memory through its encoding, the detectors by hearing it again."""
         raw = msgspec.msgpack.encode(self.recorder.memories())
         self.recorder = self.new_recorder(msgspec.msgpack.decode(raw, type=dict[int, LineMemory]))
         for batch in self.followed:
-            self.recorder.listen_again(1, batch)
+            self.recorder.restore_detectors(1, batch)
 
     def tell(self, batch_slots: int = 25) -> Kept:
         """To the end, in batches as a replay has them."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing calls as the simulated exchange plays them, each on a line of its own, through the recorder's ears and call
-table."""
+"""Outgoing calls as the simulated exchange plays them, each on a line of its own, through the recorder's detectors
+and call table."""
 
 from __future__ import annotations
 

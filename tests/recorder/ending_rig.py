@@ -90,9 +90,9 @@ class EndedStory(Story):
     def kill(self, memories: bytes, followed: int) -> None:
         """kill -9: another recorder begins with an older checkpoint, and follows again what came after it."""
         self.recorder = self.new_recorder(msgspec.msgpack.decode(memories, type=dict[int, LineMemory]))
-        self.recorder.learned_anew(LEARNT)
+        self.recorder.update_learned(LEARNT)
         for batch in self.followed[:followed]:
-            self.recorder.listen_again(1, batch)
+            self.recorder.restore_detectors(1, batch)
         for batch in self.followed[followed:]:
             self.recorder.follow(1, batch)
 
@@ -149,7 +149,7 @@ def incoming(config: Config, end_s: float = 60.0, seconds: float = 22.0, answer:
     """An announced incoming call of a citizen, on a line whose telephone is learnt."""
     story = EndedStory(config, seconds, noise_peak=30, card_kind=ContactCard).ring(0.5, 1.4).off_hook(ANSWER_S, end_s)
     story.contact.answer = answer
-    story.recorder.learned_anew(LEARNT)
+    story.recorder.update_learned(LEARNT)
     story.sound(TALK_S, talk(1.2))
     return story
 

@@ -14,7 +14,7 @@ LIMIT_S = 60
 PIECES = """
 import sys, threading
 from pathlib import Path
-from linetap.recorder.service import give_back
+from linetap.recorder.service import return_freed_memory
 
 def own_kb():
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
@@ -28,7 +28,7 @@ def work():
         del large
 
 if sys.argv[1] == "given back":
-    give_back()
+    return_freed_memory()
 stays = []
 thread = threading.Thread(target=work)
 before = own_kb()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sounds of an outgoing call of a Korean city hall before the answer, as the exchange plays them: each on a line of
-its own, through the real ears and the call table, with the truth beside it."""
+its own, through the real detectors and the call table, with the truth beside it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that the bench's days once had too late or too early, each a class of its own: through the real ears, as the
-exchange plays them."""
+"""Answers that the bench's days once had too late or too early, each a class of its own: through the real detectors, as
+the exchange plays them."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def quiet(seconds: float) -> F64:
 
 
 def verdict(evidence: Evidence, line: F64, said: dict[float, tuple[str, float, bool]]) -> tuple[float, Verdict] | None:
-    """`said`: what the ears say, by when they know it: the sound, since when, whether it is loud."""
+    """`said`: what the detectors say, by when they know it: the sound, since when, whether it is loud."""
     waiting, audio = sorted(said.items()), np.clip(line, -32768, 32767).astype(np.int16)
     for end in range(-(-SPAN // STEP) * STEP, len(audio), STEP):
         while waiting and waiting[0][0] * RATE_HZ <= end:

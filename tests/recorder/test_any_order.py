@@ -38,7 +38,7 @@ TURNS = st.tuples(st.sampled_from([0, 0, 0, 2]), st.integers(2000, 50_000), st.s
 LEVELS = st.builds(lambda call, turns: call + turns, CALLS, st.lists(TURNS, max_size=7))
 
 
-class ScriptedEars:
+class ScriptedDetectors:
     """Hears what it was told to, on line 1."""
 
     def __init__(self, events: list[Event]) -> None:
@@ -65,7 +65,7 @@ def told(config: Config, heard: list[tuple[int, tuple[str, str], float]], levels
         story.bits[kind, 0, start : start + length] ^= True
     story.bits[:, :, -12_000:] = False  # in the end everybody hangs up, and nothing rings
     events = [Event(known + 1, name, known, text, level) for known, (name, text), level in sorted(heard)]  # type: ignore[arg-type]
-    story.recorder._cards[1].ears = ScriptedEars(events)  # type: ignore[assignment]
+    story.recorder._cards[1].detectors = ScriptedDetectors(events)  # type: ignore[assignment]
     return story.tell(10)
 
 

@@ -71,7 +71,7 @@ def test_the_notice_code_has_a_skipped_call_announced_and_recorded(config: Confi
 
 def test_in_a_recording_it_plays_again_and_holds_the_writing_until_then(config: Config) -> None:
     story = Story(config, 30, noise_peak=30).ring(0.5, 1.4).off_hook(1.5, 26).sound(3.5, talk(3))
-    story.recorder.learned_anew({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at="2026-01-01T00:00:00.000Z")})
+    story.recorder.update_learned({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at="2026-01-01T00:00:00.000Z")})
     kept = story.sound(10, digits("**1")).sound(15, talk(9)).tell()
     (record,) = kept.records
     assert [notice.proof for notice in record.notices] == ["full", "full"]
@@ -83,7 +83,7 @@ def test_in_a_recording_it_plays_again_and_holds_the_writing_until_then(config: 
 def test_with_a_colleague_in_between_it_brings_the_caller_back(config: Config) -> None:
     """Three of them at once: the line is in the state of a second party that is skipped."""
     story = Story(config, 40, noise_peak=30).ring(0.5, 1.4).off_hook(1.5, 36).sound(3.5, talk(2)).on_hook(8, 8.5)
-    story.recorder.learned_anew({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at="2026-01-01T00:00:00.000Z")})
+    story.recorder.update_learned({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at="2026-01-01T00:00:00.000Z")})
     story.sound(9.5, digits("2345")).sound(12, ringback(1)).sound(15.5, talk(4)).sound(24, digits("**1"))
     (record,) = story.sound(29, talk(6)).tell().records
     assert (record.also_dialled, len(record.notices)) == (["2345"], 2)
@@ -204,7 +204,7 @@ def test_a_short_dial_tone_ends_nothing(config: Config) -> None:
 
 def test_staff_may_still_mark_into_the_dial_tone(config: Config) -> None:
     story = recorded(config)
-    story.recorder.learned_anew({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at="2026-01-01T00:00:00.000Z")})
+    story.recorder.update_learned({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at="2026-01-01T00:00:00.000Z")})
     (record,) = story.sound(10, dial(6)).sound(17, digits("**9")).tell().records
     assert (record.ended_by, [mark.kind for mark in record.marks]) == ("tone", ["abuse"])
 

@@ -104,6 +104,6 @@ def test_the_echo_that_was_learnt_of_a_line_decides_what_is_quiet(config: Config
     """Noise that would hide the faint echo of this line does not hide that of a line with a loud one."""
     for echo_db, deaf in ((-6.0, True), (-40.0, False)):
         story = calls(config, 1)
-        story.recorder.learned_anew({1: Learned(learned_at=at(0), echo_db=echo_db)})
+        story.recorder.update_learned({1: Learned(learned_at=at(0), echo_db=echo_db)})
         story.tell()
         assert (story.recorder.memories()[1].deaf_calls == 1) is deaf

@@ -9,7 +9,7 @@ import pytest
 from ending_rig import LEARNT, ContactCard, EndedStory, ending_config
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_any_order import ScriptedEars
+from test_any_order import ScriptedDetectors
 
 from linetap.config.schema import Config, Ending
 from linetap.recorder.signals.events import Event
@@ -101,7 +101,7 @@ def told(
     card = story.contact
     assert isinstance(card, WatchedCard)
     card.story, card.most_ms = story, most_ms
-    story.recorder.learned_anew(LEARNT)
+    story.recorder.update_learned(LEARNT)
     for start_ms, length_ms in openings:
         story.on_hook(start_ms / 1000, (start_ms + length_ms) / 1000)
     events = [
@@ -110,7 +110,7 @@ def told(
         for n, key in enumerate(keys)
     ]
     events += [Event(frame + 1, name, frame, text) for frame, (name, text) in others]  # type: ignore[arg-type]
-    story.recorder._cards[1].ears = ScriptedEars(sorted(events, key=lambda event: event.known))  # type: ignore[assignment]
+    story.recorder._cards[1].detectors = ScriptedDetectors(sorted(events, key=lambda event: event.known))  # type: ignore[assignment]
     kept = story.tell(10)
     asked = [each.call_id for each in card.watched]
     assert len(asked) == len(set(asked)), "at most once a call"

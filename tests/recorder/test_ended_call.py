@@ -195,7 +195,7 @@ def test_without_capture_staff_hang_up(config: Config) -> None:
 
 def test_a_line_whose_exchange_does_not_release_is_not_opened(config: Config) -> None:
     story = incoming(config).sound(CODE_S, digits("**2"))
-    story.recorder.learned_anew({1: Learned(near_digit_dbm0=-8.0, learned_at=at(-60), release_ms=0)})
+    story.recorder.update_learned({1: Learned(near_digit_dbm0=-8.0, learned_at=at(-60), release_ms=0)})
     record = only(staff_hang_up(story, 12.0))
     assert (record.ended_by, story.released) == ("staff_after_notice", [])
 
@@ -203,7 +203,7 @@ def test_a_line_whose_exchange_does_not_release_is_not_opened(config: Config) ->
 def test_a_slow_exchange_gets_a_longer_opening_within_the_cards_bound(config: Config) -> None:
     for measured, ms in ((None, 1700), (1700, 1700), (2000, 2000)):
         story = incoming(config).sound(CODE_S, digits("**2"))
-        story.recorder.learned_anew({1: Learned(near_digit_dbm0=-8.0, learned_at=at(-60), release_ms=measured)})
+        story.recorder.update_learned({1: Learned(near_digit_dbm0=-8.0, learned_at=at(-60), release_ms=measured)})
         story.tell(10)
         assert [opened for _, _, opened in story.released] == [ms]
 
@@ -220,7 +220,7 @@ def test_each_line_says_how_its_calls_are_ended(config: Config, without: Config)
         """`never`: lines whose exchange was measured not to release. `second`: of the second line."""
         lines = [of.line[0], msgspec.structs.replace(of.line[1], **second), *of.line[2:]]
         recorder = incoming(msgspec.structs.replace(of, line=lines)).recorder
-        recorder.learned_anew({number: Learned(learned_at=at(-60), release_ms=0) for number in never})
+        recorder.update_learned({number: Learned(learned_at=at(-60), release_ms=0) for number in never})
         return [line.release for line in recorder.line_states()[:2]]
 
     assert said(config) == ["contact", "contact"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call of every kind that the bench's day has, each on a line of its own, through the recorder's ears and call
+"""One call of every kind that the bench's day has, each on a line of its own, through the recorder's detectors and call
 table, and held against what is true of it. What has to hold of a day of any seed has to hold of these."""
 
 from __future__ import annotations

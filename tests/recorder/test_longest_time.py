@@ -180,7 +180,7 @@ def test_doubtful_keys_one_by_one_stop_nothing(config: Config) -> None:
 def test_where_staff_are_not_known_no_time_ends_a_call(config: Config) -> None:
     """Nobody could stop that end, or put it off: staff's keys and the caller's look alike."""
     story = incoming(config, end_s=24, seconds=27).sound(14.6, digits("**0"))
-    story.recorder.learned_anew({})
+    story.recorder.update_learned({})
     kept = story.tell(10)
     assert [event.why for event in of(kept, "end_refused")] == ["staff_unknown"]
     assert (only(kept).end, story.asked, story.released) == (msgspec.UNSET, ["ko"], [])
@@ -188,5 +188,5 @@ def test_where_staff_are_not_known_no_time_ends_a_call(config: Config) -> None:
 
 def test_where_staff_are_not_known_a_warning_alone_is_played(config: Config) -> None:
     story = incoming(msgspec.structs.replace(config, ending=Ending(warn_s=6)), end_s=18)
-    story.recorder.learned_anew({})
+    story.recorder.update_learned({})
     assert kinds(only(story.tell(10))) == ["warned"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that nobody answers, each of them once taken for answered on the bench: through the real ears, as the exchange
-plays them."""
+"""Calls that nobody answers, each of them once taken for answered on the bench: through the real detectors, as the
+exchange plays them."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def second_party(config: Config) -> EndedStory:
 
 def walk_test(config: Config) -> EndedStory:
     story = incoming(config).sound(CODE_S, digits("**2")).until(4)
-    story.recorder.put_on_trial(1)
+    story.recorder.set_walk_line(1)
     return story
 
 
@@ -183,7 +183,7 @@ def test_the_far_end_ends_nothing_however_often_it_tries(config: Config, level: 
 
 def test_a_telephone_that_nobody_has_learnt_ends_nothing(config: Config) -> None:
     story = incoming(config, end_s=14).sound(CODE_S, digits("**2"))
-    story.recorder.learned_anew({})
+    story.recorder.update_learned({})
     story.until(10)
     assert "mark_far" in story.recorder.line_states()[0].troubles, "and the desk is told how to teach it"
     (record,) = story.tell(10).records

@@ -74,7 +74,7 @@ def test_both_at_once_are_the_lines_own(config: Config) -> None:
 def test_what_was_learnt_counts_from_the_first_call_on(config: Config) -> None:
     story = calls(config, 1)
     learnt = Learned(echo_delay_ms=OWN_MS, learned_at=rfc3339(START_NS))
-    story.recorder.learned_anew({1: learnt})
+    story.recorder.update_learned({1: learnt})
     stranger(story, config, 0, OWN_MS + 50)
     story.card.return_nothing()
     assert [notice.proof for notice in notices(story)] == ["absent"]

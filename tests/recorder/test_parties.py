@@ -38,7 +38,7 @@ def policy(config: Config, **changes: object) -> Config:
 def recorded(config: Config, end_s: float, seconds: float) -> Story:
     """An incoming call on a line whose telephone was learnt; its recording begins at RECORDED_S."""
     story = Story(config, seconds, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, end_s)
-    story.recorder.learned_anew({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at=at(-60))})
+    story.recorder.update_learned({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at=at(-60))})
     return story
 
 

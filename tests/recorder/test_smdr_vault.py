@@ -85,7 +85,7 @@ def test_a_kill_while_the_recording_waits(unit: Unit, run_dir: Path) -> None:
         remembered = checkpoint.load(run_dir)
         vault = writer(config, Source())
         join = SmdrJoin(config, vault, clock, vault.keep, remembered.smdr)
-        vault.take_up(remembered.jobs)
+        vault.resume_jobs(remembered.jobs)
         assert vault.orphans(join.held_calls()) == []
         join.line(RAW, clock.utc_ns())
         clock.advance(3 * 10**9)
@@ -159,7 +159,7 @@ def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, ca
     turn_until(service, lambda service: bool(joined(service).memory().pending))
     assert service.smdr is not None
     service.smdr._port.stop()  # as the kernel does for a process that is killed
-    service.door.close()
+    service.control.close()
     service.vault.stop(5)
     assert sealed_events(config) == []
 

@@ -43,7 +43,7 @@ def config(unit: Unit, authority: Authority) -> Config:
 
 def kept(config: Config, time: ManualClock) -> VaultWriter:
     vault = writer(config, time)
-    vault.keep_up(boot=lambda: "one boot", synced=lambda: True)
+    vault.start_upkeep(boot=lambda: "one boot", synced=lambda: True)
     assert vault.step()
     return vault
 

@@ -9,23 +9,23 @@ import msgspec
 import pytest
 
 from linetap.config.profile import HealthNumbers
-from linetap.recorder.walk.turn import CALL_S, SEAL_S, WAIT_S, Sight, Turn
+from linetap.recorder.walk.turn import CALL_S, SEAL_S, WAIT_S, Observation, Turn
 from linetap.recorder.walk.verdict import RED, colour_of, judge, not_reached, worst
 from linetap_core.records import CallRecord, NoticeRecord, WalkedLine, WalkStep
 
 CALL = "20261125T225601.710Z-L03"
 AT = "2026-11-25T22:56:30.000Z"
-IDLE = Sight(0.0, on_hook=True, volts=-48.0, level_dbm0=-68.0)
-LIFTED = Sight(0.0, idle=False, call_id=CALL, outgoing=True, on_hook=False, volts=-8.0, level_dbm0=-13.0)
+IDLE = Observation(0.0, on_hook=True, volts=-48.0, level_dbm0=-68.0)
+LIFTED = Observation(0.0, idle=False, call_id=CALL, outgoing=True, on_hook=False, volts=-8.0, level_dbm0=-13.0)
 DIALLED = replace(LIFTED, dialled=1)
 PLAYED = replace(DIALLED, announced=True, level_dbm0=None)
 HEARD = replace(PLAYED, notice_proven=True)
-RINGS = Sight(0.0, idle=False, call_id="20261125T225600.000Z-L03")
+RINGS = Observation(0.0, idle=False, call_id="20261125T225600.000Z-L03")
 
 
-def turn_of(*sights: Sight, every_s: float = 1.0) -> Turn:
+def turn_of(*observations: Observation, every_s: float = 1.0) -> Turn:
     turn = Turn(line=3, began_s=0.0)
-    for n, seen in enumerate(sights):
+    for n, seen in enumerate(observations):
         turn.observe(replace(seen, mono_s=n * every_s))
         turn = msgspec.msgpack.decode(msgspec.msgpack.encode(turn), type=Turn)  # as a restart has it
     return turn
@@ -37,7 +37,7 @@ def record(**changes: object) -> CallRecord:
     return CallRecord(call_id=CALL, unit="floor-03", line=3, **facts | changes)  # type: ignore[arg-type]
 
 
-def walked(made: CallRecord | None = None, exempt: bool = False, seen: Sight = HEARD) -> WalkedLine:
+def walked(made: CallRecord | None = None, exempt: bool = False, seen: Observation = HEARD) -> WalkedLine:
     """Of a turn that went well, but for this."""
     turn = turn_of(IDLE, LIFTED, DIALLED, PLAYED, seen)
     turn.call_over(made or record(), 9.0)
@@ -47,7 +47,7 @@ def walked(made: CallRecord | None = None, exempt: bool = False, seen: Sight = H
 
 
 @pytest.mark.parametrize(
-    ("sights", "step"),
+    ("observations", "step"),
     [
         ((IDLE,), "lift"),
         ((IDLE, LIFTED), "dial"),
@@ -65,8 +65,8 @@ def walked(made: CallRecord | None = None, exempt: bool = False, seen: Sight = H
         ((IDLE, LIFTED, replace(LIFTED, call_id=CALL + "-2")), "free"),
     ],
 )
-def test_steps(sights: tuple[Sight, ...], step: WalkStep) -> None:
-    turn = turn_of(*sights)
+def test_steps(observations: tuple[Observation, ...], step: WalkStep) -> None:
+    turn = turn_of(*observations)
     assert (turn.step, turn.over) == (step, False)
     assert (turn.call_id is None) == (step in ("free", "lift"))
 
@@ -102,7 +102,7 @@ def test_what_the_record_says_of_the_line(made: CallRecord, codes: list[str]) ->
         (replace(HEARD, troubles=["long_call", "notice_not_heard"]), [], "green"),  # not of the wires
     ],
 )
-def test_what_the_line_suffers_from(seen: Sight, codes: list[str], colour: str) -> None:
+def test_what_the_line_suffers_from(seen: Observation, codes: list[str], colour: str) -> None:
     found = walked(seen=seen)
     assert (found.found, found.colour) == (codes, colour)
 
@@ -128,7 +128,7 @@ def test_a_line_without_battery_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sights", "until_s", "codes"),
+    ("observations", "until_s", "codes"),
     [
         ([IDLE], WAIT_S, ["not_lifted"]),
         ([RINGS], WAIT_S, ["in_use"]),
@@ -137,11 +137,11 @@ def test_a_line_without_battery_is_not_waited_for() -> None:
         ([IDLE, LIFTED, replace(LIFTED, dialled=2)], WAIT_S, ["not_lifted"]),
     ],
 )
-def test_each_turn_has_its_end(sights: list[Sight], until_s: float, codes: list[str]) -> None:
-    turn = turn_of(*sights)
-    turn.observe(replace(sights[-1], mono_s=until_s - 0.5))
+def test_each_turn_has_its_end(observations: list[Observation], until_s: float, codes: list[str]) -> None:
+    turn = turn_of(*observations)
+    turn.observe(replace(observations[-1], mono_s=until_s - 0.5))
     assert not turn.over
-    turn.observe(replace(sights[-1], mono_s=until_s))
+    turn.observe(replace(observations[-1], mono_s=until_s))
     assert turn.over
     found = judge(turn, False, HealthNumbers(), AT)
     assert (found.colour, found.found) == ("red", codes)

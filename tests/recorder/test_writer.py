@@ -215,7 +215,7 @@ def test_any_kills_at_any_point_lose_and_double_nothing(
             assert vault.step()
         else:
             vault = writer(unit.config, source)
-            vault.take_up(given)
+            vault.resume_jobs(given)
     end = max(permitted, FIRST + 1)
     vault.close(CALL_ID, end, record(), source.withheld)
     closing = vault.unfinished()
@@ -223,7 +223,7 @@ def test_any_kills_at_any_point_lose_and_double_nothing(
     silenced = [(first, last - first, "not_announced") for first, last in source.withheld]
     assert np.array_equal(opened(unit), expected(end, [*source.holes, *silenced]))
     last = writer(unit.config, source)
-    last.take_up([*given, *closing])
+    last.resume_jobs([*given, *closing])
     assert last.step()
     assert events(unit) == ["started", "sealed"]
     kinds = [kind for kind in logged(unit) if kind != "index"]  # once more after each restart

@@ -44,7 +44,7 @@ class OtherTime:
     def _start(self) -> VaultWriter:
         vault = writer(self.config, self.clock)
         vault.log_leaf("start", self.clock.utc_ns())
-        vault.keep_up(boot=lambda: f"boot {self.boots}", synced=lambda: self.synced)
+        vault.start_upkeep(boot=lambda: f"boot {self.boots}", synced=lambda: self.synced)
         assert vault.step()
         return vault
 

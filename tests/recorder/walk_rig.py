@@ -106,7 +106,7 @@ class Walked:
 
     def restart(self) -> None:
         """As after a kill: what stands on tmpfs is all that is left."""
-        self.service.door.close()
+        self.service.control.close()
         self.service.vault.stop(10)
         self._hang_up()
         self.service = self._start()

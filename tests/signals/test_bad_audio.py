@@ -74,9 +74,9 @@ def batches(audio: I16, lost: tuple[int, int] | None = None) -> list[Batch]:
 
 
 def heard(audio: I16, lost: tuple[int, int] | None = None) -> list[Event]:
-    ears = CardDetectors([KR_PSTN])
+    detectors = CardDetectors([KR_PSTN])
     with np.errstate(all="raise", under="ignore"):
-        return [event for batch in batches(audio, lost) for event in ears.follow(batch)[0]]
+        return [event for batch in batches(audio, lost) for event in detectors.follow(batch)[0]]
 
 
 def digit(key: str) -> I16:

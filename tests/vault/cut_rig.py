@@ -144,7 +144,7 @@ class Life:
             self._given += self._vault.unfinished()
             if self._chance.random() < 0.02:  # kill -9: another recorder takes up what is in RAM
                 self._vault, self._journal = self._unit.writer(self._source)
-                self._vault.take_up(self._given)
+                self._vault.resume_jobs(self._given)
                 self._note_all(frame)
             self._unit.clock.advance(STEP_FRAMES * NS_PER_S // RATE_HZ)
             steps: list[Callable[[], bool]] = [self._journal.step, self._vault.step]

@@ -165,7 +165,7 @@ def test_a_folder_of_a_day_long_ago_is_found_by_the_scan_of_the_vault(unit: Unit
     for day in ("24", "25", "26", "27"):  # as many newer days as the start looks at, and one more
         (recorder.vault_path / "2027/01" / day).mkdir(parents=True)
     again = after_cut(recorder)
-    again.vault.keep_up(boot=lambda: "another", synced=lambda: False)
+    again.vault.start_upkeep(boot=lambda: "another", synced=lambda: False)
     for _ in range(3):
         assert again.vault.step()
     assert again.record().ended_by == "power"
@@ -174,7 +174,7 @@ def test_a_folder_of_a_day_long_ago_is_found_by_the_scan_of_the_vault(unit: Unit
 
 def test_a_call_that_is_being_written_is_left_alone_by_that_scan(unit: Unit) -> None:
     recorder = Recorder(unit)
-    recorder.vault.keep_up(boot=lambda: "this", synced=lambda: False)
+    recorder.vault.start_upkeep(boot=lambda: "this", synced=lambda: False)
     recorder.begin()
     recorder.talk(20)
     for _ in range(3):

@@ -43,7 +43,7 @@ def started(unit: Unit) -> VaultWriter:
     log = key.open_log(config, clock, which.name)
     outbox = key.open_outbox(config, lambda: log.size, which.name, log.newest_event)
     vault = VaultWriter(Vault(config, Source(), outbox, key.signer(namespaces.RECORD), clock, log))
-    vault.keep_up(lambda: "one boot", lambda: True, incarnation=which)
+    vault.start_upkeep(lambda: "one boot", lambda: True, incarnation=which)
     return vault
 
 

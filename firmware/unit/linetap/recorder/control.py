@@ -48,7 +48,7 @@ class ControlSocket:
         except OSError as error:
             why = error.strerror or str(error)
             if why != self._why:
-                log.error("door_closed: %s: %s; button and walk tests get no answer", self._path, why)
+                log.error("control_socket_closed: %s: %s; the button and walk tests get no answer", self._path, why)
             self._why = why
 
     def serve(self, obey: Obey) -> bool:

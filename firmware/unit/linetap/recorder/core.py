@@ -19,7 +19,7 @@ from linetap.recorder.calls.line import LineCalls
 from linetap.recorder.detectors import CardDetectors
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.health.linehealth import LineHealth, Reading
-from linetap.recorder.walk.turn import Sight
+from linetap.recorder.walk.turn import Observation
 from linetap.ring import Batch, gap_batch
 from linetap_core.records import LineState
 
@@ -40,15 +40,15 @@ class Recorder:
         self._cards = {card.number: _Card(around, card.number, memories, examine) for card in around.config.card}
         around.lines.extend(line for card in self._cards.values() for line in card.lines)
 
-    def listen_again(self, card: int, batch: Batch) -> None:
-        """Feeds the detectors a batch that an earlier recorder has followed, so that they reach its state."""
-        self._cards[card].ears.follow(batch)
+    def restore_detectors(self, card: int, batch: Batch) -> None:
+        """Feeds the detectors alone a batch that an earlier recorder has followed."""
+        self._cards[card].detectors.follow(batch)
 
     def follow(self, card: int, batch: Batch) -> None:
         """Follows one batch of one card. Batches of a card come in order and without a hole."""
         self._cards[card].follow(batch)
 
-    def pass_over(self, card: int, batch: Batch) -> Batch:
+    def replace_by_gap(self, card: int, batch: Batch) -> Batch:
         """Replaces a batch that cannot be processed by a gap; the calls of its card end at its start."""
         log.error("batch_failed: card %d: %d frames from %d on are replaced by a gap", card, batch.frames, batch.frame)
         lines = len(self._cards[card].lines)
@@ -66,13 +66,11 @@ class Recorder:
         for card in self._cards.values():
             card.end_calls(why)
 
-    def forget(self, card: int) -> None:
-        """Forgets the card's ring, which was replaced: frames begin anew, calls in progress end with what is
-        written.
-        """
-        self._cards[card].forget()
+    def begin_new_ring(self, card: int) -> None:
+        """The card's ring was replaced: frames begin anew, and calls in progress end with what is written."""
+        self._cards[card].begin_new_ring()
 
-    def learned_anew(self, learned: Mapping[int, Learned]) -> None:
+    def update_learned(self, learned: Mapping[int, Learned]) -> None:
         """Takes over new measurements of the lines. A fault found before them is cleared."""
         self._around.learned.clear()
         self._around.learned.update(learned)
@@ -91,14 +89,14 @@ class Recorder:
         states = [state for card in self._cards.values() for state in card.line_states()]
         return sorted(states, key=lambda state: state.line)
 
-    def put_on_trial(self, line: int | None) -> None:
+    def set_walk_line(self, line: int | None) -> None:
         """The line that a walk test is at; None: no line."""
         for each in self._around.lines:
-            each.memory.on_trial = each.config.number == line
+            each.memory.in_walk_test = each.config.number == line
 
-    def sight(self, line: int, mono_s: float) -> Sight:
+    def observation(self, line: int, mono_s: float) -> Observation:
         """The walk test's observation of this line now."""
-        return next(found for card in self._cards.values() if (found := card.sight(line, mono_s)) is not None)
+        return next(found for card in self._cards.values() if (found := card.observation(line, mono_s)) is not None)
 
     def calls_in_progress(self) -> set[str]:
         """The names of all calls that are not over."""
@@ -116,19 +114,19 @@ class _Card:
             LineCalls(config, profile, around, memories.get(config.number) or LineMemory())
             for config, profile in zip(configs, self._profiles, strict=True)
         ]
-        self.ears = CardDetectors(self._profiles)
+        self.detectors = CardDetectors(self._profiles)
         self._last: Batch | None = None
         self.health = LineHealth(configs, self._profiles, around.learned) if examine else None
 
     def follow(self, batch: Batch) -> None:
-        notice_proven = self.ears.follow(batch)
+        events = self.detectors.follow(batch)
         self._last = batch
         for index, line in enumerate(self.lines):
-            line.follow(batch, index, notice_proven[index])
+            line.follow(batch, index, events[index])
         if self.health is None:
             return
         off_hook = [line.memory.hook.off_hook_since is not None for line in self.lines]
-        self.health.follow(batch, np.array(off_hook), np.array([_shows_use(events) for events in notice_proven]))
+        self.health.follow(batch, np.array(off_hook), np.array([_shows_use(of_line) for of_line in events]))
 
     def line_states(self) -> list[LineState]:
         health = self.health
@@ -144,17 +142,17 @@ class _Card:
             stop_notice(line)
             line.cut_off(at, why)
 
-    def sight(self, number: int, mono_s: float) -> Sight | None:
+    def observation(self, number: int, mono_s: float) -> Observation | None:
         for index, line in enumerate(self.lines):
             if line.config.number == number:
                 health = self.health
-                return walk_sight(
+                return observe(
                     line, health.reading(index) if health else None, health.troubles(index) if health else [], mono_s
                 )
         return None
 
-    def forget(self) -> None:
-        self.ears = CardDetectors(self._profiles)
+    def begin_new_ring(self) -> None:
+        self.detectors = CardDetectors(self._profiles)
         for line in self.lines:
             if line.memory.call is not None:
                 log.error("ring_replaced: card %d: %s ends here", self._number, line.memory.call.call_id)
@@ -165,11 +163,11 @@ def _shows_use(events: list[Event]) -> bool:
     return any(event.name in IN_USE for event in events)
 
 
-def walk_sight(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Sight:
+def observe(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Observation:
     """The walk test's observation of a line. `reading`: of the line's last half second, if there is one."""
     memory = line.memory
     call = memory.call
-    return Sight(
+    return Observation(
         mono_s,
         idle=memory.state == "idle",
         call_id=call.call_id if call else None,

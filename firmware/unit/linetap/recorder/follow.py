@@ -21,7 +21,7 @@ from linetap_core.rooms import socket_path
 
 BATCH_SLOTS = 25  # the most at once: a command for the next half second must not come late
 WORK_SLOTS = 4  # fewer do not justify a wake-up of all detectors
-LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # the longest memory of any detector
+DETECTOR_MEMORY_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # the longest memory of any detector
 LOOK_AGAIN_NS = NS_PER_S
 
 log = logging.getLogger("linetap.recorder")
@@ -76,7 +76,7 @@ class CardFollower:
             return True
         fresh.seek(remembered.cursor, remembered.next_frame)
         self.next_frame = remembered.next_frame
-        fresh.rewind(LISTEN_AGAIN_SLOTS)
+        fresh.rewind(DETECTOR_MEMORY_SLOTS)
         self._resumed = remembered
         return False
 

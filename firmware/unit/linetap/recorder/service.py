@@ -66,7 +66,7 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
     cannot start; the state file keeps the reason for the panel.
     """
     log = start_logging("recorder")
-    give_back()
+    return_freed_memory()
     with lock_of(config.run_path, "recorder"):
         stop = Stop()
         state_file, state = StateFile(config.run_path, "recorder", clock), _first_state(config, clock)
@@ -128,20 +128,20 @@ class Service:
         with contextlib.suppress(OSError):  # where the recorder may not write, root writes them
             keep_copies(Path(config.notices))
         self._learned, self._learned_stamp = Path(config.learned), 0
-        self.vault.take_up(remembered.jobs)
+        self.vault.resume_jobs(remembered.jobs)
         if self.smdr is None and remembered.smdr is not None:
-            self.vault.take_up([*remembered.smdr.jobs()])
+            self.vault.resume_jobs([*remembered.smdr.jobs()])
         self._adopt_orphans()
-        self._pulse = SelfLog(clock, self.vault, __version__, state.config_sha256)
+        self._self_log = SelfLog(clock, self.vault, __version__, state.config_sha256)
         if (follows := unitkeys.next_of(Path(config.key))) is not None:
             self.vault.log_leaf("unit_key", clock.utc_ns(), key=follows)
-        self._upkeep = self.vault.keep_up(config_file=config_file, incarnation=incarnation)
+        self._upkeep = self.vault.start_upkeep(config_file=config_file, incarnation=incarnation)
         state.order = selflog.log_order(config.run_path, self.vault)
-        self.vault.take_walks(key.signer(namespaces.WALK))
+        self.vault.accept_walk_reports(key.signer(namespaces.WALK))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)
         self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.unreported)
-        self.door = ControlSocket(config.run_path, clock)
+        self.control = ControlSocket(config.run_path, clock)
         self.vault.start()
 
     def turn(self) -> None:
@@ -153,28 +153,28 @@ class Service:
         for number, follower in self.cards.followers.items():
             if follower.replaced:
                 follower.replaced, self._failed = False, None
-                self.core.forget(number)
+                self.core.begin_new_ring(number)
                 self._adopt_orphans()
             if not follower.ready() or (found := follower.read()) is None:
                 continue
             batch, again = found
             self._state.progress += 1
             if again:
-                self.core.listen_again(number, batch)
+                self.core.restore_detectors(number, batch)
                 continue
             if self._has_failed(number, batch):
-                batch = self.core.pass_over(number, batch)
+                batch = self.core.replace_by_gap(number, batch)
             self._following = number, batch
             self.core.follow(number, batch)
             self._following = None
             self._remember()
         if self.smdr is not None and self.smdr.turn():
             self._remember()
-        asked = self.door.serve(self._obey)
+        asked = self.control.serve(self._obey)
         if self.guide.turn() or asked:
             self._remember()
         self.cards.log_refusals()
-        self._pulse.turn()
+        self._self_log.turn()
         if self._state_file.due():
             self._write_state()
 
@@ -186,11 +186,11 @@ class Service:
         cursors = {n: cursor for n, f in self.cards.followers.items() if (cursor := f.cursor())}
         jobs = self.vault.unfinished()
         smdr = self.smdr.join.memory() if self.smdr is not None else None
-        moment = checkpoint.Checkpoint(
+        now = checkpoint.Checkpoint(
             cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr, walk=self.guide.walk,
             names=self._names, failed=self._failed,
         )  # fmt: skip
-        checkpoint.save(self._config.run_path, moment)
+        checkpoint.save(self._config.run_path, now)
 
     def _has_failed(self, card: int, batch: Batch) -> bool:
         """Whether this batch has ended recorders and would end this one."""
@@ -201,12 +201,12 @@ class Service:
             return False
         return self._failed.times >= MOST_FAILURES
 
-    def _take_back(self, card: int, batch: Batch) -> None:
+    def _remember_failure(self, card: int, batch: Batch) -> None:
         """After an exception in this batch: the checkpoint stays at the moment before it."""
-        moment, before = checkpoint.load(self._config.run_path), self._failed
+        last, before = checkpoint.load(self._config.run_path), self._failed
         times = 1 if before is None or before.card != card else before.times + 1
-        moment.failed = Failed(card, batch.frame + batch.frames, times)
-        checkpoint.save(self._config.run_path, moment)
+        last.failed = Failed(card, batch.frame + batch.frames, times)
+        checkpoint.save(self._config.run_path, last)
 
     def _obey(self, command: RecorderCommand) -> Refused | Walking | None:
         match command:
@@ -219,20 +219,20 @@ class Service:
                 return self.guide.obey(command)
         return None
 
-    def _look_at_learned(self) -> None:
+    def _reload_learned(self) -> None:
         stamp = learned.stamp(self._learned)
         if stamp != self._learned_stamp:
             self._learned_stamp = stamp
-            self.core.learned_anew(learned.load(self._learned))
+            self.core.update_learned(learned.load(self._learned))
 
     def _write_state(self) -> None:
-        self._look_at_learned()
+        self._reload_learned()
         state = self._state
         state.lines = self.core.line_states()
         self.vault.describe(state)
         self._upkeep.describe(state)
         state.walk, state.removal = self.guide.state(), self.removal.state()
-        state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
+        state.clock, state.overtaken_ns = self._self_log.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
         if self.smdr is not None:
             self.smdr.describe(state)
@@ -264,15 +264,15 @@ class Service:
             self.vault.abandon(orphan.call_id)
 
     def end(self) -> None:
-        self.door.close()
+        self.control.close()
         if self.smdr is not None:
             self.smdr.end()
-        self._pulse.stop("asked" if self.vault.failure is None else "failure")
+        self._self_log.stop("asked" if self.vault.failure is None else "failure")
         self.vault.stop(PATIENCE_S)
         if self._following is None:
             self._remember()
         else:
-            self._take_back(*self._following)
+            self._remember_failure(*self._following)
         if self.vault.failure is not None:
             failure = self.vault.failure
             code = failure.code if isinstance(failure, LinetapError) else "disk_thread"
@@ -298,7 +298,7 @@ LARGE_BYTES = 128 << 10  # glibc's initial threshold
 _M_MMAP_THRESHOLD = -3
 
 
-def give_back() -> None:
+def return_freed_memory() -> None:
     """Fixes the threshold for the whole process; other C libraries are left as they are."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

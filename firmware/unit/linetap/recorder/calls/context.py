@@ -53,7 +53,7 @@ class LineMemory(msgspec.Struct):
     deaf_since_ns: int | None = None  # the line is at fault since then
     echo_delay_ms: float | None = None  # delay of the line's echo, as several notices have shown
     delays_ms: list[float] = []  # of the last notices that returned while no delay, or another one, was known
-    on_trial: bool = False  # a walk test is at this line
+    in_walk_test: bool = False
 
     def of_another_ring(self) -> LineMemory:
         """The state of the line itself, without the fields that refer to frames of one ring."""

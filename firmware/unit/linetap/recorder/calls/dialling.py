@@ -61,7 +61,7 @@ def follow_progress_tone(line: LineContext, event: Event) -> None:
     if event.text == "ringback":
         call.tone = ""
         _expect_answer(line, event)
-    elif event.text in NO_ANSWER and line.memory.on_trial and call.direction == "out":
+    elif event.text in NO_ANSWER and line.memory.in_walk_test and call.direction == "out":
         accept_answer(line, event, "tone", "certain", (event.text,))
     elif event.text in NO_ANSWER or event.text == "dial":
         call.tone, call.tone_at = event.text, event.at
@@ -161,13 +161,13 @@ def answer_by_timeout(line: LineContext, event: Event) -> None:
     numbers = line.profile.answer
     toned = evidence.bursts.toned_at(event.known, numbers.other_tone_ms * FRAMES_PER_MS)
     unsure = evidence.waits or toned or evidence.beating(event.known, numbers)
-    if unsure and not line.memory.on_trial:
+    if unsure and not line.memory.in_walk_test:
         line.memory.deadline = event.known + RATE_HZ
-    elif event.known < silence and not spoken and not line.memory.on_trial and _number(line):
+    elif event.known < silence and not spoken and not line.memory.in_walk_test and _number(line):
         line.memory.deadline = min(silence, event.known + RATE_HZ)
     elif call.given_up or (evidence.network and not _number(line)):
         return  # the exchange's announcement: a handset off its cradle
-    elif policy.on_unknown_answer != "wait" or line.memory.on_trial:
+    elif policy.on_unknown_answer != "wait" or line.memory.in_walk_test:
         accept_answer(line, event, "unknown", "none", ("time", *(("voice",) if spoken else ())))
 
 

@@ -24,7 +24,7 @@ def why_not(line: LineContext) -> str | None:
     call = line.call
     if call.end_spoken is not None:
         return "ended_already"
-    if line.memory.on_trial:
+    if line.memory.in_walk_test:
         return "walk_test"
     if any(is_emergency(line.policy, number) for number in _numbers(call)):
         return "emergency"

@@ -73,7 +73,7 @@ class VaultWriter:
         self._failure: BaseException | None = None
         resume_calls(vault)
 
-    def keep_up(
+    def start_upkeep(
         self,
         boot: Callable[[], str] = this_boot,
         synced: Callable[[], bool] = kernel_is_synced,
@@ -100,7 +100,7 @@ class VaultWriter:
         if vault.outbox.last_seq < vault.outbox.first_seq:
             self.report(CallEvent(seq=0, event="vault", at=incarnation.made_at, unit="", **order))
 
-    def take_walks(self, sign: Sign) -> None:
+    def accept_walk_reports(self, sign: Sign) -> None:
         """Call before `start`, to accept reports of walk tests. `sign`: bytes -> SSHSIG of namespace linetap-walk."""
         self.vault.walks = Walks(self.vault.config.vault_path, sign, self.vault.log, self.vault.report)
 
@@ -143,7 +143,7 @@ class VaultWriter:
         """Stores the report of a walk test. Its test calls have been closed before."""
         self._queue.add(Walked(report))
 
-    def take_up(self, jobs: list[Job]) -> None:
+    def resume_jobs(self, jobs: list[Job]) -> None:
         """Queues the jobs that the previous recorder had not finished."""
         for job in jobs:
             if isinstance(job, Close):

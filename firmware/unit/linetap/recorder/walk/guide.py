@@ -14,7 +14,7 @@ from typing import Protocol
 
 from linetap.config.schema import Config
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.recorder.walk.turn import Sight
+from linetap.recorder.walk.turn import Observation
 from linetap.recorder.walk.verdict import worst
 from linetap.recorder.walk.walk import Walk
 from linetap_core import __version__
@@ -31,8 +31,8 @@ log = logging.getLogger("linetap.recorder")
 class Lines(Protocol):
     """The walk test's interface to core.Recorder."""
 
-    def put_on_trial(self, line: int | None) -> None: ...
-    def sight(self, line: int, mono_s: float) -> Sight: ...
+    def set_walk_line(self, line: int | None) -> None: ...
+    def observation(self, line: int, mono_s: float) -> Observation: ...
 
 
 class Guide:
@@ -71,7 +71,7 @@ class Guide:
             walk.reported = True
         elif walk.is_past(mono_s):
             self.walk = None
-        self._core.put_on_trial(walk.asked)
+        self._core.set_walk_line(walk.asked)
         return self.walk is None or before != (walk.ended_by, walk.reported, walk.asked)
 
     @property
@@ -91,7 +91,7 @@ class Guide:
         turn = walk.turn
         if turn is not None and turn.step == "seal" and turn.call_id not in self._vault.closing() | self._held():
             turn.sealed()
-        walk.observe(self._config, lambda line: self._core.sight(line, mono_s), mono_s, utc_ns)
+        walk.observe(self._config, lambda line: self._core.observation(line, mono_s), mono_s, utc_ns)
 
     def obey(self, command: StartWalk | StopWalk) -> Refused | Walking:
         """Carries the command out; the answer for the client."""

@@ -29,7 +29,7 @@ MOST_CODES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """An observation of a line.
 
     `mono_s`: of the machine; `on_hook`, `volts` and `level_dbm0`: of the last whole half second, None where unsettled
@@ -68,7 +68,7 @@ class Turn(msgspec.Struct, kw_only=True):
     over: bool = False
     was_free: bool = False  # at any moment of the turn
 
-    def observe(self, seen: Sight) -> None:
+    def observe(self, seen: Observation) -> None:
         """Takes an observation; `over` is True when the turn is complete."""
         if self.over:
             return
@@ -96,7 +96,7 @@ class Turn(msgspec.Struct, kw_only=True):
             return self.ended_s + SEAL_S
         return self.began_s + WAIT_S if self.lifted_s is None else self.lifted_s + CALL_S
 
-    def _measure(self, seen: Sight) -> None:
+    def _measure(self, seen: Observation) -> None:
         if seen.volts is not None and seen.on_hook and self.step in ("free", "lift"):
             self.on_hook_v = round(seen.volts, 2)
         if seen.call_id is None or seen.call_id != self.call_id or seen.on_hook is not False:
@@ -107,7 +107,7 @@ class Turn(msgspec.Struct, kw_only=True):
         if seen.level_dbm0 is not None and (self.level_dbm0 is None or seen.level_dbm0 > self.level_dbm0):
             self.level_dbm0 = round(seen.level_dbm0, 1)
 
-    def _wait(self, seen: Sight) -> None:
+    def _wait(self, seen: Observation) -> None:
         if CUT in seen.troubles:  # it cannot be lifted
             self.over = True
         elif seen.idle:
@@ -118,7 +118,7 @@ class Turn(msgspec.Struct, kw_only=True):
         else:
             self.step = "free"
 
-    def _follow(self, seen: Sight) -> None:
+    def _follow(self, seen: Observation) -> None:
         if seen.call_id != self.call_id or seen.dialled > 1:  # a real call; `call_over` receives its end
             self.call_id, self.lifted_s, self.dialled, self.step = None, None, 0, "free"
             self.off_hook_v, self.level_dbm0 = None, None

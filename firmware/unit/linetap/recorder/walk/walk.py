@@ -12,7 +12,7 @@ import msgspec
 
 from linetap.config import profile_of
 from linetap.config.schema import Config
-from linetap.recorder.walk.turn import Sight, Turn
+from linetap.recorder.walk.turn import Observation, Turn
 from linetap.recorder.walk.verdict import judge, not_reached, worst
 from linetap_core.clock import rfc3339
 from linetap_core.records import Colour, WalkBy, WalkedLine, WalkEnd, WalkState
@@ -36,7 +36,7 @@ class Walk(msgspec.Struct, kw_only=True):
     ended_at: str | None = None
     reported: bool = False
 
-    def observe(self, config: Config, seen: Callable[[int], Sight], mono_s: float, utc_ns: int) -> None:
+    def observe(self, config: Config, seen: Callable[[int], Observation], mono_s: float, utc_ns: int) -> None:
         """Observes the line whose turn it is. `seen`: the observation of a line."""
         if self.ended_by is not None:
             return
