@@ -26,5 +26,5 @@ def shown(
     also: Collection[str] = (),
     machine: Machine = Machine(),  # noqa: B008
 ) -> Shown:
-    judgement = checks.judge().look(snapshot_of(services, machine), now_ns)
+    judgement = checks.judge().judge(snapshot_of(services, machine), now_ns)
     return state.shown(judgement, services, now_ns, also)

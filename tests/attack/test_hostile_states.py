@@ -86,7 +86,7 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
         standing = checks.run(snapshot, standing)
         told = damper.steadied(standing, now_ns)
         alerts.changed(told, now_ns)
-        recorder = watch.look_at_recorder()
+        recorder = watch.recorder()
         lines.changed(recorder, room.clock.utc_ns(), now_ns, pace(0))
         health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), Judgement(tuple(told)))
         if recorder.state is not None:

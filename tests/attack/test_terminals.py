@@ -81,9 +81,9 @@ def test_what_a_service_says_of_the_fault_it_has_ended_with(run_dir: Path, who: 
     for name, state in states.items():
         StateFile(run_dir, name, clock).write(state)
     watch = Watch(config, clock, grace_ms=0)
-    watch.look()
+    watch.services()
     clock.advance(10 * NS_PER_S)
-    watch.look()
+    watch.services()
     found = checks.run(take_snapshot(config, watch, clock))
     assert found, "they have ended"
     lines, rows = io.StringIO(), io.StringIO()

@@ -250,7 +250,7 @@ class Views:
             return
         snapshot: Snapshot = take_snapshot(self.config, self.watch, self.clock)
         own: Any = Seen(self.unit.states["reporter"], "alive")
-        judgement = self.judge.look(
+        judgement = self.judge.judge(
             replace(snapshot, services=replace(snapshot.services, reporter=own)),
             now_ns,
         )

@@ -71,25 +71,25 @@ def test_a_file_of_nonsense_is_as_good_as_none(tmp_path: Path, name: str) -> Non
 def test_the_machine_is_read_once_a_second_and_a_dip_is_remembered(tmp_path: Path) -> None:
     clock = ManualClock(monotonic_ns=NS_PER_S)
     watch = MachineWatch(clock, lay(tmp_path, PI))
-    assert watch.look().under_voltage is False
+    assert watch.read().under_voltage is False
     lay(tmp_path, {VOLTAGE: "1\n"})
-    assert watch.look().under_voltage is False
+    assert watch.read().under_voltage is False
     clock.advance(EVERY_S * NS_PER_S)
-    assert watch.look().under_voltage is True
+    assert watch.read().under_voltage is True
     lay(tmp_path, {VOLTAGE: "0\n"})
     clock.advance(DIP_S * NS_PER_S - 1)
-    assert watch.look().under_voltage is True
+    assert watch.read().under_voltage is True
     clock.advance(EVERY_S * NS_PER_S)
-    assert watch.look().under_voltage is False
+    assert watch.read().under_voltage is False
 
 
 def test_a_disk_that_comes_later_is_found(tmp_path: Path) -> None:
     clock = ManualClock(monotonic_ns=NS_PER_S)
     watch = MachineWatch(clock, tmp_path)
-    assert watch.look() == Machine()
+    assert watch.read() == Machine()
     lay(tmp_path, {"sys/fs/ext4/sda1/errors_count": "1\n"})
     clock.advance(FIND_EVERY_S * NS_PER_S)
-    assert watch.look().disk_errors == {"sda1": 1}
+    assert watch.read().disk_errors == {"sda1": 1}
 
 
 ROOT_LINE = "22 1 179:2 / / rw,relatime shared:1 - ext4 /dev/mmcblk0p2 rw\n"

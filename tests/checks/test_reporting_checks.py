@@ -119,7 +119,7 @@ def test_an_alert_within_one_look_is_raised_and_cleared() -> None:
 
     def one_look(status: Status) -> tuple[Finding, ...]:
         services = replace(unit().services, reporter=Seen(said, status))
-        return judge(alerts_of_services(services)).look(unit(), 1).findings
+        return judge(alerts_of_services(services)).judge(unit(), 1).findings
 
     assert one_look("alive") == (held,)
     assert one_look("dead") == ()
@@ -127,6 +127,6 @@ def test_an_alert_within_one_look_is_raised_and_cleared() -> None:
 
 def test_what_a_service_tells_does_nothing_to_a_terminal() -> None:
     it = Trouble(severity="warning", text_ko="\x1b[2J", text_en="\x1b]0;x\x07" * 999, action_ko="", action_en="")
-    (found,) = judge({"hum": Finding("hum", "line_check", "\n", it, changes=6).alert()}).look(unit(), 1).findings
+    (found,) = judge({"hum": Finding("hum", "line_check", "\n", it, changes=6).alert()}).judge(unit(), 1).findings
     assert (found.trouble.text_ko.isprintable(), found.trouble.text_en.isprintable()) == (True, True)
     assert len(found.trouble.text_en) <= 2000

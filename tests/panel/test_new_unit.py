@@ -22,7 +22,7 @@ def counted(new: NewUnit, from_ms: int, for_ms: int) -> list[str]:
     """
     lit = []
     for ms in range(from_ms, from_ms + for_ms, STEP_MS):
-        new.look(ms)
+        new.shown(ms)
         lit.append(bool(new.call_lit(ms)))
     runs = [(on, len(list(of)) * STEP_MS) for on, of in groupby(lit)]
     whole: list[str] = []
@@ -52,7 +52,7 @@ def test_other_digits_are_counted_from_their_beginning(run_dir: Path) -> None:
     new = NewUnit(run_dir)
     places.show(run_dir, Shown("code", "987654"))
     for ms in range(0, 7_000, STEP_MS):
-        new.look(ms)
+        new.shown(ms)
     places.show(run_dir, Shown("code", "111222"))
     assert counted(new, 7_000, 60_000)[:2] == ["111222", "111222"]
 
@@ -62,15 +62,15 @@ def test_other_digits_are_counted_from_their_beginning(run_dir: Path) -> None:
 )
 def test_each_state_has_its_row_of_the_legend(run_dir: Path, state: str, condition: str) -> None:
     places.show(run_dir, Shown(state, "123456"))  # type: ignore[arg-type]
-    assert NewUnit(run_dir).look(0).condition == condition
+    assert NewUnit(run_dir).shown(0).condition == condition
 
 
 def test_without_an_adoption_or_with_a_wrong_card_it_is_a_wrong_configuration(run_dir: Path) -> None:
-    assert NewUnit(run_dir).look(0).condition == "config_wrong"
+    assert NewUnit(run_dir).shown(0).condition == "config_wrong"
     places.show(run_dir, Shown("code", "123456"))
     run_dir.with_name(cardresult.CARD_WRONG).touch()
     try:
-        assert NewUnit(run_dir).look(0).condition == "config_wrong"
+        assert NewUnit(run_dir).shown(0).condition == "config_wrong"
     finally:
         run_dir.with_name(cardresult.CARD_WRONG).unlink()
 
@@ -78,15 +78,15 @@ def test_without_an_adoption_or_with_a_wrong_card_it_is_a_wrong_configuration(ru
 def test_a_unit_that_starts_is_no_wrong_configuration_yet(run_dir: Path) -> None:
     """Between the panel's start and that of whoever asks the desk; a wrong card is wrong at once."""
     new = NewUnit(run_dir, STARTS_MS)
-    assert {new.look(ms).condition for ms in range(0, STARTS_MS, STEP_MS)} == {"starting"}
-    assert new.look(STARTS_MS).condition == "config_wrong"
+    assert {new.shown(ms).condition for ms in range(0, STARTS_MS, STEP_MS)} == {"starting"}
+    assert new.shown(STARTS_MS).condition == "config_wrong"
     new = NewUnit(run_dir, STARTS_MS)
     places.show(run_dir, Shown("seek"))
-    assert new.look(0).condition == "adopt_seek"
+    assert new.shown(0).condition == "adopt_seek"
     new = NewUnit(run_dir, STARTS_MS)
     run_dir.with_name(cardresult.CARD_WRONG).touch()
     try:
-        assert new.look(0).condition == "config_wrong"
+        assert new.shown(0).condition == "config_wrong"
     finally:
         run_dir.with_name(cardresult.CARD_WRONG).unlink()
 
@@ -107,7 +107,7 @@ ROUND_MS = 40_000  # more than CALL takes for 123456
 def hold(new: NewUnit, wait_ms: int, for_ms: int, changes: Callable[[], None] = lambda: None) -> None:
     """`changes`: in the middle of the press."""
     for ms in range(0, wait_ms + for_ms, STEP_MS):
-        new.look(ms)
+        new.shown(ms)
         new.press(ms >= wait_ms, ms)
         if wait_ms + for_ms // 2 <= ms < wait_ms + for_ms // 2 + STEP_MS:
             changes()
@@ -131,7 +131,7 @@ def test_digits_that_were_not_counted_once_in_whole_are_not_confirmed(run_dir: P
 
 def test_after_a_press_for_an_exchange_that_ended_the_unit_is_wrong(run_dir: Path) -> None:
     places.show(run_dir, Shown("over"))
-    assert NewUnit(run_dir).look(0).condition == "config_wrong"
+    assert NewUnit(run_dir).shown(0).condition == "config_wrong"
 
 
 @pytest.mark.parametrize("state", ["seek", "confirmed"])
@@ -139,7 +139,7 @@ def test_a_press_without_digits_says_nothing(run_dir: Path, state: str) -> None:
     new = NewUnit(run_dir)
     places.show(run_dir, Shown(state))  # type: ignore[arg-type]
     for ms in range(0, 4000, STEP_MS):
-        new.look(ms)
+        new.shown(ms)
         new.press(True, ms)
     new.press(False, 4000)
     assert places.pressed(run_dir) == ""
@@ -149,5 +149,5 @@ def test_a_press_without_digits_says_nothing(run_dir: Path, state: str) -> None:
 def test_digits_that_are_none_are_not_shown(run_dir: Path, digits: str) -> None:
     new = NewUnit(run_dir)
     places.show(run_dir, Shown("code", digits))
-    new.look(0)
+    new.shown(0)
     assert new.call_lit(0) is None

@@ -38,7 +38,7 @@ def load(run_path: Path) -> OrderState | None:
     """Returns None if nothing was on the card in this boot. `run_path`: the services' folder, beside which
     the file is.
     """
-    return _FILE.look(run_path.with_name(NAME))
+    return _FILE.load_in_place(run_path.with_name(NAME))
 
 
 # --- Encryption of the card -------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
     try:
         found = file.read(path)
     except Broken as error:
-        other = file.look(twin)
+        other = file.load_in_place(twin)
         if other is not None:
             broken.set_aside(path, f"{error}; its twin is taken", replaced=True)
             file.replace(path, other)
@@ -137,7 +137,7 @@ def damaged(path: Path) -> bytes | None:
     """The original bytes if the medium has changed the file, with an alert. None: it is unchanged, was edited, or
     has no copy."""
     path = path.resolve()
-    kept = _KEPT_FILE.look(kept_of(path))
+    kept = _KEPT_FILE.load_in_place(kept_of(path))
     if kept is None:
         return None
     try:
@@ -157,7 +157,7 @@ def binding(path: Path, home: Path | None = None) -> bytes | None:
     """The bytes that an edit must be checked against. None: there is no edit, it is granted, or the copy does not
     bind. `home`: the file's path, whatever a link of that name points to now."""
     path = path.resolve()
-    kept = _KEPT_FILE.look(kept_of(home or path))
+    kept = _KEPT_FILE.load_in_place(kept_of(home or path))
     if kept is None or not kept.binds:
         return None
     try:

@@ -139,7 +139,7 @@ class SmallFile[T]:
         the content."""
         return self.decode(self._bytes(path))
 
-    def look(self, path: Path) -> T | None:
+    def load_in_place(self, path: Path) -> T | None:
         """For a reader that is not the owner: None as in `load`, but a broken file stays in place."""
         try:
             return self.read(path)

@@ -94,7 +94,7 @@ def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
     """A witness's last cosignature, from FILE or FILE.twin, since a witness that forgets would cosign two logs. A
     damaged or missing file is read from its twin; if both are damaged, BadInput: they stay, and nothing is cosigned."""
     try:
-        if not path.exists() and (kept := file.look(twin_of(path))) is not None:
+        if not path.exists() and (kept := file.load_in_place(twin_of(path))) is not None:
             file.replace(path, kept)
         return read_either(file, path, stays=True)
     except FileNotFoundError:

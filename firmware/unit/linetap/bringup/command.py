@@ -133,7 +133,7 @@ def _over_time(machine: MachineWatch, until_ns: int, clock: Clock) -> dict[str, 
     hottest: float | None = None
     slowed: bool | None = None
     while True:
-        now = machine.look()
+        now = machine.read()
         if now.temperature_c is not None:
             hottest = max(hottest if hottest is not None else now.temperature_c, now.temperature_c)
         for bad in (now.is_slowed, now.under_voltage):

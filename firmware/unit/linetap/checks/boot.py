@@ -89,19 +89,19 @@ CHECKS = (
     Check(
         "slot_failed",
         clears="when the card was replaced, or an update has written that slot",
-        look=slot_failed,
+        find=slot_failed,
         is_here=lambda snapshot: bool(snapshot.machine.slots),
     ),
     Check(
         "firmware_old",
         clears="when the unit starts with a newer boot loader",
-        look=firmware_old,
+        find=firmware_old,
         is_here=lambda snapshot: snapshot.machine.loader is not None,
     ),
     Check(
         "eeprom_failed",
         clears="when that boot loader or another is written, or another version runs that brings none",
-        look=eeprom_failed,
+        find=eeprom_failed,
         is_here=lambda snapshot: snapshot.machine.loader is not None,
     ),
 )

@@ -33,7 +33,7 @@ def of_cards(
     In the texts {cards} are their numbers and {units} their services.
     """
 
-    def look(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
+    def find(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
         captures = snapshot.services.capture
         ill = [card for card, seen in captures.items() if is_ill(seen)]
         if not ill and steady and standing is not None:
@@ -50,7 +50,7 @@ def of_cards(
             action_en=action_en.format(cards=cards, units=units),
         )
 
-    return Check(check_id, clears, look)
+    return Check(check_id, clears, find)
 
 
 def _is_dead(capture: Seen[CaptureState]) -> bool:
@@ -82,7 +82,7 @@ def _is_open(capture: Seen[CaptureState]) -> bool:
 
 
 def _overruns_of(capture: Seen[CaptureState]) -> int:
-    return capture.word.overruns_lately if capture.word is not None else 0
+    return capture.live.overruns_lately if capture.live is not None else 0
 
 
 def _has_too_many(capture: Seen[CaptureState]) -> bool:
@@ -94,7 +94,7 @@ def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | 
     captures = snapshot.services.capture
     found = [(card, seen) for card, seen in captures.items() if _has_too_many(seen)]
     if not found:
-        return standing if all(seen.word is None for seen in captures.values()) else None
+        return standing if all(seen.live is None for seen in captures.values()) else None
     minutes = WINDOW_S // 60
     ko = ", ".join(f"카드 {card}: {_overruns_of(seen)}번" for card, seen in found)
     en = ", ".join(f"card {card}: {_overruns_of(seen)}" for card, seen in found)
@@ -109,7 +109,7 @@ def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | 
 
 def _is_silent(capture: Seen[CaptureState]) -> bool:
     """A dead capture has its own alert."""
-    state = capture.word
+    state = capture.live
     return state is not None and state.meter is not None and not state.meter.connected
 
 
@@ -140,12 +140,12 @@ def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Tro
     found = [
         f"{card}-{number}"
         for card, seen in captures.items()
-        if (state := seen.word) is not None and state.meter is not None and state.meter.connected
+        if (state := seen.live) is not None and state.meter is not None and state.meter.connected
         for number in state.meter.unset
     ]
     if not found:
         unheard = all(
-            (state := seen.word) is None or not (state.meter and state.meter.connected) for seen in captures.values()
+            (state := seen.live) is None or not (state.meter and state.meter.connected) for seen in captures.values()
         )
         return standing if unheard else None
     which = ", ".join(found)
@@ -235,7 +235,7 @@ CHECKS = (
     Check(
         "overruns",
         clears=f"when there were fewer than {WARN_OVERRUNS} within {WINDOW_S // 60} min",
-        look=overruns,
+        find=overruns,
     ),
     # The housing is open according to the line meter's tamper switch.
     of_cards(
@@ -247,6 +247,6 @@ CHECKS = (
         action_en="Find out who opened it and why, then close the lid and tighten all its screws with a screwdriver.",
         is_ill=_is_open,
     ),
-    Check("meter_absent", clears="when the meter sends frames again", look=meter_absent),
-    Check("converter_unset", clears="when the meter has found the converter set for a round", look=converter_unset),
+    Check("meter_absent", clears="when the meter sends frames again", find=meter_absent),
+    Check("converter_unset", clears="when the meter has found the converter set for a round", find=converter_unset),
 )

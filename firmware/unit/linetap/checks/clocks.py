@@ -88,7 +88,7 @@ def clock_unsynced(snapshot: Snapshot, standing: Trouble | None) -> Words | Trou
 
     clock_distrusted is different: a clock with an impossible time.
     """
-    recorder = snapshot.services.recorder.word
+    recorder = snapshot.services.recorder.live
     if recorder is None:
         return standing
     clock = recorder.clock
@@ -109,21 +109,21 @@ CHECKS = (
     Check(
         "call_undated",
         clears="when a clock is agreed, or an officer has signed the time: then each call gets its end date",
-        look=call_undated,
+        find=call_undated,
     ),
     Check(
         "clock_distrusted",
         clears="when the clock agrees again, or two vault officers have confirmed it",
-        look=clock_distrusted,
+        find=clock_distrusted,
     ),
     Check(
         "clock_stepped",
         clears="at the end of an hour without another jump",
-        look=clock_stepped,
+        find=clock_stepped,
     ),
     Check(
         "clock_unsynced",
         clears="when the kernel reports its clock as synchronised",
-        look=clock_unsynced,
+        find=clock_unsynced,
     ),
 )

@@ -48,12 +48,12 @@ def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
     watch = Watch(config, clock, grace_ms=0)
     end_ns = clock.monotonic_ns() + DEAD_NS + _LOOK_EVERY_NS
     while clock.monotonic_ns() < end_ns:
-        watch.look()
+        watch.services()
         clock.sleep(_LOOK_EVERY_NS / NS_PER_S)
     snapshot = take_snapshot(config, watch, clock)
     unseen = [check.id for check in checks.CHECKS if not check.is_here(snapshot)]
     judge = checks.judge(alerts_of_services(snapshot.services), clock.monotonic_ns())
-    return list(judge.look(snapshot, clock.monotonic_ns()).findings), unseen
+    return list(judge.judge(snapshot, clock.monotonic_ns()).findings), unseen
 
 
 def alerts_of_services(services: Services) -> dict[str, Alert]:
@@ -63,8 +63,8 @@ def alerts_of_services(services: Services) -> dict[str, Alert]:
     """
     alerts: dict[str, Alert] = {}
     for seen in (services.reporter, services.panel):
-        if seen.word is not None:
-            alerts |= seen.word.alerts
+        if seen.live is not None:
+            alerts |= seen.live.alerts
     return alerts
 
 

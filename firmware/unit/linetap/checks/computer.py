@@ -90,25 +90,25 @@ CHECKS = (
     Check(
         "under_voltage",
         clears=f"when the supply has been good for {DIP_S // 60} min",
-        look=under_voltage,
+        find=under_voltage,
         is_here=lambda snapshot: snapshot.machine.under_voltage is not None,
     ),
     Check(
         "temperature_high",
         clears=f"when it is {HOT_CLEAR_BY_C:.0f} °C below the limit, which is {HOT_C:.0f} °C",
-        look=temperature_high,
+        find=temperature_high,
         is_here=lambda snapshot: snapshot.machine.temperature_c is not None,
     ),
     Check(
         "throttled",
         clears="when it runs at full speed again",
-        look=throttled,
+        find=throttled,
         is_here=lambda snapshot: snapshot.machine.is_slowed is not None,
     ),
     Check(
         "memory_low",
         clears=f"when {MEMORY_WARN_PERCENT + MEMORY_CLEAR_BY_PERCENT:.0f} % are left and no task waits for memory",
-        look=memory_low,
+        find=memory_low,
         is_here=lambda snapshot: _available_percent(snapshot.machine) is not None,
     ),
 )

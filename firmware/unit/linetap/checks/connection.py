@@ -47,7 +47,7 @@ _HOURS = (1, 2, 4, 8, 12, 24)  # in steps, so that the alert does not change eve
 
 def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
     """The unit's events have been unconfirmed for long. Critical while there is still time before some are dropped."""
-    reporter = snapshot.services.reporter.word
+    reporter = snapshot.services.reporter.live
     if reporter is None or reporter.outbox is None:
         return standing
     outbox = reporter.outbox
@@ -76,7 +76,7 @@ def _is_critical(outbox: OutboxState, desk: bool) -> bool:
 
 def outbox_dropped(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
     """Events were dropped from the unit before they were confirmed. The recordings are not affected."""
-    recorder, reporter = snapshot.services.recorder.word, snapshot.services.reporter.word
+    recorder, reporter = snapshot.services.recorder.live, snapshot.services.reporter.live
     if recorder is None:
         return standing
     dropped_to, delivery = recorder.outbox_dropped_to, recorder.delivery
@@ -99,15 +99,15 @@ def outbox_dropped(snapshot: Snapshot, standing: Trouble | None) -> Words | Trou
 
 
 CHECKS = (
-    Check("broker_unreachable", clears="when the unit is connected to the broker again", look=broker_unreachable),
+    Check("broker_unreachable", clears="when the unit is connected to the broker again", find=broker_unreachable),
     Check(
         "outbox_old",
         clears=f"when nothing older than {OLD_S // 60} min is unconfirmed",
-        look=outbox_old,
+        find=outbox_old,
     ),
     Check(
         "outbox_dropped",
         clears="when the desk has confirmed the report of their loss",
-        look=outbox_dropped,
+        find=outbox_dropped,
     ),
 )

@@ -84,7 +84,7 @@ FULL_CLEAR_BY = 0.25
 def disk_full(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
     """Warns below twice the reserve; critical when calls are no longer recorded for lack of room."""
     recorder = snapshot.services.recorder
-    refused = recorder.word is not None and (recorder.word.recording_refused or recorder.fault) == "disk_full"
+    refused = recorder.live is not None and (recorder.live.recording_refused or recorder.fault) == "disk_full"
     if snapshot.free_bytes is None:
         return _unreadable(snapshot) if not refused else _full(snapshot)
     # A living recorder reports itself when it records again; without one the threshold clears late.
@@ -184,41 +184,41 @@ CHECKS = (
     Check(
         "data_lost",
         clears="when the unit starts with a data partition that can be mounted",
-        look=data_lost,
+        find=data_lost,
         is_here=lambda snapshot: snapshot.mount is not None,
     ),
     Check(
         "vault_read_only",
         clears="when the file system is mounted for writing again",
-        look=vault_read_only,
+        find=vault_read_only,
         is_here=lambda snapshot: snapshot.mount is not None,
     ),
     Check(
         "disk_errors",
         clears="when the file system was checked (e2fsck) and counts no error",
-        look=disk_errors,
+        find=disk_errors,
         is_here=lambda snapshot: bool(snapshot.machine.disk_errors) or snapshot.machine.state_read_only,
     ),
     Check(
         "card_changed",
         clears="when the unit starts without them",
-        look=card_changed,
+        find=card_changed,
         is_here=lambda snapshot: snapshot.machine.foreign_files is not None,
     ),
     Check(
         "disk_full",
         clears="when calls are recorded again and free space is a quarter of the reserve above the warning's threshold",
-        look=disk_full,
+        find=disk_full,
     ),
     Check(
         "disk_forecast",
         clears="when expiring calls make room in time again",
-        look=disk_forecast,
+        find=disk_forecast,
     ),
     Check(
         "disk_worn",
         clears="when the disk was replaced",
-        look=disk_worn,
+        find=disk_worn,
         is_here=lambda snapshot: bool(snapshot.machine.disks),
     ),
 )

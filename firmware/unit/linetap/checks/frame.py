@@ -87,19 +87,19 @@ class Finding:
         return frozenset(of_lines | of_cards or {self.check})
 
 
-type Look = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
+type Find = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One self-check. `look` gets the snapshot and the check's own standing trouble, so that it can keep it until
+    """One self-check. `find` gets the snapshot and the check's own standing trouble, so that it can keep it until
     things are clearly better (`clears` describes when). It returns words, the standing trouble if its state is unknown,
     or None when all is well.
     """
 
     id: str  # a row of wire/alerts.py
     clears: str
-    look: Look
+    find: Find
     is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it checks
     of_a_call: bool = False  # it ends with the call, so each occurrence is new and not damped
 
@@ -108,8 +108,8 @@ class Check:
             raise KeyError(f"{self.id}: no row in linetap/wire/alerts.py (its severity and LED)")
 
     def trouble(self, snapshot: Snapshot, standing: Trouble | None = None) -> Trouble | None:
-        """Returns what `look` finds, with the severity of wire/alerts.py."""
-        found = self.look(snapshot, standing)
+        """Returns what `find` finds, with the severity of wire/alerts.py."""
+        found = self.find(snapshot, standing)
         if not isinstance(found, Words):
             return found
         texts = {name: getattr(found, name) for name in Texts.__struct_fields__}
@@ -126,22 +126,22 @@ class Check:
         return ALERTS[self.id].led
 
 
-def of_recorder(look: Callable[[Snapshot, RecorderState], Words | None]) -> Look:
+def of_recorder(find: Callable[[Snapshot, RecorderState], Words | None]) -> Find:
     """Decorates a check of the recorder's state. While the recorder is away nothing clears: its last findings stand."""
 
     def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-        state = snapshot.services.recorder.word
-        return standing if state is None else look(snapshot, state)
+        state = snapshot.services.recorder.live
+        return standing if state is None else find(snapshot, state)
 
     return asked
 
 
-def of_reporter(look: Callable[[Snapshot, ReporterState], Words | None]) -> Look:
+def of_reporter(find: Callable[[Snapshot, ReporterState], Words | None]) -> Find:
     """The same for the reporter."""
 
     def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-        state = snapshot.services.reporter.word
-        return standing if state is None else look(snapshot, state)
+        state = snapshot.services.reporter.live
+        return standing if state is None else find(snapshot, state)
 
     return asked
 
@@ -162,7 +162,7 @@ def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding]
 def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
     free, total = _space(visible(config.vault_path))
     return Snapshot(
-        services=watch.look(),
+        services=watch.services(),
         free_bytes=free,
         total_bytes=total,
         reserve_bytes=config.storage.reserve_mb * MB,

@@ -15,7 +15,7 @@ def file_broken(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     """A small file of the unit was damaged. It was set aside and rebuilt."""
     services = snapshot.services
     everyone = (*services.capture.values(), services.recorder, services.reporter, services.panel)
-    found = sorted({name for seen in everyone if (state := seen.word) is not None for name in state.broken_files})
+    found = sorted({name for seen in everyone if (state := seen.live) is not None for name in state.broken_files})
     if not found:
         return None
     names = ", ".join(found)
@@ -156,26 +156,26 @@ CHECKS = (
     Check(
         "file_broken",
         clears="when the services restart, a week after the last such file",
-        look=file_broken,
+        find=file_broken,
     ),
     Check(
         "log_changed",
         clears="when the log that was set aside has been taken out of the vault by a person",
-        look=log_changed,
+        find=log_changed,
     ),
     Check(
         "unit_key",
         clears="when the key signs again",
-        look=unit_key,
+        find=unit_key,
     ),
     Check(
         "key_list_end",
         clears="when the unit has accepted a list that is long enough",
-        look=key_list_end,
+        find=key_list_end,
     ),
     Check(
         "certificate_end",
         clears="when a certificate with a later end is installed",
-        look=certificate_end,
+        find=certificate_end,
     ),
 )

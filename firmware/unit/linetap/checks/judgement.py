@@ -50,7 +50,7 @@ class Judgement:
 
 
 class Judge:
-    """Call `look` with each snapshot. It remembers standing findings (hysteresis) and changes (damping)."""
+    """Call `judge` with each snapshot. It remembers standing findings (hysteresis) and changes (damping)."""
 
     def __init__(self, checks: Sequence[Check], before: Mapping[str, Alert] | None = None, now_ns: int = 0) -> None:
         """`before`: the alerts of the previous process, if it ended a moment ago; `now_ns`: monotonic."""
@@ -64,7 +64,7 @@ class Judge:
     def is_due(self, now_ns: int) -> bool:
         return now_ns // (EVERY_MS * NS_PER_MS) != self._turn
 
-    def look(self, snapshot: Snapshot, now_ns: int) -> Judgement:
+    def judge(self, snapshot: Snapshot, now_ns: int) -> Judgement:
         self._turn = now_ns // (EVERY_MS * NS_PER_MS)
         self._standing = frame.run(self._checks, snapshot, self._standing)
         self.now = Judgement(tuple(self._damper.steadied(self._standing, now_ns)), starting(snapshot.services))

@@ -17,7 +17,7 @@ type Lines = Sequence[int]
 
 def _with_trouble(snapshot: Snapshot, code: str) -> Lines | None:
     """Returns the lines that have it, in order; None if unknown."""
-    recorder = snapshot.services.recorder.word
+    recorder = snapshot.services.recorder.live
     if recorder is None:
         return None
     return sorted(line.line for line in recorder.lines if code in line.troubles)
@@ -39,7 +39,7 @@ def of_lines(
     In the texts {lines} are all of them, in words, and {first} is the first one's number.
     """
 
-    def look(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+    def find(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         found = lines(snapshot, check_id)
         if found is None:
             return standing
@@ -57,7 +57,7 @@ def of_lines(
             action_en=_sentence(action_en.format(lines=en, first=first)),
         )
 
-    return Check(check_id, clears, look, of_a_call=of_a_call)
+    return Check(check_id, clears, find, of_a_call=of_a_call)
 
 
 def _sentence(text: str) -> str:
@@ -69,7 +69,7 @@ def _of_contacts(found: Callable[[CaptureState], list[int]]) -> Callable[[Snapsh
         captures = snapshot.services.capture.values()
         if all(seen.status != "alive" for seen in captures):
             return None
-        return sorted(line for seen in captures if seen.word is not None for line in found(seen.word))
+        return sorted(line for seen in captures if seen.live is not None for line in found(seen.live))
 
     return lines
 

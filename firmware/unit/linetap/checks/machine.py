@@ -94,7 +94,7 @@ class MachineWatch:
         self._files: Files | None = None
         self._dip_ns: int | None = None
 
-    def look(self) -> Machine:
+    def read(self) -> Machine:
         now_ns = self._clock.monotonic_ns()
         if self._machine is None or now_ns - self._read_ns >= EVERY_S * NS_PER_S:
             self._read_ns = now_ns

@@ -186,9 +186,9 @@ def _first(standing: WeakeningState) -> tuple[str, str]:
 
 
 CHECKS = (
-    Check("update_failed", clears="when another update begins", look=update_failed),
-    Check("command_refused", clears="at the end of an hour without another refusal", look=command_refused),
-    Check("order_refused", clears="when the unit starts without such a file", look=order_refused),
-    Check("policy_departs", clears="when the configuration no longer does so", look=policy_departs),
-    Check("weakened", clears="when a second person has confirmed or cancelled it", look=weakened),
+    Check("update_failed", clears="when another update begins", find=update_failed),
+    Check("command_refused", clears="at the end of an hour without another refusal", find=command_refused),
+    Check("order_refused", clears="when the unit starts without such a file", find=order_refused),
+    Check("policy_departs", clears="when the configuration no longer does so", find=policy_departs),
+    Check("weakened", clears="when a second person has confirmed or cancelled it", find=weakened),
 )

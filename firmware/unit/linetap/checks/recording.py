@@ -41,7 +41,7 @@ def config_wrong(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 
 def _refuses(recorder: Seen[RecorderState]) -> str | None:
     """Returns the code of the reason why nothing is recorded; None: it records, or its state is unknown."""
-    state = recorder.word
+    state = recorder.live
     return None if state is None else state.recording_refused or recorder.fault
 
 
@@ -56,7 +56,7 @@ def not_recording(snapshot: Snapshot, standing: Trouble | None) -> Words | Troub
     found = [] if code in (None, "disk_full") else [f"recorder: {code}"]
     found += [f"capture@{card}: {seen.fault}" for card, seen in services.capture.items() if _has_fault(seen)]
     if not found:
-        return standing if services.recorder.word is None else None
+        return standing if services.recorder.live is None else None
     codes = ", ".join(found)
     return Words(
         text_ko=f"장애로 통화를 녹음하지 못합니다 ({codes}).",
@@ -118,17 +118,17 @@ CHECKS = (
     Check(
         "config_wrong",
         clears="when the service runs with a configuration it can use",
-        look=config_wrong,
+        find=config_wrong,
     ),
-    Check("not_recording", clears="when the service reports that it records again", look=not_recording),
+    Check("not_recording", clears="when the service reports that it records again", find=not_recording),
     Check(
         "ring_overtaken",
         clears="at the end of an hour without such a loss",
-        look=ring_overtaken,
+        find=ring_overtaken,
     ),
     Check(
         "smdr_unmatched",
         clears="at the end of the day, or when the missing half has arrived",
-        look=smdr_unmatched,
+        find=smdr_unmatched,
     ),
 )

@@ -29,7 +29,7 @@ def of_service(
     `code`, or else of the fault that the service left.
     """
 
-    def look(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
+    def find(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
         dead = _is_gone(seen(snapshot.services)) if is_dead is None else is_dead(snapshot.services)
         if not dead:
             return None
@@ -42,13 +42,13 @@ def of_service(
             action_en=f"It restarts automatically. If it stays dead, see the reason: systemctl status linetap-{name}",
         )
 
-    return Check(f"{name}_dead", clears="when it works again", look=look)
+    return Check(f"{name}_dead", clears="when it works again", find=find)
 
 
 def _is_recorder_dead(services: Services) -> bool:
     """A recorder with nothing to read cannot make progress: it only counts as stuck where a capture has gone on for so
     long without it. Either may be the first to stop, or to go on, when a codec is pulled and plugged in."""
-    if services.recorder.word is not None and services.recorder.word.standing:
+    if services.recorder.live is not None and services.recorder.live.standing:
         return True
     if not services.recorder.stuck:
         return _is_gone(services.recorder)
@@ -60,8 +60,8 @@ def _is_recorder_dead(services: Services) -> bool:
 def _code_of_recorder(services: Services) -> str | None:
     """The fault it ended with, or which of its threads hangs."""
     recorder = services.recorder
-    if recorder.word is not None and recorder.word.standing:
-        return ", ".join(f"{name}_stands" for name in recorder.word.standing)
+    if recorder.live is not None and recorder.live.standing:
+        return ", ".join(f"{name}_stands" for name in recorder.live.standing)
     return recorder.fault
 
 
@@ -114,7 +114,7 @@ def state_unwritten(snapshot: Snapshot, _standing: Trouble | None) -> Words | No
 
 
 def _not_kept(services: Services) -> Words | None:
-    recorder = services.recorder.word
+    recorder = services.recorder.live
     if recorder is None or recorder.not_kept is None:
         return None
     why = recorder.not_kept
@@ -134,7 +134,7 @@ def version_mismatch(snapshot: Snapshot, _standing: Trouble | None) -> Words | N
     """
     services = snapshot.services
     everyone = (*services.capture.values(), services.recorder, services.reporter, services.panel)
-    running = {state.service: state.version for seen in everyone if (state := seen.word) is not None}
+    running = {state.service: state.version for seen in everyone if (state := seen.live) is not None}
     if len(set(running.values())) <= 1:
         return None
     versions = ", ".join(f"{service} {version}" for service, version in running.items())
@@ -147,7 +147,7 @@ def version_mismatch(snapshot: Snapshot, _standing: Trouble | None) -> Words | N
 
 
 CHECKS = (
-    Check("nothing_runs", clears="when one of them works again", look=nothing_runs),
+    Check("nothing_runs", clears="when one of them works again", find=nothing_runs),
     # The recorder does not run, makes no progress although there is audio, or one of its threads hangs.
     of_service(
         "recorder",
@@ -160,7 +160,7 @@ CHECKS = (
     Check(
         "state_unwritten",
         clears="when the service's state file is current again",
-        look=state_unwritten,
+        find=state_unwritten,
     ),
     # The reporter does not run. `linetap check` and the panel show it; the desk shows the unit as offline.
     of_service(
@@ -176,5 +176,5 @@ CHECKS = (
         text_en="The panel has stopped. The LEDs are dark, and recording goes on.",
         seen=lambda services: services.panel,
     ),
-    Check("version_mismatch", clears="when all run in one version", look=version_mismatch),
+    Check("version_mismatch", clears="when all run in one version", find=version_mismatch),
 )

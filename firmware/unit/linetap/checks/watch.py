@@ -41,7 +41,7 @@ class Seen[S: ServiceState]:
     unwritten: str | None = None
 
     @property
-    def word(self) -> S | None:
+    def live(self) -> S | None:
         """Its current state; None: the service is not alive."""
         return self.state if self.status == "alive" else None
 
@@ -127,20 +127,20 @@ class Watch:
         self._machine = MachineWatch(self.clock)
         self._cards = sorted({line.card for line in self.config.line})
 
-    def look(self) -> Services:
+    def services(self) -> Services:
         return Services(
             capture={card: self._see(f"capture@{card}", CaptureState) for card in self._cards},
-            recorder=self.look_at_recorder(),
+            recorder=self.recorder(),
             reporter=self._see("reporter", ReporterState),
             panel=self._see("panel", PanelState),
         )
 
-    def look_at_recorder(self) -> Seen[RecorderState]:
+    def recorder(self) -> Seen[RecorderState]:
         """The recorder alone, for a caller that reads it more often."""
         return self._see("recorder", RecorderState)
 
     def machine(self) -> Machine:
-        return self._machine.look()
+        return self._machine.read()
 
     def mount(self) -> Mount | None:
         """The vault's file system, read once in MOUNTS_EVERY_S: the recorder itself reports failed writes at once."""

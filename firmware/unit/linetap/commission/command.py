@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     _warn_if_short(config)
     notes = [*linerelease.notes(config, learned.load(Path(config.learned))), *spoken.long_ends(config)]
     sys.stderr.writelines(f"note: {args.file}: {text}\n" for text in notes)
-    if (edited := held.look(args.file)) is not None:
+    if (edited := held.weakening_edit(args.file)) is not None:
         what = "; ".join(what for _, what in edited.found)
         sys.stderr.write(f"note: {args.file}: not in force, since it weakens without two signatures: {what}\n")
     sys.stdout.write(f"ok: unit {config.unit}, {lines}, sha256 {config_sha256(config)}\n")

@@ -40,7 +40,7 @@ class Held(msgspec.Struct, frozen=True):
 
 def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
     """Returns the configuration in force. Arguments and BadInput as of `load_file`."""
-    held = look(path, folder) if raw is None else None
+    held = weakening_edit(path, folder) if raw is None else None
     if held is None:
         return load_file(path, folder, raw)
     what = "; ".join(what for _, what in held.found)
@@ -52,8 +52,8 @@ def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None
     return held.config
 
 
-def look(path: Path, folder: Path | None = None) -> Held | None:
-    """Returns None if the file itself counts."""
+def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
+    """Returns the configuration in force in place of an edit that weakens it; None: the file itself counts."""
     before = copies.binding(path)
     if before is None and path.absolute() == NAME:  # an editor may have replaced the link by a file
         before = copies.binding(path, HOME)

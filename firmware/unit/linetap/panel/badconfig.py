@@ -59,7 +59,7 @@ def _show(
         if stamp(file) != was:
             return START_AGAIN
         now_ms = clock.monotonic_ns() // NS_PER_MS
-        shown = new.look(now_ms)
+        shown = new.shown(now_ms)
         if panel is None:
             leds = dict.fromkeys(UNIT_LEDS, False)
         else:

@@ -36,7 +36,7 @@ class NewUnit:
         self._counted, self._began_ms = "", 0
         self._held: tuple[str, int] | None = None  # the digits at the beginning of the press, and since when
 
-    def look(self, now_ms: int) -> Shown:
+    def shown(self, now_ms: int) -> Shown:
         """Returns the present condition: a wrong card or configuration first."""
         if self._first_ms is None:
             self._first_ms = now_ms

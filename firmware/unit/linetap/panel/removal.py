@@ -29,7 +29,7 @@ log = logging.getLogger("linetap.panel")
 
 
 class Removal:
-    """`look` once a tick returns what the LEDs have to show of the removal."""
+    """`update` once a tick returns what the LEDs have to show of the removal."""
 
     def __init__(self, run_dir: Path, cancel: Callable[[], None]) -> None:
         """`cancel` notifies the recorder that the removal is cancelled."""
@@ -50,7 +50,7 @@ class Removal:
             self._failed = False
             self._over = rooms.stamp(self._root / DONE)
 
-    def look(self, recorder: Seen[RecorderState], now_ms: int) -> Shows | None:
+    def update(self, recorder: Seen[RecorderState], now_ms: int) -> Shows | None:
         outcome = self._outcome()
         if outcome == "pull" and recorder.status == "dead":
             return "pull"
@@ -68,7 +68,7 @@ class Removal:
             if now_ms - self._wanted_ms >= UNMOUNTED_MS:
                 self._fail("it was not unmounted: linetap_removal.path is not enabled")
             return
-        sealed = recorder.word is not None and recorder.word.removal == "ready"
+        sealed = recorder.live is not None and recorder.live.removal == "ready"
         if not sealed and recorder.status == "alive" and now_ms - asked_ms < SEALED_MS:
             return
         try:

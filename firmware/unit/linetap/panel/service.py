@@ -27,7 +27,7 @@ class Panel:
 
     def __init__(self, config: Config, board: PanelBoard, clock: Clock, grace_ms: int = GRACE_MS) -> None:
         self._board, self._clock = board, clock
-        self._eyes = Eyes(config, clock, grace_ms)
+        self._findings = Findings(config, clock, grace_ms)
         self._file = StateFile(config.run_path, "panel", clock)
         self._blinker, self._button, self._presses = Blinker(), Button(), Presses(config)
         self._night = Night(config.panel, config.retention.zone)
@@ -39,11 +39,11 @@ class Panel:
     def tick(self) -> Shown:
         """DeviceFault when the LEDs can no longer be driven."""
         before = self._shown
-        services = self._eyes.look(self._state(before or STARTING, self._leds), self._file.unwritten)
+        services = self._findings.update(self._state(before or STARTING, self._leds), self._file.unwritten)
         now_ms = self._clock.monotonic_ns() // NS_PER_MS
-        removal: str | None = self._presses.removal.look(services.recorder, now_ms)
+        removal: str | None = self._presses.removal.update(services.recorder, now_ms)
         also = {removal} if removal else set()
-        now = self._presses.shown(shown(self._eyes.now, services, self._clock.monotonic_ns(), also))
+        now = self._presses.shown(shown(self._findings.now, services, self._clock.monotonic_ns(), also))
         self._ticks += 1
         pressed = self._board.button()
         if (press := self._button.let_go(pressed, now_ms)) is not None:
@@ -81,7 +81,7 @@ class Panel:
         self._file.write(last)
 
     def _state(self, now: Shown, leds: dict[str, bool]) -> PanelState:
-        return state_of(now, leds, self._ticks, self._started_ns, alerts=self._eyes.now.alerts)
+        return state_of(now, leds, self._ticks, self._started_ns, alerts=self._findings.now.alerts)
 
 
 def run(config: Config, clock: Clock = SYSTEM) -> int:
@@ -112,8 +112,8 @@ def run(config: Config, clock: Clock = SYSTEM) -> int:
 # --- Findings ---------------------------------------------------------------------------------------------------------
 
 
-class Eyes:
-    """The panel's findings, from the same checks on the same files as the reporter's. Call `look` once a tick."""
+class Findings:
+    """The panel's findings, from the same checks on the same files as the reporter's. Call `update` once a tick."""
 
     def __init__(self, config: Config, clock: Clock, grace_ms: int) -> None:
         self._config, self._clock = config, clock
@@ -125,13 +125,13 @@ class Eyes:
     def now(self) -> Judgement:
         return self._judge.now
 
-    def look(self, own: PanelState, unwritten: str | None) -> Services:
+    def update(self, own: PanelState, unwritten: str | None) -> Services:
         """`own`: this panel's state, since others may be unable to read its file; `unwritten`: the reason for that."""
         now_ns = self._clock.monotonic_ns()
         me = Seen(own, "alive", unwritten=unwritten)
         if not self._judge.is_due(now_ns):
-            return replace(self._watch.look(), panel=me)
+            return replace(self._watch.services(), panel=me)
         snapshot = take_snapshot(self._config, self._watch, self._clock)
         services = replace(snapshot.services, panel=me)
-        self._judge.look(replace(snapshot, services=services), now_ns)
+        self._judge.judge(replace(snapshot, services=services), now_ns)
         return services

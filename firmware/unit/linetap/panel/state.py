@@ -69,7 +69,7 @@ def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Colle
     `now_ns`: monotonic; `also`: what the panel itself is doing, as conditions of the legend.
     """
     stand = standing([*judgement.leds, *also], bool(judgement.starting))
-    recorder = services.recorder.word
+    recorder = services.recorder.live
     identify = recorder is not None and now_ns < recorder.identify_until_ns
     marks = frozenset().union(*(it.marks for it in judgement.findings if it.led != "ok"), set(also) & set(_BY_ITSELF))
     return Shown(stand[0], _activity(services), stand, identify, marks)
@@ -77,15 +77,15 @@ def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Colle
 
 def _activity(services: Services) -> str:
     """Only of lines whose audio arrives and whose recorder lives: an old state is never shown as a call."""
-    recorder = services.recorder.word
+    recorder = services.recorder.live
     if recorder is None:
         return "idle"
     if recorder.walk is not None and (walks := _walk(recorder.walk)) is not None:
         return walks
     working: set[int] = set()
     for seen in services.capture.values():
-        if seen.word is not None and not gives_no_audio(seen):
-            working.update(seen.word.lines)
+        if seen.live is not None and not gives_no_audio(seen):
+            working.update(seen.live.lines)
     return activity_of("", (line.state for line in recorder.lines if line.line in working))
 
 

@@ -132,7 +132,7 @@ class Feed:
         self._paused_until_ns = 0
         self._judged = False
         self._next = cursor.place.seq + 1
-        self.last_seq = 0  # of the newest event, as of the last `send` or `look`
+        self.last_seq = 0  # of the newest event, as of the last `refresh`
 
     @property
     def delivered_seq(self) -> int:

@@ -65,8 +65,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health:
     services, machine = snapshot.services, snapshot.machine
     condition = standing(judgement.leds, bool(judgement.starting))[0]
-    recorder = services.recorder.word
-    captures = [state for seen in services.capture.values() if (state := seen.word)]
+    recorder = services.recorder.live
+    captures = [state for seen in services.capture.values() if (state := seen.live)]
     dead = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "dead"]
     dead += [name for name in ("recorder", "panel") if getattr(services, name).status == "dead"]
     # From the recorder: the reporter's sandbox forbids adjtimex(2), and every clock would look unsynchronised.

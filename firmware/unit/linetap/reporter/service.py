@@ -158,7 +158,7 @@ class Reporter:
             self._head.forget()
         if connected and now_ns >= self._lines_ns:
             self._lines_ns = now_ns + LINES_EVERY_MS * NS_PER_MS
-            recorder = self._watch.look_at_recorder()
+            recorder = self._watch.recorder()
             utc_ns = self._clock.utc_ns()
             for message in self._lines.changed(recorder, utc_ns, now_ns, pace(self._queue_length())):
                 self._link.publish(message)
@@ -167,7 +167,7 @@ class Reporter:
         if not self._judge.is_due(now_ns):
             return
         snapshot = self._snapshot(now_ns)
-        judgement = self._judge.look(snapshot, now_ns)
+        judgement = self._judge.judge(snapshot, now_ns)
         findings = judgement.findings
         self._state.alerts = judgement.alerts
         self._journal.write(findings)

@@ -33,7 +33,7 @@ _FILE = SmallFile("eeprom_state", EepromState, 16 << 10)
 
 
 def load(folder: Path) -> EepromState | None:
-    return _FILE.look(folder / STATE)
+    return _FILE.load_in_place(folder / STATE)
 
 
 def save(folder: Path, state: EepromState, file: Path = PUBLISHED) -> None:

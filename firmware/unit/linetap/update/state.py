@@ -29,7 +29,7 @@ _FILE = SmallFile("update_state", UpdateState, 64 << 10)
 
 def load(folder: Path) -> UpdateState | None:
     """Returns None if there was never an update, or the state cannot be read, which is logged."""
-    return _FILE.look(folder / STATE)
+    return _FILE.load_in_place(folder / STATE)
 
 
 def save(folder: Path, state: UpdateState) -> None:

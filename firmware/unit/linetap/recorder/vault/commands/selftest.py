@@ -32,7 +32,7 @@ class SelfTest:
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + LOOK_EVERY_S * NS_PER_S
-            self._watch.look()
+            self._watch.services()
 
     def run(self, command: Command) -> Outcome:
         commandbody.read(command, commandbody.SelfTest)

@@ -139,7 +139,7 @@ class Weakened:
         saved = self._memory.saved.file_sha256
         if self._file is None:
             return self._config, saved, None
-        if (edited := held.look(self._file)) is not None:
+        if (edited := held.weakening_edit(self._file)) is not None:
             return edited.config, saved, edited
         if self._file.is_file():  # a FIFO would block the thread
             try:
