@@ -15,7 +15,7 @@ from test_pins import TABLE
 
 from linetap.board.hardware import HardwarePanel
 from linetap.board.meter.card import MeteredCard
-from linetap.board.pins import check_pins
+from linetap.board.pins import arm_pin, load_pins
 from linetap.board.simulated import SimulatedCard, SimulatedPanel
 from linetap.boardchoice import open_card, open_panel
 from linetap.config.schema import Board, Card, Config
@@ -78,18 +78,9 @@ def test_hardware_that_is_not_there_is_a_fault(run_dir: Path, monkeypatch: pytes
     assert not list(run_dir.iterdir())
 
 
-def test_the_pins_are_checked_with_the_configuration(run_dir: Path) -> None:
-    check_pins(on_hardware(run_dir))
-    check_pins(unit(run_dir))  # no table there, none needed
-    bad = run_dir / "pins.toml"
-    bad.write_text(TABLE.read_text().replace("call = 7", "call = 6"))
-    with pytest.raises(BadInput, match=r"pins.toml:\d+: GPIO6 is LED call and already LED run"):
-        check_pins(on_hardware(run_dir, bad))
-
-
 def test_a_card_without_an_arm_line(run_dir: Path) -> None:
     few = run_dir / "pins.toml"
     few.write_text(TABLE.read_text().replace("[16, 17, 18, 19]", "[16]"))
     config = msgspec.structs.replace(on_hardware(run_dir, few), card=[Card(number=1), Card(number=2)])
     with pytest.raises(BadInput, match=r"arm\.pins has 1 pins, and none for card 2"):
-        check_pins(config)
+        arm_pin(config, 2, load_pins(few))

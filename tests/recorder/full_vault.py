@@ -46,7 +46,7 @@ def main(root: Path) -> None:
         if not vault.step():
             break
     seen["refused"] = vault.refused()
-    kept = vault.written_until(CALL_ID)
+    kept = vault.vault.recordings[CALL_ID].position
     vault.close(CALL_ID, 280_000, record())
     seen["nothing_works"] = not vault.step() and not vault.step()
     seen["old_call_untouched"] = before == {path.name: path.read_bytes() for path in folder.iterdir()}

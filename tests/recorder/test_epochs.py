@@ -120,7 +120,9 @@ def test_without_the_inner_blob_the_class_is_pending(unit: Unit, authority: Auth
 def test_a_call_that_nobody_remembers_keeps_what_it_began_with(config: Config) -> None:
     vault = writer(config)
     call_id = begin(vault)
-    vault.close(call_id, vault.written_until(call_id), CallRecord(call_id=call_id, unit=config.unit, line=1))
+    vault.close(
+        call_id, vault.vault.recordings[call_id].position, CallRecord(call_id=call_id, unit=config.unit, line=1)
+    )
     assert vault.step()
     assert signed(config, call_id).epoch == DAY
 

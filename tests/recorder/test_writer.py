@@ -138,7 +138,7 @@ def test_nothing_beyond_the_permitted_frame_is_fetched(unit: Unit) -> None:
     vault.step()
     vault.permit(CALL_ID, FIRST + 9000)
     vault.step()
-    assert vault.written_until(CALL_ID) == FIRST + 9000
+    assert vault.vault.recordings[CALL_ID].position == FIRST + 9000
 
 
 def test_what_is_done_with_calls_is_logged_at_once_and_under_the_head(unit: Unit) -> None:

@@ -19,7 +19,7 @@ from anchors import spandsp
 from anchors.programs import minimodem_sent
 from fsk_rig import amplitude, bits_of, fsk, message, parameter, to_audio
 from linetap.recorder.signals.caller.callerid import MDMF, SDMF, CallerHeard, Kind, caller_id, read_digits, read_octets
-from linetap.recorder.signals.caller.fsk import Modem, Octet, demodulate, demodulate_by
+from linetap.recorder.signals.caller.fsk import Modem, Octet, demodulate
 from linetap_core.evidence.calls.g711 import RATE_HZ, decode, encode
 
 Audio = NDArray[np.int16]
@@ -74,11 +74,11 @@ def test_loud_and_faint_and_through_g711(modem: Modem, dbm0: float) -> None:
 @pytest.mark.parametrize("modem", MODEMS)
 def test_what_the_modems_share_leaves_each_its_own_reading(modem: Modem) -> None:
     audio = fsk(bits_of(message(MDMF, PLAIN)), modem, np.random.default_rng(7), snr_db=20.0)
-    alone = [demodulate(audio, each) for each in MODEMS]
+    alone = [demodulate(audio, [each])[0] for each in MODEMS]
     assert alone[0] != alone[1]
     assert alone[MODEMS.index(modem)]
-    assert demodulate_by(audio, MODEMS) == alone
-    assert demodulate_by(audio, MODEMS[::-1]) == alone[::-1]
+    assert demodulate(audio, MODEMS) == alone
+    assert demodulate(audio, MODEMS[::-1]) == alone[::-1]
 
 
 def test_seizure_missed_and_octets_apart() -> None:
@@ -307,12 +307,12 @@ def test_any_message_with_any_bits_wrong(kind: int, body: Body, flips: list[int]
 def test_octets_of_minimodem(modem: Modem, tmp_path: Path) -> None:
     sent = np.random.default_rng(9).integers(0, 256, 400, dtype=np.uint8).tobytes()
     audio = np.pad(minimodem_sent(modem, sent, tmp_path), 800)
-    (carrier,) = demodulate(audio, modem)
+    ((carrier,),) = demodulate(audio, [modem])
     assert bytes(o.value for o in carrier.octets)[: len(sent)] == sent
     assert all(o.framed for o in carrier.octets[: len(sent)])
     noisy = to_audio(audio + np.random.default_rng(10).normal(0, np.std(audio[800:-800]) / 10, len(audio)))
     # It sends two bits of rest: without more, noise may frame the first octets wrongly.
-    assert sent[50:] in bytes(o.value for c in demodulate(noisy, modem) for o in c.octets)
+    assert sent[50:] in bytes(o.value for c in demodulate(noisy, [modem])[0] for o in c.octets)
 
 
 with_spandsp = pytest.mark.skipif(not spandsp.installed(), reason="libspandsp is not installed (libspandsp2t64)")

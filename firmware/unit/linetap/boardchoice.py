@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linetap.board.interface import CardBoard, PanelBoard
-from linetap_core.clock import SYSTEM, Clock
+from linetap_core.clock import SYSTEM
 
 if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
     from linetap.board.meter.card import Arm
     from linetap.config.schema import Board, Config
 
 
-def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
+def open_card(config: Config, card: int) -> CardBoard:
     """Returns the board of card number `card`. DeviceFault or BadInput if it does not match the configuration."""
     port, lines = config.meter_port(card), len(config.lines_of(card))
     if config.board.lines_are_simulated:
@@ -22,17 +22,17 @@ def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
 
         if port is None:
             return SimulatedCard(config.run_path, card, lines)
-        arm: Arm = SimulatedArm(config.run_path, card, lines, clock)
+        arm: Arm = SimulatedArm(config.run_path, card, lines, SYSTEM)
     else:
         from linetap.board.gpio import import_gpio
         from linetap.board.hardware import ArmLine
         from linetap.board.pins import arm_pin, load_pins
 
-        arm = ArmLine(import_gpio(), arm_pin(config, card, load_pins(Path(config.board.pins))), clock)
+        arm = ArmLine(import_gpio(), arm_pin(config, card, load_pins(Path(config.board.pins))), SYSTEM)
     from linetap.board.meter.card import open_metered
 
     assert port is not None
-    return open_metered(config, card, port, arm, clock)
+    return open_metered(config, card, port, arm, SYSTEM)
 
 
 def open_panel(config: Config) -> PanelBoard:

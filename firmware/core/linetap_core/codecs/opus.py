@@ -49,7 +49,6 @@ _SET = {
     4024: 3001,  # it is voice
 }
 _NO_PREDICTION = 4046
-_GET_LOOKAHEAD = 4027
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 

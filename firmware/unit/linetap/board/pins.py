@@ -94,14 +94,6 @@ def arm_pin(config: Config, card: int, table: PinTable) -> int:
     return table.arm.pins[card - 1]
 
 
-def check_pins(config: Config) -> None:
-    """For `linetap config check`: whether the table holds and has a pin for each card. A simulated board has none."""
-    if config.board.kind == "hardware":
-        table = load_pins(Path(config.board.pins))
-        for card in config.card:
-            arm_pin(config, card.number, table)
-
-
 def _check_uses(table: PinTable, source: Source) -> None:
     first: dict[int, str] = {}
     for at, use, pin in table.uses():

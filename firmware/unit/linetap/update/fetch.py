@@ -53,13 +53,12 @@ def fetch(
 
 
 def fetch_small(
-    url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock, progress: Progress,
-    patience_s: float = PATIENCE_S, again: Patience = AGAIN,
-) -> bytes:  # fmt: skip
+    url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock, progress: Progress
+) -> bytes:
     """Returns a file of at most `most_bytes`. UpdateFault `absent` if the server has none, or a larger one."""
     return _patiently(
-        lambda: _whole(url, most_bytes, absent, context, clock), url, lambda why: progress(0, why), clock, patience_s,
-        again,
+        lambda: _whole(url, most_bytes, absent, context, clock), url, lambda why: progress(0, why), clock, PATIENCE_S,
+        AGAIN,
     )  # fmt: skip
 
 

@@ -113,11 +113,6 @@ def bytes_of(samples: int, channels: int, escaped: bool = False) -> int:
     return 2 + body * (2 if escaped else 1)
 
 
-def bits_per_second(channels: int, samples: int = SAMPLES_A_FRAME, escaped: bool = False) -> int:
-    """Line rate that the samples alone take: start bit, 8 bits, stop bit."""
-    return bytes_of(samples, channels, escaped) * 10 * 1_000_000 // (SAMPLE_US * samples)
-
-
 # --- Framing ----------------------------------------------------------------------------------------------------------
 
 

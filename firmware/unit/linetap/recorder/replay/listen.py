@@ -18,7 +18,7 @@ from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.recorder.replay.card import read_wav
 from linetap.recorder.replay.events import read_events
 from linetap.recorder.signals.caller.callerid import caller_id
-from linetap.recorder.signals.caller.fsk import Modem, demodulate_by
+from linetap.recorder.signals.caller.fsk import Modem, demodulate
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
 from linetap.recorder.signals.events import FaxHeard, SoundEvent, SoundHeard, ToneGone, ToneHeard, VoiceHeard
 from linetap.recorder.signals.hook.hookline import HookLine
@@ -148,7 +148,7 @@ def _callers(audio: I16, profile: Profile) -> list[Event]:
         last = -FSK_STEP
         for first in range(0, len(line), FSK_STEP):
             block = line[first : first + FSK_BLOCK]
-            starts = sorted((c.start, c.end) for found in demodulate_by(block, MODEMS, profile.fsk) for c in found)
+            starts = sorted((c.start, c.end) for found in demodulate(block, MODEMS, profile.fsk) for c in found)
             for start, end in starts:
                 if first + start < last + FSK_MARGIN:
                     continue

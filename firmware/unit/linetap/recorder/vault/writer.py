@@ -162,10 +162,6 @@ class VaultWriter:
         """Returns the calls that are being recorded or wait to be sealed."""
         return set(self.vault.recordings)
 
-    def written_until(self, call_id: str) -> int:
-        """The frame up to which an open recording is written."""
-        return self.vault.recordings[call_id].position
-
     def orphans(self, known: set[str]) -> list[OpenCall]:
         """Returns open recordings of calls that are not `known`: the checkpoint was lost."""
         known = known | self.closing()

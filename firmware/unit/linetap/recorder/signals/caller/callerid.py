@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.config.numbers import CALLER_ID, FSK, CallerIdNumbers, FskNumbers
-from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem, Octet, demodulate_by
+from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem, Octet, demodulate
 
 Kind = Literal["bell202", "v23", "dtmf", "auto", "off"]
 
@@ -54,7 +54,7 @@ def caller_id(
     """The caller ID in `audio` (samples,) at 8 kHz or in its digits; None: none was sent."""
     readings: list[_Reading] = []
     modems: tuple[Modem, ...] = ("bell202", "v23") if kind == "auto" else (kind,) if kind in ("bell202", "v23") else ()
-    for modem, carriers in zip(modems, demodulate_by(audio, modems, fsk_numbers), strict=True):
+    for modem, carriers in zip(modems, demodulate(audio, modems, fsk_numbers), strict=True):
         found = [(read_octets(carrier.octets, modem, numbers), carrier) for carrier in carriers]
         readings += [_Reading(h, abs(c.mark_hz - TONES_HZ[modem][0])) for h, c in found if h is not None]
     from_digits = read_digits(dtmf_digits, numbers) if kind in ("dtmf", "auto") and dtmf_digits else None

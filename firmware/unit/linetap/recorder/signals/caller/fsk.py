@@ -50,13 +50,10 @@ class Carrier(NamedTuple):
     octets: list[Octet]
 
 
-def demodulate(audio: NDArray[np.int16], modem: Modem, numbers: FskNumbers = FSK) -> list[Carrier]:
-    """Every carrier with octets in `audio` (samples,) at 8 kHz, framing errors marked. Never raises on content."""
-    return demodulate_by(audio, (modem,), numbers)[0]
-
-
-def demodulate_by(audio: NDArray[np.int16], modems: Sequence[Modem], numbers: FskNumbers = FSK) -> list[list[Carrier]]:
-    """The same for each of `modems`: half of the work is common to them."""
+def demodulate(audio: NDArray[np.int16], modems: Sequence[Modem], numbers: FskNumbers = FSK) -> list[list[Carrier]]:
+    """By modem, every carrier with octets in `audio` (samples,) at 8 kHz, framing errors marked. Never raises on
+    content. Half of the work is common to all modems.
+    """
     if len(audio) < len(_HIGH_PASS) or not modems:
         return [[] for _ in modems]
     signal: Floats = np.convolve(audio.astype(np.float64), _HIGH_PASS, "same").astype(np.float32)
