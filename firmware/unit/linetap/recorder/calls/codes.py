@@ -17,7 +17,6 @@ from typing import Literal
 from linetap.recorder.calls import ladder, overlong
 from linetap.recorder.calls.call import Key, LadderStep
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.noticeproof import numbers_of
 from linetap.recorder.signals.dtmf.press import LONGEST_MS, Signature, signature_of
 from linetap.recorder.signals.events import Event
@@ -167,14 +166,14 @@ def add_key(line: LineContext, event: Event) -> Whose | None:
         _mark(line, event, MARKS[by])
     elif policy.notice_code and typed.endswith(policy.notice_code):
         by = whose_keys(line, _take(line, len(policy.notice_code)))
-        note(line, event, NOTICE_CODE[by])
+        line.add_mark(event, NOTICE_CODE[by])
         return by
     elif (code := next((each for each in _codes_of_an_end(line) if typed.endswith(each)), None)) is not None:
         by = whose_keys(line, _take(line, len(code)))
         if by == "near":
             _end(line, event, code)
         else:
-            note(line, event, OF_AN_END[by])
+            line.add_mark(event, OF_AN_END[by])
     return None
 
 
@@ -212,7 +211,7 @@ def _take(line: LineContext, count: int) -> list[Key]:
 def _mark(line: LineContext, event: Event, kind: str) -> None:
     """Marks the call; the first mark from this end plays the mark notice."""
     first = kind == ABUSE and not line.call.is_marked
-    note(line, event, kind)
+    line.add_mark(event, kind)
     if kind == ABUSE:
         line.report("marked", event.at, ABUSE)
     if first and line.policy.mark_notice and line.memory.playing is None:

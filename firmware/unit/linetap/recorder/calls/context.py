@@ -19,13 +19,17 @@ from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.calls.evidence.windows import first_look
 from linetap.recorder.calls.ports import AudioSource, CapturePort, VaultPort
 from linetap.recorder.signals.dtmf.press import Signature
+from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
 from linetap_core.clock import rfc3339
-from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind, NoticeProof
+from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind, Mark, NoticeProof
 
 FRAMES_PER_MS = RATE_HZ // 1000
+MOST_MARKS = 32
+MOST_FOREIGN_MARKS = 4  # of the far end, so that they leave room for those of staff
+FOREIGN = ("_far", "_uncertain")
 NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 
@@ -168,6 +172,14 @@ class LineContext:
 
     def rfc3339(self, frame: int) -> str:
         return rfc3339(self.utc_ns(frame))
+
+    def add_mark(self, event: Event, kind: str) -> None:
+        """Marks the call in progress, within its bounds."""
+        call, foreign = self.call, kind.endswith(FOREIGN)
+        if foreign and sum(mark.kind.endswith(FOREIGN) for mark in call.marks) >= MOST_FOREIGN_MARKS:
+            return
+        start = call.first_frame if call.first_frame is not None else call.notice_from or event.at
+        call.marks = [*call.marks, Mark(round(max(0, event.at - start) / RATE_HZ, 3), kind)][:MOST_MARKS]
 
     def report(
         self,

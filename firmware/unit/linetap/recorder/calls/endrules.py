@@ -6,7 +6,6 @@ from __future__ import annotations
 from linetap.linerelease import release_of
 from linetap.recorder.calls.call import Call
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.policy import is_emergency
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
@@ -54,7 +53,7 @@ def has_contact(line: LineContext) -> bool:
 def refuse(line: LineContext, event: Event, situation: str, why: str, *, by_time: bool) -> None:
     """Says that the call is not ended, or its caller not warned. The longest time is put off, a few times."""
     call = line.call
-    note(line, event, "end_refused")
+    line.add_mark(event, "end_refused")
     line.report("end_refused", event.at, situation=situation, why=why)
     if by_time:
         call.put_off += 1

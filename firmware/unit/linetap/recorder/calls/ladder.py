@@ -14,10 +14,9 @@ from linetap.recorder.calls.call import LadderStep
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.endrules import HEARD, has_contact, knows_staff, refuse, why_not
 from linetap.recorder.calls.gate import NOTICE_LATE_MS, NOTICE_TRIES, stop_notice
-from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.noticeproof import prove_notice, prove_own
 from linetap.recorder.signals.events import Event
-from linetap.recorder.signals.notice.partytones import another_party_beneath
+from linetap.recorder.signals.notice.maskedtones import another_party_beneath
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap_core.errors import DeviceFault
 from linetap_core.records import EndRecord, NoticeProof, NoticeRecord
@@ -29,7 +28,7 @@ def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
     """Staff have dialled the code of a situation: the call is marked, and its notice asked for."""
     call, name = line.call, situation.name
     call.situations = sorted({*call.situations, name})
-    note(line, event, name)
+    line.add_mark(event, name)
     line.report("marked", event.at, name, situation=name)
     if situation.then == "nothing" or line.memory.state == "tone_end" or call.step is not None:
         return
@@ -119,7 +118,7 @@ def _after_proof(line: LineContext, event: Event) -> None:
             call.release_due = event.at
             line.go("end_opens", event.at, event.at)
     else:
-        note(line, event, "warned")
+        line.add_mark(event, "warned")
         line.report("warned", event.at, situation=step.situation, notice=step.notice, proof=_proof(step))
         if step.by == "time":
             call.warned_at = step.asked

@@ -8,7 +8,6 @@ from linetap.recorder.calls.codes import add_key, is_of_staff
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.ending import end_recording
 from linetap.recorder.calls.ladder import abandon, leave
-from linetap.recorder.calls.marks import note
 from linetap.recorder.calls.parties import FAR_END_GONE
 from linetap.recorder.signals.events import Event
 
@@ -61,6 +60,6 @@ def _cancel(line: LineContext, event: Event) -> None:
     call, step = line.call, leave(line, event.at)
     call.end = None
     call.time_off |= step.by == "time"  # staff have decided; more time by its code brings it back
-    note(line, event, "end_cancelled")
+    line.add_mark(event, "end_cancelled")
     line.report("end_cancelled", event.at, situation=step.situation)
     line.go("recording", event.known)

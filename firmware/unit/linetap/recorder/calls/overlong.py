@@ -12,7 +12,6 @@ from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.ending import answered_frame
 from linetap.recorder.calls.endrules import refuse
 from linetap.recorder.calls.ladder import begin
-from linetap.recorder.calls.marks import note
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 
@@ -66,5 +65,5 @@ def extend(line: LineContext, event: Event) -> None:
         return
     call.extended += 1
     call.warned_at, call.time_off, call.put_off, call.put_off_to = None, False, 0, 0
-    note(line, event, "extended")
+    line.add_mark(event, "extended")
     line.report("extended", event.at, situation=ending.end_situation)

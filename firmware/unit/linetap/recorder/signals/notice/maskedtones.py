@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tones under our own notice: of a fax or a modem, or a mailbox's beep.
+"""Tones under our own notice: of a fax or a modem, a mailbox's beep, or of another party.
 
 The notice's echo may be louder than the tone, but it is known: the most that it can have added to the tone's narrow
 band is computed from the notice as played, at every delay that the line may have. A tone has more power than that, is
@@ -14,8 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from linetap.config.numbers import BeneathNumbers
-from linetap.recorder.signals.tones.detector import CARRIER_TOLERANCE, CARRIERS
+from linetap.config.numbers import BeneathNumbers, ProofNumbers
+from linetap.config.profile import Profile
+from linetap.recorder.signals.events import ToneHeard
+from linetap.recorder.signals.notice.proof import without_echo
+from linetap.recorder.signals.tones.detector import CARRIER_TOLERANCE, CARRIERS, CHUNK, ToneDetector
 from linetap.ring import I16, RATE_HZ
 
 F64 = npt.NDArray[np.float64]
@@ -26,6 +29,7 @@ _BIN_HZ = RATE_HZ / LENGTH
 _PEAK = 3  # bins on either side that a sine fills with a Hann window
 _PIECES = 4  # of 100 ms: the tone is in each of them
 _TINY = 1.0
+_OF_ANOTHER_PARTY = frozenset({"call_waiting", "ringback"})
 
 
 class _Band(NamedTuple):
@@ -66,6 +70,18 @@ def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float
         return False
     tops = [top for _, top in found]
     return max(tops) - min(tops) <= 1 and found[-1][0] - found[0][0] + LENGTH <= longest
+
+
+def another_party_beneath(captured: I16, notice: I16, numbers: ProofNumbers, profile: Profile) -> bool:
+    """Whether call waiting or ringback sounded under the notice. `captured`, `notice`, `numbers`: as for `prove`.
+
+    The ordinary detector hears a tone only while nothing else is as loud, and the notice's echo is: here it gets the
+    same audio without that echo.
+    """
+    rest = without_echo(captured, notice, numbers)
+    audio = np.concatenate([np.zeros(CHUNK, np.int16), rest, np.zeros(4 * CHUNK, np.int16)])[None, :]
+    found = ToneDetector(1, profile).follow(audio, 0)
+    return any(isinstance(event, ToneHeard) and event.tone in _OF_ANOTHER_PARTY for event in found)
 
 
 def _stands_out(line: I16, power: F64, top: int, around: slice, played: I16, numbers: BeneathNumbers) -> bool:
