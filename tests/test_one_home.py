@@ -227,7 +227,7 @@ def test_keygen_unit_is_spelled_once() -> None:
         for node in each if isinstance(node, ast.Attribute) and node.attr == "unit_key_file"
     }  # fmt: skip
     assert home in makers
-    assert not {path for path in makers if path.endswith("commission/unitkey.py")}
+    assert not {path for path in makers if path.endswith("commission/keygenunit.py")}
 
 
 BODY_READERS = {f"{CORE}/evidence/authorization/commandbody.py", f"{CORE}/evidence/authorization/fetch.py"}

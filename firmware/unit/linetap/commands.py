@@ -78,7 +78,7 @@ COMMANDS = {
         "on the unit: its time, and the challenge to answer",
         "--config /etc/linetap/unit.toml",
     ),
-    "keygen unit": Command("linetap.commission.unitkey", "an Ed25519 key, or one in a TPM", "-o unit.key"),
+    "keygen unit": Command("linetap.commission.keygenunit", "an Ed25519 key, or one in a TPM", "-o unit.key"),
     "pki request": Command(
         "linetap.commission.tlsrequest",
         "on the unit: its TLS key, and what it asks the authority with",

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.tomlfile.source import Source
 
@@ -28,6 +29,14 @@ _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 # Only the unit itself makes these: a key that travelled on a card is no secret any more.
 _OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
 Host = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z.:_-]+\Z")]  # a name or an address
+
+
+class OrderFault(Refusal):
+    """The unit does not carry the order out; `code` is the reason."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
 
 
 Ssid = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+\Z")]  # is_ssid counts its bytes

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from linetap import learned
-from linetap.commission.learn_release import release_ms
 from linetap.commission.learn_steps import Line, Tape
 from linetap.config import Config, load_config, profile_of, schema
 from linetap.config.require import require_lines, require_usual_places
@@ -23,7 +22,7 @@ from linetap.sockets import Caller
 from linetap_core import jsontext
 from linetap_core.clock import SYSTEM, Clock, rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.records import PlayNotice, Refused, ReleaseLine
+from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, PlayNotice, Refused, ReleaseLine
 from linetap_core.rooms import socket_path
 
 _EXAMPLE = "example: linetap line learn 3 --config /etc/linetap/unit.toml"
@@ -122,9 +121,36 @@ def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float
         sys.stdin.readline()
     it.now()
     with _capture(config, line, "does not open the contact") as capture:
-        found = release_ms(it, lambda ms: capture.send(msgspec.json.encode(ReleaseLine(line.number, ms))))
+        found = _release_ms(it, lambda ms: capture.send(msgspec.json.encode(ReleaseLine(line.number, ms))))
     _print(f"   {_released(found)}")
     return found
+
+
+# Idle voltage while the contact is open says nothing of the exchange: the card sees it at once. So the evidence is dial
+# tone or busy tone after the contact has closed again (docs/line-release.md).
+_OPENINGS_MS = (LEAST_OPEN_MS, MOST_OPEN_MS)
+_BEFORE_S = 2.0
+_OPENS_WITHIN_S = 2.0
+_LATE_S = 1.0
+_LISTENS_S = 6.0
+_RESTS_S = 4.0  # the meter's contact opens again after 3 s
+
+
+def _release_ms(it: Line, ask: Callable[[int], None]) -> float:
+    """Returns the shortest opening that released the call, or 0. `ask` has capture open the contact.
+
+    Refusal where there is no call, the loop does not open, or the handset is put down.
+    """
+    if it.tone(_BEFORE_S) is not None:
+        raise it.refusal("it gives a tone: there is no call on it that could be released")
+    for open_ms in _OPENINGS_MS:
+        ask(open_ms)
+        it.loop_opens(_OPENS_WITHIN_S)
+        it.loop_closes(open_ms / 1000 + _LATE_S)
+        if it.tone(_LISTENS_S) is not None:
+            return float(open_ms)
+        it.tone(_RESTS_S)
+    return 0.0
 
 
 @contextmanager

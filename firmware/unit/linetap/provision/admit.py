@@ -20,9 +20,8 @@ import msgspec
 from linetap.config import load_config
 from linetap.provision import memory as memories
 from linetap.provision.memory import KEY, Memory
-from linetap.provision.orderfault import OrderFault
 from linetap_core.clock import parse_rfc3339
-from linetap_core.enrolment.order import NAME, UNIT, Order
+from linetap_core.enrolment.order import NAME, UNIT, Order, OrderFault
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import authority, namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority

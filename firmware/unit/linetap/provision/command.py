@@ -14,7 +14,6 @@ from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
 from linetap.provision import admit, adopted, cardfiles, memory, pack, retire
 from linetap.provision.lay import lay, take_certificate
-from linetap.provision.orderfault import OrderFault
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_durably
@@ -127,7 +126,7 @@ def apply(
             replace_durably(boot / ERROR, _explained(error, fault).encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
-            cardresult.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
+            cardresult.note(run_dir, error.code if isinstance(error, order.OrderFault) else "order_invalid", digest)
         raise BadInput(fault) from None
     if done:
         with contextlib.suppress(OSError):  # also in the journal

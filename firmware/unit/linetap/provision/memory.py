@@ -14,10 +14,9 @@ import msgspec
 
 from linetap.config import Config, load_config
 from linetap.config.schema import RUN_DIR, VAULT, Board
-from linetap.provision.orderfault import OrderFault
 from linetap_core.durable import copies
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.enrolment.order import UNIT
+from linetap_core.enrolment.order import UNIT, OrderFault
 from linetap_core.errors import LinetapError
 
 KEY = "unit.key"

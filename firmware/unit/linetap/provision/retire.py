@@ -23,14 +23,13 @@ from linetap.config import load_config
 from linetap.config.schema import Keys
 from linetap.provision import admit, cardfiles, memory
 from linetap.provision.memory import KEY, Memory
-from linetap.provision.orderfault import OrderFault
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap_core.durable import copies as kept
 from linetap_core.durable import privatefile
 from linetap_core.durable.copies import TWIN_SUFFIX
 from linetap_core.durable.files import replace_durably
-from linetap_core.enrolment.order import UNIT
+from linetap_core.enrolment.order import UNIT, OrderFault
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import namespaces, sshsig

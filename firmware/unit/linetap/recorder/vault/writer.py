@@ -2,9 +2,9 @@
 """The only writer of the vault: call folders, outbox and log, in one thread, so that no disk holds up the calls.
 
 The main thread passes no audio: the ring is the queue. It permits writing up to a frame, and this thread fetches and
-writes the audio. A disk that stalls for less time than the ring holds costs nothing. Below the reserve (room.py) new
-calls are refused and open calls go on. When the reserve is used up, jobs wait until there is room, and audio that the
-ring no longer holds becomes a gap.
+writes the audio. A disk that stalls for less time than the ring holds costs nothing. Below the reserve
+(admission.py) new calls are refused and open calls go on. When the reserve is used up, jobs wait until there is room,
+and audio that the ring no longer holds becomes a gap.
 
 A call: `open`, `permit` and `close` here, then calljobs.py. An interrupted call: leftopen.py. Jobs that wait for the
 unit's key: jobqueue.py, signing.py.
@@ -24,6 +24,7 @@ import msgspec
 
 from linetap.recorder.calls.ports import CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.admission import UNIT_KEY, Admission
 from linetap.recorder.vault.callfolder.folder import Sign
 from linetap.recorder.vault.callfolder.jobs import (
     Close,
@@ -41,7 +42,6 @@ from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.jobqueue import JobQueue
 from linetap.recorder.vault.leftopen import LeftOpen
 from linetap.recorder.vault.retention.time import kernel_is_synced, this_boot
-from linetap.recorder.vault.room import UNIT_KEY, Room
 from linetap.recorder.vault.signing import Signing
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.vault import Vault
@@ -67,7 +67,7 @@ class VaultWriter:
         self._queue = JobQueue()
         self._signing = Signing(vault.sign, vault.clock)
         self._left_open = LeftOpen(vault, self._queue, self._signing)
-        self._room = Room(vault.config)
+        self._admission = Admission(vault.config)
         self._thread: threading.Thread | None = None
         self._closed: str | None = None
         self._failure: BaseException | None = None
@@ -178,7 +178,7 @@ class VaultWriter:
 
     def refused(self) -> str | None:
         """Returns the code of the reason for refusing new calls, or None."""
-        return self._closed or self._room.refused
+        return self._closed or self._admission.refused
 
     def close_to_calls(self, why: str | None) -> None:
         """Refuses new calls for this reason, whatever the state of the disk; None: accepts them again."""
@@ -241,7 +241,7 @@ class VaultWriter:
         steps = self.vault.steps
         steps.begin()
         try:
-            while self._queue.wait(refused=bool(self._room.refused)):
+            while self._queue.wait(refused=bool(self._admission.refused)):
                 if not self.step():
                     self._queue.wait_for_disk()
                 steps.step()
@@ -275,13 +275,13 @@ class VaultWriter:
             write_due(self.vault)
             if self._signing.may_try() and self._signing.attempt(self.vault.log.publish):
                 self._signing.works()
-            self._room.update(self.free_bytes()[0], waiting=self._queue.unsigned_too_many())
+            self._admission.update(self.free_bytes()[0], waiting=self._queue.unsigned_too_many())
         except TpmFault as fault:  # of `_left_open` alone: what a power cut has left cannot be sealed
             self._signing.failed(fault)
-            self._room.refuse(str(fault), UNIT_KEY)
+            self._admission.refuse(str(fault), UNIT_KEY)
             return False
         except OSError as error:
-            self._room.disk_failed(error)
+            self._admission.disk_failed(error)
             for recording in self.vault.recordings.values():
                 recording.disk_failed()
             return False

@@ -14,7 +14,7 @@ AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
 log = logging.getLogger("linetap.recorder.vault")
 
 
-class Room:
+class Admission:
     """`refused`: the code of the fault, or None. It is logged once, when it begins."""
 
     def __init__(self, config: Config) -> None:
