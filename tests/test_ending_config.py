@@ -16,7 +16,7 @@ from linetap.config.retention import class_of
 from linetap.config.schema import Config, Ending
 from linetap.linerelease import notes
 from linetap_core.cli import main
-from linetap_core.records import LADDER
+from linetap_core.records import END_STEPS
 from test_config import Site
 from unit_rig import save_notice
 
@@ -148,7 +148,7 @@ def test_no_situation_is_named_after_another_mark_of_a_record() -> None:
     from linetap.config.endingchecks import TAKEN
     from linetap.recorder.calls.codes import MARKS, NOTICE_CODE
 
-    assert {*LADDER, *MARKS.values(), *NOTICE_CODE.values()} - {"abuse"} == TAKEN
+    assert {*END_STEPS, *MARKS.values(), *NOTICE_CODE.values()} - {"abuse"} == TAKEN
 
 
 def test_lines_that_staff_hang_up_are_named(site: Site) -> None:

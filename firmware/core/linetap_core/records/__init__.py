@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from linetap_core.records.call import (
     ABUSE, ActualTime, AnswerConfidence, AnswerRecord, AnsweredBy, Audio, CallEvent, CallRecord, Caller,
-    ClockRecord, CountedMoment, Direction, Disposition, EndRecord, EndedBy, EventKind, Gap, InternalBy, KeyPlace,
-    LADDER, Mark, NoticeProof, NoticeRecord, PERSONAL_FIELDS, Part, PartyBy, PersonalRecord, PublicRecord,
+    ClockRecord, CountedMoment, Direction, Disposition, END_STEPS, EndRecord, EndedBy, EventKind, Gap, InternalBy, KeyPlace,
+    Mark, NoticeProof, NoticeRecord, PERSONAL_FIELDS, Part, PartyBy, PersonalRecord, PublicRecord,
     ReleaseSeenBy, Retention, SUITE, UnitKeyRecord, require_homes,
 )  # fmt: skip
 from linetap_core.records.requests import (
@@ -27,7 +27,7 @@ from linetap_core.records.states import (
 )  # fmt: skip
 
 __all__ = [
-    "ABUSE", "FREE", "LADDER", "LEAST_OPEN_MS", "MOST_OPEN_MS", "PERSONAL_FIELDS", "RECORDER_SOCKET", "SUITE",
+    "ABUSE", "END_STEPS", "FREE", "LEAST_OPEN_MS", "MOST_OPEN_MS", "PERSONAL_FIELDS", "RECORDER_SOCKET", "SUITE",
     "ActualTime", "Alert", "AnswerConfidence",
     "AnswerRecord", "AnsweredBy", "Audio", "CallEvent", "CallRecord", "Caller", "CancelRemoval",
     "CaptureCommand", "CaptureState", "ClockRecord", "Colour", "ConfirmedBy", "CountedMoment", "DeliveryState",

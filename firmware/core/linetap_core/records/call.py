@@ -128,7 +128,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 # The steps of ending a call, as marks in its record: the notice before the end of the time was played; staff gave it
 # more time; staff stopped the notice of a situation; the code of one was refused, or was not dialled by this telephone.
-LADDER = ("warned", "extended", "end_cancelled", "end_refused", "end_far", "end_uncertain")
+END_STEPS = ("warned", "extended", "end_cancelled", "end_refused", "end_far", "end_uncertain")
 ReleaseSeenBy = Literal["idle_voltage", "dial_tone", "busy_tone", "staff", "none"]
 
 
@@ -311,7 +311,7 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     situation: str | None = None  # of a call that the unit ends: its name in unit.toml
     seen_by: ReleaseSeenBy | None = None  # EndRecord.seen_by
     proof: NoticeProof | None = None  # of the first notice, once the call is sealed
-    steps: list[str] = []  # the marks of LADDER, in their order, once the call is sealed
+    steps: list[str] = []  # the marks of END_STEPS, in their order, once the call is sealed
     gaps_ms: float | None = None
     record_sha256: str | None = None
     from_seq: int | None = msgspec.field(default=None, name="from")

@@ -10,7 +10,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.unitlog import Leaf
-from linetap_core.records import ABUSE, LADDER, CallEvent, CallRecord, Disposition
+from linetap_core.records import ABUSE, END_STEPS, CallEvent, CallRecord, Disposition
 
 
 class LeafOfCall(Leaf, kw_only=True):
@@ -56,7 +56,7 @@ def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
         situation=record.end.situation if record.end else None,
         seen_by=record.end.seen_by if record.end else None,
         proof=record.notice.proof if record.notice else None,
-        steps=[mark.kind for mark in record.marks if mark.kind in LADDER],
+        steps=[mark.kind for mark in record.marks if mark.kind in END_STEPS],
     )
 
 

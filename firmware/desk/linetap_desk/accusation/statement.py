@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from linetap_core.clock import rfc3339
-from linetap_core.records import LADDER, CallRecord
+from linetap_core.records import END_STEPS, CallRecord
 from linetap_desk.bundle.words import both_times, word
 from linetap_desk.protection.words import SITUATION
 from linetap_desk.web import text
@@ -80,7 +80,7 @@ def _lines(record: CallRecord) -> Iterator[str]:
     if record.notice is not None:
         yield f"녹음 고지 {time(record.notice.started_at)}: {escape(word('ko', 'proof', record.notice.proof))}"
     for mark in record.marks:
-        if mark.kind not in LADDER and not mark.kind.startswith(_NO_MARK):
+        if mark.kind not in END_STEPS and not mark.kind.startswith(_NO_MARK):
             yield f"통화 시작 {mark.at_s:.0f}초 뒤 담당자 표시: {escape(named(mark.kind))}"
     if record.end:
         yield f"종료 사유: <b>{escape(named(record.end.situation))}</b> ({time(record.end.code_at)})"

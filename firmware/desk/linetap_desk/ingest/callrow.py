@@ -20,7 +20,7 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import amendment
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.signing.sshsig import armored
-from linetap_core.records import LADDER
+from linetap_core.records import END_STEPS
 from linetap_desk.ingest import judge
 from linetap_desk.ingest.judge import Event, EventFields
 from linetap_desk.ingest.tables import amendments, calls, copies, events
@@ -156,7 +156,7 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
 def _steps(ordered: Sequence[Part]) -> str | None:
     """The steps of ending the call, in their order: as it was sealed, until then as they were reported."""
     sealed = [part.fields.steps for part in ordered if part.fields.event == "sealed"]
-    steps = sealed[-1] if sealed else tuple(part.fields.event for part in ordered if part.fields.event in LADDER)
+    steps = sealed[-1] if sealed else tuple(part.fields.event for part in ordered if part.fields.event in END_STEPS)
     return " ".join(steps[:_MOST_STEPS]) or None
 
 

@@ -205,7 +205,7 @@ calls = Table(
     Column("situation", Text),  # why the unit ended it; null: it did not
     Column("seen_by", Text),  # EndRecord.seen_by
     Column("proof", Text),  # of its first notice; null: of a unit that did not report it
-    Column("steps", Text),  # the marks of LADDER, in their order
+    Column("steps", Text),  # the marks of END_STEPS, in their order
     Index("calls_began", "began_at"),
     # The columns after the time in a search's index are further criteria: rows that do not match are not read.
     Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),

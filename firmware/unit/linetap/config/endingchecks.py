@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from linetap.config.schema import Config
-from linetap_core.records import LADDER
+from linetap_core.records import END_STEPS
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
 
 # Marks of a record that no situation may be named after.
-TAKEN = {*LADDER, "mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain"}
+TAKEN = {*END_STEPS, "mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain"}
 
 
 def _codes(config: Config, source: Source) -> None:

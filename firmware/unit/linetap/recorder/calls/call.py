@@ -59,7 +59,7 @@ class Anchor(msgspec.Struct, frozen=True, array_like=True):
         return self.mono_ns + utc_ns - self.utc_ns
 
 
-class LadderStep(msgspec.Struct):
+class EndStep(msgspec.Struct):
     """A notice on the way to the end of a call: of a situation, or the warning before the longest time."""
 
     situation: str
@@ -140,8 +140,8 @@ class Call(msgspec.Struct, kw_only=True):
     was_marked: bool = False  # marked in the record that this one continues
     situations: list[str] = []  # whose code staff have dialled, in this record or before
     flashed: bool = False  # since the answer: a party may be on hold at the PBX
-    step: LadderStep | None = None  # the notice that plays on the way to the call's end
-    step_before: LadderStep | None = None  # the last that is over: keys that stopped its notice were dialled over it
+    step: EndStep | None = None  # the notice that plays on the way to the call's end
+    step_before: EndStep | None = None  # the last that is over: keys that stopped its notice were dialled over it
     end: EndRecord | None = None  # how the unit ends it, or has ended it
     end_spoken: int | None = None  # the frame at which the notice of an end had ended: there is no second one in a call
     release_due: int | None = None  # the frame from which on the contact may open

@@ -14,8 +14,8 @@ from __future__ import annotations
 from statistics import median
 from typing import Literal
 
-from linetap.recorder.calls import ladder, overlong
-from linetap.recorder.calls.call import Key, LadderStep
+from linetap.recorder.calls import endnotice, overlong
+from linetap.recorder.calls.call import EndStep, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.noticeproof import numbers_of
 from linetap.recorder.signals.dtmf.press import LONGEST_MS, Signature, signature_of
@@ -148,7 +148,7 @@ def _with(line: LineContext, event: Event) -> list[Key]:
     return [*keys, Key(event.at, event.text, event.level_dbm0)][-LONGEST_CODE:]
 
 
-def _just_stopped(line: LineContext) -> LadderStep | None:
+def _just_stopped(line: LineContext) -> EndStep | None:
     """The notice that staff's keys have stopped, if none has begun since: they were dialled over it."""
     step, began = line.call.step_before, line.call.notice_from
     if line.memory.playing is not None or step is None or step.started is None:
@@ -189,7 +189,7 @@ def _end(line: LineContext, event: Event, code: str) -> None:
     if situation is None:
         overlong.extend(line, event)
     else:
-        ladder.follow_code(line, event, situation)
+        endnotice.follow_code(line, event, situation)
 
 
 def begins_a_code(line: LineContext, typed: str) -> bool:

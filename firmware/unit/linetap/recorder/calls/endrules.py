@@ -51,7 +51,7 @@ def has_contact(line: LineContext) -> bool:
 
 
 def refuse(line: LineContext, event: Event, situation: str, why: str, *, by_time: bool) -> None:
-    """Says that the call is not ended, or its caller not warned. The longest time is put off, a few times."""
+    """Reports that the call is not ended, or its caller not warned. The longest time is put off, a few times."""
     call = line.call
     line.add_mark(event, "end_refused")
     line.report("end_refused", event.at, situation=situation, why=why)

@@ -7,11 +7,11 @@ off. A call whose end staff have stopped goes on until they give it more time, a
 
 from __future__ import annotations
 
-from linetap.recorder.calls.call import LadderStep
+from linetap.recorder.calls.call import EndStep
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.ending import answered_frame
+from linetap.recorder.calls.endnotice import begin_step
 from linetap.recorder.calls.endrules import refuse
-from linetap.recorder.calls.ladder import begin
 from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 
@@ -44,7 +44,7 @@ def _counts(line: LineContext) -> bool:
 def warn(line: LineContext, event: Event) -> None:
     """Plays the warning."""
     ending = line.around.config.ending
-    begin(line, event, LadderStep(ending.end_situation, "warn", "time", ending.warn_notice, event.at))
+    begin_step(line, event, EndStep(ending.end_situation, "warn", "time", ending.warn_notice, event.at))
 
 
 def end(line: LineContext, event: Event) -> None:
@@ -54,7 +54,7 @@ def end(line: LineContext, event: Event) -> None:
     if situation is None or not situation.notice:  # the configuration was replaced during the call
         line.call.time_off = True
         return
-    begin(line, event, LadderStep(name, "end", "time", situation.notice, event.at))
+    begin_step(line, event, EndStep(name, "end", "time", situation.notice, event.at))
 
 
 def extend(line: LineContext, event: Event) -> None:

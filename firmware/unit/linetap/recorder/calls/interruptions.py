@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes while the notice of a situation plays: staff stop it, another party comes, or the call ends by itself."""
+"""Interruptions of a situation's notice: staff stop it, another party comes, or the call ends by itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from linetap.recorder.calls import redial
 from linetap.recorder.calls.codes import add_key, is_of_staff
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.ending import end_recording
-from linetap.recorder.calls.ladder import abandon, leave
+from linetap.recorder.calls.endnotice import abandon_step, end_step
 from linetap.recorder.calls.parties import FAR_END_GONE
 from linetap.recorder.signals.events import Event
 
@@ -31,25 +31,25 @@ def tone_in_notice(line: LineContext, event: Event) -> None:
     """A tone: another party, or the far end has hung up by itself."""
     if event.text == "call_waiting":
         line.call.waiting = True
-        abandon(line, event, "another_party")
+        abandon_step(line, event, "another_party")
     elif event.text == "ringback":
-        abandon(line, event, "another_party")
+        abandon_step(line, event, "another_party")
         redial.tone_in_recording(line, event)
     elif event.text in (*FAR_END_GONE, "dial"):
-        _leave(line, event.at)
+        _end_step(line, event.at)
         line.go("recording", event.known)
         redial.tone_in_recording(line, event)
 
 
 def hung_up_in_notice(line: LineContext, event: Event) -> None:
     """Staff hung up, or the exchange broke the loop; that is known only a second later."""
-    _leave(line, event.at)
+    _end_step(line, event.at)
     end_recording(line, event)
 
 
-def _leave(line: LineContext, until: int) -> None:
-    """The end remains in the record as far as it had come; not if nothing of its notice was on the line."""
-    call, step = line.call, leave(line, until)
+def _end_step(line: LineContext, until: int) -> None:
+    """Ends the step; the record keeps its end unless nothing of the notice was on the line."""
+    call, step = line.call, end_step(line, until)
     if step.started is None or until <= step.started:
         call.end = None
     if step.then == "end":
@@ -57,7 +57,7 @@ def _leave(line: LineContext, until: int) -> None:
 
 
 def _cancel(line: LineContext, event: Event) -> None:
-    call, step = line.call, leave(line, event.at)
+    call, step = line.call, end_step(line, event.at)
     call.end = None
     call.time_off |= step.by == "time"  # staff have decided; more time by its code brings it back
     line.add_mark(event, "end_cancelled")

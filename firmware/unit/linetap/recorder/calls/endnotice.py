@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from linetap.config.schema import Situation
-from linetap.recorder.calls.call import LadderStep
+from linetap.recorder.calls.call import EndStep
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.endrules import HEARD, has_contact, knows_staff, refuse, why_not
 from linetap.recorder.calls.gate import NOTICE_LATE_MS, NOTICE_TRIES, stop_notice
@@ -32,10 +32,10 @@ def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
     line.report("marked", event.at, name, situation=name)
     if situation.then == "nothing" or line.memory.state == "tone_end" or call.step is not None:
         return
-    begin(line, event, LadderStep(name, situation.then, "code", situation.notice or "", event.at))
+    begin_step(line, event, EndStep(name, situation.then, "code", situation.notice or "", event.at))
 
 
-def begin(line: LineContext, event: Event, step: LadderStep) -> None:
+def begin_step(line: LineContext, event: Event, step: EndStep) -> None:
     """Asks for the step's notice, unless a rule forbids it."""
     prove_notice(line, event.known)  # the announcement: from now on its echo mixes with this one's
     why = why_not(line) or (None if step.notice in line.around.notices else "notice_missing")
@@ -48,21 +48,21 @@ def begin(line: LineContext, event: Event, step: LadderStep) -> None:
     if step.then == "end":
         line.call.end = EndRecord(situation=step.situation, by=step.by, code_at=line.rfc3339(step.asked))
         line.report("ending", event.at, situation=step.situation, notice=step.notice)
-    _ask(line, event)
+    _ask_for_notice(line, event)
 
 
-def _ask(line: LineContext, event: Event) -> None:
+def _ask_for_notice(line: LineContext, event: Event) -> None:
     step = _step(line)
     notice = line.around.notices.get(step.notice)
     if notice is None:  # a restart with other notices
-        abandon(line, event, "notice_missing")
+        abandon_step(line, event, "notice_missing")
         return
     at = event.known + ASK_AHEAD_MS * FRAMES_PER_MS
     step.tries, step.started = step.tries + 1, None
     try:
         line.around.capture.play(line.config.number, notice.id, at)
     except DeviceFault as fault:
-        abandon(line, event, fault.code)
+        abandon_step(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at)
     latest = max(at, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
@@ -74,7 +74,7 @@ def notice_started(line: LineContext, event: Event) -> None:
     step, playing = _step(line), line.memory.playing
     assert playing is not None
     step.started = event.at
-    _keep(line, NoticeRecord(id=step.notice, started_at=line.rfc3339(event.at), began_after_answer=True))
+    _keep_record(line, NoticeRecord(id=step.notice, started_at=line.rfc3339(event.at), began_after_answer=True))
     line.memory.deadline = event.at + playing.frames + NOTICE_LATE_MS * FRAMES_PER_MS
 
 
@@ -83,7 +83,7 @@ def notice_ended(line: LineContext, event: Event) -> None:
     step = _step(line)
     assert step.played is not None
     step.ended, line.memory.playing = event.at, None
-    _keep(line, msgspec.structs.replace(step.played, ended_at=line.rfc3339(event.at)))
+    _keep_record(line, msgspec.structs.replace(step.played, ended_at=line.rfc3339(event.at)))
     line.memory.deadline = event.at + line.profile.proof.delay_max_ms * FRAMES_PER_MS
 
 
@@ -99,13 +99,13 @@ def notice_failed(line: LineContext, event: Event) -> None:
     """The notice did not begin, or was disturbed: it is played once more from its start, and then given up."""
     stop_notice(line)
     if _step(line).tries < NOTICE_TRIES:
-        _ask(line, event)
+        _ask_for_notice(line, event)
     else:
-        abandon(line, event, "notice_failed")
+        abandon_step(line, event, "notice_failed")
 
 
 def _after_proof(line: LineContext, event: Event) -> None:
-    call, step = line.call, leave(line, event.at)
+    call, step = line.call, end_step(line, event.at)
     why = None if step.played is not None and step.played.proof in HEARD else "notice_not_heard"
     if step.then == "end":
         why = why or why_not(line)
@@ -124,8 +124,8 @@ def _after_proof(line: LineContext, event: Event) -> None:
             call.warned_at = step.asked
 
 
-def leave(line: LineContext, until: int) -> LadderStep:
-    """The step is over, whatever comes: its notice stops, and is proven by the audio up to `until`."""
+def end_step(line: LineContext, until: int) -> EndStep:
+    """Ends the step: its notice stops, and is proven by the audio up to `until`."""
     call, step = line.call, _step(line)
     stop_notice(line)
     notice = line.around.notices.get(step.notice)
@@ -136,7 +136,7 @@ def leave(line: LineContext, until: int) -> LadderStep:
         if step.then == "end" and step.ended is not None:
             call.waiting |= another_party_beneath(captured, notice.words, numbers, line.profile)
         delay, elsewhere = proof.delay_ms, proof.elsewhere_ms
-        _keep(
+        _keep_record(
             line,
             msgspec.structs.replace(
                 step.played,
@@ -152,15 +152,15 @@ def leave(line: LineContext, until: int) -> LadderStep:
     return step
 
 
-def abandon(line: LineContext, event: Event, why: str) -> None:
-    """Gives the step up: the call goes on as if it had not begun, and that is said."""
-    step = leave(line, event.at)
+def abandon_step(line: LineContext, event: Event, why: str) -> None:
+    """Abandons the step: the call goes on as if it had not begun, and that is reported."""
+    step = end_step(line, event.at)
     line.call.end = None
     line.go("recording", event.known)
     refuse(line, event, step.situation, why, by_time=step.by == "time")
 
 
-def _keep(line: LineContext, record: NoticeRecord) -> None:
+def _keep_record(line: LineContext, record: NoticeRecord) -> None:
     """The record of the step's notice, also in that of the end."""
     call, step = line.call, _step(line)
     step.played = record
@@ -168,10 +168,10 @@ def _keep(line: LineContext, record: NoticeRecord) -> None:
         call.end = msgspec.structs.replace(call.end, notice=record)
 
 
-def _proof(step: LadderStep) -> NoticeProof:
+def _proof(step: EndStep) -> NoticeProof:
     return step.played.proof if step.played else "none"
 
 
-def _step(line: LineContext) -> LadderStep:
+def _step(line: LineContext) -> EndStep:
     assert line.call.step is not None
     return line.call.step
