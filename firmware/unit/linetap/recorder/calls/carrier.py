@@ -14,12 +14,11 @@ from linetap.recorder.calls.answer import handle_answer
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_passed, end_recording
 from linetap.recorder.calls.gate import ask_for_notice, stop_notice
-from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.events import SPEECH, Event
 from linetap.recorder.signals.notice.maskedtones import EVERY, LENGTH, carrier_beneath
 from linetap.recorder.signals.tones.stretch import is_ansam
 from linetap.ring import I16, RATE_HZ, Batch
 
-SPEECH = ("speech", "announcement")
 NOTICE_GONE_MS = 2000  # after the stop of a notice nothing of it returns later than this
 
 

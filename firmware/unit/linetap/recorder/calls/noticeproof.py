@@ -27,7 +27,7 @@ from linetap.ring import I16, RATE_HZ
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import NoticeRecord
 
-HEARD = frozenset({"full", "partial", "early"})
+RETURNED = frozenset({"full", "partial", "early"})  # proofs of a notice that the line returned
 NOT_HEARD = "notice_not_heard"
 
 
@@ -132,7 +132,7 @@ def count_deafness(line: LineContext) -> None:
     """At a call's end: counts calls whose notice was not heard, and reports the fault after enough of them."""
     memory, call = line.memory, line.call
     proofs = {notice.proof for notice in call.notices}
-    if proofs & HEARD:
+    if proofs & RETURNED:
         memory.unheard_calls, memory.deaf_calls, memory.deaf_first_ns = 0, 0, None
         least = line.profile.proof.full_share
         if memory.deaf_since_ns is not None and any((notice.score or 0) >= least for notice in call.notices):

@@ -20,14 +20,13 @@ from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_by_tone_still_held
 from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
-from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.events import SPEECH, Event
 from linetap.recorder.signals.sound.classes import kept_notes
 from linetap.ring import RATE_HZ
 
 FAR_END_GONE = ("busy", "congestion")
 MOST_NUMBERS = 16  # of further parties in a record
 DIALS_WITHIN_S = 60  # after a flash; later digits are meant for the party on the line
-SPEECH = ("speech", "announcement")
 SPOKEN_WITHIN_S = 60  # after a flash; a later voice is the party that was on the line
 MOST_HELD_AGAIN = 3  # a singer is taken for a speaker: the most notices into one song
 WORD_IS_LATE_S = 2  # longest time from a word to its detection

@@ -14,11 +14,9 @@ from linetap.recorder.calls.begin import replace_passing_party
 from linetap.recorder.calls.codes import add_key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.gate import ask_for_notice
-from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.events import SPEECH, Event
 from linetap.ring import RATE_HZ
 from linetap_core.records import PartyBy
-
-SPEECH = ("speech", "announcement")
 
 
 def digit_while_passing(line: LineContext, event: Event) -> None:

@@ -22,6 +22,7 @@ EventName = Literal[
 SoundName = Literal[
     "silence", "noise", "tone", "music", "speech", "announcement", "sit", "sit_part", "modem", "cadence", "cadence_over"
 ]
+SPEECH = ("speech", "announcement")  # sounds that are a voice
 
 
 class Event(msgspec.Struct, frozen=True):
