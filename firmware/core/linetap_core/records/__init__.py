@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from linetap_core.records.call import (
     ABUSE, ActualTime, AnswerConfidence, AnswerRecord, AnsweredBy, Audio, CallEvent, CallRecord, Caller,
-    ClockRecord, CountedMoment, Direction, Disposition, END_STEPS, EndRecord, EndedBy, EventKind, Gap, InternalBy, KeyPlace,
-    Mark, NoticeProof, NoticeRecord, PERSONAL_FIELDS, Part, PartyBy, PersonalRecord, PublicRecord,
+    ClockRecord, CountedMoment, Direction, Disposition, END_STEPS, EndRecord, EndedBy, EventKind, Gap, InternalBy,
+    KeyPlace, Mark, NoticeProof, NoticeRecord, PERSONAL_FIELDS, Part, PartyBy, PersonalRecord, PublicRecord,
     ReleaseSeenBy, Retention, SUITE, UnitKeyRecord, require_homes,
 )  # fmt: skip
 from linetap_core.records.requests import (

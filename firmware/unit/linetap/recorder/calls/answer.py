@@ -19,7 +19,7 @@ from linetap.recorder.signals.notice.greeting import has_ended
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy, AnswerRecord
 
-LOOKS_EVERY = 50 * FRAMES_PER_MS
+EXAMINED_EVERY = 50 * FRAMES_PER_MS
 
 
 def handle_answer(
@@ -72,7 +72,7 @@ def announce_call(line: LineContext, event: Event) -> None:
     if call.direction != "in" or _latest(line) - lead <= event.known:
         ask_for_notice(line, earliest, event)
     else:
-        line.go("greeting", event.at, max(event.known + LOOKS_EVERY, earliest - lead))
+        line.go("greeting", event.at, max(event.known + EXAMINED_EVERY, earliest - lead))
 
 
 def listen_for_greeting(line: LineContext, event: Event) -> None:
@@ -83,7 +83,7 @@ def listen_for_greeting(line: LineContext, event: Event) -> None:
     if has_ended(audio, numbers) or now + lead >= latest:
         ask_for_notice(line, now + lead, event)
     else:
-        line.memory.deadline = now + LOOKS_EVERY
+        line.memory.deadline = now + EXAMINED_EVERY
 
 
 def _latest(line: LineContext) -> int:

@@ -16,7 +16,7 @@ from linetap.learned import Learned
 from linetap.notices import Notice
 from linetap.recorder.calls.call import Anchor, Call, Key, State, new_call_id
 from linetap.recorder.calls.evidence.decision import Evidence
-from linetap.recorder.calls.evidence.windows import first_look
+from linetap.recorder.calls.evidence.windows import first_window
 from linetap.recorder.calls.ports import AudioSource, CapturePort, VaultPort
 from linetap.recorder.signals.dtmf.press import Signature
 from linetap.recorder.signals.events import Event
@@ -45,7 +45,7 @@ class LineMemory(msgspec.Struct):
     call: Call | None = None
     evidence: Evidence = msgspec.field(default_factory=Evidence)  # for an answer, while one is awaited
     open_last: int = -1  # the last frame, while an answer was awaited, at which the loop was open
-    look_at: int | None = None  # the frame at which the next window is judged for it
+    next_window: int | None = msgspec.field(default=None, name="look_at")  # the frame of its next examination
     playing: PlayedNotice | None = None
     idle_keys: list[Key] = []  # digits on-hook: they may be caller ID
     continues: str | None = None  # the call that ended by tone while the handset stayed off-hook
@@ -130,7 +130,7 @@ class LineContext:
     def go(self, state: State, frame: int, deadline: int | None = None) -> None:
         """Enters a state at `frame`; `deadline` replaces the last one."""
         if state != self.memory.state:
-            self.memory.look_at = first_look(state, frame)
+            self.memory.next_window = first_window(state, frame)
             self.memory.evidence = Evidence()
         self.memory.state, self.memory.deadline = state, deadline
         self.memory.since_ns = self.utc_ns(frame)

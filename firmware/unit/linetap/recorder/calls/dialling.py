@@ -15,7 +15,7 @@ from linetap.recorder.calls.codes import learn_near_end
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.doubt import is_doubtful
 from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
-from linetap.recorder.calls.evidence.windows import SPAN, first_look, windows_of
+from linetap.recorder.calls.evidence.windows import SPAN, first_window, windows_of
 from linetap.recorder.calls.policy import kind_of_number
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.sound.classes import kept_notes
@@ -39,7 +39,7 @@ def add_dialled_digit(line: LineContext, event: Event) -> None:
     call.dial_tone |= line.memory.evidence.bursts.was("dial", line.profile.tone, line.profile.answer)
     # After a pressed key the sound detector classifies anew; after pulses it does not.
     line.memory.evidence = line.memory.evidence.anew() if pulsed else Evidence()
-    line.memory.look_at = first_look("off_hook", at)
+    line.memory.next_window = first_window("off_hook", at)
     learn_near_end(line, event)
     _expect_answer(line, event)
 
@@ -121,7 +121,7 @@ def judge_evidence(line: LineContext, event: Event) -> None:
         return  # the loop has just opened: a flash, pulses or the call's end
     if call.given_up or (verdict := evidence.judge(event.at, _dialled(line), numbers)) is None:
         return
-    accept_answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
+    accept_answer(line, Event(event.known, "window", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
 
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:

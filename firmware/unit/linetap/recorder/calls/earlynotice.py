@@ -16,7 +16,7 @@ from __future__ import annotations
 from linetap.recorder.calls import dialling, parties
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.doubt import UNKNOWN
-from linetap.recorder.calls.evidence.windows import first_look
+from linetap.recorder.calls.evidence.windows import first_window
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.mailboxbeep import beeped_under_notice, is_beep, mark_notices_unheard, may_beep
 from linetap.recorder.calls.noticeproof import not_after_answer, prove_notice
@@ -88,7 +88,7 @@ def take_back_answer(line: LineContext, event: Event) -> None:
             call.redialled = call.dialled
         parties.pause_recording(line, event.known)
         line.go("new_party", event.known)
-    line.memory.look_at = first_look("new_party", event.known)  # so that the burst of this ringback counts
+    line.memory.next_window = first_window("new_party", event.known)  # so that the burst of this ringback counts
 
 
 def _may_be_wrong(line: LineContext, event: Event) -> bool:

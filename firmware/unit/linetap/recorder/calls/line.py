@@ -27,7 +27,7 @@ from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import Disposition, LineRelease, LineState, LineStatus
 
 FAULTS = {"line_cut", "line_short"}  # with these nothing can be recorded
-LISTENED = ("look", "sound", "channel")  # alone they change no record
+OF_EVIDENCE = ("window", "sound", "channel")  # alone they change no record
 PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
@@ -64,7 +64,7 @@ class LineCalls(LineContext):
         self.batch = batch
         end_frame = batch.frame + batch.frames
         self.opened_before = memory.open_last
-        self.open_bits = open_frames(batch, index) if memory.look_at is not None else NO_FRAMES
+        self.open_bits = open_frames(batch, index) if memory.next_window is not None else NO_FRAMES
         events = [*audio_events, *self._seen(batch, index), *self._neighbour(), *self._pbx()]
         if memory.playing is not None:
             events += memory.playing.follow(batch, index)
@@ -188,7 +188,7 @@ class LineCalls(LineContext):
             action(self, event)
             if event.name == "flash" and self.memory.call is not None and self.memory.call.answered_ns is not None:
                 self.memory.call.flashed = True
-            self._acted |= event.name not in LISTENED or self.memory.state != state
+            self._acted |= event.name not in OF_EVIDENCE or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
         """Handles the deadlines up to `frame`. Bounded: each one leaves its state or moves on."""
@@ -196,16 +196,16 @@ class LineCalls(LineContext):
             at, name = due
             if name == "deadline":
                 self.memory.deadline = None
-            elif name == "look":
-                self.memory.look_at = at + STEP
+            elif name == "window":
+                self.memory.next_window = at + STEP
             self._handle(Event(at, name, at))
 
     def _next_deadline(self) -> tuple[int, EventName] | None:
         found: list[tuple[int, EventName]] = []
         if self.memory.deadline is not None:
             found.append((self.memory.deadline, "deadline"))
-        if self.memory.look_at is not None:
-            found.append((self.memory.look_at, "look"))
+        if self.memory.next_window is not None:
+            found.append((self.memory.next_window, "window"))
         if self.memory.state == "recording":
             found.append((limit_frame(self), "limit"))
             if (recommended := recommended_frame(self)) is not None:

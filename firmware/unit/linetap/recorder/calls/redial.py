@@ -20,7 +20,7 @@ from linetap.recorder.calls.codes import KEYS_WITHIN_S, add_key, begins_a_code, 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import add_dialled_digit
 from linetap.recorder.calls.ending import end_by_tone_still_held, end_call, end_recording
-from linetap.recorder.calls.evidence.windows import first_look
+from linetap.recorder.calls.evidence.windows import first_window
 from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.tones.stretch import tone_windows
 from linetap.ring import RATE_HZ
@@ -244,7 +244,7 @@ def _goes_out(line: LineContext, event: Event, lifted_at: int, keys: list[Key]) 
             add_dialled_digit(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
     if line.memory.state == "off_hook":
         # Earlier audio has been judged, and our own notice in it could be taken for an answer.
-        line.memory.look_at = first_look("off_hook", event.known)
+        line.memory.next_window = first_window("off_hook", event.known)
 
 
 def _lifted_at(line: LineContext) -> int:

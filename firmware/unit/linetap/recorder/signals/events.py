@@ -13,7 +13,7 @@ import msgspec
 EventName = Literal[
     "ringing", "ring_gone", "off_hook", "on_hook", "flash", "polarity",
     "loop_break", "digit", "tone", "tone_gone", "voice", "talk", "fax_maybe", "fax_gone", "fax", "neighbour",
-    "sound", "channel", "look", "pbx",
+    "sound", "channel", "window", "pbx",
     "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
     "alone", "warn_time", "end_time",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.bursts import Bursts
 from linetap.recorder.calls.evidence.voices import Behind, Faint, Hush, Speech
 from linetap.recorder.calls.evidence.windows import Missing, Window
+from linetap.recorder.signals.events import SPEECH
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy
 
@@ -104,7 +105,7 @@ class Evidence(msgspec.Struct):
             self.sit, self.sit_part_at = True, None
         elif text == "sit_part":
             self.sit_part_at = at
-        elif text in ("speech", "announcement") and part is not None and at - part <= _SIT_SPEAKS_S * RATE_HZ:
+        elif text in SPEECH and part is not None and at - part <= _SIT_SPEAKS_S * RATE_HZ:
             self.sit = True
         self.network |= self.sit
 
@@ -246,7 +247,7 @@ class Evidence(msgspec.Struct):
         if self.sound == "music" and self.sound_at >= missing.after:
             bursts.forget()  # the exchange's ringback was replaced by a colour ring
             return None
-        kind = self.sound if self.sound in ("speech", "announcement", "modem") else ""
+        kind = self.sound if self.sound in (*SPEECH, "modem") else ""
         kind = kind if self.sound_at >= missing.after else ""
         voice = self.speech.current or self.speech.before
         at = missing.at
@@ -286,10 +287,10 @@ class Evidence(msgspec.Struct):
         speech = self.speech
         channel = ("channel",) if self.channel_at is not None and self.channel_at >= self.music_until else ()
         enough = numbers.speech_with_channel_ms if channel else numbers.speech_after_music_ms
-        if self.sound in ("speech", "announcement"):
+        if self.sound in SPEECH:
             enough = 0  # it lasted long enough to be classified
         if speech.first is not None and speech.loud_ms >= enough:
-            sure: AnswerConfidence = "high" if channel or self.sound in ("speech", "announcement") else "low"
+            sure: AnswerConfidence = "high" if channel or self.sound in SPEECH else "low"
             return Verdict(
                 max(speech.first, self.music_until),
                 "sound",
@@ -312,7 +313,7 @@ class Evidence(msgspec.Struct):
         if dialled.number == "unfinished":
             return None
         first = speech.first
-        named = self.sound in ("speech", "announcement")  # by the sound detector, after half a second
+        named = self.sound in SPEECH  # by the sound detector, after half a second
         enough = numbers.speech_with_channel_ms if named else numbers.speech_at_once_ms
         at_once = dialled.number in ("at_once", "hotline") and now >= since + numbers.polarity_after_digit_ms * _PER_MS
         if first is not None and at_once and speech.loud_ms >= numbers.speech_at_once_ms:

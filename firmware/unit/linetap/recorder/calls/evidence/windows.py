@@ -30,16 +30,16 @@ _TINY = 1e-12
 
 
 # A second party's ringback is known after its first burst, which must be examined too.
-_LOOKS_BACK = {"off_hook": 0, "new_party": 5 * RATE_HZ // 2}
+_BEFORE = {"off_hook": 0, "new_party": 5 * RATE_HZ // 2}
 
 
-def first_look(state: str, frame: int) -> int | None:
+def first_window(state: str, frame: int) -> int | None:
     """The end of the first pair of windows of a line that enters `state` at `frame`; None: no answer is awaited
     there.
     """
-    if state not in _LOOKS_BACK:
+    if state not in _BEFORE:
         return None
-    begin = max(0, frame - _LOOKS_BACK[state])
+    begin = max(0, frame - _BEFORE[state])
     return -(-(begin + SPAN) // STEP) * STEP
 
 
