@@ -15,7 +15,7 @@ from linetap.config import profile_of
 from linetap.config.schema import Config
 from linetap.learned import Learned
 from linetap.notices import notices_of
-from linetap.recorder.calls.context import LineMemory, Surroundings
+from linetap.recorder.calls.context import LineMemory, Shared
 from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
@@ -128,10 +128,10 @@ class Story:
         self.recorder = self.new_recorder({})
 
     def new_recorder(self, memories: dict[int, LineMemory]) -> Recorder:
-        around = Surroundings(
+        shared = Shared(
             self.config, self.card.notices, self.card, self.card, self.vault, lambda _line: ClockRecord(synced=True)
         )
-        return Recorder(around, memories)
+        return Recorder(shared, memories)
 
     def off_hook(self, start_s: float, end_s: float, line: int = 1) -> Self:
         self.bits[0, line - 1, round(start_s * 1000) : round(end_s * 1000)] = True

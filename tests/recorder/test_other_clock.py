@@ -11,7 +11,7 @@ import pytest
 from call_rig import START_NS, Kept, Story
 
 from linetap.config.schema import Config
-from linetap.recorder.calls.context import LineMemory, Names, Surroundings
+from linetap.recorder.calls.context import LineMemory, Names, Shared
 from linetap.recorder.core import Recorder
 from linetap.ring import Batch
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
@@ -43,11 +43,11 @@ class OtherClock(Story):
     names = Names()
 
     def new_recorder(self, memories: dict[int, LineMemory]) -> Recorder:
-        around = Surroundings(
+        shared = Shared(
             self.config, self.card.notices, self.card, self.card, self.vault, lambda _line: ClockRecord(synced=True),
             names=self.names,
         )  # fmt: skip
-        return Recorder(around, memories)
+        return Recorder(shared, memories)
 
     def step(self, batch_slots: int) -> bool:
         batch: Batch | None = self.card.next(batch_slots)

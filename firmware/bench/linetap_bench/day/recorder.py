@@ -12,7 +12,7 @@ import numpy as np
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line, Recording
 from linetap.notices import Notice
-from linetap.recorder.calls.context import LineMemory, Surroundings
+from linetap.recorder.calls.context import LineMemory, Shared
 from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
@@ -114,8 +114,8 @@ def follow(
     profiles, echoes = [KR_PSTN] * len(lines), [echo_of(line.number) for line in lines]
     card = ReplayCard(lines, audio, levels, notices, start_of(hour), set(), profiles, echoes)
     kept = Kept()
-    around = Surroundings(config, notices, card, card, kept, lambda _line: ClockRecord(synced=False))
-    recorder = Recorder(around, memories, examine=False)
+    shared = Shared(config, notices, card, card, kept, lambda _line: ClockRecord(synced=False))
+    recorder = Recorder(shared, memories, examine=False)
     most = slots_at_once(config)
     while (batch := card.next(most)) is not None:
         recorder.follow(1, batch)

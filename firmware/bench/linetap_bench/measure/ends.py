@@ -22,7 +22,7 @@ from linetap.config.schema import Card, Config, Keys, Line, Recording, Situation
 from linetap.learned import Learned
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.calls.context import LineMemory, Surroundings
+from linetap.recorder.calls.context import LineMemory, Shared
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.command import slots_at_once
@@ -201,8 +201,8 @@ def run(count: int, notices: dict[str, Notice], voices: Voices) -> Tally:
         start_ns = START_NS + first * 10**9 * 60
         card = EndsCard(cases, config, audio, levels, notices, start_ns)
         kept = Kept()
-        around = Surroundings(config, notices, card, card, kept, _clock, learned=learned)
-        recorder = Recorder(around, memories, examine=False)
+        shared = Shared(config, notices, card, card, kept, _clock, learned=learned)
+        recorder = Recorder(shared, memories, examine=False)
         while (batch := card.next(slots_at_once(config))) is not None:
             recorder.follow(1, batch)
         recorder.cut_off(1, card.end_batch(), "audio_ended")

@@ -13,7 +13,7 @@ import numpy as np
 
 from linetap.config import profile_of
 from linetap.learned import Learned
-from linetap.recorder.calls.context import LineMemory, Surroundings
+from linetap.recorder.calls.context import LineMemory, Shared
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.line import LineCalls
 from linetap.recorder.detectors import CardDetectors
@@ -35,10 +35,10 @@ class Recorder:
     `examine`: also examine the lines for faults, which only `line_states` reports; no call depends on it.
     """
 
-    def __init__(self, around: Surroundings, memories: Mapping[int, LineMemory], *, examine: bool = True) -> None:
-        self._around = around
-        self._cards = {card.number: _Card(around, card.number, memories, examine) for card in around.config.card}
-        around.lines.extend(line for card in self._cards.values() for line in card.lines)
+    def __init__(self, shared: Shared, memories: Mapping[int, LineMemory], *, examine: bool = True) -> None:
+        self._shared = shared
+        self._cards = {card.number: _Card(shared, card.number, memories, examine) for card in shared.config.card}
+        shared.lines.extend(line for card in self._cards.values() for line in card.lines)
 
     def restore_detectors(self, card: int, batch: Batch) -> None:
         """Feeds the detectors alone a batch that an earlier recorder has followed."""
@@ -72,8 +72,8 @@ class Recorder:
 
     def update_learned(self, learned: Mapping[int, Learned]) -> None:
         """Takes over new measurements of the lines. A fault found before them is cleared."""
-        self._around.learned.clear()
-        self._around.learned.update(learned)
+        self._shared.learned.clear()
+        self._shared.learned.update(learned)
         for card in self._cards.values():
             if card.health is not None:
                 card.health.learn(learned)
@@ -82,7 +82,7 @@ class Recorder:
 
     def memories(self) -> dict[int, LineMemory]:
         """The memory of each line, by number."""
-        return {line.config.number: line.memory for line in self._around.lines}
+        return {line.config.number: line.memory for line in self._shared.lines}
 
     def line_states(self) -> list[LineState]:
         """The live state of every line, by number."""
@@ -91,7 +91,7 @@ class Recorder:
 
     def set_walk_line(self, line: int | None) -> None:
         """The line that a walk test is at; None: no line."""
-        for each in self._around.lines:
+        for each in self._shared.lines:
             each.memory.in_walk_test = each.config.number == line
 
     def observation(self, line: int, mono_s: float) -> Observation:
@@ -106,17 +106,17 @@ class Recorder:
 class _Card:
     """The lines of one card, in the order of its ring, and the detectors that they share."""
 
-    def __init__(self, around: Surroundings, number: int, memories: Mapping[int, LineMemory], examine: bool) -> None:
+    def __init__(self, shared: Shared, number: int, memories: Mapping[int, LineMemory], examine: bool) -> None:
         self._number = number
-        configs = around.config.lines_of(number)
-        self._profiles = [profile_of(around.config, config.profile) for config in configs]
+        configs = shared.config.lines_of(number)
+        self._profiles = [profile_of(shared.config, config.profile) for config in configs]
         self.lines = [
-            LineCalls(config, profile, around, memories.get(config.number) or LineMemory())
+            LineCalls(config, profile, shared, memories.get(config.number) or LineMemory())
             for config, profile in zip(configs, self._profiles, strict=True)
         ]
         self.detectors = CardDetectors(self._profiles)
         self._last: Batch | None = None
-        self.health = LineHealth(configs, self._profiles, around.learned) if examine else None
+        self.health = LineHealth(configs, self._profiles, shared.learned) if examine else None
 
     def follow(self, batch: Batch) -> None:
         events = self.detectors.follow(batch)

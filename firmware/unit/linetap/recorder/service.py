@@ -16,7 +16,7 @@ from linetap.config import Config, change, config_sha256
 from linetap.config.retention import default_class
 from linetap.notices import keep_copies, notices_of
 from linetap.recorder import checkpoint, selflog
-from linetap.recorder.calls.context import LineMemory, Names, Surroundings
+from linetap.recorder.calls.context import LineMemory, Names, Shared
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
 from linetap.recorder.control import ControlSocket, Removal
 from linetap.recorder.core import Recorder
@@ -118,13 +118,13 @@ class Service:
         self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
         to_vault = self.smdr.join if self.smdr is not None else self.vault
         self._names = remembered.names or Names(lifetime.newest_ns(config.vault_path), this_boot()[:4])
-        around = Surroundings(
+        shared = Shared(
             config, notices_of(config), self.cards, self.cards, to_vault, self._clock_record,
             names=self._names, connected=self.smdr.join.connected if self.smdr is not None else {},
         )  # fmt: skip
         for line, since_ns in linefaults.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
-        self.core = Recorder(around, remembered.lines)
+        self.core = Recorder(shared, remembered.lines)
         with contextlib.suppress(OSError):  # where the recorder may not write, root writes them
             keep_copies(Path(config.notices))
         self._learned, self._learned_stamp = Path(config.learned), 0
@@ -139,7 +139,7 @@ class Service:
         state.order = selflog.log_order(config.run_path, self.vault)
         self.vault.accept_walk_reports(key.signer(namespaces.WALK))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
-        around.ended.append(self.guide.call_over)
+        shared.ended.append(self.guide.call_over)
         self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.unreported)
         self.control = ControlSocket(config.run_path, clock)
         self.vault.start()

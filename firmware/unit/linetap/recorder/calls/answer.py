@@ -38,7 +38,7 @@ def handle_answer(
         leave_unrecorded(line, event, "exempt", "line_exempt")
     elif skip := reason_to_skip(line.policy, dialled, call.internal_by is not None):
         leave_unrecorded(line, event, "skipped", skip)
-    elif why := line.around.vault.refused():
+    elif why := line.shared.vault.refused():
         leave_unrecorded(line, event, "discarded", why)
     else:
         announce_call(line, event)
@@ -72,14 +72,14 @@ def announce_call(line: LineContext, event: Event) -> None:
     if call.direction != "in" or _latest(line) - lead <= event.known:
         ask_for_notice(line, earliest, event)
     else:
-        line.go("greeting", event.at, max(event.known + EXAMINED_EVERY, earliest - lead))
+        line.enter("greeting", event.at, max(event.known + EXAMINED_EVERY, earliest - lead))
 
 
 def listen_for_greeting(line: LineContext, event: Event) -> None:
     """Examines the audio since the answer; asks for the notice at its end, else sets the next deadline."""
     numbers, since, now = line.profile.greeting, line.call.greeting_from, event.known
     lead, latest = numbers.lead_ms * FRAMES_PER_MS, _latest(line)
-    audio = line.around.audio.stretch(line.config.number, since, now).samples
+    audio = line.shared.audio.stretch(line.config.number, since, now).samples
     if has_ended(audio, numbers) or now + lead >= latest:
         ask_for_notice(line, now + lead, event)
     else:

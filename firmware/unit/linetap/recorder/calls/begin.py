@@ -34,7 +34,7 @@ def begin_incoming(line: LineContext, event: Event) -> None:
         disposition="missed",
     )
     line.report("started", event.at)
-    line.go("ringing", event.at)
+    line.enter("ringing", event.at)
 
 
 def read_caller_id(line: LineContext, event: Event) -> None:
@@ -71,7 +71,7 @@ def begin_outgoing(line: LineContext, event: Event) -> None:
     if line.config.exempt:
         leave_unrecorded(line, event, "exempt", "line_exempt")
     else:
-        line.go("off_hook", event.at, event.known + line.policy.answer_unheard_s * RATE_HZ)
+        line.enter("off_hook", event.at, event.known + line.policy.answer_unheard_s * RATE_HZ)
 
 
 def flash_before_answer(line: LineContext, event: Event) -> None:
@@ -106,7 +106,7 @@ def talk_while_held(line: LineContext, event: Event) -> None:
 def hang_up_while_held(line: LineContext, event: Event) -> None:
     """The handset is back on its cradle: the line is idle."""
     line.memory.continues = None
-    line.go("idle", event.at)
+    line.enter("idle", event.at)
 
 
 def note_call_waiting(line: LineContext, event: Event) -> None:
@@ -166,7 +166,7 @@ def find_caller(line: LineContext, until: int) -> None:
     found: CallerHeard | None = None
     for begin, end in ((first, until), (before, first)):
         if kind != "dtmf" and end > begin and (found is None or not found.readable):
-            audio = line.around.audio.stretch(line.config.number, begin, end).samples
+            audio = line.shared.audio.stretch(line.config.number, begin, end).samples
             found = caller_id(audio, kind, None, numbers, fsk) or found
     if kind in ("dtmf", "auto") and (found is None or not found.readable):
         found = _by_digits(line, first, until) or found

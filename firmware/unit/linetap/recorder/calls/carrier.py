@@ -34,7 +34,7 @@ def begin_carrier(line: LineContext, event: Event) -> None:
     if call.first_frame is None:
         name = _name(line, event)
         call.disposition, call.why = "modem" if name.startswith("modem") else "fax", name
-    line.go("carrier", event.known)
+    line.enter("carrier", event.known)
 
 
 def voice_after_carrier(line: LineContext, event: Event) -> None:
@@ -100,7 +100,7 @@ def end_carrier(line: LineContext, event: Event) -> None:
 def _name(line: LineContext, event: Event) -> str:
     """fax_calling, fax_answer, modem_calling, modem_answer, or modem_v8: 2100 Hz with ANSam's amplitude modulation."""
     if event.text == "answer":
-        tone = line.around.audio.stretch(line.config.number, event.at, event.known).samples
+        tone = line.shared.audio.stretch(line.config.number, event.at, event.known).samples
         return "modem_v8" if is_ansam(tone, line.profile.cadence) else "fax_answer"
     return event.text if event.text.startswith("modem") else f"fax_{event.text}"
 
@@ -126,7 +126,7 @@ class CarrierUnderNotice:
             self._held = self._held[:0]
         self._held = np.concatenate([self._held, batch.audio[index]])[-LENGTH - batch.frames :]
         self._end = batch.frame + batch.frames
-        notice = next((each for each in line.around.notices.values() if each.tag == playing.tag), None)
+        notice = next((each for each in line.shared.notices.values() if each.tag == playing.tag), None)
         if playing.started is None or notice is None:
             return []
         longest = line.profile.beneath.delay_max_ms * RATE_HZ // 1000

@@ -57,7 +57,7 @@ def whose_keys(line: LineContext, keys: list[Key]) -> Whose:
     pressed = [key for key in keys if key.level_dbm0]
     if not pressed:
         return "near"  # pulses
-    learned = line.around.learned.get(line.config.number)
+    learned = line.shared.learned.get(line.config.number)
     level = line.memory.near_digit_dbm0 or (learned.near_digit_dbm0 if learned else None)
     if level is None:
         return "far" if not all(_fits_profile(line, key) for key in pressed) else "uncertain"
@@ -84,7 +84,7 @@ def _fits_profile(line: LineContext, key: Key) -> bool:
 
 def _level(line: LineContext) -> float:
     """The level of this telephone's digits: from its calls, from `linetap line learn`, or from the profile."""
-    learned = line.around.learned.get(line.config.number)
+    learned = line.shared.learned.get(line.config.number)
     levels = (line.memory.near_digit_dbm0, learned.near_digit_dbm0 if learned else None, line.profile.near_digit_dbm0)
     return next(level for level in levels if level is not None)
 
@@ -105,7 +105,7 @@ def _alike(line: LineContext, found: list[Signature], known: list[Signature]) ->
 
 def _signature(line: LineContext, key: Key) -> Signature | None:
     end = key.at + LONGEST_MS * FRAMES_PER_MS
-    audio = line.around.audio.stretch(line.config.number, key.at, end).samples
+    audio = line.shared.audio.stretch(line.config.number, key.at, end).samples
     return signature_of(audio, key.digit, _played(line, key.at, key.at + len(audio)))
 
 
@@ -117,7 +117,7 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
     playing, step = line.memory.playing, line.call.step or _just_stopped(line)
     started = line.call.notice_from if playing is None or playing.started is None else playing.started
     started = started if step is None else step.started
-    notice = line.around.notices.get(line.notice if step is None else step.notice)
+    notice = line.shared.notices.get(line.notice if step is None else step.notice)
     if started is None or notice is None:
         return None
     known = numbers_of(line, notice).echo_delay_ms
@@ -179,13 +179,13 @@ def add_key(line: LineContext, event: Event) -> Whose | None:
 
 def _codes_of_an_end(line: LineContext) -> list[str]:
     """The codes of the situations, and the one for more time where a time is set."""
-    config = line.around.config
+    config = line.shared.config
     more = [config.ending.extend_code] if config.ending.end_s else []
     return [*more, *(each.code for each in config.situation if each.code)]
 
 
 def _end(line: LineContext, event: Event, code: str) -> None:
-    situation = next((each for each in line.around.config.situation if each.code == code), None)
+    situation = next((each for each in line.shared.config.situation if each.code == code), None)
     if situation is None:
         overlong.extend(line, event)
     else:
@@ -220,9 +220,9 @@ def _mark(line: LineContext, event: Event, kind: str) -> None:
 
 def play_once(line: LineContext, notice: str, event: Event) -> None:
     """Plays a notice that opens no gate: the recording does not depend on its success."""
-    at, known = event.known + WARNING_AFTER_MS * FRAMES_PER_MS, line.around.notices.get(notice)
+    at, known = event.known + WARNING_AFTER_MS * FRAMES_PER_MS, line.shared.notices.get(notice)
     try:
-        line.around.capture.play(line.config.number, notice, at)
+        line.shared.capture.play(line.config.number, notice, at)
     except DeviceFault:
         return
     line.call.plays_until = at + (known.frames if known is not None else 0)

@@ -85,8 +85,8 @@ class Names(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """The objects that all lines share."""
+class Shared:
+    """What all lines share."""
 
     config: Config
     notices: dict[str, Notice]
@@ -102,11 +102,11 @@ class Surroundings:
 
 
 class LineContext:
-    def __init__(self, config: Line, profile: Profile, around: Surroundings, memory: LineMemory) -> None:
+    def __init__(self, config: Line, profile: Profile, shared: Shared, memory: LineMemory) -> None:
         self.config = config
         self.profile = profile
-        self.around = around
-        self.policy = around.config.recording
+        self.shared = shared
+        self.policy = shared.config.recording
         self.memory = memory
         self.batch: Batch  # the current one: it dates frames
         self.open_bits, self.opened_before = NO_FRAMES, -1
@@ -127,7 +127,7 @@ class LineContext:
         """The id of the notice that is played on this line."""
         return self.config.notice or self.policy.notice
 
-    def go(self, state: State, frame: int, deadline: int | None = None) -> None:
+    def enter(self, state: State, frame: int, deadline: int | None = None) -> None:
         """Enters a state at `frame`; `deadline` replaces the last one."""
         if state != self.memory.state:
             self.memory.next_window = first_window(state, frame)
@@ -158,16 +158,16 @@ class LineContext:
         A clock that shows a time twice, in this boot or a later one, gives no name twice: boot and frame distinguish
         the two.
         """
-        ns, memory, names = self.utc_ns(frame), self.memory, self.around.names
+        ns, memory, names = self.utc_ns(frame), self.memory, self.shared.names
         again = "" if ns > max(memory.named_ns, names.newest_ns) else f"{names.boot}{max(0, frame):x}"
         memory.named_ns = max(memory.named_ns, ns)
         return new_call_id(ns, self.config.number, again)
 
-    def write_what_was_held(self) -> None:
+    def open_held_recording(self) -> None:
         """Opens the recording of a call whose guessed answer has stood: from its first frame on."""
         call = self.call
         if call.held_until is not None and call.first_frame is not None:
-            self.around.vault.open(call.call_id, call.line, call.first_frame)
+            self.shared.vault.open(call.call_id, call.line, call.first_frame)
         call.held_until = None
 
     def rfc3339(self, frame: int) -> str:
@@ -195,12 +195,12 @@ class LineContext:
         """Sends an event about the call in progress to the outbox."""
         call = self.call
         end = call.end if kind == "ended" else None
-        self.around.vault.report(
+        self.shared.vault.report(
             CallEvent(
                 seq=0,
                 event=kind,
                 at=self.rfc3339(frame),
-                unit=self.around.config.unit,
+                unit=self.shared.config.unit,
                 call_id=call.call_id,
                 line=call.line,
                 direction=call.direction,

@@ -107,7 +107,7 @@ def add_channel_change(line: LineContext, event: Event) -> None:
 def judge_evidence(line: LineContext, event: Event) -> None:
     """Every 80 ms: examines the last windows of the line and accepts the answer that they prove."""
     call, evidence, numbers = line.call, line.memory.evidence, line.profile.answer
-    stretch = line.around.audio.stretch(line.config.number, event.at - SPAN, event.at)
+    stretch = line.shared.audio.stretch(line.config.number, event.at - SPAN, event.at)
     if stretch.gaps or len(stretch.samples) < SPAN:
         evidence.lose_sight()
         return
@@ -126,7 +126,7 @@ def judge_evidence(line: LineContext, event: Event) -> None:
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:
     """How well a stretch of the line's past keeps its notes; None: it has gaps or is too short."""
-    stretch = line.around.audio.stretch(line.config.number, first, end)
+    stretch = line.shared.audio.stretch(line.config.number, first, end)
     return None if stretch.gaps else kept_notes(stretch.samples)
 
 

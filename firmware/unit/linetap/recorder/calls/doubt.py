@@ -46,7 +46,7 @@ def dispel_doubt(line: LineContext, until: int) -> None:
 
 
 def _two_voices(line: LineContext, begin: int, end: int) -> bool:
-    stretch = line.around.audio.stretch(line.config.number, begin, end)
+    stretch = line.shared.audio.stretch(line.config.number, begin, end)
     speech, numbers = Speech(), line.profile.answer
     if stretch.gaps:
         return False

@@ -81,13 +81,13 @@ def take_back_answer(line: LineContext, event: Event) -> None:
     if call.held_until is not None:  # no audio is written yet: the recording never began
         call.first_frame, call.held_until, call.disposition = None, None, "unanswered"
     if call.first_frame is None:
-        line.go("off_hook", event.known)
+        line.enter("off_hook", event.known)
     else:
         if not second:
             call.why = call.why or FLAG
             call.redialled = call.dialled
         parties.pause_recording(line, event.known)
-        line.go("new_party", event.known)
+        line.enter("new_party", event.known)
     line.memory.next_window = first_window("new_party", event.known)  # so that the burst of this ringback counts
 
 

@@ -22,7 +22,7 @@ DRIFT_PPM = 500  # of a codec against the system's clock
 def leave_unrecorded(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
     """The line is in use and this call is not recorded; its record gives the reason."""
     line.call.disposition, line.call.why = disposition, why
-    line.go("passing", event.at)
+    line.enter("passing", event.at)
 
 
 def end_unanswered(line: LineContext, event: Event) -> None:
@@ -81,14 +81,14 @@ def end_by_tone_still_held(line: LineContext, event: Event) -> None:
     continues = line.call.call_id
     end_by_tone(line, event)
     line.memory.continues = continues
-    line.go("held", event.at)
+    line.enter("held", event.at)
 
 
 def seal_and_continue(line: LineContext, event: Event) -> None:
     """At the longest length: seals this record; the next one continues at the following frame."""
     call = line.call
     ended = msgspec.structs.replace(call)
-    line.write_what_was_held()
+    line.open_held_recording()
     following = msgspec.structs.replace(
         call,
         call_id=line.new_call_id(event.at),
@@ -107,8 +107,8 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
     end_call(line, event, "recorded", ended.why, "time_limit", event.at)
     line.memory.call = following
     line.report("started", event.at)
-    line.around.vault.open(following.call_id, line.config.number, event.at)
-    line.go("recording", event.at)
+    line.shared.vault.open(following.call_id, line.config.number, event.at)
+    line.enter("recording", event.at)
 
 
 def ended_by(event: Event) -> EndedBy:
@@ -181,19 +181,19 @@ def end_call(
     if (notices := _notices_until(line, event.at)) != call.notices:
         call.notices, call.deaf = notices, None  # nobody was there to hear it
     count_deafness(line)
-    clock = line.around.clock_record(call.line)
+    clock = line.shared.clock_record(call.line)
     if stepped_ms := _stepped_ms(line, event.at):
         clock = msgspec.structs.replace(clock, stepped_ms=stepped_ms)
     if end_frame is not None:
-        line.write_what_was_held()
-    record = call.record(line.around.config.unit, clock)
+        line.open_held_recording()
+    record = call.record(line.shared.config.unit, clock)
     situations = {*call.situations, *([call.end.situation] if call.end else [])}
     record.retention = retention_of(
-        line.around.config, call.ended_ns, call.line, disposition, call.is_marked, situations
+        line.shared.config, call.ended_ns, call.line, disposition, call.is_marked, situations
     )
     line.report("missed" if disposition == "missed" else "ended", event.at)
-    line.around.vault.close(call.call_id, end_frame, record, call.withheld)
-    for listener in line.around.ended:
+    line.shared.vault.close(call.call_id, end_frame, record, call.withheld)
+    for listener in line.shared.ended:
         listener(record)
     line.memory.call, line.memory.playing, line.memory.idle_keys = None, None, []
-    line.go("held" if event.name == "loop_break" else "idle", event.at)
+    line.enter("held" if event.name == "loop_break" else "idle", event.at)

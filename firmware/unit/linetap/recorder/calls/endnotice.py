@@ -38,8 +38,8 @@ def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
 def begin_step(line: LineContext, event: Event, step: EndStep) -> None:
     """Asks for the step's notice, unless a rule forbids it."""
     prove_notice(line, event.known)  # the announcement: from now on its echo mixes with this one's
-    why = why_not(line) or (None if step.notice in line.around.notices else "notice_missing")
-    if why is None and step.by == "time" and line.around.config.ending.end_s and not knows_staff(line):
+    why = why_not(line) or (None if step.notice in line.shared.notices else "notice_missing")
+    if why is None and step.by == "time" and line.shared.config.ending.end_s and not knows_staff(line):
         why = "staff_unknown"
     if why is not None:
         refuse(line, event, step.situation, why, by_time=step.by == "time")
@@ -53,20 +53,20 @@ def begin_step(line: LineContext, event: Event, step: EndStep) -> None:
 
 def _ask_for_notice(line: LineContext, event: Event) -> None:
     step = _step(line)
-    notice = line.around.notices.get(step.notice)
+    notice = line.shared.notices.get(step.notice)
     if notice is None:  # a restart with other notices
         abandon_step(line, event, "notice_missing")
         return
     at = event.known + ASK_AHEAD_MS * FRAMES_PER_MS
     step.tries, step.started = step.tries + 1, None
     try:
-        line.around.capture.play(line.config.number, notice.id, at)
+        line.shared.capture.play(line.config.number, notice.id, at)
     except DeviceFault as fault:
         abandon_step(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at)
-    latest = max(at, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
-    line.go("end_notice", event.known, latest)
+    latest = max(at, line.shared.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
+    line.enter("end_notice", event.known, latest)
 
 
 def notice_started(line: LineContext, event: Event) -> None:
@@ -110,13 +110,13 @@ def _after_proof(line: LineContext, event: Event) -> None:
     if step.then == "end":
         why = why or why_not(line)
         call.end_spoken = step.ended
-    line.go("recording", event.at)
+    line.enter("recording", event.at)
     if why is not None:
         refuse(line, event, step.situation, why, by_time=step.by == "time")
     elif step.then == "end":
         if has_contact(line):  # else staff hang up
             call.release_due = event.at
-            line.go("end_opens", event.at, event.at)
+            line.enter("end_opens", event.at, event.at)
     else:
         line.add_mark(event, "warned")
         line.report("warned", event.at, situation=step.situation, notice=step.notice, proof=_proof(step))
@@ -128,10 +128,10 @@ def end_step(line: LineContext, until: int) -> EndStep:
     """Ends the step: its notice stops, and is proven by the audio up to `until`."""
     call, step = line.call, _step(line)
     stop_notice(line)
-    notice = line.around.notices.get(step.notice)
+    notice = line.shared.notices.get(step.notice)
     if notice is not None and step.started is not None and step.played is not None and until > step.started:
         last = (step.ended or until) + line.profile.proof.delay_max_ms * FRAMES_PER_MS
-        captured = line.around.audio.stretch(call.line, step.started, min(until, last)).samples[notice.words_from :]
+        captured = line.shared.audio.stretch(call.line, step.started, min(until, last)).samples[notice.words_from :]
         proof, numbers = prove_own(line, captured, notice)
         if step.then == "end" and step.ended is not None:
             call.waiting |= another_party_beneath(captured, notice.words, numbers, line.profile)
@@ -156,7 +156,7 @@ def abandon_step(line: LineContext, event: Event, why: str) -> None:
     """Abandons the step: the call goes on as if it had not begun, and that is reported."""
     step = end_step(line, event.at)
     line.call.end = None
-    line.go("recording", event.known)
+    line.enter("recording", event.known)
     refuse(line, event, step.situation, why, by_time=step.by == "time")
 
 

@@ -40,14 +40,14 @@ def why_not(line: LineContext) -> str | None:
 
 def knows_staff(line: LineContext) -> bool:
     """Whether this line's telephone is learnt: without that staff could neither stop an end nor put it off."""
-    learned = line.around.learned.get(line.config.number)
+    learned = line.shared.learned.get(line.config.number)
     return line.memory.near_digit_dbm0 is not None or (learned is not None and learned.near_digit_dbm0 is not None)
 
 
 def has_contact(line: LineContext) -> bool:
     """Whether this line is released by its card's contact; else staff hang up."""
-    learned = line.around.learned.get(line.config.number)
-    return release_of(line.around.config, line.config, learned) == "contact"
+    learned = line.shared.learned.get(line.config.number)
+    return release_of(line.shared.config, line.config, learned) == "contact"
 
 
 def refuse(line: LineContext, event: Event, situation: str, why: str, *, by_time: bool) -> None:

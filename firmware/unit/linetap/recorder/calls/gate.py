@@ -24,18 +24,18 @@ FAX_SURE_MS = 800  # by then a possible fax tone is confirmed or over
 
 def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
     """Asks capture to play the line's notice at `at_frame`, and waits for its beginning."""
-    notice = line.around.notices[line.notice]
+    notice = line.shared.notices[line.notice]
     prove_notice(line, event.known)  # an earlier notice: from now on its echo mixes with this one's
     line.call.notice_tries += 1
     try:
-        line.around.capture.play(line.config.number, notice.id, at_frame)
+        line.shared.capture.play(line.config.number, notice.id, at_frame)
     except DeviceFault as fault:
         give_up_notice(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
     # A restarted or slow recorder requests it late: that is no failure of the notice.
-    latest = max(at_frame, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
-    line.go("notice_wait", event.known, latest)
+    latest = max(at_frame, line.shared.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
+    line.enter("notice_wait", event.known, latest)
 
 
 def notice_started(line: LineContext, event: Event) -> None:
@@ -46,7 +46,7 @@ def notice_started(line: LineContext, event: Event) -> None:
     call.notices = [*call.notices, notice]
     line.report("notice", event.at)
     latest = event.at + line.memory.playing.frames + NOTICE_LATE_MS * FRAMES_PER_MS
-    line.go("notice", event.at, latest)
+    line.enter("notice", event.at, latest)
 
 
 def notice_failed(line: LineContext, event: Event) -> None:
@@ -64,7 +64,7 @@ def hold_notice(line: LineContext, event: Event) -> None:
         return
     line.call.notice_held += 1
     stop_notice(line)
-    line.go("fax_wait", event.known, event.known + FAX_SURE_MS * FRAMES_PER_MS)
+    line.enter("fax_wait", event.known, event.known + FAX_SURE_MS * FRAMES_PER_MS)
 
 
 def ask_again_without_fax(line: LineContext, event: Event) -> None:
@@ -82,7 +82,7 @@ def give_up_notice(line: LineContext, event: Event, why: str) -> None:
         _open(line, event.known, event)
     elif call.first_frame is not None:
         call.why = why
-        line.go("new_party", event.at)  # the audio is withheld until the party changes again
+        line.enter("new_party", event.at)  # the audio is withheld until the party changes again
     else:
         leave_unrecorded(line, event, "discarded", why)
 
@@ -99,7 +99,7 @@ def stop_notice(line: LineContext) -> None:
     if line.memory.playing is not None:
         line.memory.playing = None
         try:
-            line.around.capture.stop(line.config.number)
+            line.shared.capture.stop(line.config.number)
         except DeviceFault:
             return  # without capture the relay is open
 
@@ -143,11 +143,11 @@ def _open(line: LineContext, first_frame: int, event: Event) -> None:
         if call.guessed and line.policy.recorded_before_answer == "withhold":
             call.held_until = event.at + line.policy.answer_doubt_s * RATE_HZ
         else:
-            line.around.vault.open(call.call_id, line.config.number, first_frame)
+            line.shared.vault.open(call.call_id, line.config.number, first_frame)
     elif call.paused_at is not None:
         call.withhold(first_frame)
     line.memory.playing = None
-    line.go("recording", event.at)
+    line.enter("recording", event.at)
 
 
 def _record_from(line: LineContext, notice_end: int) -> int:

@@ -37,7 +37,7 @@ def tone_in_notice(line: LineContext, event: Event) -> None:
         redial.tone_in_recording(line, event)
     elif event.text in (*FAR_END_GONE, "dial"):
         _end_step(line, event.at)
-        line.go("recording", event.known)
+        line.enter("recording", event.known)
         redial.tone_in_recording(line, event)
 
 
@@ -62,4 +62,4 @@ def _cancel(line: LineContext, event: Event) -> None:
     call.time_off |= step.by == "time"  # staff have decided; more time by its code brings it back
     line.add_mark(event, "end_cancelled")
     line.report("end_cancelled", event.at, situation=step.situation)
-    line.go("recording", event.known)
+    line.enter("recording", event.known)

@@ -12,7 +12,7 @@ from linetap.linerelease import release_of
 from linetap.recorder.calls import overlong, parties, redial
 from linetap.recorder.calls.carrier import CarrierUnderNotice
 from linetap.recorder.calls.codes import DOUBTFUL
-from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Surroundings, open_frames
+from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Shared, open_frames
 from linetap.recorder.calls.doubt import dispel_doubt
 from linetap.recorder.calls.ending import end_call
 from linetap.recorder.calls.evidence.windows import STEP
@@ -52,10 +52,10 @@ def troubles_of(line: LineContext) -> list[str]:
 
 
 class LineCalls(LineContext):
-    def __init__(self, config: Line, profile: Profile, around: Surroundings, memory: LineMemory) -> None:
-        super().__init__(config, profile, around, memory)
-        self._under_notice = CarrierUnderNotice()
-        self._acted = True  # something has changed since the last note: a call may come from the checkpoint
+    def __init__(self, config: Line, profile: Profile, shared: Shared, memory: LineMemory) -> None:
+        super().__init__(config, profile, shared, memory)
+        self._carrier = CarrierUnderNotice()
+        self._changed = True  # since the journal last had the call, which may come from the checkpoint
 
     def follow(self, batch: Batch, index: int, audio_events: list[Event]) -> None:
         """One batch of the card's ring; `index`: this line's place in it, `audio_events`: events of the audio
@@ -65,11 +65,11 @@ class LineCalls(LineContext):
         end_frame = batch.frame + batch.frames
         self.opened_before = memory.open_last
         self.open_bits = open_frames(batch, index) if memory.next_window is not None else NO_FRAMES
-        events = [*audio_events, *self._seen(batch, index), *self._neighbour(), *self._pbx()]
+        events = [*audio_events, *self._loop_events(batch, index), *self._neighbour_events(), *self._pbx_events()]
         if memory.playing is not None:
             events += memory.playing.follow(batch, index)
-        events += self._under_notice.follow(self, batch, index)
-        events.sort(key=lambda event: event.turn)
+        events += self._carrier.follow(self, batch, index)
+        events.sort(key=lambda event: event.order)
         while events:
             event, playing = events.pop(0), memory.playing
             self._deadlines_before(event.known)
@@ -80,11 +80,11 @@ class LineCalls(LineContext):
         if memory.call is not None and batch.flags.any():
             memory.call.by_sound += SLOT_FRAMES * int(np.count_nonzero(batch.flags & BY_SOUND))
         memory.open_last = self.open_last(end_frame)
-        if self._acted:
-            self._note(end_frame)
+        if self._changed:
+            self._journal(end_frame)
         self._permit(end_frame)
 
-    def _seen(self, batch: Batch, index: int) -> list[Event]:
+    def _loop_events(self, batch: Batch, index: int) -> list[Event]:
         """Events of the hook, ring and polarity bits."""
         hook = self.memory.hook
         if batch.gap is not None:
@@ -97,7 +97,7 @@ class LineCalls(LineContext):
         seen = hook.follow(*bits, batch.frame, self.profile)
         return [event for event in seen if event.text or event.name != "digit"]  # without pulses that are no digit
 
-    def _neighbour(self) -> list[Event]:
+    def _neighbour_events(self) -> list[Event]:
         """An event from another line of this unit that is the other end of this call."""
         if self.memory.state == "passing" and was_handed_on(self):
             return [Event(self.batch.frame, "party", self.batch.frame)]
@@ -106,20 +106,20 @@ class LineCalls(LineContext):
         at = self.batch.frame + (mono_ns - self.batch.mono_ns) // NS_PER_FRAME
         return [Event(self.batch.frame, "neighbour", at)]
 
-    def _pbx(self) -> list[Event]:
+    def _pbx_events(self) -> list[Event]:
         """The PBX's report of an answer, for a call that waits for one; for any other call it is outdated."""
-        answer_ns = self.around.connected.pop(self.config.number, None)
+        answer_ns = self.shared.connected.pop(self.config.number, None)
         if answer_ns is None or self.memory.state not in ("off_hook", "new_party"):
             return []
         at = self.batch.frame - max(0, self.batch.utc_ns - answer_ns) // NS_PER_FRAME
         return [Event(self.batch.frame, "pbx", at)]
 
-    def _note(self, frame: int) -> None:
+    def _journal(self, frame: int) -> None:
         """Writes the call's state to the journal, for a power cut."""
-        self._acted = False
+        self._changed = False
         if (call := self.memory.call) is not None:
-            record = call.record(self.around.config.unit, self.around.clock_record(call.line))
-            self.around.vault.note(call.call_id, CallNote(record, frame, self.utc_ns(frame)))
+            record = call.record(self.shared.config.unit, self.shared.clock_record(call.line))
+            self.shared.vault.note(call.call_id, CallNote(record, frame, self.utc_ns(frame)))
 
     def _permit(self, end_frame: int) -> None:
         """Permits writing up to where the loop is certainly the call's and the party has heard the notice."""
@@ -128,10 +128,10 @@ class LineCalls(LineContext):
             return
         if call.held_until is not None and end_frame >= call.held_until:
             dispel_doubt(self, end_frame)
-            self.write_what_was_held()
+            self.open_held_recording()
         if call.first_frame is not None and call.held_until is None:
             until = min(self._certain_until(end_frame), redial.certain_until(self, end_frame))
-            self.around.vault.permit(call.call_id, until, call.withheld)
+            self.shared.vault.permit(call.call_id, until, call.withheld)
 
     def _certain_until(self, end_frame: int) -> int:
         """The frame up to which the audio is certainly this call's, as far as hook and tones say."""
@@ -176,9 +176,9 @@ class LineCalls(LineContext):
         )  # fmt: skip
 
     def _release(self) -> LineRelease | None:
-        if not self.around.config.ends_calls or self.config.exempt:
+        if not self.shared.config.ends_calls or self.config.exempt:
             return None
-        return release_of(self.around.config, self.config, self.around.learned.get(self.config.number))
+        return release_of(self.shared.config, self.config, self.shared.learned.get(self.config.number))
 
     def _handle(self, event: Event) -> None:
         """Applies the table's action for the event, if there is one."""
@@ -188,7 +188,7 @@ class LineCalls(LineContext):
             action(self, event)
             if event.name == "flash" and self.memory.call is not None and self.memory.call.answered_ns is not None:
                 self.memory.call.flashed = True
-            self._acted |= event.name not in OF_EVIDENCE or self.memory.state != state
+            self._changed |= event.name not in OF_EVIDENCE or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
         """Handles the deadlines up to `frame`. Bounded: each one leaves its state or moves on."""

@@ -31,7 +31,7 @@ def is_beep(line: LineContext, began: int, until: int) -> bool:
     low, high = (ms * FRAMES_PER_MS for ms in numbers.beep_ms)
     first = began - _BEFORE_MS * FRAMES_PER_MS
     last = min(until, began + high + 2 * _BEFORE_MS * FRAMES_PER_MS)
-    stretch = line.around.audio.stretch(line.config.number, first, last)
+    stretch = line.shared.audio.stretch(line.config.number, first, last)
     if stretch.gaps:
         return False
     tones: list[tuple[int, int, int]] = []  # (first window, last window, bin)
@@ -52,11 +52,11 @@ def beeped_under_notice(line: LineContext, until: int) -> bool:
     call = line.call
     if call.notice_from is None or not call.notices or not may_beep(line, until):
         return False
-    stretch = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until))
+    stretch = line.shared.audio.stretch(call.line, call.notice_from, min(until, call.notice_until))
     if stretch.gaps:
         return False
     numbers, answer = line.profile.beneath, line.profile.answer
-    notice = line.around.notices.get(call.notices[-1].id)
+    notice = line.shared.notices.get(call.notices[-1].id)
     if notice is None:
         return False
     sent = notice.between(-numbers.delay_max_ms * FRAMES_PER_MS, len(stretch.samples))

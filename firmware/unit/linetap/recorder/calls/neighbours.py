@@ -14,7 +14,7 @@ def called_by_neighbour(line: LineContext) -> bool:
     return any(
         (other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line))
         or (other.memory.state == "new_party" and _is_consulted(other, line))
-        for other in line.around.lines
+        for other in line.shared.lines
         if other is not line
     )
 
@@ -28,7 +28,7 @@ def was_handed_on(line: LineContext) -> bool:
     if call is None or call.direction != "in":
         return False
     if call.consulted_by is None:
-        for other in line.around.lines:
+        for other in line.shared.lines:
             if other is not line and other.memory.state == "new_party" and _is_consulted(other, line):
                 call.consulted_by = other.call.call_id
         return False
@@ -36,7 +36,7 @@ def was_handed_on(line: LineContext) -> bool:
         other.memory.call is not None
         and other.memory.call.call_id == call.consulted_by
         and other.memory.state == "new_party"
-        for other in line.around.lines
+        for other in line.shared.lines
     )
     if not still:
         call.consulted_by = None
@@ -57,7 +57,7 @@ def neighbour_answer_ns(line: LineContext) -> int | None:
 
     Monotonic, because each call dates its frames by an anchor of its own.
     """
-    for other in line.around.lines:
+    for other in line.shared.lines:
         if other is not line and _is_one_call(line, other):
             answer = other.memory.call
             if answer is not None and answer.answered_ns is not None:

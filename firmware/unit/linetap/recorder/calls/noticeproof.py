@@ -42,9 +42,9 @@ def prove_notice(line: LineContext, until: int) -> None:
     call = line.call
     if call.notice_from is None or until <= call.notice_from:
         return
-    captured = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
+    captured = line.shared.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
-    notice = line.around.notices.get(record.id)
+    notice = line.shared.notices.get(record.id)
     if notice is None:  # a restart with other notices: what was played is no longer known
         call.notice_from = None
         return
@@ -93,7 +93,7 @@ def prove_own(line: LineContext, captured: I16, notice: Notice) -> tuple[Proof, 
 def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
     """The profile's proof numbers, adapted to the line: with its gain the notice returns louder."""
     numbers, memory = line.profile.proof, line.memory
-    learned = line.around.learned.get(line.config.number)
+    learned = line.shared.learned.get(line.config.number)
     if learned is not None:
         echo_db = numbers.echo_db if learned.echo_db is None else learned.echo_db
         echo_db += gain_db(notice.samples, learned, line.policy, line.profile.notice)
@@ -108,8 +108,8 @@ def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
 
 def _of_the_card(line: LineContext) -> float | None:
     """The delay known of the card's other lines: one codec plays and captures them all."""
-    others = [other for other in line.around.lines if other.config.card == line.config.card and other is not line]
-    learned = line.around.learned
+    others = [other for other in line.shared.lines if other.config.card == line.config.card and other is not line]
+    learned = line.shared.learned
     measured = [learned[n].echo_delay_ms for other in others if (n := other.config.number) in learned]
     known = sorted(d for d in [*measured, *(other.memory.echo_delay_ms for other in others)] if d is not None)
     return known[len(known) // 2] if known else None
@@ -156,11 +156,11 @@ def _count(line: LineContext) -> None:
     long_enough = now_ns - memory.deaf_first_ns >= line.policy.deaf_span_s * NS_PER_S
     if memory.deaf_calls >= line.policy.deaf_calls and long_enough and memory.deaf_since_ns is None:
         memory.deaf_since_ns = now_ns
-        line.around.vault.remember_fault(line.config.number, now_ns)
+        line.shared.vault.remember_fault(line.config.number, now_ns)
 
 
 def clear_deafness(line: LineContext) -> None:
     """Clears the fault: a whole notice was heard on the line, or the line was learnt."""
     memory = line.memory
     memory.unheard_calls, memory.deaf_calls, memory.deaf_first_ns, memory.deaf_since_ns = 0, 0, None, None
-    line.around.vault.remember_fault(line.config.number, None)
+    line.shared.vault.remember_fault(line.config.number, None)

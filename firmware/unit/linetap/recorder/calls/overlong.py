@@ -18,7 +18,7 @@ from linetap.ring import RATE_HZ
 
 def warn_frame(line: LineContext) -> int | None:
     """The frame at which the warning is due; None: there is none, or it was heard."""
-    call, ending = line.call, line.around.config.ending
+    call, ending = line.call, line.shared.config.ending
     if not ending.warn_s or call.warned_at is not None or not _counts(line):
         return None
     after_s = ending.warn_s + call.extended * ending.extend_s
@@ -27,7 +27,7 @@ def warn_frame(line: LineContext) -> int | None:
 
 def end_frame(line: LineContext) -> int | None:
     """The frame at which the call is ended; None: there is no such time, or no warning was heard before."""
-    call, ending = line.call, line.around.config.ending
+    call, ending = line.call, line.shared.config.ending
     if not ending.end_s or call.warned_at is None or not _counts(line):
         return None
     after_s = ending.end_s - ending.warn_s
@@ -43,14 +43,14 @@ def _counts(line: LineContext) -> bool:
 
 def warn(line: LineContext, event: Event) -> None:
     """Plays the warning."""
-    ending = line.around.config.ending
+    ending = line.shared.config.ending
     begin_step(line, event, EndStep(ending.end_situation, "warn", "time", ending.warn_notice, event.at))
 
 
 def end(line: LineContext, event: Event) -> None:
     """Ends the call as the situation of the longest time says."""
-    name = line.around.config.ending.end_situation
-    situation = line.around.config.situation_named(name)
+    name = line.shared.config.ending.end_situation
+    situation = line.shared.config.situation_named(name)
     if situation is None or not situation.notice:  # the configuration was replaced during the call
         line.call.time_off = True
         return
@@ -59,7 +59,7 @@ def end(line: LineContext, event: Event) -> None:
 
 def extend(line: LineContext, event: Event) -> None:
     """Staff have dialled the code for more time."""
-    call, ending = line.call, line.around.config.ending
+    call, ending = line.call, line.shared.config.ending
     if call.extended >= ending.extend_most:
         refuse(line, event, ending.end_situation, "no_more_time", by_time=False)
         return

@@ -48,7 +48,7 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
     call = line.call
     if event.text in FAR_END_GONE:
         call.tone, call.tone_at, call.tone_known = event.text, event.at, event.known
-        line.go("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
+        line.enter("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
     elif event.text == "dial" and call.flashed_at is None:  # after a flash it only invites digits
         call.dial_at = event.at
     elif event.text == "call_waiting":
@@ -69,7 +69,7 @@ def dial_tone_lasts(line: LineContext, event: Event) -> None:
     call = line.call
     assert call.dial_at is not None
     call.tone, call.tone_at, call.tone_known, call.dial_at = "dial", call.dial_at, event.known, None
-    line.go("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
+    line.enter("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
 
 
 def digit_in_recording(line: LineContext, event: Event) -> None:
@@ -102,7 +102,7 @@ def announce_again(line: LineContext, event: Event) -> None:
     call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
     internal = internal_by(line.policy, call.redialled, None) is not None
     if reason_to_skip(line.policy, call.redialled, internal):
-        line.go("new_party", event.known)
+        line.enter("new_party", event.known)
     else:
         ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
@@ -119,7 +119,7 @@ def flash_to_first_party(line: LineContext, event: Event) -> None:
     if call.tone:
         call.tone = ""
         call.withhold(event.known)
-        line.go("recording", event.known)
+        line.enter("recording", event.known)
         call.flashed_at = event.known
     else:
         announce_again(line, event)
@@ -128,7 +128,7 @@ def flash_to_first_party(line: LineContext, event: Event) -> None:
 def take_back_end(line: LineContext, event: Event) -> None:
     """Takes an end by tone back: the line was not hung up, and a voice is on it."""
     line.call.tone = ""
-    line.go("recording", event.known)
+    line.enter("recording", event.known)
     if event.name == "flash":
         flash_in_recording(line, event)
 
@@ -147,7 +147,7 @@ def _second_party(line: LineContext, event: Event) -> None:
     call.put_down_at, call.swapped_at = None, None
     call.redialled, call.tone = "", ""
     pause_recording(line, event.known)
-    line.go("new_party", event.known)
+    line.enter("new_party", event.known)
 
 
 def _wait_for_answer(line: LineContext, event: Event) -> None:
@@ -233,7 +233,7 @@ def _was_music(line: LineContext, until: int) -> bool:
     """Whether it was music: a faint voice through a codec is sometimes classified as music, but keeps no notes."""
     begin, numbers = line.call.held_at, line.profile.sound
     end = min(until, begin + numbers.hold_ms * FRAMES_PER_MS)
-    kept = kept_notes(line.around.audio.stretch(line.config.number, begin, end).samples)
+    kept = kept_notes(line.shared.audio.stretch(line.config.number, begin, end).samples)
     return kept is not None and kept >= numbers.hold_notes
 
 

@@ -271,7 +271,7 @@ def _judge_no_number(line: LineContext) -> None:
 
 
 def _has_dial_tone(line: LineContext, until: int) -> bool:
-    audio = line.around.audio.stretch(line.config.number, _lifted_at(line), until).samples
+    audio = line.shared.audio.stretch(line.config.number, _lifted_at(line), until).samples
     windows = tone_windows(audio, line.profile, "dial")[-DIAL_TONE_WINDOWS:]
     return len(windows) == DIAL_TONE_WINDOWS and bool(windows.all())
 

@@ -44,7 +44,7 @@ def on_deadline_to_open(line: LineContext, event: Event) -> None:
         line.memory.deadline = event.at + AGAIN_MS * FRAMES_PER_MS
     else:
         try:
-            line.around.capture.release(line.config.number, _open_ms(line))
+            line.shared.capture.release(line.config.number, _open_ms(line))
         except DeviceFault as fault:
             _not_released(line, event, fault.code)
             return
@@ -53,7 +53,7 @@ def on_deadline_to_open(line: LineContext, event: Event) -> None:
 
 
 def _is_behind(line: LineContext, followed: int) -> bool:
-    return line.around.capture.present(line.config.number) - followed > BEHIND_MS * FRAMES_PER_MS
+    return line.shared.capture.present(line.config.number) - followed > BEHIND_MS * FRAMES_PER_MS
 
 
 def _is_open(line: LineContext, followed: int) -> bool:
@@ -72,7 +72,7 @@ def loop_opened(line: LineContext, event: Event) -> None:
     assert call.end is not None
     call.opened_at = event.at
     call.end = msgspec.structs.replace(call.end, released_at=line.rfc3339(event.at))
-    line.go("end_open", event.at, event.at + (_open_ms(line) + CLOSES_WITHIN_MS) * FRAMES_PER_MS)
+    line.enter("end_open", event.at, event.at + (_open_ms(line) + CLOSES_WITHIN_MS) * FRAMES_PER_MS)
 
 
 def opened_too_short(line: LineContext, event: Event) -> None:
@@ -94,7 +94,7 @@ def rings_again(line: LineContext, event: Event) -> None:
 
 def closed_again(line: LineContext, event: Event) -> None:
     """The handset is still lifted: the line's sounds show whether it is free."""
-    line.go("end_closed", event.at, event.known + LISTENS_S * RATE_HZ)
+    line.enter("end_closed", event.at, event.known + LISTENS_S * RATE_HZ)
 
 
 def tone_shows_release(line: LineContext, event: Event) -> None:
@@ -138,7 +138,7 @@ def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG00
 
 
 def _open_ms(line: LineContext) -> int:
-    learned = line.around.learned.get(line.config.number)
+    learned = line.shared.learned.get(line.config.number)
     measured = learned.release_ms if learned is not None and learned.release_ms else 0
     return min(MOST_OPEN_MS, max(LEAST_OPEN_MS, round(measured)))
 
@@ -146,7 +146,7 @@ def _open_ms(line: LineContext) -> int:
 def _not_released(line: LineContext, event: Event, why: str) -> None:
     call = line.call
     assert call.end is not None
-    line.go("recording", event.known)
+    line.enter("recording", event.known)
     refuse(line, event, call.end.situation, why, by_time=False)
 
 
@@ -165,4 +165,4 @@ def _finish_lifted(line: LineContext, event: Event, seen_by: ReleaseSeenBy) -> N
     call_id = line.call.call_id
     _finish(line, event, seen_by)
     line.memory.continues = call_id
-    line.go("held", event.known)
+    line.enter("held", event.known)

@@ -89,7 +89,7 @@ def party_handed_on(line: LineContext, event: Event) -> None:
 def announce_party(line: LineContext, event: Event, by: PartyBy) -> None:
     """Turns the call into a recorded one: asks for the notice. `by`: the evidence of another party."""
     call = line.call
-    if line.config.exempt or call.why == "emergency" or line.around.vault.refused() is not None:
+    if line.config.exempt or call.why == "emergency" or line.shared.vault.refused() is not None:
         return
     call.party_by, call.spoken = by, True
     call.why, call.disposition, call.notice_tries, call.flashed_at = "", "unanswered", 0, None

@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.config import Config, load_config, profile_of
 from linetap.notices import notices_of
-from linetap.recorder.calls.context import Surroundings
+from linetap.recorder.calls.context import Shared
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard, ReplayedSmdr, read_wav
 from linetap.recorder.replay.events import read_events
@@ -100,10 +100,10 @@ def _follow(
     pbx = ReplayedSmdr(config, vault, vault.keep, start_ns, smdr) if smdr else None
     to_vault = pbx.join if pbx is not None else vault
     connected = pbx.join.connected if pbx is not None else {}
-    around = Surroundings(
+    shared = Shared(
         config, card.notices, card, card, to_vault, lambda _line: ClockRecord(synced=False), connected=connected
     )
-    recorder = Recorder(around, {}, examine=False)  # a recording's lines are not diagnosed
+    recorder = Recorder(shared, {}, examine=False)  # a recording's lines are not diagnosed
     number = config.card[0].number
     most = slots_at_once(config)
     while (batch := card.next(most)) is not None:

@@ -37,7 +37,7 @@ class Event(msgspec.Struct, frozen=True):
     on_ms: int = 0  # ... and the length of a burst
 
     @property
-    def turn(self) -> tuple[int, bool, EventName, int, str, float]:
+    def order(self) -> tuple[int, bool, EventName, int, str, float]:
         """The order of handling, whatever was found first.
 
         Of two events of the same frame, ringing comes before the off-hook that answers it: in the other order an

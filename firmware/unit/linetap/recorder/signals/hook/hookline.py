@@ -135,7 +135,7 @@ class HookLine(msgspec.Struct):
             debounce = profile.polarity_debounce_ms * FRAMES_PER_MS
             changes = self.polarity.follow(polarity, dead, frame, debounce)
             events += [Event(known, "polarity", at) for known, at, _ in changes]
-        events.sort(key=lambda event: event.turn)
+        events.sort(key=lambda event: event.order)
         return events
 
     def lose_sight(self) -> None:
