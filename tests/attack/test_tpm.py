@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from card_rig import Card
 from linetap import unitkeys
 from linetap.config.schema import Config
-from linetap.recorder.calls.ports import CallNote
+from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.reader import OutboxReader
@@ -432,7 +432,7 @@ class TestRecorder:
         record = CallRecord(
             call_id=call_id, unit="floor-03", line=1, disposition="recorded", answered_at="2026-11-28T09:56:01.123Z"
         )
-        vault.note(call_id, CallNote(record, FIRST, sealed.call_ns(call_id)))
+        vault.snapshot(call_id, CallSnapshot(record, FIRST, sealed.call_ns(call_id)))
         vault.open(call_id, 1, FIRST)
         assert vault.step()
         tpm.power_off()

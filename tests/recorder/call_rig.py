@@ -16,7 +16,7 @@ from linetap.config.schema import Config
 from linetap.learned import Learned
 from linetap.notices import notices_of
 from linetap.recorder.calls.context import LineMemory, Shared
-from linetap.recorder.calls.ports import CallNote, Stretches
+from linetap.recorder.calls.ports import CallSnapshot, Stretches
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.events import Levels
@@ -40,7 +40,7 @@ class Kept:
     withheld: dict[str, Stretches] = field(default_factory=dict)
     declared: dict[str, Stretches] = field(default_factory=dict)  # the same, while the call lasts
     faults: list[tuple[int, int | None]] = field(default_factory=list)
-    notes: dict[str, CallNote] = field(default_factory=dict)
+    snapshots: dict[str, CallSnapshot] = field(default_factory=dict)
 
     def refused(self) -> str | None:
         return self.why_not
@@ -48,8 +48,8 @@ class Kept:
     def report(self, event: CallEvent) -> None:
         self.events.append(event)
 
-    def note(self, call_id: str, note: CallNote) -> None:
-        self.notes[call_id] = note
+    def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
+        self.snapshots[call_id] = snapshot
 
     def open(self, call_id: str, line: int, first_frame: int) -> None:
         self.opened.append((call_id, line, first_frame))

@@ -110,7 +110,7 @@ def test_a_record_says_the_same_lengths_whenever_the_clock_is_set(
         assert record.clock.stepped_ms == pytest.approx(CLOCKS[clock] / 1e6, abs=40_000 if "1970" in clock else 1)
     times = [parse_rfc3339(event.at) for event in kept.events]
     assert times == sorted(times)
-    note = kept.notes[call_id]
+    note = kept.snapshots[call_id]
     assert note.utc_ns // 10**6 <= parse_rfc3339(record.ended_at or "") // 10**6 + 2000
 
 

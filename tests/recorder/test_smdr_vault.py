@@ -20,7 +20,7 @@ from test_writer import AUDIO, FIRST, Source, writer
 
 from linetap.config.schema import Config, Line, Smdr
 from linetap.recorder import checkpoint
-from linetap.recorder.calls.ports import CallNote
+from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.pbx.join import SmdrJoin
 from linetap.recorder.pbx.ledger import DAY_FILE, Day
 from linetap.recorder.service import Service, _first_state
@@ -226,7 +226,7 @@ def test_a_call_that_a_power_cut_ended_is_known_to_the_account(unit: Unit, cable
     now_s = (SYSTEM.utc_ns() - T0_NS) / 1e9
     begun = call(1, now_s, now_s, ended_at=None, ended_by=None, duration_s=None)
     service = listening(config)
-    service.vault.note(begun.call_id, CallNote(begun, 0, SYSTEM.utc_ns()))
+    service.vault.snapshot(begun.call_id, CallSnapshot(begun, 0, SYSTEM.utc_ns()))
     service.end()
     for name in (checkpoint.NAME, OF_THIS_BOOT):
         (config.run_path / "calls" / name).unlink()

@@ -17,7 +17,7 @@ import numpy as np
 
 from linetap.config.schema import Config
 from linetap.recorder.calls.call import new_call_id
-from linetap.recorder.calls.ports import CallNote
+from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.journal import store
@@ -211,7 +211,7 @@ class Life:
         line.call, line.begins = None, frame + line.chance.randrange(4 * RATE_HZ)
 
     def _note(self, call: CallRecord, frame: int) -> None:
-        self._vault.note(call.call_id, CallNote(call, frame, START_NS + frame * NS_PER_S // RATE_HZ))
+        self._vault.snapshot(call.call_id, CallSnapshot(call, frame, START_NS + frame * NS_PER_S // RATE_HZ))
 
     def _note_all(self, frame: int) -> None:
         """As the call table does when it has been taken up."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from linetap.recorder.calls.ports import AudioSource, CallNote
+from linetap.recorder.calls.ports import AudioSource, CallSnapshot
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.outbox import Outbox
@@ -83,8 +83,8 @@ class Recorder:
             call_id=call_id, unit="floor-03", line=line, direction="in", disposition="recorded",
             answered_at="2026-11-24T22:56:00.123Z", caller=Caller(number=NUMBER),
         )  # fmt: skip
-        note = CallNote(msgspec.structs.replace(record, **more), FIRST, sealed.call_ns(CALL_ID))
-        self.vault.note(call_id, note)
+        note = CallSnapshot(msgspec.structs.replace(record, **more), FIRST, sealed.call_ns(CALL_ID))
+        self.vault.snapshot(call_id, note)
 
     def talk(self, seconds: float, call_id: str = CALL_ID, begin: float = 0.0) -> None:
         """In the journal every quarter of a second; the vault's thread does not get round to it."""

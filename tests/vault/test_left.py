@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after_cut
 
-from linetap.recorder.calls.ports import last_note
+from linetap.recorder.calls.ports import final_snapshot
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.missingaudio import BACK_MS, Start, chunk_ms, missing_behind, missing_since
 from linetap.recorder.vault.recordings.entries import Beat, next_seam
@@ -273,7 +273,7 @@ def test_an_end_that_the_journal_knows_and_nobody_was_told_is_told_once(unit: Un
     recorder = in_a_call(unit)
     record = CallRecord(call_id=CALL_ID, unit="floor-03", line=1, disposition="recorded",
                         ended_at="2026-11-24T22:56:20.123Z", ended_by="on_hook")  # fmt: skip
-    recorder.vault.note(CALL_ID, last_note(record, FIRST + 20 * RATE_HZ))
+    recorder.vault.snapshot(CALL_ID, final_snapshot(record, FIRST + 20 * RATE_HZ))
     recorder.journal.step()
     again = after_cut(recorder)
     assert again.vault.step()

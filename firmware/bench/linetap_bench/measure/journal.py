@@ -21,7 +21,7 @@ import numpy as np
 
 from linetap.config import Config, load_config
 from linetap.recorder.calls.call import new_call_id
-from linetap.recorder.calls.ports import CallNote
+from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.call import JournalCall
 from linetap.recorder.vault.journal.journal import Journal
@@ -187,7 +187,7 @@ class _Lines:
         self._vault.open(call_id, line, frame)
 
     def _note(self, call_id: str, line: int, frame: int, **more: object) -> None:
-        self._vault.note(call_id, CallNote(_record(call_id, line, **more), frame, SYSTEM.utc_ns()))
+        self._vault.snapshot(call_id, CallSnapshot(_record(call_id, line, **more), frame, SYSTEM.utc_ns()))
 
 
 def _recovery(config: Config) -> tuple[float, int]:
@@ -198,7 +198,7 @@ def _recovery(config: Config) -> tuple[float, int]:
         vault = _vault(live, ring, journal)
         ids = {line: new_call_id(SYSTEM.utc_ns(), line) for line in range(1, LINES + 1)}
         for line, call_id in ids.items():
-            vault.note(call_id, CallNote(_record(call_id, line), 0, SYSTEM.utc_ns()))
+            vault.snapshot(call_id, CallSnapshot(_record(call_id, line), 0, SYSTEM.utc_ns()))
             vault.open(call_id, line, 0)
         for quarter in range(RECOVERED_S * 4):
             for call_id in ids.values():

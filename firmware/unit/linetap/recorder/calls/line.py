@@ -18,7 +18,7 @@ from linetap.recorder.calls.ending import end_call
 from linetap.recorder.calls.evidence.windows import STEP
 from linetap.recorder.calls.neighbours import neighbour_answer_ns, was_handed_on
 from linetap.recorder.calls.noticeproof import clear_deafness
-from linetap.recorder.calls.ports import CallNote
+from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.timers import beep_frame, limit_frame, recommended_frame
 from linetap.recorder.signals.events import Event, EventName
@@ -119,7 +119,7 @@ class LineCalls(LineContext):
         self._changed = False
         if (call := self.memory.call) is not None:
             record = call.record(self.shared.config.unit, self.shared.clock_record(call.line))
-            self.shared.vault.note(call.call_id, CallNote(record, frame, self.utc_ns(frame)))
+            self.shared.vault.snapshot(call.call_id, CallSnapshot(record, frame, self.utc_ns(frame)))
 
     def _permit(self, end_frame: int) -> None:
         """Permits writing up to where the loop is certainly the call's and the party has heard the notice."""

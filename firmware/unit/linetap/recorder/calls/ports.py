@@ -15,7 +15,7 @@ from linetap_core.records import CallEvent, CallRecord
 Stretches = Sequence[tuple[int, int]]  # frames [first, end), in order
 
 
-class CallNote(msgspec.Struct, frozen=True):
+class CallSnapshot(msgspec.Struct, frozen=True):
     """The state of a call so far, for a power cut before its end.
 
     `frame` is a moment in the line's ring and `utc_ns` its time. `end_frame`: the call is over, and its recording ends
@@ -28,10 +28,10 @@ class CallNote(msgspec.Struct, frozen=True):
     end_frame: int | None = None
 
 
-def last_note(record: CallRecord, end_frame: int | None) -> CallNote:
-    """The note of a call that is over."""
+def final_snapshot(record: CallRecord, end_frame: int | None) -> CallSnapshot:
+    """The last snapshot, of a call that is over."""
     utc_ns = parse_rfc3339(record.ended_at) if record.ended_at else 0
-    return CallNote(record, end_frame or 0, utc_ns, end_frame)
+    return CallSnapshot(record, end_frame or 0, utc_ns, end_frame)
 
 
 class AudioSource(Protocol):
@@ -59,7 +59,7 @@ class VaultPort(Protocol):
         """Why no new recording may begin (`disk_full`), or None."""
 
     def report(self, event: CallEvent) -> None: ...
-    def note(self, call_id: str, note: CallNote) -> None:
+    def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
         """A call that is not over has begun or changed."""
 
     def open(self, call_id: str, line: int, first_frame: int) -> None: ...

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import msgspec
 
 from linetap.config.schema import Config
-from linetap.recorder.calls.ports import CallNote, Stretches, VaultPort, last_note
+from linetap.recorder.calls.ports import CallSnapshot, Stretches, VaultPort, final_snapshot
 from linetap.recorder.pbx.ledger import DAY_FILE, MOST_DAYS, Day, Ledger, LedgerMemory, late_of
 from linetap.recorder.pbx.match import Matcher, times_of
 from linetap.recorder.smdr.layouts import SmdrLine, parser
@@ -85,8 +85,8 @@ class SmdrJoin:
     def report(self, event: CallEvent) -> None:
         self._vault.report(event)
 
-    def note(self, call_id: str, note: CallNote) -> None:
-        self._vault.note(call_id, note)
+    def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
+        self._vault.snapshot(call_id, snapshot)
 
     def open(self, call_id: str, line: int, first_frame: int) -> None:
         self._vault.open(call_id, line, first_frame)
@@ -104,7 +104,7 @@ class SmdrJoin:
             self._vault.close(call_id, end_frame, record, withheld)
             return
         if end_frame is not None:
-            self._vault.note(call_id, last_note(record, end_frame))
+            self._vault.snapshot(call_id, final_snapshot(record, end_frame))
             self._vault.permit(call_id, end_frame, withheld)  # so that the ring need not hold it any longer
         due_ns = self._clock.monotonic_ns() + self._wait_ns
         self._held[call_id] = Held(Close(call_id, end_frame, record, list(withheld)), due_ns)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from linetap.config import Config
-from linetap.recorder.calls.ports import CallNote, Stretches
+from linetap.recorder.calls.ports import CallSnapshot, Stretches
 from linetap.ring import I16
 from linetap_core.errors import BadInput
 from linetap_core.records import CallEvent, CallRecord
@@ -83,7 +83,7 @@ class VaultSide:
     def report(self, event: CallEvent) -> None:
         self._jobs.append(("report", (event,)))
 
-    def note(self, call_id: str, note: CallNote) -> None:
+    def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
         """A replay that is cut off is made again: it needs no notes."""
 
     def open(self, call_id: str, line: int, first_frame: int) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from linetap.recorder.calls.ports import CallNote, Stretches, last_note
+from linetap.recorder.calls.ports import CallSnapshot, Stretches, final_snapshot
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.admission import UNIT_KEY, Admission
 from linetap.recorder.vault.callfolder.folder import Sign
@@ -115,14 +115,14 @@ class VaultWriter:
             recording.withheld = withheld  # before the disk thread may go on into it
             recording.permitted = frame
 
-    def note(self, call_id: str, note: CallNote) -> None:
+    def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
         if self.vault.journal is not None:
-            record = self.vault.counted(note.record)
-            self.vault.journal.note(call_id, msgspec.structs.replace(note, record=record))
+            record = self.vault.counted(snapshot.record)
+            self.vault.journal.snapshot(call_id, msgspec.structs.replace(snapshot, record=record))
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
         record = self.vault.counted(record)
-        self.note(call_id, last_note(record, end_frame))
+        self.snapshot(call_id, final_snapshot(record, end_frame))
         self._queue.add(Close(call_id, end_frame, record, list(withheld)))
 
     def report(self, event: CallEvent) -> None:
@@ -147,7 +147,7 @@ class VaultWriter:
         """Queues the jobs that the previous recorder had not finished."""
         for job in jobs:
             if isinstance(job, Close):
-                self.note(job.call_id, last_note(job.record, job.end_frame))
+                self.snapshot(job.call_id, final_snapshot(job.record, job.end_frame))
             self._queue.add(job)
 
     def unfinished(self) -> list[Job]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.recorder.calls.ports import AudioSource, CallNote
+from linetap.recorder.calls.ports import AudioSource, CallSnapshot
 from linetap.recorder.vault.callfolder.encoding import LineEncoder, gap_of, joined
 from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
 from linetap.recorder.vault.recordings.recording import Recording
@@ -25,7 +25,7 @@ MOST_TICKS = 40  # of one header: a chunk is full after 33
 SealEntry = Callable[[CallRecord, Retention], Piece]  # of the index, for the case of a power cut
 
 
-class News(NamedTuple):
+class Unwritten(NamedTuple):
     """Audio of a call that is to be a tick: `units` of its codec from sample `first` of the recording up to `end`."""
 
     call: JournalCall
@@ -36,17 +36,17 @@ class News(NamedTuple):
 
 
 class JournalCall:
-    """`over`: the call is sealed, and the journal still has to write that. The main thread sets `note`."""
+    """`over`: the call is sealed, and the journal still has to write that. The main thread sets `snapshot`."""
 
     def __init__(self, call_id: str, known: State | None = None) -> None:
         """`known`: its state in the journal of the previous recorder."""
         self.call_id = call_id
         self.over = False
-        self.note: CallNote | None = None
+        self.snapshot: CallSnapshot | None = None
         self.state: State | None = known  # as last made
         self._recording: Recording | None = None
-        self._of: CallNote | None = None  # its note
-        self._made_of: CallNote | None = None  # the note of the state being written
+        self._written: CallSnapshot | None = None  # of that state
+        self._made_of: CallSnapshot | None = None  # of the state being written
         self._made_ns = -STATE_EVERY_NS
         self._written_once: State | None = None
         self._position = 0  # samples of the recording that are in the journal
@@ -70,49 +70,51 @@ class JournalCall:
 
     def present_state(self) -> State:
         """Returns the present state, whether it was written or not."""
-        return self._make(self.note, self.state, self._recording)
+        return self._make(self.snapshot, self.state, self._recording)
 
     def new_state(self, now_ns: int) -> State | None:
         """Returns the state to write, or None: a new one if it is due, else one that was written only once. Each state
         goes into two frames, so that one bad sector loses none."""
         if (new := self._changed_state(now_ns)) is not None:
             return new
-        self._made_of = self._of
+        self._made_of = self._written
         return self._written_once
 
     def _changed_state(self, now_ns: int) -> State | None:
-        note, recording, written = self.note, self._recording, self.state
-        if note is None and recording is None:
+        snapshot, recording, written = self.snapshot, self._recording, self.state
+        if snapshot is None and recording is None:
             return None
         is_urgent = _is_urgent(written, recording)
-        if not is_urgent and not self._has_changed(note):
+        if not is_urgent and not self._has_changed(snapshot):
             return None
-        is_over = note is not None and note.record.ended_at is not None
+        is_over = snapshot is not None and snapshot.record.ended_at is not None
         if not is_over and not is_urgent and now_ns - self._made_ns < STATE_EVERY_NS:
             return None
-        self._made_ns, self._made_of = now_ns, note
-        return self._make(note, written, recording)
+        self._made_ns, self._made_of = now_ns, snapshot
+        return self._make(snapshot, written, recording)
 
-    def _has_changed(self, note: CallNote | None) -> bool:
-        if note is None or note is self._of:
+    def _has_changed(self, snapshot: CallSnapshot | None) -> bool:
+        if snapshot is None or snapshot is self._written:
             return False
-        of = self._of
-        return of is None or of.end_frame != note.end_frame or _timeless(of.record) != _timeless(note.record)
+        last = self._written
+        return (
+            last is None or last.end_frame != snapshot.end_frame or _timeless(last.record) != _timeless(snapshot.record)
+        )
 
-    def _make(self, note: CallNote | None, written: State | None, recording: Recording | None) -> State:
-        if note is not None:
-            whole, frame, utc_ns = note.record, note.frame, note.utc_ns
+    def _make(self, snapshot: CallSnapshot | None, written: State | None, recording: Recording | None) -> State:
+        if snapshot is not None:
+            whole, frame, utc_ns = snapshot.record, snapshot.frame, snapshot.utc_ns
         elif written is not None:
             whole, frame, utc_ns = written.record, written.frame, written.utc_ns
-        else:  # the main thread has not noted the call yet
+        else:  # the main thread has not given a snapshot yet
             assert recording is not None
             whole, utc_ns = _unknown(recording), sealed.call_ns(self.call_id)
             frame = recording.state.first_frame
-        state = State(self.call_id, _public(whole), frame, utc_ns, note.end_frame if note else None)
+        state = State(self.call_id, _public(whole), frame, utc_ns, snapshot.end_frame if snapshot else None)
         if recording is None:
             return state
         known = recording.state
-        same = written if note is None or note is self._of else None
+        same = written if snapshot is None or snapshot is self._written else None
         return msgspec.structs.replace(
             state, first_frame=known.first_frame, recipient=known.recipient, gaps=list(known.gaps),
             epoch=known.epoch, begun=known.retention, codec=known.codec,
@@ -123,7 +125,7 @@ class JournalCall:
     def _entry(self, whole: CallRecord, retention: Retention | None) -> Piece | None:
         return self._seal_entry(whole, retention) if self._seal_entry is not None and retention is not None else None
 
-    def news(self, source: AudioSource, most: int) -> list[News]:
+    def unwritten(self, source: AudioSource, most: int) -> list[Unwritten]:
         """Returns audio that may be written and is not in the journal yet, of at most `most` samples."""
         recording = self._recording
         if recording is None:
@@ -141,26 +143,26 @@ class JournalCall:
                 gaps: list[Gap] = []
                 for sample, samples, cause in encoder.take_gaps():
                     gaps = joined(gaps, gap_of(sample, samples, cause))
-                found.append(News(self, first, encoder.position, units, gaps))
+                found.append(Unwritten(self, first, encoder.position, units, gaps))
         return found
 
-    def kept_state(self, state: State) -> None:
-        """Takes note that the state is on disk."""
+    def state_written(self, state: State) -> None:
+        """The state is on disk."""
         self._written_once = None if state is self._written_once else state
-        self.state, self._of = state, self._made_of
+        self.state, self._written = state, self._made_of
 
-    def kept(self, news: News) -> None:
-        """Takes note that the tick is on disk."""
-        self._position = news.end
+    def audio_written(self, audio: Unwritten) -> None:
+        """The tick is on disk."""
+        self._position = audio.end
 
-    def seal(self, news: News) -> Tick:
-        """The tick of `news`; the recording gets its units, and need not encode them again."""
+    def seal(self, audio: Unwritten) -> Tick:
+        """The tick of `audio`; the recording gets its units, and need not encode them again."""
         assert self._recording is not None
-        first, end, codec = news.first, news.end, self._recording.folder.codec
-        if not news.gaps:
-            self._recording.hand_over(first, end, news.units)
-        plain = news.units if first else codec.header + news.units
-        return Tick(self.call_id, first, end - first, self._series_at(next_seam(first, codec)).seal(plain), news.gaps)
+        first, end, codec = audio.first, audio.end, self._recording.folder.codec
+        if not audio.gaps:
+            self._recording.hand_over(first, end, audio.units)
+        plain = audio.units if first else codec.header + audio.units
+        return Tick(self.call_id, first, end - first, self._series_at(next_seam(first, codec)).seal(plain), audio.gaps)
 
     def _series_at(self, seam: int) -> age.AgeSeries:
         if self._series is None or seam != self._seam or self._series.files >= MOST_TICKS:

@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from linetap.recorder.calls.ports import AudioSource, CallNote
+from linetap.recorder.calls.ports import AudioSource, CallSnapshot
 from linetap.recorder.vault.journal import store
-from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
+from linetap.recorder.vault.journal.call import JournalCall, SealEntry, Unwritten
 from linetap.recorder.vault.journal.store import Store, file_bytes
 from linetap.recorder.vault.recordings.entries import Beat, Entry, Over, Snapshot, State, Tick
 from linetap.recorder.vault.recordings.recording import Recording
@@ -71,8 +71,8 @@ class Journal:
             self._changed.notify()
         self.step()
 
-    def note(self, call_id: str, note: CallNote) -> None:
-        self._call(call_id).note = note
+    def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
+        self._call(call_id).snapshot = snapshot
 
     def opened(self, recording: Recording, seal_entry: SealEntry) -> bytes:
         """Takes a call that has passed its gate. Returns a frame with its whole state, for the call's own folder."""
@@ -83,7 +83,7 @@ class Journal:
         return bytes(store.encode(0, 0, [self._beat([call]), state]))
 
     def over(self, call_id: str) -> None:
-        """Takes note that the call is sealed."""
+        """The call is sealed."""
         if (call := self._calls.get(call_id)) is not None:
             call.over = True
 
@@ -160,7 +160,7 @@ class Journal:
         with self._changed:
             calls = list(self._calls.values())
         now_ns = self._clock.monotonic_ns()
-        over, states, news, room = list[JournalCall](), dict[str, State](), list[News](), MOST_SAMPLES
+        over, states, audio, room = list[JournalCall](), dict[str, State](), list[Unwritten](), MOST_SAMPLES
         for call in calls:
             if call.over:
                 over.append(call)
@@ -169,23 +169,23 @@ class Journal:
                 states[call.call_id] = state
             known = state or call.state
             if known is not None and known.recipient is not None:  # no audio before the state that names its recipient
-                found = self._news(call, room)
-                news += found
+                found = self._unwritten(call, room)
+                audio += found
                 room -= found[-1].end - found[0].first if found else 0
-        self._put(calls, over, states, [each.call.seal(each) for each in news])
+        self._put(calls, over, states, [each.call.seal(each) for each in audio])
         for call in calls:
             if call.call_id in states:
-                call.kept_state(states[call.call_id])
-        for each in news:
-            each.call.kept(each)
+                call.state_written(states[call.call_id])
+        for each in audio:
+            each.call.audio_written(each)
         with self._changed:
             for call in over:
                 del self._calls[call.call_id]
         return room <= 0
 
-    def _news(self, call: JournalCall, room: int) -> list[News]:
+    def _unwritten(self, call: JournalCall, room: int) -> list[Unwritten]:
         try:
-            return call.news(self._source, room)
+            return call.unwritten(self._source, room)
         except OSError:
             return []  # the ring is away, which capture reports
 
@@ -193,9 +193,9 @@ class Journal:
         self, calls: list[JournalCall], over: list[JournalCall], states: dict[str, State], ticks: list[Tick]
     ) -> None:
         assert self._store is not None
-        news: list[Entry] = [*states.values(), *(Over(call.call_id) for call in over), *ticks]
+        entries: list[Entry] = [*states.values(), *(Over(call.call_id) for call in over), *ticks]
         beat = self._beat(calls)
-        if self._begun and ((not news and not beat.heads) or self._store.append([beat, *news])):
+        if self._begun and ((not entries and not beat.heads) or self._store.append([beat, *entries])):
             return
         known = (states.get(call.call_id) or call.state for call in calls if not call.over)
         self._store.begin([beat, Snapshot(), *(state for state in known if state is not None), *ticks])

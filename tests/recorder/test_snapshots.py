@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call's notes to the vault before its end: all that remains of it if power fails now."""
+"""A call's snapshots to the vault before its end: all that remains of it if power fails now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from call_rig import START_NS, Story
 
 from linetap.config.schema import Config
-from linetap.recorder.calls.ports import CallNote
+from linetap.recorder.calls.ports import CallSnapshot
 from linetap_core.clock import NS_PER_MS, rfc3339
 from linetap_core.records import Caller
 from unit_rig import make_unit
@@ -23,12 +23,12 @@ def config(tmp_path: Path, run_dir: Path) -> Config:
     return make_unit(tmp_path, run_dir).config
 
 
-def until(story: Story, seconds: float) -> CallNote | None:
+def until(story: Story, seconds: float) -> CallSnapshot | None:
     """The last note by then."""
     while story.card._position < round(seconds * 100) and story.step(BATCH_SLOTS):
         pass
-    notes = [*story.vault.notes.values()]
-    return notes[-1] if notes else None
+    snapshots = [*story.vault.snapshots.values()]
+    return snapshots[-1] if snapshots else None
 
 
 def at(seconds: float) -> str:
@@ -51,7 +51,7 @@ def test_a_call_is_noted_from_its_first_moment_and_with_whatever_changes(config:
     assert (talking.record.notice.ended_at, talking.record.notice.proof) == (at(5.535), "full")
     assert talking.record.ended_at is None
     assert talking.utc_ns == START_NS + talking.frame * NS_PER_MS // 8
-    assert list(story.vault.notes) == [talking.record.call_id]
+    assert list(story.vault.snapshots) == [talking.record.call_id]
 
 
 def test_who_calls_is_noted_as_well(config: Config) -> None:
@@ -68,9 +68,9 @@ def test_who_calls_is_noted_as_well(config: Config) -> None:
 def test_a_recorder_that_takes_up_a_call_notes_it_at_once(config: Config) -> None:
     story = Story(config, 13).ring(0.5, 1.5).ring(3.5, 4.0).off_hook(4.0, 12.0)
     before = until(story, 8.0)
-    story.vault.notes.clear()
+    story.vault.snapshots.clear()
     story.restart()
     assert story.step(BATCH_SLOTS)
-    (after,) = story.vault.notes.values()
+    (after,) = story.vault.snapshots.values()
     assert before is not None
     assert after.record == msgspec.structs.replace(before.record)
