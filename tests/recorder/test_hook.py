@@ -110,7 +110,7 @@ def test_off_hook_since_lasts_through_pulses_and_flashes_and_not_beyond() -> Non
 def test_after_a_gap_a_change_has_to_be_seen_again_and_the_loop_is_where_it_was() -> None:
     line = HookLine()
     end = fed(line, bits((OFF, 1000), (ON, 20)), 0)
-    line.lose_sight()
+    line.reset_at_gap()
     end = fed(line, bits((ON, 20)), end + 5000)
     assert line.certain_until(end * MS) == (end - 20) * MS
     assert line.off_hook_since == 0

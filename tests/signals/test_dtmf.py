@@ -258,7 +258,7 @@ def test_a_gap_voids_what_was_half_heard() -> None:
     for cut, said in ((1040, "3"), (2240, "")):  # 30 ms of it before the gap and 170 ms behind it; 180 ms and 20 ms
         detector = DtmfDetector(1)
         got = detector.follow(audio[:, :cut], 0)
-        detector.lose_sight()
+        detector.reset_at_gap()
         got += detector.follow(audio[:, cut:], 800_000 + cut)
         assert "".join(digit.digit for digit in got) == said
         assert all(digit.at >= 800_000 + cut - 20 for digit in got)

@@ -208,5 +208,5 @@ def test_a_gap_forgets_what_was_before() -> None:
     detector = SoundDetector(1)
     first = line(quiet(1), tone([425], 1), quiet(4), tone([425], 1), quiet(1))
     assert "cadence" in sounds(detector.follow(first[None], 0))
-    detector.lose_sight()
+    detector.reset_at_gap()
     assert not sounds(detector.follow(line(quiet(8))[None], 20 * RATE_HZ))

@@ -318,7 +318,7 @@ def test_a_fax_that_sight_is_lost_of_is_taken_back() -> None:
     detector = ToneDetector(1)
     sound = line(np.concatenate([quiet(400), tone((1100,), -15, 240)]))
     assert [type(e) for e in detector.follow(sound[None], 0)] == [FaxMaybe]
-    detector.lose_sight()
+    detector.reset_at_gap()
     (gone_again,) = detector.follow(np.zeros((1, 4 * CHUNK), np.int16), 100 * CHUNK + 13)
     assert gone_again == FaxGone(0, 102 * CHUNK, 100 * CHUNK + 13)
 
@@ -513,7 +513,7 @@ def test_a_gap_voids_what_was_half_heard() -> None:
     busy = line(cadenced((480, 620), -16, (500, 500), 4))[: 3 * RATE_HZ // CHUNK * CHUNK]
     detector = ToneDetector(1)
     assert detector.follow(busy[None, : len(busy) // 2 // 80 * 80], 0) == []
-    detector.lose_sight()
+    detector.reset_at_gap()
     assert detector.follow(busy[None], 100 * CHUNK) == []
 
 
@@ -522,7 +522,7 @@ def test_a_tone_lost_sight_of_is_gone_unless_it_comes_back() -> None:
     for after, expected in ((ringback, []), (np.zeros_like(ringback), ["ringback"])):
         detector = ToneDetector(1)
         assert heard(detector.follow(ringback[None, : 20 * CHUNK], 0)) == ["ringback"]
-        detector.lose_sight()
+        detector.reset_at_gap()
         assert gone(detector.follow(after[None], 1000 * CHUNK)) == expected
 
 

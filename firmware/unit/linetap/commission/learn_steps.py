@@ -102,7 +102,7 @@ class Line:
         ear = DtmfDetector(1, self._profile.dtmf)
         for piece in self._tape.run(seconds):
             if not piece.whole:
-                ear.lose_sight()
+                ear.reset_at_gap()
                 continue
             if digits := ear.follow(piece.audio[None, :], piece.frame):
                 return digits[0].level_dbm0

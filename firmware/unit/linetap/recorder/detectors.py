@@ -58,9 +58,9 @@ class CardDetectors:
         events: list[list[Event]] = [[] for _ in range(self._lines)]
         for group in self._groups:
             if batch.gap is not None:
-                group.dtmf.lose_sight()
-                group.tones.lose_sight()
-                group.sounds.lose_sight()
+                group.dtmf.reset_at_gap()
+                group.tones.reset_at_gap()
+                group.sounds.reset_at_gap()
                 continue
             audio: I16 = batch.audio if len(group.places) == self._lines else batch.audio[group.places]
             digits = group.dtmf.follow(audio, batch.frame)

@@ -109,7 +109,7 @@ def judge_evidence(line: LineContext, event: Event) -> None:
     call, evidence, numbers = line.call, line.memory.evidence, line.profile.answer
     stretch = line.shared.audio.stretch(line.config.number, event.at - SPAN, event.at)
     if stretch.gaps or len(stretch.samples) < SPAN:
-        evidence.lose_sight()
+        evidence.reset_at_gap()
         return
     evidence.follow(windows_of(stretch.samples, event.at, numbers), line.profile.tone, numbers)
     if (behind := evidence.behind_hush(event.at, numbers)) is not None:

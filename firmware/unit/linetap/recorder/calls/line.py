@@ -88,7 +88,7 @@ class LineCalls(LineContext):
         """Events of the hook, ring and polarity bits."""
         hook = self.memory.hook
         if batch.gap is not None:
-            hook.lose_sight()
+            hook.reset_at_gap()
             self.memory.seen_from = batch.frame + batch.frames
             if self.memory.call is not None and self.memory.state == "off_hook":
                 self.memory.call.digits_incomplete = True

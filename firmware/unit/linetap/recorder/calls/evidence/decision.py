@@ -204,7 +204,7 @@ class Evidence(msgspec.Struct):
         lasts = self.beat_at is not None and now - self.beat_at < numbers.ring_period_ms[0] * _PER_MS
         return lasts and self.beats >= numbers.busy_bursts - 1
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         """A gap may contain a burst: ringing is known again after the next one."""
         self.bursts.forget()
         self.speech.forget()

@@ -83,9 +83,9 @@ class DtmfDetector:
         self._gate, self._ear, self._hum = _gate(self._numbers), _ear(self._numbers), _hum(self._numbers)
         self._tone_min = self._numbers.tone_min_ms * FRAMES_PER_MS
         self._bridge = self._numbers.bridge_ms * FRAMES_PER_MS
-        self.lose_sight()
+        self.reset_at_gap()
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         """A gap: an incomplete digit is void; a key still held after it counts as a press of its own."""
         # The history before `_frame`, then samples that are no whole block yet.
         self._held = np.zeros((self._lines, _HISTORY), np.int16)

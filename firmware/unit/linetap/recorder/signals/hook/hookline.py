@@ -138,9 +138,9 @@ class HookLine(msgspec.Struct):
         events.sort(key=lambda event: event.order)
         return events
 
-    def lose_sight(self) -> None:
-        self.loop.lose_sight()
-        self.polarity.lose_sight()
+    def reset_at_gap(self) -> None:
+        self.loop.reset_at_gap()
+        self.polarity.reset_at_gap()
 
     def _loop(self, hook: Bits, dead: Bits | None, ring: Bits, frame: int, profile: Profile) -> list[Event]:
         """The ring detector counts on-hook only: on a closed loop it reacts to the end of ringing and to dial

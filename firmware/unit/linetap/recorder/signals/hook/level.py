@@ -67,6 +67,6 @@ class Level(msgspec.Struct):
                 self.value, self.contrary_since = bool(code), None
         return changes
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         """A gap: a change that has begun must be seen again."""
         self.contrary_since = None

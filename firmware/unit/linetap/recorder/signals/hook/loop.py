@@ -152,7 +152,7 @@ class Loop(msgspec.Struct):
                 if now < end:  # the input at `end` is not known yet
                     self._input(now, bool(code & 1), code > 1)
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         """A gap: a change that has begun must be seen again, and the number of pulses in the gap is unknown."""
         self.contrary_since, self.dead_since, self.dead, self.live_since = None, None, False, None
         self.train.void()

@@ -68,9 +68,9 @@ class SoundDetector:
     def __init__(self, lines: int, profile: Profile = KR_PSTN) -> None:
         self._numbers = profile.sound
         self._lines = lines
-        self.lose_sight()
+        self.reset_at_gap()
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         """A gap: sound before it proves nothing for what follows."""
         lines, numbers = self._lines, self._numbers
         self._held: I16 = np.zeros((lines, 0), dtype=np.int16)

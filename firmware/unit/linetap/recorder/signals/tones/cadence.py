@@ -117,7 +117,7 @@ class ToneLine(msgspec.Struct):
             self._decide(plan)
         return changes
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         """A gap: a partial burst is void, and so are all counts. A tone that was on may continue."""
         self.code, self.end, self.last_end, self.last_code = 0, None, None, 0
         self.fits = [Fit() for _ in self.fits]

@@ -138,11 +138,11 @@ class ToneDetector:
         hops = stretch.reshape(len(stretch), -1, HOP).transpose(1, 0, 2)
         return self._analyse(hops.astype(np.float32, order="C"), first)
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         """A gap: partial bursts are void; a tone that was on has one cadence to come back."""
         for line in self._lines:
-            line.lose_sight()
-        self._voice.lose_sight()
+            line.reset_at_gap()
+        self._voice.reset_at_gap()
         self._held, self._held_at = self._held[:, :0], -1
         self._codes, self._energy = np.zeros_like(self._codes), np.zeros_like(self._energy)
 

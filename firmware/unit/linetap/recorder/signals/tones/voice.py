@@ -106,9 +106,9 @@ class VoiceLines:
         self._above = np.float32(10 ** (numbers.above_floor_db / 10))
         self._rise = np.float32(10 ** (numbers.floor_rise_db_s * CHUNK_WINDOWS * WINDOW_STEP / RATE_HZ / 10))
         self._floor: NDArray[np.float32] = np.full(lines, _UNSEEN, dtype=np.float32)
-        self.lose_sight()
+        self.reset_at_gap()
 
-    def lose_sight(self) -> None:
+    def reset_at_gap(self) -> None:
         lines = len(self._floor)
         self._lines = [Speaker() for _ in range(lines)]
         # Most lines are silent or in the middle of talk: nothing changes until a window is of another kind.
