@@ -12,7 +12,7 @@ from wire import Wire
 
 from broker import Broker, Desk, until
 from kept_rig import Kept
-from linetap.reporter.inbox import MOST
+from linetap.reporter.inbox import MOST_WAITING
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.service import START_AGAIN, ask_to_start_again
 from reporter_rig import END_S
@@ -120,9 +120,9 @@ def test_a_flood_is_passed_over_and_the_next_is_heard(floor: Kept, desk: Desk) -
     floor.events(5)
     floor.reporter()
     floor.reached(lambda state: state.delivered_seq == 5)
-    for _ in range(20 * MOST):
+    for _ in range(20 * MOST_WAITING):
         desk.publish(f"{UNIT}/cmd/ack", b"flood")
-    floor.until(lambda: len(desk.of("/reply/ack")) >= MOST)
+    floor.until(lambda: len(desk.of("/reply/ack")) >= MOST_WAITING)
     said: list[bytes] = []
 
     def heard() -> bool:

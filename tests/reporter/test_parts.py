@@ -27,13 +27,13 @@ from linetap.reporter.feed import (
     PROBE,
     REFUSED_PAUSE_S,
     WINDOW,
-    Again,
     Cursor,
     Entry,
     Feed,
+    Resending,
 )
 from linetap.reporter.health import Outgoing, health, outgoing
-from linetap.reporter.inbox import MOST, Inbox, Reply
+from linetap.reporter.inbox import MOST_WAITING, Inbox, Reply
 from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
@@ -76,8 +76,8 @@ class Bench:
         self.clock, self.shelf = ManualClock(), shelf
         self.path = folder / "reporter" / "cursor.json"
         self.cursor = Cursor(self.path, self.clock)
-        self.again = Again(shelf, self.clock)
-        self.feed = Feed(shelf, self.cursor, self.clock, self.again)
+        self.resending = Resending(shelf, self.clock)
+        self.feed = Feed(shelf, self.cursor, self.clock, self.resending)
         self.sent: list[int] = []
         self.flying: deque[int] = deque()
 
@@ -171,7 +171,7 @@ class TestAgain:
     def hear(self, bench: Bench, confirmed: int, resend: int = 0, first: int = 0, last: int = 0) -> list[int]:
         """What then goes out."""
         state = DeliveryState(desk=True, confirmed=confirmed, resend=resend, resend_from=first, resend_to=last)
-        bench.again.follow(state, bench.feed.delivered_seq)
+        bench.resending.follow(state, bench.feed.delivered_seq)
         sent: list[int] = []
         while more := bench.send():
             sent += more
@@ -216,16 +216,16 @@ class TestAgain:
         assert sent >= 19
 
     def test_without_a_desk_a_broker_has_to_do(self, told: Bench) -> None:
-        told.again.follow(DeliveryState(), 400)
+        told.resending.follow(DeliveryState(), 400)
         told.clock.sleep(LONGEST_S)
-        told.again.follow(DeliveryState(resend=1, resend_from=1, resend_to=40), 400)
+        told.resending.follow(DeliveryState(resend=1, resend_from=1, resend_to=40), 400)
         assert told.send() == []
-        assert told.again.confirmed is None
+        assert told.resending.confirmed is None
 
     def test_what_is_new_does_not_wait_for_what_is_old(self, told: Bench) -> None:
         told.shelf.entries += Shelf(440, first=401).entries
         state = DeliveryState(desk=True, resend=1, resend_from=1, resend_to=400)
-        told.again.follow(state, 400)
+        told.resending.follow(state, 400)
         first = told.send()
         assert first == [*range(1, WINDOW // 2 + 1), *range(401, 401 + WINDOW // 2)]
 
@@ -237,7 +237,7 @@ class TestAgain:
         assert self.hear(bench, 0, 2, 1, 31) == [30, 31]
 
     def test_a_lost_connection_ends_it(self, told: Bench) -> None:
-        told.again.follow(DeliveryState(desk=True, resend=1, resend_from=1, resend_to=300), 400)
+        told.resending.follow(DeliveryState(desk=True, resend=1, resend_from=1, resend_to=300), 400)
         assert told.send()
         told.feed.lost_connection()
         assert told.send() == []
@@ -268,21 +268,21 @@ class TestInbox:
 
     def test_there_are_never_many(self, inbox: Inbox, tmp_path: Path) -> None:
         taken = [inbox.receive("ack", b"x", None) for _ in range(50)]
-        assert taken == [True] * MOST + [False] * (50 - MOST)
-        assert len(self.files(tmp_path)) == MOST
+        assert taken == [True] * MOST_WAITING + [False] * (50 - MOST_WAITING)
+        assert len(self.files(tmp_path)) == MOST_WAITING
         assert not Inbox(tmp_path, ManualClock()).receive("hold", bytes(LIMIT_BYTES + 1), None)
 
     def test_a_queue_of_what_comes_every_second_leaves_room_for_a_hold(self, inbox: Inbox) -> None:
         """A bridge that comes back delivers all it has kept at once."""
-        for verb in ("ack", "fetch", "resend") * MOST:
+        for verb in ("ack", "fetch", "resend") * MOST_WAITING:
             inbox.receive(verb, b"x", None)
-        assert [inbox.receive("hold", b"x", None) for _ in range(MOST + 1)] == [True] * MOST + [False]
+        assert [inbox.receive("hold", b"x", None) for _ in range(MOST_WAITING + 1)] == [True] * MOST_WAITING + [False]
         assert not inbox.receive("ack", b"x", None)
 
     def test_nobody_is_waited_for_for_ever(self, tmp_path: Path) -> None:
         clock = ManualClock()
         inbox = Inbox(tmp_path, clock)
-        for _ in range(MOST):
+        for _ in range(MOST_WAITING):
             assert inbox.receive("ack", b"x", None)
         clock.sleep(inbox_module.PATIENCE_S)
         assert list(inbox.replies()) == []

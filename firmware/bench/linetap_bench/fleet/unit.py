@@ -16,7 +16,7 @@ import msgspec
 from linetap.recorder.vault.outbox.delivery import Delivery
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap.reporter.feed import Again, Cursor, Feed
+from linetap.reporter.feed import Cursor, Feed, Resending
 from linetap.reporter.health import Health, outgoing
 from linetap.reporter.link import Link, Patience
 from linetap.reporter.telemetry import Alerts
@@ -83,9 +83,9 @@ class Unit:
         self._outbox = Outbox(vault, identity.name, self._sign, origin, OUTBOX_BYTES)
         self._delivery = Delivery(self._outbox, OutboxReader(vault), None)
         self._delivery.has_desk(True)
-        self._again = Again(OutboxReader(vault), clock, patience.desk_s)
+        self._resending = Resending(OutboxReader(vault), clock, patience.desk_s)
         self._cursor = Cursor(folder / "reporter" / "cursor.json", clock)
-        self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._again)
+        self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._resending)
         self._reader = OutboxReader(vault)  # for its figures in health
         self._alerts = Alerts(self._topics, ALERTS)
         self._counters = Counters()
@@ -132,7 +132,7 @@ class Unit:
                     self._obey(happening)
                 case Ended():
                     self._feed.lost_connection()
-        self._again.follow(self._delivery.state, self._feed.delivered_seq)
+        self._resending.follow(self._delivery.state, self._feed.delivered_seq)
         if self.link.connected:
             self._report(self._clock.monotonic_ns())
         self._cursor.save()
@@ -189,7 +189,7 @@ class Unit:
 
     def _health(self) -> Health:
         now_ns = self._clock.utc_ns()
-        events = outgoing(self._reader, self._feed.delivered_seq, self._again.confirmed, now_ns)
+        events = outgoing(self._reader, self._feed.delivered_seq, self._resending.confirmed, now_ns)
         return Health(
             at=rfc3339(now_ns), storage_days_left=400.0, storage_free_bytes=50 << 30, storage_total_bytes=58 << 30,
             recording_refused=None, card_encrypted=False, card_key=None, gap_ms=0.0, capture_gap_ms=0.0,

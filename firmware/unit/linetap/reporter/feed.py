@@ -4,7 +4,7 @@
 If the broker's acknowledgement is lost, an event is sent again: the desk drops duplicates by (unit, origin, seq). No
 event is skipped. A PUBACK is not delivery either: the broker may lose an event, and the desk may have been away or come
 back with another broker. Where the unit's roles name a desk, only its confirmation completes an event; events that the
-desk misses are sent again (`Again`) beside new ones, without moving the cursor.
+desk misses are sent again (`Resending`) beside new ones, without moving the cursor.
 """
 
 from __future__ import annotations
@@ -126,11 +126,11 @@ class _InFlight:
 
 
 class Feed:
-    def __init__(self, outbox: Source, cursor: Cursor, clock: Clock, again: Again) -> None:
-        self._outbox, self._cursor, self._clock, self._again = outbox, cursor, clock, again
-        self._flying: dict[int, _InFlight] = {}  # by MQTT message id, in order of seq
+    def __init__(self, outbox: Source, cursor: Cursor, clock: Clock, resending: Resending) -> None:
+        self._outbox, self._cursor, self._clock, self._resending = outbox, cursor, clock, resending
+        self._in_flight: dict[int, _InFlight] = {}  # by MQTT message id, in order of seq
         self._paused_until_ns = 0
-        self._judged = False
+        self._cursor_checked = False
         self._next = cursor.place.seq + 1
         self.last_seq = 0  # of the newest event, as of the last `refresh`
 
@@ -145,41 +145,41 @@ class Feed:
 
     def resume_at(self, seq: int) -> None:
         """Send from `seq` on. Acknowledgements of messages in flight no longer count."""
-        self._flying.clear()
+        self._in_flight.clear()
         self._next = seq
 
     def lost_connection(self) -> None:
-        self._again.lost_connection()
+        self._resending.lost_connection()
         self.resume_at(self._cursor.place.seq + 1)
 
     def send(self, publish: Callable[[bytes, str], int], window: int = WINDOW) -> int:
         """Fill the window. `publish`: payload, signature -> message id. Returns how many were sent."""
-        room = window - len(self._flying)
+        room = window - len(self._in_flight)
         self.refresh()
-        if not self._judged or self.last_seq < self._cursor.place.seq:
-            self._judge()
-        if room <= 0 or not self._judged or self._clock.monotonic_ns() < self._paused_until_ns:
+        if not self._cursor_checked or self.last_seq < self._cursor.place.seq:
+            self._check_cursor()
+        if room <= 0 or not self._cursor_checked or self._clock.monotonic_ns() < self._paused_until_ns:
             return 0
         again = self._send_again(publish, room if self._next > self.last_seq else (room + 1) // 2)
         new = room > again and self._next <= self.last_seq
         entries = self._outbox.from_seq(self._next, room - again) if new else []
         for seq, payload, sig in entries:
-            self._flying[publish(payload, sig)] = _InFlight(seq, hashlib.sha256(payload).hexdigest())
+            self._in_flight[publish(payload, sig)] = _InFlight(seq, hashlib.sha256(payload).hexdigest())
             self._next = seq + 1
         return again + len(entries)
 
     def _send_again(self, publish: Callable[[bytes, str], int], room: int) -> int:
         """Uses half of the room while there are new events: the requested range may cover a month."""
-        entries = self._again.entries(room)
+        entries = self._resending.entries(room)
         for seq, payload, sig in entries:
-            self._flying[publish(payload, sig)] = _InFlight(seq, "", again=True)
+            self._in_flight[publish(payload, sig)] = _InFlight(seq, "", again=True)
         return len(entries)
 
-    def _judge(self) -> None:
+    def _check_cursor(self) -> None:
         """Waits for a first event: an empty outbox may be a vault that is not mounted yet."""
         if not self.last_seq:
             return
-        self._judged = True
+        self._cursor_checked = True
         if not self._cursor.belongs_to(self._outbox):
             log.warning("outbox_exchanged: this is another outbox than before; all of it is sent")
             self._cursor.move(0, "")
@@ -187,16 +187,16 @@ class Feed:
 
     def acknowledged(self, mid: int, refusal: str | None) -> None:
         """Called for every message; unknown ids are ignored."""
-        if mid not in self._flying:
+        if mid not in self._in_flight:
             return
         if refusal is not None:
-            log.error("event_refused: the broker refuses event %d: %s", self._flying[mid].seq, refusal)
+            log.error("event_refused: the broker refuses event %d: %s", self._in_flight[mid].seq, refusal)
             self._paused_until_ns = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
             self.lost_connection()
             return
-        self._flying[mid].acknowledged = True
-        while self._flying and (first := next(iter(self._flying.items())))[1].acknowledged:
-            del self._flying[first[0]]
+        self._in_flight[mid].acknowledged = True
+        while self._in_flight and (first := next(iter(self._in_flight.items())))[1].acknowledged:
+            del self._in_flight[first[0]]
             if not first[1].again:
                 self._cursor.move(first[1].seq, first[1].sha256)
 
@@ -209,7 +209,7 @@ LONGEST_S = 900
 PROBE = 100  # events sent then: a working desk requests the rest, and no other is flooded
 
 
-class Again:
+class Resending:
     """Selects events to send once more: those that the desk requests, and the first ones unconfirmed for long."""
 
     def __init__(self, outbox: Source, clock: Clock, patience_s: float = PATIENCE_S) -> None:

@@ -19,7 +19,9 @@ from linetap_core.evidence.authorization.command import LIGHT, LIMIT_BYTES, MAY,
 from linetap_core.rooms import ANSWER, answers_for, commands_of
 from linetap_core.service import remove_quietly
 
-MOST = 8  # of those that a desk sends every second, and as many of all others: a queue of the first hides no hold
+MOST_WAITING = (
+    8  # of those that a desk sends every second, and as many of all others: a queue of the first hides no hold
+)
 PATIENCE_S = 60
 ANSWER_LIMIT_BYTES = 16 << 10
 _PREFIX = "net-"
@@ -57,7 +59,7 @@ class Inbox:
             log.warning("command_passed_over: the topic does not end with a verb")
             return False
         beside = sum((one.verb in LIGHT) == (verb in LIGHT) for one in self._waiting.values())
-        if beside >= MOST or len(data) > LIMIT_BYTES:
+        if beside >= MOST_WAITING or len(data) > LIMIT_BYTES:
             log.warning("command_passed_over: %s, %d bytes: %d wait already", verb, len(data), beside)
             return False
         name = self._name()

@@ -16,7 +16,7 @@ from linetap.config import Config
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.copies import Copies
 from linetap.reporter.discovery import discovery
-from linetap.reporter.feed import Again, Cursor, Feed
+from linetap.reporter.feed import Cursor, Feed, Resending
 from linetap.reporter.health import Outgoing, health, outgoing
 from linetap.reporter.inbox import Inbox
 from linetap.reporter.link import Certificate, Link, Patience
@@ -72,8 +72,8 @@ class Reporter:
         self._link = Link(config.broker, config.unit, clock, patience)
         self._cursor = Cursor(config.vault_path.parent / "reporter" / "cursor.json", clock)
         outbox = config.vault_path / "outbox"
-        self._again = Again(OutboxReader(outbox), clock, patience.desk_s)
-        self._feed = Feed(OutboxReader(outbox), self._cursor, clock, self._again)
+        self._resending = Resending(OutboxReader(outbox), clock, patience.desk_s)
+        self._feed = Feed(OutboxReader(outbox), self._cursor, clock, self._resending)
         self._outbox = OutboxReader(outbox)  # for the outbox's figures in health
         self._inbox = Inbox(config.run_path, clock)
         self._copies = Copies(config.vault_path, rooms.index_list(config.run_path), topics, clock)
@@ -99,7 +99,7 @@ class Reporter:
             self._tried = self._tried or isinstance(happening, Connected | Ended)
             match happening:
                 case Connected():
-                    self._greet()
+                    self._publish_all()
                 case Receipt(token, refusal):
                     self._feed.acknowledged(token, refusal)
                     self._copies.acknowledged(token)
@@ -112,7 +112,7 @@ class Reporter:
                 case Ended():
                     self._feed.lost_connection()
                     self._copies.lost_connection()
-        self._look()
+        self._publish_due()
         for reply in self._inbox.replies():
             if self._link.connected:
                 self._link.publish(self._topics.reply(reply.verb, reply.payload, reply.correlation))
@@ -137,8 +137,8 @@ class Reporter:
             self._feed.acknowledged(receipt.token, receipt.refusal)
         self._cursor.save(at_once=True)
 
-    def _greet(self) -> None:
-        """Publish everything: a broker may have no retained messages, or outdated ones."""
+    def _publish_all(self) -> None:
+        """Publish everything from the next turn on: a broker may have no retained messages, or outdated ones."""
         self._lines.forget()
         self._alerts.forget()
         self._head.forget()
@@ -148,7 +148,7 @@ class Reporter:
         self._lines_ns = self._health_ns = self._outbox_ns = 0
         self._repeat_ns = self._clock.monotonic_ns() + self._repeat_every_ns
 
-    def _look(self) -> None:
+    def _publish_due(self) -> None:
         now_ns = self._clock.monotonic_ns()
         connected = self._link.connected
         if connected and not self._config.broker.retained and now_ns >= self._repeat_ns:
@@ -163,7 +163,7 @@ class Reporter:
             for message in self._lines.changed(recorder, utc_ns, now_ns, pace(self._queue_length())):
                 self._link.publish(message)
             if recorder.state is not None:
-                self._again.follow(recorder.state.delivery, self._feed.delivered_seq)
+                self._resending.follow(recorder.state.delivery, self._feed.delivered_seq)
         if not self._judge.is_due(now_ns):
             return
         snapshot = self._snapshot(now_ns)
@@ -203,7 +203,7 @@ class Reporter:
 
     def _measure(self, recorder: RecorderState | None) -> Outgoing:
         """The confirming party is taken from the recorder's state, which exists without a connection too."""
-        confirmed = self._again.confirmed
+        confirmed = self._resending.confirmed
         if recorder is not None:
             confirmed = recorder.delivery.confirmed if recorder.delivery.desk else None
         return outgoing(self._outbox, self._feed.delivered_seq, confirmed, self._clock.utc_ns())
