@@ -169,7 +169,7 @@ class Units:
         return Message(f"{unit}/{verb}", msgspec.json.encode(body))
 
     def _read(self, saying: Message) -> Asked:
-        found = fetch.asked(msgspec.json.decode(saying.payload, type=dict[str, str]))
+        found = fetch.parse(msgspec.json.decode(saying.payload, type=dict[str, str]))
         assert isinstance(found, Window | Copied | Close)
         return found, saying.correlation
 

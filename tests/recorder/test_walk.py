@@ -103,7 +103,7 @@ def test_what_it_measures_is_what_learn_keeps(walked: Walked, unit: Unit) -> Non
         unit="floor-03", verb="learn", role="operator", counter=1, expires="2027-01-01T00:00:00.000Z",
         body={"walk": hashlib.sha256(path.read_bytes()).hexdigest()},
     )  # fmt: skip
-    said, kept = Learning(unit.config).asked(command)
+    said, kept = Learning(unit.config).apply(command)
     assert kept, said
     found = learned.load(Path(unit.config.learned))
     assert found.keys() == {1, 2, 3}, "line 4 is red: its notice was not heard"

@@ -167,9 +167,9 @@ class Unit:
             signed = envelopes.check_signed(arrived.payload, self.name, who.authority, who.roles, self._counters, at_ns)
             command, self._counters = signed.command, signed.using(self._counters)
             if command.verb == "ack":
-                text, code = self._delivery.acknowledged(command), "done"
+                text, code = self._delivery.acknowledge(command), "done"
             else:
-                text, code = self._delivery.asked_again(command, rfc3339(at_ns)), "done"
+                text, code = self._delivery.resend(command, rfc3339(at_ns)), "done"
         except LinetapError as error:
             text, code = str(error), error.code
             self.refused += 1

@@ -23,8 +23,7 @@ from linetap.config.require import TLS_CERTIFICATE, require_usual_place
 from linetap.provision import admit, cardfiles
 from linetap.provision.memory import KEY
 from linetap_core.clock import SYSTEM, rfc3339
-from linetap_core.durable import copies as kept
-from linetap_core.durable import privatefile
+from linetap_core.durable import copies, privatefile
 from linetap_core.durable.files import move_durably, replace_durably
 from linetap_core.enrolment.order import NAME, UNIT, Network, Order, Wifi
 from linetap_core.errors import BadInput
@@ -113,7 +112,7 @@ def _let_go_of_what_was_in_force(path: Path) -> None:
     """
     path = path.parent / path.readlink() if path.is_symlink() else path
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-        kept.kept_of(path).unlink()
+        copies.kept_of(path).unlink()
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from linetap.provision import admit, cardfiles, memory
 from linetap.provision.memory import KEY, Memory
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
-from linetap_core.durable import copies as kept
+from linetap_core.durable import copies as filecopies
 from linetap_core.durable import privatefile
 from linetap_core.durable.copies import TWIN_SUFFIX
 from linetap_core.durable.files import replace_durably
@@ -82,7 +82,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     _require_button(ending.known, clock)
     statement, line, name = _statement(ending, home, clock)
     aside = _put_aside(ending, name)
-    copies = [home / f"{KEY}{kept.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
+    copies = [home / f"{KEY}{filecopies.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
     # Its copies first: while the key exists everything is repeated.
     for path in (*copies, home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
         if path.exists():
@@ -141,7 +141,7 @@ def _public(path: Path) -> str:
 def _forget(home: Path) -> None:
     for each in _ENDS:
         place = (home / each).resolve()
-        kept.kept_of(place).unlink(missing_ok=True)
+        filecopies.kept_of(place).unlink(missing_ok=True)
         place.unlink(missing_ok=True)
 
 

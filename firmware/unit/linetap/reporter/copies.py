@@ -56,7 +56,7 @@ class Copies:
         """Take the recorder's answer to any command; it may contain a permitted window."""
         try:
             granted = jsontext.decode(payload, type=Answer).granted
-            wanted = None if granted is None else fetch.asked(granted)
+            wanted = None if granted is None else fetch.parse(granted)
         except (ValueError, CommandFault) as error:
             log.warning("answer_unread: %s", error)
             return

@@ -19,9 +19,8 @@ from linetap_core.evidence.authorization.command import LIGHT, LIMIT_BYTES, MAY,
 from linetap_core.rooms import ANSWER, answers_for, commands_of
 from linetap_core.service import remove_quietly
 
-MOST_WAITING = (
-    8  # of those that a desk sends every second, and as many of all others: a queue of the first hides no hold
-)
+# Of those that a desk sends every second, and as many of all others: a queue of the first hides no hold.
+MOST_WAITING = 8
 PATIENCE_S = 60
 ANSWER_LIMIT_BYTES = 16 << 10
 _PREFIX = "net-"

@@ -81,10 +81,10 @@ class IndexWindow(msgspec.Struct, frozen=True, kw_only=True):
         return {"index": self.file, "from": str(self.first), "most": str(self.most)}
 
 
-Asked = Window | Copied | Close | ListSegments | IndexWindow
+FetchBody = Window | Copied | Close | ListSegments | IndexWindow
 
 
-def asked(body: Mapping[str, str]) -> Asked:
+def parse(body: Mapping[str, str]) -> FetchBody:
     """Returns the body of a fetch command; CommandFault if it is none of these."""
     if "index" in body:
         return _of_index(body)

@@ -41,9 +41,9 @@ from linetap_core.service import remove_quietly
 from linetap_core.vaultformat import keptlogs
 
 NAME = "commands.json"  # in the vault
-A_TICK = 4
+MOST_A_TICK = 4  # of each giver
 MOST_ANSWERS = 64  # unfetched answers of each giver
-MOST_NOTED = 1024  # refused commands in the log, each once
+MOST_LOGGED = 1024  # refused commands in the log, each once
 # Of LIGHT commands, signed by the desk: overtaken by a second delivery, by their end, by a call's or a vault's end.
 _LATE = frozenset({"command_repeated", "command_expired", "fetch_no_call", "ack_origin", "ack_vault"})
 LONGEST_TEXT = 3000  # characters of an answer, which may have 16 KiB in all
@@ -92,7 +92,7 @@ class Commands:
         for giver in GIVERS:
             answers = rooms.make(rooms.make(answers_for(run_dir, giver).parent) / giver)
             self._answered[giver] = {Path(name).stem for name in rooms.names(answers, ANSWER)}
-        self._noted: dict[bytes, None] = {}
+        self._logged_refusals: dict[bytes, None] = {}
         self._saved = self._load()
         self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
         self.refused = RefusedState()  # readable by any thread
@@ -100,16 +100,16 @@ class Commands:
     def tick(self) -> None:
         """Handle a few commands. OSError: nothing is lost, and the next tick continues."""
         if self._saved is not None and self._saved.begun is not None:
-            self._go_on(self._saved.begun, again=True)
+            self._carry_out(self._saved.begun, again=True)
         for giver in GIVERS:
             there = [Path(name).stem for name in rooms.names(commands_of(self._run_dir, giver), SUFFIX)]
             for gone in self._answered[giver].difference(there):
                 remove_quietly(answers_for(self._run_dir, giver) / f"{gone}{ANSWER}")
                 self._answered[giver].discard(gone)
-            for name in [name for name in there if name not in self._answered[giver]][:A_TICK]:
-                self._take(giver, name)
+            for name in [name for name in there if name not in self._answered[giver]][:MOST_A_TICK]:
+                self._handle(giver, name)
 
-    def _take(self, giver: str, name: str) -> None:
+    def _handle(self, giver: str, name: str) -> None:
         try:
             data = rooms.read(commands_of(self._run_dir, giver), f"{name}{SUFFIX}", envelopes.LIMIT_BYTES + 1)
         except FileNotFoundError:  # withdrawn
@@ -129,12 +129,12 @@ class Commands:
             begun = _Begun(name, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()), giver, signed.by)
             counters = signed.using(self._counters)
             if command.verb in envelopes.LIGHT:
-                self._do_lightly(begun)
+                self._carry_out_lightly(begun)
             else:
                 self._save(_Saved.of(counters, begun))
             self._counters = counters
             if command.verb not in envelopes.LIGHT:
-                self._go_on(begun, again=False)
+                self._carry_out(begun, again=False)
 
     def _checked(self, data: bytes) -> Signed:
         try:
@@ -144,34 +144,34 @@ class Commands:
         except Exception as error:
             raise _unforeseen(error) from error
 
-    def _do_lightly(self, begun: _Begun) -> None:
+    def _carry_out_lightly(self, begun: _Begun) -> None:
         """If the disk cannot be written, it is retried at the next tick; after a power cut its sender repeats it."""
-        code, outcome = self._do(begun, again=False)
+        code, outcome = self._apply(begun, again=False)
         self._answer(begun.giver, begun.name, code, outcome, begun.command, begun.at)
 
-    def _go_on(self, begun: _Begun, again: bool) -> None:
+    def _carry_out(self, begun: _Begun, again: bool) -> None:
         command = begun.command
-        code, outcome = self._do(begun, again)
+        code, outcome = self._apply(begun, again)
         if code == "done":
             log.info("command_done: %s by %s: %s", command.verb, command.role, outcome.text)
-        self._note(begun.envelope.encode("utf-8"), command, code, begun.at, [each.key for each in begun.by])
+        self._log_command(begun.envelope.encode("utf-8"), command, code, begun.at, [each.key for each in begun.by])
         self._answer(begun.giver, begun.name, code, outcome, command, begun.at)
         self._save(_Saved.of(self._counters))
 
-    def _do(self, begun: _Begun, again: bool) -> tuple[str, Outcome]:
+    def _apply(self, begun: _Begun, again: bool) -> tuple[str, Outcome]:
         """Returns code and outcome. OSError: the disk cannot be written."""
         command = begun.command
         try:
-            answer = self._done(begun, again)
+            answer = self._effect(begun, again)
         except LinetapError as error:
             text = _one_line(str(error))
             log.warning("%s: %s by %s refused: %s", error.code, command.verb, command.role, text)
-            self._count(error.code, command)
+            self._count_refusal(error.code, command)
             return error.code, Outcome(text)
         outcome = Outcome(answer) if isinstance(answer, str) else answer
         return "done", msgspec.structs.replace(outcome, text=_one_line(outcome.text))
 
-    def _done(self, begun: _Begun, again: bool) -> str | Outcome:
+    def _effect(self, begun: _Begun, again: bool) -> str | Outcome:
         try:
             return self._effects.do(begun.signed, begun.at, again)
         except (LinetapError, OSError):
@@ -185,21 +185,21 @@ class Commands:
         text = _one_line(str(fault))
         log.warning("%s: a command was refused: %s", fault.code, text)
         if fault.command is not None and fault.command.verb not in envelopes.LIGHT and self._is_new(fault):
-            self._note(data, fault.command, fault.code, at)
-        self._count(fault.code, fault.command)
+            self._log_command(data, fault.command, fault.code, at)
+        self._count_refusal(fault.code, fault.command)
         self._answer(giver, name, fault.code, Outcome(text), fault.command, at)
 
     def _is_new(self, fault: CommandFault) -> bool:
         """Judged by the signed content: anybody can reformat the envelope around it, or add a signature."""
         digest = hashlib.sha256(msgspec.json.encode((fault.code, fault.command), order="sorted")).digest()
-        if digest in self._noted:
+        if digest in self._logged_refusals:
             return False
-        self._noted[digest] = None
-        if len(self._noted) > MOST_NOTED:
-            del self._noted[next(iter(self._noted))]
+        self._logged_refusals[digest] = None
+        if len(self._logged_refusals) > MOST_LOGGED:
+            del self._logged_refusals[next(iter(self._logged_refusals))]
         return True
 
-    def _count(self, code: str, command: Command | None) -> None:
+    def _count_refusal(self, code: str, command: Command | None) -> None:
         """For the alert `command_refused`: somebody tried what they may not. A command of every second that only came
         late is none: a broker delivers twice, or what it kept for days while a site was cut off."""
         if command is not None and command.verb in envelopes.LIGHT and code in _LATE:
@@ -207,7 +207,7 @@ class Commands:
         role = command.role if command is not None else ""
         self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
 
-    def _note(self, data: bytes, command: Command, code: str, at: str, used: Sequence[str] = ()) -> None:
+    def _log_command(self, data: bytes, command: Command, code: str, at: str, used: Sequence[str] = ()) -> None:
         """`used`: the keys whose counter was used up."""
         keys = {"keys": [*used]} if used else {}
         self._log.append(

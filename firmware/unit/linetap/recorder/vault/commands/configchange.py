@@ -19,8 +19,7 @@ from linetap.config.weakening import Weakening, weakenings
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.durable import copies as kept
-from linetap_core.durable import files
+from linetap_core.durable import copies, files
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import commandbody
@@ -68,18 +67,18 @@ class ConfigChange:
 
     def require_signed(self, signed: Signed) -> None:
         """CommandFault if the configuration weakens and too few have signed. Called before the command's counter is
-        used, so the same command may be sent again with another signature. `asked` reports other errors.
+        used, so the same command may be sent again with another signature. `apply` reports other errors.
         """
         try:
-            asked = commandbody.read(signed.command, commandbody.Config)
+            body = commandbody.read(signed.command, commandbody.Config)
         except CommandFault:
             return
-        if self._file is None or asked.replaces != self._sha256:
+        if self._file is None or body.replaces != self._sha256:
             return
         candidate = _beside(self._file, CANDIDATE)
         try:
-            _require_small(asked.document)
-            replace_durably(candidate, asked.document.encode("utf-8"), like=self._file)
+            _require_small(body.document)
+            replace_durably(candidate, body.document.encode("utf-8"), like=self._file)
             new = self._loaded(candidate)
         except (OSError, CommandFault):
             return
@@ -88,14 +87,14 @@ class ConfigChange:
         if not change.fixed(self._config, new) and (found := weakenings(self._config, new)):
             self._require_two(signed, found)
 
-    def asked(self, signed: Signed) -> Outcome:
-        asked = commandbody.read(signed.command, commandbody.Config)
+    def apply(self, signed: Signed) -> Outcome:
+        body = commandbody.read(signed.command, commandbody.Config)
         if self._file is None:
             raise CommandFault("config_unwritable", "the recorder was started without a configuration file to replace")
-        if asked.replaces != self._sha256:
+        if body.replaces != self._sha256:
             raise CommandFault("config_other", f"in effect is {self._sha256}, and this one replaces another")
         try:
-            return self._take(self._file, asked.document, signed)
+            return self._take(self._file, body.document, signed)
         except OSError as error:
             text = f"{self._file.parent}: {error.strerror}: the recorder has to be able to write there"
             raise CommandFault("config_unwritable", text) from None
@@ -116,7 +115,7 @@ class ConfigChange:
         if self.pending != self._sha256:  # else a recorder was killed after replacing the file
             names = change.services(self._config, new)
             data = waiting.read_bytes()
-            before = kept.binding(self._file) or self._file.read_bytes()  # not an edit made since
+            before = copies.binding(self._file) or self._file.read_bytes()  # not an edit made since
             self._weakened.granting(self.pending, self._file, data)
             self._log_change(new, self.pending)
             replace_durably(_beside(self._file, PREVIOUS), before, like=self._file)
@@ -167,7 +166,7 @@ class ConfigChange:
             self._weakened.withdraw(sha256)
             return ""
         self._require_two(signed, found)
-        standing = self._weakened.asked(found, self._sha256, sha256, signed.by)
+        standing = self._weakened.register(found, self._sha256, sha256, signed.by)
         codes = ", ".join(standing.codes)
         hours = -(-standing.waits_ns // _HOUR_NS)
         delay = f" and {hours} h have passed" if hours else ""

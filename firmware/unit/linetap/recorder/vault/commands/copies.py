@@ -37,9 +37,9 @@ class Copies:
         self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
         self._segments = segments
 
-    def asked(self, command: Command, at: str) -> str | Outcome:
+    def apply(self, command: Command, at: str) -> str | Outcome:
         """Returns what was permitted or recorded. CommandFault if the call is not sealed, or not in this vault."""
-        wanted = fetch.asked(command.body)
+        wanted = fetch.parse(command.body)
         if isinstance(wanted, ListSegments):
             made = self._segments.make()
             return made if isinstance(made, str) else Outcome("the list of the index", listed=made)

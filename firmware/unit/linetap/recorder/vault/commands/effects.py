@@ -10,7 +10,7 @@ from pathlib import Path
 
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
-from linetap.recorder.vault.commands import certificates as officersgone
+from linetap.recorder.vault.commands import certificates
 from linetap.recorder.vault.commands.configchange import COUNTERPARTS, ConfigChange, could_cosign, counterparts
 from linetap.recorder.vault.commands.copies import Copies
 from linetap.recorder.vault.commands.linelearning import Learning
@@ -26,7 +26,7 @@ from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core import jsontext
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
-from linetap_core.durable import copies as together
+from linetap_core.durable import copies as filecopies
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
@@ -109,16 +109,16 @@ class Effects:
             case "roles":
                 return self._take_roles(signed, at)
             case "ack":
-                return self._delivery.acknowledged(command)
+                return self._delivery.acknowledge(command)
             case "resend":
-                return self._delivery.asked_again(command, at)
+                return self._delivery.resend(command, at)
             case "identify":
-                return self.identify.asked(command)
+                return self.identify.apply(command)
             case "self_test":
-                return self.self_test.run(command)
+                return self.self_test.apply(command)
             case "config":
                 self._update.require_settled()
-                return self._change.asked(signed)
+                return self._change.apply(signed)
             case "confirm":
                 name = commandbody.read(command, commandbody.Weakening).weakening
                 return self._weakened.confirm(name, signed.by[0], self._present(), again)
@@ -128,14 +128,14 @@ class Effects:
                 self._change.cancel(sha256)
                 return answer
             case "update":
-                return self._update.asked(command)
+                return self._update.apply(command)
             case "learn":
-                answer, kept = self.learning.asked(command)
+                answer, kept = self.learning.apply(command)
                 if kept:
                     self._weakened.compare(signed.by)
                 return answer
             case "fetch":
-                return self._copies.asked(command, at)
+                return self._copies.apply(command, at)
             case "key_list":
                 text, signature = _document(command)
                 self._require_cosigned_list(signed)
@@ -145,22 +145,22 @@ class Effects:
         raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
 
     def _set_time(self, signed: Signed) -> str:
-        asked = commandbody.read(signed.command, commandbody.Time)
+        body = commandbody.read(signed.command, commandbody.Time)
         try:
-            utc_ns = parse_rfc3339(asked.utc)
+            utc_ns = parse_rfc3339(body.utc)
         except ValueError as error:
             raise CommandFault("command_malformed", f"utc: {error}") from None
         if not _FIRST_NS <= utc_ns < _BEHIND_NS:
-            raise CommandFault("command_malformed", f"utc: {asked.utc!r} is no time of 2000 to 2199")
-        code = self._time.answer(asked.challenge, utc_ns, confirms=_two_officers(signed))
+            raise CommandFault("command_malformed", f"utc: {body.utc!r} is no time of 2000 to 2199")
+        code = self._time.answer(body.challenge, utc_ns, confirms=_two_officers(signed))
         if code is not None:
             raise CommandFault(code, _TIME_REFUSED[code])
         assert self._time.now_ns is not None
         return f"retention time is {rfc3339(self._time.now_ns)}"
 
     def _hold(self, command: Command, at: str, again: bool) -> str:
-        asked = commandbody.read(command, commandbody.Hold)
-        text, signature, key_age = asked.data, asked.signature, asked.key_age
+        body = commandbody.read(command, commandbody.Hold)
+        text, signature, key_age = body.data, body.signature, body.key_age
         if not group.is_sealed(key_age) or len(key_age) > KEY_AGE_LIMIT_BYTES:
             raise CommandFault("command_malformed", "key_age is not a small age file, nor a group's archive of them")
         envelopes.signed_by(text, signature, namespaces.HOLD, self._roles, VAULT)
@@ -176,16 +176,16 @@ class Effects:
         text, signature = _document(signed.command)
         envelopes.signed_by(text, signature, namespaces.CERTIFICATE, self._roles, VAULT)
         try:
-            found = jsontext.decode(text, type=officersgone.Certificate)
+            found = jsontext.decode(text, type=certificates.Certificate)
             epoch = found.epoch
-            found = officersgone.sound_certificate(found, self._epochs.sealed_to(epoch))
+            found = certificates.sound_certificate(found, self._epochs.sealed_to(epoch))
             ends_ns = _end_of(epoch, self._config.retention.zone)
         except ValueError as error:
             raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
         if ends_ns > (self._time.now_ns or 0):
             raise CommandFault("epoch_not_over", f"epoch {epoch} ends at {rfc3339(ends_ns)}: no retention gets shorter")
-        _keep(self._vault, self._vault / CERTIFICATES / officersgone.certificate_name(found), text, signature)
-        if (left := officersgone.still_open(self._vault / CERTIFICATES, found)) is not None:
+        _keep(self._vault, self._vault / CERTIFICATES / certificates.certificate_name(found), text, signature)
+        if (left := certificates.still_open(self._vault / CERTIFICATES, found)) is not None:
             return left
         self._log.append("destruction", at=at, epoch=epoch, sha256=hashlib.sha256(text).hexdigest())
         if ends_ns == 0 and _two_officers(signed):
@@ -198,7 +198,7 @@ class Effects:
             text, signature = _document(signed.command)
             found = self._epochs.weakens(text, signature)
         except (CommandFault, keylist.KeyListFault, ValueError):
-            return  # `take` reports it
+            return  # applying it reports the error
         if found and not counterparts(signed):
             why = f"it weakens ({'; '.join(found)}): {COUNTERPARTS} has to cosign it"
             raise CommandFault("key_list_weakens", f"{why}, `linetap command cosign`", signed.command)
@@ -208,7 +208,7 @@ class Effects:
         try:
             earlier = self._holds.earlier(commandbody.read(signed.command, commandbody.Hold).data)
         except (CommandFault, Refusal):
-            return  # `take` reports it
+            return  # applying it reports the error
         if earlier and not _two_officers(signed) and not counterparts(signed):
             why = f"{earlier}: another officer of role vault, or a person of an approver's role, has to cosign it"
             raise CommandFault("hold_shorter", f"{why}, `linetap command cosign`", signed.command)
@@ -244,16 +244,16 @@ class Effects:
         path = self._vault / ROLES
         if self._authority is None or not path.exists():
             return None
-        copy = path.with_name(f"{path.stem}{together.SET_SUFFIX}")
+        copy = path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}")
         for mends in (True, False):
             try:
                 found = roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
             except (OSError, BadInput, roles.RolesFault) as error:
-                if mends and together.mend_set(copy, error):
+                if mends and filecopies.mend_set(copy, error):
                     continue
                 broken.report(path, f"{error}; only the authority may command")
                 return None
-            together.keep_set(copy, (path.name, _beside(path).name))
+            filecopies.keep_set(copy, (path.name, _beside(path).name))
             return found
         return None
 
@@ -274,8 +274,8 @@ def _two_officers(signed: Signed) -> bool:
 
 
 def _document(command: Command) -> tuple[bytes, bytes]:
-    asked = commandbody.read(command, commandbody.Document)
-    return asked.data, asked.signature
+    body = commandbody.read(command, commandbody.Document)
+    return body.data, body.signature
 
 
 def _end_of(epoch: str, zone: str) -> int:
@@ -295,4 +295,4 @@ def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     replace_durably(_beside(path), signature)
     replace_durably(path, data)
     if path.name == ROLES:
-        together.keep_set(path.with_name(f"{path.stem}{together.SET_SUFFIX}"), (path.name, _beside(path).name))
+        filecopies.keep_set(path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}"), (path.name, _beside(path).name))

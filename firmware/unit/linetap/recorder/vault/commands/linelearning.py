@@ -36,7 +36,7 @@ class Learning:
     def __init__(self, config: Config) -> None:
         self._config, self._folder = config, Path(config.learned)
 
-    def asked(self, command: Command) -> tuple[str, bool]:
+    def apply(self, command: Command) -> tuple[str, bool]:
         """Returns the found or stored values in words, and whether any was stored. CommandFault; after an OSError
         nothing of the current line is stored, and the command may be repeated."""
         wanted = commandbody.read(command, commandbody.Learn).walk

@@ -34,7 +34,7 @@ class SelfTest:
             self._due_ns = now_ns + LOOK_EVERY_S * NS_PER_S
             self._watch.services()
 
-    def run(self, command: Command) -> Outcome:
+    def apply(self, command: Command) -> Outcome:
         commandbody.read(command, commandbody.SelfTest)
         standing = checks.run(checks.take_snapshot(self._config, self._watch, self._clock))
         worst_first = sorted(standing, key=lambda finding: finding.trouble.severity != "critical")
@@ -63,7 +63,7 @@ class Identify:
         self._clock = clock
         self.until_ns = 0  # monotonic, so it ends with the power
 
-    def asked(self, command: Command) -> str:
+    def apply(self, command: Command) -> str:
         seconds = commandbody.read(command, commandbody.Identify).seconds
         self.until_ns = self._clock.monotonic_ns() + seconds * NS_PER_S
         return f"the LEDs show it for {seconds} s"

@@ -41,7 +41,7 @@ class Update:
         self.state: UpdateState | None = state.load(self._folder)
         self._logged: UpdateState | None = None
 
-    def asked(self, command: Command) -> str:
+    def apply(self, command: Command) -> str:
         """OSError: the desk repeats the command."""
         wanted = self._read(command)
         try:
@@ -80,11 +80,11 @@ class Update:
             self._stamp, self.state = seen, state.load(self._folder)
 
     def _read(self, command: Command) -> UpdateRequest:
-        asked = commandbody.read(command, commandbody.Update)
+        body = commandbody.read(command, commandbody.Update)
         try:
             # Validated as root validates it: nothing is written that root would refuse.
-            found = state.usual_url(self._config, asked.version) if asked.url is None else asked.url
-            wanted = msgspec.convert({**msgspec.structs.asdict(asked), "url": found}, UpdateRequest)
+            found = state.usual_url(self._config, body.version) if body.url is None else body.url
+            wanted = msgspec.convert({**msgspec.structs.asdict(body), "url": found}, UpdateRequest)
             updates.check_url(found)
         except (BadInput, msgspec.ValidationError) as error:
             raise CommandFault("command_malformed", str(error)) from None

@@ -49,25 +49,25 @@ class Delivery:
         if named != self.state.desk:
             self._publish(desk=named)
 
-    def acknowledged(self, command: Command) -> str:
+    def acknowledge(self, command: Command) -> str:
         """OSError: not written, and nothing is removed."""
-        asked = commandbody.read(command, Ack)
-        self._require_own(command, asked)
-        through = asked.through
+        body = commandbody.read(command, Ack)
+        self._require_own(command, body)
+        through = body.through
         newest = self._outbox.last_seq
         if not self._outbox.has_used(through):
             raise CommandFault("ack_unknown", f"there is no event {through}: the newest is {newest}")
         if newest < through and self._rebuild is not None:  # the events under numbers already in use
             self._rebuild.request(self._outbox.confirmed + 1, through)
         self._outbox.confirm(through)
-        self._learn(asked)
+        self._learn(body)
         self._publish(confirmed=self._outbox.confirmed)
         return f"everything up to {self._outbox.confirmed} is confirmed"
 
-    def asked_again(self, command: Command, at: str) -> str:
-        asked = commandbody.read(command, Resend)
-        self._require_own(command, asked)
-        first, last = max(asked.first, self._outbox.first_seq), asked.last
+    def resend(self, command: Command, at: str) -> str:
+        body = commandbody.read(command, Resend)
+        self._require_own(command, body)
+        first, last = max(body.first, self._outbox.first_seq), body.last
         if last < first:
             raise CommandFault("command_malformed", f"from {first} to {last} is nothing")
         if first > self._outbox.last_seq:
@@ -90,28 +90,28 @@ class Delivery:
         if gone[0] <= gone[1] and self._rebuild is not None:
             self._rebuild.request(*gone)
 
-    def _learn(self, asked: Ack) -> None:
+    def _learn(self, body: Ack) -> None:
         """Only the desk may know which vault of this key this is: that is signed once. It also sends its head of our
         log.
         """
-        number, before = asked.number or "", asked.before or ""
+        number, before = body.number or "", body.before or ""
         if self._order is not None and _ORDER.fullmatch(number) and (not before or vaultname.NAME.fullmatch(before)):
             self._order(int(number), before)
-        if self._held_against is not None and asked.head is not None:
-            self._held_against(asked.head, asked.sig or "")
+        if self._held_against is not None and body.head is not None:
+            self._held_against(body.head, body.sig or "")
 
     def _publish(self, **changes: int | bool) -> None:
         known = {name: getattr(self.state, name) for name in self.state.__struct_fields__}
         self.state = DeliveryState(**{**known, **changes})
 
-    def _require_own(self, command: Command, asked: Ack | Resend) -> None:
+    def _require_own(self, command: Command, body: Ack | Resend) -> None:
         """Origin and vault must be those of this outbox: others count their own events."""
         vault = self._outbox.vault
-        if not vault and isinstance(asked, Ack) and asked.beside:
+        if not vault and isinstance(body, Ack) and body.beside:
             text = f"the body of {command.verb} for a vault without a name is origin, through"
             raise CommandFault("command_malformed", text)
-        if asked.origin != self._outbox.origin:
+        if body.origin != self._outbox.origin:
             raise CommandFault("ack_origin", f"these are the events of {self._outbox.origin}")
         # A desk that rebuilds its index requests everything, without knowing of which vault.
-        if (asked.vault or "") != vault and (isinstance(asked, Ack) or asked.vault is not None):
+        if (body.vault or "") != vault and (isinstance(body, Ack) or body.vault is not None):
             raise CommandFault("ack_vault", f"these are the events of vault {vault or 'without a name'}")

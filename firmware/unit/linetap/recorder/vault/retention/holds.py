@@ -22,8 +22,7 @@ from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import parse_rfc3339, rfc3339
-from linetap_core.durable import broken, files
-from linetap_core.durable import copies as together
+from linetap_core.durable import broken, copies, files
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
@@ -37,7 +36,7 @@ FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
 SIGNATURE = f"{DOCUMENT}{namespaces.SUFFIX}"
-COPY = f"hold{together.SET_SUFFIX}"  # of all three files
+COPY = f"hold{copies.SET_SUFFIX}"  # of all three files
 MOST_HOLDS = 10_000
 MOST_TIMES_BYTES = 1 << 22  # for this many holds
 FOR_EVER = 1 << 63
@@ -111,7 +110,7 @@ class Holds:
         self._note(hold, now_ns, until_ns)
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
             replace_durably(place / name, data)
-        together.keep_set(place / COPY, _FILES)
+        copies.keep_set(place / COPY, _FILES)
         self._until[hold.call_id] = until_ns
         self._record(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
@@ -199,12 +198,12 @@ def _until_of(place: Path) -> int:
     ends it.
     """
     why = _read_of(place)
-    if isinstance(why, _Damaged) and together.mend_set(place / COPY, why.error):
+    if isinstance(why, _Damaged) and copies.mend_set(place / COPY, why.error):
         why = _read_of(place)
     if isinstance(why, _Damaged):
         broken.report(place / why.name, f"{why.error}; the call stays held until a new hold replaces this one")
         return FOR_EVER
-    together.keep_set(place / COPY, _FILES)
+    copies.keep_set(place / COPY, _FILES)
     return why
 
 

@@ -30,8 +30,7 @@ from linetap.recorder.vault.weakening.inforce import InForce
 from linetap.recorder.vault.weakening.memory import By, Standing, WeakenedMemory
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.durable import copies as kept
-from linetap_core.durable import files
+from linetap_core.durable import copies, files
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import AUTHORITY, CommandFault, Holder
 from linetap_core.records import WeakeningState
@@ -115,7 +114,7 @@ class Weakened:
             self._stands("file", found, sha256, edited.sha256, in_effect=False)
         elif self._file is not None and file_sha256:
             with contextlib.suppress(OSError):  # without write access no edit is held
-                kept.keep(self._file, self.two_may, file_sha256)
+                copies.keep(self._file, self.two_may, file_sha256)
         for each in self.waiting():
             if each.after == sha256:
                 self._change(each, "in_effect", msgspec.structs.replace(each, in_effect=True, waits_ns=0))
@@ -144,7 +143,7 @@ class Weakened:
         if self._file.is_file():  # a FIFO would block the thread
             try:
                 file_sha256 = files.sha256(self._file)
-                return load_file(self._file, raw=kept.damaged(self._file)), file_sha256, None
+                return load_file(self._file, raw=copies.damaged(self._file)), file_sha256, None
             except (OSError, BadInput):
                 pass
         return self._config, saved, None
@@ -161,7 +160,7 @@ class Weakened:
         """By the authority. `known`: fingerprints of those who may confirm it and had a role before."""
         self._stands("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
 
-    def asked(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
+    def register(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
         """Returns the entry of a weakening signed by two and about to take effect. A repeated request does not wait
         again.
         """
@@ -194,7 +193,7 @@ class Weakened:
         """A command is about to put this configuration in force. `data`: its file."""
         if self._memory.saved.granted != sha256:
             self._memory.write(granted=sha256)
-        kept.grant(file, data)
+        copies.grant(file, data)
 
     def _stands(self, by: By, found: list[Weakening], before: str, after: str, **more: Any) -> Standing:
         codes = sorted({each.code for each in found})
