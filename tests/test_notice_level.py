@@ -141,7 +141,7 @@ def test_capture_plays_nothing_above_it(tmp_path: Path, run_dir: Path) -> None:
     player.set_shift(0, playback_restarted=False)
     assert player.play(1, "ko", 1000) is None
     assert three_seconds_dbm0(played_on(player, 1)) <= NUMBERS.most_mean_dbm0 + 0.001
-    player.raise_on(1, "ko", tone(4, 32_767))
+    player.set_samples(1, "ko", tone(4, 32_767))
     player.finish(10**9)
     assert player.play(1, "ko", 100_000) is None
     assert three_seconds_dbm0(played_on(player, 1, 100_000)) <= NUMBERS.most_mean_dbm0 + 0.001

@@ -169,9 +169,9 @@ def test_a_slot_with_a_wrong_byte_is_not_returned(run_dir: Path, byte: int) -> N
         whole = reader.read(10)
         assert whole is not None
         assert whole.frames == 2 * SLOT_FRAMES
-        looks = [reader.read(10) for _ in range(RingReader.PATIENCE + 1)]
-        assert looks[:-1] == [None] * RingReader.PATIENCE
-        lost = looks[-1]
+        reads = [reader.read(10) for _ in range(RingReader.MOST_INCOMPLETE_READS + 1)]
+        assert reads[:-1] == [None] * RingReader.MOST_INCOMPLETE_READS
+        lost = reads[-1]
         assert lost is not None
         assert (lost.frame, lost.frames, lost.gap) == (160, 80, "ring_damaged")
         after = reader.read(10)
@@ -370,10 +370,10 @@ def test_a_long_stretch_of_all_lines_is_not_kept(run_dir: Path, monkeypatch: pyt
         for line in range(len(LINES)):
             got = reader.stretch(line, 800, 6400)
             assert (got.samples == sound(800, 5600)[line]).all()
-        assert reader._of_all.shape[1] == 0
+        assert reader._cached.shape[1] == 0
         for line in range(len(LINES)):
             assert (reader.stretch(line, 800, 2000).samples == sound(800, 1200)[line]).all()
-        assert reader._of_all.shape[1] == 1200
+        assert reader._cached.shape[1] == 1200
 
 
 def test_stretch_says_what_the_ring_no_longer_holds(run_dir: Path) -> None:

@@ -19,7 +19,7 @@ def measured(ppm: float, minutes: float, late_ms: float) -> float | None:
     seen = periods * PERIOD_NS * (1 + ppm * 1e-6) + rng.exponential(late_ms * 1e6, len(periods))
     for n, now_ns in zip(periods.tolist(), seen.tolist(), strict=True):
         line.observe(round(now_ns), n * PERIOD)
-        drift.add_beat(round(now_ns), line.origin_ns)
+        drift.observe(round(now_ns), line.origin_ns)
     return drift.ppm
 
 
@@ -35,7 +35,7 @@ def test_less_than_ten_minutes_tell_nothing() -> None:
 def test_only_the_last_hour_counts_and_a_new_run_begins_anew() -> None:
     drift = Drift()
     for minute in range(200):
-        drift.add_beat(minute * 60_000_000_000, minute * 60_000_000_000 * (50e-6 if minute > 100 else 0.0))
+        drift.observe(minute * 60_000_000_000, minute * 60_000_000_000 * (50e-6 if minute > 100 else 0.0))
     assert drift.ppm == pytest.approx(50.0)
     drift.begin()
     assert drift.ppm is None

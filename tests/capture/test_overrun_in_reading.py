@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from overrun_rig import BUFFER_PERIODS, on_codec
 
-from linetap.capture.loop import VAIN_MOST
+from linetap.capture.loop import MOST_OVERRUNS
 from linetap.ring import SLOT_MS
 from linetap_core.clock import NS_PER_MS, NS_PER_S
 from linetap_core.errors import DeviceFault
@@ -49,8 +49,8 @@ def test_a_codec_that_only_overruns_is_said_to_be_dead(tmp_path: Path, run_dir: 
     with on_codec(tmp_path, run_dir) as (loop, codec, _):
         loop.start()
         codec.is_dead, codec.never_reports = True, bool(what_comes)
-        for _ in range(VAIN_MOST):
+        for _ in range(MOST_OVERRUNS):
             loop.turn()
         with pytest.raises(DeviceFault, match="overruns and not a period"):
             loop.turn()
-        assert codec.reads <= (VAIN_MOST + 1) * (BUFFER_PERIODS + 3)
+        assert codec.reads <= (MOST_OVERRUNS + 1) * (BUFFER_PERIODS + 3)

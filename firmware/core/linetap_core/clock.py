@@ -130,21 +130,21 @@ def kernel_reading(answer: int, offset: int, status: int) -> tuple[bool, float |
     return answer not in (-1, unsynchronised), round(offset_ms, 6) if status & steered else None
 
 
-WINDOW_S = 600
-MOST = 100  # events beyond this number are not counted
+RECENT_S = 600
+MOST_RECENT = 100  # more are not counted
 
 
-class Lately:
-    """Counts the events of the last WINDOW_S: a rate, where a count since the start would say nothing about now. Times
+class RecentEvents:
+    """Counts the events of the last RECENT_S: a rate, where a count since the start would say nothing about now. Times
     are monotonic nanoseconds and do not decrease."""
 
     def __init__(self) -> None:
-        self._moments: deque[int] = deque(maxlen=MOST)
+        self._moments: deque[int] = deque(maxlen=MOST_RECENT)
 
-    def note(self, now_ns: int) -> None:
+    def add(self, now_ns: int) -> None:
         self._moments.append(now_ns)
 
     def count(self, now_ns: int) -> int:
-        while self._moments and now_ns - self._moments[0] >= WINDOW_S * NS_PER_S:
+        while self._moments and now_ns - self._moments[0] >= RECENT_S * NS_PER_S:
             self._moments.popleft()
         return len(self._moments)

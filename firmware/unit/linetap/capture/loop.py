@@ -31,7 +31,7 @@ from linetap.ring import (
     UNDERRUN,
     RingWriter,
 )
-from linetap_core.clock import NS_PER_MS, Clock, Lately
+from linetap_core.clock import NS_PER_MS, Clock, RecentEvents
 from linetap_core.errors import DeviceFault
 from linetap_core.records import CaptureState
 
@@ -42,7 +42,7 @@ SETTLE_PERIODS = 5
 # reporter could not report it: it waits as long as it has worked, which leaves half of one processor.
 SOON_MS = 2000  # an overrun so soon after the last one is not a single stall
 PAUSE_MOST_MS = 500
-VAIN_MOST = 20  # overruns without a period between them: the codec gives no audio
+MOST_OVERRUNS = 20  # without a period between them: the codec gives no audio
 # Periods are read at once, for the buffer, but written in fours: most of a period's work is a wake-up with cold caches,
 # and the second of two handled together costs a quarter of the first (decision 0010).
 BATCH_PERIODS = 4
@@ -106,12 +106,12 @@ class Loop:
         self._offset = round(card.playback_offset_ms * card.rate_hz / 1000)
         self._shifts: deque[int] = deque(maxlen=SHIFTS_KEPT)
         self._shift_wanted = True
-        self._rarely = 8 * codec.period
+        self._refine_every = 8 * codec.period  # device frames
         self._playback_restarted = False
         self._last_ns = 0
         self._overran_ns: int | None = None  # when the last overrun was dealt with
-        self._vain = 0
-        self._overruns = Lately()
+        self._overruns_in_a_row = 0
+        self._overruns = RecentEvents()
 
     def start(self) -> None:
         """The time since a predecessor's last slot becomes a gap; a new ring begins without one."""
@@ -123,7 +123,7 @@ class Loop:
     def turn(self) -> bool:
         """Waits for a period and handles it; True when the codec's watched descriptor is readable.
 
-        DeviceFault `codec_stalled` after STALL_MS or VAIN_MOST overruns without a period.
+        DeviceFault `codec_stalled` after STALL_MS or MOST_OVERRUNS overruns without a period.
         """
         codec = self._codec
         watched = codec.wait(POLL_MS)
@@ -132,7 +132,7 @@ class Loop:
         if available == OVERRUN:
             self._overrun()
         elif available >= codec.period:
-            self._take(available, room, now_ns)
+            self._handle_audio(available, room, now_ns)
         elif now_ns - self._last_ns > STALL_MS * NS_PER_MS:
             raise self._stalled(f"no period for {STALL_MS / 1000:g} s")
         self._feed(room)
@@ -146,8 +146,8 @@ class Loop:
         """Overruns in the recent past."""
         return self._overruns.count(self._clock.monotonic_ns())
 
-    def _take(self, available: int, room: int, now_ns: int) -> None:
-        self._last_ns, self._vain = now_ns, 0
+    def _handle_audio(self, available: int, room: int, now_ns: int) -> None:
+        self._last_ns, self._overruns_in_a_row = now_ns, 0
         period, captured = self._codec.period, self._position + available
         if self._timeline.observe(now_ns, captured) and not self._settling:
             # The last period lies after the hole. Those before it may lie on either side: they are lost too.
@@ -156,9 +156,9 @@ class Loop:
             available = captured - self._position
             self._write_held()
             self._settling, self._cause = True, GAP_OVERRUN
-            self._begin_line()
+            self._begin_timeline()
             self._timeline.observe(now_ns, captured)
-        self._drift.add_beat(now_ns, self._timeline.origin_ns)
+        self._drift.observe(now_ns, self._timeline.origin_ns)
         self._state.drift_ppm = self._drift.ppm
         self._observe_shift(captured, room)
         self._read(available)
@@ -242,16 +242,16 @@ class Loop:
         self._state.gap_ms += frames * NS_PER_FRAME / NS_PER_MS
         if self._cause == GAP_OVERRUN:
             self._state.overruns += 1
-            self._overruns.note(self._clock.monotonic_ns())
+            self._overruns.add(self._clock.monotonic_ns())
         milliseconds = frames * NS_PER_FRAME / NS_PER_MS
         log.warning("%s: card %d lost %.1f ms", GAP_CAUSES[self._cause], self._card.number, milliseconds)
 
-    def _begin_line(self) -> None:
+    def _begin_timeline(self) -> None:
         self._timeline.begin()
         self._drift.begin()
 
     def _begin_run(self, cause: int) -> None:
-        self._begin_line()
+        self._begin_timeline()
         self._position = 0
         self._settling, self._cause = True, cause
 
@@ -267,9 +267,9 @@ class Loop:
         reads = 0 if prepared else self._codec.buffer // self._codec.period + 1
         while reads and self._codec.read() is not None:  # with the report it prepares the stream
             reads -= 1
-        self._vain += 1
-        if self._vain > VAIN_MOST:
-            raise self._stalled(f"{self._vain} overruns and not a period between them")
+        self._overruns_in_a_row += 1
+        if self._overruns_in_a_row > MOST_OVERRUNS:
+            raise self._stalled(f"{self._overruns_in_a_row} overruns and not a period between them")
         self._pause()
         self._codec.restart_capture()
         self._begin_run(cause)
@@ -310,7 +310,7 @@ class Loop:
 
     def _observe_shift(self, captured: int, room: int) -> None:
         """Both positions at one moment: audio played now returns, `offset` later, at the ring's frame."""
-        if self._settling or room == OVERRUN or not (self._shift_wanted or self._position % self._rarely == 0):
+        if self._settling or room == OVERRUN or not (self._shift_wanted or self._position % self._refine_every == 0):
             return
         played = self.written - (self._codec.buffer - room)
         self._shifts.append(self._base + captured - played + self._offset)

@@ -76,7 +76,7 @@ class Player:
         """Whether a notice of this line is requested, or was not captured to its end yet."""
         return any(play.row == self._rows[line][0] for play in self._plays)
 
-    def raise_on(self, line: int, notice: str, samples: I16) -> None:
+    def set_samples(self, line: int, notice: str, samples: I16) -> None:
         """From now on this line plays the notice with these samples (8 kHz) of the same length."""
         self._raised[line, notice] = limited(samples, self._most_dbm0)
 
@@ -220,5 +220,5 @@ class LineGains:
                 by_db = gain_db(notice.samples, found.get(line.number), self._config.recording, numbers)
                 if self._gains.get((line.number, name), 0.0) != by_db:
                     self._gains[line.number, name] = by_db
-                    self._player.raise_on(line.number, name, raised(notice.samples, by_db))
+                    self._player.set_samples(line.number, name, raised(notice.samples, by_db))
                     yield

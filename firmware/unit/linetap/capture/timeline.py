@@ -19,7 +19,7 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S
 CREEP = 1 / 256  # of the distance in each observation; at 10 ms a codec 100 ppm slow lags 0.26 ms
 JUMP_NS = 100 * NS_PER_MS  # further behind than scheduling explains while the ALSA ring (200 ms) is not yet over
 EVERY_NS = 60 * NS_PER_S
-LEAST, MOST = 11, 61  # looks: ten minutes, an hour
+LEAST, MOST = 11, 61  # observations: ten minutes, an hour
 
 
 class Timeline:
@@ -69,22 +69,22 @@ class Drift:
     """The codec's drift against the system clock."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[int, float]] = deque(maxlen=MOST)
+        self._observed: deque[tuple[int, float]] = deque(maxlen=MOST)
         self._due_ns = 0
         self.ppm: float | None = None  # above 0 the codec is slower; None in the first ten minutes
 
     def begin(self) -> None:
         """Another run of the stream: its frames have another origin."""
-        self._looks.clear()
+        self._observed.clear()
         self._due_ns = 0
         self.ppm = None
 
-    def add_beat(self, now_ns: int, origin_ns: float) -> None:
+    def observe(self, now_ns: int, origin_ns: float) -> None:
         """`origin_ns`: the time of frame 0 of the run, as estimated now."""
         if now_ns < self._due_ns:
             return
-        self._looks.append((now_ns, origin_ns))
+        self._observed.append((now_ns, origin_ns))
         self._due_ns = now_ns + EVERY_NS
-        if len(self._looks) >= LEAST:
-            first_ns, first_origin = self._looks[0]
+        if len(self._observed) >= LEAST:
+            first_ns, first_origin = self._observed[0]
             self.ppm = round((origin_ns - first_origin) / (now_ns - first_ns) * 1e6, 2)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
 from linetap.checks.watch import Seen
-from linetap_core.clock import NS_PER_MS, WINDOW_S
+from linetap_core.clock import NS_PER_MS, RECENT_S
 from linetap_core.records import CaptureState
 
 STEADY_MS = 3000  # audio must flow for this long before it clears: a capture restarting in a loop is no cure
 OF_THE_CODEC = ("codec_stalled", "codec_absent", "codec_mismatch")
-WARN_OVERRUNS = 3  # within WINDOW_S; a busy machine has one a month
+WARN_OVERRUNS = 3  # within RECENT_S; a busy machine has one a month
 CRITICAL_OVERRUNS = 30
 
 
@@ -95,7 +95,7 @@ def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | 
     found = [(card, seen) for card, seen in captures.items() if _has_too_many(seen)]
     if not found:
         return standing if all(seen.live is None for seen in captures.values()) else None
-    minutes = WINDOW_S // 60
+    minutes = RECENT_S // 60
     ko = ", ".join(f"카드 {card}: {_overruns_of(seen)}번" for card, seen in found)
     en = ", ".join(f"card {card}: {_overruns_of(seen)}" for card, seen in found)
     return Words(
@@ -234,7 +234,7 @@ CHECKS = (
     ),
     Check(
         "overruns",
-        clears=f"when there were fewer than {WARN_OVERRUNS} within {WINDOW_S // 60} min",
+        clears=f"when there were fewer than {WARN_OVERRUNS} within {RECENT_S // 60} min",
         find=overruns,
     ),
     # The housing is open according to the line meter's tamper switch.

@@ -43,7 +43,7 @@ from linetap_core.errors import DeviceFault
 
 _FIELDS: Any = HEADER.fields
 _HEAD_AT = _FIELDS["head"][1]
-_OF_ALL_SLOTS = 200  # at most 2 s of all lines are kept: more is requested once, after a disk that stood
+_CACHED_SLOTS = 200  # at most 2 s of all lines: more is requested once, after a disk that stood
 _BELL_READS = 16  # 64 KiB, as much as a FIFO holds
 _SLACK_NS = 60 * NS_PER_S  # how far frames may lead the machine's clock, besides a codec that is 1 % fast
 _LATEST_NS = 1 << 62  # the year 2116: later times are invalid
@@ -103,7 +103,7 @@ class RingReader:
     """Reads the ring from a cursor of its own."""
 
     GUARD_SLOTS = 8  # never read what the writer is about to overwrite
-    PATIENCE = 200  # reads of a slot that is not whole before it is given up as lost
+    MOST_INCOMPLETE_READS = 200  # of a slot that is not whole: then it is given up as lost
 
     def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:
         """DeviceFault `ring_absent` or `ring_foreign` without a ring of this boot and version."""
@@ -128,10 +128,10 @@ class RingReader:
         self._next_frame = self._ring.end(self.cursor - 1) if self.cursor else 0
         self._clock, self._began_ns = clock, clock.monotonic_ns()
         self._began_head, self._began_frame = self.cursor, self._next_frame
-        self._looks = 0
+        self._incomplete_reads = 0
         self._asked = (0, 0)  # by the last `stretch`
-        self._of_all: I16 = np.empty((self.lines, 0), np.int16)  # the last copy of all lines, and its frames
-        self._of_all_from = self._of_all_end = 0
+        self._cached: I16 = np.empty((self.lines, 0), np.int16)  # the last copy of all lines, and its frames
+        self._cached_from = self._cached_end = 0
 
     def fileno(self) -> int:
         """Readable after the doorbell rang."""
@@ -205,7 +205,7 @@ class RingReader:
         whole = self._whole(slots)
         if whole == 0:
             return self._not_whole(head)
-        self._looks = 0
+        self._incomplete_reads = 0
         gaps = np.flatnonzero(slots["flags"][:whole] & (GAP_OVERRUN | GAP_RESTART))
         if len(gaps) and gaps[0] == 0:
             return self._gap(slots[0])
@@ -219,9 +219,9 @@ class RingReader:
 
         Only frames that `read` has passed, or that are known to be written, may be requested.
         """
-        begin = self._of_all_from
-        if begin <= first and end <= self._of_all_end:
-            return Stretch(self._of_all[line_index, first - begin : end - begin], [])
+        begin = self._cached_from
+        if begin <= first and end <= self._cached_end:
+            return Stretch(self._cached[line_index, first - begin : end - begin], [])
         head = self._ring.head
         oldest = max(0, head - self._count + self.GUARD_SLOTS)
         low = self._slot_at(first, oldest, head)
@@ -247,11 +247,11 @@ class RingReader:
             return None
         if self._ring.seq(low) != low + 1 or self._ring.seq(low + len(slots) - 1) != low + len(slots):
             return None
-        again = again and len(slots) <= _OF_ALL_SLOTS
+        again = again and len(slots) <= _CACHED_SLOTS
         lines = slice(0, self.lines) if again else slice(line_index, line_index + 1)
         samples: I16 = slots["audio"][:, lines].transpose(1, 0, 2).reshape(-1, frames)
         if again:
-            self._of_all, self._of_all_from, self._of_all_end = samples, begin, begin + frames
+            self._cached, self._cached_from, self._cached_end = samples, begin, begin + frames
         one: I16 = samples[line_index if again else 0, first - begin : end - begin]
         return one
 
@@ -296,10 +296,10 @@ class RingReader:
 
     def _not_whole(self, head: int) -> Batch | None:
         """The slot is being written or overwritten: try again, a limited number of times."""
-        self._looks += 1
-        if self._looks <= self.PATIENCE or self.cursor + 1 >= head:
+        self._incomplete_reads += 1
+        if self._incomplete_reads <= self.MOST_INCOMPLETE_READS or self.cursor + 1 >= head:
             return None
-        self._looks = 0
+        self._incomplete_reads = 0
         return self._skip_to(self.cursor + 1, "ring_damaged")
 
     def _overtaken(self, head: int) -> Batch | None:
