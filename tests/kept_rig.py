@@ -65,7 +65,7 @@ class Kept(Floor):
         with self._lock:
             self.outbox.close()
             self.unit_log.close()
-            self.incarnation = which = self.unit_key.which_vault(self.config, SYSTEM)
+            self.incarnation = which = self.unit_key.incarnation(self.config, SYSTEM)
             log = self.unit_key.open_log(self.config, SYSTEM, which.name)
             self.outbox = self.unit_key.open_outbox(self.config, lambda: log.size, which.name, log.newest_event)
             log.close()

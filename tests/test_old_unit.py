@@ -78,7 +78,7 @@ def test_its_recorder_goes_on(old: Path) -> None:
     config = load_config(old / "unit.toml")
     before, now = events(config.vault_path), rfc3339(SYSTEM.utc_ns())
     key = UnitKey(Path(config.key))
-    which = key.which_vault(config, SYSTEM)
+    which = key.incarnation(config, SYSTEM)
     assert (which.name, (config.vault_path / "vault.json").exists()) == ("", False), "it goes on without a name"
     unit_log = key.open_log(config, SYSTEM, which.name)
     outbox = key.open_outbox(config, lambda: unit_log.size, which.name, unit_log.newest_event)

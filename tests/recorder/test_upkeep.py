@@ -136,7 +136,7 @@ def test_what_became_of_an_order_on_the_card_is_one_leaf_over_restarts(config: C
     vault = kept(config, time)
     assert selflog.log_order(config.run_path, vault) is None
     try:
-        cardresult.note(config.run_path.parent, "order_signer", "5f" * 32)
+        cardresult.write_order_result(config.run_path.parent, "order_signer", "5f" * 32)
         for again in (vault, kept(config, time)):
             assert selflog.log_order(config.run_path, again) == (said := cardresult.load(config.run_path))
             assert again.step()

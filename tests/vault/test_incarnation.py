@@ -25,7 +25,7 @@ def unit(tmp_path: Path, run_dir: Path) -> Unit:
 
 
 def which(unit: Unit) -> Incarnation:
-    return UnitKey(Path(unit.config.key)).which_vault(unit.config, ManualClock(parse_rfc3339(NOW)))
+    return UnitKey(Path(unit.config.key)).incarnation(unit.config, ManualClock(parse_rfc3339(NOW)))
 
 
 def lose(unit: Unit) -> None:

@@ -39,7 +39,7 @@ def unit(tmp_path: Path, run_dir: Path) -> Unit:
 def started(unit: Unit) -> VaultWriter:
     """As the recorder's wiring starts it (recorder/service.py)."""
     config, clock, key = unit.config, ManualClock(parse_rfc3339(START)), UnitKey(Path(unit.config.key))
-    which = key.which_vault(config, clock)
+    which = key.incarnation(config, clock)
     log = key.open_log(config, clock, which.name)
     outbox = key.open_outbox(config, lambda: log.size, which.name, log.newest_event)
     vault = VaultWriter(Vault(config, Source(), outbox, key.signer(namespaces.RECORD), clock, log))

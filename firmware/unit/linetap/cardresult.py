@@ -27,7 +27,7 @@ _READABLE = 0o644
 _FILE = SmallFile("order", OrderState, _LIMIT_BYTES, check=lambda state: parse_rfc3339(state.at))
 
 
-def note(run_dir: Path, code: str, sha256: str | None) -> None:
+def write_order_result(run_dir: Path, code: str, sha256: str | None) -> None:
     """Write the result. `sha256`: of the order, or of the statement that a key has ended."""
     path = run_dir / NAME
     _FILE.replace(path, OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or ""))

@@ -46,7 +46,7 @@ def wait_for_idle(config: Config, card: int | None, within_s: float, clock: Cloc
     end_ns = clock.monotonic_ns() + round((within_s + HOLDS_S + LOOK_EVERY_S) * NS_PER_S)
     idle_since_ns: int | None = None
     while True:
-        found, now_ns = in_the_way(config, card, clock), clock.monotonic_ns()
+        found, now_ns = line_in_use(config, card, clock), clock.monotonic_ns()
         if found is None:
             idle_since_ns = idle_since_ns or now_ns
             if now_ns - idle_since_ns >= HOLDS_S * NS_PER_S:
@@ -58,7 +58,7 @@ def wait_for_idle(config: Config, card: int | None, within_s: float, clock: Cloc
         clock.sleep(LOOK_EVERY_S)
 
 
-def in_the_way(config: Config, card: int | None, clock: Clock) -> str | None:
+def line_in_use(config: Config, card: int | None, clock: Clock) -> str | None:
     """Returns the first line in use, or why that is unknown. A line at fault does not count: it is not recorded."""
     state = read_state(config.run_path, "recorder", RecorderState)
     if state is None or not alive(state, clock):

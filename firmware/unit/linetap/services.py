@@ -36,10 +36,10 @@ class Service:
         return int(self._module().run(config))
 
     def _without_config(self, args: argparse.Namespace, error: BadInput) -> int:
-        unconfigured = import_module("linetap.standby")
-        if not unconfigured.is_supervised():
+        standby = import_module("linetap.standby")
+        if not standby.is_supervised():
             raise error
-        return int(unconfigured.wait(self.name, getattr(args, "card", 1), args.config.absolute(), error))
+        return int(standby.wait_for_config(self.name, getattr(args, "card", 1), args.config.absolute(), error))
 
     def _module(self) -> Any:
         return import_module(f"linetap.{self.name}.service")

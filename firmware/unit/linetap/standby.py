@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A service that cannot start waits, with one log entry, and starts when it can.
 
-Either its folders cannot be written (`stand_by`) or its configuration is missing, empty or wrong (`wait`). Otherwise
-systemd would restart it for ever, and each start would write the same lines into a log on the disk. The state file has
-the reason, so panel and checks name it instead of reporting a dead service.
+Either its folders cannot be written (`stand_by`) or its configuration is missing, empty or wrong (`wait_for_config`).
+Otherwise systemd would restart it for ever, and each start would write the same lines into a log on the disk. The state
+file has the reason, so panel and checks name it instead of reporting a dead service.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def is_supervised() -> bool:
     return "NOTIFY_SOCKET" in os.environ
 
 
-def wait(service: str, card: int, file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
+def wait_for_config(service: str, card: int, file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
     """Returns START_AGAIN once the file can be used, or 0 if the service is stopped."""
     stop = Stop()
     start_logging(service)
     log.error("%s: %s; starts when the configuration can be used", why.code, str(why).replace("\n", "; "))
     name, run_dir = f"capture@{card}" if service == "capture" else service, run_dir_of(file)
-    state = _state(service, name, card, clock)
+    state = _first_state(service, name, card, clock)
     state.fault = Fault(why.code, str(why))
     with lock_of(run_dir, name):
         state_file = StateFile(run_dir, name, clock)
@@ -120,7 +120,7 @@ def _can_be_used(file: Path) -> bool:
     return True
 
 
-def _state(service: str, name: str, card: int, clock: Clock) -> ServiceState:
+def _first_state(service: str, name: str, card: int, clock: Clock) -> ServiceState:
     known: dict[str, Any] = {
         "service": name, "version": __version__, "pid": os.getpid(), "started_ns": clock.monotonic_ns(), "mono_ns": 0,
         "progress": 0,

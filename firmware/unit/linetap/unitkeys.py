@@ -22,26 +22,26 @@ _LIMIT_BYTES = 64 * 1024
 log = logging.getLogger("linetap.keys")
 
 
-def open_key(path: Path, where: Keys | None = None) -> SigningKey:
-    """`where`: [keys] of the configuration; None: a key in a file. BadInput names the file if it is no such key."""
+def open_key(path: Path, settings: Keys | None = None) -> SigningKey:
+    """`settings`: [keys] of the configuration; None: a key in a file. BadInput names the file if it is no such key."""
     try:
         data = copies.damaged(path)
         if data is None:
             with path.open("rb") as file:
                 data = file.read(_LIMIT_BYTES)
-        return _BACK_ENDS[where.unit_key if where is not None else "file"](data, where)
+        return _BACK_ENDS[settings.unit_key if settings is not None else "file"](data, settings)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def make(where: Keys | None = None) -> bytes:
+def make(settings: Keys | None = None) -> bytes:
     """Returns the file of a new key, as `open_key` takes it. With a TPM the file is useless without that TPM."""
-    if where is not None and where.unit_key == "tpm":
+    if settings is not None and settings.unit_key == "tpm":
         from linetap.tpm import unitkey
 
-        return unitkey.unit_key(Path(where.tpm), Path(where.release))[0]
+        return unitkey.unit_key(Path(settings.tpm), Path(settings.release))[0]
     return keys.unit_key_file(keys.new_unit_key())
 
 
@@ -77,20 +77,20 @@ def next_of(path: Path) -> str | None:
     return keys.fingerprint_of(blob)
 
 
-def _in_file(data: bytes, _where: Keys | None) -> SigningKey:
+def _in_file(data: bytes, _settings: Keys | None) -> SigningKey:
     if data.lstrip()[:1] == b"{":
         raise BadInput('a key in a TPM, and [keys] unit_key = "file"; "tpm" expected')
     return keys.load_unit_key(data)
 
 
-def _in_tpm(data: bytes, where: Keys | None) -> SigningKey:
+def _in_tpm(data: bytes, settings: Keys | None) -> SigningKey:
     """Another TPM than the key's is a wrong configuration; an absent one is not."""
     from linetap.tpm import bootpolicy
     from linetap.tpm.device import TpmFault
     from linetap.tpm.unitkey import TpmKey
 
-    assert where is not None
-    key = TpmKey(data, Path(where.tpm), bootpolicy.read(Path(where.boots)))
+    assert settings is not None
+    key = TpmKey(data, Path(settings.tpm), bootpolicy.read(Path(settings.boots)))
     try:
         key.open()
     except TpmFault as fault:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from linetap.config import Config, load_config
 from linetap.config.require import require_card
-from linetap.idle import in_the_way
+from linetap.idle import line_in_use
 from linetap.meterprogram import usbfs
 from linetap.meterprogram.image import read
 from linetap.meterprogram.replacing import Bus, replace_program
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     image = read(args.file)
     config = load_config(args.config)
     require_card(config, args.config, args.card)
-    busy = None if args.now else in_the_way(config, args.card, SYSTEM)
+    busy = None if args.now else line_in_use(config, args.card, SYSTEM)
     if busy is not None:
         raise Refusal(f"{busy}; linetap idle --card {args.card} --within 3600 waits, --now does not")
     bus = Usb()

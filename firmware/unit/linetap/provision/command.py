@@ -106,7 +106,7 @@ def apply(
         done = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
             text, digest = retire.retire(boot, etc / "linetap", clock)
-            cardresult.note(run_dir, "retired", digest)
+            cardresult.write_order_result(run_dir, "retired", digest)
             done += text
         path = boot / order.NAME
         memory.learn(etc / "linetap", path.exists())
@@ -118,7 +118,7 @@ def apply(
                 admit.require_unowned(data, etc / "linetap")
             done += _take(data, boot, etc, kept_etc or etc, run_dir, signed=by_network) + _how(run_dir)
             if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
-                cardresult.note(run_dir, "taken", digest)
+                cardresult.write_order_result(run_dir, "taken", digest)
         _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
         fault = str(error).replace(f"{boot}/", "")
@@ -126,7 +126,8 @@ def apply(
             replace_durably(boot / ERROR, _explained(error, fault).encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
-            cardresult.note(run_dir, error.code if isinstance(error, order.OrderFault) else "order_invalid", digest)
+            code = error.code if isinstance(error, order.OrderFault) else "order_invalid"
+            cardresult.write_order_result(run_dir, code, digest)
         raise BadInput(fault) from None
     if done:
         with contextlib.suppress(OSError):  # also in the journal

@@ -110,7 +110,7 @@ class Service:
         key = UnitKey(credential(Path(config.key)), config.keys)
         self.cards = Cards(config, clock, remembered.cards)
         sign = key.signer(namespaces.RECORD)
-        incarnation = key.which_vault(config, clock, config_file)
+        incarnation = key.incarnation(config, clock, config_file)
         unit_log = key.open_log(config, clock, incarnation.name)
         journal = Journal(config.vault_path, len(config.line), self.cards, clock, self.cards.newest)
         outbox = key.open_outbox(config, lambda: unit_log.size, incarnation.name, unit_log.newest_event)

@@ -17,17 +17,17 @@ from linetap_core.evidence.signing import namespaces, sshsig
 
 
 class UnitKey:
-    """BadInput, with the file's name, if the file at `path` is not of the kind `where`."""
+    """BadInput, with the file's name, if the file at `path` is not of the kind that `settings` name."""
 
-    def __init__(self, path: Path, where: Keys | None = None) -> None:
-        self._key = unitkeys.open_key(path, where)
+    def __init__(self, path: Path, settings: Keys | None = None) -> None:
+        self._key = unitkeys.open_key(path, settings)
 
     def signer(self, namespace: str) -> Callable[[bytes], str]:
         """Signs bytes to an armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
         return lambda data: sshsig.sign(data, self._key, namespace)
 
-    def which_vault(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
-        """Returns the vault's name; an empty vault gets one here, before log and outbox are opened.
+    def incarnation(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
+        """Returns the name of the vault; an empty vault gets one here, before log and outbox are opened.
 
         The number of vaults so far is kept beside `config_file`, or beside the key.
         """
