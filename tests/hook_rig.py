@@ -57,7 +57,7 @@ def follow(
         ms = slice(a * SLOT_MS, b * SLOT_MS)
         events += line.follow(hook[ms], ring[ms], polarity[ms], words[a:b], a * SLOT_MS * MS, profile)
         line = msgspec.msgpack.decode(msgspec.msgpack.encode(line), type=HookLine)
-    return sorted(events, key=lambda event: event.turn)
+    return sorted(events, key=lambda event: event.order)
 
 
 def told(events: list[Event]) -> list[tuple[str, int]]:

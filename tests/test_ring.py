@@ -363,7 +363,7 @@ def test_stretch_of_all_lines_in_turn_and_of_pieces_of_it(run_dir: Path) -> None
 
 def test_a_long_stretch_of_all_lines_is_not_kept(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a disk that stood for half a minute it would be megabytes, until the next time."""
-    monkeypatch.setattr("linetap.ring.reader._OF_ALL_SLOTS", 20)
+    monkeypatch.setattr("linetap.ring.reader._CACHED_SLOTS", 20)
     with both(run_dir) as (writer, reader):
         for _ in range(90):
             writer.audio_slot()
