@@ -249,14 +249,14 @@ def test_below_the_reserve_new_calls_are_refused_and_open_ones_go_on(unit: Unit)
     vault.open(CALL_ID, 1, FIRST)
     vault.step()
     full = msgspec.structs.replace(unit.config.storage, reserve_mb=1 << 30)
-    vault._room._config = msgspec.structs.replace(unit.config, storage=full)
+    vault._admission._config = msgspec.structs.replace(unit.config, storage=full)
     vault.permit(CALL_ID, FIRST + 9000)
     assert vault.step()
     assert vault.refused() == "disk_full"
     vault.close(CALL_ID, FIRST + 9000, record())
     assert vault.step()
     assert np.array_equal(opened(unit), expected(FIRST + 9000, []))
-    vault._room._config = unit.config
+    vault._admission._config = unit.config
     vault.step()
     assert vault.refused() is None
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
-from linetap.recorder.vault.commands.commands import A_TICK, MOST_ANSWERS
+from linetap.recorder.vault.commands.commands import MOST_A_TICK, MOST_ANSWERS
 from linetap.reporter.inbox import ANSWER_LIMIT_BYTES
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import broken
@@ -456,7 +456,7 @@ class TestSpool:
             unit.give(b"?", f"{n:04d}")
         unit.tick()
         answers = answers_for(unit.config.run_path, "reporter")
-        assert len(list(answers.glob("*.answer"))) == A_TICK
+        assert len(list(answers.glob("*.answer"))) == MOST_A_TICK
         for _ in range(40):
             unit.tick()
         assert unit.upkeep.commands.refused.count == MOST_ANSWERS + 20, "each once, though nobody takes them away"
