@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from linetap.recorder.cards import Cards
 from linetap.recorder.control import ControlSocket
-from linetap.recorder.follow import Cards
 from linetap.sockets import Caller, Listener
 from linetap_core import jsontext, rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock

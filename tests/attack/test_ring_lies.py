@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from linetap.recorder.follow import CardFollower
+from linetap.recorder.cards import CardFollower
 from linetap.ring import SLOT_FRAMES, RingReader, RingWriter
 from linetap.ring.layout import CRC_FROM, HEADER, HEADER_BYTES, ring_path, slot_dtype
 from linetap_core.clock import SYSTEM

@@ -81,7 +81,7 @@ class Card(ReplayCard):
     deaf_to_commands = False  # commands are taken and nothing is played
     absent = False  # nobody takes commands
 
-    def present(self, line: int) -> int:  # noqa: ARG002 - nobody is behind here
+    def frame_now(self, line: int) -> int:  # noqa: ARG002 - nobody is behind here
         return 0
 
     def play(self, line: int, notice: str, at_frame: int) -> None:

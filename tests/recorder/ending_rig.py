@@ -45,7 +45,7 @@ class ContactCard(Card):
         self.released: list[tuple[int, int, int]] = []  # line, frame of the request, ms
         self.asked: list[tuple[int, str]] = []  # frame, notice
 
-    def present(self, line: int) -> int:  # noqa: ARG002
+    def frame_now(self, line: int) -> int:  # noqa: ARG002
         return self._position * SLOT_FRAMES
 
     def play(self, line: int, notice: str, at_frame: int) -> None:

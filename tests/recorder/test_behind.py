@@ -7,7 +7,7 @@ from pathlib import Path
 
 from walk_rig import Walked, Wire
 
-from linetap.recorder.follow import BATCH_SLOTS
+from linetap.recorder.cards import BATCH_SLOTS
 from linetap.ring import SLOT_MS
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import RecorderState

@@ -17,10 +17,10 @@ from linetap.config.retention import default_class
 from linetap.notices import keep_copies, notices_of
 from linetap.recorder import checkpoint, selflog
 from linetap.recorder.calls.context import LineMemory, Names, Shared
+from linetap.recorder.cards import Cards
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
 from linetap.recorder.control import ControlSocket, Removal
 from linetap.recorder.core import Recorder
-from linetap.recorder.follow import Cards
 from linetap.recorder.pbx.join import start_smdr
 from linetap.recorder.selflog import SelfLog
 from linetap.recorder.unitkey import UnitKey

@@ -65,7 +65,7 @@ def _ask_for_notice(line: LineContext, event: Event) -> None:
         abandon_step(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at)
-    latest = max(at, line.shared.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
+    latest = max(at, line.shared.capture.frame_now(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
     line.enter("end_notice", event.known, latest)
 
 

@@ -34,7 +34,7 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
     # A restarted or slow recorder requests it late: that is no failure of the notice.
-    latest = max(at_frame, line.shared.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
+    latest = max(at_frame, line.shared.capture.frame_now(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
     line.enter("notice_wait", event.known, latest)
 
 

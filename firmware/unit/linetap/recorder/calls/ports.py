@@ -48,7 +48,7 @@ class CapturePort(Protocol):
     def release(self, line: int, ms: int) -> None:
         """Opens the line's series contact for so long."""
 
-    def present(self, line: int) -> int:
+    def frame_now(self, line: int) -> int:
         """Roughly the frame on the line now; a frame already followed where nothing lags."""
 
 

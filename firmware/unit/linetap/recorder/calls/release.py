@@ -53,7 +53,7 @@ def on_deadline_to_open(line: LineContext, event: Event) -> None:
 
 
 def _is_behind(line: LineContext, followed: int) -> bool:
-    return line.shared.capture.present(line.config.number) - followed > BEHIND_MS * FRAMES_PER_MS
+    return line.shared.capture.frame_now(line.config.number) - followed > BEHIND_MS * FRAMES_PER_MS
 
 
 def _is_open(line: LineContext, followed: int) -> bool:

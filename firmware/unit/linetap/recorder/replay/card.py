@@ -186,7 +186,7 @@ class ReplayCard:
         chosen = self.notices[notice]
         self._playing.setdefault(self._place[line], []).append(_Playing(chosen, start, start + chosen.frames))
 
-    def present(self, line: int) -> int:  # noqa: ARG002 - a replay does not lag
+    def frame_now(self, line: int) -> int:  # noqa: ARG002 - a replay does not lag
         return 0
 
     def release(self, line: int, ms: int) -> None:

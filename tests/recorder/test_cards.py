@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from linetap.recorder.follow import Cards
+from linetap.recorder.cards import Cards
 from linetap.ring import NS_PER_FRAME, SLOT_FRAMES, RingWriter
 from linetap_core.clock import NS_PER_S, ManualClock
 from state_files import unit

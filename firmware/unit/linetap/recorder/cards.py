@@ -22,7 +22,7 @@ from linetap_core.rooms import socket_path
 BATCH_SLOTS = 25  # the most at once: a command for the next half second must not come late
 WORK_SLOTS = 4  # fewer do not justify a wake-up of all detectors
 DETECTOR_MEMORY_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # the longest memory of any detector
-LOOK_AGAIN_NS = NS_PER_S
+ATTACH_EVERY_NS = NS_PER_S
 
 log = logging.getLogger("linetap.recorder")
 
@@ -37,7 +37,7 @@ class CardFollower:
         self._remembered = remembered
         self._line_numbers = [line.number for line in config.lines_of(card)]
         self._lock = threading.Lock()  # the disk thread reads stretches while the main thread follows
-        self._look_ns = 0
+        self._attach_due_ns = 0
         self.reader: RingReader | None = None
         self.next_frame = 0
         self.replaced = False
@@ -47,9 +47,9 @@ class CardFollower:
     def attach(self) -> None:
         """Looks for the ring once a second while it is missing, or may have been replaced."""
         now = self._clock.monotonic_ns()
-        if now < self._look_ns:
+        if now < self._attach_due_ns:
             return
-        self._look_ns = now + LOOK_AGAIN_NS
+        self._attach_due_ns = now + ATTACH_EVERY_NS
         if self.reader is not None and not self.reader.replaced():
             return
         try:
@@ -136,7 +136,7 @@ class CardFollower:
             return self._resumed
         return CardCursor(self.reader.ring_id, self.reader.cursor, self.next_frame)
 
-    def present(self) -> int:
+    def frame_now(self) -> int:
         """The frame after everything that capture has written."""
         return self.next_frame + (self.reader.lag() * SLOT_FRAMES if self.reader else 0)
 
@@ -156,14 +156,14 @@ class Cards:
         self._callers = {n: Caller(socket_path(config.run_path, n)) for n in self.followers}
         # Edge-triggered: the hang-up of a capture that has ended wakes once, not until it is back.
         self._bells = select.epoll()
-        self._heard: dict[int, RingReader] = {}
+        self._registered: dict[int, RingReader] = {}
 
     def wait(self, timeout_ms: int) -> None:
         """Waits for a doorbell; without a ring, for the whole time-out."""
         for number, follower in self.followers.items():
             follower.attach()
-            if follower.reader is not None and self._heard.get(number) is not follower.reader:
-                self._heard[number] = follower.reader
+            if follower.reader is not None and self._registered.get(number) is not follower.reader:
+                self._registered[number] = follower.reader
                 self._bells.register(follower.reader.fileno(), select.EPOLLIN | select.EPOLLET)
         if self._bells.poll(timeout_ms / 1000):
             for follower in self.followers.values():
@@ -186,8 +186,8 @@ class Cards:
     def release(self, line: int, ms: int) -> None:
         self._callers[self._card_of[line]].send(msgspec.json.encode(ReleaseLine(line, ms)))
 
-    def present(self, line: int) -> int:
-        return self.followers[self._card_of[line]].present()
+    def frame_now(self, line: int) -> int:
+        return self.followers[self._card_of[line]].frame_now()
 
     @property
     def overtaken_ns(self) -> int | None:
