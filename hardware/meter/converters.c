@@ -15,13 +15,13 @@ struct setting {
     uint8_t value;
 };
 
-/* Four slots of 32 bit from the frame's beginning, slave to the module's clocks; lines 1 to 4 are VINL1, VINR1, VINL2,
-   VINR2. The format stands before the gain: what is loud and wrong is worse than what is quiet. */
+/* Four slots of 32 bit that begin a clock after the frame, slave to the module's clocks; lines 1 to 4 are VINL1, VINR1,
+   VINL2, VINR2. The format stands before the gain: what is loud and wrong is worse than what is quiet. */
 static const struct setting SETTINGS[] = {
     {32, 0x10, 0x00},  /* CLK_CTRL: slave */
     {11, 0xdf, 0x13},  /* PCM_CFG: 32 bit both ways, frame of one clock, TDM */
     {12, 0x03, 0x01},  /* TDM_TX_SEL: four channels */
-    {13, 0xff, 0x00},  /* TDM_TX_OFFSET */
+    {13, 0xff, 0x01},  /* TDM_TX_OFFSET: the first bit is the one after the frame's edge */
     {6, 0x3f, 0x01},   /* ADC1_INPUT_SEL_L: VINL1 alone */
     {7, 0x3f, 0x01},   /* ADC1_INPUT_SEL_R: VINR1 alone */
     {8, 0x3f, 0x02},   /* ADC2_INPUT_SEL_L: VINL2 alone */

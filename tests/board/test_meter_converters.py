@@ -32,8 +32,12 @@ PCM_CFG_TDM_LRCK_MODE, PCM_CFG_FMT_MASK, PCM_CFG_FMT_TDM = 0x10, 0x03, 0x03
 TDM_TX_SEL_MASK, TDM_TX_SEL_4CH = 0x03, 0x01
 CLK_CTRL_MST_MODE = 0x10
 PWR_CTRL_PWRDN, PWR_CTRL_SLEEP, PWR_CTRL_STBY = 0x04, 0x02, 0x01
+DSP_A_OFFSET = 1  # what the driver adds for data one clock after the frame's edge (pcm186x_set_fmt)
 GAIN_STEP_DB = 0.5
 FIRST_ADDRESS = 0x4A
+# XMOS' own board has two of these behind its framework, the master of the clocks (xmos/lib_board_support at c695a613,
+# xk_audio_316_mc_ab_board.xc, 32 bit): format without the bits of its unused receiver, slots, offset of the first.
+XMOS_BOARD = {PCM_CFG: 0b00010011, TDM_TX_SEL: 0b00000001, TDM_TX_OFFSET: 1}
 
 
 class Card(CMeter):
@@ -74,7 +78,7 @@ def is_set(registers: bytes) -> bool:
         and cfg & PCM_CFG_TDM_LRCK_MODE != 0
         and cfg & PCM_CFG_FMT_MASK == PCM_CFG_FMT_TDM
         and registers[TDM_TX_SEL] & TDM_TX_SEL_MASK == TDM_TX_SEL_4CH
-        and registers[TDM_TX_OFFSET] == 0
+        and registers[TDM_TX_OFFSET] == DSP_A_OFFSET
         and registers[CLK_CTRL] & CLK_CTRL_MST_MODE == 0
         and registers[POWER_CTRL] & (PWR_CTRL_PWRDN | PWR_CTRL_SLEEP | PWR_CTRL_STBY) == 0
     )
@@ -85,6 +89,14 @@ def test_both_are_set_within_a_tenth_of_a_second_of_the_start(card: Card) -> Non
     assert card.run(100) == [0]
     assert is_set(card.registers(0))
     assert is_set(card.registers(1))
+
+
+def test_the_slots_are_those_of_xmos_own_board(card: Card) -> None:
+    """Each converter has a wire of its own here, and so the first one's offset; theirs share one."""
+    card.run(100)
+    for which in (0, 1):
+        registers = card.registers(which)
+        assert {at: registers[at] & ~PCM_CFG_RX_WLEN_MASK for at in XMOS_BOARD} == XMOS_BOARD
 
 
 def test_bits_of_which_nothing_is_known_stay_as_they_were(card: Card) -> None:
