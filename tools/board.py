@@ -21,7 +21,7 @@ sys.path.insert(0, str(HARDWARE))
 
 from drawing import kicad  # noqa: E402
 from linetap_core.errors import LinetapError  # noqa: E402
-from pcb import cardboard, earlier, making, pcb, places, readback, routing  # noqa: E402
+from pcb import boardfile, cardboard, earlier, making, pcb, places, readback, routing  # noqa: E402
 from pcb.board import Board  # noqa: E402
 from pcb.lineboard import LineBoard  # noqa: E402
 from pcb.places import Places  # noqa: E402
@@ -54,7 +54,8 @@ def _card() -> int:
     given = cardboard.copied(one, blocks, line, board) + routing.stitched(where)
     before = HARDWARE / f"{board.name}.kicad_pcb"
     text = before.read_text() if before.exists() and "--anew" not in sys.argv else ""
-    kept = earlier.led_somewhere(earlier.tracks(text, board.nets, given), given, board, where)
+    before_it = earlier.tracks(boardfile.read(text), board.nets, given)
+    kept = earlier.led_somewhere(before_it, given, board, where)
     found, not_routed = routing.route(board, where, given, kept)
     print(f"one line, copied to {len(blocks)}: {len(one)} tracks and vias of {len(given) + len(found)}")
     return _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.png")

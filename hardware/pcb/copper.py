@@ -41,7 +41,7 @@ class Copper:
         if self.filled:
             return _inside(self.points, point)
         begins, ends = self.edges()
-        return bool(_from_point(point, begins, ends).min() <= self.radius + NEAR)
+        return bool(from_point(point, begins, ends).min() <= self.radius + NEAR)
 
 
 def touch(one: Copper, two: Copper) -> bool:
@@ -75,19 +75,20 @@ def _inside(outline: Points, point: Points) -> bool:
     return bool(np.count_nonzero(across & (point[0] < where)) % 2)
 
 
-def _from_point(point: Points, begins: Points, ends: Points) -> Points:
+def from_point(point: Points, begins: Points, ends: Points) -> Points:
+    """To each of many straight pieces; from many points in a column, a row each."""
     way = ends - begins
-    long = (way**2).sum(axis=1)
-    part = ((point - begins) * way).sum(axis=1) / np.where(long > 0, long, 1)
-    nearest = begins + way * np.clip(part, 0, 1)[:, None]
-    return np.asarray(np.hypot(*(point - nearest).T), dtype=np.float64)
+    long = (way**2).sum(axis=-1)
+    part = ((point - begins) * way).sum(axis=-1) / np.where(long > 0, long, 1)
+    off = point - begins - way * np.clip(part, 0, 1)[..., None]
+    return np.asarray(np.hypot(off[..., 0], off[..., 1]), dtype=np.float64)
 
 
 def apart(begin: Points, end: Points, begins: Points, ends: Points) -> Points:
     """From one straight piece to each of many."""
     way = end - begin
     long = float(way @ way) or 1.0
-    nearest = [_from_point(begin, begins, ends), _from_point(end, begins, ends)]
+    nearest = [from_point(begin, begins, ends), from_point(end, begins, ends)]
     for points in (begins, ends):
         part = np.clip(((points - begin) @ way) / long, 0, 1)
         nearest.append(np.hypot(*(points - (begin + part[:, None] * way)).T))

@@ -7,28 +7,18 @@ and for the insulation between layers: nothing lies over or under the other.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from pcb.copper import Copper, Points, apart
+from pcb.boardfile import BoardFile, Pad
+from pcb.copper import Copper, apart
 from pcb.making import COPPER
 
 CELL = 5.0  # what is farther is not measured: it is at least so far
-NUMBERS = r"([-\d.]+) ([-\d.]+)"
-SEGMENT = re.compile(
-    rf'\n\t\(segment\s+\(start {NUMBERS}\)\s+\(end {NUMBERS}\)\s+\(width (\S+)\)\s+\(layer "(.+?)"\)\s+\(net (\d+)\)'
-)
-VIA = re.compile(rf"\n\t\(via\s+\(at {NUMBERS}\)\s+\(size (\S+)\)[^\n]*\n(?:\t\t[^\n]*\n)*?\t\t\(net (\d+)\)")
-PLACED = re.compile(rf"\n\t\t\(at {NUMBERS} ?([-\d.]*)\)")
-PAD = re.compile(
-    rf'\(pad "([^"]*)" (\w+) (\w+)\s+\(at {NUMBERS} ?([-\d.]*)\)\s+\(size {NUMBERS}\)(.*?)\n\t\t\)', re.DOTALL
-)
-FILLED = re.compile(r'\(filled_polygon\s+\(layer "(.+?)"\)\s+\(pts(.*?)\n\t\t\t\)', re.DOTALL)
 
 
 class Piece(NamedTuple):
@@ -47,53 +37,25 @@ class Least:
     where: str = ""
 
 
-def pieces(text: str) -> list[Piece]:
+def pieces(board: BoardFile) -> list[Piece]:
     """Each once a layer. Planes as KiCad has filled them."""
-    nets = dict(re.findall(r'\n\t\(net (\d+) "([^"]*)"\)', text))
-    found = []
-    for x1, y1, x2, y2, width, layer, net in SEGMENT.findall(text):
-        ends = np.array([[x1, y1], [x2, y2]], dtype=np.float64)
-        found.append(Piece(nets[net], "", Copper(layer, ends, float(width) / 2)))
-    for x, y, size, net in VIA.findall(text):
-        spot = np.array([[x, y], [x, y]], dtype=np.float64)
-        found += [Piece(nets[net], "", Copper(layer, spot, float(size) / 2)) for layer in COPPER]
-    for zone in text.split("\n\t(zone\n")[1:]:
-        (net,) = re.findall(r"\(net (\d+)\)", zone)[:1]
-        for layer, points in FILLED.findall(zone):
-            outline = np.array(re.findall(rf"\(xy {NUMBERS}\)", points), dtype=np.float64)
-            found.append(Piece(nets[net], "", Copper(layer, outline)))
-    for footprint in text.split('\n\t(footprint "')[1:]:
-        found += _pads(footprint)
+    found = [Piece(area.net, "", Copper(area.layer, area.outline)) for area in board.areas]
+    for track in board.tracks:
+        ends = np.array([[track.x1, track.y1], [track.x2, track.y2]])
+        layers = (track.layer,) if track.layer else COPPER
+        found += [Piece(track.net, "", Copper(layer, ends, track.width / 2)) for layer in layers]
+    for pad in board.pads:
+        layers = COPPER if pad.through else COPPER[:1]
+        found += [Piece(pad.net, pad.reference, _copper(pad, layer)) for layer in layers]
     return found
 
 
-def _pads(footprint: str) -> Iterator[Piece]:
-    named, placed = re.search(r'"Reference" "(\w+)"', footprint), PLACED.search(footprint)
-    assert named
-    assert placed
-    x, y, turned = float(placed[1]), float(placed[2]), np.radians(float(placed[3] or 0))
-    for _, form, shape, across, down, angle, width, height, rest in PAD.findall(footprint):
-        if form == "np_thru_hole":
-            continue
-        net = re.search(r'\(net \d+ "([^"]*)"\)', rest)
-        right, below = float(across), float(down)
-        middle = np.array(
-            [
-                x + right * np.cos(turned) + below * np.sin(turned),
-                y - right * np.sin(turned) + below * np.cos(turned),
-            ]
-        )
-        half = np.array([float(width), float(height)][:: -1 if float(angle or 0) % 180 else 1]) / 2
-        for layer in COPPER if '"*.Cu"' in rest else COPPER[:1]:
-            yield Piece(net[1] if net else "", named[1], _pad(layer, shape, middle, half))
-
-
-def _pad(layer: str, shape: str, middle: Points, half: Points) -> Copper:
-    """An oval one as the rectangle around it."""
-    if shape == "circle":
-        return Copper(layer, np.array([middle, middle]), float(half[0]))
+def _copper(pad: Pad, layer: str) -> Copper:
+    middle = np.array([pad.x, pad.y])
+    if pad.circle:
+        return Copper(layer, np.array([middle, middle]), pad.width / 2)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    return Copper(layer, middle + corners * half)
+    return Copper(layer, middle + corners * (pad.width / 2, pad.height / 2))
 
 
 def least(found: Iterable[Piece], one: Callable[[Piece], bool], other: Callable[[Piece], bool]) -> Least:

@@ -3,32 +3,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from math import hypot
 
+import numpy as np
+
+from linetap_core.errors import BadInput
 from pcb.board import Board
+from pcb.boardfile import BoardFile
+from pcb.copper import from_point
 from pcb.pcb import MOVED
 from pcb.places import Box, Places, on_board
 from pcb.routing import BACK, BOTH, FRONT, Track
 
-PIECE = re.compile(r"\n\t\((segment|via)\n(.*?)\n\t\)", re.DOTALL)
-REACH = 0.11
-SPOT = re.compile(r"\((?:start|end|at) ([-\d.]+) ([-\d.]+)\)")
+REACH = 0.11  # a tenth from a track's middle: the router's ends lie on one another
+LAYERS = {"": BOTH, "F.Cu": FRONT, "B.Cu": BACK}
 
 
-def tracks(text: str, nets: Iterable[str], beside: Iterable[Track]) -> list[Track]:
-    """As KiCad writes them. A line's, those `beside` and those of nets that are no more are left out."""
-    names = dict(re.findall(r'\n\t\(net (\d+) "([^"]+)"\)', text))
+def tracks(file: BoardFile, nets: Iterable[str], beside: Iterable[Track]) -> list[Track]:
+    """Without a line's, those `beside` and those of nets that are no more. BadInput for one of an inner layer."""
     known, laid = set(nets), {_key(each) for each in beside}
     found = []
-    for kind, body in PIECE.findall(text):
-        net = re.search(r"\(net (\d+)\)", body)
-        ends = [(float(x) - MOVED, float(y) - MOVED) for x, y in SPOT.findall(body)]
-        if not net or names.get(net[1]) not in known or not ends or names[net[1]].startswith("/Line"):
+    for each in file.tracks:
+        if each.net not in known or each.net.startswith("/Line"):
             continue
-        layers = BOTH if kind == "via" else FRONT if '"F.Cu"' in body else BACK
-        track = Track(names[net[1]], layers, *ends[0], *ends[-1])
+        if each.layer not in LAYERS:
+            raise BadInput(f"board file: a track of {each.net} is on {each.layer}: the router has F.Cu and B.Cu")
+        ends = (each.x1 - MOVED, each.y1 - MOVED, each.x2 - MOVED, each.y2 - MOVED)
+        track = Track(each.net, LAYERS[each.layer], *ends)
         if _key(track) not in laid:
             found.append(track)
     return found
@@ -36,20 +37,20 @@ def tracks(text: str, nets: Iterable[str], beside: Iterable[Track]) -> list[Trac
 
 def led_somewhere(found: list[Track], beside: Iterable[Track], board: Board, places: Places) -> list[Track]:
     """Without those that end where a pad or another track was and is no more."""
-    fixed: dict[str, list[Track]] = {}
-    mine: dict[str, list[Track]] = {}
-    for track in beside:
-        fixed.setdefault(track.net, []).append(track)
-    for track in found:
-        mine.setdefault(track.net, []).append(track)
-    boxes = _boxes(board, places)
+    mine, fixed, boxes = _by_net(found), _by_net(beside), _boxes(board, places)
     for net, rows in mine.items():
         before = len(rows) + 1
-        while len(rows) < before:
+        while rows and len(rows) < before:
             before = len(rows)
-            others = [*rows, *fixed.get(net, ())]
-            rows[:] = [each for each in rows if _held(each, others, boxes.get(net, []))]
+            rows[:] = _held(rows, [*rows, *fixed.get(net, ())], boxes.get(net, []))
     return [track for rows in mine.values() for track in rows]
+
+
+def _by_net(tracks: Iterable[Track]) -> dict[str, list[Track]]:
+    found: dict[str, list[Track]] = {}
+    for track in tracks:
+        found.setdefault(track.net, []).append(track)
+    return found
 
 
 def _boxes(board: Board, places: Places) -> dict[str, list[tuple[Box, int]]]:
@@ -64,26 +65,26 @@ def _boxes(board: Board, places: Places) -> dict[str, list[tuple[Box, int]]]:
     return found
 
 
-def _held(track: Track, others: list[Track], boxes: list[tuple[Box, int]]) -> bool:
-    """Both ends of a track, and a via by one other thing."""
-    ends = {(track.x1, track.y1), (track.x2, track.y2)}
-    return all(_touches(track, end, others, boxes) for end in ends)
+def _held(rows: list[Track], every: list[Track], boxes: list[tuple[Box, int]]) -> list[Track]:
+    """Those of which both ends touch a pad or another one, a via with its one spot. `every` begins with `rows`."""
+    begins = np.array([(each.x1, each.y1) for each in every])
+    ends = np.array([(each.x2, each.y2) for each in every])
+    layers = np.array([each.layers for each in every])
+    met = (layers[: len(rows), None] & layers) != 0
+    np.fill_diagonal(met, val=False)
+    touched = [
+        (met & (from_point(spots[: len(rows), None], begins, ends) < REACH)).any(axis=1) for spots in (begins, ends)
+    ]
+    return [
+        each
+        for each, begin, end in zip(rows, *touched, strict=True)
+        if (begin or _on_pad(each.x1, each.y1, each.layers, boxes))
+        and (end or _on_pad(each.x2, each.y2, each.layers, boxes))
+    ]
 
 
-def _touches(track: Track, end: tuple[float, float], others: list[Track], boxes: list[tuple[Box, int]]) -> bool:
-    x, y = end
-    for box, layers in boxes:
-        if layers & track.layers and box.left <= x <= box.right and box.top <= y <= box.bottom:
-            return True
-    return any(each is not track and each.layers & track.layers and _near(each, x, y) for each in others)
-
-
-def _near(each: Track, x: float, y: float) -> bool:
-    """Within a tenth of its middle: the router's ends lie on one another."""
-    right, down = each.x2 - each.x1, each.y2 - each.y1
-    long = right * right + down * down
-    part = min(1.0, max(0.0, ((x - each.x1) * right + (y - each.y1) * down) / long)) if long else 0.0
-    return hypot(x - each.x1 - part * right, y - each.y1 - part * down) < REACH
+def _on_pad(x: float, y: float, layers: int, boxes: list[tuple[Box, int]]) -> bool:
+    return any(on & layers and box.left <= x <= box.right and box.top <= y <= box.bottom for box, on in boxes)
 
 
 def _key(track: Track) -> tuple[str | float, ...]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from board_rig import on_copper
 from drawing.project import LINES
 from linetap_core.errors import BadInput
 from pcb import cardboard, places, routing
+from pcb.boardfile import read
 from pcb.cardboard import NAME, CardBoard
 from pcb.pcb import MOVED
 from simulation.netlist import HARDWARE
@@ -19,7 +19,7 @@ from simulation.netlist import HARDWARE
 Piece = tuple[str, str, tuple[tuple[float, float], ...]]  # net, layer, ends
 BOARD, LINE = CardBoard(), places.load()
 WHERE, BLOCKS = cardboard.load(LINE)
-TEXT = (HARDWARE / f"{NAME}.kicad_pcb").read_text()
+FILE = read((HARDWARE / f"{NAME}.kicad_pcb").read_text())
 
 
 @pytest.mark.parametrize("name", sorted(BOARD.files(WHERE)))
@@ -29,7 +29,7 @@ def test_what_is_committed_is_what_the_tables_say(name: str) -> None:
 
 def test_the_board_has_the_nets_of_the_drawing() -> None:
     """Without KiCad: each part is on it once, and each of its pads on its net."""
-    parts, nets = on_copper(TEXT)
+    parts, nets = on_copper(FILE)
     assert parts == sorted(BOARD.parts)
     assert nets == {net: sorted(nodes) for net, nodes in BOARD.nets.items()}, "./build.sh board"
 
@@ -54,15 +54,12 @@ def test_eight_lines_have_one_copper() -> None:
 
 def _tracks(line: int) -> list[Piece]:
     """Those of the nets that are this line's alone; a via has one spot."""
-    names = dict(re.findall(rf'\n\t\(net (\d+) "/Line{line}/([^"]+)"\)', TEXT))
+    own = f"/Line{line}/"
     found: list[Piece] = []
-    for kind, body in re.findall(r"\n\t\((segment|via)\n(.*?)\n\t\)", TEXT, re.DOTALL):
-        net = re.search(r"\(net (\d+)\)", body)
-        if net and net[1] in names:
-            spots = re.findall(r"\((?:start|end|at) ([-\d.]+) ([-\d.]+)\)", body)
-            layer = re.search(r'\(layer "(.+?)"\)', body)
-            ends = tuple((round(float(x), 3), round(float(y), 3)) for x, y in spots)
-            found.append((names[net[1]], layer[1] if layer and kind == "segment" else kind, ends))
+    for each in FILE.tracks:
+        if each.net.startswith(own):
+            ends = ((round(each.x1, 3), round(each.y1, 3)), (round(each.x2, 3), round(each.y2, 3)))
+            found.append((each.net.removeprefix(own), each.layer, ends if each.layer else ends[:1]))
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pcb import cardboard, places
+from pcb.boardfile import read
 from pcb.cardboard import NAME, CardBoard
 from pcb.distance import CELL, Piece, least, pieces
 from simulation.netlist import HARDWARE
@@ -16,7 +17,7 @@ from simulation.netlist import HARDWARE
 BOARD, LINE = CardBoard(), places.load()
 WHERE, _ = cardboard.load(LINE)
 TEXT = (HARDWARE / f"{NAME}.kicad_pcb").read_text()
-COPPER = pieces(TEXT)
+COPPER = pieces(read(TEXT))
 APART = ("LINE", "MIDDLE", "ENTRY")
 
 
@@ -66,7 +67,7 @@ def test_a_track_that_is_moved_nearer_is_told() -> None:
     x, y = pad.copper.points.min(axis=0) - (3.1 + 0.125, 0)
     (ground,) = re.findall(r'\n\t\(net (\d+) "GND"\)', TEXT)
     ends = f"(start {x:.4f} {y:.4f})\n\t\t(end {x:.4f} {y + 1:.4f})\n\t\t(width 0.25)"
-    nearer = pieces(f'{TEXT}\n\t(segment\n\t\t{ends}\n\t\t(layer "B.Cu")\n\t\t(net {ground})\n\t)\n')
+    nearer = pieces(read(f'{TEXT}\n\t(segment\n\t\t{ends}\n\t\t(layer "B.Cu")\n\t\t(net {ground})\n\t)\n'))
     found = least(nearer, of("LINE"), of("CARD"))
     assert found.mm < LINE.barrier.line_to_card
     assert "to GND" in found.where
