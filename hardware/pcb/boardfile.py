@@ -113,8 +113,8 @@ def _drawn(kind: str, fields: dict[str, str], nets: dict[str, str]) -> Drawn:
         return Drawn(nets[fields["net"]], "", x, y, x, y, float(fields["size"]))
     if "mid" in fields:
         raise ValueError(kind)
-    ends = (*_numbers(fields["start"]), *_numbers(fields["end"]))
-    return Drawn(nets[fields["net"]], fields["layer"].strip('"'), *ends, float(fields["width"]))
+    (x1, y1), (x2, y2) = _numbers(fields["start"]), _numbers(fields["end"])
+    return Drawn(nets[fields["net"]], fields["layer"].strip('"'), x1, y1, x2, y2, float(fields["width"]))
 
 
 def _areas(body: str, nets: dict[str, str]) -> Iterator[Area]:

@@ -34,7 +34,9 @@ class Pad:
 
 
 class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`like` is KiCad's own, as library/name; it has not the pads `own`.
+    """`like` is KiCad's own, as library/name, turned by `turned`; it has not the pads `own`.
+
+    Where there is none, `cover` is one of another part in a case of the same size, whose pads ours cover.
 
     A `bare` one is copper alone: no paste, nothing to buy or place.
     """
@@ -46,6 +48,8 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     pegs: list[str] = []
     own: list[str] = []
     like: str
+    turned: int = 0
+    cover: str = ""
     bare: bool = False
 
     def pad_rows(self) -> list[Pad]:
@@ -55,11 +59,11 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def numbered(self) -> list[Pad]:
         """As the part's maker numbers them."""
-        return [pad for row in self.pads for pad in _pads(row)]
+        return [pad for row in self.pads for pad in pads_of_row(row)]
 
     def peg_rows(self) -> list[tuple[float, float, float]]:
         """x, y, drill."""
-        return [(pad.x, pad.y, pad.width) for row in self.pegs for pad in _pads(f"- {row} 0")]
+        return [(pad.x, pad.y, pad.width) for row in self.pegs for pad in pads_of_row(f"- {row} 0")]
 
     def courtyard(self) -> tuple[float, float, float, float]:
         pads = self.pad_rows()
@@ -72,7 +76,7 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         )
 
 
-def _pads(row: str) -> list[Pad]:
+def pads_of_row(row: str) -> list[Pad]:
     number, *words = row.split()
     try:
         lengths = [float(word) for word in words]
@@ -109,6 +113,11 @@ def load(path: Path = CIRCUIT / "footprints.toml") -> dict[str, Footprint]:
         except msgspec.ValidationError as error:
             raise BadInput(f"{path}: [{name}]: {error}") from None
     return found
+
+
+def compared(footprints: dict[str, Footprint]) -> set[str]:
+    """KiCad's footprints that ours are compared with."""
+    return {name for each in footprints.values() for name in (each.like, each.cover) if name}
 
 
 def by_part(footprints: dict[str, Footprint]) -> dict[str, str]:

@@ -20,7 +20,10 @@ def test_picture_and_table_are_the_drawings() -> None:
 
 
 def test_each_pair_is_where_rj21x_has_it() -> None:
-    """Ring n on pin n, tip on the pin opposite; white with blue, orange, green, brown, slate, then red."""
+    """Ring n on pin n, tip on 25 + n, as Wikipedia's page on registered jacks has RJ21.
+
+    White with blue, orange, green, brown, slate, then red.
+    """
     found = wiring.pairs(CONNECTOR)
     assert [(pair.line, pair.ring_pin, pair.tip_pin) for pair in found] == [(n, n, n + 25) for n in range(1, 9)]
     colours = [(pair.tip[0], pair.ring[0]) for pair in found]

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Notes the pads of KiCad's own footprints that circuit/footprints.toml names, from Debian's kicad-footprints.
+
+Run it when a `like` or `cover` is new. Numbers alone are taken, so that a footprint is compared where no KiCad is.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hardware"))
+
+from pcb import footprints, librarypads
+
+WIDE = 110
+HEAD = """# SPDX-License-Identifier: Apache-2.0
+# Pads of KiCad's own footprints, as rows of footprints.toml: from kicad-footprints 9.0.2 of Debian 13, by
+# tools/kicad_pads.py. Tests hold our footprints to them, and this table to the library where it is installed.
+"""
+
+
+def main() -> int:
+    names = footprints.compared(footprints.load())
+    if missing := sorted(name for name in names if not librarypads.path_of(name).exists()):
+        print(f"kicad_pads: {librarypads.LIBRARY} has no {', '.join(missing)}: apt install kicad", file=sys.stderr)
+        return 2
+    text = HEAD
+    for name in sorted(names):
+        rows = [f'"{row}"' for row in librarypads.rows(librarypads.installed(name))]
+        line = f"[{', '.join(rows)}]"
+        if len(line) > WIDE:
+            line = "\n  ".join(["[", *(f"{row}," for row in rows)]) + "\n]"
+        text += f'\n["{name}"]\npads = {line}\n'
+    librarypads.NOTED.write_text(text)
+    print(f"{librarypads.NOTED}: {len(names)} footprints")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
