@@ -21,7 +21,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.publickeys import encode_recipient
 from linetap_core.evidence.signing import document, sshsig
 from linetap_desk.ingest import destructions
-from linetap_desk.ingest.handed import Sent, sha256_of
+from linetap_desk.ingest.handed import Delivery, sha256_of
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.database.tables import approvals, citizens, holds, requests
 from linetap_desk.serve.database.transactions import writing
@@ -115,8 +115,8 @@ def certify(folder: Path, names: list[str], now_ns: int) -> None:
         text = document.encode(Command(unit=name, verb="destroy", role="vault", counter=1, expires=rfc3339(now_ns)))
         lines.append(msgspec.json.encode(Envelope(text.decode(), "")))
         at = rfc3339(now_ns - 600 * NS_PER_S)
-        told[name] = Sent(sha256_of(lines[-1]), at, at, "done")
-    told[names[0]] = Sent(told[names[0]].sha256)
+        told[name] = Delivery(sha256_of(lines[-1]), at, at, "done")
+    told[names[0]] = Delivery(told[names[0]].sha256)
     destructions.put(folder, "2026-11-25", lines)
     (folder / "certificates-answers").mkdir()
     (folder / "certificates-answers" / "2026-11-25.1.json").write_bytes(msgspec.json.encode(told))

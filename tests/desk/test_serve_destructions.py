@@ -20,7 +20,7 @@ from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_core.wire.mqtt import Message
 from linetap_desk.ingest import destructions, service
 from linetap_desk.ingest.destructions import AGAIN_S, AT_ONCE, EXPIRY_S, Destructions
-from linetap_desk.ingest.handed import LOOK_S
+from linetap_desk.ingest.handed import READ_EVERY_S
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.share import Share
@@ -94,7 +94,7 @@ def press(house: ReleaseHouse, button: str) -> int:
     return house.served.post(house.client("vault"), f"/destructions/{button}", name=DAY).status_code
 
 
-def sent(carrier: Destructions, clock: ManualClock, after_s: int = LOOK_S) -> list[Message]:
+def sent(carrier: Destructions, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
     clock.advance(after_s * NS_PER_S)
     return list(carrier.turn())
 
@@ -194,7 +194,7 @@ def test_each_ingest_of_several_answers_for_its_own_units(
 ) -> None:
     bring(house, data := signed(house, *UNITS[:8]))
     shares = [Destructions(carrier.folder, carrier.in_force, house.engine, clock, Share(n, 2)) for n in (1, 2)]
-    clock.advance(LOOK_S * NS_PER_S)
+    clock.advance(READ_EVERY_S * NS_PER_S)
     messages = [list(one.turn()) for one in shares]
     assert all(messages)
     assert sorted(one.payload for some in messages for one in some) == sorted(data.splitlines())
@@ -242,7 +242,7 @@ def test_over_a_real_broker(
     house: ReleaseHouse, clock: ManualClock, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = msgspec.structs.replace(settings(house), broker=BrokerConfig(host="127.0.0.1", port=broker.port))
-    monkeypatch.setattr(destructions, "LOOK_S", 0)
+    monkeypatch.setattr(destructions, "READ_EVERY_S", 0)
     bring(house, data := signed(house, UNITS[0]))
     ingest = service.Ingest(ours, house.engine, SignersFile(ours.signers), clock, Patience(first_ms=100), None)
     with Ear(broker.port) as unit:

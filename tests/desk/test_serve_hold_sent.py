@@ -24,7 +24,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_desk.config import pages
 from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import outgoing, service
-from linetap_desk.ingest.handed import LOOK_S
+from linetap_desk.ingest.handed import READ_EVERY_S
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.outgoing import AGAIN_S, Outgoing
 from linetap_desk.ingest.register import SignersFile
@@ -73,7 +73,7 @@ def online(house: ReleaseHouse, is_online: bool) -> None:
         db.execute(insert(units).values(unit=UNIT, named=True, state="online" if is_online else "offline", set_aside=0))
 
 
-def sent(carrier: Outgoing, clock: ManualClock, after_s: int = LOOK_S) -> list[Message]:
+def sent(carrier: Outgoing, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
     clock.advance(after_s * NS_PER_S)
     return list(carrier.turn())
 
@@ -206,7 +206,7 @@ def test_over_a_real_broker(
 ) -> None:
     """The ingest in its own turn: the unit's status says that it is there, and its answer comes back."""
     ours = msgspec.structs.replace(settings(house), broker=BrokerConfig(host="127.0.0.1", port=broker.port))
-    monkeypatch.setattr(outgoing, "LOOK_S", 0)
+    monkeypatch.setattr(outgoing, "READ_EVERY_S", 0)
     hold_id, data = asked(house), signed(house)
     bring(house, hold_id, data)
     ingest = service.Ingest(ours, house.engine, SignersFile(ours.signers), clock, Patience(first_ms=100), None)

@@ -36,13 +36,13 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest.handed import (
-    LOOK_S,
+    READ_EVERY_S,
     TEXT_LIMIT,
+    Delivery,
     HandedFolder,
-    Sent,
-    claimed,
     sha256_of,
     units_online,
+    unverified,
 )
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
@@ -53,7 +53,7 @@ AT_ONCE = 32  # commands in a look: each is an answer and a leaf of a unit
 EXPIRY_S = 120  # a broker keeps it no longer
 AGAIN_S = 900  # without an answer. A unit that has done it answers sooner; done twice it would alarm
 NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,79}")
-_ANSWERS, _TOLD = "certificates-answers", ".json"
+_ANSWERS, _ANSWER_SUFFIX = "certificates-answers", ".json"
 
 log = logging.getLogger("linetap.ingest")
 
@@ -74,7 +74,7 @@ class _Certificate(msgspec.Struct, frozen=True):
 def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
     """CommandFault or BadInput unless a vault officer has signed this command, and the certificate in it. Whether it
     has expired is not judged here."""
-    made = envelopes.check(data, claimed(data).unit, authority, roles, Counters(), 0)
+    made = envelopes.check(data, unverified(data).unit, authority, roles, Counters(), 0)
     if made.verb != VERB:
         raise CommandFault("command_verb", f"it is {made.verb}; certificates go by {VERB}")
     asked = commandbody.read(made, commandbody.Document)
@@ -115,18 +115,18 @@ def waiting(folder: Path) -> dict[str, list[bytes]]:
     return found
 
 
-def told(folder: Path, name: str) -> dict[str, Sent]:
+def deliveries_of(folder: Path, name: str) -> dict[str, Delivery]:
     """By unit, of all shares."""
-    found: dict[str, Sent] = {}
-    for file in rooms.names(folder / _ANSWERS, _TOLD):
+    found: dict[str, Delivery] = {}
+    for file in rooms.names(folder / _ANSWERS, _ANSWER_SUFFIX):
         if file.rpartition(".")[0].rpartition(".")[0] == name:
-            found |= _read_told(folder, file)
+            found |= _read_answer(folder, file)
     return found
 
 
-def _read_told(folder: Path, file: str) -> dict[str, Sent]:
+def _read_answer(folder: Path, file: str) -> dict[str, Delivery]:
     try:
-        return jsontext.decode(rooms.read(folder / _ANSWERS, file, LIMIT_BYTES), type=dict[str, Sent])
+        return jsontext.decode(rooms.read(folder / _ANSWERS, file, LIMIT_BYTES), type=dict[str, Delivery])
     except (OSError, ValueError):
         return {}
 
@@ -134,7 +134,7 @@ def _read_told(folder: Path, file: str) -> dict[str, Sent]:
 @dataclass(slots=True)
 class _File:
     lines: dict[str, Line]
-    told: dict[str, Sent]
+    deliveries: dict[str, Delivery]
     changed: bool = False
 
 
@@ -159,18 +159,18 @@ class Destructions:
         self._write()
         if self.clock.monotonic_ns() < self._due_ns:
             return
-        self._due_ns = self.clock.monotonic_ns() + LOOK_S * NS_PER_S
-        self._look()
+        self._due_ns = self.clock.monotonic_ns() + READ_EVERY_S * NS_PER_S
+        self._reread_folder()
         left, online = AT_ONCE, units_online(self.engine) if self._files else set()
         for one in self._files.values():
             for unit, line in one.lines.items():
-                if not self._is_due(one.told[unit]):
+                if not self._is_due(one.deliveries[unit]):
                     continue
                 if parse_rfc3339(line.command.expires) <= self.clock.utc_ns():
-                    self._tell(one, unit, code="command_expired", text=f"it was good until {line.command.expires}")
+                    self._record(one, unit, code="command_expired", text=f"it was good until {line.command.expires}")
                 elif left and unit in online:
                     left -= 1
-                    self._tell(one, unit, sent_at=rfc3339(self.clock.utc_ns()))
+                    self._record(one, unit, sent_at=rfc3339(self.clock.utc_ns()))
                     yield Message(Topics(unit).command(VERB), line.data, expiry_s=EXPIRY_S)
         self._write()
 
@@ -184,36 +184,36 @@ class Destructions:
         for one in self._files.values():
             line = one.lines.get(unit)
             if line is not None and line.command.counter == answer.counter:
-                sent = one.told[unit]
+                sent = one.deliveries[unit]
                 if sent.sent_at and not sent.code:
                     at = rfc3339(self.clock.utc_ns())
-                    self._tell(one, unit, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
+                    self._record(one, unit, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
 
-    def _is_due(self, sent: Sent) -> bool:
+    def _is_due(self, sent: Delivery) -> bool:
         if sent.code:
             return False
         return not sent.sent_at or parse_rfc3339(sent.sent_at) + AGAIN_S * NS_PER_S <= self.clock.utc_ns()
 
-    def _look(self) -> None:
-        for gone in self._certificates.gone():
-            del self._files[gone]
+    def _reread_folder(self) -> None:
+        for removed in self._certificates.removed():
+            del self._files[removed]
             with contextlib.suppress(OSError):
-                self._answers_of(gone).unlink(missing_ok=True)
-        fresh = self._certificates.fresh()
-        if not fresh:
+                self._answers_of(removed).unlink(missing_ok=True)
+        changed = self._certificates.changed()
+        if not changed:
             return
         try:
             authority, roles = self.in_force()
         except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
             log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
             return
-        for name, stamp in fresh.items():
-            self._files[name] = self._taken(name, authority, roles)
-            self._certificates.take(name, stamp)
+        for name, stamp in changed.items():
+            self._files[name] = self._judged(name, authority, roles)
+            self._certificates.mark_read(name, stamp)
 
-    def _taken(self, name: str, authority: Authority, roles: Roles) -> _File:
+    def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
         """Put anew, whatever was not done begins again; after a restart of the ingest it goes on."""
-        known = _read_told(self.folder, self._answers_of(name).name)
+        known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code == "done"}
         one = _File({}, {})
@@ -232,12 +232,12 @@ class Destructions:
             if self.share.has(unit):
                 one.lines[unit], before = line, known.get(unit)
                 sha256 = sha256_of(data)
-                one.told[unit] = before if before and before.sha256 == sha256 else Sent(sha256)
+                one.deliveries[unit] = before if before and before.sha256 == sha256 else Delivery(sha256)
         one.changed = True
         return one
 
-    def _tell(self, one: _File, unit: str, **news: str) -> None:
-        one.told[unit] = msgspec.structs.replace(one.told[unit], **news)
+    def _record(self, one: _File, unit: str, **news: str) -> None:
+        one.deliveries[unit] = msgspec.structs.replace(one.deliveries[unit], **news)
         one.changed = True
 
     def _write(self) -> None:
@@ -245,10 +245,10 @@ class Destructions:
             if one.changed:
                 try:
                     (self.folder / _ANSWERS).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-                    replace_durably(self._answers_of(name), msgspec.json.encode(one.told) + b"\n")
+                    replace_durably(self._answers_of(name), msgspec.json.encode(one.deliveries) + b"\n")
                     one.changed = False
                 except OSError as error:
                     log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
 
     def _answers_of(self, name: str) -> Path:
-        return self.folder / _ANSWERS / f"{name}.{self.share.number}{_TOLD}"
+        return self.folder / _ANSWERS / f"{name}.{self.share.number}{_ANSWER_SUFFIX}"

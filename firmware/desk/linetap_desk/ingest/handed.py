@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of signed commands that the pages hand to the ingest, in a folder that only the pages write. The ingest takes
-them for a stranger's, and answers in a folder of its own (outgoing.py, destructions.py)."""
+"""Files of signed commands that the pages hand to the ingest, in a folder that only the pages write. The ingest
+treats them as untrusted, and answers in a folder of its own (outgoing.py, destructions.py)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from linetap_desk.ingest.tables import units
 from linetap_desk.inputs import strict
 
 MOST = 64  # files in a folder; later ones wait
-LOOK_S = 5
+READ_EVERY_S = 5
 TEXT_LIMIT = 500  # of an answer, on the page
 Stamp = tuple[int, int]
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """What became of the command with this hash. `code`: "done", the unit's refusal, or why it was not sent; empty: no
+class Delivery(msgspec.Struct, frozen=True):
+    """The state of the command with this hash. `code`: "done", the unit's refusal, or why it was not sent; empty: no
     answer yet."""
 
     sha256: str
@@ -45,7 +45,7 @@ class HandedFolder:
     kind: str
     suffix: str
     name: re.Pattern[str]
-    _taken: dict[str, Stamp] = field(default_factory=dict)
+    _read_stamps: dict[str, Stamp] = field(default_factory=dict)
 
     @property
     def place(self) -> Path:
@@ -57,15 +57,15 @@ class HandedFolder:
     # --- The pages' side ---
 
     def put(self, name: str, data: bytes) -> None:
-        """Durable when this returns. BadInput where it cannot be written."""
+        """Durable when this returns. BadInput if it cannot be written."""
         try:
             self.place.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             replace_durably(self.path(name), data)
         except OSError as error:
             raise BadInput(f"outgoing {self.folder}: {error.strerror}") from None
 
-    def take_back(self, name: str) -> None:
-        """It is not sent any more; it may have been."""
+    def withdraw(self, name: str) -> None:
+        """It is not sent any more; it may have been sent already."""
         with contextlib.suppress(OSError):
             self.path(name).unlink(missing_ok=True)
 
@@ -75,32 +75,32 @@ class HandedFolder:
         found = (file.removesuffix(self.suffix) for file in rooms.names(self.place, self.suffix))
         return [name for name in found if self.name.fullmatch(name)][:MOST]
 
-    def gone(self) -> set[str]:
-        """Those that were taken and are not there any more; each is named once."""
-        found = self._taken.keys() - set(self.names())
+    def removed(self) -> set[str]:
+        """The marked files that no longer exist; each is returned once."""
+        found = self._read_stamps.keys() - set(self.names())
         for name in found:
-            del self._taken[name]
+            del self._read_stamps[name]
         return found
 
-    def fresh(self) -> dict[str, Stamp]:
-        """Those that were not taken as they are now. The stamp is older than what is read afterwards."""
+    def changed(self) -> dict[str, Stamp]:
+        """New files, and marked ones that have changed since. The stamp is taken before the file is read."""
         stamps = {name: rooms.stamp(self.path(name)) for name in self.names()}
-        return {name: stamp for name, stamp in stamps.items() if stamp and self._taken.get(name) != stamp}
+        return {name: stamp for name, stamp in stamps.items() if stamp and self._read_stamps.get(name) != stamp}
 
     def read(self, name: str, limit_bytes: int) -> bytes:
-        """OSError where it cannot be."""
+        """OSError if it cannot be read."""
         return rooms.read(self.place, f"{name}{self.suffix}", limit_bytes)
 
-    def take(self, name: str, stamp: Stamp) -> None:
-        self._taken[name] = stamp
+    def mark_read(self, name: str, stamp: Stamp) -> None:
+        self._read_stamps[name] = stamp
 
 
 def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def claimed(data: bytes) -> Command:
-    """A command before its signature is checked: the unit that it claims to be for. BadInput where it is none."""
+def unverified(data: bytes) -> Command:
+    """A command before its signature is checked: the unit that it claims to be for. BadInput if it is no command."""
     return strict.decode(strict.decode(data, Envelope).command, Command)
 
 

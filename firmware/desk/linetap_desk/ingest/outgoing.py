@@ -36,13 +36,13 @@ from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.handed import (
-    LOOK_S,
+    READ_EVERY_S,
     TEXT_LIMIT,
+    Delivery,
     HandedFolder,
-    Sent,
-    claimed,
     sha256_of,
     units_online,
+    unverified,
 )
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import events
@@ -50,9 +50,9 @@ from linetap_desk.inputs import strict
 
 VERB = "hold"  # nothing else is sent for the pages
 AGAIN_S = 120  # without an answer; a unit that has done it reports the hold by itself within that time
-_ANSWERS, _TOLD = "answers", ".json"
+_ANSWERS, _ANSWER_SUFFIX = "answers", ".json"
 _NAME = re.compile(r"[A-Z][0-9]{4}-[0-9]{4,8}")
-_TOLD_LIMIT_BYTES = 16 << 10
+_ANSWER_LIMIT_BYTES = 16 << 10
 
 log = logging.getLogger("linetap.ingest")
 
@@ -61,17 +61,20 @@ def commands(folder: Path) -> HandedFolder:
     return HandedFolder(folder, "commands", SUFFIX, _NAME)
 
 
-def told(folder: Path, name: str, data: bytes) -> Sent | None:
-    """What became of these very bytes since they were put; None: the ingest has not looked at them yet."""
-    found = _read_told(folder, name)
+def delivery_of(folder: Path, name: str, data: bytes) -> Delivery | None:
+    """The delivery of exactly these bytes since they were put; None: the ingest has not read them yet."""
+    found = _read_answer(folder, name)
     its = found is not None and found.sha256 == sha256_of(data)
-    put_at, told_at = rooms.stamp(commands(folder).path(name)), rooms.stamp(folder / _ANSWERS / f"{name}{_TOLD}")
-    return found if its and put_at and told_at and put_at[1] <= told_at[1] else None
+    put = rooms.stamp(commands(folder).path(name))
+    answered = rooms.stamp(folder / _ANSWERS / f"{name}{_ANSWER_SUFFIX}")
+    return found if its and put and answered and put[1] <= answered[1] else None
 
 
-def _read_told(folder: Path, name: str) -> Sent | None:
+def _read_answer(folder: Path, name: str) -> Delivery | None:
     try:
-        return jsontext.decode(rooms.read(folder / _ANSWERS, f"{name}{_TOLD}", _TOLD_LIMIT_BYTES), type=Sent)
+        return jsontext.decode(
+            rooms.read(folder / _ANSWERS, f"{name}{_ANSWER_SUFFIX}", _ANSWER_LIMIT_BYTES), type=Delivery
+        )
     except (OSError, ValueError):
         return None
 
@@ -81,7 +84,7 @@ class _Waiting:
     command: Command | None
     data: bytes
     call_id: str
-    told: Sent
+    delivery: Delivery
     again_ns: int = 0  # monotonic
 
 
@@ -106,80 +109,82 @@ class Outgoing:
         now_ns = self.clock.monotonic_ns()
         if now_ns < self._due_ns:
             return
-        self._due_ns = now_ns + LOOK_S * NS_PER_S
-        self._look()
+        self._due_ns = now_ns + READ_EVERY_S * NS_PER_S
+        self._reread_folder()
         online = units_online(self.engine) if any(one.command for one in self._waiting.values()) else set()
         for name, one in self._waiting.items():
-            if one.command is None or one.told.code or now_ns < one.again_ns:
+            if one.command is None or one.delivery.code or now_ns < one.again_ns:
                 continue
-            if one.told.sent_at and self._is_held(one):
-                self._tell(name, one, code="done", text="the unit has reported the hold")
+            if one.delivery.sent_at and self._is_held(one):
+                self._record(name, one, code="done", text="the unit has reported the hold")
             elif parse_rfc3339(one.command.expires) <= self.clock.utc_ns():
-                self._tell(name, one, code="command_expired", text=f"it was good until {one.command.expires}")
+                self._record(name, one, code="command_expired", text=f"it was good until {one.command.expires}")
             elif one.command.unit in online:
                 one.again_ns = now_ns + AGAIN_S * NS_PER_S
-                self._tell(name, one, sent_at=rfc3339(self.clock.utc_ns()))
+                self._record(name, one, sent_at=rfc3339(self.clock.utc_ns()))
                 log.info("command_sent: %s to %s", name, one.command.unit)
                 yield Message(Topics(one.command.unit).command(VERB), one.data, expiry_s=AGAIN_S)
 
     def answered(self, unit: str, payload: bytes) -> None:
         """An answer of `reply/hold`: unsigned, so it says no more than what the page shows beside the signed report."""
         try:
-            answer = strict.decode(payload[:_TOLD_LIMIT_BYTES], Answer)
+            answer = strict.decode(payload[:_ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         for name, one in self._waiting.items():
             mine = one.command is not None and (one.command.unit, one.command.counter) == (unit, answer.counter)
-            if mine and one.told.sent_at and not one.told.code:
+            if mine and one.delivery.sent_at and not one.delivery.code:
                 at = rfc3339(self.clock.utc_ns())
-                self._tell(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
+                self._record(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
 
-    def _look(self) -> None:
-        for gone in self._commands.gone():
-            del self._waiting[gone]
+    def _reread_folder(self) -> None:
+        for removed in self._commands.removed():
+            del self._waiting[removed]
             with contextlib.suppress(OSError):
-                (self.folder / _ANSWERS / f"{gone}{_TOLD}").unlink(missing_ok=True)
-        fresh = self._commands.fresh()
-        if not fresh:
+                (self.folder / _ANSWERS / f"{removed}{_ANSWER_SUFFIX}").unlink(missing_ok=True)
+        changed = self._commands.changed()
+        if not changed:
             return
         try:
             authority, roles = self.in_force()
         except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
             log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
             return
-        for name, stamp in fresh.items():
+        for name, stamp in changed.items():
             with contextlib.suppress(OSError):
-                self._waiting[name] = self._taken(name, self._commands.read(name, LIMIT_BYTES), authority, roles)
-                self._commands.take(name, stamp)
+                self._waiting[name] = self._judged(name, self._commands.read(name, LIMIT_BYTES), authority, roles)
+                self._commands.mark_read(name, stamp)
 
-    def _taken(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
-        known = told(self.folder, name, data) or Sent(sha256_of(data))
+    def _judged(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
+        known = delivery_of(self.folder, name, data) or Delivery(sha256_of(data))
         if not self._is_ours(data):
             return _Waiting(None, data, "", known)
         try:
-            made = envelopes.check(data, claimed(data).unit, authority, roles, Counters(), self.clock.utc_ns())
+            made = envelopes.check(data, unverified(data).unit, authority, roles, Counters(), self.clock.utc_ns())
             if made.verb != VERB:
                 raise CommandFault("command_verb", f"it is {made.verb}, which the pages do not send")
             held = hold.decode(commandbody.read(made, commandbody.Hold).data)
         except (Refusal, BadInput) as error:
             one = _Waiting(None, data, "", known)
             if not known.code:
-                self._tell(name, one, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
+                self._record(name, one, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
             return one
         return _Waiting(made, data, held.call_id, known)
 
     def _is_ours(self, data: bytes) -> bool:
         """Whether its unit is of this share. What names none is the first share's to refuse."""
         try:
-            return self.share.has(claimed(data).unit)
+            return self.share.has(unverified(data).unit)
         except BadInput:
             return self.share.is_first
 
-    def _tell(self, name: str, one: _Waiting, **news: str) -> None:
-        one.told = msgspec.structs.replace(one.told, **news)
+    def _record(self, name: str, one: _Waiting, **news: str) -> None:
+        one.delivery = msgspec.structs.replace(one.delivery, **news)
         try:
             (self.folder / _ANSWERS).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-            replace_durably(self.folder / _ANSWERS / f"{name}{_TOLD}", msgspec.json.encode(one.told) + b"\n")
+            replace_durably(
+                self.folder / _ANSWERS / f"{name}{_ANSWER_SUFFIX}", msgspec.json.encode(one.delivery) + b"\n"
+            )
         except OSError as error:
             log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
 
@@ -187,6 +192,6 @@ class Outgoing:
         """The signed report may be here although the answer was lost: sent again, the command would be a repeated one,
         which alarms."""
         assert one.command is not None
-        since = events.c.received_at >= one.told.sent_at
+        since = events.c.received_at >= one.delivery.sent_at
         with self.engine.connect() as db:
             return bool(callrow.is_held(db, events.c.unit == one.command.unit, events.c.call_id == one.call_id, since))

@@ -101,11 +101,11 @@ class Ingest:
         self._clock, self._patience, self._share = clock, patience, share
         self._link = Link(*session_of(settings, share), self._topics(), clock, patience)
         self._retained = settings.broker.retained
-        self._followed: object = None  # the signers whose units are subscribed to
+        self._subscribed_for: object = None  # the signers whose units the session has subscriptions for
         self._waiting: list[tuple[Arrived, Arrival | None]] = []  # received, not stored yet
         self._confirms = confirms
-        self._greeting = False  # a connection began that is not recorded yet
-        self._forgets = True  # and its broker repeats what it retains
+        self._new_connection = False  # not yet recorded in the database
+        self._retained_again = True  # its broker sends all retained messages once more
         self._confirmer = Confirmer(load_key(settings.key), clock, counter) if settings.key is not None else None
         self._holes = Holes(engine, clock, share)
         self._clearing = Clearing(engine, clock, share, settings.zone)
@@ -135,18 +135,18 @@ class Ingest:
                         self._copying.arrived(unit, happening)
                     happening.acknowledge()  # a lost block is requested again
                 case Arrived():
-                    self._waiting.append((happening, self._read(happening)))
+                    self._waiting.append((happening, self._arrival_of(happening)))
                 case Connected(resumed):
-                    self._greeting = True
-                    self._forgets = self._retained or not resumed
+                    self._new_connection = True
+                    self._retained_again = self._retained or not resumed
                 case Ended():
                     self._waiting.clear()  # the broker sends them again
                     if self._copying is not None:
                         self._copying.lost_connection()
         if self._clock.monotonic_ns() >= self._due_ns:
-            self._work()
+            self._store_and_publish()
 
-    def ask(self, group: Group, first: int, last: int) -> None:
+    def request_events(self, group: Group, first: int, last: int) -> None:
         """Requests events that nothing stored shows to be missing."""
         if self._confirmer is not None and self._link.has_room:
             self._link.publish(self._confirmer.resend(group, first, last))
@@ -158,13 +158,13 @@ class Ingest:
 
     def _follow_signers(self) -> None:
         """A unit that the signers' file names anew is subscribed to."""
-        if self._share.whole or (signers := self._signers.now()) is self._followed:
+        if self._share.whole or (signers := self._signers.now()) is self._subscribed_for:
             return
-        self._followed = signers
+        self._subscribed_for = signers
         try:
             self._link.follow(self._topics())
         except BadInput as error:
-            log.error("signers_unread: %s; the units named before are heard", error)
+            log.error("signers_unread: %s; the subscriptions stay as they were", error)
 
     def _topics(self) -> tuple[str, ...]:
         """A share's session names its units one by one: messages of others do not reach it."""
@@ -173,7 +173,7 @@ class Ingest:
         mine = filter(self._share.has, self._signers.units())
         return tuple(f"{topics.PREFIX}/{unit}/{rest}" for unit in mine for rest in OF_A_UNIT)
 
-    def _read(self, arrived: Arrived) -> Arrival | None:
+    def _arrival_of(self, arrived: Arrived) -> Arrival | None:
         """None for a message that is not under a unit's topic: it is acknowledged and ignored."""
         found = topics.address(arrived.topic)
         if found is None or not self._share.has(found.unit):
@@ -196,14 +196,14 @@ class Ingest:
                 self._confirmer.answered(unit, arrived.payload)
         return None
 
-    def _work(self) -> None:
+    def _store_and_publish(self) -> None:
         try:
-            self._store_them()
+            self._store_waiting()
             missing = self._holes.find()
             self._clearing.clear_due()
             self._outages.update()
-            self._log_missing(missing)
-            self._send_for_pages()
+            self._publish_due(missing)
+            self._publish_for_pages()
         except SQLAlchemyError as error:
             self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS
             self._log_trouble(
@@ -212,7 +212,7 @@ class Ingest:
             return
         self._log_trouble("")
 
-    def _log_missing(self, missing: list[Missing]) -> None:
+    def _publish_due(self, missing: list[Missing]) -> None:
         if self._confirmer is None or not self._link.has_room:
             return
         asked = [self._confirmer.resend(one.group, one.first, one.last) for one in missing]
@@ -220,18 +220,18 @@ class Ingest:
         for message in chain(asked, self._confirmer.due(self._store.words), copies):
             self._link.publish(message)
 
-    def _send_for_pages(self) -> None:
+    def _publish_for_pages(self) -> None:
         for sender in self._for_pages.values():
             if self._link.has_room:
                 for message in sender.turn():
                     self._link.publish(message)
 
-    def _store_them(self) -> None:
+    def _store_waiting(self) -> None:
         """Stores everything waiting, in one transaction; acknowledges it when committed, and then confirms it."""
         reached: dict[Group, int] = {}
-        if self._greeting:
+        if self._new_connection:
             self._outages.connected()
-            if self._forgets:
+            if self._retained_again:
                 self._store.connected()
             reached |= self._store.reached()
         if self._waiting:
@@ -244,7 +244,7 @@ class Ingest:
                 if isinstance(one, Notice) and one.topic == "status":
                     self._confirmer.came_back(one.unit)  # it may have reconnected
         self._waiting.clear()
-        self._greeting = False
+        self._new_connection = False
 
     def _log_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:

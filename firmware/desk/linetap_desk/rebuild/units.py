@@ -85,7 +85,7 @@ class _Tails:
             if self._since.get(group, (-1, 0))[0] != through:
                 self._since[group] = through, now_ns
                 if through > vaults.before_first(group[1]):
-                    self._ingest.ask(group, through, _EVER)
+                    self._ingest.request_events(group, through, _EVER)
         return tuple(unit for unit, origin in reported if now_ns - self._since[unit, origin][1] >= SETTLE_S * NS_PER_S)
 
 

@@ -19,7 +19,7 @@ from linetap_core.evidence.authorization.command import CommandFault
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import destructions
 from linetap_desk.ingest.destructions import Line
-from linetap_desk.ingest.handed import MOST, Sent, claimed, sha256_of
+from linetap_desk.ingest.handed import MOST, Delivery, sha256_of, unverified
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.release import steps, store
@@ -40,7 +40,7 @@ class UnitOf(msgspec.Struct, frozen=True):
 
     unit: str
     state: str
-    sent: Sent
+    sent: Delivery
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -80,16 +80,16 @@ def _certificates(site: Site) -> list[Certificate]:
     if folder is None:
         return []
     for name, lines in sorted(destructions.waiting(folder).items(), reverse=True):
-        told = destructions.told(folder, name)
-        found.append(Certificate(name, [_unit_of(data, told) for data in lines]))
+        deliveries = destructions.deliveries_of(folder, name)
+        found.append(Certificate(name, [_unit_of(data, deliveries) for data in lines]))
     return found
 
 
-def _unit_of(data: bytes, told: Mapping[str, Sent]) -> UnitOf:
-    unit, sha256 = claimed(data).unit, sha256_of(data)
-    sent = told.get(unit)
+def _unit_of(data: bytes, deliveries: Mapping[str, Delivery]) -> UnitOf:
+    unit, sha256 = unverified(data).unit, sha256_of(data)
+    sent = deliveries.get(unit)
     if sent is None or sent.sha256 != sha256:
-        return UnitOf(unit, WAITS, Sent(sha256))
+        return UnitOf(unit, WAITS, Delivery(sha256))
     state = DONE if sent.code == "done" else REFUSED if sent.code else SENT if sent.sent_at else WAITS
     return UnitOf(unit, state, sent)
 
@@ -130,11 +130,11 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
     (name,) = names
     before = {one.name: one for one in _certificates(site)}.get(name)
     done = set() if before is None else {one.sent.sha256 for one in before.of(DONE)}
-    kept = {claimed(data).unit: data for data in _lying(site, name) if sha256_of(data) in done}
+    kept = {unverified(data).unit: data for data in _waiting_lines(site, name) if sha256_of(data) in done}
     return name, [*kept.values(), *(line.data for unit, line in found.items() if unit not in kept)]
 
 
-def _lying(site: Site, name: str) -> list[bytes]:
+def _waiting_lines(site: Site, name: str) -> list[bytes]:
     folder = _folder(site)
     return [] if folder is None else destructions.waiting(folder).get(name, [])
 
@@ -143,7 +143,7 @@ async def again(request: Request, site: Site) -> Response:
     name = str((await request.form()).get("name", ""))
 
     async def prepare() -> tuple[str, list[bytes]]:
-        lines = await anyio.to_thread.run_sync(_lying, site, name)
+        lines = await anyio.to_thread.run_sync(_waiting_lines, site, name)
         if not lines:
             raise StepFault("certificates_none", "nothing with this name lies here")
         return name, lines
@@ -156,7 +156,7 @@ async def put_away(request: Request, site: Site) -> Response:
     name = str((await request.form()).get("name", ""))
 
     async def prepare() -> tuple[str, list[bytes]]:
-        if not await anyio.to_thread.run_sync(_lying, site, name):
+        if not await anyio.to_thread.run_sync(_waiting_lines, site, name):
             raise StepFault("certificates_none", "nothing with this name lies here")
         return name, []
 
@@ -184,9 +184,9 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             if lines:
                 destructions.put(folder, name, lines)
                 for one in finished - {name}:
-                    destructions.certificates(folder).take_back(one)
+                    destructions.certificates(folder).withdraw(one)
             else:
-                destructions.certificates(folder).take_back(name)
+                destructions.certificates(folder).withdraw(name)
 
         await store.log_step(request, site, act, subject, do)
     except (Refusal, BadInput) as error:

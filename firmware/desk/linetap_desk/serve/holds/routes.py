@@ -135,15 +135,15 @@ def _outgoing(site: Site, row: Mapping[str, Any]) -> dict[str, Any] | None:
     folder = _folder(site)
     if folder is None or row["command"] is None:
         return None
-    found = outgoing.told(folder, row["id"], bytes(row["command"]))
-    return {"is_put": outgoing.commands(folder).path(row["id"]).is_file(), "told": found}
+    found = outgoing.delivery_of(folder, row["id"], bytes(row["command"]))
+    return {"is_put": outgoing.commands(folder).path(row["id"]).is_file(), "delivery": found}
 
 
 def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
     """To the ingest; None: it is not to be sent any more."""
     if (folder := _folder(site)) is not None:
         if data is None:
-            outgoing.commands(folder).take_back(hold_id)
+            outgoing.commands(folder).withdraw(hold_id)
         else:
             outgoing.commands(folder).put(hold_id, data)
 
