@@ -53,7 +53,7 @@ def office() -> Office:
 
 
 def test_a_unit_takes_it(office: Office) -> None:
-    office.confirmer.stands([(GROUP, 7)])
+    office.confirmer.confirm([(GROUP, 7)])
     assert office.said() == [{"origin": ORIGIN, "through": "7"}]
     assert office.said() == []
     assert office.read(office.confirmer.resend(GROUP, 8, 12)).body == {"origin": ORIGIN, "from": "8", "to": "12"}
@@ -62,7 +62,7 @@ def test_a_unit_takes_it(office: Office) -> None:
 def test_at_most_one_a_second_and_the_newest_word(office: Office) -> None:
     said = []
     for through in range(1, 101):
-        office.confirmer.stands([(GROUP, through)])
+        office.confirmer.confirm([(GROUP, through)])
         said += office.said()
         office.clock.sleep(0.1)
     assert len(said) == 10
@@ -72,36 +72,36 @@ def test_at_most_one_a_second_and_the_newest_word(office: Office) -> None:
 
 def test_what_stood_already_is_reported_again(office: Office) -> None:
     """An event that comes twice tells of a confirmation that was lost; so does a unit that is back."""
-    office.confirmer.stands([(GROUP, 7)])
+    office.confirmer.confirm([(GROUP, 7)])
     assert office.said()
     office.clock.sleep(EVERY_S)
-    office.confirmer.stands([(GROUP, 7)])
+    office.confirmer.confirm([(GROUP, 7)])
     assert office.said() == [{"origin": ORIGIN, "through": "7"}]
     office.clock.sleep(EVERY_S)
-    office.confirmer.again(UNIT)
+    office.confirmer.repeat(UNIT)
     assert office.said() == [{"origin": ORIGIN, "through": "7"}]
 
 
 def test_nothing_is_no_word(office: Office) -> None:
-    office.confirmer.stands([(GROUP, 0)])
-    office.confirmer.again(UNIT)
-    office.confirmer.again("floor-99")
+    office.confirmer.confirm([(GROUP, 0)])
+    office.confirmer.repeat(UNIT)
+    office.confirmer.repeat("floor-99")
     assert office.said() == []
 
 
 def test_the_counter_grows_although_the_clock_goes_back(office: Office) -> None:
-    office.confirmer.stands([(GROUP, 1)])
+    office.confirmer.confirm([(GROUP, 1)])
     assert office.said()
     office.clock.step_utc(-3600 * NS_PER_S)
     office.clock.sleep(EVERY_S)
-    office.confirmer.stands([(GROUP, 2)])
+    office.confirmer.confirm([(GROUP, 2)])
     assert office.said()
 
 
 def test_a_unit_that_knows_no_desk_is_left_in_peace(office: Office, caplog: pytest.LogCaptureFixture) -> None:
     said = 0
     for second in range(REFUSED_PAUSE_S):
-        office.confirmer.stands([(GROUP, second + 1)])
+        office.confirmer.confirm([(GROUP, second + 1)])
         said += bool(office.said())
         office.answers("command_signer")
         office.clock.sleep(1)
@@ -118,41 +118,41 @@ def test_a_unit_that_knows_no_desk_is_left_in_peace(office: Office, caplog: pyte
 def test_a_refusal_for_the_lost_disk_delays_nothing_of_the_new_one(office: Office, answer: str) -> None:
     """A confirmation on its way while the unit lost its disk names a vault that is not there any more."""
     new = (UNIT, f"{ORIGIN} 4f55c22210b3dfb6")
-    office.confirmer.stands([(GROUP, 7)])
+    office.confirmer.confirm([(GROUP, 7)])
     (late,) = office.confirmer.due()
     counter = office.read(late).counter
     if answer == "after it":
-        office.confirmer.stands([(new, vaults.before_first(new[1]) + 50)])
+        office.confirmer.confirm([(new, vaults.before_first(new[1]) + 50)])
     office.answers("ack_vault", counter)
-    office.confirmer.stands([(new, vaults.before_first(new[1]) + 51)])
+    office.confirmer.confirm([(new, vaults.before_first(new[1]) + 51)])
     office.clock.sleep(EVERY_S)
     assert [body["vault"] for body in office.said()] == ["4f55c22210b3dfb6"]
 
 
 def test_a_refusal_of_the_present_vault_still_makes_a_pause(office: Office) -> None:
     new = (UNIT, f"{ORIGIN} 4f55c22210b3dfb6")
-    office.confirmer.stands([(GROUP, 7)])
+    office.confirmer.confirm([(GROUP, 7)])
     assert office.said()
-    office.confirmer.stands([(new, vaults.before_first(new[1]) + 50)])
+    office.confirmer.confirm([(new, vaults.before_first(new[1]) + 50)])
     office.clock.sleep(EVERY_S)
     (refused,) = office.confirmer.due()
     office.answers("ack_vault", office.read(refused).counter)
-    office.confirmer.stands([(new, vaults.before_first(new[1]) + 51)])
+    office.confirmer.confirm([(new, vaults.before_first(new[1]) + 51)])
     office.clock.sleep(EVERY_S)
     assert office.said() == []
 
 
 def test_a_passing_refusal_is_no_reason_to_be_silent(office: Office) -> None:
-    office.confirmer.stands([(GROUP, 1)])
+    office.confirmer.confirm([(GROUP, 1)])
     assert office.said()
     office.answers("command_repeated")
-    office.confirmer.stands([(GROUP, 2)])
+    office.confirmer.confirm([(GROUP, 2)])
     office.clock.sleep(EVERY_S)
     assert office.said()
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b"[" * 100_000])
 def test_rubbish_is_no_answer(office: Office, payload: bytes) -> None:
-    office.confirmer.stands([(GROUP, 1)])
+    office.confirmer.confirm([(GROUP, 1)])
     office.confirmer.answered(UNIT, payload)
     assert office.said()

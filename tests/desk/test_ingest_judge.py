@@ -18,7 +18,7 @@ from linetap_core.evidence.keys.p256 import P256Key
 from linetap_core.evidence.signing import signers, sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import judge
-from linetap_desk.ingest.judge import Event, Link, Report, Verdict
+from linetap_desk.ingest.judge import Event, Neighbour, Report, Verdict
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ class TestRead:
         first = teller.reports(1, 1)[0]
         again = teller.report(first.payload)
         assert again.sig != first.sig
-        known = {1: Link(event(first, teller).sha256, event(first, teller).fields.prev)}
-        assert judge.place(event(again, teller), known).kind == "double"
+        known = {1: Neighbour(event(first, teller).sha256, event(first, teller).fields.prev)}
+        assert judge.check_chain(event(again, teller), known).kind == "double"
 
     def test_the_signature_is_of_events(self, teller: Teller) -> None:
         payload = teller.reports(1, 1)[0].payload
@@ -150,33 +150,33 @@ class TestPlace:
     def its(self, teller: Teller) -> list[Event]:
         return [event(report, teller) for report in teller.reports()]
 
-    def known(self, its: list[Event], *seqs: int) -> dict[int, Link]:
-        return {seq: Link(its[seq - 1].sha256, its[seq - 1].fields.prev) for seq in seqs}
+    def known(self, its: list[Event], *seqs: int) -> dict[int, Neighbour]:
+        return {seq: Neighbour(its[seq - 1].sha256, its[seq - 1].fields.prev) for seq in seqs}
 
     def test_where_it_stands(self, its: list[Event]) -> None:
-        assert judge.place(its[0], {}).kind == "good"
-        assert judge.place(its[3], self.known(its, 3)).kind == "good"
-        assert judge.place(its[3], self.known(its, 3, 5)).kind == "good"
-        assert judge.place(its[3], self.known(its, 5)).kind == "hole"
-        assert judge.place(its[3], {}).kind == "hole"
-        assert judge.place(its[3], self.known(its, 3, 4, 5)).kind == "double"
+        assert judge.check_chain(its[0], {}).kind == "good"
+        assert judge.check_chain(its[3], self.known(its, 3)).kind == "good"
+        assert judge.check_chain(its[3], self.known(its, 3, 5)).kind == "good"
+        assert judge.check_chain(its[3], self.known(its, 5)).kind == "hole"
+        assert judge.check_chain(its[3], {}).kind == "hole"
+        assert judge.check_chain(its[3], self.known(its, 3, 4, 5)).kind == "double"
 
     def test_another_event_of_that_number(self, its: list[Event], teller: Teller) -> None:
         other = event(changed(teller, line=7), teller)
-        assert judge.place(other, self.known(its, 1)).code == "seq_taken"
+        assert judge.check_chain(other, self.known(its, 1)).code == "seq_taken"
 
     @pytest.mark.parametrize("there", [(3,), (5,), (3, 5)])
     def test_out_of_chain(self, its: list[Event], teller: Teller, there: tuple[int, ...]) -> None:
         """Signed with the unit's own key, and yet neither what was before nor what came behind it knows of it."""
         told = json.loads(its[3].report.payload) | {"prev": "ab" * 32}
         forged = event(teller.report(json.dumps(told).encode()), teller)
-        assert judge.place(forged, self.known(its, *there)) == Verdict(
-            "out_of_chain", "chain_broken", judge.place(forged, self.known(its, *there)).text
+        assert judge.check_chain(forged, self.known(its, *there)) == Verdict(
+            "out_of_chain", "chain_broken", judge.check_chain(forged, self.known(its, *there)).text
         )
-        assert judge.place(its[3], self.known(its, *there)).kind in judge.STORED
+        assert judge.check_chain(its[3], self.known(its, *there)).kind in judge.STORED
 
     def test_the_first_has_none_before_it(self, teller: Teller) -> None:
-        assert judge.place(event(changed(teller, prev="ab" * 32), teller), {}).code == "chain_broken"
+        assert judge.check_chain(event(changed(teller, prev="ab" * 32), teller), {}).code == "chain_broken"
 
     def test_late(self, teller: Teller) -> None:
         soon, late = teller.reports(4, 1)[0], teller.reports(4, 1, late_s=judge.LATE_S)[0]

@@ -16,7 +16,7 @@ from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import SYSTEM
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_core.wire.mqtt import Message
-from linetap_desk.ingest.link import MOST_SAYINGS, Link, Patience
+from linetap_desk.ingest.link import MOST_QUEUED, Link, Patience
 
 CONNACK = bytes.fromhex("2003000000")
 SUBACK = bytes.fromhex("900400010001")
@@ -135,7 +135,7 @@ def fill(port: int) -> Link:
     """A link that has said all that it may."""
     link = Link(BrokerConfig(host=HOST, port=port, keepalive_s=60), "desk", ["linetap/v1/+/call"], SYSTEM, Patience())
     until(lambda: turned(link).connected)
-    for _ in range(MOST_SAYINGS):
+    for _ in range(MOST_QUEUED):
         assert link.has_room
         link.publish(Message("linetap/v1/floor-03/cmd/ack", b"x"))
     return link

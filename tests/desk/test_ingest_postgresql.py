@@ -29,7 +29,7 @@ from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.holes import Holes
 from linetap_desk.ingest.judge import Report
-from linetap_desk.ingest.process import alone
+from linetap_desk.ingest.process import exclusive_writer
 from linetap_desk.ingest.store import Store
 from linetap_desk.serve.calls import story as calls_story
 from postgres_rig import Postgres
@@ -150,7 +150,7 @@ def test_another_disk_under_the_same_key(engine: Engine, tmp_path: Path) -> None
     store.write(reports, trusted(old))
     Holes(engine, ManualClock(START_NS)).find()
     assert all(row["ended_at"] for row in rows(engine, tables.alerts))
-    assert store.words([(UNIT, f"{new.origin} {new.vault}")]) != {}
+    assert store.ack_fields([(UNIT, f"{new.origin} {new.vault}")]) != {}
 
 
 def test_a_hole(engine: Engine, teller: Teller) -> None:
@@ -169,9 +169,9 @@ def test_a_hole(engine: Engine, teller: Teller) -> None:
 
 def test_one_writer(engine: Engine, server: Postgres) -> None:
     assert engine
-    with alone(server.url), pytest.raises(AlreadyRunning), alone(server.url):
+    with exclusive_writer(server.url), pytest.raises(AlreadyRunning), exclusive_writer(server.url):
         pass
-    with alone(server.url):
+    with exclusive_writer(server.url):
         pass
 
 

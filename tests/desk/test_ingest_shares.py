@@ -25,7 +25,7 @@ from linetap_desk.ingest import clear, database, outages, tables
 from linetap_desk.ingest.holes import Holes
 from linetap_desk.ingest.leases import Lease, Leases, ShareLost, fence
 from linetap_desk.ingest.outages import Outages
-from linetap_desk.ingest.process import _place, alone
+from linetap_desk.ingest.process import exclusive_writer, writer_of
 from linetap_desk.ingest.register import Notice, SignersFile
 from linetap_desk.ingest.service import session_of
 from linetap_desk.ingest.share import Share
@@ -190,13 +190,13 @@ def test_another_number_of_shares_waits_until_all_have_ended(leases_of: Callable
 def test_one_for_all_units_and_some_with_shares_exclude_each_other(engine: Engine, server: Postgres) -> None:
     assert engine
     with (
-        _place(server.url, beside=True),
-        _place(server.url, beside=True),
+        writer_of(server.url, shared=True),
+        writer_of(server.url, shared=True),
         pytest.raises(AlreadyRunning),
-        alone(server.url),
+        exclusive_writer(server.url),
     ):
         pass
-    with alone(server.url), pytest.raises(AlreadyRunning), _place(server.url, beside=True):
+    with exclusive_writer(server.url), pytest.raises(AlreadyRunning), writer_of(server.url, shared=True):
         pass
 
 

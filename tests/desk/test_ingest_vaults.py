@@ -128,16 +128,16 @@ def test_only_the_vault_in_use_is_confirmed(desk: Desk, tmp_path: Path) -> None:
     assert desk.store.reached() == [((UNIT, f"{after.origin} {NEW}"), last)]
     clock = ManualClock(START_NS)
     confirmer = Confirmer(keys.new_unit_key(), clock)
-    confirmer.stands(desk.store.reached())
+    confirmer.confirm(desk.store.reached())
     clock.advance(2 * NS_PER_S)
-    (message,) = confirmer.due(desk.store.words)
+    (message,) = confirmer.due(desk.store.ack_fields)
     body = msgspec.json.decode(msgspec.json.decode(message.payload)["command"])["body"]
     assert body == {
         "origin": after.origin, "vault": NEW, "through": str(last), "number": "2", "before": OLD,
     }  # fmt: skip
     after.tell("vault", number=2, before=OLD, call_id=None, line=None)
     desk.take(after, late_s=60)
-    assert "number" not in desk.store.words([(UNIT, f"{after.origin} {NEW}")])[UNIT, f"{after.origin} {NEW}"]
+    assert "number" not in desk.store.ack_fields([(UNIT, f"{after.origin} {NEW}")])[UNIT, f"{after.origin} {NEW}"]
 
 
 def test_an_old_disk_that_comes_back_and_two_that_live_at_once(desk: Desk, tmp_path: Path) -> None:

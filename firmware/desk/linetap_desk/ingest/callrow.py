@@ -45,7 +45,7 @@ def amendment_of(fields: EventFields) -> Amendment | None:
         return None
 
 
-def note_amendments(db: Connection, events: Iterable[Event]) -> None:
+def store_amendments(db: Connection, events: Iterable[Event]) -> None:
     """Stores the amendments of these events, which are stored already."""
     for event in events:
         if (found := amendment_of(event.fields)) is None:

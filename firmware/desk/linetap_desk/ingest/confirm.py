@@ -43,7 +43,7 @@ ANSWER_LIMIT_BYTES = 16 << 10
 log = logging.getLogger("linetap.ingest")
 
 
-def _after(last: int, now_ms: int) -> int:
+def _next_counter(last: int, now_ms: int) -> int:
     """The time in milliseconds, or the next counter if that is used. After a clock that was far ahead is corrected, no
     counter remains that units would refuse permanently (evidence/authorization/counters.py)."""
     return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
@@ -59,53 +59,53 @@ class Confirmer:
     def __init__(self, key: SigningKey, clock: Clock, counter: int = 0) -> None:
         """`counter`: the highest that another ingest may have used, whose clock may be ahead of this one's."""
         self._key, self._clock, self._counter = key, clock, counter
-        self._now: dict[str, tuple[Group, int]] = {}  # unit -> the chain it uses, and the number confirmed
+        self._confirmed: dict[str, tuple[Group, int]] = {}  # unit -> its present chain, and the number
         self._due: dict[str, int] = {}  # unit -> monotonic ns, if a confirmation is due
         self._sent_ns: dict[str, int] = {}  # unit -> monotonic ns
-        self._headed: dict[str, int] = {}  # unit -> monotonic ns: no head of its log is sent before
+        self._next_head_ns: dict[str, int] = {}  # unit -> monotonic ns: no head of its log is sent before
         self._counters: dict[str, int] = {}
-        self._changed: dict[str, int] = {}  # unit -> the last counter before it used its present chain
+        self._last_counter_before: dict[str, int] = {}  # unit -> the last counter before it used its present chain
         self._refused: dict[str, str] = {}
 
-    def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
-        """Committed: every event of each group up to that number. It is confirmed, whether or not it is new."""
+    def confirm(self, reached: Iterable[tuple[Group, int]]) -> None:
+        """Confirms every event of each group up to that number, which are committed; also if none of them is new."""
         for group, through in reached:
             if through > vaults.before_first(group[1]):
-                if group[0] in self._now and self._now[group[0]][0] != group:
-                    self._change(group[0])
-                self._now[group[0]] = (group, through)
-                self.again(group[0])
+                if group[0] in self._confirmed and self._confirmed[group[0]][0] != group:
+                    self._begin_chain(group[0])
+                self._confirmed[group[0]] = (group, through)
+                self.repeat(group[0])
 
-    def _change(self, unit: str) -> None:
-        """The unit uses another chain, as after a new disk: what it refused of the last one says nothing of this."""
-        self._changed[unit] = self._counters.get(unit, self._counter)
+    def _begin_chain(self, unit: str) -> None:
+        """The unit uses another chain, as after a new disk: its refusals of the last one do not apply to this one."""
+        self._last_counter_before[unit] = self._counters.get(unit, self._counter)
         self._sent_ns[unit] = min(self._sent_ns.get(unit, 0), self._clock.monotonic_ns())
         self._due.pop(unit, None)
 
-    def again(self, unit: str) -> None:
+    def repeat(self, unit: str) -> None:
         """Repeats the last confirmation, which the unit may have missed."""
-        if unit in self._now:
+        if unit in self._confirmed:
             self._due.setdefault(unit, self._sent_ns.get(unit, 0) + EVERY_S * NS_PER_S)
 
-    def came_back(self, unit: str) -> None:
-        """The recorder may be another one than before: the newest head of its log is sent again."""
-        self._headed.pop(unit, None)
-        self.again(unit)
+    def unit_returned(self, unit: str) -> None:
+        """Its recorder may have restarted: the newest head of its log is sent again."""
+        self._next_head_ns.pop(unit, None)
+        self.repeat(unit)
 
-    def due(self, words: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}) -> Iterator[Message]:
-        """The confirmations due now. `words`: additional fields (vaults.py); if it raises, nothing is sent."""
+    def due(self, fields: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}) -> Iterator[Message]:
+        """The confirmations due now. `fields`: additional fields (vaults.py); if it raises, nothing is sent."""
         now_ns = self._clock.monotonic_ns()
         due = [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]
-        beside = words([self._now[unit][0] for unit in due]) if due else {}
+        extra = fields([self._confirmed[unit][0] for unit in due]) if due else {}
         for unit in due:
             del self._due[unit]
             self._sent_ns[unit] = now_ns
-            group, through = self._now[unit]
-            its = dict(beside.get(group, {}))
-            if "head" in its and now_ns < self._headed.get(unit, 0):
+            group, through = self._confirmed[unit]
+            its = dict(extra.get(group, {}))
+            if "head" in its and now_ns < self._next_head_ns.get(unit, 0):
                 del its["head"], its["sig"]
             elif "head" in its:
-                self._headed[unit] = now_ns + HEAD_EVERY_S * NS_PER_S
+                self._next_head_ns[unit] = now_ns + HEAD_EVERY_S * NS_PER_S
             yield self.command(unit, "ack", msgspec.convert({**_of(group), **its, "through": through}, Ack).texts())
 
     def resend(self, group: Group, first: int, last: int) -> Message:
@@ -115,7 +115,7 @@ class Confirmer:
 
     def command(self, unit: str, verb: str, body: dict[str, str]) -> Message:
         now_ns = self._clock.utc_ns()
-        counter = self._counters[unit] = _after(self._counters.get(unit, self._counter), now_ns // NS_PER_MS)
+        counter = self._counters[unit] = _next_counter(self._counters.get(unit, self._counter), now_ns // NS_PER_MS)
         command = Command(
             unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
         )
@@ -128,15 +128,15 @@ class Confirmer:
             answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
-        if unit not in self._now:
+        if unit not in self._confirmed:
             return
         if not answer.done and self._refused.get(unit) != answer.code:
             log.warning("unit_refuses: %s: %.64s: %.200s", unit, answer.code, answer.text)
         if answer.code in _LASTING and not self._is_of_an_earlier_chain(unit, answer):
             self._sent_ns[unit] = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
             self._due.pop(unit, None)
-            self.again(unit)
+            self.repeat(unit)
         self._refused[unit] = "" if answer.done else answer.code
 
     def _is_of_an_earlier_chain(self, unit: str, answer: Answer) -> bool:
-        return answer.counter is not None and answer.counter <= self._changed.get(unit, 0)
+        return answer.counter is not None and answer.counter <= self._last_counter_before.get(unit, 0)

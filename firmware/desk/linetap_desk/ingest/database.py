@@ -20,8 +20,8 @@ from linetap_desk.ingest.tables import SUPERSEDED, metadata
 
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
 _WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
-_ALONE = "SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"
-_BESIDE = "SELECT pg_try_advisory_lock_shared(:n, hashtext(current_schema()))"
+_EXCLUSIVE = "SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"
+_SHARED = "SELECT pg_try_advisory_lock_shared(:n, hashtext(current_schema()))"
 _MAKING = "SELECT pg_advisory_xact_lock(:n, hashtext(current_schema()) + 1)"  # one process after another makes tables
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk expected"
 
@@ -121,12 +121,13 @@ def all_files_of(path: Path) -> list[Path]:
     return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
 
 
-def take_writers_place(connection: Connection, beside: bool = False) -> bool:
-    """PostgreSQL: until this connection ends, and of its schema alone: another broker's ingest writes into another.
-    `beside`: with others that have shares of the units (leases.py). SQLite has a lock beside its file for it."""
+def lock_as_writer(connection: Connection, shared: bool = False) -> bool:
+    """Whether the lock was free. PostgreSQL: held until this connection ends, for its schema alone, since another
+    broker's ingest writes into another; `shared`: with ingests that have other shares of the units (leases.py). SQLite
+    has a lock file beside its own."""
     if connection.dialect.name != "postgresql":
         return True
-    taken = connection.execute(text(_BESIDE if beside else _ALONE), {"n": _WRITER}).scalar()
+    taken = connection.execute(text(_SHARED if shared else _EXCLUSIVE), {"n": _WRITER}).scalar()
     connection.commit()  # the lock is the session's; an open transaction would hold up the server's housekeeping
     return bool(taken)
 

@@ -100,8 +100,8 @@ class EventFields(ChainFields, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A signed event of a named unit; `place` checks whether it fits the chain. `at_ns`: its own time, or the time of
-    receipt if it has none."""
+    """A signed event of a named unit; `check_chain` checks whether it fits the chain. `at_ns`: its own time, or that of
+    its receipt if it has none."""
 
     fields: EventFields
     sha256: str
@@ -110,8 +110,8 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """The fields of a stored event that its neighbours are checked against."""
+class Neighbour:
+    """The fields of a stored event that the events before and after it in the chain are checked against."""
 
     sha256: str
     prev: str
@@ -142,7 +142,7 @@ def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
     return _untrusted(event, key, signers) or event
 
 
-def place(event: Event, known: Mapping[int, Link]) -> Verdict:
+def check_chain(event: Event, known: Mapping[int, Neighbour]) -> Verdict:
     """Checks an event against the stored ones of its chain; `known` has its neighbours and itself, by seq."""
     seq, prev = event.fields.seq, event.fields.prev
     if (same := known.get(seq)) is not None:
@@ -173,7 +173,7 @@ def is_late(event: Event, newest_seq: int) -> bool:
 
 def event_fields(payload: bytes) -> EventFields:
     """The event without unusable fields: refusing it would leave a gap that nothing closes. ValueError if the fields of
-    `Core` are unusable."""
+    `ChainFields` are unusable."""
     try:
         return jsontext.decode(payload, type=EventFields)
     except msgspec.ValidationError:

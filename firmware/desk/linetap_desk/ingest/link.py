@@ -14,7 +14,7 @@ from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
 from linetap_core.wire.mqtt import Broker
 
-MOST_SAYINGS = 1000  # unacknowledged by the broker, kept in RAM
+MOST_QUEUED = 1000  # messages that the broker has not acknowledged, in RAM
 LARGEST_PACKET_BYTES = 256 << 10  # larger packets are dropped by the broker; no unit sends them
 SESSION_S = 60 * S_PER_DAY  # the broker's own limit may be shorter
 
@@ -49,7 +49,7 @@ class Link(link.Link):
     @property
     def has_room(self) -> bool:
         """Whether a message may be published."""
-        return self.connected and len(self._waiting) + len(self._unacknowledged) < MOST_SAYINGS
+        return self.connected and len(self._waiting) + len(self._unacknowledged) < MOST_QUEUED
 
     def close(self) -> None:
         self._leave(self._clock.monotonic_ns() + self._patience.first_ms * NS_PER_MS)

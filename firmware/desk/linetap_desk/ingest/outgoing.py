@@ -50,7 +50,7 @@ from linetap_desk.inputs import strict
 
 VERB = "hold"  # nothing else is sent for the pages
 AGAIN_S = 120  # without an answer; a unit that has done it reports the hold by itself within that time
-_ANSWERS, _ANSWER_SUFFIX = "answers", ".json"
+_ANSWERS = "answers"
 _NAME = re.compile(r"[A-Z][0-9]{4}-[0-9]{4,8}")
 _ANSWER_LIMIT_BYTES = 16 << 10
 
@@ -66,15 +66,18 @@ def delivery_of(folder: Path, name: str, data: bytes) -> Delivery | None:
     found = _read_answer(folder, name)
     its = found is not None and found.sha256 == sha256_of(data)
     put = rooms.stamp(commands(folder).path(name))
-    answered = rooms.stamp(folder / _ANSWERS / f"{name}{_ANSWER_SUFFIX}")
+    answered = rooms.stamp(_answer_path(folder, name))
     return found if its and put and answered and put[1] <= answered[1] else None
 
 
+def _answer_path(folder: Path, name: str) -> Path:
+    return folder / _ANSWERS / f"{name}.json"
+
+
 def _read_answer(folder: Path, name: str) -> Delivery | None:
+    path = _answer_path(folder, name)
     try:
-        return jsontext.decode(
-            rooms.read(folder / _ANSWERS, f"{name}{_ANSWER_SUFFIX}", _ANSWER_LIMIT_BYTES), type=Delivery
-        )
+        return jsontext.decode(rooms.read(path.parent, path.name, _ANSWER_LIMIT_BYTES), type=Delivery)
     except (OSError, ValueError):
         return None
 
@@ -141,7 +144,7 @@ class Outgoing:
         for removed in self._commands.removed():
             del self._waiting[removed]
             with contextlib.suppress(OSError):
-                (self.folder / _ANSWERS / f"{removed}{_ANSWER_SUFFIX}").unlink(missing_ok=True)
+                _answer_path(self.folder, removed).unlink(missing_ok=True)
         changed = self._commands.changed()
         if not changed:
             return
@@ -182,9 +185,7 @@ class Outgoing:
         one.delivery = msgspec.structs.replace(one.delivery, **news)
         try:
             (self.folder / _ANSWERS).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-            replace_durably(
-                self.folder / _ANSWERS / f"{name}{_ANSWER_SUFFIX}", msgspec.json.encode(one.delivery) + b"\n"
-            )
+            replace_durably(_answer_path(self.folder, name), msgspec.json.encode(one.delivery) + b"\n")
         except OSError as error:
             log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
 

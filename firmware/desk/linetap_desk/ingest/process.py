@@ -43,7 +43,7 @@ def run(
     stop = Stop()
     start_logging("ingest")
     signers = SignersFile(settings.signers)
-    with _place(settings.db, settings.shares > 1) as engine:
+    with writer_of(settings.db, settings.shares > 1) as engine:
         ingest: Ingest | Sharing
         if settings.shares == 1:
             ingest = Ingest(settings, engine, signers, clock, patience, start_copies)
@@ -68,15 +68,15 @@ def run(
 
 
 @contextlib.contextmanager
-def alone(db: str) -> Iterator[Engine]:
+def exclusive_writer(db: str) -> Iterator[Engine]:
     """The database, with exclusive write access; AlreadyRunning if another process writes to it."""
-    with _place(db, beside=False) as engine:
+    with writer_of(db, shared=False) as engine:
         yield engine
 
 
 @contextlib.contextmanager
-def _place(db: str, beside: bool) -> Iterator[Engine]:
-    """`beside`: others with shares may write to it too."""
+def writer_of(db: str, shared: bool) -> Iterator[Engine]:
+    """`shared`: ingests with other shares may write to it too."""
     path = database.file_of(database.parse_url(db))
     with contextlib.ExitStack() as held:
         if path is not None and not path.absolute().parent.is_dir():
@@ -85,7 +85,7 @@ def _place(db: str, beside: bool) -> Iterator[Engine]:
             held.enter_context(InstanceLock(path.absolute().parent, path.name))
         engine = database.open_writer(db)
         held.callback(engine.dispose)
-        if not database.take_writers_place(held.enter_context(engine.connect()), beside):
+        if not database.lock_as_writer(held.enter_context(engine.connect()), shared):
             raise AlreadyRunning("--db: another ingest writes there already")
         yield engine
 

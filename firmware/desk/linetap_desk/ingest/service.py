@@ -217,7 +217,7 @@ class Ingest:
             return
         asked = [self._confirmer.resend(one.group, one.first, one.last) for one in missing]
         copies = self._copying.turn() if self._copying is not None else ()
-        for message in chain(asked, self._confirmer.due(self._store.words), copies):
+        for message in chain(asked, self._confirmer.due(self._store.ack_fields), copies):
             self._link.publish(message)
 
     def _publish_for_pages(self) -> None:
@@ -239,10 +239,10 @@ class Ingest:
         for arrived, _ in self._waiting:
             arrived.acknowledge()
         if self._confirmer is not None and self._confirms:
-            self._confirmer.stands(reached.items())
+            self._confirmer.confirm(reached.items())
             for _, one in self._waiting:
                 if isinstance(one, Notice) and one.topic == "status":
-                    self._confirmer.came_back(one.unit)  # it may have reconnected
+                    self._confirmer.unit_returned(one.unit)  # it may have reconnected
         self._waiting.clear()
         self._new_connection = False
 

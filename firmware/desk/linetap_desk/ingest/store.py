@@ -23,7 +23,7 @@ from linetap_core.evidence.signing.sshsig import armored
 from linetap_desk.ingest import callrow, heads, judge, outages, pbxdays, register, vaults
 from linetap_desk.ingest.clear import clear_events
 from linetap_desk.ingest.heads import HeadReport
-from linetap_desk.ingest.judge import Event, Link, Report, Verdict
+from linetap_desk.ingest.judge import Event, Neighbour, Report, Verdict
 from linetap_desk.ingest.register import Arrival, Names, Notice
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import calls, events, from_record, origins, set_aside, units
@@ -72,13 +72,13 @@ class Store:
             found = [
                 ((unit, origin), through) for unit, origin, through in db.execute(wanted.order_by(origins.c.heard_at))
             ]
-            over = vaults.over(db, (group for group, _ in found))
-            return [(group, through) for group, through in found if group not in over]
+            replaced = vaults.replaced(db, (group for group, _ in found))
+            return [(group, through) for group, through in found if group not in replaced]
 
-    def words(self, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
+    def ack_fields(self, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
         """Additional fields of a confirmation to a unit."""
         with self._engine.connect() as db:
-            return vaults.words(db, groups)
+            return vaults.ack_fields(db, groups)
 
     def connected(self) -> None:
         """A broker repeats its retained messages: until then no unit is online or offline, and no alert is active."""
@@ -114,24 +114,24 @@ class Store:
     def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
         """One statement for all of them: a thousand units send one event each, rather than one unit a thousand."""
         before = _reached(db, groups)
-        links = _links(db, groups)
+        neighbours = _neighbours(db, groups)
         taken: dict[Group, list[dict[str, Any]]] = {}
         numbers: dict[Group, int] = {}
         faults = []
         for group, its in groups.items():
-            known, (_, newest) = links[group], before.get(group, (0, 0))
+            known, (_, newest) = neighbours[group], before.get(group, (0, 0))
             now = rfc3339(max(event.report.received_ns for event in its))
             rows = taken[group] = []
             for event in its:
-                verdict = judge.place(event, known)
+                verdict = judge.check_chain(event, known)
                 if verdict.kind in judge.STORED:
-                    known[event.fields.seq] = Link(event.sha256, event.fields.prev)
+                    known[event.fields.seq] = Neighbour(event.sha256, event.fields.prev)
                     rows.append(_event_row(event, self._marks_late and judge.is_late(event, newest)))
                     newest = max(newest, event.fields.seq)
                 elif verdict.kind != "double":
                     faults.append((event.report, verdict))
                     if verdict.code == judge.TAKEN:
-                        vaults.fork(db, group, event.fields.seq, rfc3339(event.at_ns), now)
+                        vaults.alert_fork(db, group, event.fields.seq, rfc3339(event.at_ns), now)
                 if verdict.kind in judge.STORED and event.fields.event == "vault" and event.fields.number is not None:
                     numbers[group] = event.fields.number
         self._set_aside(db, faults)
@@ -139,7 +139,7 @@ class Store:
             db.execute(insert(events), rows)
             vaults.check_vaults(db, taken, groups.keys() - before.keys(), max(row["received_at"] for row in rows))
             for group, number in numbers.items():
-                vaults.sign(db, group, number)
+                vaults.store_signed_number(db, group, number)
             stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
             amending = [
                 event
@@ -148,11 +148,11 @@ class Store:
                 if event.fields.event == callrow.AMENDED and (unit, chain, event.fields.seq) in stored
             ]
             update_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
-            callrow.note_amendments(db, amending)
+            callrow.store_amendments(db, amending)
         through = {group: before[group][0] if group in before else vaults.before_first(group[1]) for group in groups}
         through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
-        over = vaults.over(db, through)
-        return {group: reached for group, reached in through.items() if group not in over}
+        replaced = vaults.replaced(db, through)
+        return {group: reached for group, reached in through.items() if group not in replaced}
 
     def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, Verdict]]) -> None:
         """Each report once, however often it is sent. Beyond the limit they are only counted."""
@@ -191,16 +191,16 @@ def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, 
     return {(unit, origin): (through, newest) for unit, origin, through, newest in found}
 
 
-def _links(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Group, dict[int, Link]]:
+def _neighbours(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Group, dict[int, Neighbour]]:
     """Each event's stored neighbours and itself."""
     keys = {(*group, event.fields.seq + step) for group, its in groups.items() for event in its for step in (-1, 0, 1)}
     wanted = select(events.c.unit, events.c.origin, events.c.seq, events.c.sha256, events.c.prev)
-    links: dict[Group, dict[int, Link]] = {group: {} for group in groups}
+    neighbours: dict[Group, dict[int, Neighbour]] = {group: {} for group in groups}
     for some in batched(sorted(keys), _KEYS_AT_ONCE, strict=False):
         found = db.execute(wanted.where(tuple_(events.c.unit, events.c.origin, events.c.seq).in_(some)))
         for unit, origin, seq, sha256, prev in found:
-            links[unit, origin][seq] = Link(sha256, prev)
-    return links
+            neighbours[unit, origin][seq] = Neighbour(sha256, prev)
+    return neighbours
 
 
 def _advance(

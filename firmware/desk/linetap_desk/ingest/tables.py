@@ -68,7 +68,7 @@ pbx_days = Table(
     Index("pbx_days_day", "day"),
 )
 
-# One row for each chain of a unit, by its key and vault (chain.py): its events have their own numbers.
+# One row for each chain of a unit, by its key and vault (`chain_name` in vaults.py): its events have their own numbers.
 origins = Table(
     "origins",
     metadata,

@@ -47,21 +47,21 @@ def check_vaults(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], ne
         elif row is not None and row.over_at is not None:
             in_use = _in_use(known, group)
             if in_use is not None and _is_alive(db, row, in_use, rows):
-                _come_back(db, row, in_use, now)
+                _use_again(db, row, in_use, now)
                 known = known | _known(db, {group[0]})
 
 
-def sign(db: Connection, group: Group, number: int) -> None:
-    """The unit itself signed its vault's number."""
+def store_signed_number(db: Connection, group: Group, number: int) -> None:
+    """The unit has signed the number of its vault."""
     db.execute(update(vaults).where(*_mine(group)).values(signed=number))
 
 
-def fork(db: Connection, group: Group, seq: int, at: str, now: str) -> None:
+def alert_fork(db: Connection, group: Group, seq: int, at: str, now: str) -> None:
     _alert(db, group, FORK, seq, seq, at, now)
 
 
-def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
-    """Those replaced by another vault."""
+def replaced(db: Connection, groups: Iterable[Group]) -> set[Group]:
+    """The groups whose vault was replaced by another."""
     found = set(groups)
     wanted = select(vaults.c.unit, vaults.c.origin).where(
         vaults.c.over_at.is_not(None), vaults.c.unit.in_({unit for unit, _ in found})
@@ -69,8 +69,8 @@ def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
     return found & {(unit, origin) for unit, origin in db.execute(wanted)}
 
 
-def words(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
-    """Fields of an `ack` for a named vault: its number and the previous vault, until the unit has signed them; and the
+def ack_fields(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
+    """Fields of an `ack` for a named vault: its number and the previous vault, until the unit has signed them, and the
     newest signed head of its log."""
     named = [group for group in groups if vault_of(group[1])]
     found: dict[Group, dict[str, str]] = {}
@@ -140,7 +140,7 @@ def _later(at: str) -> str:
     return rfc3339(parse_rfc3339(at) + LATE_S * NS_PER_S)
 
 
-def _come_back(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> None:
+def _use_again(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> None:
     code = BACK if row.number < in_use.number else CLONE
     log.error("%s: %s: vault %d reports again after vault %d", code, row.unit, row.number, in_use.number)
     _alert(db, (row.unit, row.origin), code, row.number, in_use.number, now, now)

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if settings.key is None and args.for_s:
         raise BadInput(f"{args.config}: key is missing: it signs the requests to units; --for 0 requests nothing")
     start_logging("rebuild")
-    with place.alone(settings.db, clock) as where:
+    with place.exclusive_place(settings.db, clock) as where:
         found = None if where.whole else _fill(where, settings, args, clock, stop)
         kept = where.swap()
     lines = (

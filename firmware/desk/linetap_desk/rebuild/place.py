@@ -44,7 +44,7 @@ class Place(Protocol):
 
 
 @contextlib.contextmanager
-def alone(db: str, clock: Clock) -> Iterator[Place]:
+def exclusive_place(db: str, clock: Clock) -> Iterator[Place]:
     """AlreadyRunning while an ingest writes there."""
     url = database.parse_url(db)
     path = database.file_of(url)
@@ -59,7 +59,7 @@ def alone(db: str, clock: Clock) -> Iterator[Place]:
     )
     try:
         with engine.connect() as held:
-            if not database.take_writers_place(held):
+            if not database.lock_as_writer(held):
                 raise AlreadyRunning("db: an ingest writes there; it is to be ended first")
             yield Schema(url, engine, clock)
     except SQLAlchemyError as error:
