@@ -24,6 +24,7 @@ from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import unit_alerts, units
 from linetap_desk.inputs import strict
+from linetap_desk.inputs.reloadedfile import ReloadedFile
 from linetap_desk.inputs.strict import Status, Word
 from linetap_desk.proofs.callfolder import load_signers
 
@@ -172,36 +173,14 @@ def _alert_row(one: Notice) -> dict[str, Any] | None:
 log = logging.getLogger("linetap.ingest")
 
 
-class SignersFile:
+class SignersFile(ReloadedFile[list[Signer]]):
     def __init__(self, path: Path) -> None:
         """BadInput if it cannot be used."""
-        self._path = path
-        self._seen = _seen(path)
-        self._signers = load_signers(path)
+        super().__init__(path, load_signers, log, "signers_unread")
 
     def units(self) -> list[str]:
         """The units, where every line names its own in full. BadInput where one has a pattern."""
         names = {name for signer in self.now() if signer.is_unit for name in signer.principals.split(",")}
         if odd := sorted(name for name in names if not unitnames.is_name(name)):
-            raise BadInput(f"{self._path}: {odd[0]}: with `shares` each line names its unit in full")
+            raise BadInput(f"{self.path}: {odd[0]}: with `shares` each line names its unit in full")
         return sorted(names)
-
-    def now(self) -> list[Signer]:
-        """The signers. An incomplete or damaged file changes nothing until it is valid again."""
-        try:
-            seen = _seen(self._path)
-            if seen == self._seen:
-                return self._signers
-            self._seen = seen
-            self._signers = load_signers(self._path)
-        except BadInput as error:
-            log.error("signers_unread: %s; those read before count", error)
-        return self._signers
-
-
-def _seen(path: Path) -> tuple[int, int, int]:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file expected") from None
-    return found.st_mtime_ns, found.st_size, found.st_ino

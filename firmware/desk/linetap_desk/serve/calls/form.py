@@ -23,6 +23,7 @@ from linetap_desk.calls.criteria import MOST_SEATS, STATES, SearchCriteria, Seat
 from linetap_desk.calls.reading import Cursor
 from linetap_desk.config.pages import Settings
 from linetap_desk.coverage.register import Register
+from linetap_desk.inputs.reloadedfile import ReloadedFile
 from linetap_desk.inputs.strict import last_ns, moment_ns
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.access.log import has_number
@@ -37,26 +38,26 @@ class Directory:
         """BadInput for a file that cannot be used."""
         zone: ZoneInfo = settings.zone
         lines, places = settings.desk.serve.lines, settings.desk.watch.places
-        self._lines = _Kept(lines, lambda path: Departments.load(path, zone), Departments([]))
-        self._places = _Kept(places, Places.read, Places())
-        self._register = _Kept(settings.desk.serve.extensions, Register.load, Register())
+        self._lines = _table(lines, lambda path: Departments.load(path, zone), Departments([]))
+        self._places = _table(places, Places.read, Places())
+        self._register = _table(settings.desk.serve.extensions, Register.load, Register())
         self._filled: tuple[Departments, Register, Departments] | None = None
 
     @property
     def lines(self) -> Departments:
         """The table of lines, with the departments that the register of extensions adds."""
-        table, register = self._lines.now(), self._register.now()
+        table, register = self._lines(), self._register()
         if self._filled is None or self._filled[0] is not table or self._filled[1] is not register:
             self._filled = table, register, table.filled(register.departments, register.trunks)
         return self._filled[2]
 
     @property
     def register(self) -> Register:
-        return self._register.now()
+        return self._register()
 
     @property
     def places(self) -> Places:
-        return self._places.now()
+        return self._places()
 
     def place(self, unit: str) -> Place:
         return self.places.of(unit)
@@ -77,30 +78,9 @@ def _time(ns: int | None) -> str | None:
     return None if ns is None else rfc3339(ns)
 
 
-class _Kept[T]:
-    def __init__(self, path: str | None, read: Callable[[Path], T], empty: T) -> None:
-        self._path, self._read, self._found = None if path is None else Path(path), read, empty
-        self._seen: tuple[int, int] | None = None
-        if self._path is not None:
-            self._found, self._seen = read(self._path), _seen(self._path)
-
-    def now(self) -> T:
-        """A file that has become damaged is ignored until it is repaired."""
-        if self._path is not None and (seen := _seen(self._path)) != self._seen:
-            self._seen = seen
-            try:
-                self._found = self._read(self._path)
-            except BadInput as error:
-                log.error("table_unread: %s; the one read before counts", error)
-        return self._found
-
-
-def _seen(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
+def _table[T](path: str | None, load: Callable[[Path], T], empty: T) -> Callable[[], T]:
+    """Returns a function that returns the present table; the empty one where no file is configured."""
+    return (lambda: empty) if path is None else ReloadedFile(Path(path), load, log, "table_unread").now
 
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
