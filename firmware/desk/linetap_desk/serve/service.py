@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route as Way
+from starlette.routing import Route as StarletteRoute
 
 from linetap_core.clock import Clock
 from linetap_core.durable.signedfile import load_key
@@ -33,7 +33,7 @@ from linetap_desk.ingest.database import open_reader
 from linetap_desk.serve import figures, keeping, opendatabase
 from linetap_desk.serve.access.log import AccessTable
 from linetap_desk.serve.accusation import routes as accusation
-from linetap_desk.serve.adoption import machine
+from linetap_desk.serve.adoption import api as adoptionapi
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
@@ -42,7 +42,7 @@ from linetap_desk.serve.coverage import routes as coverage
 from linetap_desk.serve.destructions import routes as destructions
 from linetap_desk.serve.ended import now as endsnow
 from linetap_desk.serve.ended import routes as ended
-from linetap_desk.serve.finding import machine as findmachine
+from linetap_desk.serve.finding import api as findingapi
 from linetap_desk.serve.finding import routes as finding
 from linetap_desk.serve.finding.grants import Grants
 from linetap_desk.serve.fleet import past, shift, walks
@@ -241,9 +241,9 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
 
     return Starlette(
         routes=[
-            *(Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes),
-            *machine.ways(site),
-            *findmachine.ways(site),
+            *(StarletteRoute(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes),
+            *adoptionapi.api_routes(site),
+            *findingapi.api_routes(site),
         ],
         middleware=[
             Middleware(Headers),

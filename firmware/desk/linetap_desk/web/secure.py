@@ -116,6 +116,20 @@ class Headers:
         await self._app(scope, receive, with_headers)
 
 
+_BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)
+
+
+def bearer_token(request: Request) -> str:
+    """The token of a request by a program; empty if it has none of our form."""
+    found = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    return found[1] if found else ""
+
+
+def digest(secret: str) -> str:
+    """SHA-256 of a token, a code or a typed name, which is stored in its place."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
 def token_of(secret: str) -> str:
     """The token of a form, derived from a cookie that no other site can read."""
     return hmac.new(secret.encode("utf-8", "replace"), b"linetap form", hashlib.sha256).hexdigest()

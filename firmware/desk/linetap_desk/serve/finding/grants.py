@@ -7,12 +7,12 @@ Only hashes are kept. When the server restarts, all are gone, and a person gives
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import date
 
 from linetap_core.clock import NS_PER_S, Clock
+from linetap_desk.web import secure
 
 TICKET_S = 600
 SESSION_S = 4 * 3600
@@ -49,26 +49,22 @@ class Grants:
     def begin(self, ticket: str) -> tuple[Grant, str] | None:
         """Uses the ticket up; returns its grant and the token of the session. None: unknown, used or too old."""
         found = self._of(self._tickets, ticket)
-        self._tickets.pop(_digest(ticket), None)
+        self._tickets.pop(secure.digest(ticket), None)
         return None if found is None else (found, self._add(self._sessions, found, SESSION_S))
 
     def of(self, token: str) -> Grant | None:
         return self._of(self._sessions, token)
 
     def end(self, token: str) -> None:
-        self._sessions.pop(_digest(token), None)
+        self._sessions.pop(secure.digest(token), None)
 
     def _add(self, table: dict[str, tuple[Grant, int]], grant: Grant, for_s: int) -> str:
         token = secrets.token_urlsafe(32)
-        table[_digest(token)] = grant, self._clock.monotonic_ns() + for_s * NS_PER_S
+        table[secure.digest(token)] = grant, self._clock.monotonic_ns() + for_s * NS_PER_S
         while len(table) > MOST:
             del table[next(iter(table))]
         return token
 
     def _of(self, table: dict[str, tuple[Grant, int]], token: str) -> Grant | None:
-        grant, until_ns = table.get(_digest(token), (None, 0))
+        grant, until_ns = table.get(secure.digest(token), (None, 0))
         return grant if self._clock.monotonic_ns() < until_ns else None
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

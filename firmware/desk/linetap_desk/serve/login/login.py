@@ -8,7 +8,6 @@ in two steps it counts until the second is done.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from linetap_desk.serve.people import accounts, passkeys, sessions
 from linetap_desk.serve.people.ceremonies import Ceremony
 from linetap_desk.serve.people.passkeys import Answer
 from linetap_desk.serve.people.sessions import Who
+from linetap_desk.web import secure
 
 WITHIN_S = 15 * 60
 _LOCK = 0x6C74747279  # PostgreSQL: otherwise simultaneous attempts would each count as the first
@@ -41,7 +41,7 @@ def begin_attempt(db: Connection, name: str, address: str, now_ns: int) -> Attem
     """Counts the attempt. If it is not allowed, the password must not be checked."""
     one_at_a_time(db, _LOCK)
     db.execute(delete(attempts).where(attempts.c.at <= rfc3339(now_ns - WITHIN_S * NS_PER_S)))
-    values = {"name": _key(name), "address": address}
+    values = {"name": secure.digest(name), "address": address}  # a password may have been typed as the name
     for kind, value in values.items():
         if _count_attempts(db, kind, value) >= MOST_ATTEMPTS[kind]:
             logs = _count_attempts(db, f"{kind}_told", value) == 0
@@ -64,14 +64,9 @@ def _add_attempt(db: Connection, kind: str, value: str, now_ns: int) -> None:
 
 def forgive(db: Connection, name: str, address: str) -> None:
     """After a correct password. Of the address only this attempt is removed: an attacker may have an account too."""
-    db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == _key(name)))
+    db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == secure.digest(name)))
     mine = select(func.max(attempts.c.id)).where(attempts.c.kind == "address", attempts.c.value == address)
     db.execute(delete(attempts).where(attempts.c.id == mine.scalar_subquery()))
-
-
-def _key(name: str) -> str:
-    """A hash, since a password may have been typed as the name."""
-    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
 
 
 class TooMany(Exception):
@@ -143,7 +138,7 @@ def _session(db: Connection, site: Site, waiting: Ceremony, address: str) -> str
     site.access.append_in(db, waiting.name, address, waiting.act, Subject(remark="passkey"), DONE)
     forgive(db, waiting.name, address)
     if waiting.old:
-        sessions.end(db, sessions.digest(waiting.old))
+        sessions.end(db, secure.digest(waiting.old))
     return sessions.begin(db, waiting.person, address, site.settings, site.clock.utc_ns())
 
 
@@ -192,7 +187,7 @@ def _begin(
         if tried.stored is not None:
             forgive(db, tried.name, address)
         if old:
-            sessions.end(db, sessions.digest(old))
+            sessions.end(db, secure.digest(old))
         return Entered(token=sessions.begin(db, tried.person, address, site.settings, now_ns))
 
 

@@ -7,12 +7,12 @@ has an opaque token; whoever has no such cookie can answer no challenge.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from linetap_core.clock import NS_PER_S
+from linetap_desk.web import secure
 
 COOKIE = "__Host-linetap-second"
 WITHIN_S = 300
@@ -42,23 +42,19 @@ class Ceremonies:
     def begin(self, ceremony: Ceremony) -> str:
         """The token for the browser."""
         token = secrets.token_urlsafe(32)
-        self._waiting[_key(token)] = ceremony
+        self._waiting[secure.digest(token)] = ceremony
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popitem(last=False)
         return token
 
     def look(self, token: str, now_ns: int) -> Ceremony | None:
         """What the token's page shows; it stays good."""
-        return _fresh(self._waiting.get(_key(token)), now_ns)
+        return _fresh(self._waiting.get(secure.digest(token)), now_ns)
 
     def take(self, token: str, now_ns: int) -> Ceremony | None:
         """For its answer, right or wrong: it is used up."""
-        return _fresh(self._waiting.pop(_key(token), None), now_ns)
+        return _fresh(self._waiting.pop(secure.digest(token), None), now_ns)
 
 
 def _fresh(found: Ceremony | None, now_ns: int) -> Ceremony | None:
     return None if found is None or now_ns - found.since_ns > WITHIN_S * NS_PER_S else found
-
-
-def _key(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

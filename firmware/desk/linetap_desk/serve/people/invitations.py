@@ -7,7 +7,6 @@ is shown one half of the code, once, and only both halves together are good. The
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from typing import Any
 
@@ -19,6 +18,7 @@ from linetap_desk.serve.access.log import DONE, AccessTable, Subject
 from linetap_desk.serve.database.tables import invitations, people
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.people import accounts, passkeys
+from linetap_desk.web import secure
 
 WITHIN_S = S_PER_DAY
 HALF = 10  # characters: 50 bits, and ten attempts in a quarter of an hour
@@ -40,7 +40,7 @@ def invite(table: AccessTable, by: str, name: str) -> str:
         person = accounts.require(db, name)
         if passkeys.has_any(db, person.id):
             raise BadInput(f"{name}: has a passkey; two people restore a lost one on the page /restore")
-        _replace(db, person.id, _sha256(code), by, "", table.clock.utc_ns())
+        _replace(db, person.id, secure.digest(code), by, "", table.clock.utc_ns())
         table.append_in(db, by, "", "people_invite", Subject(terms=name), DONE)
     return code
 
@@ -49,7 +49,7 @@ def ask(db: Connection, name: str, by: str, by_person: int, reason: str, now_ns:
     """The first half, for who asks. RestoreFault where they may not."""
     person = _of(db, name, by, by_person)
     half = _new()
-    _replace(db, person.id, _sha256(half), by, reason, now_ns)
+    _replace(db, person.id, secure.digest(half), by, reason, now_ns)
     return half
 
 
@@ -65,7 +65,7 @@ def confirm(db: Connection, name: str, by: str, by_person: int, now_ns: int) -> 
     db.execute(
         update(invitations)
         .where(invitations.c.person == person.id)
-        .values(second_sha256=_sha256(half), confirmed_by=by)
+        .values(second_sha256=secure.digest(half), confirmed_by=by)
     )
     return half
 
@@ -89,9 +89,9 @@ def fits(db: Connection, person: int, code: str, now_ns: int) -> str:
         return ""
     first, second = code[:HALF], code[HALF:]
     if found.reason:  # two halves, and so two people
-        good = found.second_sha256 is not None and _sha256(second) == found.second_sha256
-        return found.first_sha256 if good and _sha256(first) == found.first_sha256 else ""
-    return found.first_sha256 if _sha256(code) == found.first_sha256 else ""
+        good = found.second_sha256 is not None and secure.digest(second) == found.second_sha256
+        return found.first_sha256 if good and secure.digest(first) == found.first_sha256 else ""
+    return found.first_sha256 if secure.digest(code) == found.first_sha256 else ""
 
 
 def use_up(db: Connection, person: int, invitation: str, now_ns: int) -> Row[Any] | None:
@@ -130,7 +130,3 @@ def _open(person: int, now_ns: int) -> Any:
 
 def _new() -> str:
     return "".join(secrets.choice(_SIGNS) for _ in range(HALF))
-
-
-def _sha256(code: str) -> str:
-    return hashlib.sha256(code.encode("utf-8", "replace")).hexdigest()

@@ -8,7 +8,6 @@ browser logged in at the provider.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 import ssl
@@ -24,6 +23,7 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_core.service import credential
 from linetap_desk.config.desk import OidcConfig
+from linetap_desk.web import secure
 
 COOKIE = "__Host-linetap-oidc"
 BACK = "/oidc/back"
@@ -93,7 +93,7 @@ class Oidc:
             log.warning("oidc_away: %s", type(error).__name__)
             raise Away from None
         token = secrets.token_urlsafe(32)
-        self._waiting[_key(token)] = waiting
+        self._waiting[secure.digest(token)] = waiting
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popitem(last=False)
         # Lax: it must be sent with the redirect from the provider.
@@ -102,7 +102,7 @@ class Oidc:
 
     async def arrive(self, request: Request) -> Arrived | None:
         """The answer of the provider; None: it did not identify the person, or another browser began the login."""
-        waiting = self._waiting.pop(_key(request.cookies.get(COOKIE, "")), None)
+        waiting = self._waiting.pop(secure.digest(request.cookies.get(COOKIE, "")), None)
         now_ns = self._clock.utc_ns()
         if waiting is None or now_ns - waiting.since_ns > WITHIN_S * NS_PER_S:
             return None
@@ -133,10 +133,6 @@ class Oidc:
         metadata = await self._app.load_server_metadata()
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [one for one in offered if one in _ALGORITHMS] or ["RS256"]
-
-
-def _key(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def _secret(path: Path) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from linetap_desk.config.pages import Settings
 from linetap_desk.serve.database.tables import people, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.people.accounts import departments_in
+from linetap_desk.web import secure
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def begin(db: Connection, person: int, address: str, settings: Settings, now_ns:
     now = rfc3339(now_ns)
     db.execute(
         insert(sessions).values(
-            token_sha256=digest(token),
+            token_sha256=secure.digest(token),
             person=person,
             address=address,
             began_at=now,
@@ -105,17 +105,13 @@ def end(db: Connection, session: str) -> None:
     db.execute(delete(sessions).where(sessions.c.token_sha256 == session))
 
 
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
-
-
 class OpenSessions:
     def __init__(self, engine: Engine, settings: Settings, clock: Clock) -> None:
         self.engine, self.settings, self.clock = engine, settings, clock
 
     async def who(self, token: str, deed: bool) -> Who | None:
         """The person of the session. `deed`: a person acted, which postpones the lock."""
-        return await anyio.to_thread.run_sync(self._who, digest(token), deed)
+        return await anyio.to_thread.run_sync(self._who, secure.digest(token), deed)
 
     async def still(self, who: Who) -> bool:
         """Whether `who` may still see a stream they opened; streams ask from time to time."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import anyio.to_thread
@@ -21,9 +20,8 @@ from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, TAKES_P
 from linetap_desk.serve.release.checking import InForce, in_force
 from linetap_desk.serve.release.steps import RequestState
 from linetap_desk.web.pages import EVERYBODY
+from linetap_desk.web.secure import bearer_token
 from linetap_desk.web.text import N_
-
-_BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)
 
 
 async def request_json(request: Request, site: Site) -> Response:
@@ -94,11 +92,11 @@ async def fetch_package(request: Request, site: Site) -> Response:
     401 for a ticket that is unknown, used or too old; 409 with the code if the request does not allow it. A ticket has
     256 bits, so guesses are not logged: they would only fill the log.
     """
-    given = _BEARER.fullmatch(request.headers.get("authorization", ""))
-    taken = await anyio.to_thread.run_sync(_use_ticket, site, given[1]) if given else None
-    if taken is None:
+    ticket = bearer_token(request)
+    used = await anyio.to_thread.run_sync(_use_ticket, site, ticket) if ticket else None
+    if used is None:
         return PlainTextResponse("ticket\n", 401, {"www-authenticate": "Bearer"})
-    found, by = taken
+    found, by = used
     try:
         members = await anyio.to_thread.run_sync(_package_of, site, found, by)
     except (Refusal, BadInput) as error:
@@ -111,8 +109,8 @@ async def fetch_package(request: Request, site: Site) -> Response:
 
 def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
     with writing(site.own) as db:
-        taken = store.use_ticket(db, ticket, site.clock.utc_ns())
-        return None if taken is None else (store.require_request(db, taken[0]), taken[1])
+        used = store.use_ticket(db, ticket, site.clock.utc_ns())
+        return None if used is None else (store.require_request(db, used[0]), used[1])
 
 
 def _package_of(site: Site, found: RequestState, by: str) -> list[package.Member]:

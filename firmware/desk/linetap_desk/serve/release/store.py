@@ -47,6 +47,7 @@ from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release.steps import CUSTODIAN, OFFICER, Chain, Kind, Partial, RequestState, StepFault
 from linetap_desk.serve.release.uploadchecks import custodians_left, judged_partial
+from linetap_desk.web import secure
 
 _PARTIAL_COLUMNS: list[ColumnElement[Any]] = [
     case((column.is_(None), null()), else_=literal(True)).label(column.name)
@@ -241,19 +242,15 @@ def make_ticket(db: Connection, request_id: str, by: str, now_ns: int) -> str:
     ticket = secrets.token_urlsafe(32)
     db.execute(delete(tickets).where(tickets.c.request == request_id))
     ends_at = rfc3339(now_ns + TICKET_S * NS_PER_S)
-    db.execute(insert(tickets).values(request=request_id, sha256=_digest(ticket), by=by, ends_at=ends_at))
+    db.execute(insert(tickets).values(request=request_id, sha256=secure.digest(ticket), by=by, ends_at=ends_at))
     return ticket
 
 
 def use_ticket(db: Connection, ticket: str, now_ns: int) -> tuple[str, str] | None:
     """The request, and who asked for the ticket, which is used up. None if it is unknown or too old."""
-    found = db.execute(select(tickets).where(tickets.c.sha256 == _digest(ticket))).one_or_none()
+    found = db.execute(select(tickets).where(tickets.c.sha256 == secure.digest(ticket))).one_or_none()
     if found is None:
         return None
     if db.execute(delete(tickets).where(tickets.c.sha256 == found.sha256)).rowcount != 1:
         return None  # in PostgreSQL another may have taken it since it was read
     return (found.request, found.by) if now_ns < parse_rfc3339(found.ends_at) else None
-
-
-def _digest(ticket: str) -> str:
-    return hashlib.sha256(ticket.encode("utf-8", "replace")).hexdigest()

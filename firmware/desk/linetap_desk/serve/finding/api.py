@@ -9,7 +9,6 @@ answer, which has the head of the access log with it: without that the helper sh
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from datetime import date
 from pathlib import Path
@@ -22,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route as Way
+from starlette.routing import Route as StarletteRoute
 
 from linetap_core.evidence.signing import unitnames
 from linetap_desk.copy.indexend import units_with_index
@@ -36,10 +35,9 @@ from linetap_desk.serve.finding.routes import subject_of
 from linetap_desk.serve.handling.jsonbody import json_body
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import package
-from linetap_desk.web.secure import address_of
+from linetap_desk.web.secure import address_of, bearer_token
 
 MOST_BYTES = 4096
-_BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)
 
 log = logging.getLogger("linetap.serve")
 
@@ -79,7 +77,7 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
 
 async def begin(request: Request, site: Site) -> Response:
     await json_body(request, dict, MOST_BYTES)
-    found = site.finding.begin(_bearer(request))
+    found = site.finding.begin(bearer_token(request))
     if found is None:
         raise HTTPException(401)
     grant, token = found
@@ -123,20 +121,15 @@ async def search(request: Request, site: Site) -> Response:
 
 async def end(request: Request, site: Site) -> Response:
     await json_body(request, dict, MOST_BYTES)
-    site.finding.end(_bearer(request))
+    site.finding.end(bearer_token(request))
     return Response(b"{}", media_type="application/json")
 
 
 def _granted(request: Request, site: Site) -> Grant:
-    grant: Grant | None = site.finding.of(_bearer(request))
+    grant: Grant | None = site.finding.of(bearer_token(request))
     if grant is None:
         raise HTTPException(401)
     return grant
-
-
-def _bearer(request: Request) -> str:
-    found = _BEARER.fullmatch(request.headers.get("authorization", ""))
-    return found[1] if found else ""
 
 
 def _root(site: Site) -> Path | None:
@@ -151,7 +144,7 @@ def _json(found: msgspec.Struct) -> Response:
 Handler = Callable[[Request, Site], Awaitable[Response]]
 
 
-def ways(site: Site) -> list[Way]:
+def api_routes(site: Site) -> list[StarletteRoute]:
     """Routes without session and role, apart from the table of pages."""
 
     def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -172,8 +165,8 @@ def ways(site: Site) -> list[Way]:
         return answer
 
     return [
-        Way("/find/begin", guarded(begin), methods=["POST"]),
-        Way("/find/index/{unit}", guarded(index), methods=["GET"]),
-        Way("/find/search", guarded(search), methods=["POST"]),
-        Way("/find/end", guarded(end), methods=["POST"]),
+        StarletteRoute("/find/begin", guarded(begin), methods=["POST"]),
+        StarletteRoute("/find/index/{unit}", guarded(index), methods=["GET"]),
+        StarletteRoute("/find/search", guarded(search), methods=["POST"]),
+        StarletteRoute("/find/end", guarded(end), methods=["POST"]),
     ]

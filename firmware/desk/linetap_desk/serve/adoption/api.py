@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route as Way
+from starlette.routing import Route as StarletteRoute
 
 from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault, Begin, Box, Opening, Question, Reply
@@ -123,7 +123,7 @@ def _run(request: Request) -> str:
     return str(request.path_params["run"])
 
 
-def ways(site: Site) -> list[Way]:
+def api_routes(site: Site) -> list[StarletteRoute]:
     """Routes without session and role, apart from the table of pages."""
 
     def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -149,4 +149,4 @@ def ways(site: Site) -> list[Way]:
     table: tuple[tuple[str, Handler], ...] = (
         ("/adopt", begin), ("/adopt/{run}/answer", chosen), ("/adopt/{run}/open", opened), ("/adopt/{run}", ask)
     )  # fmt: skip
-    return [Way(path, guarded(handler), methods=["POST"]) for path, handler in table]
+    return [StarletteRoute(path, guarded(handler), methods=["POST"]) for path, handler in table]
