@@ -81,8 +81,8 @@ def register(site: Site, now_ns: int) -> None:
 
 
 def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:
-    assert site.desk is not None
-    with site.desk.connect() as db:
+    assert site.ingest_db is not None
+    with site.ingest_db.connect() as db:
         digest = db.execute(select(calls.c.record_sha256).where(calls.c.call_id == call_id)).scalar_one()
     common = {"unit": unit, "call_id": call_id, "record_sha256": digest}
     at = [rfc3339(now_ns - hours * 3600 * NS_PER_S) for hours in (4, 3, 2, 1)]

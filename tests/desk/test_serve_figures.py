@@ -80,8 +80,8 @@ def test_an_access_log_that_somebody_changed_and_a_database_that_is_gone(served:
     found = told(asked(served))
     assert found['answers_total{page="/fleet",method="GET",status="503"}'] == 1
     assert (found["access_log_writable"], found['database_away{database="pages"}']) == (0, 0)
-    assert served.site.desk is not None
-    served.site.desk.dispose()
+    assert served.site.ingest_db is not None
+    served.site.ingest_db.dispose()
     for path in served.folder.glob("desk.db*"):
         path.unlink()
     (served.folder / "desk.db").mkdir()

@@ -34,7 +34,7 @@ def exposition(site: Site) -> str:
 
 def _families(site: Site) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
     yield "linetap_serve_info", "gauge", "The pages' software.", [({"version": __version__}, 1)]
-    away = {"pages": _is_away(site.own)} | ({} if site.desk is None else {"ingest": _is_away(site.desk)})
+    away = {"pages": _is_away(site.own)} | ({} if site.ingest_db is None else {"ingest": _is_away(site.ingest_db)})
     yield (
         "linetap_serve_database_away", "gauge", "1: the database of the pages, or of the ingest, cannot be read.",
         [({"database": name}, gone) for name, gone in away.items()],

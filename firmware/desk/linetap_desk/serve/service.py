@@ -143,15 +143,15 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
     with contextlib.ExitStack() as held:
         own = opendatabase.open_own(settings.db)
         held.callback(own.dispose)
-        desk = None
+        ingest_db = None
         if settings.desk.db is not None:
-            desk = open_reader(settings.desk.db)
-            held.callback(desk.dispose)
+            ingest_db = open_reader(settings.desk.db)
+            held.callback(ingest_db.dispose)
         yield Site(
             settings=settings,
             clock=clock,
             own=own,
-            desk=desk,
+            ingest_db=ingest_db,
             sessions=OpenSessions(own, settings, clock),
             access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),

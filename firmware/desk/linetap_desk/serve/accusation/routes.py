@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio.to_thread
 from sqlalchemy import Connection, select, tuple_
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,7 +18,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import story
 from linetap_desk.serve.calls.routes import text_of
 from linetap_desk.serve.database.tables import requests
-from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.protection.released import GIVEN
 
 MAY = frozenset({"officer", "approver-legal", "approver-manager", "auditor"})
@@ -31,15 +30,14 @@ async def page(request: Request, site: Site) -> Response:
     if len(case) > MOST_CASE or not case.isprintable():
         raise HTTPException(404)
 
-    def read() -> list[Mapping[str, Any]]:
-        with site.own.connect() as db:
-            mine = (requests.c.case_number == case, requests.c.outcome == GIVEN)
-            newest = select(requests).where(*mine).order_by(requests.c.asked_at.desc())
-            return [dict(row) for row in db.execute(newest.limit(MOST + 1)).mappings()]
+    def read(db: Connection) -> list[Mapping[str, Any]]:
+        mine = (requests.c.case_number == case, requests.c.outcome == GIVEN)
+        newest = select(requests).where(*mine).order_by(requests.c.asked_at.desc())
+        return [dict(row) for row in db.execute(newest.limit(MOST + 1)).mappings()]
 
-    given = await anyio.to_thread.run_sync(read) if case else []
+    given = await read_own(site, read) if case else []
     more, given = len(given) > MOST, given[:MOST]
-    found = await read_desk(site, lambda db: _calls(db, given)) if given else []
+    found = await read_ingest(site, lambda db: _calls(db, given)) if given else []
     return site.pages.page(
         request, "accusation/accusation.html", case=case, found=found, more=more, words=story,
         text_of=text_of(site, request), command=_command(case, found),

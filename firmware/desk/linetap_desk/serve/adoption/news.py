@@ -7,13 +7,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import anyio.to_thread
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from linetap_desk.serve.adoption import store
-from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.handling.site import Site, read_own
 
 
 def mark_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
@@ -26,8 +25,4 @@ def mark_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
 async def news(_request: Request, site: Site) -> Response:
     """Asked by the open page, which then loads itself again (static/adoption.js)."""
 
-    def read() -> list[Mapping[str, Any]]:
-        with site.own.connect() as db:
-            return store.listed(db)
-
-    return JSONResponse({"mark": mark_of(await anyio.to_thread.run_sync(read), site)})
+    return JSONResponse({"mark": mark_of(await read_own(site, store.listed), site)})

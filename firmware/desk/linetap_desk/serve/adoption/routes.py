@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 from sqlalchemy import Connection
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -20,7 +19,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import news, paper, prepared, qr, store
 from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
-from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering
 from linetap_desk.serve.release import store as logged
@@ -45,11 +44,7 @@ async def page(request: Request, site: Site) -> Response:
 async def refusal(request: Request, site: Site, error: Exception | None = None) -> Response:
     """The page, with a refusal if there was one."""
 
-    def read() -> list[Any]:
-        with site.own.connect() as db:
-            return list(store.listed(db))
-
-    rows = await anyio.to_thread.run_sync(read)
+    rows = await read_own(site, lambda db: list(store.listed(db)))
     now_ns, mono_ns = site.clock.utc_ns(), site.clock.monotonic_ns()
     waiting = [
         {"run": one.run, "of": one.begin, "address": one.address, "since_ns": now_ns - (mono_ns - one.began_ns),
@@ -74,11 +69,7 @@ async def printed(request: Request, site: Site) -> Response:
 async def printed_of(request: Request, site: Site) -> Response:
     """With the unit's name, its place, and a code that opens its page at the desk: an address, and no secret."""
 
-    def read() -> Any:
-        with site.own.connect() as db:
-            return store.require(db, _id(request))
-
-    return _paper(request, site, await anyio.to_thread.run_sync(read))
+    return _paper(request, site, await read_own(site, lambda db: store.require(db, _id(request))))
 
 
 def _paper(request: Request, site: Site, row: Any) -> Response:
@@ -154,11 +145,7 @@ async def compare(request: Request, site: Site) -> Response:
 async def asked(request: Request, site: Site) -> Response:
     """The unit's request, for `linetap pki unit`."""
 
-    def read() -> Any:
-        with site.own.connect() as db:
-            return store.require(db, _id(request))
-
-    row = await anyio.to_thread.run_sync(read)
+    row = await read_own(site, lambda db: store.require(db, _id(request)))
     if row["request"] is None:
         return await refusal(request, site, AdoptionFault("step_not_yet", "the unit has not asked yet"))
     name = {"Content-Disposition": f'attachment; filename="{row["unit"]}.request"'}

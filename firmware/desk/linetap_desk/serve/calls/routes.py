@@ -22,7 +22,7 @@ from linetap_desk.ingest.register import SignersFile
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import form, story
 from linetap_desk.serve.calls.form import Directory, Form
-from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
+from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, checking
 from linetap_desk.serve.release import steps as release_words
@@ -59,14 +59,14 @@ async def search(request: Request, site: Site) -> Response:
         return _page(request, site, asked, status=400)
     now_ns = site.clock.utc_ns()
 
-    def look(db: Connection) -> tuple[query.Page, emptyresult.Known | None]:
+    def read(db: Connection) -> tuple[query.Page, emptyresult.Known | None]:
         page = query.page(db, asked.criteria, asked.cursor)
         one = asked.unit_alone
         if one is None or asked.criteria.since is None:
             return page, None
         return page, emptyresult.known(db, *one, asked.criteria.since, asked.criteria.until or rfc3339(now_ns), now_ns)
 
-    page, known = await read_desk(site, look)
+    page, known = await read_ingest(site, read)
     return _page(request, site, asked, page=page, known=known)
 
 
@@ -75,7 +75,7 @@ async def call(request: Request, site: Site) -> Response:
     answering.require_call_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
-    def look(db: Connection) -> tuple[story.Story | None, recordfile.RecordFound, Any, Any]:
+    def read(db: Connection) -> tuple[story.Story | None, recordfile.RecordFound, Any, Any]:
         found = story.read_story(db, unit, call_id, signers)
         if found is None or found.row["destroyed_at"] is not None:
             return found, recordfile.RecordFound(None), None, None
@@ -83,7 +83,7 @@ async def call(request: Request, site: Site) -> Response:
         seen = None if lying.record is None else checking.witness_verdict(site, found.row)
         return found, lying, recordfile.read_hold(desk, call_id), seen
 
-    found, lying, hold, seen = await read_desk(site, look)
+    found, lying, hold, seen = await read_ingest(site, read)
     if found is None:
         raise HTTPException(404)
     return site.pages.page(

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import showing, store
-from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.ended.routes import show_statement
-from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.release import answering
 from linetap_desk.serve.release.answering import id_of
 from linetap_desk.serve.release.steps import StepFault
@@ -27,11 +25,7 @@ async def subject_of(request: Request) -> Subject:
 
 
 async def statement(request: Request, site: Site) -> Response:
-    def read() -> CitizenRequest:
-        with site.own.connect() as db:
-            return store.require(db, id_of(request))
-
-    found = await anyio.to_thread.run_sync(read)
+    found = await read_own(site, lambda db: store.require(db, id_of(request)))
     unit, call_id = (request.query_params.get(name, "").strip() for name in TAKES)
     try:
         row = await answering.find_call(site, unit, call_id)

@@ -17,7 +17,7 @@ from linetap_core.evidence.authorization.release import require_copy
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import showing, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
-from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, checking, uploadchecks
 from linetap_desk.serve.release import store as releases
@@ -33,11 +33,7 @@ async def release(request: Request, site: Site) -> Response:
     subject = store.subject(id_of(request))
     made: list[Subject] = []
 
-    def read() -> CitizenRequest:
-        with site.own.connect() as db:
-            return store.require(db, id_of(request))
-
-    found = await anyio.to_thread.run_sync(read)
+    found = await read_own(site, lambda db: store.require(db, id_of(request)))
     try:
         found.require_granted()
         call = await _call(request, site, found)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import anyio.to_thread
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +17,7 @@ from linetap_core.evidence.authorization.release import MOST_DAYS
 from linetap_desk.serve.citizen import steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
-from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import store as releases
 from linetap_desk.serve.release.answering import error_texts, id_of
@@ -43,11 +43,7 @@ async def overview(request: Request, site: Site) -> Response:
 async def show_register(
     request: Request, site: Site, typed: dict[str, str], error: Exception | None = None
 ) -> Response:  # fmt: skip
-    def read() -> tuple[list[CitizenRequest], list[CitizenRequest]]:
-        with site.own.connect() as db:
-            return store.open_requests(db), store.closed_requests(db)
-
-    opened, closed = await anyio.to_thread.run_sync(read)
+    opened, closed = await read_own(site, lambda db: (store.open_requests(db), store.closed_requests(db)))
     return site.pages.page(
         request, "citizen/list.html", 200 if error is None else 409, opened=opened, closed=closed, words=steps,
         today=today(site), typed=typed, may=bool(who_of(request).roles & ASKS), error=error_of(site, request, error),
@@ -67,14 +63,13 @@ async def notice(request: Request, site: Site) -> Response:
 
 
 async def show_one(request: Request, site: Site, template: str, error: Exception | None = None) -> Response:
-    def read() -> tuple[CitizenRequest, list[Any], dict[str, str]]:
-        with site.own.connect() as db:
-            found = store.require(db, id_of(request))
-            names = {found.row[name] for name in ("registered_by", "decided_by", "closed_by")} - {None}
-            shown = {name: releases.display_name(db, name) for name in names}
-            return found, list(store.releases_of(db, found)), shown
+    def read(db: Connection) -> tuple[CitizenRequest, list[Any], dict[str, str]]:
+        found = store.require(db, id_of(request))
+        names = {found.row[name] for name in ("registered_by", "decided_by", "closed_by")} - {None}
+        shown = {name: releases.display_name(db, name) for name in names}
+        return found, list(store.releases_of(db, found)), shown
 
-    found, released, names = await anyio.to_thread.run_sync(read)
+    found, released, names = await read_own(site, read)
     if template == "citizen/notice.html" and found.row["decision"] is None:
         raise HTTPException(404)
     who = who_of(request)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from linetap_desk.coverage import compare, words
 from linetap_desk.coverage.compare import Coverage
-from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.web.text import N_
 
 MAY = frozenset({"watch", "officer", "approver-manager", "auditor"})
@@ -18,7 +18,7 @@ MOST_SHOWN = 500
 async def coverage_of(site: Site) -> Coverage:
     house, now_ns = site.calls.house, site.clock.utc_ns()
     live = site.fleet.releases()
-    return await read_desk(site, lambda db: compare.compare(db, house.register, house.lines, now_ns, live))
+    return await read_ingest(site, lambda db: compare.compare(db, house.register, house.lines, now_ns, live))
 
 
 async def page(request: Request, site: Site) -> Response:

@@ -88,11 +88,11 @@ def _earliest(now_ns: int) -> str:
 async def said(request: Request, site: Site) -> list[dict[str, str]]:
     """Each as a line of text, at most MOST, of departments that the person sees. Empty where the ingest's database
     cannot be read: the page has more to show."""
-    engine, now_ns, lines = site.desk, site.clock.utc_ns(), site.calls.house.lines
+    engine, now_ns, lines = site.ingest_db, site.clock.utc_ns(), site.calls.house.lines
     if engine is None:
         return []
 
-    def look() -> list[Now]:
+    def read() -> list[Now]:
         try:
             with site.own.connect() as own:
                 sees = seen_by(own, who_of(request))
@@ -102,7 +102,7 @@ async def said(request: Request, site: Site) -> list[dict[str, str]]:
             return []
         return [one for one in found if sees(lines.at_line(one.unit, one.line, parse_rfc3339(one.at))[1])][:MOST]
 
-    found = await anyio.to_thread.run_sync(look)
+    found = await anyio.to_thread.run_sync(read)
     return [{"state": one.state, "text": _text(request, site, one)} for one in found]
 
 

@@ -21,7 +21,7 @@ from linetap_desk.serve.calls import story
 from linetap_desk.serve.calls.routes import text_of
 from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.ended.limits import REVIEWS, seen_by
-from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.protection.routes import period_of
 from linetap_desk.serve.release import answering, uploadchecks
@@ -34,16 +34,15 @@ SEES = COUNTS | {"officer", "approver-legal"}
 
 async def overview(request: Request, site: Site) -> Response:
     of = period_of(request, site)
-    rows = await read_desk(site, lambda db: ended.ended_calls(db, of))
+    rows = await read_ingest(site, lambda db: ended.ended_calls(db, of))
     who, lines = who_of(request), site.calls.house.lines
 
-    def read() -> tuple[list[ended.Row], dict[reviews.Name, str]]:
-        with site.own.connect() as db:
-            sees = seen_by(db, who)
-            shown = [row for row in rows[: ended.MOST] if sees(ended.seat_of(row, lines).department)]
-            return shown, reviews.last_of(db, [(row["unit"], row["call_id"]) for row in shown])
+    def read(db: Connection) -> tuple[list[ended.Row], dict[reviews.Name, str]]:
+        sees = seen_by(db, who)
+        shown = [row for row in rows[: ended.MOST] if sees(ended.seat_of(row, lines).department)]
+        return shown, reviews.last_of(db, [(row["unit"], row["call_id"]) for row in shown])
 
-    shown, found = await anyio.to_thread.run_sync(read)
+    shown, found = await read_own(site, read)
     return site.pages.page(
         request, "ended/list.html", period=of, rows=[(row, ended.seat_of(row, lines)) for row in shown],
         more=len(rows) > ended.MOST, seats=ended.by_seat(shown, lines) if who.roles & COUNTS else None,
@@ -57,12 +56,11 @@ async def one(request: Request, site: Site) -> Response:
 
 
 async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exception | None = None) -> Response:
-    def read() -> tuple[list[Mapping[str, Any]], dict[str, str]]:
-        with site.own.connect() as db:
-            found = reviews.of_call(db, (row["unit"], row["call_id"]))
-            return found, {one["by"]: releases.display_name(db, one["by"]) for one in found}
+    def read(db: Connection) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+        found = reviews.of_call(db, (row["unit"], row["call_id"]))
+        return found, {one["by"]: releases.display_name(db, one["by"]) for one in found}
 
-    found, names = await anyio.to_thread.run_sync(read)
+    found, names = await read_own(site, read)
     who = who_of(request)
     return site.pages.page(
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),

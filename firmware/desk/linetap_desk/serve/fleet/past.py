@@ -54,7 +54,7 @@ def absences(db: Connection) -> Past:
 @contextlib.asynccontextmanager
 async def life(site: Site) -> AsyncIterator[None]:
     """Asks the ingest's database beside the watcher, which must not wait for it."""
-    if site.desk is None:
+    if site.ingest_db is None:
         yield
         return
     ending = asyncio.Event()
@@ -84,8 +84,8 @@ async def _keep_asking(site: Site, ending: asyncio.Event) -> None:
 
 
 def _absences(site: Site) -> Past:
-    assert site.desk is not None
-    with site.desk.connect() as db:
+    assert site.ingest_db is not None
+    with site.ingest_db.connect() as db:
         return absences(db)
 
 

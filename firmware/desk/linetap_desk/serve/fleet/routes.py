@@ -32,7 +32,7 @@ from linetap_desk.serve.fleet.words import (
     short_moment,
     since,
 )
-from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.live.hub import Full, Hub
 from linetap_desk.serve.live.journal import Reader, event
 from linetap_desk.serve.live.tiles import Alike
@@ -151,9 +151,9 @@ async def unit(request: Request, site: Site) -> Response:
     require_call_name(name, "")
     language = site.pages.language(request)
     found: list[Outage] | None = []
-    if site.desk is not None and not has_number(name):  # SQLAlchemy caches the first values of a statement
+    if site.ingest_db is not None and not has_number(name):  # SQLAlchemy caches the first values of a statement
         try:
-            found = await read_desk(site, lambda db: history(db, name, site.clock))
+            found = await read_ingest(site, lambda db: history(db, name, site.clock))
         except HTTPException:  # the unit's state is shown all the same
             found = None
     says = {key: text.words(language).gettext(word) for key, word in SCRIPT_WORDS.items()}

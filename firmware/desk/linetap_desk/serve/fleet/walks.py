@@ -17,7 +17,7 @@ from starlette.responses import Response
 from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_desk.ingest.tables import events
-from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.release.answering import require_call_name
 
 MAY = frozenset({"officer", "vault"})
@@ -41,12 +41,12 @@ async def page(request: Request, site: Site) -> Response:
     unit = str(request.path_params["unit"])
     require_call_name(unit, "")
 
-    def look(db: Connection) -> list[bytes]:
+    def read(db: Connection) -> list[bytes]:
         of_unit = (events.c.unit == unit) & events.c.call_id.is_(None) & (events.c.event == "walked")
         rows = db.execute(select(events.c.payload).where(of_unit).order_by(events.c.at.desc()).limit(MOST_SHOWN))
         return [bytes(row.payload) for row in rows]
 
-    walks = [walk for payload in await read_desk(site, look) if (walk := walk_of(payload)) is not None]
+    walks = [walk for payload in await read_ingest(site, read) if (walk := walk_of(payload)) is not None]
     return site.pages.page(request, "fleet/walks.html", 200, unit=unit, walks=walks)
 
 

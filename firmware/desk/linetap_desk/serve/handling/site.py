@@ -44,12 +44,12 @@ class Figures:
 
 @dataclass(slots=True)
 class Site:
-    """`desk`: the ingest's database, to be read only; None where none is configured. `own`: people, access log."""
+    """`ingest_db`: the ingest's database, to be read only; None where none is configured. `own`: people, access log."""
 
     settings: Settings
     clock: Clock
     own: Engine
-    desk: Engine | None
+    ingest_db: Engine | None
     sessions: OpenSessions
     access: AccessTable
     pages: Pages
@@ -77,21 +77,28 @@ class Site:
 log = logging.getLogger("linetap.serve")
 
 
-async def read_desk[T](site: Site, look: Callable[[Connection], T]) -> T:
-    """Runs `look` on the ingest's database, off the event loop; 503 if it cannot be read."""
-    if site.desk is None:
+async def read_ingest[T](site: Site, read: Callable[[Connection], T]) -> T:
+    """Runs `read` on the ingest's database, off the event loop; 503 if it cannot be read."""
+    if site.ingest_db is None:
         raise HTTPException(503, "desk_database_none")
-    engine = site.desk
-
-    def within() -> T:
-        with engine.connect() as db:
-            return look(db)
-
     try:
-        return await anyio.to_thread.run_sync(within)
+        return await _read(site.ingest_db, read)
     except SQLAlchemyError as error:
         log.error("desk_database_away: %s", reason(error))
         raise HTTPException(503, "desk_database_away") from None
+
+
+async def read_own[T](site: Site, read: Callable[[Connection], T]) -> T:
+    """The same on the pages' own database. SQLAlchemyError if it cannot be read, which the gate answers with 503."""
+    return await _read(site.own, read)
+
+
+async def _read[T](engine: Engine, read: Callable[[Connection], T]) -> T:
+    def within() -> T:
+        with engine.connect() as db:
+            return read(db)
+
+    return await anyio.to_thread.run_sync(within)
 
 
 _METHODS = frozenset({"GET", "POST"})

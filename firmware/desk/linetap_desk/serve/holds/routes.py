@@ -31,7 +31,7 @@ from linetap_desk.release import holdasked
 from linetap_desk.release.holdasked import HoldAsked
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
-from linetap_desk.serve.handling.site import Route, Site, read_desk, subject_of_path
+from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own, subject_of_path
 from linetap_desk.serve.holds import papers
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import answering, callfiles, checking, holdstore, package, steps, store, uploadchecks
@@ -107,7 +107,7 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
         return row, shown, chains, callfiles.officers_of(site, row, chain, who.name), _checked_by(site, row)
 
     row, names, chains, together, checked_by = await anyio.to_thread.run_sync(read)
-    (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
+    (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
     expired = row["command_expires"] is not None and uploadchecks.is_over(row["command_expires"], now_ns)
     return site.pages.page(
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
@@ -195,7 +195,7 @@ async def _step(
     """`prepare` judges the upload, and returns the function to run in the transaction; a refusal gives the reason."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
     row = await _row(request, site)
-    (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns))
+    (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns))
     try:
         try:
             if asked.state == "closed":
@@ -356,11 +356,7 @@ async def command_file(request: Request, site: Site) -> Response:
 
 
 async def _row(request: Request, site: Site) -> Mapping[str, Any]:
-    def read() -> Mapping[str, Any]:
-        with site.own.connect() as db:
-            return holdstore.require_hold(db, id_of(request))
-
-    return await anyio.to_thread.run_sync(read)
+    return await read_own(site, lambda db: holdstore.require_hold(db, id_of(request)))
 
 
 ROUTES: tuple[Route, ...] = (

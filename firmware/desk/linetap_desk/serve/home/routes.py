@@ -98,10 +98,10 @@ def _task(says: str, path: str, waiting: list[str]) -> Task:
 
 def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Name]:
     """Those that the person sees. None while the ingest's database cannot be read: the page has more to show."""
-    if site.desk is None:
+    if site.ingest_db is None:
         return []
     try:
-        with site.desk.connect() as desk:
+        with site.ingest_db.connect() as desk:
             found = reviews.due(desk, now_ns)
     except SQLAlchemyError:
         return []

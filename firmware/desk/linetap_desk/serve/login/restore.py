@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.login.second import FIRST
 from linetap_desk.serve.people import invitations
 from linetap_desk.serve.people.invitations import RestoreFault
@@ -37,11 +37,7 @@ WHY_NOT = {
 
 
 async def _page(request: Request, site: Site, status: int = 200, error: str = "", half: str = "") -> Response:
-    def read() -> list[object]:
-        with site.own.connect() as db:
-            return list(invitations.waiting(db, site.clock.utc_ns()))
-
-    rows = await anyio.to_thread.run_sync(read)
+    rows = await read_own(site, lambda db: list(invitations.waiting(db, site.clock.utc_ns())))
     return site.pages.page(
         request, "people/restore.html", status, rows=rows, error=error, half=half, first=FIRST,
         url=site.settings.url, most=REASON_LIMIT,

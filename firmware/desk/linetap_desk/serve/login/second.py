@@ -17,7 +17,7 @@ from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.database.tables import sessions as kept
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.login import login, routes
 from linetap_desk.serve.people import accounts, ceremonies, invitations, passkeys, sessions
 from linetap_desk.serve.people.ceremonies import Ceremony
@@ -50,11 +50,7 @@ async def passkey_page(request: Request, site: Site) -> Response:
     if waiting is None or waiting.invitation:
         return RedirectResponse("/login", 303)
 
-    def read() -> list[str]:
-        with site.own.connect() as db:
-            return [row.credential for row in passkeys.of_person(db, waiting.person)]
-
-    known = await anyio.to_thread.run_sync(read)
+    known = await read_own(site, lambda db: [row.credential for row in passkeys.of_person(db, waiting.person)])
     return site.pages.page(
         request, "people/passkey.html", site=passkeys.site_of(site.settings), challenge=_base64url(waiting.challenge),
         credentials=known, name=waiting.name,

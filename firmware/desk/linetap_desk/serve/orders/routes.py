@@ -26,7 +26,7 @@ from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.adoption.routes import ADOPTS
 from linetap_desk.serve.database.tables import adoptions
-from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.orders import endingform, made, smdrform, store, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.people.sessions import who_of
@@ -140,11 +140,7 @@ async def sign(request: Request, site: Site) -> Response:
 
 
 async def _kept(site: Site) -> store.Kept | None:
-    def read() -> store.Kept | None:
-        with site.own.connect() as db:
-            return store.kept(db)
-
-    return await anyio.to_thread.run_sync(read)
+    return await read_own(site, store.kept)
 
 
 def _authority(site: Site) -> Authority | None:

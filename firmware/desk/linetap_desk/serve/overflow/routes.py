@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.overflow import taking, waiting
 from linetap_desk.serve.overflow.taking import Taken
 from linetap_desk.serve.overflow.waiting import OverflowCall
@@ -45,16 +45,16 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
 
 
 async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
-    rows = await read_desk(site, waiting.candidates)
+    rows = await read_ingest(site, waiting.candidates)
 
-    def look() -> list[OverflowCall]:
+    def read() -> list[OverflowCall]:
         try:
             roles = in_force(site).roles
         except RolesFault:
             roles = None
         return waiting.looked_up(site, rows, roles)
 
-    return await anyio.to_thread.run_sync(look), len(rows) > waiting.MOST
+    return await anyio.to_thread.run_sync(read), len(rows) > waiting.MOST
 
 
 def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import anyio
 import anyio.to_thread
-from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +19,7 @@ from linetap_desk.protection.answers import answers
 from linetap_desk.protection.period import Period
 from linetap_desk.protection.report import COLUMNS, Report, end_of
 from linetap_desk.serve.coverage.routes import coverage_of
-from linetap_desk.serve.handling.site import Route, Site, read_desk
+from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.protection.released import released
 from linetap_desk.web.text import N_
 
@@ -63,10 +62,7 @@ async def _made(site: Site, of: Period, now_ns: int) -> Report:
     live = site.fleet.releases()
     releases = None if live is None else Counter(how for how in live.values() if how is not None)
 
-    def look(db: Connection) -> Report:
-        return report.make(db, of, table, opened, now_ns, covered, releases)
-
-    return await read_desk(site, look)
+    return await read_ingest(site, lambda db: report.make(db, of, table, opened, now_ns, covered, releases))
 
 
 def period_of(request: Request, site: Site) -> Period:

@@ -17,7 +17,7 @@ from linetap_core.evidence.authorization.release import NamedCall
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.log import Subject, has_number
 from linetap_desk.serve.database.tables import holds, requests
-from linetap_desk.serve.handling.site import Site, read_desk
+from linetap_desk.serve.handling.site import Site, read_ingest
 from linetap_desk.serve.release import steps, store, uploadchecks
 from linetap_desk.serve.release.steps import StepFault
 
@@ -39,11 +39,11 @@ async def find_call(site: Site, unit: str, call_id: str) -> Mapping[str, Any]:
     """404 if there is none."""
     require_call_name(unit, call_id)
 
-    def look(db: Connection) -> Mapping[str, Any] | None:
+    def read(db: Connection) -> Mapping[str, Any] | None:
         row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
         return None if row is None else dict(row)
 
-    row = await read_desk(site, look)
+    row = await read_ingest(site, read)
     if row is None:
         raise HTTPException(404)
     return row

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import DONE, REFUSED
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.handling.site import Route, Site, subject_of_path
+from linetap_desk.serve.handling.site import Route, Site, read_own, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import checking, package, showing, stepping, steps, store, uploadchecks
 from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, TAKES_PART, id_of, subject_of
@@ -79,11 +79,7 @@ async def _packed(
 
 
 async def _found(request: Request, site: Site) -> RequestState:
-    def read() -> RequestState:
-        with site.own.connect() as db:
-            return store.require_request(db, id_of(request))
-
-    return await anyio.to_thread.run_sync(read)
+    return await read_own(site, lambda db: store.require_request(db, id_of(request)))
 
 
 async def fetch_package(request: Request, site: Site) -> Response:

@@ -33,7 +33,7 @@ from linetap_core.evidence.authorization.release import SIGNING_PAGES, parse
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_desk.release import signingpage
 from linetap_desk.serve.database.tables import approvals, holds, requests
-from linetap_desk.serve.handling.site import Site, read_desk
+from linetap_desk.serve.handling.site import Site, read_ingest, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store, terms
 from linetap_desk.serve.release.answering import error_texts, id_of
@@ -176,22 +176,23 @@ async def overview(request: Request, site: Site) -> Response:
 
     Rows = list[Mapping[str, Any]]
 
-    def read() -> tuple[dict[List, Page], dict[str, list[RequestState]], Mine[RequestState], Rows, dict[str, Chain]]:
-        with site.own.connect() as db:
-            wanted: tuple[List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
-            pages = {name: page_of_list(db, name, now_ns, place) for name in wanted}
-            found: dict[str, list[RequestState]] = {
-                name: founds(db, part.rows) for name, part in pages.items() if name != "holds"
-            }
-            of_holds = list(pages["holds"].rows) if "holds" in pages else []
-            to_do = holds_to_do(db, who.name, now_ns) if "vault" in who.roles and place is None else []
-            chains = store.chains(db, [row["id"] for row in (*of_holds, *to_do)])
-            if place is not None:
-                return pages, found, Mine(), [], chains
-            mine = requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
-            return pages, found, mine, [row for row in to_do if chains[row["id"]].waits_for(who.name)], chains
+    def read(
+        db: Connection,
+    ) -> tuple[dict[List, Page], dict[str, list[RequestState]], Mine[RequestState], Rows, dict[str, Chain]]:
+        wanted: tuple[List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
+        pages = {name: page_of_list(db, name, now_ns, place) for name in wanted}
+        found: dict[str, list[RequestState]] = {
+            name: founds(db, part.rows) for name, part in pages.items() if name != "holds"
+        }
+        of_holds = list(pages["holds"].rows) if "holds" in pages else []
+        to_do = holds_to_do(db, who.name, now_ns) if "vault" in who.roles and place is None else []
+        chains = store.chains(db, [row["id"] for row in (*of_holds, *to_do)])
+        if place is not None:
+            return pages, found, Mine(), [], chains
+        mine = requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
+        return pages, found, mine, [row for row in to_do if chains[row["id"]].waits_for(who.name)], chains
 
-    pages, found, mine, to_do, chains = await anyio.to_thread.run_sync(read)
+    pages, found, mine, to_do, chains = await read_own(site, read)
     kept, theirs = await _holds(site, pages.get("holds", Page()).rows, to_do, now_ns, chains)
     known = {one.row["id"] for one in mine.rows} | {one.row["id"] for one in theirs.rows}
     found["open"] = [one for one in found.get("open", []) if one.row["id"] not in known]
@@ -213,10 +214,10 @@ async def _holds(
     if not rows and not to_do:
         return [], Mine()
 
-    def look(desk: Connection) -> tuple[list[RequestedHold], list[RequestedHold]]:
+    def read(desk: Connection) -> tuple[list[RequestedHold], list[RequestedHold]]:
         return holdstore.with_state(desk, rows, now_ns, chains), holdstore.to_do(desk, to_do, now_ns, SIZE)
 
-    kept, theirs = await read_desk(site, look)
+    kept, theirs = await read_ingest(site, read)
     return kept, Mine(theirs[:SIZE], len(theirs) > SIZE or len(to_do) == MOST_LOOKED)
 
 

@@ -135,7 +135,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
 
 
 async def _known(request: Request, site: Site, roles: InForce) -> Known:
-    def look() -> Known:
+    def read() -> Known:
         with site.own.connect() as db:
             found = store.read_request(db, id_of(request))
         looked = checking.check(site, None if found is None else found.row, roles.roles)
@@ -145,7 +145,7 @@ async def _known(request: Request, site: Site, roles: InForce) -> Known:
         anew = () if wrapped is None else (wrapped.key_age,)
         return Known(looked, (looked.call.key.data, *anew))
 
-    return await anyio.to_thread.run_sync(look)
+    return await anyio.to_thread.run_sync(read)
 
 
 async def key(request: Request, site: Site) -> Response:

@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import anyio.to_thread
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.review import review
 from linetap_desk.web.text import N_
@@ -127,11 +128,10 @@ async def subject_of_review(request: Request) -> Subject:
 
 
 async def overview(request: Request, site: Site) -> Response:
-    def read() -> tuple[list[str], dict[str, Any]]:
-        with site.own.connect() as db:
-            return review.months(db, site.pages, site.clock.utc_ns()), review.signed(db)
+    def read(db: Connection) -> tuple[list[str], dict[str, Any]]:
+        return review.months(db, site.pages, site.clock.utc_ns()), review.signed(db)
 
-    months, signed = await anyio.to_thread.run_sync(read)
+    months, signed = await read_own(site, read)
     now = f"{site.pages.local(site.clock.utc_ns()):%Y-%m}"
     return site.pages.page(request, "access/overview.html", months=months, signed=signed, now=now)
 
@@ -143,11 +143,10 @@ async def month(request: Request, site: Site) -> Response:
 async def _month(
     request: Request, site: Site, span: review.Span, error: str = "", remark: str = "", status: int = 200
 ) -> Response:
-    def read() -> tuple[list[review.Figures], Any]:
-        with site.own.connect() as db:
-            return review.figures(db, span, site.settings, site.pages), review.signed(db).get(span.month)
+    def read(db: Connection) -> tuple[list[review.Figures], Any]:
+        return review.figures(db, span, site.settings, site.pages), review.signed(db).get(span.month)
 
-    figures, signed = await anyio.to_thread.run_sync(read)
+    figures, signed = await read_own(site, read)
     is_over = span.until <= rfc3339(site.clock.utc_ns())
     return site.pages.page(
         request, "access/month.html", status, span=span, figures=figures, signed=signed, error=error, remark=remark,
@@ -159,11 +158,7 @@ async def rows(request: Request, site: Site) -> Response:
     span, after = _span(request, site), _number(request)
     person = request.query_params.get("person", "").replace("\0", "")
 
-    def read() -> tuple[list[Any], int | None]:
-        with site.own.connect() as db:
-            return review.rows_of(db, span, person, after)
-
-    found, following = await anyio.to_thread.run_sync(read)
+    found, following = await read_own(site, lambda db: review.rows_of(db, span, person, after))
     return site.pages.page(
         request, "access/rows.html", span=span, person=person, rows=found, following=following, act_of=act_of,
         outcomes=OUTCOMES,
