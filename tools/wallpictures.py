@@ -40,7 +40,7 @@ def main() -> int:
         all_is_well(floor)
         with fleet_site(Path(folder) / "site", broker.port, places()) as site, chromium() as browser:
             hub = site.site.fleet
-            until(lambda: len(hub.seen(READER)[2]) == len(NAMES), END_S)
+            until(lambda: len(hub.state(READER)[2]) == len(NAMES), END_S)
             goes_wrong(floor)
             until(lambda: _wrong(hub) == len(WRONG), END_S)
             for name, (wide, high) in SIZES.items():
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _wrong(hub: Hub) -> int:
-    return sum(one["standing"] != "fine" for one in hub.seen(READER)[2])
+    return sum(one["standing"] != "fine" for one in hub.state(READER)[2])
 
 
 if __name__ == "__main__":

@@ -252,7 +252,7 @@ def _lose(served: ServeSite) -> None:
 
 def _keep_watch(served: ServeSite) -> None:
     """One fault is acknowledged, and a note is left for the night."""
-    _, _, (unit,) = served.site.fleet.seen(Reader(False, "ko", OTHER))
+    _, _, (unit,) = served.site.fleet.state(Reader(False, "ko", OTHER))
     at, shown = rfc3339(NOW_NS - 900 * NS_PER_S), f"{SHOWN['watch']} 님"
     row = {"at": at, "person": "watch", "shown": shown}
     note = "별관 1층 정전 예정(20시까지): 시설팀 확인함"
@@ -261,14 +261,14 @@ def _keep_watch(served: ServeSite) -> None:
         db.execute(insert(shift_log).values(**row, **seen))
         db.execute(insert(shift_log).values(**row, kind="note", unit="", faults="", text=note))
     served.site.fleet.acknowledge({OTHER: Acknowledged(unit["faults"], shown, at)})
-    served.site.fleet.leave(Note(note, shown, at))
-    until(lambda: served.site.fleet.seen(Reader(False, "ko", OTHER))[2][0]["seen"], END_S)
-    until(lambda: served.site.fleet.seen(Reader(False, "ko"))[1].note, END_S)
+    served.site.fleet.set_note(Note(note, shown, at))
+    until(lambda: served.site.fleet.state(Reader(False, "ko", OTHER))[2][0]["seen"], END_S)
+    until(lambda: served.site.fleet.state(Reader(False, "ko"))[1].note, END_S)
 
 
 def _standings(served: ServeSite) -> dict[str, str]:
     """Once the broker has told everything."""
-    _, desk, units = served.site.fleet.seen(Reader(True, "ko"))
+    _, desk, units = served.site.fleet.state(Reader(True, "ko"))
     return {one["unit"]: one["standing"] for one in units} if desk.link == "live" else {}
 
 

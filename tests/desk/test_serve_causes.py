@@ -11,8 +11,8 @@ from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.wire.topics import HEALTH_EXPIRY_S
-from linetap_desk.serve.live.causes import CAUSES, Neighbours, Seen
-from linetap_desk.serve.live.journal import Acknowledged, Past, Picture, Reader, picture, visible_fields
+from linetap_desk.serve.live.causes import CAUSES, Neighbours, PlacedUnit
+from linetap_desk.serve.live.journal import Absences, Acknowledged, Picture, Reader, picture, visible_fields
 from linetap_desk.watch.places import Place
 from linetap_desk.watch.units import Units
 
@@ -52,9 +52,9 @@ class House:
         cause = self._neighbours(now_s).cause(self._seen(unit, now_s))
         return picture(self.units.units[unit], place(unit), int(now_s * NS_PER_S), rfc3339, cause, **more)
 
-    def _seen(self, unit: str, now_s: float) -> Seen:
+    def _seen(self, unit: str, now_s: float) -> PlacedUnit:
         found = self.units.units[unit]
-        return Seen(found, place(unit), found.judged(int(now_s * NS_PER_S)))
+        return PlacedUnit(found, place(unit), found.judged(int(now_s * NS_PER_S)))
 
     def _neighbours(self, now_s: float) -> Neighbours:
         return Neighbours(self._seen(name, now_s) for name in self.units.units)
@@ -116,7 +116,7 @@ def test_what_the_broker_retained_says_not_how_it_ended() -> None:
     assert house.code("a2") == "never"
     shown = house.picture("a1")
     assert (shown["began"], shown["heard"]) == ("", "")
-    past = Past({("a1", "offline"): AT}, {"a1": "2026-11-24T22:55:00.000Z"})
+    past = Absences({("a1", "offline"): AT}, {"a1": "2026-11-24T22:55:00.000Z"})
     shown = house.picture("a1", past=past)  # the ingest has seen it go
     assert (shown["began"], shown["heard"]) == (AT, "2026-11-24T22:55:00.000Z")
 

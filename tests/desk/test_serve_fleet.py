@@ -70,11 +70,11 @@ def watching(port: int, places: str, folder: Path) -> Hub:
 
 
 def link(hub: Hub) -> str:
-    return hub.seen(ALL)[1].link
+    return hub.state(ALL)[1].link
 
 
 def standings(hub: Hub) -> dict[str, str]:
-    return {one["unit"]: one["standing"] for one in hub.seen(ALL)[2]}
+    return {one["unit"]: one["standing"] for one in hub.state(ALL)[2]}
 
 
 def told(hub: Hub, after: int) -> list[Entry]:
@@ -84,7 +84,7 @@ def told(hub: Hub, after: int) -> list[Entry]:
 
 
 def number(hub: Hub) -> int:
-    return int(hub.seen(ALL)[0].rpartition("-")[2])
+    return int(hub.state(ALL)[0].rpartition("-")[2])
 
 
 class Stream:
@@ -123,12 +123,12 @@ def test_a_broker_that_dies_makes_what_is_seen_old_and_comes_back_as_what_is_dif
     with watching(broker.port, PLACES, tmp_path) as hub:
         until(lambda: standings(hub).get("main-02") == "fine", END_S)
         assert standings(hub) == {"main-01": "fine", "main-02": "fine", "main-b1": "unheard", "west-01": "unheard"}
-        since = hub.seen(ALL)[1].since
+        since = hub.state(ALL)[1].since
         before = number(hub)
         broker.stop()
         until(lambda: link(hub) == "away", END_S)
-        assert hub.seen(ALL)[1].since > since
-        assert "refused" in hub.seen(ALL)[1].why or hub.seen(ALL)[1].why
+        assert hub.state(ALL)[1].since > since
+        assert "refused" in hub.state(ALL)[1].why or hub.state(ALL)[1].why
         assert standings(hub)["main-01"] == "fine"  # what was known then, and nobody is late without a broker
         broker.start()
         until(lambda: link(hub) == "live", END_S)
@@ -142,7 +142,7 @@ def test_a_broker_that_dies_makes_what_is_seen_old_and_comes_back_as_what_is_dif
 def test_a_desk_that_starts_without_a_broker_says_so_and_reads_it_when_it_comes(broker: Broker, tmp_path: Path) -> None:
     broker.stop()
     with watching(broker.port, PLACES, tmp_path) as hub:
-        until(lambda: "refused" in hub.seen(ALL)[1].why, END_S)
+        until(lambda: "refused" in hub.state(ALL)[1].why, END_S)
         assert link(hub) == "away"
         broker.start()
         until(lambda: link(hub) == "live", END_S)
@@ -194,8 +194,8 @@ def test_a_flood_of_alerts_is_bounded_and_said(
         floor.tell(f"flood-{n % 40:02d}", f"alert/a{n // 40}", ALERT)
     floor.say("main-01", "alert/hum", b"{")
     hub = served.site.fleet
-    until(lambda: hub.seen(ALL)[1].not_shown == 1800 and hub.seen(ALL)[1].bad == 1, END_S)
-    assert sum(len(one["alerts"]) + one["more"] for one in hub.seen(ALL)[2]) == 200
+    until(lambda: hub.state(ALL)[1].not_shown == 1800 and hub.state(ALL)[1].bad == 1, END_S)
+    assert sum(len(one["alerts"]) + one["more"] for one in hub.state(ALL)[2]) == 200
     text = served.client("watch").get("/fleet").text
     assert "표시하지 않은 메시지: 1800건" in text
     assert "읽을 수 없어 표시하지 않은 메시지: 1건" in text
@@ -208,7 +208,7 @@ def test_a_broker_that_is_killed_while_the_desk_is_off(broker: Broker, floor: Sp
         floor.is_well(unit, 2)
     with watching(broker.port, PLACES, tmp_path) as hub:
         until(lambda: standings(hub).get("main-02") == "fine", END_S)
-        id = hub.seen(ALL)[0]
+        id = hub.state(ALL)[0]
     broker.kill()
     broker.start()
     back = Speaking(broker.port)
@@ -217,7 +217,7 @@ def test_a_broker_that_is_killed_while_the_desk_is_off(broker: Broker, floor: Sp
     with watching(broker.port, PLACES, tmp_path) as hub:
         until(lambda: link(hub) == "live", END_S)
         assert standings(hub) == {"main-01": "fine", "main-02": "unheard", "main-b1": "unheard", "west-01": "unheard"}
-        assert hub.seen(ALL)[2][0]["lines"]["2"]["call"] == CALL
+        assert hub.state(ALL)[2][0]["lines"]["2"]["call"] == CALL
         assert hub.number_of(id) is None  # a page that was open meanwhile gets all of it
         back.is_well("main-02", 2)
         until(lambda: standings(hub)["main-02"] == "fine", END_S)
@@ -235,7 +235,7 @@ def test_a_unit_whose_clock_is_a_day_off(served: ServeSite, floor: Speaking, day
     until(lambda: _main_02(hub)["lines"]["2"]["since"] == at, END_S)
     assert (_main_02(hub)["standing"], _main_02(hub)["since"], _main_02(hub)["heard"]) == ("fine", at, "")
     assert f'datetime="{at}"' in served.client("watch").get("/fleet/unit/main-02").text
-    assert at[:10] not in hub.seen(ALL)[1].since  # the desk's own clock
+    assert at[:10] not in hub.state(ALL)[1].since  # the desk's own clock
     floor.say("main-02", "status", {**OFFLINE, "session": "b", "since": at})
     until(lambda: _main_02(hub)["standing"] == "offline", END_S)
     heard = parse_rfc3339(_main_02(hub)["heard"])  # by the desk's clock too
@@ -243,7 +243,7 @@ def test_a_unit_whose_clock_is_a_day_off(served: ServeSite, floor: Speaking, day
 
 
 def _main_02(hub: Hub) -> dict[str, Any]:
-    return next(one for one in hub.seen(ALL)[2] if one["unit"] == "main-02")
+    return next(one for one in hub.state(ALL)[2] if one["unit"] == "main-02")
 
 
 # --- who sees what ---------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_a_browser_that_does_not_read_costs_nothing_and_ends_right(
     slow = _unread(served, served.session("watch", name="slow"))
     until(lambda: len(hub._readers) == 1, END_S)
     long = {**ALERT, "text_ko": "가" * 400, "action_ko": "나" * 400}
-    four = [one["unit"] for one in hub.seen(ALL)[2]]
+    four = [one["unit"] for one in hub.state(ALL)[2]]
     for n in range(160):  # 6 MB: more than lies in the sockets between us
         before = number(hub)
         for unit in four:
@@ -397,7 +397,7 @@ def test_a_browser_that_never_reads_loses_its_place(
     other.until("snapshot")
     until(lambda: len(hub._readers) == 2, END_S)
     long = {**ALERT, "text_ko": "가" * 400, "action_ko": "나" * 400}
-    four = [one["unit"] for one in hub.seen(ALL)[2]]
+    four = [one["unit"] for one in hub.state(ALL)[2]]
     for n in range(1000):
         for unit in four:
             floor.tell(unit, f"alert/a{n % 4}", {**long, "line": n})

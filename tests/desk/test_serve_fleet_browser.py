@@ -66,7 +66,7 @@ def _as_at_first(served: ServeSite, floor: Speaking) -> Iterator[None]:
 
 
 def _fine(served: ServeSite) -> int:
-    _, desk, units = served.site.fleet.seen(Reader(False, "ko"))
+    _, desk, units = served.site.fleet.state(Reader(False, "ko"))
     idle = [one for one in units if all(line["state"] == "idle" for line in one["lines"].values())]
     return sum(one["standing"] == "fine" for one in idle) if desk.link == "live" else 0
 
@@ -228,7 +228,7 @@ def test_the_bench_sees_it_come_back_both_ways(
 
 
 def _state(served: ServeSite, unit: str, number: int) -> str:
-    _, _, units = served.site.fleet.seen(Reader(False, "ko"))
+    _, _, units = served.site.fleet.state(Reader(False, "ko"))
     return next(str(one["lines"][str(number)]["state"]) for one in units if one["unit"] == unit)
 
 

@@ -26,11 +26,11 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def desk(served: ServeSite) -> Desk:
-    return served.site.fleet.seen(ALL)[1]
+    return served.site.fleet.state(ALL)[1]
 
 
 def alerts(served: ServeSite) -> int:
-    return sum(len(unit["alerts"]) + unit["more"] for unit in served.site.fleet.seen(ALL)[2])
+    return sum(len(unit["alerts"]) + unit["more"] for unit in served.site.fleet.state(ALL)[2])
 
 
 def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
             assert f"표시하지 않은 메시지: {NOT_SHOWN}건" in page.text
             floor.is_well("main-01")  # to read all took longer than a unit may be silent, on a slow machine
             until(lambda: _standing(served, "main-01") == "fine", READ_S)
-            shown = [str(unit["unit"]) for unit in served.site.fleet.seen(ALL)[2]]
+            shown = [str(unit["unit"]) for unit in served.site.fleet.state(ALL)[2]]
             floor.alerts("main-01")  # it is beyond the bound as well, and that is counted
             until(lambda: desk(served).not_shown == NOT_SHOWN + 1, READ_S)
             some = next(name for name in shown if name.startswith("flood-"))
@@ -65,4 +65,4 @@ def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
 
 
 def _standing(served: ServeSite, name: str) -> str:
-    return next(str(unit["standing"]) for unit in served.site.fleet.seen(ALL)[2] if unit["unit"] == name)
+    return next(str(unit["standing"]) for unit in served.site.fleet.state(ALL)[2] if unit["unit"] == name)

@@ -38,7 +38,7 @@ def served(broker: Broker, tmp_path: Path) -> Iterator[ServeSite]:
 
 
 def unit(served: ServeSite, name: str = "main-01") -> dict[str, Any]:
-    return served.site.fleet.seen(Reader(False, "ko", name))[2][0]
+    return served.site.fleet.state(Reader(False, "ko", name))[2][0]
 
 
 def acknowledge(served: ServeSite, **fields: str) -> int:
@@ -92,7 +92,7 @@ def test_a_note_is_masked_shown_and_bounded(served: ServeSite, monkeypatch: pyte
         assert [text[:2] for text in texts] == ["2:", "3:", "4:"]
         assert db.execute(select(func.count()).where(access.c.act == "shift_note")).scalar() == 5
     assert not any("1234" in text or "\x1b" in text for text in texts)
-    until(lambda: served.site.fleet.seen(Reader(False, "ko"))[1].note is not None, END_S)
+    until(lambda: served.site.fleet.state(Reader(False, "ko"))[1].note is not None, END_S)
     page = client.get("/fleet").text
     assert "kim 님" in page
     assert "&lt;b&gt;" in page

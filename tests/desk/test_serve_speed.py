@@ -49,7 +49,7 @@ def served(floor: tuple[Broker, Speaking], tmp_path_factory: pytest.TempPathFact
     all_is_well(speaking)
     goes_wrong(speaking)
     with fleet_site(tmp_path_factory.mktemp("site"), broker.port, places()) as site:
-        until(lambda: len(site.site.fleet.seen(Reader(False, "ko"))[2]) == len(NAMES), END_S)
+        until(lambda: len(site.site.fleet.state(Reader(False, "ko"))[2]) == len(NAMES), END_S)
         yield site
 
 
@@ -122,17 +122,17 @@ def test_what_all_readers_read_is_made_once(
         return event(kind, data, id)
 
     monkeypatch.setattr(journal, "event", counted)
-    before = int(hub.seen(Reader(False, "ko"))[0].rpartition("-")[2])
+    before = int(hub.state(Reader(False, "ko"))[0].rpartition("-")[2])
     for n in range(1, 6):
         floor[1].say("main-01", f"line/{n}", {**LINE, "state": "notice"})
     until(lambda: len(served.site.fleet.after(before) or ()) >= 1, END_S)
-    until(lambda: hub.seen(Reader(False, "ko", "main-01"))[2][0]["calls"] == 5, END_S)
-    found = [hub.joined(before, Reader(False, "ko"), 500) for _ in range(200)]
+    until(lambda: hub.state(Reader(False, "ko", "main-01"))[2][0]["calls"] == 5, END_S)
+    found = [hub.encoded_changes(before, Reader(False, "ko"), 500) for _ in range(200)]
     assert len({id(one) for one in found}) == 1
     assert found[0] is not None
     assert len(made) == found[0][1].count(b"event: unit")
-    assert hub.joined(found[0][0], Reader(False, "ko"), 500) == (found[0][0], b"")
-    assert hub.joined(-(10**9), Reader(False, "ko"), 500) is None
+    assert hub.encoded_changes(found[0][0], Reader(False, "ko"), 500) == (found[0][0], b"")
+    assert hub.encoded_changes(-(10**9), Reader(False, "ko"), 500) is None
 
 
 def test_all_who_come_at_once_share_a_snapshot_and_then_get_what_followed(
@@ -142,7 +142,7 @@ def test_all_who_come_at_once_share_a_snapshot_and_then_get_what_followed(
     monkeypatch.setattr(hubs, "SHARED_NS", 3600 * 10**9)
     first = hub.snapshot(reader)
     floor[1].say("main-02", "line/7", {**LINE, "state": "dialling"})
-    until(lambda: (hub.joined(first[0], reader, 500) or (0, b""))[1].count(b"dialling"), END_S)
+    until(lambda: (hub.encoded_changes(first[0], reader, 500) or (0, b""))[1].count(b"dialling"), END_S)
     assert hub.snapshot(reader)[1] is first[1]
     assert hub.snapshot(Reader(False, "ko"))[1] is not first[1]
     monkeypatch.setattr(hub, "after", lambda _number: None)  # the journal does not reach back to it any more

@@ -15,7 +15,7 @@ import pytest
 from servesite import HOST, ServeSite
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap_desk.serve.login.staying import WARN_S
+from linetap_desk.serve.login.routes import WARN_S
 from linetap_desk.serve.people import accounts, sessions
 from linetap_desk.serve.people.sessions import Who
 from linetap_desk.web.secure import unmasked

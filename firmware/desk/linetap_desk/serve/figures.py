@@ -103,7 +103,7 @@ def _is_writable(site: Site) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def life(site: Site) -> AsyncIterator[None]:
+async def lifespan(site: Site) -> AsyncIterator[None]:
     """Serves the metrics while the pages run, if configured. BadInput if the port is taken."""
     if site.settings.metrics is None:
         yield

@@ -35,7 +35,7 @@ log = logging.getLogger("linetap.serve")
 
 
 @contextlib.asynccontextmanager
-async def life(site: Site) -> AsyncIterator[None]:
+async def lifespan(site: Site) -> AsyncIterator[None]:
     ending = asyncio.Event()
 
     async def keep() -> None:

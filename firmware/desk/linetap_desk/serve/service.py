@@ -45,15 +45,15 @@ from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import api as findingapi
 from linetap_desk.serve.finding import routes as finding
 from linetap_desk.serve.finding.grants import Grants
-from linetap_desk.serve.fleet import past, shift, walks
+from linetap_desk.serve.fleet import outages, shift, walks
 from linetap_desk.serve.fleet import routes as fleet
-from linetap_desk.serve.handling import gate, home
+from linetap_desk.serve.handling import assets, gate
 from linetap_desk.serve.handling.gate import endpoint
 from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.holds import routes as holdroutes
-from linetap_desk.serve.home import routes as firstpage
+from linetap_desk.serve.home import routes as home
 from linetap_desk.serve.live.hub import Hub
-from linetap_desk.serve.login import restore, second, staying
+from linetap_desk.serve.login import restore, second
 from linetap_desk.serve.login import routes as people
 from linetap_desk.serve.orders import routes as orders
 from linetap_desk.serve.overflow import routes as overflow
@@ -116,7 +116,7 @@ class Server(EndsQuietly):
         self._site = site
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._site.fleet.let_go()
+        self._site.fleet.end_streams()
         await super().shutdown(sockets)
 
 
@@ -182,11 +182,10 @@ def server(site: Site) -> Server:
 # One line for each folder of pages.
 ROUTES: tuple[Route, ...] = join(
     (
+        assets.ROUTES,
         home.ROUTES,
-        firstpage.ROUTES,
         people.ROUTES,
         second.ROUTES,
-        staying.ROUTES,
         access.ROUTES,
         calls.ROUTES,
         finding.ROUTES,
@@ -211,12 +210,12 @@ ROUTES: tuple[Route, ...] = join(
 COMPRESSED = ("/fleet", "/static/")
 LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | destructions.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
-LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
-    keeping.life,
-    fleet.watched,
-    past.life,
-    shift.life,
-    figures.life,
+LIFESPANS: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
+    keeping.lifespan,
+    fleet.lifespan,
+    outages.lifespan,
+    shift.lifespan,
+    figures.lifespan,
 )
 
 
@@ -231,12 +230,12 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
         return gate.error_page(request, error, site)
 
     @contextlib.asynccontextmanager
-    async def lives(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         # By itself anyio has 40, each with the memory of the largest page that it has rendered.
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         async with contextlib.AsyncExitStack() as stack:
-            for life in LIVES:
-                await stack.enter_async_context(life(site))
+            for part in LIFESPANS:
+                await stack.enter_async_context(part(site))
             yield
 
     return Starlette(
@@ -251,5 +250,5 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
             Middleware(Bounded, larger=LARGER),
         ],
         exception_handlers=dict.fromkeys(gate.TEXTS, answer_error) | {Exception: answer_error},
-        lifespan=lives,
+        lifespan=lifespan,
     )

@@ -32,13 +32,11 @@ _AROUND = 7  # rows other than units
 
 
 class Screen:
-    """A picture of `units`; `page`: the number of rows in all, None: as many as needed."""
-
     def __init__(self, units: Units, places: Places, language: Language) -> None:
         self._units, self._places, self._language = units, places, language
 
     def picture(self, head: str, utc_ns: int, now_ns: int, page: int | None) -> RenderableType:
-        """`head`: the line on the broker. `page`: the number of rows; None: as many as needed."""
+        """`head`: the line about the broker. `page`: rows of the terminal; None: as many as needed."""
         placed = sorted(((unit, self._places.of(unit.name)) for unit in self._units.units.values()), key=_worst_first)
         buildings = self._buildings(placed)
         rows = len(placed) if page is None else max(3, page - _AROUND - buildings.row_count)

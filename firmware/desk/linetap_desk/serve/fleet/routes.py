@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
 from linetap_desk.serve.access.log import has_number
 from linetap_desk.serve.fleet import style
-from linetap_desk.serve.fleet.past import KINDS, Outage, history, why_of
+from linetap_desk.serve.fleet.outages import KINDS, Outage, history, why_of
 from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import (
     LED_LABELS,
@@ -33,7 +33,7 @@ from linetap_desk.serve.fleet.words import (
     since,
 )
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
-from linetap_desk.serve.live.hub import Full, Hub
+from linetap_desk.serve.live.hub import Hub, TooManyStreams
 from linetap_desk.serve.live.journal import Reader, event
 from linetap_desk.serve.live.tiles import Alike
 from linetap_desk.serve.people.sessions import who_of
@@ -101,7 +101,7 @@ async def event_stream(
             yield event("beat", {"at": rfc3339(clock.utc_ns())})
             beat_ns = clock.monotonic_ns() + BEAT_S * NS_PER_S
         news.clear()
-        found = None if after is None else hub.joined(after, reader, MOST_AT_ONCE)
+        found = None if after is None else hub.encoded_changes(after, reader, MOST_AT_ONCE)
         if found is None:
             after, snapshot = hub.snapshot(reader)
             for piece in pieces(snapshot):  # each waits until the one before it is on its way
@@ -169,8 +169,8 @@ async def events(request: Request, site: Site) -> Response:
     reader, who = _reader(request, site, query.get("unit")), who_of(request)
     held = contextlib.ExitStack()
     try:
-        news = held.enter_context(site.fleet.woken(who.session))
-    except Full:
+        news = held.enter_context(site.fleet.subscribe(who.session))
+    except TooManyStreams:
         raise HTTPException(503, headers={"Retry-After": AGAIN_S}) from None
     after = site.fleet.number_of(id)
 
@@ -196,7 +196,7 @@ class _Held(StreamingResponse):
 def _context(request: Request, site: Site, only: str | None, **more: Any) -> dict[str, Any]:
     """Of the page of all units, or of the one. HTTPException 404 for one that is not known."""
     reader = _reader(request, site, only)
-    id, desk, units = site.fleet.seen(reader)
+    id, desk, units = site.fleet.state(reader)
     if only is not None and not units:
         raise HTTPException(404)
     zone, now_ns = site.pages.zone, site.clock.utc_ns()
@@ -235,7 +235,7 @@ def _reader(request: Request, site: Site, only: str | None) -> Reader:
 
 
 @contextlib.asynccontextmanager
-async def watched(site: Site) -> AsyncIterator[None]:
+async def lifespan(site: Site) -> AsyncIterator[None]:
     """From the start of the pages to their end."""
     with site.fleet:
         yield

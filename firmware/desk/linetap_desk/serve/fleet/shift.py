@@ -22,7 +22,7 @@ from linetap_core.evidence.signing import unitnames
 from linetap_desk.serve.access.log import DONE, Subject, without_numbers
 from linetap_desk.serve.database.tables import shift_log
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.handling.home import local_path
+from linetap_desk.serve.handling.assets import local_path
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.live.hub import Note
 from linetap_desk.serve.live.journal import Acknowledged, Reader
@@ -45,7 +45,7 @@ async def acknowledge(request: Request, site: Site) -> Response:
     found = _OF.fullmatch(str(form.get("of", ""))[:MOST_CHARACTERS])
     if found is None:
         raise HTTPException(400)
-    units = {str(one["unit"]): one for one in site.fleet.seen(Reader(False, "ko"))[2]}
+    units = {str(one["unit"]): one for one in site.fleet.state(Reader(False, "ko"))[2]}
     mine = units.get(found[1])
     if mine is None or mine["cause"] is None:
         raise HTTPException(404)
@@ -76,7 +76,7 @@ async def leave(request: Request, site: Site) -> Response:
         return await _page(request, site, EMPTY, 400)
     text = without_numbers("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text))
     at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, NOTE, {"": ""}, text)
-    site.fleet.leave(Note(text, who.shown, at))
+    site.fleet.set_note(Note(text, who.shown, at))
     return RedirectResponse("/fleet/shift", 303)
 
 
@@ -117,13 +117,13 @@ def standing(db: Connection) -> tuple[dict[str, Acknowledged], Note | None]:
 
 
 @contextlib.asynccontextmanager
-async def life(site: Site) -> AsyncIterator[None]:
+async def lifespan(site: Site) -> AsyncIterator[None]:
     """What stood when the pages were stopped."""
     with site.own.connect() as db:
         acknowledged, note = standing(db)
     site.fleet.acknowledge(acknowledged)
     if note is not None:
-        site.fleet.leave(note)
+        site.fleet.set_note(note)
     yield
 
 

@@ -56,7 +56,7 @@ async def page(request: Request, site: Site) -> Response:
     ends = await endsnow.said(request, site) if who.roles & ENDS else []
     wrong = None
     if who.roles & UNITS:
-        _, _, units = site.fleet.seen(Reader(False, site.pages.language(request)))
+        _, _, units = site.fleet.state(Reader(False, site.pages.language(request)))
         wrong = fleet.worst_first([one for one in units if one["cause"] is not None])
     return site.pages.page(
         request, "home.html", tasks=tasks, ends=ends, wrong=wrong, most=MOST_SHOWN, standings=STANDING_WORDS,

@@ -121,8 +121,8 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A unit, its place, and its standing now."""
+class PlacedUnit:
+    """A unit with its place and its present standing."""
 
     unit: Unit
     place: Place
@@ -140,9 +140,9 @@ class Seen:
 class Neighbours:
     """All units, by what they share."""
 
-    def __init__(self, seen: Iterable[Seen]) -> None:
-        self._all = [one for one in seen if one.standing != "unheard"]
-        self._of: defaultdict[tuple[str, ...], list[Seen]] = defaultdict(list)
+    def __init__(self, units: Iterable[PlacedUnit]) -> None:
+        self._all = [one for one in units if one.standing != "unheard"]
+        self._of: defaultdict[tuple[str, ...], list[PlacedUnit]] = defaultdict(list)
         for one in self._all:
             place = one.place
             if place.switch:
@@ -155,7 +155,7 @@ class Neighbours:
         there = {one.place.building for one in self._all}
         self._in_one_building = len({one.place.building for one in self._all if one.is_offline}) == 1 < len(there)
 
-    def cause(self, one: Seen) -> Cause | None:
+    def cause(self, one: PlacedUnit) -> Cause | None:
         """None: nothing is wrong with it."""
         if one.standing == "fine":
             return None
@@ -165,7 +165,7 @@ class Neighbours:
         code, where, n = self._guess(one)
         return Cause(code, " / ".join(_contacts(one.place, code)), where, n)
 
-    def _guess(self, one: Seen) -> tuple[Code, str, int]:
+    def _guess(self, one: PlacedUnit) -> tuple[Code, str, int]:
         if one.standing == "unheard":
             return "never", "", 0
         if one.standing == "late":

@@ -21,12 +21,12 @@ import msgspec
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap_core.records import LineRelease
-from linetap_desk.serve.live.causes import Neighbours, Seen
+from linetap_desk.serve.live.causes import Neighbours, PlacedUnit
 from linetap_desk.serve.live.journal import (
+    Absences,
     Acknowledged,
     Entry,
     Journal,
-    Past,
     Picture,
     Reader,
     difference,
@@ -48,12 +48,12 @@ END_S = 5.0
 log = logging.getLogger("linetap.serve")
 
 
-class Full(Exception):
+class TooManyStreams(Exception):
     """Too many streams are open."""
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Left for whoever is next (fleet/shift.py)."""
+    """The last note of the shift log (fleet/shift.py)."""
 
     text: str
     by: str  # as others are shown the person
@@ -85,12 +85,12 @@ class Hub:
         self._utc_ns = clock.utc_ns() - clock.monotonic_ns()
         self._count_ns = 0
         self._neighbours: Neighbours | None = None  # until a standing changes
-        self._past = self._past_used = Past()
+        self._absences = self._shown_absences = Absences()
         self._acknowledged: dict[str, Acknowledged] = {}
-        self._marked: deque[str] = deque()  # units of new acknowledgements
+        self._newly_acknowledged: deque[str] = deque()  # units of new acknowledgements
         self._note: Note | None = None
         self._snapshots: dict[Reader, tuple[int, int, bytes]] = {}  # of all units, one for each language
-        self._joined: tuple[tuple[int, int, Reader], tuple[int, bytes]] | None = None
+        self._encoded: tuple[tuple[int, int, Reader], tuple[int, bytes]] | None = None
         self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
         self._stop = threading.Event()
         self.leaving = False
@@ -104,14 +104,14 @@ class Hub:
         self._stop.set()
         self._thread.join(END_S)
 
-    def let_go(self) -> None:
-        """The pages are about to end, and so must the streams."""
+    def end_streams(self) -> None:
+        """Called before the pages end, which wait for their streams."""
         self.leaving = True
         self._wake()
 
     # --- for readers --------------------------------------------------------------------------------
 
-    def seen(self, reader: Reader) -> tuple[str, Desk, list[dict[str, Any]]]:
+    def state(self, reader: Reader) -> tuple[str, Desk, list[dict[str, Any]]]:
         """The whole state: the id from which later changes are counted, the link, the units."""
         with self._lock:
             id, desk, pictures = self._journal.id, self._desk, list(self._pictures.values())
@@ -149,7 +149,7 @@ class Hub:
         they read is made once."""
         return min(MOST_PAUSE_S, len(self._readers) * PAUSE_S)
 
-    def joined(self, number: int, reader: Reader, most: int) -> tuple[int, bytes] | None:
+    def encoded_changes(self, number: int, reader: Reader, most: int) -> tuple[int, bytes] | None:
         """The changes since `number`, `most` at once, as the reader gets them, and the number reached; the same bytes
         for all at the same number. None if the journal no longer has them."""
         with self._lock:
@@ -157,13 +157,13 @@ class Hub:
         if not entries:
             return None if entries is None else (number, b"")
         key = number, newest, reader
-        if self._joined is None or self._joined[0] != key or reader.unit is not None:
+        if self._encoded is None or self._encoded[0] != key or reader.unit is not None:
             some = entries[:most]
             made = some[-1].number, b"".join(entry.event(reader, self._journal.of) for entry in some)
             if reader.unit is not None:
                 return made
-            self._joined = key, made
-        return self._joined[1]
+            self._encoded = key, made
+        return self._encoded[1]
 
     def snapshot(self, reader: Reader) -> tuple[int, bytes]:
         """Replaces changes that are too many, or no longer known. For all who come within SHARED_NS it is one: after a
@@ -171,20 +171,20 @@ class Hub:
         now_ns = self._clock.monotonic_ns()
         made_ns, number, data = self._snapshots.get(reader, (0, -1, b""))
         if not data or now_ns - made_ns > SHARED_NS or self.after(number) is None:
-            id, desk, units = self.seen(reader)
+            id, desk, units = self.state(reader)
             number, data = int(id.rpartition("-")[2]), event("snapshot", {"desk": desk, "units": units}, id)
             if reader.unit is None:
                 self._snapshots[reader] = now_ns, number, data
         return number, data
 
     @contextlib.contextmanager
-    def woken(self, session: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever there is news. Full: too many streams are open, or too many of this session."""
+    def subscribe(self, session: str) -> Iterator[asyncio.Event]:
+        """An event that is set at each change. TooManyStreams: too many are open, or too many of this session."""
         here = asyncio.Event()
         with self._lock:
             of = Counter(session for _, session in self._readers.values())
             if len(self._readers) >= MOST_STREAMS or of[session] >= MOST_OF_A_SESSION:
-                raise Full
+                raise TooManyStreams
             self._readers[here] = (asyncio.get_running_loop(), session)
         try:
             yield here
@@ -192,18 +192,18 @@ class Hub:
             with self._lock:
                 del self._readers[here]
 
-    # --- what others know of units ---
+    # --- from the databases ---
 
-    def learn(self, past: Past) -> None:
-        """Of the ingest."""
-        self._past = past
+    def set_absences(self, absences: Absences) -> None:
+        """As the ingest has recorded them."""
+        self._absences = absences
 
     def acknowledge(self, news: Mapping[str, Acknowledged]) -> None:
         """By unit; replaces an earlier one of the same unit."""
         self._acknowledged = {**self._acknowledged, **news}
-        self._marked.extend(news)
+        self._newly_acknowledged.extend(news)
 
-    def leave(self, note: Note) -> None:
+    def set_note(self, note: Note) -> None:
         """Shown until there is another one."""
         self._note = note
 
@@ -227,7 +227,7 @@ class Hub:
         for change in changes:
             if (name := change.get("unit")) is not None:
                 self._touched.setdefault(name, now_ns)
-        self._take_in()
+        self._mark_changed()
         if not self._watcher.is_complete:  # an incomplete state would look like a disaster
             self._not_live()
             return
@@ -239,7 +239,7 @@ class Hub:
         if self._desk.link != "live":
             self._publish_desk(link="live", why="")
             self._log_complete()
-        self._count(now_ns)
+        self._publish_counts(now_ns)
 
     def _log_complete(self) -> None:
         units = self._watcher.units
@@ -255,20 +255,20 @@ class Hub:
         if (link, self._watcher.why) != (self._desk.link, self._desk.why):
             self._publish_desk(link=link, why=self._watcher.why)
 
-    def _take_in(self) -> None:
-        if self._past is not self._past_used:
-            self._past_used = self._past
+    def _mark_changed(self) -> None:
+        if self._absences is not self._shown_absences:
+            self._shown_absences = self._absences
             away = (name for name, one in self._pictures.items() if one["heard"] or one["standing"] in AWAY)
             self._touched |= dict.fromkeys((name for name in away if name not in self._touched), 0)
-        while self._marked:
-            self._touched.setdefault(self._marked.popleft(), 0)
+        while self._newly_acknowledged:
+            self._touched.setdefault(self._newly_acknowledged.popleft(), 0)
 
     def _publish_units(self, now_ns: int) -> None:
         news: list[tuple[str, Picture | None, dict[str, Any]]] = []
         units, places = self._watcher.units.units, self.places
-        if self._neighbours is None or any(self._has_turned(name, now_ns) for name in self._touched):
+        if self._neighbours is None or any(self._standing_changed(name, now_ns) for name in self._touched):
             self._neighbours = Neighbours(
-                Seen(unit, places.of(name), unit.judged(now_ns)) for name, unit in units.items()
+                PlacedUnit(unit, places.of(name), unit.judged(now_ns)) for name, unit in units.items()
             )
             self._touched |= dict.fromkeys((name for name, one in self._pictures.items() if one["cause"]), 0)
         for name in self._touched:
@@ -287,7 +287,7 @@ class Hub:
                 self._journal.add("unit", changed)
         self._wake()
 
-    def _has_turned(self, name: str, now_ns: int) -> bool:
+    def _standing_changed(self, name: str, now_ns: int) -> bool:
         """Whether it has another standing than in its picture: then the causes of others may change."""
         unit, known = self._watcher.units.units.get(name), self._pictures.get(name)
         return unit is None or known is None or unit.judged(now_ns) != known["standing"]
@@ -295,10 +295,10 @@ class Hub:
     def _picture(self, name: str, now_ns: int) -> Picture:
         unit, place = self._watcher.units.units[name], self.places.of(name)
         assert self._neighbours is not None
-        cause = self._neighbours.cause(Seen(unit, place, unit.judged(now_ns)))
-        return picture(unit, place, now_ns, self._utc, cause, self._past_used, self._acknowledged.get(name))
+        cause = self._neighbours.cause(PlacedUnit(unit, place, unit.judged(now_ns)))
+        return picture(unit, place, now_ns, self._utc, cause, self._shown_absences, self._acknowledged.get(name))
 
-    def _count(self, now_ns: int) -> None:
+    def _publish_counts(self, now_ns: int) -> None:
         units = self._watcher.units
         if self._note is not self._desk.note:
             self._publish_desk(link=self._desk.link, why=self._desk.why)

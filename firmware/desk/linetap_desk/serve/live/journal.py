@@ -23,7 +23,7 @@ from linetap_desk.web.text import Language
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class Absences:
     """What the ingest has recorded of units that are away: RFC 3339 by the desk's clock."""
 
     began: Mapping[tuple[str, Standing], str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Picture(TypedDict):
     alerts: list[dict[str, Any]]  # the worst first
 
 
-_NOTHING = Past()
+_NOTHING = Absences()
 
 
 def picture(
@@ -72,7 +72,7 @@ def picture(
     now_ns: int,
     utc: Callable[[int], str],
     cause: Cause | None = None,
-    past: Past = _NOTHING,
+    absences: Absences = _NOTHING,
     seen: Acknowledged | None = None,
 ) -> Picture:
     """`now_ns`: monotonic; `utc`: RFC 3339 of a monotonic moment."""
@@ -89,8 +89,8 @@ def picture(
         "standing": standing,
         "since": "" if status is None else status.since,
         "version": "" if status is None else status.version,
-        "heard": _heard(unit, utc, past) if away else "",
-        "began": _began(unit, standing, utc, past),
+        "heard": _heard(unit, utc, absences) if away else "",
+        "began": _began(unit, standing, utc, absences),
         "cause": None if cause is None else _cause(cause, place),
         "faults": faults,
         "seen": {"by": seen.by, "at": seen.at} if seen is not None and holds else None,
@@ -104,11 +104,11 @@ def picture(
     }
 
 
-def _heard(unit: Unit, utc: Callable[[int], str], past: Past) -> str:
-    return utc(unit.heard_ns) if unit.heard_ns is not None else past.heard.get(unit.name, "")
+def _heard(unit: Unit, utc: Callable[[int], str], absences: Absences) -> str:
+    return utc(unit.heard_ns) if unit.heard_ns is not None else absences.heard.get(unit.name, "")
 
 
-def _began(unit: Unit, standing: Standing, utc: Callable[[int], str], past: Past) -> str:
+def _began(unit: Unit, standing: Standing, utc: Callable[[int], str], absences: Absences) -> str:
     """Empty: since before the desk looked."""
     if standing == "offline" and unit.left_ns is not None:
         return utc(unit.left_ns)
@@ -116,7 +116,7 @@ def _began(unit: Unit, standing: Standing, utc: Callable[[int], str], past: Past
         return min(unit.alerts.items(), key=worst_first)[1].since
     if standing == "late" and unit.heard_ns is not None:
         return utc(unit.heard_ns)
-    return past.began.get((unit.name, standing), "")
+    return absences.began.get((unit.name, standing), "")
 
 
 def _faults(unit: Unit, standing: Standing) -> Iterator[str]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login by password or by the OIDC provider, logout, unlocking a session, and changing one's password. The passkey that
-may follow is in second.py."""
+"""Login by password or by the OIDC provider, logout, unlocking and prolonging a session, and changing one's password.
+The passkey that may follow is in second.py."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import anyio.to_thread
 from sqlalchemy import select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from linetap_core.errors import BadInput
 from linetap_desk.serve.access.log import REFUSED, Subject
 from linetap_desk.serve.database.tables import people
+from linetap_desk.serve.handling.assets import local_path
 from linetap_desk.serve.handling.gate import UNLOCK, login_address
-from linetap_desk.serve.handling.home import local_path
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
 from linetap_desk.serve.people import accounts, ceremonies, oidc, sessions
@@ -197,6 +197,21 @@ async def password_form(request: Request, site: Site) -> Response:
     return set_cookie(RedirectResponse("/", 303), token)
 
 
+WARN_S = 120  # before a session locks or ends, and no longer than a third of the time until it locks
+
+
+async def alive(request: Request, site: Site) -> Response:
+    """Polled by open pages, so that none outlives its session, and each shows in time when it will be over."""
+    who = who_of(request)
+    warn_s = min(WARN_S, sessions.idle_of(site.settings, who.roles) // 3)
+    return JSONResponse({"locks_s": who.locks_s, "ends_s": who.ends_s, "warn_s": warn_s})
+
+
+async def stay(_request: Request, _site: Site) -> Response:
+    """Sent while a person types, and by the button of the warning: like any other page it postpones the lock."""
+    return Response(status_code=204)
+
+
 ROUTES: tuple[Route, ...] = (
     Route("/login", ("GET",), EVERYBODY, None, login_page, takes=("next",)),
     Route(
@@ -215,6 +230,8 @@ ROUTES: tuple[Route, ...] = (
         takes=("password", "new", "again"),
         answers=(303, 400, 403, 429),
     ),
+    Route("/alive", ("GET",), SIGNED_IN, None, alive, background=True),
+    Route("/stay", ("POST",), SIGNED_IN, None, stay, answers=(204,)),
     Route("/oidc", ("GET",), EVERYBODY, None, to_provider, takes=("next",), answers=(302, 404, 503)),
     Route(
         oidc.BACK, ("GET",), EVERYBODY, None, from_provider, takes=("code", "state", "error"), answers=(200, 403, 404)

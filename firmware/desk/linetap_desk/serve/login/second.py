@@ -46,7 +46,7 @@ def _base64url(data: bytes) -> str:
 
 
 async def passkey_page(request: Request, site: Site) -> Response:
-    waiting = site.ceremonies.look(_token(request), site.clock.utc_ns())
+    waiting = site.ceremonies.peek(_token(request), site.clock.utc_ns())
     if waiting is None or waiting.invitation:
         return RedirectResponse("/login", 303)
 
@@ -59,7 +59,7 @@ async def passkey_page(request: Request, site: Site) -> Response:
 
 async def passkey_form(request: Request, site: Site) -> Response:
     form = await request.form()
-    waiting = site.ceremonies.take(_token(request), site.clock.utc_ns())
+    waiting = site.ceremonies.pop(_token(request), site.clock.utc_ns())
     if waiting is None or waiting.invitation:
         return _forget(routes.login_answer(request, site, "/", TOO_LATE, 403))
     try:
@@ -129,7 +129,7 @@ def _invited(site: Site, name: str, code: str, address: str) -> tuple[int, str] 
 
 
 async def new_page(request: Request, site: Site) -> Response:
-    waiting = site.ceremonies.look(_token(request), site.clock.utc_ns())
+    waiting = site.ceremonies.peek(_token(request), site.clock.utc_ns())
     if waiting is None or not waiting.invitation:
         return RedirectResponse(FIRST, 303)
     named = passkeys.site_of(site.settings)
@@ -151,7 +151,7 @@ def _must_have(site: Site, waiting: Ceremony) -> bool:
 
 async def new_form(request: Request, site: Site) -> Response:
     form = await request.form()
-    waiting = site.ceremonies.take(_token(request), site.clock.utc_ns())
+    waiting = site.ceremonies.pop(_token(request), site.clock.utc_ns())
     if waiting is None or not waiting.invitation:
         return _forget(_first(request, site, TOO_LATE, 403))
     try:

@@ -47,12 +47,12 @@ class Ceremonies:
             self._waiting.popitem(last=False)
         return token
 
-    def look(self, token: str, now_ns: int) -> Ceremony | None:
-        """What the token's page shows; it stays good."""
+    def peek(self, token: str, now_ns: int) -> Ceremony | None:
+        """For the page of the login; the token stays valid."""
         return _fresh(self._waiting.get(secure.digest(token)), now_ns)
 
-    def take(self, token: str, now_ns: int) -> Ceremony | None:
-        """For its answer, right or wrong: it is used up."""
+    def pop(self, token: str, now_ns: int) -> Ceremony | None:
+        """For the answer, right or wrong; the token is used up."""
         return _fresh(self._waiting.pop(secure.digest(token), None), now_ns)
 
 

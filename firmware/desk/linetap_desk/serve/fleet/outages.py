@@ -21,7 +21,7 @@ from linetap_desk.ingest.database import reason
 from linetap_desk.ingest.outages import BEGINNING
 from linetap_desk.ingest.tables import outages, units
 from linetap_desk.serve.handling.site import Site
-from linetap_desk.serve.live.journal import Past
+from linetap_desk.serve.live.journal import Absences
 from linetap_desk.watch.units import Standing
 from linetap_desk.web.text import N_, Language
 
@@ -39,7 +39,7 @@ KINDS = {
 log = logging.getLogger("linetap.serve")
 
 
-def absences(db: Connection) -> Past:
+def absences(db: Connection) -> Absences:
     wanted = (
         select(outages.c.unit, outages.c.kind, outages.c.began_at, units.c.heard_at)
         .join(units, units.c.unit == outages.c.unit)
@@ -48,11 +48,11 @@ def absences(db: Connection) -> Past:
     )
     rows = db.execute(wanted).all()
     began: dict[tuple[str, Standing], str] = {(row.unit, STANDING_OF[row.kind]): row.began_at for row in rows}
-    return Past(began, {row.unit: row.heard_at for row in rows if row.heard_at is not None})
+    return Absences(began, {row.unit: row.heard_at for row in rows if row.heard_at is not None})
 
 
 @contextlib.asynccontextmanager
-async def life(site: Site) -> AsyncIterator[None]:
+async def lifespan(site: Site) -> AsyncIterator[None]:
     """Asks the ingest's database beside the watcher, which must not wait for it."""
     if site.ingest_db is None:
         yield
@@ -67,13 +67,13 @@ async def life(site: Site) -> AsyncIterator[None]:
 
 
 async def _keep_asking(site: Site, ending: asyncio.Event) -> None:
-    known, is_away = Past(), False
+    known, is_away = Absences(), False
     while not ending.is_set():
         try:
             found = await anyio.to_thread.run_sync(_absences, site)
             if found != known:
                 known = found
-                site.fleet.learn(found)
+                site.fleet.set_absences(found)
             is_away = False
         except SQLAlchemyError as error:
             if not is_away:
@@ -83,7 +83,7 @@ async def _keep_asking(site: Site, ending: asyncio.Event) -> None:
             await asyncio.wait_for(ending.wait(), LOOK_EVERY_S)
 
 
-def _absences(site: Site) -> Past:
+def _absences(site: Site) -> Absences:
     assert site.ingest_db is not None
     with site.ingest_db.connect() as db:
         return absences(db)

@@ -19,9 +19,9 @@ from sqlalchemy import create_engine, insert
 from broker import HOST, Broker, until
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_desk.ingest.tables import outages
-from linetap_desk.serve.fleet import past
-from linetap_desk.serve.fleet.past import Outage
-from linetap_desk.serve.live.journal import Past
+from linetap_desk.serve.fleet import outages as recorded
+from linetap_desk.serve.fleet.outages import Outage
+from linetap_desk.serve.live.journal import Absences
 
 END_S = 60
 
@@ -59,8 +59,8 @@ def test_the_outages_of_a_unit_with_cause_and_length(house: CallsHouse, served: 
     kept(house, "not_recording", 7000, 6990, "of_a_later_version")
     kept(house, "offline", 3600, None)
     with house.engine.connect() as db:
-        found = past.history(db, UNIT, ManualClock(NOW_NS))
-        known = past.absences(db)
+        found = recorded.history(db, UNIT, ManualClock(NOW_NS))
+        known = recorded.absences(db)
     assert [(one.kind, one.s, one.ended is None) for one in found] == [
         ("offline", 3600, True), ("not_recording", 10, False), ("not_recording", 600, False)
     ]  # fmt: skip
@@ -69,13 +69,13 @@ def test_the_outages_of_a_unit_with_cause_and_length(house: CallsHouse, served: 
     page = served.client("watch").get(f"/fleet/unit/{UNIT}").text
     for words in ("1시간 0분", "10분", "진행 중", "저장 공간이 없어 녹음하지 않습니다.", "(3회)", "of_a_later_version"):
         assert words in page, words
-    assert past.why_of(found, "en")["disk_full"].startswith("The disk is full")
+    assert recorded.why_of(found, "en")["disk_full"].startswith("The disk is full")
     assert "기록된 중단이 없습니다" not in page
 
 
 def test_the_wall_knows_since_when_a_unit_is_away(served: ServeSite) -> None:
     """The broker says nothing of it here; what the ingest has recorded is in the model all the same."""
-    until(lambda: (UNIT, "offline") in served.site.fleet._past.began, END_S)
+    until(lambda: (UNIT, "offline") in served.site.fleet._absences.began, END_S)
 
 
 def test_a_database_that_is_away_hides_no_unit(
@@ -91,7 +91,7 @@ def test_a_database_that_is_away_hides_no_unit(
 
 def test_a_length_is_never_below_zero() -> None:
     later, now = rfc3339(NOW_NS + NS_PER_S), rfc3339(NOW_NS)
-    assert past._length_s(later, now, ManualClock(NOW_NS)) == 0
+    assert recorded._length_s(later, now, ManualClock(NOW_NS)) == 0
     assert Outage("offline", "", later, None, 0, 1).ended is None
 
 
@@ -99,18 +99,18 @@ def test_the_end_waits_for_a_query_that_is_under_way(monkeypatch: pytest.MonkeyP
     """Its thread would otherwise give its connection back to a pool that was closed before."""
     begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
-    def slow(_: Any) -> Past:
+    def slow(_: Any) -> Absences:
         begun.set()
         may_end.wait(END_S)
         ended.set()
-        return Past()
+        return Absences()
 
     async def serve() -> bool:
-        site: Any = SimpleNamespace(desk=object(), fleet=SimpleNamespace(learn=lambda _: None))
-        async with past.life(site):
+        site: Any = SimpleNamespace(ingest_db=object(), fleet=SimpleNamespace(set_absences=lambda _: None))
+        async with recorded.lifespan(site):
             await asyncio.to_thread(begun.wait, END_S)
             asyncio.get_running_loop().call_later(0.05, may_end.set)
         return ended.is_set()
 
-    monkeypatch.setattr(past, "_absences", slow)
+    monkeypatch.setattr(recorded, "_absences", slow)
     assert asyncio.run(serve())
