@@ -87,7 +87,7 @@ def test_a_layer_of_another_call_opens_nothing(house: GroupHouse) -> None:
         with house.served.site.own.begin() as db:
             store.empty_partials(db, mine)
             made = Partial("custodian", "", (1,), 1, "keeper-1", rfc3339(SYSTEM.utc_ns()), True)
-            store.put_partial(db, mine, made, data)
+            store._put_partial(db, mine, made, data)
         with helper(house, 2, mine) as last:
             page = last.post(last.inside(), LISTEN)
             assert page.status_code == 409

@@ -15,7 +15,7 @@ from linetap_desk.serve.review.routes import ACTS, act_of
 from linetap_desk.serve.service import ROUTES
 
 WRITES = re.compile(
-    r'(?:append_in|write|refused|log_step|_step)\([^"\n]*?(?:""[^"\n]*?)*(?<!remark=)"([a-z]+(?:_[a-z]+)*)"'
+    r'(?:append_in|write|refused|run_logged|_step)\([^"\n]*?(?:""[^"\n]*?)*(?<!remark=)"([a-z]+(?:_[a-z]+)*)"'
 )
 SERVE = Path(str(files("linetap_desk.serve")))
 # Verbs of what shows data, with the kind of page that they may stand for: by the first words of the route.

@@ -18,7 +18,7 @@ from sqlalchemy import insert, text
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_desk.serve.database.tables import holds, requests
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.release import showing
+from linetap_desk.serve.release import views
 from postgres_rig import Postgres
 from release_rig import Desk
 from sealing_rig import CALL_ID, UNIT
@@ -133,7 +133,7 @@ def test_what_is_mine_is_found_behind_all_others(house: ReleaseHouse) -> None:
         assert shown(house.client(LEGAL).get("/release").text, "mine") == ["2026-8000"]
         vault = house.client("vault").get("/release").text
         assert shown(vault, "mine")[0] == "H2026-8000"
-        assert len(shown(vault, "mine")) == showing.SIZE
+        assert len(shown(vault, "mine")) == views.SIZE
         assert "You may have more tasks." in vault
         custodian = house.client("custodian").get("/release").text
         assert shown(custodian, "mine") == shown(house.client("auditor").get("/release").text, "open")
@@ -152,7 +152,7 @@ def test_a_token_that_is_none(house: ReleaseHouse, token: str) -> None:
     answer = house.client("auditor").get("/release", params={"page": token})
     assert answer.status_code == 400
     assert "That page is not in these lists." in answer.text
-    assert len(shown(answer.text, "open")) == showing.SIZE
+    assert len(shown(answer.text, "open")) == views.SIZE
 
 
 def test_a_page_is_read_by_its_index(house: ReleaseHouse) -> None:
@@ -173,6 +173,6 @@ def test_a_page_of_a_list_in_a_browser(house: ReleaseHouse) -> None:
         page.get_by_role("navigation", name="쪽 이동: 보존 조치 목록").get_by_role("link", name="다음 쪽").click()
         page.wait_for_url("**page=holds*")
         require_accessible(page)
-        assert page.locator("tbody tr").count() == showing.SIZE
+        assert page.locator("tbody tr").count() == views.SIZE
         page.get_by_role("link", name="모든 목록").click()
         page.wait_for_url("**/release")

@@ -21,9 +21,9 @@ from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import answering
+from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as logged
-from linetap_desk.serve.release.answering import error_texts
+from linetap_desk.serve.release.common import error_texts
 from linetap_desk.serve.release.uploadchecks import typed_field
 from linetap_desk.web.text import N_
 
@@ -183,7 +183,7 @@ async def step(
     forgets: bool = False,
 ) -> Response:  # fmt: skip
     try:
-        await logged.log_step(request, site, act, subject, do, forgets=forgets)
+        await logged.run_logged(request, site, act, subject, do, forgets=forgets)
     except (Refusal, BadInput) as error:
         return await refusal(request, site, error)
     return RedirectResponse("/adoption", 303)
@@ -201,7 +201,7 @@ def _refusal_text(site: Site, request: Request, error: Exception) -> dict[str, s
 
 
 def _id(request: Request) -> str:
-    return answering.id_of(request)
+    return common.id_of(request)
 
 
 async def _file(form: FormData, name: str) -> bytes:

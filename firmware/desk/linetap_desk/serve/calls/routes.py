@@ -24,7 +24,7 @@ from linetap_desk.serve.calls import form, story
 from linetap_desk.serve.calls.form import Directory, Form
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import answering, checking
+from linetap_desk.serve.release import checking, common
 from linetap_desk.serve.release import steps as release_words
 from linetap_desk.web.text import N_
 
@@ -72,7 +72,7 @@ async def search(request: Request, site: Site) -> Response:
 
 async def call(request: Request, site: Site) -> Response:
     unit, call_id = str(request.path_params["unit"]), str(request.path_params["call_id"])
-    answering.require_call_name(unit, call_id)
+    common.require_call_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
     def read(db: Connection) -> tuple[story.Story | None, recordfile.RecordFound, Any, Any]:
@@ -91,7 +91,7 @@ async def call(request: Request, site: Site) -> Response:
         record=lying.record, hold=hold, words=story, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         text_of=text_of(site, request), **_whose(site, found.row),
-        may_ask="officer" in who_of(request).roles and answering.may_be_asked(found.row),
+        may_ask="officer" in who_of(request).roles and common.may_be_asked(found.row),
     )  # fmt: skip
 
 

@@ -15,13 +15,13 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import require_copy
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.citizen import showing, store
+from linetap_desk.serve.citizen import store, views
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import answering, checking, uploadchecks
+from linetap_desk.serve.release import checking, common, uploadchecks
 from linetap_desk.serve.release import store as releases
-from linetap_desk.serve.release.answering import id_of
+from linetap_desk.serve.release.common import id_of
 from linetap_desk.serve.release.steps import StepFault
 
 TAKES = ("unit", "call_id", "days", "way")
@@ -39,7 +39,7 @@ async def release(request: Request, site: Site) -> Response:
         call = await _call(request, site, found)
         copy = found.row["asked"] == "copy" and form.get("way") != "listen"
         typed = {
-            "purpose": citizen.PURPOSE, "case": showing.case_of(found), "requester": who.shown,
+            "purpose": citizen.PURPOSE, "case": views.case_of(found), "requester": who.shown,
             "recipient": citizen.BY_PASSPHRASE if copy else citizen.BY_LISTENING,
             "days": uploadchecks.typed_field(form.get("days")),
         }  # fmt: skip
@@ -49,8 +49,8 @@ async def release(request: Request, site: Site) -> Response:
         if copy:
             require_copy(asked, roles)
     except (Refusal, BadInput) as error:
-        await releases.refused(request, site, "request_ask", subject, error)
-        return await showing.show_one(request, site, "citizen/one.html", error)
+        await releases.log_refusal(request, site, "request_ask", subject, error)
+        return await views.show_one(request, site, "citizen/one.html", error)
 
     def do(db: Connection) -> Subject:
         again = store.require(db, found.id)
@@ -62,22 +62,22 @@ async def release(request: Request, site: Site) -> Response:
         return made[0]
 
     try:
-        await releases.log_step(request, site, "request_ask", subject, do)
+        await releases.run_logged(request, site, "request_ask", subject, do)
     except (Refusal, BadInput) as error:
-        return await showing.show_one(request, site, "citizen/one.html", error)
+        return await views.show_one(request, site, "citizen/one.html", error)
     return RedirectResponse(f"/release/{made[0].request}", 303)
 
 
-async def _call(request: Request, site: Site, found: CitizenRequest) -> answering.Call:
+async def _call(request: Request, site: Site, found: CitizenRequest) -> common.Call:
     form = await request.form()
     try:
-        row = await answering.find_call(
+        row = await common.find_call(
             site, uploadchecks.typed_field(form.get("unit")), uploadchecks.typed_field(form.get("call_id"))
         )
     except HTTPException as error:
         if error.status_code != 404:
             raise
         raise StepFault("citizen_no_call", "unit, call_id: no such call is known here") from None
-    if str(showing.day_of(site, row["began_at"])) != found.row["called_on"]:
+    if str(views.day_of(site, row["began_at"])) != found.row["called_on"]:
         raise StepFault("citizen_other_day", f"{row['call_id']}: not of {found.row['called_on']}")
-    return answering.require_recorded(row)
+    return common.require_recorded(row)

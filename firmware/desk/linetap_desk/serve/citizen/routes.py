@@ -16,14 +16,14 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.signing import document
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.citizen import ended, forms, releasing, showing, steps, store
+from linetap_desk.serve.citizen import ended, forms, releasing, steps, store, views
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.database.tables import citizens
 from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.serve.release import store as releases
-from linetap_desk.serve.release.answering import DONE_OR_NOT, id_of
+from linetap_desk.serve.release.common import DONE_OR_NOT, id_of
 from linetap_desk.serve.release.steps import APPROVES, ASKS, StepFault
 from linetap_desk.web.text import N_
 
@@ -41,10 +41,10 @@ async def register(request: Request, site: Site) -> Response:
     made: list[str] = []
     try:
         typed = forms.typed(form, forms.REGISTER)
-        values = forms.registration(typed, (who.name, who.shown), showing.today(site))
+        values = forms.registration(typed, (who.name, who.shown), views.today(site))
     except (Refusal, BadInput) as error:
-        await releases.refused(request, site, "citizen_register", store.subject(""), error)
-        return await showing.show_register(request, site, typed, error)
+        await releases.log_refusal(request, site, "citizen_register", store.subject(""), error)
+        return await views.show_register(request, site, typed, error)
 
     def do(db: Connection) -> Subject:
         made.append(releases.new_id(db, site, citizens, "C"))
@@ -52,7 +52,7 @@ async def register(request: Request, site: Site) -> Response:
         store.add(db, {"id": made[0], "registered_by": who.name, "registered_at": at, **values})
         return store.subject(made[0])
 
-    await releases.log_step(request, site, "citizen_register", store.subject(""), do)
+    await releases.run_logged(request, site, "citizen_register", store.subject(""), do)
     return RedirectResponse(f"/citizen/{made[0]}", 303)
 
 
@@ -68,9 +68,9 @@ async def _step(request: Request, site: Site, act: str, do: Do) -> Response:
         return store.subject(found.id, remark)
 
     try:
-        await releases.log_step(request, site, act, subject, within)
+        await releases.run_logged(request, site, act, subject, within)
     except (Refusal, BadInput) as error:
-        return await showing.show_one(request, site, "citizen/one.html", error)
+        return await views.show_one(request, site, "citizen/one.html", error)
     return RedirectResponse(f"/citizen/{id_of(request)}", 303)
 
 
@@ -84,7 +84,7 @@ async def decide(request: Request, site: Site) -> Response:
         if document.name_key(found.row["alias"]) in map(document.name_key, (who.name, who.shown)):
             raise StepFault("citizen_own", f"{found.id}: it is {who.shown}'s own")
         received = date.fromisoformat(found.row["received_on"])
-        made = forms.decision(forms.typed(form, forms.DECIDE), received, showing.today(site))
+        made = forms.decision(forms.typed(form, forms.DECIDE), received, views.today(site))
         at = rfc3339(site.clock.utc_ns())
         values = {"decision": made.decision, "ground": made.ground, "reason": made.reason, "decided_by": who.name,
                   "decided_at": at}  # fmt: skip
@@ -130,11 +130,11 @@ def _require_released(released: Any, outcome: str) -> None:
 
 # Of a POST the access log has its row with what it does, in one transaction.
 ROUTES: tuple[Route, ...] = (
-    Route("/citizen", ("GET",), steps.SEES, "citizen_list", showing.overview, menu=N_("Access requests")),
+    Route("/citizen", ("GET",), steps.SEES, "citizen_list", views.overview, menu=N_("Access requests")),
     Route("/citizen", ("POST",), ASKS, None, register, takes=forms.REGISTER, answers=(303, 409)),
-    Route("/citizen/{id}", ("GET",), steps.SEES, "citizen_view", showing.one, subject=_subject_of),
-    Route("/citizen/{id}/receipt", ("GET",), steps.SEES, "citizen_print", showing.receipt, subject=_subject_of),
-    Route("/citizen/{id}/notice", ("GET",), steps.SEES, "citizen_print", showing.notice, subject=_subject_of),
+    Route("/citizen/{id}", ("GET",), steps.SEES, "citizen_view", views.one, subject=_subject_of),
+    Route("/citizen/{id}/receipt", ("GET",), steps.SEES, "citizen_print", views.receipt, subject=_subject_of),
+    Route("/citizen/{id}/notice", ("GET",), steps.SEES, "citizen_print", views.notice, subject=_subject_of),
     Route(
         "/citizen/{id}/ended", ("GET",), steps.SEES & ENDED_SEES, "citizen_print", ended.statement,
         subject=ended.subject_of, takes=ended.TAKES, answers=(200, 404, 409),

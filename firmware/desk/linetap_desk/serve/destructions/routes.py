@@ -23,8 +23,8 @@ from linetap_desk.ingest.handed import MOST, Delivery, sha256_of, unverified
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.release import steps, store
-from linetap_desk.serve.release.answering import FILE, error_texts, upload
 from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
 
 PATH = "/destructions"
@@ -177,7 +177,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             if len(finished | {name} | {one.name for one in there}) - len(finished) > MOST:
                 raise StepFault("certificates_many", f"{len(there)} lie here: put some away")
         except (Refusal, BadInput) as error:
-            await store.refused(request, site, act, subject, error)
+            await store.log_refusal(request, site, act, subject, error)
             raise
 
         def do(_db: Connection) -> None:
@@ -188,7 +188,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             else:
                 destructions.certificates(folder).withdraw(name)
 
-        await store.log_step(request, site, act, subject, do)
+        await store.run_logged(request, site, act, subject, do)
     except (Refusal, BadInput) as error:
         return await _page(request, site, error)
     return RedirectResponse(PATH, 303)

@@ -24,7 +24,7 @@ from linetap_desk.serve.ended.limits import REVIEWS, seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.protection.routes import period_of
-from linetap_desk.serve.release import answering, uploadchecks
+from linetap_desk.serve.release import common, uploadchecks
 from linetap_desk.serve.release import store as releases
 from linetap_desk.web.text import N_
 
@@ -66,8 +66,8 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
         seat=ended.seat_of(row, site.calls.house.lines), reviews=found, names=names, findings=reviews.FINDINGS,
         words=story, text_of=text_of(site, request), may_review=bool(who.roles & REVIEWS),
-        may_ask="officer" in who.roles and answering.may_be_asked(row), most=reviews.REMARK_LIMIT,
-        error=None if error is None else answering.error_texts(site, request, error),
+        may_ask="officer" in who.roles and common.may_be_asked(row), most=reviews.REMARK_LIMIT,
+        error=None if error is None else common.error_texts(site, request, error),
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ async def review(request: Request, site: Site) -> Response:
         return Subject(calls=subject.calls, terms=subject.terms, remark=finding)
 
     try:
-        await releases.log_step(request, site, "ended_review", subject, do)
+        await releases.run_logged(request, site, "ended_review", subject, do)
     except (Refusal, BadInput) as error:
         return await _one(request, site, row, error)
     return RedirectResponse(f"/ended/call/{row['unit']}/{row['call_id']}", 303)
@@ -112,7 +112,7 @@ def require_ended(row: Mapping[str, Any]) -> None:
 
 async def _row(request: Request, site: Site, named: Mapping[str, Any]) -> Mapping[str, Any]:
     """404 also where it is of another supervisor's department."""
-    row = await answering.find_call(site, str(named["unit"]), str(named["call_id"]))
+    row = await common.find_call(site, str(named["unit"]), str(named["call_id"]))
     require_ended(row)
 
     def sees() -> bool:

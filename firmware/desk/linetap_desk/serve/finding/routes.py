@@ -20,8 +20,8 @@ from linetap_desk.serve.finding.grants import TICKET_S, Grant
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import steps, store, uploadchecks
-from linetap_desk.serve.release.answering import error_texts
 from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.common import error_texts
 from linetap_desk.web.text import N_
 
 SEARCHES = steps.KEEPS | steps.UNWRAPS  # those who may hold index keys

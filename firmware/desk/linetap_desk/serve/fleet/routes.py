@@ -37,7 +37,7 @@ from linetap_desk.serve.live.hub import Hub, TooManyStreams
 from linetap_desk.serve.live.journal import Reader, event
 from linetap_desk.serve.live.tiles import Alike
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release.answering import require_call_name
+from linetap_desk.serve.release.common import require_call_name
 from linetap_desk.watch.units import AWAY, STANDINGS, Standing
 from linetap_desk.web import text
 from linetap_desk.web.text import N_

@@ -18,7 +18,7 @@ from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_desk.ingest.tables import events
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
-from linetap_desk.serve.release.answering import require_call_name
+from linetap_desk.serve.release.common import require_call_name
 
 MAY = frozenset({"officer", "vault"})
 MOST_SHOWN = 10

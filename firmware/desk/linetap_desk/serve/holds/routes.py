@@ -34,10 +34,10 @@ from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own, subject_of_path
 from linetap_desk.serve.holds import papers
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import answering, callfiles, checking, holdstore, package, steps, store, uploadchecks
-from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, error_texts, id_of, remark, subject_of, upload
+from linetap_desk.serve.release import callfiles, checking, common, holdstore, package, steps, store, uploadchecks
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, MAY, error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.holdstore import RequestedHold
 from linetap_desk.serve.release.steps import Chain, StepFault
 
@@ -45,7 +45,7 @@ FIELDS = ("case", "basis", "until")
 
 
 async def ask_page(request: Request, site: Site) -> Response:
-    row = await answering.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
+    row = await common.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
     return await _ask(request, site, row, {})
 
 
@@ -54,25 +54,25 @@ async def _ask(
 ) -> Response:
     return site.pages.page(
         request, "release/hold_ask.html", 200 if error is None else 409, row=row, typed=typed,
-        may=answering.may_be_asked(row), zone=site.pages.zone.key,
+        may=common.may_be_asked(row), zone=site.pages.zone.key,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 
 async def ask(request: Request, site: Site) -> Response:
     form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
-    row = await answering.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
+    row = await common.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
     subject = Subject(calls=(row["call_id"],))
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
         typed = {name: uploadchecks.typed_field(form.get(name)) for name in FIELDS}
-        call = answering.require_recorded(row)
+        call = common.require_recorded(row)
         document.require_plain(typed["case"], "case", CASE_LIMIT)
         document.require_plain(typed["basis"], "basis", holdstore.TEXT_LIMIT)
         until = holdstore.hold_end(typed["until"], site.pages.zone.key, now_ns)
     except (Refusal, BadInput) as error:
-        await store.refused(request, site, "hold_ask", subject, error)
+        await store.log_refusal(request, site, "hold_ask", subject, error)
         return await _ask(request, site, row, typed, error)
 
     def do(db: Connection) -> Subject:
@@ -85,7 +85,7 @@ async def ask(request: Request, site: Site) -> Response:
         holdstore.add_hold(db, values)
         return store.subject(values)
 
-    await store.log_step(request, site, "hold_ask", subject, do)
+    await store.run_logged(request, site, "hold_ask", subject, do)
     return RedirectResponse(f"/hold/{made[0]}", 303)
 
 
@@ -204,9 +204,9 @@ async def _step(
                 raise StepFault("step_done", f"{row['id']}: {asked.state}")
             do = await prepare(form, asked)
         except (Refusal, BadInput) as error:
-            await store.refused(request, site, act, subject, error)
+            await store.log_refusal(request, site, act, subject, error)
             raise
-        await store.log_step(request, site, act, subject, do, forgets=act != "hold_partial")
+        await store.run_logged(request, site, act, subject, do, forgets=act != "hold_partial")
     except (Refusal, BadInput) as error:
         return await _one(request, site, error)
     return RedirectResponse(f"/hold/{row['id']}", 303)
@@ -256,7 +256,7 @@ async def partial(request: Request, site: Site) -> Response:
         call = await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
 
         def do(db: Connection) -> Subject:
-            made = store.bring_partial(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
+            made = store.add_officer_partial(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
             return store.subject(row, f"member {made.numbers}, {made.left} to come")
 
         return do
@@ -342,7 +342,7 @@ async def _archive(
     try:
         made = await anyio.to_thread.run_sync(members)
     except (Refusal, BadInput) as error:
-        await store.refused(request, site, "export", store.subject(row), error)
+        await store.log_refusal(request, site, "export", store.subject(row), error)
         return await _one(request, site, error)
     return package.answer(made, f"{row['id']}-{name}.tar")
 

@@ -28,8 +28,8 @@ from linetap_desk.serve.fleet.words import STANDING_WORDS
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.live.journal import Reader
 from linetap_desk.serve.people.sessions import Who, who_of
-from linetap_desk.serve.release import showing, store
-from linetap_desk.serve.release.answering import TAKES_PART
+from linetap_desk.serve.release import store, views
+from linetap_desk.serve.release.common import TAKES_PART
 from linetap_desk.serve.review import review
 from linetap_desk.web.pages import SIGNED_IN
 from linetap_desk.web.text import N_
@@ -69,7 +69,7 @@ def _tasks(site: Site, who: Who) -> list[Task]:
     found: list[Task] = []
     with site.own.connect() as db:
         if who.roles & TAKES_PART:
-            mine = showing.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
+            mine = views.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
             found.append(_task(N_("Releases: a step of yours"), "/release", [one.row["id"] for one in mine.rows]))
         if who.roles & HOLDS:
             found.append(Task(N_("Holds that may need your step"), _holds(db, who.name, now_ns), "/release"))
@@ -110,7 +110,7 @@ def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Na
 
 
 def _holds(db: Connection, name: str, now_ns: int) -> int:
-    rows = [row for row in showing.holds_to_do(db, name, now_ns) if row["command"] is None]
+    rows = [row for row in views.holds_to_do(db, name, now_ns) if row["command"] is None]
     chains = store.chains(db, [row["id"] for row in rows])
     return sum(chains[row["id"]].waits_for(name) for row in rows)
 

@@ -30,7 +30,7 @@ from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.orders import endingform, made, smdrform, store, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import answering
+from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as logged
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.serve.release.uploadchecks import typed_field
@@ -62,7 +62,7 @@ async def keep_site(request: Request, site: Site) -> Response:
     if kept is None:
         await logged.refused(request, site, "order_site", Subject(), BadInput("mistakes in the form"))
         return _site(request, site, form, before)
-    await logged.log_step(request, site, "order_site", Subject(), lambda db: store.keep(db, kept, who.name, now))
+    await logged.run_logged(request, site, "order_site", Subject(), lambda db: store.keep(db, kept, who.name, now))
     return RedirectResponse(_ORDER, 303)
 
 
@@ -112,7 +112,7 @@ async def order_file(request: Request, site: Site) -> Response:
 
     def read() -> tuple[str, bytes | None]:
         with site.own.connect() as db:
-            row = adopted.require(db, answering.id_of(request))
+            row = adopted.require(db, common.id_of(request))
         return row["unit"], row["draft"]
 
     unit, draft = await anyio.to_thread.run_sync(read)
@@ -127,7 +127,7 @@ async def sign(request: Request, site: Site) -> Response:
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
 
     def do(db: Connection) -> Subject:
-        row = adopted.require_open(db, answering.id_of(request))
+        row = adopted.require_open(db, common.id_of(request))
         if row["draft"] is None:
             raise StepFault("step_not_yet", f"{row['unit']}: there is no order to be signed")
         found = prepared.order_of(bytes(row["draft"]), b"".join(signatures))
@@ -136,7 +136,7 @@ async def sign(request: Request, site: Site) -> Response:
 
     files = [one for one in form.getlist("file") if isinstance(one, UploadFile)][:MOST_SIGNATURES]
     signatures = [await one.read(SIGNATURE_LIMIT_BYTES) for one in files]
-    return await adoption.step(request, site, "order_sign", Subject(terms=answering.id_of(request)), do)
+    return await adoption.step(request, site, "order_sign", Subject(terms=common.id_of(request)), do)
 
 
 async def _kept(site: Site) -> store.Kept | None:

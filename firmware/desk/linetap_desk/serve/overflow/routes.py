@@ -21,8 +21,8 @@ from linetap_desk.serve.overflow import taking, waiting
 from linetap_desk.serve.overflow.taking import Taken
 from linetap_desk.serve.overflow.waiting import OverflowCall
 from linetap_desk.serve.release import checking, package, steps, store
-from linetap_desk.serve.release.answering import FILE, error_texts, upload
 from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
 
 PATH, ARCHIVE = "/overflow", "overflow.tar"
@@ -100,7 +100,7 @@ async def archive(request: Request, site: Site) -> Response:
     try:
         made = await anyio.to_thread.run_sync(members)
     except (Refusal, BadInput) as error:
-        await store.refused(request, site, "export", Subject(), error)
+        await store.log_refusal(request, site, "export", Subject(), error)
         return await _page(request, site, error)
     if not made:
         raise HTTPException(404)  # nothing waits
@@ -121,13 +121,13 @@ async def bring(request: Request, site: Site) -> Response:
             taken = await anyio.to_thread.run_sync(taking.judged, site, data, by_id, roles)
             subject = Subject(calls=tuple(one.call_id for one in taken))
         except (Refusal, BadInput) as error:
-            await store.refused(request, site, "overflow_take", subject, error)
+            await store.log_refusal(request, site, "overflow_take", subject, error)
             raise
 
         def do(_db: Connection) -> None:
             return None
 
-        await store.log_step(request, site, "overflow_take", subject, do)  # before anything is kept
+        await store.run_logged(request, site, "overflow_take", subject, do)  # before anything is kept
         await anyio.to_thread.run_sync(_keep, site, taken)
     except (Refusal, BadInput) as error:
         return await _page(request, site, error)

@@ -15,9 +15,9 @@ from linetap_desk.serve.access.log import DONE, REFUSED
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import checking, package, showing, stepping, steps, store, uploadchecks
-from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, TAKES_PART, id_of, subject_of
+from linetap_desk.serve.release import checking, handlers, package, steps, store, uploadchecks, views
 from linetap_desk.serve.release.checking import InForce, in_force
+from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, MAY, TAKES_PART, id_of, subject_of
 from linetap_desk.serve.release.steps import RequestState
 from linetap_desk.web.pages import EVERYBODY
 from linetap_desk.web.secure import bearer_token
@@ -73,8 +73,8 @@ async def _packed(
     try:
         made = await anyio.to_thread.run_sync(lambda: members(found, in_force(site)))
     except (Refusal, BadInput) as error:
-        await store.refused(request, site, "export", store.subject(found.row), error)
-        return await showing.page(request, site, error)
+        await store.log_refusal(request, site, "export", store.subject(found.row), error)
+        return await views.page(request, site, error)
     return package.answer(made, name)
 
 
@@ -126,34 +126,34 @@ ROUTES: tuple[Route, ...] = (
         ("GET",),
         MAY,
         "request_list",
-        showing.overview,
+        views.overview,
         menu=N_("Releases and holds"),
         takes=("page",),
         answers=(200, 400),
     ),
     Route(
-        "/release/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", stepping.ask_page, subject=subject_of_path
+        "/release/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", handlers.ask_page, subject=subject_of_path
     ),
-    Route("/release/ask", ("POST",), steps.ASKS, None, stepping.ask, takes=stepping.ASK_TAKES, answers=DONE_OR_NOT),
-    Route("/release/{id}", ("GET",), MAY, "request_view", showing.one, subject=subject_of),
+    Route("/release/ask", ("POST",), steps.ASKS, None, handlers.ask, takes=handlers.ASK_TAKES, answers=DONE_OR_NOT),
+    Route("/release/{id}", ("GET",), MAY, "request_view", views.one, subject=subject_of),
     Route("/release/{id}/request.json", ("GET",), TAKES_PART, "request_view", request_json, subject=subject_of),
-    Route("/release/{id}/key", ("POST",), steps.KEEPS, None, stepping.key, takes=("one_time",), answers=DONE_OR_NOT),
-    Route("/release/{id}/approve", ("POST",), steps.APPROVES, None, stepping.approve, takes=FILE, answers=DONE_OR_NOT),
+    Route("/release/{id}/key", ("POST",), steps.KEEPS, None, handlers.key, takes=("one_time",), answers=DONE_OR_NOT),
+    Route("/release/{id}/approve", ("POST",), steps.APPROVES, None, handlers.approve, takes=FILE, answers=DONE_OR_NOT),
     Route("/release/{id}/call", ("GET",), steps.APPROVES, "export", for_an_approver, subject=subject_of),
     Route("/release/{id}/vault", ("GET",), steps.UNWRAPS, "export", for_the_vault, subject=subject_of),
-    Route("/release/{id}/partial", ("POST",), steps.UNWRAPS, None, stepping.partial, takes=FILE, answers=DONE_OR_NOT),
+    Route("/release/{id}/partial", ("POST",), steps.UNWRAPS, None, handlers.partial, takes=FILE, answers=DONE_OR_NOT),
     Route(
         "/release/{id}/unwrap",
         ("POST",),
         steps.UNWRAPS,
         None,
-        stepping.unwrap,
+        handlers.unwrap,
         takes=(*FILE, "together"),
         answers=DONE_OR_NOT,
     ),
-    Route("/release/{id}/handed", ("POST",), steps.KEEPS, None, stepping.handed, takes=FILE, answers=DONE_OR_NOT),
-    Route("/release/{id}/ticket", ("POST",), steps.KEEPS, None, stepping.ticket, answers=(200, 404, 409)),
+    Route("/release/{id}/handed", ("POST",), steps.KEEPS, None, handlers.handed, takes=FILE, answers=DONE_OR_NOT),
+    Route("/release/{id}/ticket", ("POST",), steps.KEEPS, None, handlers.ticket, answers=(200, 404, 409)),
     Route("/release/{id}/package", ("GET",), steps.KEEPS, "export", packed, subject=subject_of),
-    Route("/release/{id}/close", ("POST",), TAKES_PART, None, stepping.close, takes=CLOSES, answers=DONE_OR_NOT),
+    Route("/release/{id}/close", ("POST",), TAKES_PART, None, handlers.close, takes=CLOSES, answers=DONE_OR_NOT),
     Route("/package", ("GET",), EVERYBODY, None, fetch_package, answers=(200, 401, 409)),
 )

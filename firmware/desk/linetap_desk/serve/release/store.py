@@ -49,18 +49,23 @@ from linetap_desk.serve.release.steps import CUSTODIAN, OFFICER, Chain, Kind, Pa
 from linetap_desk.serve.release.uploadchecks import custodians_left, judged_partial
 from linetap_desk.web import secure
 
-_PARTIAL_COLUMNS: list[ColumnElement[Any]] = [
-    case((column.is_(None), null()), else_=literal(True)).label(column.name)
-    if isinstance(column.type, LargeBinary)
-    else column
-    for column in partials.c
-]
+
+def columns_without_files(table: Table) -> list[ColumnElement[Any]]:
+    """All columns, and in place of a file whether there is one: True or null."""
+    return [
+        case((column.is_(None), null()), else_=literal(True)).label(column.name)
+        if isinstance(column.type, LargeBinary)
+        else column
+        for column in table.c
+    ]
 
 
 def chains(db: Connection, ids: Sequence[str]) -> dict[str, Chain]:
     """The partials of each request or hold, without their data: only whether it is there."""
     found: dict[str, list[Partial]] = {about: [] for about in ids}
-    rows = db.execute(select(*_PARTIAL_COLUMNS).where(partials.c.about.in_(found)).order_by(partials.c.at)).mappings()
+    rows = db.execute(
+        select(*columns_without_files(partials)).where(partials.c.about.in_(found)).order_by(partials.c.at)
+    ).mappings()
     for row in rows:
         found[row["about"]].append(Partial.of(dict(row)))
     return {about: Chain(of) for about, of in found.items()}
@@ -71,7 +76,7 @@ def partial_data(db: Connection, about: str, one: Partial) -> bytes:
     return bytes(db.execute(select(partials.c.data).where(*_this_partial(about, one))).scalar() or b"")
 
 
-def bring_partial(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: str, at: str) -> Partial:
+def add_officer_partial(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: str, at: str) -> Partial:
     """Stores an officer's partial. `keys`: those it may belong to. StepFault or OtherLayer if it belongs to none."""
     key, place = judged_partial(data, keys)
     sha256 = hashlib.sha256(key).hexdigest()
@@ -81,11 +86,13 @@ def bring_partial(db: Connection, about: str, data: bytes, keys: Sequence[bytes]
     made = Partial(OFFICER, sha256, place.taken, place.left, name, at, True)
     if any((one.key_sha256, one.taken, one.here) == (sha256, place.taken, True) for one in chain.officers):
         raise StepFault("partial_there", f"{about}: the layer of member {made.numbers} was brought already")
-    put_partial(db, about, made, data)
+    _put_partial(db, about, made, data)
     return made
 
 
-def hand_partial_on(db: Connection, about: str, data: bytes, call: OfCall, named: bool, name: str, at: str) -> Partial:
+def add_custodian_partial(
+    db: Connection, about: str, data: bytes, call: OfCall, named: bool, name: str, at: str
+) -> Partial:
     """Stores a custodian's partial. A second one of the same person replaces the first; one that needs as many members
     or more begins another chain."""
     left = custodians_left(data, call, named)
@@ -98,7 +105,7 @@ def hand_partial_on(db: Connection, about: str, data: bytes, call: OfCall, named
         chain = chains(db, [about])[about]
     number = max((one.taken[0] for one in chain.custodians), default=0) + 1
     made = Partial(CUSTODIAN, "", (number,), left, name, at, True)
-    put_partial(db, about, made, data)
+    _put_partial(db, about, made, data)
     return made
 
 
@@ -121,7 +128,7 @@ def empty_expired_partials(engine: Engine, now_ns: int) -> None:
         overwrite(engine)
 
 
-def put_partial(db: Connection, about: str, made: Partial, data: bytes) -> None:
+def _put_partial(db: Connection, about: str, made: Partial, data: bytes) -> None:
     db.execute(delete(partials).where(*_this_partial(about, made)))
     values: Mapping[str, Any] = {
         "about": about, "kind": made.kind, "key_sha256": made.key_sha256, "taken": made.numbers, "left": made.left,
@@ -143,7 +150,7 @@ _LOCK = 0x6C7472656C
 ID = re.compile(r"H?20\d\d-\d{4,6}", re.ASCII)
 
 
-async def log_step(
+async def run_logged(
     request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None],
     *, forgets: bool = False,
 ) -> None:  # fmt: skip
@@ -162,11 +169,11 @@ async def log_step(
     try:
         await anyio.to_thread.run_sync(within)
     except (Refusal, BadInput) as error:
-        await refused(request, site, act, subject, error)
+        await log_refusal(request, site, act, subject, error)
         raise
 
 
-async def refused(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> None:
+async def log_refusal(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> None:
     subject = replace(subject, remark=code_of(error))
     await site.access.write(who_of(request).name, request.state.address, act, subject, REFUSED)
 

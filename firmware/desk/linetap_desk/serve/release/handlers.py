@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a request, from an officer's form to its close: checked by judge.py, in the order of steps.py."""
+"""The forms of a request, from an officer's to its close: checked by uploadchecks.py, in the order of steps.py."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import (
-    answering,
     callfiles,
     checking,
+    common,
     package,
-    showing,
     steps,
     store,
     terms,
     uploadchecks,
+    views,
 )
-from linetap_desk.serve.release.answering import error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.checking import InForce, in_force
+from linetap_desk.serve.release.common import error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.steps import OFFICER, RequestState, StepFault
 
 ASK_FIELDS = ("purpose", "case", "requester", "recipient", "days")
@@ -43,7 +43,7 @@ ASK_TAKES = ("unit", "call_id", *ASK_FIELDS)
 
 
 async def ask_page(request: Request, site: Site) -> Response:
-    row = await answering.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
+    row = await common.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
     return await _ask(request, site, row, {"days": str(DEFAULT_DAYS)})
 
 
@@ -51,7 +51,7 @@ async def _ask(
     request: Request, site: Site, row: Any, typed: dict[str, str], error: Exception | None = None
 ) -> Response:
     try:
-        answering.require_recorded(row)
+        common.require_recorded(row)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         choices = terms.choices(roles, row, site.clock.utc_ns())
     except (StepFault, RolesFault) as why:
@@ -64,7 +64,7 @@ async def _ask(
 
 async def ask(request: Request, site: Site) -> Response:
     form, who = await request.form(), who_of(request)
-    row = await answering.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
+    row = await common.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
     subject = Subject(calls=(row["call_id"],))
     typed: dict[str, str] = {}
     made: list[Subject] = []
@@ -73,18 +73,18 @@ async def ask(request: Request, site: Site) -> Response:
         typed["purpose"], typed["party"] = terms.split_value(typed["purpose"])
         if typed["purpose"] == citizen.PURPOSE:
             raise StepFault("citizen_register", "purpose: a citizen's access is requested from its register")
-        call = answering.require_recorded(row)
+        call = common.require_recorded(row)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         asked = uploadchecks.new_request(call.named, typed, roles, site.clock.utc_ns(), call.unit)
     except (Refusal, BadInput) as error:
-        await store.refused(request, site, "request_ask", subject, error)
+        await store.log_refusal(request, site, "request_ask", subject, error)
         return await _ask(request, site, row, typed, error)
 
     def do(db: Connection) -> Subject:
         made.append(store.add_request(db, site, call.unit, call.named, asked, who.name))
         return made[0]
 
-    await store.log_step(request, site, "request_ask", subject, do)
+    await store.run_logged(request, site, "request_ask", subject, do)
     return RedirectResponse(f"/release/{made[0].request}", 303)
 
 
@@ -93,14 +93,14 @@ CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Verified:
     """Checked before the transaction begins: the call, and every key.age that may be opened for it."""
 
-    looked: checking.Checked
+    checked: checking.Checked
     keys: tuple[bytes, ...] = ()
 
 
-Do = Callable[[Connection, RequestState, InForce, Known], Subject | None]
+Do = Callable[[Connection, RequestState, InForce, Verified], Subject | None]
 
 
 async def _step(request: Request, site: Site, act: str, step: steps.Step | None, prepare: Any) -> Response:
@@ -112,11 +112,12 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
             do: Do = await prepare(form)
             roles = await anyio.to_thread.run_sync(in_force, site) if step is not None else None
         except (Refusal, BadInput) as error:
-            await store.refused(request, site, act, subject, error)
+            await store.log_refusal(request, site, act, subject, error)
             raise
 
-        checked = roles is not None and step in CHECKED
-        known = await _known(request, site, roles) if checked else Known(checking.Checked())  # type: ignore[arg-type]
+        verified = Verified(checking.Checked())
+        if roles is not None and step in CHECKED:
+            verified = await _verified(request, site, roles)
 
         def within(db: Connection) -> Subject | None:
             found = store.require_request(db, id_of(request))
@@ -124,26 +125,26 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
                 found.require_open(site.clock.utc_ns())
             else:
                 found.require(step, who.name, site.clock.utc_ns())
-            if known.looked.fault is not None:
-                raise known.looked.fault
-            return do(db, found, roles, known)  # type: ignore[arg-type]  # without a step nothing is judged by roles
+            if verified.checked.fault is not None:
+                raise verified.checked.fault
+            return do(db, found, roles, verified)  # type: ignore[arg-type]  # without a step nothing is judged by roles
 
-        await store.log_step(request, site, act, subject, within, forgets=act in FORGETS)
+        await store.run_logged(request, site, act, subject, within, forgets=act in FORGETS)
     except (Refusal, BadInput) as error:
-        return await showing.page(request, site, error)
+        return await views.page(request, site, error)
     return RedirectResponse(f"/release/{id_of(request)}", 303)
 
 
-async def _known(request: Request, site: Site, roles: InForce) -> Known:
-    def read() -> Known:
+async def _verified(request: Request, site: Site, roles: InForce) -> Verified:
+    def read() -> Verified:
         with site.own.connect() as db:
             found = store.read_request(db, id_of(request))
-        looked = checking.check(site, None if found is None else found.row, roles.roles)
-        if found is None or looked.call is None:
-            return Known(looked)
+        checked = checking.check(site, None if found is None else found.row, roles.roles)
+        if found is None or checked.call is None:
+            return Verified(checked)
         wrapped = callfiles.newest_wrapped(site, found, roles.roles)
         anew = () if wrapped is None else (wrapped.key_age,)
-        return Known(looked, (looked.call.key.data, *anew))
+        return Verified(checked, (checked.call.key.data, *anew))
 
     return await anyio.to_thread.run_sync(read)
 
@@ -152,7 +153,7 @@ async def key(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         one_time = uploadchecks.typed_field(form.get("one_time"))
 
-        def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
+        def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
             page = signingpage.sha256() if site.settings.signing else ""
             data = uploadchecks.with_key(found, one_time, now.roles, site.clock.utc_ns(), page)
             needed = len(terms_of(parse(data), now.roles).approvals)
@@ -169,7 +170,7 @@ async def approve(request: Request, site: Site) -> Response:
         sig, who = await upload(form), who_of(request)
         role = next(iter(who.roles & steps.APPROVES))
 
-        def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
+        def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
             asker = store.display_name(db, found.row["asked_by"])
             person = uploadchecks.checked_approval(found, sig, role, asker, now.roles, site.clock.utc_ns())
             store.add_approval(db, found.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
@@ -186,10 +187,10 @@ async def partial(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
 
-        def do(db: Connection, found: RequestState, now: InForce, known: Known) -> Subject:
+        def do(db: Connection, found: RequestState, now: InForce, verified: Verified) -> Subject:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(found, now.roles, now_ns)
-            made = store.bring_partial(db, found.row["id"], data, known.keys, who.name, rfc3339(now_ns))
+            made = store.add_officer_partial(db, found.row["id"], data, verified.keys, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"member {made.numbers}, {made.left} to come")
 
         return do
@@ -203,10 +204,10 @@ async def unwrap(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, together = await upload(form), form.get("together") == "on"
 
-        def do(db: Connection, found: RequestState, now: InForce, known: Known) -> None:
+        def do(db: Connection, found: RequestState, now: InForce, verified: Verified) -> None:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(found, now.roles, now_ns)
-            uploadchecks.require_half(found, data, known.keys, who_of(request).name, together=together)
+            uploadchecks.require_half(found, data, verified.keys, who_of(request).name, together=together)
             store.empty_partials(db, found.row["id"], OFFICER)
             store.update_request(db, found.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
                          unwrapped_at=rfc3339(now_ns))  # fmt: skip
@@ -222,12 +223,12 @@ async def handed(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
 
-        def do(db: Connection, found: RequestState, now: InForce, known: Known) -> Subject:
+        def do(db: Connection, found: RequestState, now: InForce, verified: Verified) -> Subject:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(found, now.roles, now_ns)
             call = OfCall(found.row["unit"], found.row["call_id"])
-            named = known.looked.call is not None and bool(known.looked.call.key.inner_sha256)
-            made = store.hand_partial_on(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
+            named = verified.checked.call is not None and bool(verified.checked.call.key.inner_sha256)
+            made = store.add_custodian_partial(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"{made.left} to come")
 
         return do
@@ -242,7 +243,7 @@ async def close(request: Request, site: Site) -> Response:
         who, outcome = who_of(request), "given" if form.get("outcome") == "given" else "not_given"
         text = remark(form, needed=outcome == "not_given")
 
-        def do(db: Connection, found: RequestState, _now: InForce, _known: Known) -> None:
+        def do(db: Connection, found: RequestState, _now: InForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
             if outcome == "given":
                 if "custodian" not in who.roles:
@@ -265,7 +266,7 @@ async def ticket(request: Request, site: Site) -> Response:
     made: list[str] = []
 
     async def prepare(_form: FormData) -> Do:
-        def do(db: Connection, found: RequestState, now: InForce, _known: Known) -> None:
+        def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(found, now.roles, now_ns)
             package.whole(site, found, now)

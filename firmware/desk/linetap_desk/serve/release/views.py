@@ -11,15 +11,12 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     Table,
     and_,
-    case,
     desc,
     literal,
-    null,
     or_,
     select,
     tuple_,
@@ -36,9 +33,9 @@ from linetap_desk.serve.database.tables import approvals, holds, requests
 from linetap_desk.serve.handling.site import Site, read_ingest, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import callfiles, checking, holdstore, steps, store, terms
-from linetap_desk.serve.release.answering import error_texts, id_of
 from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
+from linetap_desk.serve.release.common import error_texts, id_of
 from linetap_desk.serve.release.holdstore import RequestedHold
 from linetap_desk.serve.release.steps import Chain, RequestState, StepFault
 from linetap_desk.serve.release.store import ID
@@ -85,7 +82,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Mine[T]:
+class Tasks[T]:
     """The next steps of one person. `more`: there are or may be more than these."""
 
     rows: Sequence[T] = ()
@@ -116,7 +113,7 @@ def page_of_list(db: Connection, listed: List, now_ns: int, place: Place | None 
     return Page(rows, beyond("back"), beyond("on"))
 
 
-def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[RequestState]:
+def with_approvals(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[RequestState]:
     """Requests with their approvals and partials."""
     signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
     for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
@@ -125,17 +122,17 @@ def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[RequestSta
     return [RequestState(row, signed[row["id"]], chains[row["id"]]) for row in rows]
 
 
-def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[RequestState], bool]) -> Mine[RequestState]:
+def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[RequestState], bool]) -> Tasks[RequestState]:
     """The person's requests that expire first, among at most MOST_LOOKED."""
     theirs: list[RequestState] = []
     place: Place | None = None
     for _ in range(MOST_LOOKED // SIZE):
         part = page_of_list(db, "open", now_ns, place)
-        theirs += [one for one in founds(db, part.rows) if is_theirs(one)]
+        theirs += [one for one in with_approvals(db, part.rows) if is_theirs(one)]
         if len(theirs) > SIZE or not part.after:
-            return Mine(theirs[:SIZE], len(theirs) > SIZE)
+            return Tasks(theirs[:SIZE], len(theirs) > SIZE)
         place = Place.parse(part.after)
-    return Mine(theirs[:SIZE], more=True)
+    return Tasks(theirs[:SIZE], more=True)
 
 
 def holds_to_do(db: Connection, name: str, now_ns: int) -> list[Mapping[str, Any]]:
@@ -143,26 +140,18 @@ def holds_to_do(db: Connection, name: str, now_ns: int) -> list[Mapping[str, Any
     the unit may not have executed yet. At most MOST_LOOKED."""
     waiting = and_(holds.c.closed_at.is_(None), holds.c.until > rfc3339(now_ns), holds.c.asked_by != name)
     order = (holds.c.command_at.is_not(None), desc(holds.c.command_at), holds.c.asked_at, holds.c.id)
-    wanted = select(*_columns(holds, "command")).where(waiting)
+    wanted = select(*store.columns_without_files(holds)).where(waiting)
     return [dict(row) for row in db.execute(wanted.order_by(*order).limit(MOST_LOOKED)).mappings()]
 
 
 def _listed(listed: List, now_ns: int) -> tuple[Table, Any, bool, Select[Any]]:
     if listed == "holds":
-        return holds, holds.c.asked_at, True, select(*_columns(holds, "command"))
+        return holds, holds.c.asked_at, True, select(*store.columns_without_files(holds))
     over = or_(requests.c.closed_at.is_not(None), requests.c.expires_at <= rfc3339(now_ns))
-    wanted = select(*_columns(requests, "request", "inner_age"))
+    wanted = select(*store.columns_without_files(requests))
     if listed == "closed":
         return requests, requests.c.asked_at, True, wanted.where(over)
     return requests, requests.c.expires_at, False, wanted.where(~over)
-
-
-def _columns(table: Table, *brought: str) -> list[ColumnElement[Any]]:
-    """Uploaded files as True or null: only whether they are there."""
-    return [
-        case((column.is_(None), null()), else_=literal(True)).label(column.name) if column.name in brought else column
-        for column in table.c
-    ]
 
 
 async def overview(request: Request, site: Site) -> Response:
@@ -178,17 +167,17 @@ async def overview(request: Request, site: Site) -> Response:
 
     def read(
         db: Connection,
-    ) -> tuple[dict[List, Page], dict[str, list[RequestState]], Mine[RequestState], Rows, dict[str, Chain]]:
+    ) -> tuple[dict[List, Page], dict[str, list[RequestState]], Tasks[RequestState], Rows, dict[str, Chain]]:
         wanted: tuple[List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
         pages = {name: page_of_list(db, name, now_ns, place) for name in wanted}
         found: dict[str, list[RequestState]] = {
-            name: founds(db, part.rows) for name, part in pages.items() if name != "holds"
+            name: with_approvals(db, part.rows) for name, part in pages.items() if name != "holds"
         }
         of_holds = list(pages["holds"].rows) if "holds" in pages else []
         to_do = holds_to_do(db, who.name, now_ns) if "vault" in who.roles and place is None else []
         chains = store.chains(db, [row["id"] for row in (*of_holds, *to_do)])
         if place is not None:
-            return pages, found, Mine(), [], chains
+            return pages, found, Tasks(), [], chains
         mine = requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
         return pages, found, mine, [row for row in to_do if chains[row["id"]].waits_for(who.name)], chains
 
@@ -209,16 +198,16 @@ async def _holds(
     to_do: Sequence[Mapping[str, Any]],
     now_ns: int,
     chains: Mapping[str, Chain],
-) -> tuple[list[RequestedHold], Mine[RequestedHold]]:
+) -> tuple[list[RequestedHold], Tasks[RequestedHold]]:
     """With the units' reports; the ingest's database is read only if there are holds."""
     if not rows and not to_do:
-        return [], Mine()
+        return [], Tasks()
 
     def read(desk: Connection) -> tuple[list[RequestedHold], list[RequestedHold]]:
         return holdstore.with_state(desk, rows, now_ns, chains), holdstore.to_do(desk, to_do, now_ns, SIZE)
 
     kept, theirs = await read_ingest(site, read)
-    return kept, Mine(theirs[:SIZE], len(theirs) > SIZE or len(to_do) == MOST_LOOKED)
+    return kept, Tasks(theirs[:SIZE], len(theirs) > SIZE or len(to_do) == MOST_LOOKED)
 
 
 async def one(request: Request, site: Site) -> Response:

@@ -20,7 +20,7 @@ from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
 from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import store as releases
-from linetap_desk.serve.release.answering import error_texts, id_of
+from linetap_desk.serve.release.common import error_texts, id_of
 from linetap_desk.serve.release.steps import ASKS
 
 
