@@ -24,27 +24,27 @@ Why = Literal["", "no_store", "elsewhere", "no_copy", "unreadable", "changed", "
 
 
 @dataclass(frozen=True, slots=True)
-class RecordFound:
-    """`why`: why there is no record; empty if there is one."""
+class StoredRecord:
+    """The record in the second copy. `why`: the reason why there is none; empty if there is one."""
 
     record: CallRecord | None
     why: Why = ""
 
 
-def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> RecordFound:
+def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> StoredRecord:
     if desk.copy is None:
-        return RecordFound(None, "no_store")
+        return StoredRecord(None, "no_store")
     folder = folder_of(desk, unit, call_id)
     if folder is None:
-        return RecordFound(None, "elsewhere" if urlsplit(desk.copy.store).scheme != "file" else "no_call_id")
+        return StoredRecord(None, "elsewhere" if urlsplit(desk.copy.store).scheme != "file" else "no_call_id")
     path = folder / sealed.RECORD
     try:
         if not path.exists():
-            return RecordFound(None, "no_copy")
+            return StoredRecord(None, "no_copy")
         data = callfolder.read(path, sealed.RECORD_LIMIT_BYTES)
-        return RecordFound(sealed.decode_record(data)) if sha256_of(data) == sha256 else RecordFound(None, "changed")
+        return StoredRecord(sealed.decode_record(data)) if sha256_of(data) == sha256 else StoredRecord(None, "changed")
     except (OSError, Refusal, ValueError):
-        return RecordFound(None, "unreadable")
+        return StoredRecord(None, "unreadable")
 
 
 def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:

@@ -75,20 +75,20 @@ async def call(request: Request, site: Site) -> Response:
     common.require_call_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
-    def read(db: Connection) -> tuple[story.Story | None, recordfile.RecordFound, Any, Any]:
+    def read(db: Connection) -> tuple[story.Story | None, recordfile.StoredRecord, Any, Any]:
         found = story.read_story(db, unit, call_id, signers)
         if found is None or found.row["destroyed_at"] is not None:
-            return found, recordfile.RecordFound(None), None, None
-        lying = recordfile.read_record(desk, unit, call_id, found.row["record_sha256"])
-        seen = None if lying.record is None else checking.witness_verdict(site, found.row)
-        return found, lying, recordfile.read_hold(desk, call_id), seen
+            return found, recordfile.StoredRecord(None), None, None
+        stored = recordfile.read_record(desk, unit, call_id, found.row["record_sha256"])
+        seen = None if stored.record is None else checking.witness_verdict(site, found.row)
+        return found, stored, recordfile.read_hold(desk, call_id), seen
 
-    found, lying, hold, seen = await read_ingest(site, read)
+    found, stored, hold, seen = await read_ingest(site, read)
     if found is None:
         raise HTTPException(404)
     return site.pages.page(
-        request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), lying=lying,
-        record=lying.record, hold=hold, words=story, witnessed=seen, release_words=release_words,
+        request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), stored=stored,
+        record=stored.record, hold=hold, words=story, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         text_of=text_of(site, request), **_whose(site, found.row),
         may_ask="officer" in who_of(request).roles and common.may_be_asked(found.row),

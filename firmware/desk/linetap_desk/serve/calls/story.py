@@ -80,14 +80,14 @@ def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | 
         return None
     wanted = select(events).where(events.c.unit == unit, events.c.call_id == call_id)
     found = _ordered(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
-    lying = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
+    stored = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
     origin = vaults.origin_of(found[-1].origin) if found else ""
     later = callrow.last_amendment(db, unit, call_id)
     return Story(
         row=dict(row),
         events=[_event(one, signers) for one in found[:MOST_EVENTS]],
         more=len(found) > MOST_EVENTS,
-        copy=None if lying is None else dict(lying),
+        copy=None if stored is None else dict(stored),
         amended=None if later is None or callrow.amendment_is_of_other(db, later) else later,
         head=_head(db, unit, origin, row["sealed_at"] or row["began_at"]),
     )

@@ -38,12 +38,12 @@ from linetap_desk.unsealing.wrapped import DOCUMENTS, Wrapped, verify_wrapped
 ClosingState = Literal["there", "missing", "damaged"]
 
 
-def copy_of(site: Site, row: Mapping[str, Any]) -> Path:
+def copy_folder(site: Site, row: Mapping[str, Any]) -> Path:
     desk = site.settings.desk
-    lying = recordfile.read_record(desk, row["unit"], row["call_id"], row["record_sha256"])
+    stored = recordfile.read_record(desk, row["unit"], row["call_id"], row["record_sha256"])
     folder = recordfile.folder_of(desk, row["unit"], row["call_id"])
-    if lying.why or folder is None:
-        raise StepFault(f"copy_{lying.why or 'elsewhere'}", f"{row['call_id']}: no second copy can be read here")
+    if stored.why or folder is None:
+        raise StepFault(f"copy_{stored.why or 'elsewhere'}", f"{row['call_id']}: no second copy can be read here")
     return folder
 
 
@@ -164,7 +164,7 @@ def officers_of(
 ) -> Officers | None:
     """None if one officer opens it, or if there is no copy to read."""
     try:
-        own = callfolder.read(copy_of(site, row) / sealed.KEY, KEY_LIMIT_BYTES)
+        own = callfolder.read(copy_folder(site, row) / sealed.KEY, KEY_LIMIT_BYTES)
         keys = [own] if wrapped is None else [wrapped, own]
         start = max((group.place(key) for key in keys), key=lambda place: place.left)
     except (OSError, Refusal, BadInput):

@@ -136,7 +136,7 @@ def witness_verdict(site: Site, row: Mapping[str, Any]) -> Verdict:
     if found.policy is None:
         return Verdict("no_policy")
     try:
-        folder = callfiles.copy_of(site, row)
+        folder = callfiles.copy_folder(site, row)
         record = sealed.decode_record(callfolder.read(folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES))
         signers = callfolder.load_signers(Path(str(site.settings.desk.signers)))
         basis = Basis(signers, rules=found)
@@ -167,7 +167,7 @@ class Checked:
 def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = True) -> CheckedCall:
     """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about. `opens`: not of
     a hold, which opens nothing and must keep what is not witnessed yet."""
-    folder, signers = callfiles.copy_of(site, row), site.settings.desk.signers
+    folder, signers = callfiles.copy_folder(site, row), site.settings.desk.signers
     if not signers:
         raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")
     try:

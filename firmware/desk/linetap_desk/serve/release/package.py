@@ -51,7 +51,7 @@ class Member:
 def whole(site: Site, found: RequestState, roles: InForce) -> list[Member]:
     """StepFault without a second copy of the call."""
     row = found.row
-    folder = callfiles.copy_of(site, row)
+    folder = callfiles.copy_folder(site, row)
     signers = site.settings.desk.signers
     try:
         names = sorted(callfolder.entries(folder))
@@ -105,7 +105,7 @@ def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> lis
 
 def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
     """calls/ID/ without its audio, amended/ID.001.json, and closing/ID.json."""
-    folder, call_id = callfiles.copy_of(site, row), row["call_id"]
+    folder, call_id = callfiles.copy_folder(site, row), row["call_id"]
     names = [sealed.RECORD, sealed.SIGNATURE, sealed.KEY]
     if (folder / sealed.META).exists():  # not of a call of which a power cut left its folder alone
         names.append(sealed.META)

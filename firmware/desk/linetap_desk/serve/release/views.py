@@ -296,7 +296,7 @@ def _wrapped(site: Site, found: RequestState) -> Wrapped | None:
 def _copy(site: Site, found: RequestState) -> str:
     """The reason why there is no second copy; empty if there is one."""
     try:
-        callfiles.copy_of(site, found.row)
+        callfiles.copy_folder(site, found.row)
     except StepFault as fault:
         return fault.code
     return ""
