@@ -23,8 +23,8 @@ from linetap_core.evidence.calls import hold
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.copy.asking import Hours
 from linetap_desk.copy.incoming import Call, Incoming
+from linetap_desk.copy.transfers import Hours
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.store import Store

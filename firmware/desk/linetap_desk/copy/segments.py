@@ -26,8 +26,8 @@ from linetap_core.evidence.calls import indexhead, indexlist
 from linetap_core.evidence.calls.indexhead import BadList, ListHead, SignedListHead
 from linetap_core.evidence.calls.indexlist import IndexList, ListedSegment
 from linetap_desk.copy import indexend
-from linetap_desk.copy.asking import PAUSE_S, STALL_S
 from linetap_desk.copy.indexfolder import IndexFolder
+from linetap_desk.copy.transfers import PAUSE_S, STALL_S
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.share import WHOLE, Share
@@ -130,7 +130,7 @@ class Segments:
             self._end(unit, now_ns, failed=True)
         return True
 
-    def begin_anew(self, name: str) -> None:
+    def restart(self, name: str) -> None:
         """The unit's earlier session is gone."""
         if (unit := self._units.get(name)) is not None:
             self._drop(unit)

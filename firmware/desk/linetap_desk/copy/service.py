@@ -24,12 +24,12 @@ from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.wire.mqtt import Message
 from linetap_desk.config.desk import CopyConfig
 from linetap_desk.copy import worklist
-from linetap_desk.copy.asking import Asking, Closings, Hours
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.copy.s3 import open_store
 from linetap_desk.copy.segments import Segments
 from linetap_desk.copy.store import Store
-from linetap_desk.copy.worker import Done, Job, Kept, Worker
+from linetap_desk.copy.transfers import Closings, Hours, Transfer
+from linetap_desk.copy.worker import Done, Job, RetentionTerm, Worker
 from linetap_desk.ingest import heads
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
@@ -87,10 +87,10 @@ class Copying:
         self._store, self._hours, self._most_units, self._holds = store, hours, most_units, holds
         self._engine, self._signers, self._command, self._clock = engine, signers, command, clock
         self._worker = Worker(store)
-        self._units: dict[str, Asking] = {}
-        self._to_tell: list[Call] = []
-        self._to_note: list[Done] = []  # not in the database yet
-        self._look_ns = self._tidy_ns = self._store_ns = 0
+        self._units: dict[str, Transfer] = {}
+        self._to_confirm: list[Call] = []
+        self._finished: list[Done] = []  # not in the database yet
+        self._assign_ns = self._tidy_ns = self._store_ns = 0
         self._counted_ns: int | None = None  # monotonic, up to which time the database has it
         self._complaints: dict[str, str] = {}  # unit -> the last complaint
         self._closings = Closings(signers, most_units, self._complain, clock, share)
@@ -105,7 +105,7 @@ class Copying:
     def arrived(self, unit: str, message: Arrived) -> None:
         """A message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
         if (proved := self._closings.arrived(unit, message)) is not None:
-            self._worker.give(Job("close", proved[0], closing=proved[1]))
+            self._worker.submit(Job("close", proved[0], closing=proved[1]))
             return
         try:
             if self._segments is not None and self._segments.arrived(unit, message):
@@ -113,35 +113,35 @@ class Copying:
         except OSError as error:
             self._store_away(str(error))
             return
-        asking = self._units.get(unit)
-        if asking is None or asking.incoming is None or not message.correlation:
+        transfer = self._units.get(unit)
+        if transfer is None or transfer.incoming is None or not message.correlation:
             return
-        if message.correlation != asking.correlation:
+        if message.correlation != transfer.correlation:
             return
         if "file" not in message.user:
-            self._answered(asking, message.payload)
+            self._answered(transfer, message.payload)
             return
         try:
-            self._take(asking, asking.incoming, message)
+            self._take(transfer, transfer.incoming, message)
         except Damaged as error:
-            self._complain(unit, f"{error.code}: {asking.incoming.call.call_id}: {error}")
-            asking.put_aside(asking.incoming.call.call_id, self._clock.monotonic_ns())
+            self._complain(unit, f"{error.code}: {transfer.incoming.call.call_id}: {error}")
+            transfer.postpone(transfer.incoming.call.call_id, self._clock.monotonic_ns())
         except OSError as error:
             self._store_away(str(error))
 
     def turn(self) -> Iterator[Message]:
         """The messages to publish now, only while connected. SQLAlchemyError: the database is away."""
         now_ns = self._clock.monotonic_ns()
-        self._to_note += self._worker.done()
-        self._note()
+        self._finished += self._worker.done()
+        self._store_finished()
         if now_ns >= self._tidy_ns:
             self._tidy_ns = now_ns + TIDY_EVERY_S * NS_PER_S
             self._tidy()
-        if now_ns >= self._look_ns:
-            self._look_ns = now_ns + LOOK_EVERY_S * NS_PER_S
-            self._look(now_ns)
-        while self._to_tell:
-            call = self._to_tell.pop()
+        if now_ns >= self._assign_ns:
+            self._assign_ns = now_ns + LOOK_EVERY_S * NS_PER_S
+            self._assign_calls(now_ns)
+        while self._to_confirm:
+            call = self._to_confirm.pop()
             copied = Copied(call_id=call.call_id, record_sha256=call.record_sha256)
             yield self._command(call.unit, fetch.VERB, copied.body())
         if now_ns < self._store_ns:
@@ -150,28 +150,28 @@ class Copying:
         yield from to_ask
         kbit_s = self._hours.kbit_s(self._clock.utc_ns())
         yield from self._of_indexes(kbit_s)
-        for asking in self._units.values():
-            if asking.stalled(now_ns):
-                self._complain(asking.unit, "fetch_stalled: nothing comes; it is asked again")
-            if (window := asking.window(now_ns, kbit_s)) is not None:
-                message = self._command(asking.unit, fetch.VERB, window.body())
-                yield replace(message, correlation=asking.correlation)
+        for transfer in self._units.values():
+            if transfer.stalled(now_ns):
+                self._complain(transfer.unit, "fetch_stalled: nothing comes; it is asked again")
+            if (window := transfer.window(now_ns, kbit_s)) is not None:
+                message = self._command(transfer.unit, fetch.VERB, window.body())
+                yield replace(message, correlation=transfer.correlation)
 
     def status(self, unit: str, payload: bytes) -> None:
         """A message of `status`, which differs in every session: transfers of an earlier session are void."""
         if unit not in self._units and len(self._units) >= MOST_UNITS:
             return
-        asking = self._asking(unit)
-        if asking.status != payload:
-            asking.status = payload
-            asking.begin_anew()
-            self._closings.begin_anew(unit)
+        transfer = self._transfer_of(unit)
+        if transfer.status != payload:
+            transfer.status = payload
+            transfer.restart()
+            self._closings.restart(unit)
             if self._segments is not None:
-                self._segments.begin_anew(unit)
+                self._segments.restart(unit)
 
     def lost_connection(self) -> None:
-        for asking in self._units.values():
-            asking.correlation = b""
+        for transfer in self._units.values():
+            transfer.correlation = b""
         self._closings.lost_connection()
         if self._segments is not None:
             self._segments.lost_connection()
@@ -181,7 +181,7 @@ class Copying:
 
     # --- received messages -------------------------------------------------------------------------------------
 
-    def _take(self, asking: Asking, incoming: Incoming, message: Arrived) -> None:
+    def _take(self, transfer: Transfer, incoming: Incoming, message: Arrived) -> None:
         user = message.user
         try:
             offset, total = int(user["offset"]), int(user["total"])
@@ -190,46 +190,46 @@ class Copying:
         if len(message.payload) > fetch.BLOCK_BYTES or not incoming.store(user["file"], offset, total, message.payload):
             return
         kbit_s = self._hours.kbit_s(self._clock.utc_ns())
-        asking.took(len(message.payload), self._clock.monotonic_ns(), kbit_s)
-        self._go_on(asking)
+        transfer.count_received(len(message.payload), self._clock.monotonic_ns(), kbit_s)
+        self._go_on(transfer)
 
-    def _answered(self, asking: Asking, payload: bytes) -> None:
+    def _answered(self, transfer: Transfer, payload: bytes) -> None:
         """A refusal. No one signed it, so the request is repeated later."""
         try:
             answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
-        if not answer.done and asking.incoming is not None:
-            self._complain(asking.unit, f"fetch_refused: {answer.code:.64}: {answer.text:.200}")
+        if not answer.done and transfer.incoming is not None:
+            self._complain(transfer.unit, f"fetch_refused: {answer.code:.64}: {answer.text:.200}")
             if answer.code == "fetch_no_file":
-                asking.incoming.forget_part()
+                transfer.incoming.forget_part()
             now_ns = self._clock.monotonic_ns()
-            asking.put_aside(asking.incoming.call.call_id, now_ns)
+            transfer.postpone(transfer.incoming.call.call_id, now_ns)
             # A unit with a new vault lacks the old one's calls, which must not block the new ones.
-            asking.next_ns = now_ns + REFUSED_PAUSE_S * NS_PER_S
+            transfer.next_ns = now_ns + REFUSED_PAUSE_S * NS_PER_S
             if not answer.code.startswith("fetch_"):
-                asking.pause(now_ns)
+                transfer.pause(now_ns)
 
     # --- work --------------------------------------------------------------------------------------------------
 
-    def _look(self, now_ns: int) -> None:
+    def _assign_calls(self, now_ns: int) -> None:
         """Assigns every online unit its next call, and gives capacity to others if one has none."""
         with self._engine.connect() as db:
             self._online = worklist.units_online(db, self._share) if self._segments is not None else []
             online = worklist.units_to_ask(db, self._share)
-            under_way = [asking for asking in self._units.values() if asking.incoming is not None]
-            for asking in under_way:
-                if asking.unit not in online:
-                    asking.incoming, asking.correlation = None, b""
-            room = self._most_units - sum(asking.incoming is not None for asking in self._units.values())
+            under_way = [transfer for transfer in self._units.values() if transfer.incoming is not None]
+            for transfer in under_way:
+                if transfer.unit not in online:
+                    transfer.incoming, transfer.correlation = None, b""
+            room = self._most_units - sum(transfer.incoming is not None for transfer in self._units.values())
             # In turn: those that were asked last stand behind the others.
-            for unit in sorted(online, key=lambda unit: self._asking(unit).asked_ns):
-                if room > 0 and self._asking(unit).incoming is None:
-                    room -= self._begin(db, self._asking(unit), now_ns)
+            for unit in sorted(online, key=lambda unit: self._transfer_of(unit).asked_ns):
+                if room > 0 and self._transfer_of(unit).incoming is None:
+                    room -= self._begin(db, self._transfer_of(unit), now_ns)
             if now_ns >= self._store_ns and self._hours.kbit_s(self._clock.utc_ns()) != 0:
-                self._look_for_closings(db)
+                self._request_closings(db)
 
-    def _look_for_closings(self, db: Connection) -> None:
+    def _request_closings(self, db: Connection) -> None:
         if self._worker.busy >= MOST_PUTS:
             return
         for wanted_close, unit, correlation in self._closings.due(db, self._under_way):
@@ -252,38 +252,38 @@ class Copying:
         except OSError as error:
             self._store_away(str(error))
 
-    def _begin(self, db: Connection, asking: Asking, now_ns: int) -> bool:
-        if self._worker.busy >= MOST_PUTS or now_ns < max(asking.next_ns, self._store_ns):
+    def _begin(self, db: Connection, transfer: Transfer, now_ns: int) -> bool:
+        if self._worker.busy >= MOST_PUTS or now_ns < max(transfer.next_ns, self._store_ns):
             return False
-        call = worklist.next_call(db, asking.unit, asking.passed_over(now_ns) | self._under_way(asking.unit))
+        call = worklist.next_call(db, transfer.unit, transfer.passed_over(now_ns) | self._under_way(transfer.unit))
         if call is None:
             return False
         folder = self._store.incoming / call.unit / call.call_id
         try:
-            asking.incoming = Incoming(folder, call, self._signers.now())
+            transfer.incoming = Incoming(folder, call, self._signers.now())
         except Damaged:
             shutil.rmtree(folder, ignore_errors=True)
             return False
         except OSError as error:
             self._store_away(str(error))
             return False
-        self._go_on(asking)
+        self._go_on(transfer)
         return True
 
     def _under_way(self, unit: str) -> set[str]:
         """Calls that the store is processing, or whose result the database does not have yet."""
-        noted = (done.job.call for done in self._to_note)
-        return {call.call_id for call in (*self._worker.calls_of(unit), *noted) if call.unit == unit}
+        finished = (done.job.call for done in self._finished)
+        return {call.call_id for call in (*self._worker.calls_of(unit), *finished) if call.unit == unit}
 
-    def _go_on(self, asking: Asking) -> None:
+    def _go_on(self, transfer: Transfer) -> None:
         """Gives a complete call to the store, so that the unit's next call can begin."""
-        incoming = asking.incoming
+        incoming = transfer.incoming
         if incoming is None or incoming.place is not None:
             return
-        kept = Kept() if incoming.record is None else Kept.of(incoming.record)
-        self._worker.give(Job("put", incoming.call, incoming.folder, kept))
-        asking.incoming = None
-        self._look_ns = 0
+        kept = RetentionTerm() if incoming.record is None else RetentionTerm.of(incoming.record)
+        self._worker.submit(Job("put", incoming.call, incoming.folder, kept))
+        transfer.incoming = None
+        self._assign_ns = 0
 
     def _tidy(self) -> None:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
@@ -292,21 +292,21 @@ class Copying:
                 worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
             for call, number, data, sig in worklist.unamended(db, self._share):
                 if not self._worker.has(call):
-                    self._worker.give(Job("amend", call, amendment=(number, data, sig)))
-            for call in worklist.over(db, now_ns, self._holds, self._share):
+                    self._worker.submit(Job("amend", call, amendment=(number, data, sig)))
+            for call in worklist.expired(db, now_ns, self._holds, self._share):
                 if not self._worker.has(call):
-                    self._worker.give(Job("remove", call))
-            self._to_tell = [call for call in worklist.unreported(db, self._share) if not self._worker.has(call)]
+                    self._worker.submit(Job("remove", call))
+            self._to_confirm = [call for call in worklist.unreported(db, self._share) if not self._worker.has(call)]
             self._tidy_indexes(db)
         self._counted_ns = mono_ns  # committed: after a failure the time is counted with the next turn
 
-    def _note(self) -> None:
+    def _store_finished(self) -> None:
         """Writes the store's results into the database; only then the unit is notified."""
-        if not self._to_note:
+        if not self._finished:
             return
         now_ns = self._clock.utc_ns()
         with self._engine.begin() as db:
-            for done in self._to_note:
+            for done in self._finished:
                 if done.fault:
                     continue
                 if done.job.what == "put":
@@ -315,34 +315,34 @@ class Copying:
                     worklist.amended(db, done.job.call, done.job.amendment[0], now_ns)
                 elif done.job.what == "close":
                     worklist.closed(db, done.job.call, now_ns)
-                    self._note_head(db, done.job, now_ns)
+                    self._store_head(db, done.job, now_ns)
                 else:
                     worklist.removed(db, done.job.call, now_ns)
-        for done in self._to_note:
+        for done in self._finished:
             if done.spoiled:
                 self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched again")
             elif done.fault:
                 self._store_away(done.fault)
             elif done.job.what == "put":
-                self._to_tell.append(done.job.call)
+                self._to_confirm.append(done.job.call)
             elif done.job.what == "remove":
                 log.info("copy_removed: %s %s: its time is over", done.job.call.unit, done.job.call.call_id)
-        self._to_note = []
+        self._finished = []
 
-    def _note_head(self, db: Connection, job: Job, now_ns: int) -> None:
+    def _store_head(self, db: Connection, job: Job, now_ns: int) -> None:
         """A unit that shows different logs to custodians and desk is exposed by its own signatures."""
         assert job.closing is not None
         report = HeadReport(job.call.unit, job.closing.head.encode("utf-8"), unarmored(job.closing.sig), now_ns)
         heads.store_head(db, report, self._signers.now())
 
-    def _asking(self, unit: str) -> Asking:
-        return self._units.setdefault(unit, Asking(unit))
+    def _transfer_of(self, unit: str) -> Transfer:
+        return self._units.setdefault(unit, Transfer(unit))
 
     def _store_away(self, why: str) -> None:
         self._complain("", f"store_away: {why}; it is tried again in {FAULT_PAUSE_S} s")
         self._store_ns = self._clock.monotonic_ns() + FAULT_PAUSE_S * NS_PER_S
-        for asking in self._units.values():
-            asking.incoming, asking.correlation = None, b""
+        for transfer in self._units.values():
+            transfer.incoming, transfer.correlation = None, b""
 
     def _complain(self, unit: str, text: str) -> None:
         """Logs a complaint once, until it changes."""

@@ -22,7 +22,7 @@ from linetap_desk.copy.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetentionTerm:
     """The call's end by its record, None: none yet; the period of its class, None: unknown."""
 
     until: str | None = None
@@ -47,7 +47,7 @@ class Job:
     what: Literal["put", "close", "amend", "remove"]
     call: Call
     folder: Path | None = None
-    kept: Kept = Kept()
+    kept: RetentionTerm = RetentionTerm()
     closing: Closing | None = None
     amendment: tuple[int, bytes, str] | None = None  # its number, the document, the armored signature
 
@@ -83,7 +83,7 @@ class Worker:
     def calls_of(self, unit: str) -> list[Call]:
         return [call for call in self._under_way if call.unit == unit]
 
-    def give(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         self._under_way.add(job.call)
         self._jobs.put(job)
 

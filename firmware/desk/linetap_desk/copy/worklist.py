@@ -12,14 +12,13 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.calls import hold, sealed
 from linetap_desk.copy.incoming import Call
-from linetap_desk.copy.worker import Kept
+from linetap_desk.copy.worker import RetentionTerm
 from linetap_desk.ingest import callrow
-from linetap_desk.ingest import callrow as amended_events
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 
 HELD_PAUSE_S = 3600  # until the hold is checked again
-MOST_OVER = 50  # at once
+MOST_EXPIRED = 50  # at once
 MOST_UNREPORTED = 200
 _A_LOOK = 20
 LONGEST_NS = 36_525 * NS_PER_DAY  # no class is kept longer
@@ -87,7 +86,7 @@ def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | No
     return next((Call(unit, *row) for row in rows if row[0] not in passed_over), None)
 
 
-def over(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
+def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
     """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. And it
     must be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the copy
     was stored. Clocks alone delete nothing, however many are wrong."""
@@ -103,7 +102,7 @@ def over(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) 
     age_ms = counted_ms(db) - copies.c.counted_ms
     wanted = wanted.where(gone.exists() | (age_ms >= copies.c.period_s * 1000))
     found = []
-    for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_OVER)).all():
+    for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_EXPIRED)).all():
         call = Call(*row)
         if is_held(db, call, now_ns, holds):
             db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
@@ -160,7 +159,7 @@ def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
     db.execute(update(amendments).where(*mine).values(stored_at=rfc3339(now_ns)))
 
 
-def stored(db: Connection, call: Call, kept: Kept, now_ns: int) -> None:
+def stored(db: Connection, call: Call, kept: RetentionTerm, now_ns: int) -> None:
     # normalised, so that text order is time order
     text = None if kept.until is None else rfc3339(parse_rfc3339(kept.until))
     db.execute(delete(copies).where(_mine(call)))
@@ -170,7 +169,7 @@ def stored(db: Connection, call: Call, kept: Kept, now_ns: int) -> None:
     ))  # fmt: skip
     its = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id)
     db.execute(update(amendments).where(*its).values(stored_at=None))
-    amended_events.apply_amendment(db, call.unit, call.call_id)
+    callrow.apply_amendment(db, call.unit, call.call_id)
 
 
 def closed(db: Connection, call: Call, now_ns: int) -> None:

@@ -28,7 +28,7 @@ from linetap_core.vaultformat import callevents
 from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.copy.store import Store, Stored
-from linetap_desk.copy.worker import Kept
+from linetap_desk.copy.worker import RetentionTerm
 from linetap_desk.ingest.store import update_calls
 from linetap_desk.ingest.tables import calls, copies, events, from_record
 from linetap_desk.proofs.callfolder import Damaged
@@ -59,7 +59,7 @@ def store_copies(
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
             for call, record, at_ns in some:
-                worklist.stored(db, call, Kept.of(record), at_ns)
+                worklist.stored(db, call, RetentionTerm.of(record), at_ns)
                 rows = [_row(_sealed(record, call))]
                 if holds is not None and (held := _held(holds, call, refused, now_ns)) is not None:
                     rows.append(_row(held))

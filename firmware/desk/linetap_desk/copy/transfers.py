@@ -69,14 +69,14 @@ class Hours:
 
 STALL_S = 30  # without a block: requested again
 PAUSE_S = (5, 900)  # for a silent unit: the first pause, doubled up to the longest
-ASIDE_S = (60, 21_600)  # for a call that it refuses, or whose bytes are not those sealed
-MOST_ASIDE = 1000  # calls of a unit
+POSTPONE_S = (60, 21_600)  # for a call that it refuses, or whose bytes are not those sealed
+MOST_POSTPONED = 1000  # calls of a unit
 _AT_A_TIME_S = 2  # of the rate, in one window
 _CORRELATION_BYTES = 12
 
 
 @dataclass(slots=True)
-class Asking:
+class Transfer:
     """The transfer in progress with a unit; it outlives its calls, and is idle between them. Times are monotonic ns."""
 
     unit: str
@@ -89,7 +89,7 @@ class Asking:
     next_ns: int = 0  # no request before
     pause_s: int = 0
     status: bytes = b""  # the last received
-    aside: dict[str, tuple[int, int]] = field(default_factory=dict)  # call -> until when, and for how long it was
+    postponed: dict[str, tuple[int, int]] = field(default_factory=dict)  # call -> until when, and for how long it was
 
     def window(self, now_ns: int, kbit_s: int | None) -> Window | None:
         """The next window to request, if any is due."""
@@ -105,7 +105,7 @@ class Asking:
         self.asked_ns = self.answered_ns = now_ns
         return Window(call_id=self.incoming.call.call_id, file=place[0], first=place[1], most=self.most)
 
-    def took(self, count: int, now_ns: int, kbit_s: int | None) -> None:
+    def count_received(self, count: int, now_ns: int, kbit_s: int | None) -> None:
         """So many bytes of the window were received and stored."""
         self.came += count
         self.answered_ns, self.pause_s = now_ns, 0
@@ -114,7 +114,7 @@ class Asking:
             if kbit_s:
                 self.next_ns = self.asked_ns + self.came * 8 * NS_PER_MS // kbit_s
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Forgets the requested window: its sender is gone."""
         self.correlation, self.pause_s, self.next_ns = b"", 0, 0
 
@@ -131,16 +131,16 @@ class Asking:
         self.pause_s = min(max(PAUSE_S[0], 2 * self.pause_s), PAUSE_S[1])
         self.next_ns = now_ns + self.pause_s * NS_PER_S
 
-    def put_aside(self, call_id: str, now_ns: int) -> None:
+    def postpone(self, call_id: str, now_ns: int) -> None:
         """The call is retried later each time; the unit's other calls go on."""
-        for_s = min(max(ASIDE_S[0], 4 * self.aside.pop(call_id, (0, 0))[1]), ASIDE_S[1])
-        if len(self.aside) >= MOST_ASIDE:
-            del self.aside[next(iter(self.aside))]
-        self.aside[call_id] = (now_ns + for_s * NS_PER_S, for_s)
+        for_s = min(max(POSTPONE_S[0], 4 * self.postponed.pop(call_id, (0, 0))[1]), POSTPONE_S[1])
+        if len(self.postponed) >= MOST_POSTPONED:
+            del self.postponed[next(iter(self.postponed))]
+        self.postponed[call_id] = (now_ns + for_s * NS_PER_S, for_s)
         self.incoming, self.correlation = None, b""
 
     def passed_over(self, now_ns: int) -> set[str]:
-        return {call_id for call_id, (until_ns, _) in self.aside.items() if now_ns < until_ns}
+        return {call_id for call_id, (until_ns, _) in self.postponed.items() if now_ns < until_ns}
 
 
 class Closings:
@@ -156,34 +156,34 @@ class Closings:
     ) -> None:
         self._signers, self._most_units, self._complain, self._clock = signers, most_units, complain, clock
         self._share = share
-        self._units: dict[str, Asking] = {}
+        self._units: dict[str, Transfer] = {}
         self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
     def due(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
         """The requests that are due, with unit and correlation data. `under_way`: calls of a unit that the store is
         processing."""
         now_ns = self._clock.monotonic_ns()
-        for asking in self._units.values():
-            asking.stalled(now_ns)
-        room = self._most_units - sum(bool(asking.correlation) for asking in self._units.values())
+        for transfer in self._units.values():
+            transfer.stalled(now_ns)
+        room = self._most_units - sum(bool(transfer.correlation) for transfer in self._units.values())
         # In turn: units asked most recently come last.
-        for unit in sorted(worklist.units_unclosed(db, self._share), key=lambda unit: self._asking(unit).asked_ns):
-            asking = self._asking(unit)
-            if room <= 0 or asking.correlation or now_ns < asking.next_ns:
+        for unit in sorted(worklist.units_unclosed(db, self._share), key=lambda unit: self._transfer_of(unit).asked_ns):
+            transfer = self._transfer_of(unit)
+            if room <= 0 or transfer.correlation or now_ns < transfer.next_ns:
                 continue
-            call = worklist.next_unclosed(db, unit, asking.passed_over(now_ns) | set(under_way(unit)))
+            call = worklist.next_unclosed(db, unit, transfer.passed_over(now_ns) | set(under_way(unit)))
             if call is not None:
                 room -= 1
-                self._calls[unit], asking.correlation = call, secrets.token_bytes(_CORRELATION_BYTES)
-                asking.asked_ns = asking.answered_ns = now_ns
-                yield Close(call_id=call.call_id, record_sha256=call.record_sha256), unit, asking.correlation
+                self._calls[unit], transfer.correlation = call, secrets.token_bytes(_CORRELATION_BYTES)
+                transfer.asked_ns = transfer.answered_ns = now_ns
+                yield Close(call_id=call.call_id, record_sha256=call.record_sha256), unit, transfer.correlation
 
     def arrived(self, unit: str, message: Arrived) -> tuple[Call, Closing] | None:
         """A message of `reply/fetch`: the call and its closing, if this is the requested one and it is valid."""
-        asking = self._units.get(unit)
-        if asking is None or not message.correlation or message.correlation != asking.correlation:
+        transfer = self._units.get(unit)
+        if transfer is None or not message.correlation or message.correlation != transfer.correlation:
             return None
-        call, now_ns, asking.correlation = self._calls[unit], self._clock.monotonic_ns(), b""
+        call, now_ns, transfer.correlation = self._calls[unit], self._clock.monotonic_ns(), b""
         try:
             answer = strict.decode(message.payload[:ANSWER_LIMIT_BYTES], Answer)
             if answer.closing is None:
@@ -191,21 +191,21 @@ class Closings:
             closing.check(answer.closing, call.unit, call.call_id, call.record_sha256, self._signers.now())
         except (Refusal, ValueError, RecursionError) as error:
             self._complain(unit, f"close_refused: {getattr(error, 'code', 'no_answer'):.64}: {error!s:.200}")
-            asking.put_aside(call.call_id, now_ns)
-            asking.pause(now_ns)  # an earlier version, or a new vault, would refuse all calls alike
+            transfer.postpone(call.call_id, now_ns)
+            transfer.pause(now_ns)  # an earlier version, or a new vault, would refuse all calls alike
             return None
-        asking.pause_s = 0
+        transfer.pause_s = 0
         return call, answer.closing
 
-    def begin_anew(self, unit: str) -> None:
+    def restart(self, unit: str) -> None:
         """The unit's earlier session is gone; its next version may support the request."""
         if unit in self._units:
-            self._units[unit].begin_anew()
-            self._units[unit].aside.clear()
+            self._units[unit].restart()
+            self._units[unit].postponed.clear()
 
     def lost_connection(self) -> None:
-        for asking in self._units.values():
-            asking.correlation = b""
+        for transfer in self._units.values():
+            transfer.correlation = b""
 
-    def _asking(self, unit: str) -> Asking:
-        return self._units.setdefault(unit, Asking(unit))
+    def _transfer_of(self, unit: str) -> Transfer:
+        return self._units.setdefault(unit, Transfer(unit))
