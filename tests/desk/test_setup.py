@@ -39,7 +39,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """With every place in a folder of the test's, and every file the test's own user's."""
     monkeypatch.setattr(places, "FOLDER", tmp_path / "etc")
     monkeypatch.setattr(places, "MOSQUITTO_FILES", tmp_path / "mosquitto")
-    monkeypatch.setattr(certificates, "own", lambda path, _user, _group, mode: path.chmod(mode))
+    monkeypatch.setattr(certificates, "set_owner", lambda path, _user, _group, mode: path.chmod(mode))
     for folder in (places.FOLDER, places.MOSQUITTO_FILES):
         folder.mkdir()
     return Answers(name=NAME, addresses=("10.20.0.5",), domain="city.example", pki=tmp_path / "pki")
@@ -47,7 +47,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 def made(given: Answers, clock: ManualClock) -> list[str]:
     said: list[str] = []
-    certificates.lay_certificates(given, clock, said.append)
+    certificates.renew_certificates(given, clock, said.append)
     return said
 
 
@@ -55,12 +55,12 @@ def test_certificates_are_those_that_openssl_takes(given: Answers) -> None:
     made(given, ManualClock(NOW_NS))
     trusted = ["-attime", str(NOW_NS // 10**9), "-CAfile", str(places.FOLDER / "ca.pem"), "-crl_check"]
     trusted += ["-CRLfile", str(places.FOLDER / "crl.pem"), "-x509_strict"]
-    for name in (NAME, "10.20.0.5", places.HERE):
+    for name in (NAME, "10.20.0.5", places.LOOPBACK):
         kind = "-verify_hostname" if name == NAME else "-verify_ip"
         for path in (places.MOSQUITTO_FILES / "broker.pem", places.FOLDER / "serve-tls.pem"):
             ended = openssl("verify", *trusted, "-purpose", "sslserver", kind, name, str(path))
             assert ended.returncode == 0, ended.stderr
-    for one in certificates.wanted(given):
+    for one in certificates.server_certificates(given):
         mode = one.path.with_suffix(".key").stat().st_mode & 0o777
         assert mode == (0o640 if one.group else 0o600), one.path
 
@@ -70,7 +70,7 @@ def test_a_second_time_makes_none_and_the_end_of_one_makes_all_anew(given: Answe
     key = (places.FOLDER / "ingest-tls.key").read_bytes()
     assert made(given, ManualClock(NOW_NS + 300 * DAY_NS)) == []
     assert (
-        len(made(given, ManualClock(NOW_NS + 350 * DAY_NS))) == len(certificates.wanted(given)) + 2
+        len(made(given, ManualClock(NOW_NS + 350 * DAY_NS))) == len(certificates.server_certificates(given)) + 2
     )  # and crl.pem, twice
     assert (places.FOLDER / "ingest-tls.key").read_bytes() != key
 

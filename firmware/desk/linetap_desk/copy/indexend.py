@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of the desk's copies of indexes: a segment goes with the calls of its day.
 
-The day must be over by the desk's clock and by that of a unit, as for a copy of a call (`worklist.expired`), and no copy
-of a call of that unit may be left that ends with that day; a held call leaves its index behind, as in a vault. Segments
-of an overflow epoch without a day go when their unit no longer names them and no copy without an end is left.
+The day must be over by the desk's clock and by that of a unit, as for a copy of a call (`worklist.expired`), and no
+copy of a call of that unit may be left that ends with that day; a held call leaves its index behind, as in a vault.
+Segments of an overflow epoch without a day go when their unit no longer names them and no copy without an end is left.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def findings(path: Path, clock: Clock) -> Iterator[Finding]:
         return
     config = settings.desk
     yield Finding("configuration", f"{path} is read")
-    here = config.broker.host in (places.HERE, "localhost", "::1")
+    here = config.broker.host in (places.LOOPBACK, "localhost", "::1")
     yield from keyfiles.modes(config, here)
     yield from keyfiles.certificates(config, here, from_utc_ns(clock.utc_ns()))
     yield keyfiles.authority_here(from_utc_ns(clock.utc_ns()))

@@ -17,7 +17,7 @@ from linetap_desk.config.desk import DeskConfig
 from linetap_desk.config.pages import Settings
 from linetap_desk.doctor.finding import Finding
 from linetap_desk.setup import places
-from linetap_desk.setup.machine import as_user, attempt
+from linetap_desk.setup.machine import as_user, run_program
 
 _LIMIT_S = 10
 _LEAST_BYTES, _LEAST_PART = 2 << 30, 0.05
@@ -29,7 +29,9 @@ _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 def services(units: list[str]) -> Iterator[Finding]:
     for unit in units:
-        active, enabled = (attempt(("systemctl", word, unit)).stdout.strip() for word in ("is-active", "is-enabled"))
+        active, enabled = (
+            run_program(("systemctl", word, unit)).stdout.strip() for word in ("is-active", "is-enabled")
+        )
         if active != "active":
             yield Finding(
                 "service", f"{unit} is {active or 'not there'}", f"journalctl -eu {unit}; systemctl restart {unit}"
@@ -100,7 +102,7 @@ def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
         ("database of the ingest, for the pages", places.PAGES, reading),
         ("database of the pages", places.PAGES, people),
     ):
-        done = attempt(as_user(user, linetap, *words))
+        done = run_program(as_user(user, linetap, *words))
         said = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
         if done.returncode:
             yield Finding(what, said, f"by {user}: its server, its rights: docs/install-desk.md")
@@ -113,7 +115,7 @@ def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
 def pages(settings: Settings) -> Iterator[Finding]:
     url = urlsplit(settings.url or "")
     name = url.hostname or settings.host
-    host = places.HERE if settings.host in ("0.0.0.0", "::") else settings.host
+    host = places.LOOPBACK if settings.host in ("0.0.0.0", "::") else settings.host
     unit = places.PAGES_UNIT
     try:
         with socket.create_connection((host, settings.port), _LIMIT_S) as plain:
@@ -153,7 +155,7 @@ def disks(config: DeskConfig) -> Iterator[Finding]:
         yield _room(folder)
     if store is not None and store.scheme == "file" and folders[-1].is_dir():
         folder = folders[-1]
-        if attempt(as_user(places.DESK, "test", "-w", str(folder))).returncode:
+        if run_program(as_user(places.DESK, "test", "-w", str(folder))).returncode:
             yield Finding("copies", f"{folder} takes nothing from {places.DESK}", f"chown {places.DESK} {folder}")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `linetap desk setup` has to know: from its options, from a desk.toml that is there already, or asked for."""
+"""The answers that `linetap desk setup` needs: from its options, from an existing desk.toml, or typed at a terminal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
-    """BadInput for what is missing or contradicts `found`, the desk.toml that is there. It is never written over."""
+    """BadInput for an answer that is missing or contradicts `found`, the existing desk.toml, which is never changed."""
     name = args.name
     if found is not None:
         had = urlsplit(found.serve.url or "").hostname
@@ -40,9 +40,9 @@ def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
             raise BadInput(f"--name {name}: {places.CONFIG} has serve.url {found.serve.url}; change it there")
         name = had
     broker = args.broker
-    if found is not None and found.broker.host not in (places.HERE, name):
+    if found is not None and found.broker.host not in (places.LOOPBACK, name):
         broker = found.broker.host
-    name = name or _ask("host name of this server, as people will type it", socket.getfqdn())
+    name = name or _prompt("host name of this server, as people will type it", socket.getfqdn())
     if not name:
         raise BadInput("--name: the host name that people will type is missing; desk.city.example expected")
     authority.domain_name(name, "--name")
@@ -50,18 +50,18 @@ def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
         authority.host_name(address, "--address")
     admin = args.admin
     if admin is None and found is None:
-        admin = _ask("login name of the first person", "")
+        admin = _prompt("login name of the first person", "")
         if not admin:
             raise BadInput("--admin: the login name of the first person is missing; kim expected")
-    shown = args.shown or (_ask("their name, as others will read it", admin) if admin else None) or admin
+    shown = args.shown or (_prompt("their name, as others will read it", admin) if admin else None) or admin
     return Answers(
-        name=name, addresses=tuple(args.address), domain=args.domain or _above(name), database=args.database,
+        name=name, addresses=tuple(args.address), domain=args.domain or _parent_domain(name), database=args.database,
         store=args.store, pki=args.pki, broker=broker, admin=admin, shown=shown,
     )  # fmt: skip
 
 
-def _ask(what: str, suggested: str) -> str:
-    """What is typed at a terminal, `suggested` where nothing is; empty where nobody sits at one."""
+def _prompt(what: str, suggested: str) -> str:
+    """The line typed at the terminal, or `suggested` for an empty one; empty if there is no terminal."""
     if not sys.stdin.isatty():
         return ""
     sys.stderr.write(f"{what}{f' [{suggested}]' if suggested else ''}: ")
@@ -69,7 +69,7 @@ def _ask(what: str, suggested: str) -> str:
     return sys.stdin.readline(_MOST).strip() or suggested
 
 
-def _above(name: str) -> str:
-    """The authority speaks for the desk's domain; of a name of one or two parts for that name."""
+def _parent_domain(name: str) -> str:
+    """The domain that the authority is limited to; a name of one or two parts is its own."""
     host, _, rest = name.partition(".")
     return rest if host and "." in rest else name

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from linetap_core.errors import BadInput
 from linetap_desk.setup import places
-from linetap_desk.setup.certificates import Say
-from linetap_desk.setup.machine import lay
+from linetap_desk.setup.certificates import Report
+from linetap_desk.setup.machine import write_file
 
 _FILES = {"linetap.conf": "linetap.conf", "city.conf": "linetap_city.conf"}  # shipped -> in conf.d
 _LIMITS = places.MOSQUITTO.parent / "systemd/system/mosquitto.service.d/linetap.conf"
@@ -24,7 +24,7 @@ def require_broker() -> None:
         raise BadInput("mosquitto is not installed: apt install mosquitto; or name a broker elsewhere by --broker")
 
 
-def lay_broker(say: Say) -> bool:
+def configure_broker(report: Report) -> bool:
     """Returns whether something changed. An acl that is there is a person's, and stays."""
     places.MOSQUITTO_FILES.mkdir(exist_ok=True)
     shipped = places.SHIPPED / "mosquitto"
@@ -32,20 +32,20 @@ def lay_broker(say: Say) -> bool:
     for source, name in _FILES.items():
         target = places.MOSQUITTO / "conf.d" / name
         if not target.exists():
-            changed |= lay(target, (shipped / source).read_bytes())
-            say(f"{target}: as shipped")
+            changed |= write_file(target, (shipped / source).read_bytes())
+            report(f"{target}: as shipped")
     acl = places.MOSQUITTO_FILES / "acl"
     if not acl.exists():
-        changed |= lay(
+        changed |= write_file(
             acl, acl_of((shipped / "acl").read_text(encoding="utf-8")).encode(), group="mosquitto", mode=0o640
         )
-        say(f"{acl}: desk:{places.INGEST_NAME}, desk:{places.PAGES_NAME} and every unit")
+        report(f"{acl}: desk:{places.INGEST_NAME}, desk:{places.PAGES_NAME} and every unit")
     _LIMITS.parent.mkdir(parents=True, exist_ok=True)
-    return lay(_LIMITS, _MANY_FILES) or changed
+    return write_file(_LIMITS, _MANY_FILES) or changed
 
 
 def acl_of(shipped: str) -> str:
     """The shipped one with this desk's names."""
     assert _EXAMPLE in shipped
-    own = shipped.replace(_EXAMPLE, f"user desk:{places.INGEST_NAME}")
-    return own + _DOCTOR.format(name=places.DOCTOR_NAME)
+    acl = shipped.replace(_EXAMPLE, f"user desk:{places.INGEST_NAME}")
+    return acl + _DOCTOR.format(name=places.DOCTOR_NAME)

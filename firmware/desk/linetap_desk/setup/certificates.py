@@ -19,14 +19,14 @@ from linetap_core.errors import BadInput
 from linetap_desk.pki import authority
 from linetap_desk.setup import places
 from linetap_desk.setup.answers import Answers
-from linetap_desk.setup.machine import lay, own
+from linetap_desk.setup.machine import set_owner, write_file
 
 RENEW = timedelta(days=60)
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ServerCertificate:
     """A certificate of this server. `path`: its .pem; the key beside it is `user`'s, or of `group` by mode 0640."""
 
     path: Path
@@ -36,32 +36,34 @@ class Wanted:
     group: str | None = None
 
 
-def wanted(answers: Answers) -> list[Wanted]:
+def server_certificates(answers: Answers) -> list[ServerCertificate]:
     at = places.FOLDER
     found = [
-        Wanted(at / "ingest-tls.pem", "desk", places.INGEST_NAME, places.DESK),
-        Wanted(at / "pages-tls.pem", "desk", places.PAGES_NAME, places.PAGES),
-        Wanted(at / "doctor-tls.pem", "desk", places.DOCTOR_NAME, "root"),
-        Wanted(at / "serve-tls.pem", "broker", answers.name, places.PAGES),
+        ServerCertificate(at / "ingest-tls.pem", "desk", places.INGEST_NAME, places.DESK),
+        ServerCertificate(at / "pages-tls.pem", "desk", places.PAGES_NAME, places.PAGES),
+        ServerCertificate(at / "doctor-tls.pem", "desk", places.DOCTOR_NAME, "root"),
+        ServerCertificate(at / "serve-tls.pem", "broker", answers.name, places.PAGES),
     ]
     if answers.broker is None:
-        found.append(Wanted(places.MOSQUITTO_FILES / "broker.pem", "broker", answers.name, "root", "mosquitto"))
+        found.append(
+            ServerCertificate(places.MOSQUITTO_FILES / "broker.pem", "broker", answers.name, "root", "mosquitto")
+        )
     return found
 
 
-def lay_certificates(answers: Answers, clock: Clock, say: Say) -> bool:
+def renew_certificates(answers: Answers, clock: Clock, report: Report) -> bool:
     """Returns whether something changed."""
     now = from_utc_ns(clock.utc_ns())
-    due = [one for one in wanted(answers) if not _stands(one.path, now)]
+    due = [one for one in server_certificates(answers) if not _is_current(one.path, now)]
     if due or not (places.FOLDER / authority.CERTIFICATE).exists():
-        _require_authority(answers, clock, say)
+        _make_authority(answers, clock, report)
     for one in due:
         _make(one, answers, clock)
-        say(f"{one.path}: certificate of {one.role}:{one.name}")
-    return _copy_lists(answers, say) or bool(due)
+        report(f"{one.path}: certificate of {one.role}:{one.name}")
+    return _copy_lists(answers, report) or bool(due)
 
 
-def _stands(path: Path, now: datetime) -> bool:
+def _is_current(path: Path, now: datetime) -> bool:
     try:
         made = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError):
@@ -69,17 +71,17 @@ def _stands(path: Path, now: datetime) -> bool:
     return path.with_suffix(".key").exists() and made.not_valid_after_utc - now > RENEW
 
 
-def _require_authority(answers: Answers, clock: Clock, say: Say) -> None:
+def _make_authority(answers: Answers, clock: Clock, report: Report) -> None:
     if (answers.pki / authority.KEY).exists():
         return
     if (places.FOLDER / authority.CERTIFICATE).exists():
         raise BadInput(
             f"{answers.pki}: there is no {authority.KEY}: bring the authority's medium, and name it by --pki"
         )
-    networks: list[Network] = [ip_network(places.HERE)]
+    networks: list[Network] = [ip_network(places.LOOPBACK)]
     networks += [ip_network(address) for address in answers.addresses if _is_address(address)]
     authority.make(answers.pki, "linetap", [answers.domain], networks, clock)
-    say(f"{answers.pki}: the authority, for {answers.domain}; keep it on a medium of its own")
+    report(f"{answers.pki}: the authority, for {answers.domain}; keep it on a medium of its own")
 
 
 def _is_address(text: str) -> bool:
@@ -90,36 +92,36 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _make(one: Wanted, answers: Answers, clock: Clock) -> None:
-    """Beside the old one, and then in its place: key first, so that a service finds a pair as seldom as possible that
-    does not fit, and starts again."""
+def _make(one: ServerCertificate, answers: Answers, clock: Clock) -> None:
+    """Made beside the old one, then moved into its place: the key first. A service that starts in between finds a key
+    and a certificate that do not fit, and restarts."""
     fresh = one.path.with_name(f"{one.path.stem}.new.pem")
     fresh.unlink(missing_ok=True)
     fresh.with_suffix(".key").unlink(missing_ok=True)
     hosts = [answers.name, *answers.addresses] if one.role == "broker" else []
     names = [authority.host_name(host, "--name") for host in hosts]
-    if one.role == "broker" and _speaks_for_here(answers.pki):
-        names.append(authority.host_name(places.HERE, "--name"))
+    if one.role == "broker" and _permits_loopback(answers.pki):
+        names.append(authority.host_name(places.LOOPBACK, "--name"))
     authority.make_host(answers.pki, clock, one.role, one.name, names, fresh)
-    own(fresh.with_suffix(".key"), one.user, one.group or "root", 0o640 if one.group else 0o600)
+    set_owner(fresh.with_suffix(".key"), one.user, one.group or "root", 0o640 if one.group else 0o600)
     os.replace(fresh.with_suffix(".key"), one.path.with_suffix(".key"))
     os.replace(fresh, one.path)
 
 
-def _speaks_for_here(folder: Path) -> bool:
+def _permits_loopback(folder: Path) -> bool:
     made = x509.load_pem_x509_certificate((folder / authority.CERTIFICATE).read_bytes())
-    return authority.is_permitted(made, x509.IPAddress(ip_address(places.HERE)))
+    return authority.is_permitted(made, x509.IPAddress(ip_address(places.LOOPBACK)))
 
 
 def broker_host(answers: Answers) -> str:
-    """Under which name this server itself reaches the broker: the loopback, where the authority speaks for it."""
+    """The name by which this server reaches the broker: the loopback, if the authority permits certificates for it."""
     if answers.broker is not None:
         return answers.broker
-    return places.HERE if _speaks_for_here(places.FOLDER) else answers.name
+    return places.LOOPBACK if _permits_loopback(places.FOLDER) else answers.name
 
 
-def _copy_lists(answers: Answers, say: Say) -> bool:
-    """What the authority publishes, for ingest and broker; nothing where its medium is away."""
+def _copy_lists(answers: Answers, report: Report) -> bool:
+    """Copies what the authority publishes to ingest and broker; nothing while its medium is not mounted."""
     changed = False
     for name in (authority.CERTIFICATE, authority.REVOCATIONS, authority.SIGNERS):
         source = answers.pki / name
@@ -129,7 +131,7 @@ def _copy_lists(answers: Answers, say: Say) -> bool:
         if answers.broker is None and name != authority.SIGNERS:
             targets.append(places.MOSQUITTO_FILES / name)
         for target in targets:
-            if lay(target, source.read_bytes()):
+            if write_file(target, source.read_bytes()):
                 changed = True
-                say(f"{target}: from {source}")
+                report(f"{target}: from {source}")
     return changed

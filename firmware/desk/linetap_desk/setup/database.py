@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 from linetap_core.errors import BadInput
 from linetap_desk.setup import places
-from linetap_desk.setup.certificates import Say
-from linetap_desk.setup.machine import as_user, own, run
+from linetap_desk.setup.certificates import Report
+from linetap_desk.setup.machine import as_user, run_checked, set_owner
 
 _DESK_FILE, _PAGES_FILE = places.STATE / "desk.db", places.PAGES_STATE / "serve.db"
 _DESK_NAME, _PAGES_NAME = "linetap_desk", "linetap_pages"
@@ -31,7 +31,7 @@ def urls(kind: str) -> tuple[str, str]:
     return _URLS[kind]
 
 
-def make_databases(kind: str, say: Say) -> None:
+def make_databases(kind: str, report: Report) -> None:
     if kind == "sqlite":
         _make_file()
         return
@@ -43,16 +43,16 @@ def make_databases(kind: str, say: Say) -> None:
         if not _psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
             _psql(f"CREATE DATABASE {name} OWNER \"{user}\" ENCODING 'UTF8' TEMPLATE template0")
             _psql(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
-            say(f"PostgreSQL: database {name} of {user}")
+            report(f"PostgreSQL: database {name} of {user}")
     _psql(_READ, _DESK_NAME)
 
 
 def _make_file() -> None:
     """Empty, so that the ingest finds it writable by the group: a reader of SQLite's log has to register beside it."""
     _DESK_FILE.touch(mode=0o660)
-    own(_DESK_FILE, places.DESK, places.DESK, 0o660)
+    set_owner(_DESK_FILE, places.DESK, places.DESK, 0o660)
 
 
 def _psql(statement: str, database: str = "postgres") -> str:
     words = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-")
-    return run(*as_user("postgres", *words), given=statement)
+    return run_checked(*as_user("postgres", *words), given=statement)

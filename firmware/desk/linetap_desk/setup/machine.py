@@ -16,17 +16,17 @@ from linetap_core.errors import BadInput
 LIMIT_S = 180
 
 
-def run(*words: str, given: str | None = None) -> str:
-    """Standard output of a program. BadInput with the last line of what it says where it fails."""
-    done = attempt(words, given)
+def run_checked(*words: str, given: str | None = None) -> str:
+    """The standard output of a program. If it fails, BadInput with the last line that it wrote."""
+    done = run_program(words, given)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"ended with {done.returncode}"]
-        raise BadInput(f"{' '.join(words[:6])}: {said[-1]}")
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"ended with {done.returncode}"]
+        raise BadInput(f"{' '.join(words[:6])}: {lines[-1]}")
     return done.stdout.strip()
 
 
-def attempt(words: Sequence[str], given: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Whatever it says; 127 where the program is missing or takes longer than LIMIT_S."""
+def run_program(words: Sequence[str], given: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The result of a program; 127 if it is missing or takes longer than LIMIT_S."""
     try:
         return subprocess.run(words, input=given or "", capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
@@ -38,24 +38,24 @@ def as_user(user: str, *words: str) -> tuple[str, ...]:
     return ("runuser", "-u", user, "--", *words)
 
 
-def own(path: Path, user: str, group: str, mode: int) -> None:
+def set_owner(path: Path, user: str, group: str, mode: int) -> None:
     """Owner, group and mode, whatever they were."""
-    os.chown(path, number_of(user), grp.getgrnam(group).gr_gid)
+    os.chown(path, require_user(user), grp.getgrnam(group).gr_gid)
     path.chmod(mode)
 
 
-def number_of(user: str) -> int:
-    """BadInput where there is no such user."""
+def require_user(user: str) -> int:
+    """The number of a user. BadInput if there is none of this name."""
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         raise BadInput(f"there is no user {user}: the Debian package linetap-desk makes it") from None
 
 
-def lay(path: Path, data: bytes, user: str = "root", group: str = "root", mode: int = 0o644) -> bool:
-    """A file of this content. Returns whether it was another before."""
+def write_file(path: Path, data: bytes, user: str = "root", group: str = "root", mode: int = 0o644) -> bool:
+    """Writes a file; returns whether its content changed."""
     changed = not path.is_file() or path.read_bytes() != data
     if changed:
         replace_durably(path, data, mode=mode)
-    own(path, user, group, mode)
+    set_owner(path, user, group, mode)
     return changed

@@ -33,7 +33,7 @@ def add_setup_action(actions: Any) -> None:
 
 
 def add_doctor_action(actions: Any) -> None:
-    text = "say what is wrong with this server, one line each with its cure; exit 1 if anything is"
+    text = "report what is wrong with this server, one line each with its cure; exit 1 if anything is"
     parser = actions.add_parser("doctor", help=text, description=text, epilog="example: linetap desk doctor --quiet")
     parser.add_argument("--config", type=Path, default=places.CONFIG, metavar="desk.toml", help="default %(default)s")
     parser.add_argument("--quiet", action="store_true", help="only what is wrong")

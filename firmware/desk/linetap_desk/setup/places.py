@@ -20,7 +20,7 @@ DESK, PAGES = "linetap-desk", "linetap-pages"  # the users of ingest and pages; 
 BROKER_UNIT, INGEST_UNIT, PAGES_UNIT = "mosquitto.service", "linetap-ingest.service", "linetap-serve.service"
 PORT, PAGES_PORT = 8883, 8443
 DATABASES = ("sqlite", "postgresql")
-HERE = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 # Names at the broker, in the shipped acl and in its certificates: `desk:ingest`.
 INGEST_NAME, PAGES_NAME, DOCTOR_NAME = "ingest", "pages", "doctor"
 # The keys that must be readable by one user alone -> that user.
