@@ -234,7 +234,7 @@ class Case:
             local = hand.context.new_page()
             local.goto(f"{helper.site.url}/")
             expect(local.locator("#code")).to_be_focused()
-            local.keyboard.type(helper.site.door.code)
+            local.keyboard.type(helper.site.admission.code)
             local.keyboard.press("Enter")
             local.get_by_role("link", name=CALL_ID).click()
             local.locator("#listen").click()

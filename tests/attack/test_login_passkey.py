@@ -165,9 +165,9 @@ def test_logins_that_wait_are_bounded() -> None:
     token = waiting.begin(first)
     for _ in range(ceremonies.MOST_WAITING - 1):
         waiting.begin(first)
-    assert waiting.look(token, 0) is first
+    assert waiting.peek(token, 0) is first
     waiting.begin(first)
-    assert waiting.look(token, 0) is None
+    assert waiting.peek(token, 0) is None
 
 
 def test_a_passkey_password_change_and_lock_need_no_second_one(house: LoginHouse) -> None:

@@ -123,14 +123,14 @@ class Helper:
 
     def inside(self) -> httpx.Client:
         client = self.client()
-        entered = client.post("/", data={"code": self.site.door.code}, headers={"origin": self.site.url})
+        entered = client.post("/", data={"code": self.site.admission.code}, headers={"origin": self.site.url})
         assert entered.status_code == 303, entered.text
         return client
 
     def post(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
         token = secure.token_of(str(client.cookies.get("linetap-custody")))
-        url = f"{self.site.door.room}{path}"
+        url = f"{self.site.admission.room}{path}"
         return client.post(url, data={secure.FIELD: token, "sure": "on"} | fields, headers={"origin": self.site.url})
 
     def get(self, client: httpx.Client, path: str) -> httpx.Response:
-        return client.get(f"{self.site.door.room}{path}")
+        return client.get(f"{self.site.admission.room}{path}")

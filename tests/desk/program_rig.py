@@ -23,7 +23,7 @@ from linetap_desk.custody.package import private_folder
 from linetap_desk.custody.program import pages
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.program.settings import Settings
-from linetap_desk.custody.site import CasePages, Door
+from linetap_desk.custody.site import Admission, CasePages
 from linetap_desk.web import secure
 from release_rig import Desk
 
@@ -80,7 +80,7 @@ class InThread:
         at = self.held.enter_context(serving.listening(0))
         look = CasePages(ZoneInfo("Asia/Seoul"), "linetap_desk.custody")
         url, clock = serving.url_of(at), self.desk.clock
-        self.program = Program(Door(), look, clock, url, IDLE_S, self.desk.folder, work, self.settings)
+        self.program = Program(Admission(), look, clock, url, IDLE_S, self.desk.folder, work, self.settings)
         self.held.callback(self.program.held.close)
         self.server = serving.server(self.program, pages.make_app(self.program))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
@@ -88,7 +88,7 @@ class InThread:
         self.held.callback(self._end)
         until(lambda: self.server.started or not self.thread.is_alive(), LIMIT_S)
         if self.enters:
-            self.browser = Browser(self.held, url, self.program.door.code)
+            self.browser = Browser(self.held, url, self.program.admission.code)
         return self
 
     def stranger(self) -> httpx.Client:

@@ -74,7 +74,7 @@ def clerk(house: SearchHouse, browser: Browser, record: Recording) -> None:
         hand.narrow = False
         hand.open(f"{run.program.url}/")
         hand.begin("starts the program, and types the code from its window")
-        hand.type("#code", run.program.door.code.lower(), secret=True)
+        hand.type("#code", run.program.admission.code.lower(), secret=True)
         hand.press("button")
         hand.begin("fetches the indexes of all units with the ticket")
         hand.paste("#find", ticket)

@@ -68,7 +68,7 @@ class Office:
             hand.end()
             hand.open(f"{run.program.url}/")
             hand.begin("starts the program, and types the code from its window")
-            hand.type("#code", run.program.door.code.lower(), secret=True)
+            hand.type("#code", run.program.admission.code.lower(), secret=True)
             hand.press("button")
             yield
 

@@ -63,7 +63,7 @@ def test_only_with_the_code_and_once(helper: Helper) -> None:
     assert helper.get(inside, "/").status_code == 200
     for word in ("2026-117", "통화 내용 분쟁", helper.desk.requester.recipient):
         assert word in helper.get(inside, "/").text
-    second = stranger.post("/", data={"code": helper.site.door.code}, headers=own)
+    second = stranger.post("/", data={"code": helper.site.admission.code}, headers=own)
     assert second.status_code == 403
     assert "다른 브라우저" in second.text
     assert helper.get(stranger, "/").status_code == 403
@@ -81,31 +81,31 @@ def test_five_wrong_codes_end_it(helper: Helper) -> None:
 
 
 def test_the_cookie_is_for_its_own_path_and_no_other_site(helper: Helper) -> None:
-    answer = helper.client().post("/", data={"code": helper.site.door.code}, headers={"origin": helper.site.url})
+    answer = helper.client().post("/", data={"code": helper.site.admission.code}, headers={"origin": helper.site.url})
     cookie = answer.headers["set-cookie"]
-    for word in ("HttpOnly", "SameSite=strict", f"Path={helper.site.door.room}"):
+    for word in ("HttpOnly", "SameSite=strict", f"Path={helper.site.admission.room}"):
         assert word in cookie
-    assert helper.site.door.code not in answer.headers["location"]
+    assert helper.site.admission.code not in answer.headers["location"]
 
 
 def test_another_host_is_not_answered(helper: Helper) -> None:
     inside = helper.inside()
     port = helper.site.url.rpartition(":")[2]
     for host in (f"evil.example:{port}", f"localhost:{port}", "127.0.0.1", f"127.0.0.1:{port}.evil.example"):
-        for path in ("/", f"{helper.site.door.room}/", "/static/base.css"):
+        for path in ("/", f"{helper.site.admission.room}/", "/static/base.css"):
             assert inside.get(path, headers={"host": host}).status_code == 421
 
 
 def test_another_site_and_a_form_of_nobody(helper: Helper) -> None:
     inside = helper.inside()
-    url = f"{helper.site.door.room}/call/{CALL}/listen"
+    url = f"{helper.site.admission.room}/call/{CALL}/listen"
     token = {secure.FIELD: secure.token_of(str(inside.cookies.get("linetap-custody")))}
     own = {"origin": helper.site.url}
     assert inside.post(url, data=token, headers={"origin": "https://evil.example"}).status_code == 400
     assert inside.post(url, data=token).status_code == 400
     assert inside.post(url, data={}, headers=own).status_code == 400
     assert inside.post(url, data=token, headers=own | {"sec-fetch-site": "cross-site"}).status_code == 403
-    assert inside.get(f"{helper.site.door.room}/", headers={"sec-fetch-site": "same-site"}).status_code == 403
+    assert inside.get(f"{helper.site.admission.room}/", headers={"sec-fetch-site": "same-site"}).status_code == 403
     assert helper.case.opened(CALL) is None
     assert "listen" not in [verb for verb, _, _ in helper.desk.steps()]
 

@@ -99,7 +99,7 @@ def entered(helper: Helper, context: BrowserContext) -> Page:
     page.on("console", _listen)
     page.goto(f"{helper.site.url}/")
     expect(page.locator("#code")).to_be_focused()
-    page.keyboard.type(helper.site.door.code.lower().replace("-", " "))
+    page.keyboard.type(helper.site.admission.code.lower().replace("-", " "))
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text(f"신청 {ID}")
     return page

@@ -25,7 +25,7 @@ from linetap_desk.custody import serving
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.custody.search import pages
 from linetap_desk.custody.search.session import SearchSession
-from linetap_desk.custody.site import CasePages, Door
+from linetap_desk.custody.site import Admission, CasePages
 from linetap_desk.web import secure
 
 NUMBER = "01012345678"
@@ -49,7 +49,7 @@ class SearchHelper:
         at = self.held.enter_context(serving.listening(0))
         url = serving.url_of(at)
         look = CasePages(ZONE, "linetap_desk.custody")
-        self.site = pages.SearchSite(Door(), look, house.clock, url, 900, session)
+        self.site = pages.SearchSite(Admission(), look, house.clock, url, 900, session)
         self.server = serving.server(self.site, pages.make_app(self.site))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
         self.thread.start()
@@ -62,10 +62,10 @@ class SearchHelper:
         assert not self.thread.is_alive()
 
     def inside(self) -> httpx.Client:
-        return entered(self.held, self.site.url, self.site.door.code)
+        return entered(self.held, self.site.url, self.site.admission.code)
 
     def search(self, client: httpx.Client, **more: str) -> httpx.Response:
-        return searched(client, self.site.url, self.site.door.room, **more)
+        return searched(client, self.site.url, self.site.admission.room, **more)
 
 
 def entered(held: contextlib.ExitStack, url: str, code: str) -> httpx.Client:
@@ -102,10 +102,12 @@ def test_a_number_is_typed_into_a_form_and_stands_in_no_address(house: SearchHou
 
 def test_nobody_searches_without_the_code(helper: SearchHelper) -> None:
     stranger = helper.held.enter_context(httpx.Client(base_url=helper.site.url, timeout=LIMIT_S))
-    answer = stranger.post(f"{helper.site.door.room}/", data=FORM, headers={"origin": helper.site.url})
+    answer = stranger.post(f"{helper.site.admission.room}/", data=FORM, headers={"origin": helper.site.url})
     assert answer.status_code == 403
     client = helper.inside()
-    assert client.post(f"{helper.site.door.room}/", data=FORM, headers={"origin": helper.site.url}).status_code == 400
+    assert (
+        client.post(f"{helper.site.admission.room}/", data=FORM, headers={"origin": helper.site.url}).status_code == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_in_a_browser_from_the_reason_to_the_release(house: SearchHouse, helper:
         held.callback(page.context.close)
         page.set_default_timeout(LIMIT_S * 1000)
         page.goto(f"{helper.site.url}/")
-        page.fill("#code", helper.site.door.code)
+        page.fill("#code", helper.site.admission.code)
         page.keyboard.press("Enter")
         expect(page.locator("#whole")).to_be_visible()
         require_accessible(page)
@@ -146,7 +148,7 @@ def test_in_a_browser_from_the_reason_to_the_release(house: SearchHouse, helper:
         assert "5678" not in str(link.get_attribute("href"))
         (house.central.folder.folder / house.unit.names()[0]).unlink()
         helper.site.session.load()
-        page.goto(f"{helper.site.url}{helper.site.door.room}/")
+        page.goto(f"{helper.site.url}{helper.site.admission.room}/")
         expect(page.locator("#gaps")).to_contain_text(UNIT)
         require_accessible(page)
 

@@ -141,9 +141,9 @@ def test_a_double_click_in_the_key_program(desk: Desk, browser: Browser) -> None
     with InThread(desk, chosen, enters=False) as run:
         page = browser.new_context(locale="ko-KR").new_page()
         page.goto(run.program.url)
-        page.locator("#code").fill(run.program.door.code)
+        page.locator("#code").fill(run.program.admission.code)
         page.keyboard.press("Enter")
-        page.wait_for_url(f"**{run.program.door.room}/")
+        page.wait_for_url(f"**{run.program.admission.room}/")
         key_list = desk.root / "keylist.json"
         desk.run(
             keygen,
@@ -157,8 +157,8 @@ def test_a_double_click_in_the_key_program(desk: Desk, browser: Browser) -> None
             "-o",
             key_list,
         )
-        run.program.at_hand.paper = key_list
-        page.goto(f"{run.program.url}{run.program.door.room}/sign")
+        run.program.ceremony_files.paper = key_list
+        page.goto(f"{run.program.url}{run.program.admission.room}/sign")
         assert pressed_twice(page, "내용을 확인했으며 서명합니다", "**/sign") == 1
         expect(page.locator("main")).to_contain_text("1 signed")
         expect(page.get_by_role("alert")).to_have_count(0)

@@ -242,7 +242,7 @@ def of_custodian(desk: Desk, members: dict[str, bytes], held: contextlib.ExitSta
     inside = helper.inside()
     helper.site.end = lambda: None  # as often as it is asked for
     said = held.enter_context(contextlib.redirect_stderr(io.StringIO()))
-    room, token = helper.site.door.room, str(inside.cookies.get(COOKIE))
+    room, token = helper.site.admission.room, str(inside.cookies.get(COOKIE))
     pages = Pages(helper.site.url, room, lambda: token, COOKIE, lambda: said.getvalue().count("page_fault"))
     call = f"PLACE/call/{CALL_ID}"
     gets = [

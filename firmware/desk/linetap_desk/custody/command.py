@@ -18,7 +18,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import handlers, package, serving
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import Package, private_folder, unpack
-from linetap_desk.custody.site import CasePages, Door, Site
+from linetap_desk.custody.site import Admission, CasePages, Site
 from linetap_desk.unsealing import stockage
 from linetap_desk.unsealing.callproof import SIGNERS
 
@@ -114,11 +114,11 @@ def _package(args: argparse.Namespace, folder: Path) -> Package:
 
 def serve_case(case: Case, clock: Clock, port: int, zone: ZoneInfo, idle_s: float) -> int:
     with serving.listening(port) as at:
-        site = made(case, clock, serving.url_of(at), zone, idle_s)
-        serving.tell(site)
+        site = make_site(case, clock, serving.url_of(at), zone, idle_s)
+        serving.print_address(site)
         serving.serve(site, handlers.make_app(site), at)
     return 0
 
 
-def made(case: Case, clock: Clock, url: str, zone: ZoneInfo, idle_s: float) -> Site:
-    return Site(Door(), CasePages(zone, "linetap_desk.custody"), clock, url, idle_s, case)
+def make_site(case: Case, clock: Clock, url: str, zone: ZoneInfo, idle_s: float) -> Site:
+    return Site(Admission(), CasePages(zone, "linetap_desk.custody"), clock, url, idle_s, case)

@@ -18,7 +18,7 @@ from linetap_core.evidence.authorization import citizen
 from linetap_desk.custody import sound
 from linetap_desk.custody.case import OpenedCall, numbers
 from linetap_desk.custody.citizen import masking
-from linetap_desk.custody.inside import Inside, app_of, ended
+from linetap_desk.custody.helperapp import PageTable, app_of, ended
 from linetap_desk.custody.refusals import REFUSAL
 from linetap_desk.custody.site import Site
 from linetap_desk.serve.calls import story as callwords
@@ -54,7 +54,7 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
 
     def text_of(table: Mapping[str, str], code: str | None) -> str:
         word = table.get(code or "")
-        return code or "" if word is None else site.look.translated(request, word)
+        return code or "" if word is None else site.pages.translated(request, word)
 
     return site.page(
         request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, opened=opened,
@@ -97,7 +97,7 @@ async def copy(request: Request, site: Site) -> Response:
     """The passphrase is on this one answer, which no cache keeps."""
     call_id = _named(request, site)
     try:
-        made = await to_thread.run_sync(site.case.copy_for_citizen, call_id, site.look.zone)
+        made = await to_thread.run_sync(site.case.copy_for_citizen, call_id, site.pages.zone)
     except LinetapError as error:
         return await _call(request, site, error)
     return site.page(request, "sheet.html", call_id=call_id, made=made)
@@ -121,7 +121,7 @@ async def shape(request: Request, site: Site) -> Response:
         {
             "samples": len(opened.pcm),
             "began_ms": opened.began_ns // 1_000_000,
-            "zone": site.look.zone.key,
+            "zone": site.pages.zone.key,
             "peaks": opened.peaks,
             "moments": [{"kind": one.kind, "from": one.from_s, "to": one.to_s} for one in opened.moments],
         }
@@ -182,7 +182,7 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-INSIDE: Inside = (
+PAGES: PageTable = (
     ("/", "GET", overview),
     ("/call/{call_id}", "GET", call),
     ("/call/{call_id}/listen", "POST", listen),
@@ -199,4 +199,4 @@ INSIDE: Inside = (
 
 
 def make_app(site: Site) -> Starlette:
-    return app_of(site, INSIDE)
+    return app_of(site, PAGES)

@@ -39,11 +39,11 @@ def url_of(at: socket.socket) -> str:
     return f"http://{HOST}:{at.getsockname()[1]}"
 
 
-def tell(site: Helper) -> None:
+def print_address(site: Helper) -> None:
     """Address and code, in the terminal or the console window: whoever reads them there is the person."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     system.leave_no_core()
-    sys.stderr.write(f"{site.url}/\ncode: {site.door.code}\n")
+    sys.stderr.write(f"{site.url}/\ncode: {site.admission.code}\n")
     sys.stderr.flush()
 
 

@@ -25,7 +25,7 @@ ATTEMPTS = 5
 _LENGTH = 8  # 39 bits, for five attempts
 
 
-class Door:
+class Admission:
     """Admits the one browser into which the code from the terminal is typed first.
 
     Every user of this machine can connect to the loopback, and any web page may send a browser there. So the code is
@@ -100,15 +100,15 @@ class CasePages(Pages):
 class Helper:
     """What the pages of every helper on a person's own machine have."""
 
-    door: Door
-    look: CasePages
+    admission: Admission
+    pages: CasePages
     clock: Clock
     url: str
     idle_s: float
     end: Callable[[], None] = field(default=lambda: None, kw_only=True)  # set by the service
     done_ns: int = field(default=0, kw_only=True)
-    within: Helper | None = field(default=None, kw_only=True)  # the program that these pages are a part of
-    below: str = field(default="", kw_only=True)  # where in it
+    parent: Helper | None = field(default=None, kw_only=True)  # the program that these pages are a part of
+    subpath: str = field(default="", kw_only=True)  # where in it
 
     def __post_init__(self) -> None:
         self.touch()
@@ -116,26 +116,26 @@ class Helper:
     @property
     def room(self) -> str:
         """The path of these pages."""
-        return self.door.room + self.below
+        return self.admission.room + self.subpath
 
     @property
     def is_program(self) -> bool:
         """Whether more than one task is offered here."""
-        return self.within is not None
+        return self.parent is not None
 
     def touch(self) -> None:
         """Records that a person is active."""
         self.done_ns = self.clock.monotonic_ns()
-        if self.within is not None:
-            self.within.touch()
+        if self.parent is not None:
+            self.parent.touch()
 
     @property
     def idle(self) -> bool:
         return self.clock.monotonic_ns() - self.done_ns >= self.idle_s * NS_PER_S
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
-        rooms = {"room": self.room, "base": self.door.room, "is_program": self.is_program}
-        return self.look.page(request, template, status, **rooms, **context)
+        rooms = {"room": self.room, "base": self.admission.room, "is_program": self.is_program}
+        return self.pages.page(request, template, status, **rooms, **context)
 
 
 @dataclass

@@ -80,7 +80,7 @@ def make_days(wanted: DaysWanted, settings: Settings, clock: Clock) -> Made:
     def run(args: argparse.Namespace, clock: Clock) -> int:
         return keygen.make_epochs(args, clock, paper)
 
-    lines = steps.said([keygen.add_epochs_arguments], run, clock, *words)
+    lines = steps.run_command([keygen.add_epochs_arguments], run, clock, *words)
     return Made(target, [*lines, str(target)], [page for page in paper.getvalue().split("\f") if page.strip()])
 
 
@@ -93,7 +93,7 @@ def merge(lists: list[Path], needed: str, settings: Settings, clock: Clock) -> M
     target = _next(settings, old_path, old)
     words: list[object] = [f"--needed={needed}", f"--output={target}", "--merge", *lists]
     words += [f"--extend={old_path}"] if old is not None else []
-    lines = steps.said([keygen.add_epochs_arguments], keygen.make_epochs, clock, *words)
+    lines = steps.run_command([keygen.add_epochs_arguments], keygen.make_epochs, clock, *words)
     return Made(target, [*lines, str(target)])
 
 
@@ -148,7 +148,7 @@ def destroy(
     def run(args: argparse.Namespace, clock: Clock) -> int:
         return epoch.destroy_keys(args, clock, ask)
 
-    return steps.said([add_destroy_arguments], run, clock, *words, "--", asked.day)
+    return steps.run_command([add_destroy_arguments], run, clock, *words, "--", asked.day)
 
 
 # --- what follows a destruction ---------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> li
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         for unit in units:
-            steps.said(
+            steps.run_command(
                 [command.add_arguments], command.run, clock, "sign", "--verb=destroy", "--role=vault", f"--unit={unit}",
                 f"--document={path}", f"--key={signing}", f"--output={Path(made) / unit}",
             )  # fmt: skip

@@ -12,7 +12,7 @@ from linetap_desk.custody import serving
 from linetap_desk.custody.package import private_folder
 from linetap_desk.custody.program import pages, settings
 from linetap_desk.custody.program.program import Program
-from linetap_desk.custody.site import CasePages, Door
+from linetap_desk.custody.site import Admission, CasePages
 
 
 def run(desk_folder: Path, clock: Clock, zone: ZoneInfo, port: int, idle_s: float, browser: bool) -> int:
@@ -20,9 +20,9 @@ def run(desk_folder: Path, clock: Clock, zone: ZoneInfo, port: int, idle_s: floa
     known = settings.load(desk_folder)
     with private_folder() as work, serving.listening(port) as at:
         look = CasePages(zone, "linetap_desk.custody")
-        program = Program(Door(), look, clock, serving.url_of(at), idle_s, desk_folder, work, known)
+        program = Program(Admission(), look, clock, serving.url_of(at), idle_s, desk_folder, work, known)
         with program.held:
-            serving.tell(program)
+            serving.print_address(program)
             if browser:
                 webbrowser.open(f"{program.url}/")
             serving.serve(program, pages.make_app(program), at)

@@ -15,13 +15,13 @@ from starlette.responses import Response
 
 from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.custody import handlers, package
-from linetap_desk.custody.inside import Handler, Inside, app_of
+from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package
-from linetap_desk.custody.program import ceremonypages, chooser, choosing, steps
-from linetap_desk.custody.program.answering import alone, do, page, roles_in_force, to, word
-from linetap_desk.custody.program.choosing import WHAT
+from linetap_desk.custody.program import ceremonypages, filekinds, folderlist, steps
+from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.papers import OverflowCalls, Papers
 from linetap_desk.custody.program.program import Program
+from linetap_desk.custody.program.responses import field, page, redirect_to, roles_in_force, run_alone, run_step
 from linetap_desk.custody.search import pages as searching
 from linetap_desk.serve.release import steps as release
 
@@ -32,7 +32,7 @@ async def home(request: Request, program: Program) -> Response:
 
 def _home(request: Request, program: Program, error: LinetapError | None = None) -> Response:
     return page(
-        request, program, "program/home.html", error, role=program.role, may=program.may, said=program.said,
+        request, program, "program/home.html", error, role=program.role, may=program.may, printed=program.printed,
         is_ready=roles_in_force(program) is not None, open=program.open, release=program.release, search=program.search,
     )  # fmt: skip
 
@@ -45,18 +45,18 @@ def _papers(request: Request, program: Program, error: LinetapError | None = Non
     """What the file says, and the steps that can be taken with it."""
     found = program.open
     if found is None:
-        return to(program, "/")
+        return redirect_to(program, "/")
     if isinstance(found, OverflowCalls):
         return page(
             request, program, "program/overflow.html", error, papers=found, identities=program.suggested(),
-            said=program.said, settings=program.settings,
+            printed=program.printed, settings=program.settings,
         )  # fmt: skip
     roles = roles_in_force(program)
     purpose = roles.purpose(found.request.purpose) if roles and found.request else None
     return page(
         request, program, "program/papers.html", error, papers=found, is_package=isinstance(found, Package),
-        purpose=purpose, identities=program.suggested(), may=program.may, said=program.said, settings=program.settings,
-        party=release.PARTY,
+        purpose=purpose, identities=program.suggested(), may=program.may, printed=program.printed,
+        settings=program.settings, party=release.PARTY,
     )  # fmt: skip
 
 
@@ -67,9 +67,9 @@ async def settings(request: Request, program: Program) -> Response:
 def _settings(request: Request, program: Program, error: LinetapError | None = None) -> Response:
     roles = roles_in_force(program)
     return page(
-        request, program, "program/settings.html", error, settings=program.settings, what=WHAT, chosen=program.chosen,
-        people=[] if roles is None else roles.people, version=None if roles is None else roles.version,
-        said=program.said, role=program.role,
+        request, program, "program/settings.html", error, settings=program.settings, what=FILE_KINDS,
+        chosen=program.chosen, people=[] if roles is None else roles.people, role=program.role,
+        version=None if roles is None else roles.version, printed=program.printed,
     )  # fmt: skip
 
 
@@ -78,82 +78,82 @@ async def choose(request: Request, program: Program) -> Response:
 
 
 def _choose(request: Request, program: Program, what: str, at: str, error: LinetapError | None = None) -> Response:
-    if what not in WHAT:
+    if what not in FILE_KINDS:
         raise HTTPException(404)
-    places = chooser.places()
+    places = folderlist.places()
     listed = None
     try:
         folder = Path(at) if at else next(iter(places), Path.home())
-        listed = chooser.listed(folder.absolute(), WHAT[what].suffixes)
+        listed = folderlist.listed(folder.absolute(), FILE_KINDS[what].suffixes)
     except LinetapError as fault:
         error = error or fault
     return page(
-        request, program, "program/choose.html", error, name=what, what=WHAT[what], listed=listed, places=places
+        request, program, "program/choose.html", error, name=what, what=FILE_KINDS[what], listed=listed, places=places
     )
 
 
 async def chosen(request: Request, program: Program) -> Response:
     form = await request.form()
-    what, path = word(form, "what"), Path(word(form, "path"))
-    if what not in WHAT:
+    what, path = field(form, "what"), Path(field(form, "path"))
+    if what not in FILE_KINDS:
         raise HTTPException(400)
     try:
-        await alone(program, lambda: choosing.take(program, what, path))
+        await run_alone(program, lambda: filekinds.accept(program, what, path))
     except LinetapError as error:
         return _choose(request, program, what, str(path.parent), error)
-    return to(program, "/papers" if what == "archive" else WHAT[what].back)
+    return redirect_to(program, "/papers" if what == "archive" else FILE_KINDS[what].back)
 
 
 async def save(request: Request, program: Program) -> Response:
     form = await request.form()
-    desk, name = word(form, "desk").rstrip("/"), word(form, "name")
+    desk, name = field(form, "desk").rstrip("/"), field(form, "name")
 
     def step() -> None:
         if desk:
             package.connection_to(desk, program.settings.path("ca"), 1.0).close()
         program.keep(desk=desk, name=name)
 
-    return await do(request, program, step, _settings, "/settings")
+    return await run_step(request, program, step, _settings, "/settings")
 
 
 async def remove(request: Request, program: Program) -> Response:
     form = await request.form()
-    what, path = word(form, "what"), word(form, "path")
+    what, path = field(form, "what"), field(form, "path")
     if what not in ("identities", "index"):
         raise HTTPException(400)
     kept = [each for each in getattr(program.settings, what) if each != path]
-    return await do(request, program, lambda: program.keep(**{what: kept}), _settings, "/settings")
+    return await run_step(request, program, lambda: program.keep(**{what: kept}), _settings, "/settings")
 
 
 async def roles(request: Request, program: Program) -> Response:
     def step() -> None:
-        program.said = steps.take_roles(program.chosen, program.desk_folder, program.clock)
+        program.printed = steps.take_roles(program.chosen, program.desk_folder, program.clock)
         program.chosen.clear()
 
-    return await do(request, program, step, _settings, "/settings")
+    return await run_step(request, program, step, _settings, "/settings")
 
 
 async def one_time(request: Request, program: Program) -> Response:
-    wanted = word(await request.form(), "id")
+    wanted = field(await request.form(), "id")
 
     def step() -> None:
         path, public = steps.one_time_key(wanted, program.settings, program.desk_folder, program.clock)
         program.add("identities", path)
-        program.said = [str(path), public]
+        program.printed = [str(path), public]
 
-    return await do(request, program, step, _home, "/")
+    return await run_step(request, program, step, _home, "/")
 
 
 async def hold_key(request: Request, program: Program) -> Response:
     def step() -> None:
         path, public = steps.hold_key(program.settings, program.clock)
-        program.said = [str(path), public]
+        program.printed = [str(path), public]
 
-    return await do(request, program, step, _papers, "/papers")
+    return await run_step(request, program, step, _papers, "/papers")
 
 
 async def fetch(request: Request, program: Program) -> Response:
-    ticket = word(await request.form(), "ticket")
+    ticket = field(await request.form(), "ticket")
 
     def step() -> None:
         package.require_ticket(ticket)
@@ -165,17 +165,17 @@ async def fetch(request: Request, program: Program) -> Response:
                     raise
                 raise BadInput(f"{program.settings.desk}: {error}") from None
 
-    return await do(request, program, step, _home, "/papers")
+    return await run_step(request, program, step, _home, "/papers")
 
 
 async def find(request: Request, program: Program) -> Response:
-    ticket = word(await request.form(), "ticket")
+    ticket = field(await request.form(), "ticket")
 
     def step() -> None:
         package.require_ticket(ticket)
         program.begin_search(ticket)
 
-    return await do(request, program, step, _home, "/search/")
+    return await run_step(request, program, step, _home, "/search/")
 
 
 def _with_papers[P: (Papers, OverflowCalls)](of: type[P], take: Callable[[P, Program, FormData], list[str]]) -> Handler:
@@ -187,9 +187,9 @@ def _with_papers[P: (Papers, OverflowCalls)](of: type[P], take: Callable[[P, Pro
         def step() -> None:
             if not isinstance(program.open, of):
                 raise BadInput("there is no file for this step open")
-            program.said = take(program.open, program, form)
+            program.printed = take(program.open, program, form)
 
-        return await do(request, program, step, _papers, "/papers")
+        return await run_step(request, program, step, _papers, "/papers")
 
     return answer
 
@@ -200,12 +200,12 @@ def _approve(papers: Papers, at: Program, _: FormData) -> list[str]:
 
 def _unwrap(papers: Papers, at: Program, form: FormData) -> list[str]:
     keys = _identities(at, form)
-    return steps.unwrap_call(papers, at.settings, keys, word(form, "partial"), at.desk_folder, at.clock)
+    return steps.unwrap_call(papers, at.settings, keys, field(form, "partial"), at.desk_folder, at.clock)
 
 
 def _hold(papers: Papers, at: Program, form: FormData) -> list[str]:
-    keys, to_whom = _identities(at, form), word(form, "to")
-    return steps.hold_call(papers, at.settings, keys, to_whom, word(form, "partial"), at.desk_folder, at.clock)
+    keys, to_whom = _identities(at, form), field(form, "to")
+    return steps.hold_call(papers, at.settings, keys, to_whom, field(form, "partial"), at.desk_folder, at.clock)
 
 
 def _check_hold(papers: Papers, at: Program, form: FormData) -> list[str]:
@@ -214,7 +214,7 @@ def _check_hold(papers: Papers, at: Program, form: FormData) -> list[str]:
 
 def _rewrap(papers: OverflowCalls, at: Program, form: FormData) -> list[str]:
     keys = _identities(at, form)
-    return steps.rewrap_calls(papers, at.settings, keys, word(form, "day"), at.desk_folder, at.clock)
+    return steps.rewrap_calls(papers, at.settings, keys, field(form, "day"), at.desk_folder, at.clock)
 
 
 def _check(papers: OverflowCalls, at: Program, form: FormData) -> list[str]:
@@ -223,11 +223,13 @@ def _check(papers: OverflowCalls, at: Program, form: FormData) -> list[str]:
 
 async def listen(request: Request, program: Program) -> Response:
     form = await request.form()
-    return await do(request, program, lambda: program.open_release(_identities(program, form)), _papers, "/release/")
+    return await run_step(
+        request, program, lambda: program.open_release(_identities(program, form)), _papers, "/release/"
+    )
 
 
 async def leave(request: Request, program: Program) -> Response:
-    return await do(request, program, program.leave, _home, "/")
+    return await run_step(request, program, program.leave, _home, "/")
 
 
 def _identities(program: Program, form: FormData) -> list[Path]:
@@ -244,13 +246,13 @@ def _within(of: str, handler: Handler) -> Handler:
 
     async def answer(request: Request, program: Program) -> Response:
         site = getattr(program, of)
-        return to(program, "/") if site is None else await handler(request, site)
+        return redirect_to(program, "/") if site is None else await handler(request, site)
 
     return answer
 
 
 def make_app(program: Program) -> Starlette:
-    own: Inside = (
+    own: PageTable = (
         ("/", "GET", home),
         ("/papers", "GET", papers),
         ("/settings", "GET", settings),
@@ -272,6 +274,6 @@ def make_app(program: Program) -> Starlette:
         ("/open", "POST", listen),
         ("/leave", "POST", leave),
     )
-    parts = (("release", handlers.INSIDE), ("search", searching.INSIDE))
-    below = [(f"/{of}{path}", method, _within(of, handler)) for of, inside in parts for path, method, handler in inside]
-    return app_of(program, (*own, *ceremonypages.INSIDE, *below))
+    parts = (("release", handlers.PAGES), ("search", searching.PAGES))
+    below = [(f"/{of}{path}", method, _within(of, handler)) for of, table in parts for path, method, handler in table]
+    return app_of(program, (*own, *ceremonypages.PAGES, *below))

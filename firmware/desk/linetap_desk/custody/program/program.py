@@ -32,9 +32,9 @@ from linetap_desk.unsealing.callproof import SIGNERS
 
 
 @dataclass
-class AtHand:
-    """What was chosen for one ceremony, and is not remembered. `officers`: their lists; `doomed`: private files of a
-    day."""
+class CeremonyFiles:
+    """The files chosen for one ceremony, which are not stored in the settings. `officers`: their lists; `doomed`:
+    private files of a day."""
 
     paper: Path | None = None
     officers: list[Path] = field(default_factory=list)
@@ -61,8 +61,8 @@ class Program(Helper):
     release: Site | None = None
     search: SearchSite | None = None
     chosen: dict[str, Path] = field(default_factory=dict)  # roles, authority, signers: not yet in force
-    at_hand: AtHand = field(default_factory=AtHand)
-    said: list[str] = field(default_factory=list)  # by the last step
+    ceremony_files: CeremonyFiles = field(default_factory=CeremonyFiles)
+    printed: list[str] = field(default_factory=list)  # by the last step
     held: ExitStack = field(default_factory=ExitStack)
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
@@ -121,7 +121,7 @@ class Program(Helper):
     def leave(self) -> None:
         """Forgets the file, and what was opened of it."""
         self.open = self.release = None
-        self.said = []
+        self.printed = []
         steps.emptied(self.work / "file")
 
     def suggested(self) -> dict[Path, bool]:
@@ -149,7 +149,15 @@ class Program(Helper):
         output = self.settings.path("output") or Path.home()
         case = Case(self.open, self.desk, CustodianFiles(self.signers, identities, "", output), self.clock)
         self.release = Site(
-            self.door, self.look, self.clock, self.url, self.idle_s, case, within=self, below="/release", end=self.leave
+            self.admission,
+            self.pages,
+            self.clock,
+            self.url,
+            self.idle_s,
+            case,
+            parent=self,
+            subpath="/release",
+            end=self.leave,
         )
 
     # --- a search ----------------------------------------------------------------------------------------------------
@@ -160,17 +168,17 @@ class Program(Helper):
             raise BadInput("no index key is chosen yet: settings")
         desk, signers = self.desk, callfolder.load_signers(self.signers)
         table = self.settings.path("table")
-        departments = Departments([]) if table is None else Departments.load(table, self.look.zone)
+        departments = Departments([]) if table is None else Departments.load(table, self.pages.zone)
         keys = IndexKeys([Path(each) for each in self.settings.index])
         connection = self.held.enter_context(DeskConnection(self.settings.desk, self.settings.path("ca"), ticket))
         try:
-            session = SearchSession(connection, desk, signers, keys, departments, self.look.zone, self.clock)
+            session = SearchSession(connection, desk, signers, keys, departments, self.pages.zone, self.clock)
             session.load()
         except BaseException:  # propagates, and leaves no connection open
             self.held.close()
             raise
         self.search = SearchSite(
-            self.door, self.look, self.clock, self.url, self.idle_s, session, within=self, below="/search",
+            self.admission, self.pages, self.clock, self.url, self.idle_s, session, parent=self, subpath="/search",
             end=self.end_search,
         )  # fmt: skip
 

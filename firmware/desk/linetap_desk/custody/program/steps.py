@@ -40,7 +40,7 @@ Run = Callable[[argparse.Namespace, Clock], int]
 _SIGNERS_LIMIT_BYTES = 4 << 20
 
 
-def said(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:
+def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:
     """Runs a command and returns the lines that it printed. LinetapError as it raises it."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     for add in adds:
@@ -66,7 +66,7 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
     target = output / f"{papers.id}.{_role(settings, desk, clock)}{namespaces.SUFFIX}"
     privatefile.require_new(target)
     before = set(requestfile.signatures(papers.request_file))
-    lines = said(
+    lines = run_command(
         [ask.add_approve_arguments, deskfolder.add_argument], ask.approve_request, clock,
         papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}", f"--desk={desk}",
     )  # fmt: skip
@@ -88,7 +88,7 @@ def unwrap_call(
         words.append(f"--partial={_partial(papers, partial)}")
     if papers.wrapped is not None and (not partial or partial.startswith("wrapped-")):
         words.append(f"--wrapped={papers.wrapped}")
-    lines = said(
+    lines = run_command(
         [unwrap.add_arguments], unwrap.run, clock,
         papers.call, *words, f"--request={papers.request_file}", f"--desk={desk}", f"--output={target}",
     )  # fmt: skip
@@ -110,7 +110,7 @@ def hold_call(
     words: list[object] = [f"--identity={path}" for path in identities]
     if partial:
         words.append(f"--partial={_partial(papers, partial)}")
-    lines = said(
+    lines = run_command(
         [hold.add_arguments], hold.run, clock,
         "wrap", papers.call, *words, f"--to={to}", f"--case={asked.case}", f"--basis={asked.basis}",
         f"--until={asked.until}", f"--key={signing}", f"--output={made}", f"--desk={desk}",
@@ -119,7 +119,7 @@ def hold_call(
     if not document.exists():
         return [*lines, *(str(path) for path in sorted(made.glob(f"partial-*{sealing.SUFFIX}")))]
     unit = strict.decode(document.read_bytes(), holds.Hold).unit  # the verified record's, not the desk's
-    said(
+    run_command(
         [command.add_arguments], command.run, clock,
         "sign", "--verb=hold", "--role=vault", f"--unit={unit}", f"--document={document}", f"--key={signing}",
         f"--output={target}",
@@ -133,7 +133,7 @@ def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk:
         raise BadInput("there is no hold to be checked in this file")
     signing, target = needed(settings, "signing"), output_of(settings) / f"{papers.id}{CHECK_SUFFIX}"
     privatefile.require_new(target)
-    lines = said(
+    lines = run_command(
         [hold.add_arguments], hold.run, clock,
         "check", papers.wrapped, papers.call, *(f"--identity={path}" for path in identities), f"--key={signing}",
         f"--desk={desk}",
@@ -155,7 +155,7 @@ def rewrap_calls(
 
     def one(call_id: str) -> list[str]:
         output = f"--output={found.place(call_id)}"
-        return said(
+        return run_command(
             [rewrap.add_arguments], rewrap.run, clock, "rewrap", found.folder / "calls" / call_id, *words, output
         )
 
@@ -170,7 +170,7 @@ def check_rewrapped(
 
     def one(call_id: str) -> list[str]:
         place, call = found.place(call_id), found.folder / "calls" / call_id
-        return said([hold.add_arguments], hold.run, clock, "check", place, call, *words)
+        return run_command([hold.add_arguments], hold.run, clock, "check", place, call, *words)
 
     return _each(found, found.unchecked, one, settings, clock)
 
@@ -207,7 +207,7 @@ def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) 
         raise BadInput("the request's id is missing")
     target = output_of(settings) / f"one-time-{request_id}.txt"
     adds: list[Add] = [ask.add_key_arguments, deskfolder.add_argument]
-    lines = said(adds, ask.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
+    lines = run_command(adds, ask.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
     return target, lines[-1]
 
 
@@ -215,7 +215,7 @@ def hold_key(settings: Settings, clock: Clock) -> tuple[Path, str]:
     """A new key that calls are held for, and its public half."""
     day = datetime.fromtimestamp(clock.utc_ns() / 1e9).astimezone().strftime("%Y-%m-%d")
     target = output_of(settings) / f"hold-{day}.txt"
-    return target, said([keygen.add_arguments], keygen.run, clock, "epoch", f"--output={target}")[-1]
+    return target, run_command([keygen.add_arguments], keygen.run, clock, "epoch", f"--output={target}")[-1]
 
 
 def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
@@ -223,7 +223,9 @@ def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
     lines = []
     if "roles" in chosen:
         words = [f"--authority={chosen['authority']}"] if "authority" in chosen else []
-        lines = said([roles.add_arguments], roles.run, clock, "use", *words, f"--desk={desk}", "--", chosen["roles"])
+        lines = run_command(
+            [roles.add_arguments], roles.run, clock, "use", *words, f"--desk={desk}", "--", chosen["roles"]
+        )
     if "signers" in chosen:
         if not deskfolder.is_made(desk):
             raise BadInput("roles.json comes first: no roles are in force here")

@@ -18,7 +18,7 @@ from linetap_desk.custody import package, serving
 from linetap_desk.custody.search import pages
 from linetap_desk.custody.search.connection import DeskConnection
 from linetap_desk.custody.search.session import SearchSession
-from linetap_desk.custody.site import CasePages, Door
+from linetap_desk.custody.site import Admission, CasePages
 from linetap_desk.inputs.strict import zone_of
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching.departments import Departments
@@ -73,7 +73,7 @@ def _progress(done: int, of: int) -> None:
 def _serve(session: SearchSession, clock: Clock, port: int, idle_s: float) -> int:
     with serving.listening(port) as at:
         look = CasePages(session.zone, "linetap_desk.custody")
-        site = pages.SearchSite(Door(), look, clock, serving.url_of(at), idle_s, session)
-        serving.tell(site)
+        site = pages.SearchSite(Admission(), look, clock, serving.url_of(at), idle_s, session)
+        serving.print_address(site)
         serving.serve(site, pages.make_app(site), at)
     return 0

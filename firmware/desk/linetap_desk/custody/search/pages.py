@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.errors import BadInput, LinetapError
-from linetap_desk.custody import inside
+from linetap_desk.custody import helperapp
 from linetap_desk.custody.search.memory import Kind
 from linetap_desk.custody.search.session import Answer, SearchSession
 from linetap_desk.custody.site import Helper
@@ -73,8 +73,8 @@ def _page(
     )  # fmt: skip
 
 
-INSIDE: inside.Inside = (("/", "GET", form), ("/", "POST", search))
+PAGES: helperapp.PageTable = (("/", "GET", form), ("/", "POST", search))
 
 
 def make_app(site: SearchSite) -> Starlette:
-    return inside.app_of(site, INSIDE)
+    return helperapp.app_of(site, PAGES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the program's pages answer: a page with what was refused, or the next one; one step at a time."""
+"""Responses of the program's pages: the page with a refusal, or a redirect; and its steps, which run one at a time."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ REFUSAL = release.REFUSAL | OF_THE_HELPER
 type Again = Callable[[Request, Program, LinetapError | None], Response]
 
 
-async def do(request: Request, program: Program, step: Callable[[], None], again: Again, then: str) -> Response:
+async def run_step(request: Request, program: Program, step: Callable[[], None], again: Again, then: str) -> Response:
     try:
-        await alone(program, step)
+        await run_alone(program, step)
     except LinetapError as error:
         return again(request, program, error)
-    return to(program, then)
+    return redirect_to(program, then)
 
 
-async def alone(program: Program, step: Callable[[], None]) -> None:
-    """One step at a time: what a command prints goes to its own page."""
+async def run_alone(program: Program, step: Callable[[], None]) -> None:
+    """Under the lock of all steps: each captures what its command prints."""
 
     def within() -> None:
         with program.one_at_a_time:
@@ -45,11 +45,11 @@ def page(request: Request, program: Program, template: str, error: LinetapError 
     return program.page(request, template, status, error=error, refusal=REFUSAL, **context)
 
 
-def to(program: Program, path: str) -> Response:
+def redirect_to(program: Program, path: str) -> Response:
     return RedirectResponse(f"{program.room}{path}", 303)
 
 
-def word(form: FormData, name: str) -> str:
+def field(form: FormData, name: str) -> str:
     return str(form.get(name, "")).strip()
 
 

@@ -21,7 +21,7 @@ _KEY_LIMIT_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class What:
+class FileKind:
     """`suffixes`: of the files that are shown, empty for all. `folder`: a folder may be taken, or only a folder.
     `back`: the page that it was wanted on."""
 
@@ -32,35 +32,35 @@ class What:
     back: str = "/settings"
 
 
-WHAT: dict[str, What] = {
-    "archive": What(N_("A file from the desk (.tar)"), (".tar",), back="/"),
-    "bundle": What(N_("An evidence bundle (.zip)"), (".zip",), back="/"),
-    "signing": What(N_("Your signing key")),
-    "identities": What(N_("Your keys that open")),
-    "index": What(N_("Index keys for searches"), folder=True),
-    "ca": What(N_("The desk's certificate authority (ca.pem)"), (".pem", ".crt")),
-    "table": What(N_("Table of lines and departments (.csv)"), (".csv",)),
-    "keylist": What(N_("List of keys (keylist.json)"), (".json",)),
-    "output": What(N_("Folder for new files"), folder=True, file=False),
-    "roles": What(N_("Roles (roles.json)"), (".json",)),
-    "authority": What(N_("The authority's public key"), (".pub",)),
-    "signers": What(N_("Published list of units (allowed_signers)")),
-    "paper": What(N_("The file to be signed"), (".json", ".toml"), back="/sign"),
-    "officers": What(N_("The lists that the officers made"), (".json",), back="/days"),
-    "medium": What(N_("Medium for the private keys"), folder=True, file=False, back="/days"),
-    "doomed": What(N_("Private files of the day"), (".txt",), back="/destroy"),
-    "second": What(N_("The second person's signing key"), back="/destroy"),
-    "vaults": What(N_("Copies of the units' vaults"), folder=True, file=False, back="/destroy"),
-    "holds": What(N_("The desk's folder of holds"), folder=True, file=False, back="/destroy"),
+FILE_KINDS: dict[str, FileKind] = {
+    "archive": FileKind(N_("A file from the desk (.tar)"), (".tar",), back="/"),
+    "bundle": FileKind(N_("An evidence bundle (.zip)"), (".zip",), back="/"),
+    "signing": FileKind(N_("Your signing key")),
+    "identities": FileKind(N_("Your keys that open")),
+    "index": FileKind(N_("Index keys for searches"), folder=True),
+    "ca": FileKind(N_("The desk's certificate authority (ca.pem)"), (".pem", ".crt")),
+    "table": FileKind(N_("Table of lines and departments (.csv)"), (".csv",)),
+    "keylist": FileKind(N_("List of keys (keylist.json)"), (".json",)),
+    "output": FileKind(N_("Folder for new files"), folder=True, file=False),
+    "roles": FileKind(N_("Roles (roles.json)"), (".json",)),
+    "authority": FileKind(N_("The authority's public key"), (".pub",)),
+    "signers": FileKind(N_("Published list of units (allowed_signers)")),
+    "paper": FileKind(N_("The file to be signed"), (".json", ".toml"), back="/sign"),
+    "officers": FileKind(N_("The lists that the officers made"), (".json",), back="/days"),
+    "medium": FileKind(N_("Medium for the private keys"), folder=True, file=False, back="/days"),
+    "doomed": FileKind(N_("Private files of the day"), (".txt",), back="/destroy"),
+    "second": FileKind(N_("The second person's signing key"), back="/destroy"),
+    "vaults": FileKind(N_("Copies of the units' vaults"), folder=True, file=False, back="/destroy"),
+    "holds": FileKind(N_("The desk's folder of holds"), folder=True, file=False, back="/destroy"),
 }
 
 
-def take(program: Program, what: str, path: Path) -> None:
+def accept(program: Program, what: str, path: Path) -> None:
     """BadInput or a Refusal if it is not what it should be."""
-    kind = WHAT[what]
+    kind = FILE_KINDS[what]
     if not (kind.folder if path.is_dir() else kind.file and path.is_file()):
         raise BadInput(f"{path}: not there any more, or nothing that can be taken here")
-    program.said = []
+    program.printed = []
     match what:
         case "archive":
             try:
@@ -69,23 +69,23 @@ def take(program: Program, what: str, path: Path) -> None:
             except OSError as error:
                 raise BadInput(f"{path}: {error.strerror or error}") from None
         case "bundle":
-            program.said = steps.checked_bundle(path, program.signers.parent)
+            program.printed = steps.checked_bundle(path, program.signers.parent)
         case "identities":
             stockage.check_identity_file(path)
             program.add(what, path)
         case "index":
             program.add(what, path)
         case "paper":
-            program.at_hand.paper = path
+            program.ceremony_files.paper = path
         case "officers":
             keygen.load_list(path)
-            program.at_hand.add("officers", path)
+            program.ceremony_files.add("officers", path)
         case "doomed":
             stockage.check_identity_file(path)
-            program.at_hand.add("doomed", path)
+            program.ceremony_files.add("doomed", path)
         case "second":
             signedfile.load_key(path)
-            program.at_hand.second = path
+            program.ceremony_files.second = path
         case "roles" | "authority" | "signers":
             program.chosen[what] = path
         case _:
@@ -102,4 +102,4 @@ def _check(program: Program, what: str, path: Path) -> None:
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror or error}; the authority's ca.pem expected") from None
     if what == "table":
-        Departments.load(path, program.look.zone)
+        Departments.load(path, program.pages.zone)

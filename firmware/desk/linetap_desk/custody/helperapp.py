@@ -23,7 +23,7 @@ from linetap_desk.web import secure
 from linetap_desk.web.server import Bounded
 
 Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: the Helper of its pages
-Inside = Sequence[tuple[str, str, Handler]]  # path below the room, method
+PageTable = Sequence[tuple[str, str, Handler]]  # path below the room, method
 
 _SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
 _STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css", "once.js"), _SERVE) | dict.fromkeys(
@@ -31,21 +31,21 @@ _STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css", "once.js"), _SERVE
 )
 
 
-async def door(request: Request, site: Helper) -> Response:
+async def admission(request: Request, site: Helper) -> Response:
     """The code is typed into a form: in a URL it would stay in the browser's history."""
     if request.method == "GET":
-        return site.page(request, "door.html", wrong=False, used=site.door.used)
+        return site.page(request, "admission.html", wrong=False, used=site.admission.used)
     if not secure.is_own_origin(request.headers, site.url):
         raise HTTPException(400)
-    token = site.door.enter(str((await request.form()).get("code", "")))
+    token = site.admission.enter(str((await request.form()).get("code", "")))
     if not token:
-        response = site.page(request, "door.html", 403, wrong=True, used=site.door.used)
-        if not site.door.used and site.door.attempts <= 0:
+        response = site.page(request, "admission.html", 403, wrong=True, used=site.admission.used)
+        if not site.admission.used and site.admission.attempts <= 0:
             response.background = BackgroundTask(site.end)
         return response
     site.touch()
-    response = RedirectResponse(f"{site.door.room}/", 303)
-    response.set_cookie(COOKIE, token, path=site.door.room, httponly=True, samesite="strict")
+    response = RedirectResponse(f"{site.admission.room}/", 303)
+    response.set_cookie(COOKIE, token, path=site.admission.room, httponly=True, samesite="strict")
     return response
 
 
@@ -54,21 +54,21 @@ async def end(request: Request, site: Helper) -> Response:
 
 
 def ended(request: Request, site: Helper, closed: bool) -> Response:
-    if site.within is not None:  # its task has ended, and the program goes on
+    if site.parent is not None:  # its task has ended, and the program goes on
         site.end()
-        return RedirectResponse(f"{site.door.room}/", 303)
+        return RedirectResponse(f"{site.admission.room}/", 303)
     request.state.csrf = ""  # a page without further requests
     response = site.page(request, "ended.html", closed=closed)
     response.background = BackgroundTask(site.end)
     return response
 
 
-async def look(request: Request, site: Helper) -> Response:
+async def choose_look(request: Request, site: Helper) -> Response:
     form = await request.form()
-    site.look.choose(form.get("language"), form.get("theme"))
+    site.pages.choose(form.get("language"), form.get("theme"))
     there = str(form.get("next", ""))
-    safe = there.startswith(f"{site.door.room}/") and there.isprintable() and "\\" not in there
-    return RedirectResponse(there if safe else f"{site.door.room}/", 303)
+    safe = there.startswith(f"{site.admission.room}/") and there.isprintable() and "\\" not in there
+    return RedirectResponse(there if safe else f"{site.admission.room}/", 303)
 
 
 async def alive(request: Request, site: Helper) -> Response:  # noqa: ARG001
@@ -83,17 +83,17 @@ async def static(request: Request) -> Response:
     return FileResponse(_STATIC[name] / name, headers={"Cache-Control": "max-age=3600"})
 
 
-def app_of(site: Helper, inside: Inside) -> Starlette:
+def app_of(site: Helper, pages: PageTable) -> Starlette:
     """The door, the pages behind it, and what every helper has."""
-    room = site.door.room
-    everywhere: Inside = (("/end", "POST", end), ("/look", "POST", look), ("/alive", "GET", alive))
+    room = site.admission.room
+    everywhere: PageTable = (("/end", "POST", end), ("/look", "POST", choose_look), ("/alive", "GET", alive))
     return Starlette(
         routes=[
-            Route("/", _guarded(door, site), methods=["GET", "POST"]),
+            Route("/", _guarded(admission, site), methods=["GET", "POST"]),
             Route("/static/{name}", static, methods=["GET"]),
             *(
-                Route(room + path, _guarded(_inside(handler), site), methods=[method])
-                for path, method, handler in (*inside, *everywhere)
+                Route(room + path, _guarded(_admitted(handler), site), methods=[method])
+                for path, method, handler in (*pages, *everywhere)
             ),
         ],
         middleware=[
@@ -104,12 +104,12 @@ def app_of(site: Helper, inside: Inside) -> Starlette:
     )
 
 
-def _inside(handler: Handler) -> Handler:
+def _admitted(handler: Handler) -> Handler:
     """`handler` for a session that was admitted, and a form of our own page."""
 
     async def answer(request: Request, site: Helper) -> Response:
         token = request.cookies.get(COOKIE, "")
-        if not site.door.has_admitted(token):
+        if not site.admission.has_admitted(token):
             raise HTTPException(403)
         request.state.csrf = secure.token_of(token)
         if request.method == "POST":
