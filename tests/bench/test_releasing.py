@@ -33,8 +33,8 @@ TRUNK = LineSetup(number=3, kind="trunk", releases_after_ms=500, guard_s=90.0)
 def opened(setup: LineSetup, open_ms: int, incoming: bool = False) -> tuple[LineRelease, Released]:
     release = LineRelease(setup)
     for now in range(5000, 5000 + open_ms, 10):
-        assert release.look(now, True, lifted=True, incoming=incoming) is None
-    done = release.look(5000 + open_ms, False, lifted=True, incoming=incoming)
+        assert release.update(now, True, lifted=True, incoming=incoming) is None
+    done = release.update(5000 + open_ms, False, lifted=True, incoming=incoming)
     assert done is not None
     return release, done
 
@@ -56,22 +56,22 @@ def test_a_handset_that_stays_lifted_hears_dial_tone_then_busy_tone_then_the_how
     at = [0, DIAL_TONE_AFTER_MS, DIAL_FOR_MS + 100, DIAL_FOR_MS + 200, DIAL_FOR_MS + BUSY_FOR_MS + 200]
     assert [release.sound(done.closed_ms + ms) for ms in at] == [SILENCE, "dial", "dial", "busy", "howler"]
     assert release.sound(done.closed_ms + DIAL_FOR_MS + BUSY_FOR_MS + HOWLER_FOR_MS + 200) == SILENCE
-    release.look(done.closed_ms + 5000, False, lifted=False, incoming=False)
+    release.update(done.closed_ms + 5000, False, lifted=False, incoming=False)
     assert release.sound(done.closed_ms + 5000) is None
     assert release.quiet
 
 
 def test_an_opening_of_a_line_that_is_not_in_use_changes_nothing() -> None:
     release = LineRelease(STATION)
-    assert release.look(1000, True, lifted=False, incoming=False) is None
-    assert release.look(4000, False, lifted=False, incoming=False) is None
+    assert release.update(1000, True, lifted=False, incoming=False) is None
+    assert release.update(4000, False, lifted=False, incoming=False) is None
     assert release.quiet
 
 
 def test_a_stuck_contact_never_opens_or_never_closes_again() -> None:
     contacts = StuckContacts(["sound", "stuck_closed", "stuck_open"])
     all_driven, none = np.ones(3, np.bool_), np.zeros(3, np.bool_)
-    seen = [contacts.look(driven).tolist() for driven in (none, all_driven, none)]
+    seen = [contacts.open_contacts(driven).tolist() for driven in (none, all_driven, none)]
     assert seen == [[False, False, False], [True, False, True], [False, False, True]]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from linetap_bench.demo.view import LiveView, Look, PlainView, describe, open_view
+from linetap_bench.demo.view import LiveView, PlainView, Snapshot, describe, open_view
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.records import Audio, Caller, CallRecord, LineState
 
@@ -23,7 +23,7 @@ CALL = CallRecord(
     caller=Caller(number="01012345678", name="홍길동"),
     audio=Audio(samples=100_000),
 )
-LOOK = Look(
+LOOK = Snapshot(
     services={"recorder": "up", "reporter": "down"},
     lines=[
         LineState(line=3, state="recording", since=AT, call_id=CALL.call_id),
@@ -42,10 +42,10 @@ def clock() -> ManualClock:
     return ManualClock(utc_ns=parse_rfc3339(AT) + 7_000_000_000)
 
 
-def drawn(look: Look) -> str:
+def drawn(snapshot: Snapshot) -> str:
     out = io.StringIO()
     with LiveView(Console(file=out, force_terminal=True, width=120, height=40, color_system=None), clock()) as view:
-        view.show(look)
+        view.show(snapshot)
     return out.getvalue()
 
 

@@ -338,7 +338,7 @@ def test_two_ingests_while_one_freezes_and_one_is_killed(tmp_path: Path, server:
             go_on(confirmed_more())
             other.kill()
             go_on(confirmed_more())
-            fleet.be_quiet()
+            fleet.stop_calls()
             go_on(lambda: fleet.settled)
             fleet.end()
             assert frozen.end() == 0

@@ -67,11 +67,7 @@ def cpu_s(pid: int) -> float:
 
 def main_thread_cpu_s(pid: int) -> float:
     """CPU time of the main thread alone: in capture, without the threads of JACK's client library."""
-    return _runtime_s(Path(f"/proc/{pid}/task/{pid}/schedstat"))
-
-
-def _runtime_s(path: Path) -> float:
-    return int(path.read_text().split()[0]) / NS_PER_S
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / NS_PER_S
 
 
 def pss_mb(pid: int) -> float:

@@ -64,7 +64,7 @@ class Node:
 
     def wait_again(self) -> None:
         """After a minority's pause, which ends with a start of its own."""
-        wait(lambda: self.said().count(_STARTED) > 1, self._children, f"{self.name} does not serve again", READY_S)
+        wait(lambda: self.log_text().count(_STARTED) > 1, self._children, f"{self.name} does not serve again", READY_S)
 
     def kill(self) -> None:
         """kill -9: nothing is saved, nobody is told."""
@@ -78,7 +78,7 @@ class Node:
         """Of Erlang's machine; that of the child is a shell's."""
         return int((self._folder / "pid").read_text())
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         assert self._run is not None
         return self._run.log.read_text(errors="replace")
 

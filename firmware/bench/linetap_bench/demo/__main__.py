@@ -22,7 +22,7 @@ from linetap.config import Config
 from linetap.notices.defaults import make_default_notices
 from linetap_bench.demo.ended import check_ended, ended_by_code
 from linetap_bench.demo.opening import CaseFile, Opened, make_and_check, open_and_check
-from linetap_bench.demo.view import Look, Looker, describe, open_view
+from linetap_bench.demo.view import Snapshot, SnapshotReader, describe, open_view
 from linetap_bench.exchange.feed import read_log
 from linetap_bench.script.script import load_script
 from linetap_bench.script.scriptkeys import Script
@@ -73,31 +73,31 @@ LOOK_S = 0.1
 INTERRUPTED = 130
 
 
-def watch(config: Config, script: Path, children: Processes, exchange: Child) -> Look:
+def watch(config: Config, script: Path, children: Processes, exchange: Child) -> Snapshot:
     """Shows the state until the exchange has hung up for good and all calls are sealed."""
-    looker = Looker(config)
+    reader = SnapshotReader(config)
     limit_ns = SYSTEM.monotonic_ns() + round((load_script(script).duration_ms / 1000 + 60) * NS_PER_S)
     ended_ns: int | None = None
     with open_view() as view:
         while True:
-            look = looker.refresh()
-            view.show(look)
+            snapshot = reader.refresh()
+            view.show(snapshot)
             now_ns = SYSTEM.monotonic_ns()
             if ended_ns is None and exchange.process.poll() == 0:
                 children.end(exchange)
                 ended_ns = now_ns
             children.check()
-            if ended_ns is not None and _settled(look, now_ns - ended_ns):
-                return look
+            if ended_ns is not None and _settled(snapshot, now_ns - ended_ns):
+                return snapshot
             if now_ns > limit_ns:
                 raise ChildFailed(f"the script is over and calls are not sealed; {exchange.log.parent} has details")
             SYSTEM.sleep(LOOK_S)
 
 
-def _settled(look: Look, since_ns: int) -> bool:
+def _settled(snapshot: Snapshot, since_ns: int) -> bool:
     """Whether all lines are idle and all reports sent; also true after the longest wait, and the end names what is
     missing."""
-    return (since_ns > NS_PER_S and look.idle and look.reports_waiting == 0) or since_ns > SEALED_S * NS_PER_S
+    return (since_ns > NS_PER_S and snapshot.idle and snapshot.reports_waiting == 0) or since_ns > SEALED_S * NS_PER_S
 
 
 def demo(folder: Path, script: Path) -> int:
@@ -112,20 +112,20 @@ def demo(folder: Path, script: Path) -> int:
         for service in ("panel", "capture", "recorder", "reporter"):
             stage.start(service)
         children = stage.children
-        look = watch(config, script, children, exchange)
+        snapshot = watch(config, script, children, exchange)
         output = exchange.log.read_text().strip().splitlines()
         for child in reversed(children.children[1:]):
             if status := children.end(child):
                 raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.last_words()}")
     played = load_script(script)
-    recorded = sum(call.disposition == "recorded" for call in look.calls)
+    recorded = sum(call.disposition == "recorded" for call in snapshot.calls)
     if recorded < (wanted := _conversations(played)):
         raise Refusal(f"{wanted} calls should have been recorded, {recorded} were; {folder / 'logs'} has details")
-    ended = check_ended(ended_by_code(played, config), look.calls, read_log(folder / "exchange").releases)
+    ended = check_ended(ended_by_code(played, config), snapshot.calls, read_log(folder / "exchange").releases)
     verified = linetap("verify", config.vault_path, "--signers", folder / SIGNERS).splitlines()[-1]
-    opened = open_and_check(folder, config, look.calls, folder / "exchange")
+    opened = open_and_check(folder, config, snapshot.calls, folder / "exchange")
     case = make_and_check(folder, opened.call_dir, folder / SIGNERS)
-    _print_result(folder, look, ended, opened, case, output[-1], verified)
+    _print_result(folder, snapshot, ended, opened, case, output[-1], verified)
     return 0
 
 
@@ -134,16 +134,16 @@ def _conversations(script: Script) -> int:
 
 
 def _print_result(
-    folder: Path, look: Look, ended: list[str], opened: Opened, case: CaseFile, exchange: str, verified: str
+    folder: Path, snapshot: Snapshot, ended: list[str], opened: Opened, case: CaseFile, exchange: str, verified: str
 ) -> None:
-    recorded = [call for call in look.calls if call.disposition == "recorded"]
+    recorded = [call for call in snapshot.calls if call.disposition == "recorded"]
     lines = [
         "",
-        f"{len(look.calls)} calls, {len(recorded)} recorded; gaps {look.gap_ms:.0f} ms; {exchange}",
-        *(f"  {call.call_id}  {describe(call)}" for call in look.calls),
+        f"{len(snapshot.calls)} calls, {len(recorded)} recorded; gaps {snapshot.gap_ms:.0f} ms; {exchange}",
+        *(f"  {call.call_id}  {describe(call)}" for call in snapshot.calls),
         *(["Ended by a code of staff:"] if ended else []),
         *(f"  {call}" for call in ended),
-        f"{look.reports_delivered} reports delivered to the broker.",
+        f"{snapshot.reports_delivered} reports delivered to the broker.",
         f"The vault: {folder / 'vault'}; by linetap verify, calls and log: {verified}",
         "One recording, opened with stock age:",
         *(f"  {line}" for line in opened.recipe),

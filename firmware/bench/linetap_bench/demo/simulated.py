@@ -52,7 +52,7 @@ def main() -> int:
                 begun = True
                 print(f"{len(UNITS)} units: {CONNECTED}", flush=True)
                 fleet.busy_hour()
-                fleet.let_happen([Happening("partition", CUT_AT_S, CUT_FOR_S, 1)])
+                fleet.schedule([Happening("partition", CUT_AT_S, CUT_FOR_S, 1)])
     finally:
         fleet.end()
     return 0

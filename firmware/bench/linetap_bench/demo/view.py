@@ -45,7 +45,7 @@ SERVICES: dict[str, type[ServiceState]] = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """`services`: name to "up", "down" or its fault; `calls`: every sealed record, in the order of their times."""
 
     services: dict[str, str]
@@ -63,20 +63,20 @@ class Look:
         return bool(self.lines) and all(line.state in FREE and not line.call_id for line in self.lines)
 
 
-class Looker:
+class SnapshotReader:
     """Reads each record once: a sealed one does not change."""
 
     def __init__(self, config: Config, clock: Clock = SYSTEM) -> None:
         self._config, self._clock = config, clock
         self._calls: dict[Path, CallRecord] = {}
 
-    def refresh(self) -> Look:
+    def refresh(self) -> Snapshot:
         states = {name: read_state(self._config.run_path, name, kind) for name, kind in SERVICES.items()}
         recorder, reporter, panel = states["recorder"], states["reporter"], states["panel"]
         waiting = delivered = 0
         if isinstance(reporter, ReporterState):
             waiting, delivered = reporter.queue_length, reporter.delivered_seq
-        return Look(
+        return Snapshot(
             services={name: self._word(state) for name, state in states.items()},
             lines=recorder.lines if isinstance(recorder, RecorderState) else [],
             leds=leds_shown(self._config.run_path),
@@ -105,7 +105,7 @@ CALLS_SHOWN = 10
 
 
 class View(Protocol):
-    def show(self, look: Look) -> None: ...
+    def show(self, snapshot: Snapshot) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,8 +123,8 @@ class LiveView:
         self._clock = clock
         self._live = Live(console=console, auto_refresh=False, transient=False)
 
-    def show(self, look: Look) -> None:
-        self._live.update(render(look, self._clock), refresh=True)
+    def show(self, snapshot: Snapshot) -> None:
+        self._live.update(render(snapshot, self._clock), refresh=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -142,8 +142,8 @@ class PlainView:
         self._began_ns = clock.monotonic_ns()
         self._known: dict[str, str] = {}
 
-    def show(self, look: Look) -> None:
-        for what, how in plain_facts(look).items():
+    def show(self, snapshot: Snapshot) -> None:
+        for what, how in plain_facts(snapshot).items():
             if self._known.get(what) != how:
                 self._known[what] = how
                 seconds = (self._clock.monotonic_ns() - self._began_ns) / NS_PER_S
@@ -156,13 +156,13 @@ class PlainView:
         pass
 
 
-def plain_facts(look: Look) -> dict[str, str]:
+def plain_facts(snapshot: Snapshot) -> dict[str, str]:
     """Everything that gets a line when it changes. LEDs by their meaning, since they blink."""
-    facts = {f"service {name}": state for name, state in look.services.items()}
-    if look.meaning:
-        facts["LEDs"] = look.meaning
-    facts |= {f"line {line.line}": line.state for line in look.lines}
-    facts |= {f"sealed {call.call_id}": describe(call) for call in look.calls}
+    facts = {f"service {name}": state for name, state in snapshot.services.items()}
+    if snapshot.meaning:
+        facts["LEDs"] = snapshot.meaning
+    facts |= {f"line {line.line}": line.state for line in snapshot.lines}
+    facts |= {f"sealed {call.call_id}": describe(call) for call in snapshot.calls}
     return facts
 
 
@@ -183,41 +183,43 @@ def describe(call: CallRecord) -> str:
     return ", ".join(parts)
 
 
-def render(look: Look, clock: Clock) -> Panel:
-    body = Group(_leds(look), Text(""), _lines(look, clock), Text(""), _calls(look), Text(""), _services(look))
+def render(snapshot: Snapshot, clock: Clock) -> Panel:
+    body = Group(
+        _leds(snapshot), Text(""), _lines(snapshot, clock), Text(""), _calls(snapshot), Text(""), _services(snapshot)
+    )
     return Panel(body, title="linetap", title_align="left")
 
 
-def _leds(look: Look) -> Text:
+def _leds(snapshot: Snapshot) -> Text:
     text = Text("● POWER  ")
-    for i, drawn in enumerate(draw(look.leds).split("  ")):
+    for i, drawn in enumerate(draw(snapshot.leds).split("  ")):
         name, led = list(LEDS.items())[i]
-        text.append(drawn + "  ", style=LED_STYLES[led.colour_en] if look.leds.get(name) else "dim")
-    text.append(f"  {look.meaning}")
+        text.append(drawn + "  ", style=LED_STYLES[led.colour_en] if snapshot.leds.get(name) else "dim")
+    text.append(f"  {snapshot.meaning}")
     return text
 
 
-def _lines(look: Look, clock: Clock) -> Table:
+def _lines(snapshot: Snapshot, clock: Clock) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("line", "", "state", "for", "call"):
         table.add_column(heading, justify="right" if heading in ("line", "for") else "left", min_width=5)
-    for line in look.lines:
+    for line in snapshot.lines:
         sign, style = SIGNS[line.state]
         seconds = max(0, clock.utc_ns() - parse_rfc3339(line.since)) / NS_PER_S
         table.add_row(str(line.line), sign, line.state, f"{seconds:.0f} s", line.call_id or "", style=style)
     return table
 
 
-def _calls(look: Look) -> Table:
+def _calls(snapshot: Snapshot) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", title=None)
-    table.add_column(f"sealed ({len(look.calls)})", no_wrap=True)
+    table.add_column(f"sealed ({len(snapshot.calls)})", no_wrap=True)
     table.add_column("")
-    for call in look.calls[-CALLS_SHOWN:]:
+    for call in snapshot.calls[-CALLS_SHOWN:]:
         table.add_row(call.call_id, describe(call))
     return table
 
 
-def _services(look: Look) -> Text:
-    words = "  ".join(f"{name} {state}" for name, state in look.services.items())
-    reports = f"reports delivered {look.reports_delivered}, waiting {look.reports_waiting}"
-    return Text(f"{words}    {reports}    gaps {look.gap_ms:.0f} ms", style="dim")
+def _services(snapshot: Snapshot) -> Text:
+    words = "  ".join(f"{name} {state}" for name, state in snapshot.services.items())
+    reports = f"reports delivered {snapshot.reports_delivered}, waiting {snapshot.reports_waiting}"
+    return Text(f"{words}    {reports}    gaps {snapshot.gap_ms:.0f} ms", style="dim")

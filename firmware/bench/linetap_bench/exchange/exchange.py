@@ -166,13 +166,13 @@ class Exchange:
         """What the exchange makes of the loops that the card opens and closes."""
         now_ns = self._clock.monotonic_ns()
         now_ms = now_ns // NS_PER_MS
-        opened = self._stuck.look(self._one_shots.look(self._wires.asked_open(now_ms), now_ns))
+        opened = self._stuck.open_contacts(self._one_shots.look(self._wires.asked_open(now_ms), now_ns))
         script_ms = now_ms - self._levels.shift_ms
         for row, release in enumerate(self._releases):
             if release.quiet and not opened[row]:
                 continue
             lifted, incoming = self._timeline.lifted(row, script_ms), self._timeline.is_incoming(row, script_ms)
-            done = release.look(now_ms, bool(opened[row]), lifted, incoming)
+            done = release.update(now_ms, bool(opened[row]), lifted, incoming)
             if done is not None:
                 self.played.releases.append(done)
         lines = zip(self.played.lines, self._releases, strict=True)

@@ -48,7 +48,7 @@ class StuckContacts:
         self._open = np.array([state == "stuck_open" for state in states])
         self._opened = np.zeros(len(states), np.bool_)
 
-    def look(self, driven: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    def open_contacts(self, driven: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """`driven`: those whose coil is on, bool (lines,). Returns the open ones."""
         self._opened |= driven & self._open
         opened: npt.NDArray[np.bool_] = (driven & ~self._closed) | self._opened
@@ -56,7 +56,7 @@ class StuckContacts:
 
 
 class LineRelease:
-    """One line; `look` is called as time passes, however often."""
+    """One line; `update` is called as time passes, however often."""
 
     def __init__(self, setup: LineSetup) -> None:
         self._setup = setup
@@ -70,7 +70,7 @@ class LineRelease:
         """Nothing is different from a line without contact."""
         return not self.loop_open and self._gone is None
 
-    def look(self, now_ms: int, opened: bool, lifted: bool, incoming: bool) -> Released | None:
+    def update(self, now_ms: int, opened: bool, lifted: bool, incoming: bool) -> Released | None:
         """`opened`: the contact; `lifted`: the handset, by the script; `incoming`: the call on the line is. Returns an
         opening that is over."""
         done = None

@@ -80,9 +80,9 @@ def _go(fleet: Fleet, args: argparse.Namespace, happenings: list[Happening], sto
     _turn(fleet, clock, stop, args.settle, lambda: fleet.connected == len(fleet.units))
     sys.stderr.write(f"{fleet.connected} units are connected: {BEGUN}\n")
     fleet.busy_hour()
-    fleet.let_happen(happenings)
+    fleet.schedule(happenings)
     _turn(fleet, clock, stop, args.for_s, lambda: args.quiet_when is not None and args.quiet_when.exists())
-    fleet.be_quiet()
+    fleet.stop_calls()
     _turn(fleet, clock, stop, args.settle, lambda: fleet.settled)
     return 0 if fleet.settled else 1
 

@@ -50,7 +50,7 @@ class Fleet:
         names = list(self.units)
         self._slices = itertools.cycle([names[at::_SLICES] for at in range(_SLICES)])
         self._steps = steps_ns(every_s)
-        self._agenda: list[tuple[int, int, Callable[[], None]]] = []  # monotonic, number, deed
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []  # monotonic, number, action
         self._numbers = itertools.count()
         self._busy: set[tuple[str, int]] = set()
         self._active: set[str] = set()
@@ -64,7 +64,7 @@ class Fleet:
             for line in range(1, self._lines + 1):
                 self._at(now_ns + round(random.random() * self._every_s * NS_PER_S), self._again(name, line))
 
-    def let_happen(self, happenings: Iterable[Happening]) -> None:
+    def schedule(self, happenings: Iterable[Happening]) -> None:
         now_ns = self._clock.monotonic_ns()
         for one in happenings:
             begins_ns = now_ns + one.at_s * NS_PER_S
@@ -75,7 +75,7 @@ class Fleet:
             self._at(begins_ns, lambda names=names: self._cut(names, True))  # type: ignore[misc]
             self._at(begins_ns + one.for_s * NS_PER_S, lambda names=names: self._cut(names, False))  # type: ignore[misc]
 
-    def be_quiet(self) -> None:
+    def stop_calls(self) -> None:
         """No further calls; calls in progress end."""
         self._agenda.clear()
 
@@ -123,17 +123,17 @@ class Fleet:
             unit.end()
         self._pool.close()
 
-    # --- deeds -------------------------------------------------------------------------------------------------
+    # --- actions -------------------------------------------------------------------------------------------------
 
-    def _at(self, due_ns: int, deed: Callable[[], None]) -> None:
-        heapq.heappush(self._agenda, (due_ns, next(self._numbers), deed))
+    def _at(self, due_ns: int, action: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (due_ns, next(self._numbers), action))
 
     def _again(self, name: str, line: int) -> Callable[[], None]:
-        def deed() -> None:
+        def action() -> None:
             self._call(name, line)
-            self._at(self._clock.monotonic_ns() + round(self._every_s * NS_PER_S), deed)
+            self._at(self._clock.monotonic_ns() + round(self._every_s * NS_PER_S), action)
 
-        return deed
+        return action
 
     def _call(self, name: str, line: int) -> None:
         if (name, line) in self._busy:
@@ -142,7 +142,7 @@ class Fleet:
         self.calls += 1
         unit, call, now_ns = self.units[name], Call(line, self._clock.utc_ns()), self._clock.monotonic_ns()
 
-        def deed(at: int) -> None:
+        def action(at: int) -> None:
             utc_ns = self._clock.utc_ns()
             step = self._steps[at][1]
             if (report := call.report(step, utc_ns)) is not None:
@@ -150,14 +150,14 @@ class Fleet:
             unit.report(call.event(step, utc_ns))
             self._active.add(name)
             if at + 1 < len(self._steps):
-                self._at(now_ns + self._steps[at + 1][0], lambda: deed(at + 1))
+                self._at(now_ns + self._steps[at + 1][0], lambda: action(at + 1))
             else:
                 self._busy.discard((name, line))
 
-        deed(0)
+        action(0)
 
     def _storm(self) -> None:
-        """A deed for each call, so that a thousand units do not wait for one another."""
+        """A action for each call, so that a thousand units do not wait for one another."""
         now_ns = self._clock.monotonic_ns()
         for name in self.units:
             for line in range(1, self._lines + 1):

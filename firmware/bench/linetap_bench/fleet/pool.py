@@ -46,14 +46,14 @@ class Pool:
         for fd, event in self._epoll.poll(timeout_s, _AT_ONCE):
             connection = self._standing[fd]
             active.add(connection.name)
-            self._go_on(fd, connection, connection.read() if event & ~select.EPOLLOUT else "")
+            self._keep_open(fd, connection, connection.read() if event & ~select.EPOLLOUT else "")
             if event & select.EPOLLOUT:
                 self.writing.add(connection)
         self._write()
         if (now_ns := self._clock.monotonic_ns()) >= self._misc_ns:
             self._misc_ns = now_ns + MISC_EVERY_S * NS_PER_S
             for fd, connection in list(self._standing.items()):
-                self._go_on(fd, connection, connection.misc())
+                self._keep_open(fd, connection, connection.misc())
         return active
 
     def close(self) -> None:
@@ -77,17 +77,17 @@ class Pool:
         while self.writing:
             connection = self.writing.pop()
             fd = connection.fd()
-            if self._standing.get(fd) is connection and self._go_on(fd, connection, connection.write()):
+            if self._standing.get(fd) is connection and self._keep_open(fd, connection, connection.write()):
                 self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if connection.has_more else 0))
 
-    def _go_on(self, fd: int, connection: PooledConnection, why: str) -> bool:
-        """Whether it does; `why` it does not."""
+    def _keep_open(self, fd: int, connection: PooledConnection, why: str) -> bool:
+        """Whether the connection stays open; `why`: the reason for its end, or empty."""
         if not why:
             return True
         del self._standing[fd]
         if connection.fd() == fd:
             self._epoll.unregister(fd)
-        connection.over(why)
+        connection.finish(why)
         return False
 
 
@@ -107,7 +107,7 @@ class PooledConnection(Connection):
         super().__init__(broker, terms, tls, happenings)
 
     def _start(self) -> None:
-        self._client.on_socket_register_write = self._has_something
+        self._client.on_socket_register_write = self._on_writable
         self._pool.dial(self)
 
     def dialled(self) -> bool:
@@ -144,11 +144,11 @@ class PooledConnection(Connection):
     def misc(self) -> str:
         return self._answer(self._client.loop_misc())
 
-    def over(self, why: str) -> None:
+    def finish(self, why: str) -> None:
         self._end(why)
 
     def _answer(self, code: MQTTErrorCode) -> str:
         return "" if code == MQTTErrorCode.MQTT_ERR_SUCCESS else mqtt.error_string(code)
 
-    def _has_something(self, _client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
+    def _on_writable(self, _client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
         self._pool.writing.add(self)

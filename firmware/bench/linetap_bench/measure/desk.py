@@ -91,7 +91,7 @@ class HiddenFound:
     whole: list[tuple[float, int]]
 
 
-def look(page: Page, url: str) -> HiddenFound:
+def measure_hidden_tab(page: Page, url: str) -> HiddenFound:
     """`page` shows the fleet, and had HOOK from its beginning."""
     back = [_back(page, url, forget) for _ in range(TIMES) for forget in (False, True)]
     return HiddenFound(back[::2], back[1::2])
@@ -244,7 +244,7 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
     read = _COMPLETE.search(desk.log.read_text())
     assert read is not None
     units, lines, heard, expected, ms = map(int, read.groups())
-    page_s, slowed, ways, cpu, back = _look(desk, url, token, size)
+    page_s, slowed, ways, cpu, back = _measure_pages(desk, url, token, size)
     memory = resident_mb(desk.process.pid)
     return Found(ms / 1000, (units, lines, heard, expected), page_s, slowed, ways, memory, cpu, back)
 
@@ -314,7 +314,9 @@ def slowed() -> float:
     return max(1.0, (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S / (time.thread_time() - used_s))
 
 
-def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, float, list[float], float, HiddenFound]:
+def _measure_pages(
+    desk: Child, url: str, token: str, size: Size
+) -> tuple[float, float, list[float], float, HiddenFound]:
     """Seconds to the page, and by how much other work slowed it; ms for each change, the desk's share of a core
     meanwhile; then the return of a hidden page."""
     from playwright.sync_api import sync_playwright
@@ -338,7 +340,7 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, float, 
         took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
         ways = [float(way) for way in page.evaluate("window.ways")]
         cpu = (cpu_s(desk.process.pid) - used_s) / took_s * 100
-        back = look(page, url)
+        back = measure_hidden_tab(page, url)
         browser.close()
     shown = useful_ms if there == size.units else float("inf")  # an incomplete page does not count
     return shown * NS_PER_MS / NS_PER_S, slower, ways, cpu, back

@@ -148,7 +148,7 @@ class EndsCard(ReplayCard):
         hook, volts, over = self._levels.hook[row], self._levels.volts[row], False
         for ms in range(at_ms, len(hook), SLOT_MS):
             opened, lifted = ms < at_ms + open_ms, bool(hook[ms])
-            done = exchange.look(ms, opened, lifted, incoming=case.call.direction == "in")
+            done = exchange.update(ms, opened, lifted, incoming=case.call.direction == "in")
             if done is not None:
                 self.opened.append(done)
                 over = True

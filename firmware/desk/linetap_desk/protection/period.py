@@ -24,10 +24,6 @@ class Period:
     zone: ZoneInfo
 
     @property
-    def is_year(self) -> bool:
-        return len(self.text) == len("2026")
-
-    @property
     def since_ns(self) -> int:
         return _midnight_ns(self.first, self.zone)
 
