@@ -255,7 +255,7 @@ def require_head(head: Head, tree: Tree, where: Path) -> None:
         text = f"{where}: the access log had {head.size} entries on {head.at} and has {tree.size}"
         raise AccessFault("access_log_shortened", text)
     if tree.root(head.size).hex() != head.root:
-        raise AccessFault("access_log_rewritten", f"{where}: the first {head.size} entries are not what they were")
+        raise AccessFault("access_log_rewritten", f"{where}: the first {head.size} entries were changed")
 
 
 def _require_own_head(folder: Path, tree: Tree) -> None:

@@ -66,7 +66,7 @@ def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> 
     officer's key comes first. BadInput if days or overflow epochs differ."""
     paths: list[Path] = args.merge
     if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
-        raise BadInput("--merge: the days and officers are those of the lists; --needed K alone expected")
+        raise BadInput("--merge: days and officers come from the lists; only --needed K is expected with it")
     lists = [load_list(path) for path in paths]
     for path, each in zip(paths[1:], lists[1:], strict=True):
         if _days(each) != _days(lists[0]) or each.zone != lists[0].zone:
@@ -198,7 +198,7 @@ def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]
     try:
         days = [(first + timedelta(days=n)).isoformat() for n in range(args.days)]
     except OverflowError:
-        raise BadInput(f"--from {first}: days behind the year 9999") from None
+        raise BadInput(f"--from {first}: these days end after the year 9999") from None
     number = args.overflow or (None if old else _FIRST_OVERFLOW)
     overflow = [] if number is None else [overflow_name(number)]
     found = []

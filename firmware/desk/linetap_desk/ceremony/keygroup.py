@@ -106,10 +106,10 @@ def _require_opens(letter: bytes, words: bytes, who: Group, made: Sequence[AgeId
     numbered = [f"{identity.secret}\n".encode() for identity in made]
     for chosen in itertools.combinations(numbered, who.needed) if made else ():
         if _opened(letter, chosen) != words:
-            raise Refusal("the test letter does not open for every combination: these keys are not given out")
+            raise Refusal("the test letter does not open for every combination: these keys are not written")
     for chosen in itertools.combinations(numbered, who.needed - 1) if made and who.needed > 1 else ():
         if _opened(letter, chosen) is not None:
-            raise Refusal("the test letter opens for too few members: these keys are not given out")
+            raise Refusal("the test letter opens for too few members: these keys are not written")
 
 
 def _opened(letter: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
@@ -155,7 +155,7 @@ def _authority(args: argparse.Namespace, folder: Path, needed: int, count: int, 
         for chosen in itertools.combinations(made, size) if made and size else ():
             armored = "".join(sshsig.sign(trial, key, _TRIAL) for key in chosen).encode("ascii")
             if (whole.lacks(sshsig.check_all(trial, armored, _TRIAL)) is None) != (size == needed):
-                raise Refusal("the signatures do not count as they should: these keys are not given out")
+                raise Refusal("the test signatures give another count than they should: these keys are not written")
     for number, key in enumerate(made, 1):
         privatefile.write(folder / f"authority-{number}.key", keys.unit_key_file(key))
     privatefile.write_public(folder / "authority.pub", whole.text().encode("ascii"))

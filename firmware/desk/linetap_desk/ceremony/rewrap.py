@@ -135,7 +135,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     found = keygen.load_list(args.list)
     folders: list[Path] = args.call_dir
     if len(folders) > 1 and (args.output is not None or args.partial is not None):
-        raise BadInput("-o, --partial: for one call; several go to holds/CALL_ID each")
+        raise BadInput("-o, --partial: for a single call only; of several each result goes to holds/CALL_ID")
     for folder in folders:
         _rewrap(argparse.Namespace(**(vars(args) | {"call_dir": folder})), found, clock)
     return 0

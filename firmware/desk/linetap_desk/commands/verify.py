@@ -64,12 +64,12 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
         if path.suffix != _ZIP and callfolder.read_head(path, len(_ZIP_MAGIC)) != _ZIP_MAGIC:
             raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle expected")
         if args.witness is not None:
-            raise BadInput(f"--witness: {args.path} is a bundle, which brings what its witness has signed")
+            raise BadInput(f"--witness: {args.path} is a bundle, which has the head that its witness has signed")
         return verify_bundle(path, signers, args.ca, options.rules(args, binding=False))
     if not path.is_dir():
         raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle expected")
     if args.ca is not None:
-        raise BadInput(f"--ca: {args.path} is no bundle; `linetap timestamp check` is for stamped heads")
+        raise BadInput(f"--ca: {args.path} is not a bundle; use `linetap timestamp check` for stamped heads")
     if not callfolder.is_call(path):
         return verify_vault(path, signers, args.witness, options.rules(args, binding=False))
     if args.witness is not None:

@@ -46,7 +46,7 @@ def require_whole(folder: Path, call: Call) -> None:
     named = {sealed.RECORD: call.record_sha256, **sealed.decode_record(record).files}
     changed = [name for name, digest in named.items() if files.sha256(folder / name) != digest]
     if changed:
-        raise Damaged("copy_changed", f"{changed[0]}: its SHA-256 is another than the unit has signed")
+        raise Damaged("copy_changed", f"{changed[0]}: its SHA-256 is not the one that the unit has signed")
     sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), namespaces.RECORD)
 
 
@@ -150,7 +150,7 @@ class Incoming:
             return
         named = self.call.record_sha256 if self.record is None else self.record.files.get(name)
         if files.sha256(path) != named:
-            raise Damaged("copy_changed", "its SHA-256 is another than the unit has signed")
+            raise Damaged("copy_changed", "its SHA-256 is not the one that the unit has signed")
         if name == sealed.RECORD:
             read_record(path.read_bytes(), self.call)
 

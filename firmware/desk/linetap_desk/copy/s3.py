@@ -183,5 +183,5 @@ def open_store(url: str, incoming: Path | None = None) -> Store:
     if parts.scheme != "file" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
         raise BadInput(f"copy.store {url}: {_KINDS}")
     if incoming is not None:
-        raise BadInput("copy.incoming: is of use with s3:// alone; a tree has its own")
+        raise BadInput("copy.incoming: only for a store s3://; a store file:// has a folder of its own")
     return Tree(Path(unquote(parts.path)))

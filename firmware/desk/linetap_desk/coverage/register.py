@@ -110,7 +110,7 @@ def _read(
             try:
                 one = _extension(cells, places, words)
                 if found.setdefault(one.number, one) is not one:
-                    raise BadInput(f"extension {one.number}: for the second time")
+                    raise BadInput(f"extension {one.number}: an earlier row has it already")
             except BadInput as error:
                 faults.append(f"{path}:{line}: {error}")
     except spreadsheet.Unreadable as error:

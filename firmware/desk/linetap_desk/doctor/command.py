@@ -24,7 +24,7 @@ from linetap_desk.setup.services import units
 def run_doctor(args: argparse.Namespace, clock: Clock) -> int:
     """0: nothing is wrong; 1: something is."""
     if os.geteuid() != 0:
-        raise BadInput("linetap desk doctor: has to be run as root: it looks as each of the desk's users")
+        raise BadInput("linetap desk doctor: has to be run as root: it checks files as each of the desk's users")
     wrong = 0
     for finding in findings(args.config, clock):
         wrong += bool(finding.cure)

@@ -104,7 +104,7 @@ def _proved(store: Store, trusted: list[Signer], refused: Refused) -> Iterator[t
 def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
     """A Refusal unless a signer of this unit signed it, and every file that it names exists."""
     if len(found.record) > sealed.RECORD_LIMIT_BYTES or len(found.signature) > sshsig.SIGNATURE_LIMIT_BYTES:
-        raise Damaged("copy_size", "record or signature is longer than there can be one")
+        raise Damaged("copy_size", "the record or its signature is larger than any can be")
     at = sealed.call_time(call.call_id)
     signers.verify(found.record, found.signature, namespaces.RECORD, trusted, call.unit, at)
     record = read_record(found.record, call)

@@ -70,7 +70,7 @@ class Departments:
                 row = _row(cells, zone)
                 named = (row.unit, row.line, row.extension if row.line is None else "", row.from_ns)
                 if rows.setdefault(named, row) is not row:
-                    raise BadInput("the same place from the same time on, for the second time")
+                    raise BadInput("an earlier row has the same place from the same time on")
             except BadInput as error:
                 raise BadInput(f"{path}:{line}: {error}") from None
         return cls(list(rows.values()))

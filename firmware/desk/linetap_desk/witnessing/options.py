@@ -97,7 +97,7 @@ def signers_for(args: argparse.Namespace, chosen: Rules) -> list[Signer]:
     in_force = _desk(args) / SIGNERS
     path = _chosen(getattr(args, "signers", None), in_force)
     if path is None and chosen.policy is not None:
-        raise BadInput("--signers: with a policy the published allowed_signers, which names the keepers, is needed")
+        raise BadInput("--signers: missing; --policy needs the published allowed_signers, which names the keepers")
     return [] if path is None else callfolder.load_signers(path)
 
 

@@ -106,7 +106,7 @@ def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
             if row["seq"] != seq + 1:
                 raise ChainFault("access_row_missing", f"row {seq + 1} of the access log is missing")
             if hash_of(dict(row), before) != row["hash"]:
-                raise ChainFault("access_row_changed", f"row {row['seq']} is not what it was, or not in its place")
+                raise ChainFault("access_row_changed", f"row {row['seq']} was changed or moved")
             seq, before, rows = row["seq"], row["hash"], rows + 1
             if (one := wanted.pop(seq, None)) is not None and one.hash != before:
                 raise ChainFault("access_log_rewritten", f"the first {seq} rows are not those of the head of {one.at}")

@@ -145,7 +145,7 @@ async def again(request: Request, site: Site) -> Response:
     async def prepare() -> tuple[str, list[bytes]]:
         lines = await anyio.to_thread.run_sync(_waiting_lines, site, name)
         if not lines:
-            raise StepFault("certificates_none", "nothing with this name lies here")
+            raise StepFault("certificates_none", "no certificate of this name is waiting")
         return name, lines
 
     return await _step(request, site, "destructions_again", prepare)
@@ -157,7 +157,7 @@ async def put_away(request: Request, site: Site) -> Response:
 
     async def prepare() -> tuple[str, list[bytes]]:
         if not await anyio.to_thread.run_sync(_waiting_lines, site, name):
-            raise StepFault("certificates_none", "nothing with this name lies here")
+            raise StepFault("certificates_none", "no certificate of this name is waiting")
         return name, []
 
     return await _step(request, site, "destructions_away", prepare)
@@ -175,7 +175,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             there = await anyio.to_thread.run_sync(_certificates, site)
             finished = {one.name for one in there if not one.missing}
             if len(finished | {name} | {one.name for one in there}) - len(finished) > MOST:
-                raise StepFault("certificates_many", f"{len(there)} lie here: put some away")
+                raise StepFault("certificates_many", f"more than {MOST} would wait: remove some first")
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, act, subject, error)
             raise

@@ -251,7 +251,7 @@ async def partial(request: Request, site: Site) -> Response:
         data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
         _require_other(row, who.name)
         if asked.state == "send" and not uploadchecks.is_over(row["command_expires"], now_ns):
-            raise StepFault("step_done", f"{row['id']}: the command was brought")
+            raise StepFault("step_done", f"{row['id']}: a command was uploaded already")
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         call = await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
 

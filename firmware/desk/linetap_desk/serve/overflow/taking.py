@@ -108,7 +108,7 @@ def _require_of_call(site: Site, papers: Wrapped, call: OverflowCall, roles: Rol
     checking.require_call(site, row, roles, opens=False)
     document = verify_wrapped(papers, f"{call.call_id}: {papers.name}", call.call_id, row["record_sha256"], roles)
     if not isinstance(document, Rewrap):
-        raise StepFault("rewrap_malformed", f"{call.call_id}: a hold is brought on its own page")
+        raise StepFault("rewrap_malformed", f"{call.call_id}: a hold is uploaded on its own page")
     if (document.unit, document.call_id, document.from_epoch) != (row["unit"], call.call_id, call.epoch):
         raise StepFault("rewrap_other_call", f"{call.call_id}: unit, call or epoch are not those of the record")
     if call.day and document.epoch != call.day:
@@ -137,7 +137,7 @@ def keep(site: Site, taken: Taken) -> None:
         files[_CHECK] = taken.check
     with _KEEPING:
         if waiting.laid_down(site, taken.call_id) != taken.before:
-            raise StepFault("step_done", f"{taken.call_id}: somebody else brought it in the meantime")
+            raise StepFault("step_done", f"{taken.call_id}: somebody else has uploaded it meanwhile")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name in sorted(files, key=lambda name: (name == hold.REWRAP, name)):

@@ -85,7 +85,7 @@ def add_officer_partial(db: Connection, about: str, data: bytes, keys: Sequence[
         raise StepFault("one_person_two_steps", f"{about}: {name} has taken a layer off before in this chain")
     made = Partial(OFFICER, sha256, place.taken, place.left, name, at, True)
     if any((one.key_sha256, one.taken, one.here) == (sha256, place.taken, True) for one in chain.officers):
-        raise StepFault("partial_there", f"{about}: the layer of member {made.numbers} was brought already")
+        raise StepFault("partial_there", f"{about}: the partial of member {made.numbers} was uploaded already")
     _put_partial(db, about, made, data)
     return made
 

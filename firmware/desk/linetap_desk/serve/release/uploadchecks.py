@@ -42,7 +42,7 @@ from linetap_desk.unsealing.layers import require_of_call
 def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
     """The key that an officer's partial belongs to, and its place. StepFault if it is no partial of a group."""
     if all(group.needed(key) < 2 for key in keys):
-        raise StepFault("partial_not_needed", "one officer opens this call's key: bring the half itself")
+        raise StepFault("partial_not_needed", "one officer can open this call's key: upload the half itself")
     _require_sealed(data)
     first_error: Refusal | None = None
     for key in keys:
@@ -72,10 +72,10 @@ def custodians_left(data: bytes, call: OfCall, named: bool) -> int:
     except Refusal as error:
         raise StepFault("partial_malformed", str(error)) from None
     if left >= members.MOST_NEEDED:
-        raise StepFault("partial_malformed", f"it still takes {left} people: no layer has been taken off")
+        raise StepFault("partial_malformed", f"it still needs {left} people: no layer has been removed")
     require_of_call(data, call)
     if named and callkey.read(data) is None:
-        raise NotReleased("key_of_another_call", f"it names no call, as what is handed on of {call} does")
+        raise NotReleased("key_of_another_call", f"it names no call; a partial of {call} names it")
     return left
 
 
@@ -185,12 +185,14 @@ def require_half(found: RequestState, data: bytes, keys: Sequence[bytes], name: 
     officers worked at one machine."""
     require_inner(data)
     if is_partial(data, keys):
-        raise StepFault("partial_not_half", "this is a partial: bring it as one, more officers are still to come")
+        raise StepFault("partial_not_half", "this is a partial: upload it as one, since more officers are needed")
     if together or min(map(group.needed, keys)) < 2 or found.chain.open_to(name, left=1):
         return
     if any(one.here and one.left == 1 for one in found.chain.officers):
         raise StepFault("one_person_two_steps", f"request {found.row['id']}: {name} has taken a layer off before")
-    raise StepFault("partial_first", "a group's officers come one after another: the partial of the first comes first")
+    raise StepFault(
+        "partial_first", "officers of a group act one after another: the partial of the first is missing"
+    )
 
 
 def require_inner(data: bytes) -> None:
