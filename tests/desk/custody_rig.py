@@ -99,7 +99,7 @@ class Helper:
         opened = open_desk(self.desk.folder, self.desk.clock)
         self.case = Case(package, opened, self._means, self.desk.clock)
         at = self.held.enter_context(serving.listening(0))
-        self.site = command.made(self.case, self.desk.clock, serving.url_of(at), ZoneInfo("Asia/Seoul"), 900)
+        self.site = command.make_site(self.case, self.desk.clock, serving.url_of(at), ZoneInfo("Asia/Seoul"), 900)
         self.server = serving.server(self.site, handlers.make_app(self.site))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [at]})
         self.thread.start()

@@ -117,7 +117,7 @@ def test_what_the_broker_retained_says_not_how_it_ended() -> None:
     shown = house.picture("a1")
     assert (shown["began"], shown["heard"]) == ("", "")
     past = Absences({("a1", "offline"): AT}, {"a1": "2026-11-24T22:55:00.000Z"})
-    shown = house.picture("a1", past=past)  # the ingest has seen it go
+    shown = house.picture("a1", absences=past)  # the ingest has seen it go
     assert (shown["began"], shown["heard"]) == (AT, "2026-11-24T22:55:00.000Z")
 
 

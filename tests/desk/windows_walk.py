@@ -63,7 +63,7 @@ def custody(desk: Desk, members: dict[str, bytes]) -> None:
         case.close()
         assert not desk.one_time_file().exists()
         with serving.listening(0) as at:
-            site = command.made(case, desk.clock, serving.url_of(at), zone_of(KOREA), 900)
+            site = command.make_site(case, desk.clock, serving.url_of(at), zone_of(KOREA), 900)
             server = serving.server(site, handlers.make_app(site))
             site.end()  # as its button does
             asyncio.run(serve_until_signal(server, at))

@@ -190,7 +190,7 @@ async def step(
 
 
 async def _refused(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> Response:
-    await logged.refused(request, site, act, subject, error)
+    await logged.log_refusal(request, site, act, subject, error)
     return await refusal(request, site, error)
 
 

@@ -60,7 +60,7 @@ async def keep_site(request: Request, site: Site) -> Response:
     files = {name: await _file(data, name) for name in template.FILES}
     kept = template.read(form, files, None if before is None else before.template, authority)
     if kept is None:
-        await logged.refused(request, site, "order_site", Subject(), BadInput("mistakes in the form"))
+        await logged.log_refusal(request, site, "order_site", Subject(), BadInput("mistakes in the form"))
         return _site(request, site, form, before)
     await logged.run_logged(request, site, "order_site", Subject(), lambda db: store.keep(db, kept, who.name, now))
     return RedirectResponse(_ORDER, 303)
@@ -94,10 +94,10 @@ async def make(request: Request, site: Site) -> Response:
     try:
         order = b"" if unit is None else made.order_of(found.template, unit, authority, now)
     except BadInput as error:
-        await logged.refused(request, site, "order_make", Subject(), error)
+        await logged.log_refusal(request, site, "order_make", Subject(), error)
         return await adoption.refusal(request, site, error)
     if unit is None:
-        await logged.refused(request, site, "order_make", Subject(), BadInput("mistakes in the form"))
+        await logged.log_refusal(request, site, "order_make", Subject(), BadInput("mistakes in the form"))
         return _unit(request, site, form, cards)
     name, place = unit.name, unit.place
 
