@@ -82,7 +82,7 @@ def test_a_database_that_is_away_hides_no_unit(
     served: ServeSite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     empty = create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
-    monkeypatch.setattr(served.site, "desk", empty)
+    monkeypatch.setattr(served.site, "ingest_db", empty)
     answer = served.client("watch").get(f"/fleet/unit/{UNIT}")
     empty.dispose()
     assert answer.status_code == 200

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of extensions, and the PBX's list that it is imported from: a CSV, strict, with every bad line told."""
+"""The register of extensions, and the PBX's list that it is imported from: a CSV, strict, with every bad line
+reported."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def url_of(at: socket.socket) -> str:
 
 
 def print_address(site: Helper) -> None:
-    """Address and code, in the terminal or the console window: whoever reads them there is the person."""
+    """Prints address and code on the terminal or the console window, which only the person at this machine reads."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     system.leave_no_core()
     sys.stderr.write(f"{site.url}/\ncode: {site.admission.code}\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk doctor`: looks at everything, whatever the first fault is, and changes nothing."""
+"""`linetap desk doctor`: checks everything, also after a fault, and changes nothing."""
 
 from __future__ import annotations
 

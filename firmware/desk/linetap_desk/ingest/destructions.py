@@ -175,8 +175,8 @@ class Destructions:
         self._write()
 
     def answered(self, unit: str, payload: bytes) -> None:
-        """An answer of `reply/destroy`: unsigned, so it says no more than what the page shows. What the unit has done
-        stands in its log."""
+        """An answer of `reply/destroy`: unsigned, so it is only shown on the page. The unit's log proves what it
+        did."""
         try:
             answer = strict.decode(payload[:LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -212,7 +212,8 @@ class Destructions:
             self._certificates.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
-        """Put anew, whatever was not done begins again; after a restart of the ingest it goes on."""
+        """If the file was put again, commands that were not carried out are sent again. After a restart of the ingest
+        the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code == "done"}

@@ -129,7 +129,7 @@ class Outgoing:
                 yield Message(Topics(one.command.unit).command(VERB), one.data, expiry_s=AGAIN_S)
 
     def answered(self, unit: str, payload: bytes) -> None:
-        """An answer of `reply/hold`: unsigned, so it says no more than what the page shows beside the signed report."""
+        """An answer of `reply/hold`: unsigned, so it is only shown on the page, beside the unit's signed report."""
         try:
             answer = strict.decode(payload[:_ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):

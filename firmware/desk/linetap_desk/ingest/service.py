@@ -263,7 +263,7 @@ def session_of(settings: Settings, share: Share) -> tuple[Broker, str]:
 
 
 def in_force(settings: Settings) -> tuple[Authority, Roles]:
-    """The roles that the authority has signed, as they lie there now. BadInput or a Refusal where there are none."""
+    """The present roles, as the authority has signed them. BadInput or a Refusal if there are none."""
     if settings.roles is None or settings.authority is None:
         raise BadInput("serve.roles and serve.authority are missing in desk.toml")
     authority = read_authority(settings.authority)

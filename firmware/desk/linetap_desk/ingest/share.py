@@ -30,7 +30,7 @@ class Share:
 
     @property
     def is_first(self) -> bool:
-        """Whether work that belongs to no unit is done here: one ingest does it, not each."""
+        """Whether this ingest also does the work that belongs to no unit, which one of them does."""
         return self.number == 1
 
     def has(self, unit: str) -> bool:

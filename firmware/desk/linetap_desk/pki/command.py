@@ -44,9 +44,7 @@ def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
     with authority.opened(args.dir, clock) as ca:
         entries = ca.register.standing(role, name) or _again(ca.register, role, name, since, args.keep_signer)
         if not entries:
-            raise PkiFault(
-                "not_issued", f"{args.name}: no certificate of this name; `linetap pki list` shows all"
-            )
+            raise PkiFault("not_issued", f"{args.name}: no certificate of this name; `linetap pki list` shows all")
         ca.revoke(entries, since, with_signer=not args.keep_signer)
     sys.stdout.write(
         f"{args.name}: {len(entries)} revoked; now {authority.REVOCATIONS} to every broker, and restart it;"

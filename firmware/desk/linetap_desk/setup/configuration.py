@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""desk.toml of a new server. It is written once; whatever it has later is a person's."""
+"""desk.toml of a new server. It is written once, and then edited by people only."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def unmasked(data: bytes) -> bytes:
 
 
 def form_token(secret: str) -> str:
-    """The token as it stands in a page."""
+    """The masked token, as a page contains it."""
     return masked(bytes.fromhex(token_of(secret))).hex()
 
 

@@ -144,7 +144,7 @@ async def draft_remove(request: Request, program: Program) -> Response:
 
 
 async def draft_write(request: Request, program: Program) -> Response:
-    """The file is then shown as whoever signs it sees it."""
+    """The file is then shown as the page for signing shows it."""
 
     def step() -> None:
         if program.ceremony_files.draft is None:

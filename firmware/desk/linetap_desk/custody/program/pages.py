@@ -179,7 +179,7 @@ async def find(request: Request, program: Program) -> Response:
 
 
 def _with_papers[P: (Papers, OverflowCalls)](of: type[P], take: Callable[[P, Program, FormData], list[str]]) -> Handler:
-    """A step with the file from the desk that is open; `take` tells what it has written."""
+    """A step with the opened file from the desk; `take` returns the lines to show."""
 
     async def answer(request: Request, program: Program) -> Response:
         form = await request.form()

@@ -98,7 +98,7 @@ class Program(Helper):
         return own in ("", role) or (role == "approver" and own not in OFFICES)
 
     def keep(self, **changes: object) -> None:
-        """BadInput: what is too long; nothing is changed."""
+        """Changes settings and saves them. BadInput for one that is too long; then nothing is changed."""
         settings.require_fit(msgspec.structs.replace(self.settings, **changes))
         for name, value in changes.items():
             setattr(self.settings, name, value)
@@ -114,12 +114,12 @@ class Program(Helper):
     # --- a file from the desk ----------------------------------------------------------------------------------------
 
     def take(self, source: Source) -> None:
-        """Unpacks it in place of the one before."""
+        """Unpacks the file in place of the previous one."""
         self.leave()
         self.open = papers.unpack(source, steps.emptied(self.work / "file"))
 
     def leave(self) -> None:
-        """Forgets the file, and what was opened of it."""
+        """Closes the file and the release that was opened from it, and removes what was unpacked."""
         self.open = self.release = None
         self.printed = []
         steps.emptied(self.work / "file")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the authority signs: roles.json, a key list, a unit's order. Each is read as whoever will judge it reads it,
+"""What the authority signs: roles.json, a key list, a unit's order. Each is read by the code that will judge it,
 shown in words, and signed in its own namespace; those of k of n sign one after another, in one .sig."""
 
 from __future__ import annotations

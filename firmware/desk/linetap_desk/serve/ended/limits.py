@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose ended calls a supervisor is told of, sees and reviews: those of the departments of their account, and those of
-departments that are no supervisor's, so that no call is without one. An account without departments has all.
-"""
+"""The ended calls that a supervisor is notified of, sees and reviews: those of the departments of their account, and
+those of departments that no supervisor has, so that no call is without one. An account without departments has all."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _folder(site: Site) -> Path | None:
 
 
 def _outgoing(site: Site, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What became of the command at the ingest; None where none takes it, or there is no command."""
+    """The state of the command at the ingest; None without a command, or if the ingest sends none."""
     folder = _folder(site)
     if folder is None or row["command"] is None:
         return None

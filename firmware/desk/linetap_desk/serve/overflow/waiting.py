@@ -111,7 +111,7 @@ def folder_of(site: Site, call_id: str) -> Path | None:
 
 
 def laid_down(site: Site, call_id: str) -> Wrapped | None:
-    """The re-wrapping there, whatever it says."""
+    """The re-wrapping stored there, not verified."""
     return next((one for one in callfiles.laid_down(site, call_id) if one.name == hold.REWRAP), None)
 
 

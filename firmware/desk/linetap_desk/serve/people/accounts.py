@@ -51,17 +51,17 @@ def password_fits(stored: str | None, password: str) -> bool:
 
 
 async def fits_in_turn(stored: str | None, password: str) -> bool:
-    """Crowded: not even looked at."""
+    """Crowded: too many wait, and it was not checked."""
     return await in_turn(partial(password_fits, stored, password))
 
 
 async def hashed_in_turn(password: str) -> str:
-    """Crowded: not even looked at."""
+    """Crowded: too many wait, and it was not hashed."""
     return await in_turn(partial(hashed, password))
 
 
 async def in_turn[T](do: Callable[[], T]) -> T:
-    """Whatever hashes a password. Crowded: it was not even begun."""
+    """Runs a function that hashes a password, one at a time. Crowded: too many wait, and it was not begun."""
     require_room()
     _taken.append(None)
     try:
@@ -71,7 +71,7 @@ async def in_turn[T](do: Callable[[], T]) -> T:
 
 
 def require_room() -> None:
-    """Crowded, before anything is written down of a login that could not be looked at."""
+    """Raises Crowded before a login is logged that could not be checked."""
     if len(_taken) >= AT_ONCE + MOST_WAITING:
         raise Crowded
 

@@ -93,7 +93,7 @@ def newest_wrapped(site: Site, found: RequestState, roles: Roles) -> Wrapped | N
 
 
 def laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
-    """The documents in the vault officer's folder of holds, whatever they say."""
+    """The documents in the vault officer's folder of holds, not verified."""
     copy = site.settings.desk.copy
     if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
         return
@@ -120,7 +120,7 @@ def _brought(site: Site, found: RequestState) -> Iterator[Wrapped]:
 
 
 def of_command(data: bytes) -> Wrapped:
-    """The hold in a command, whatever it says. ValueError or CommandFault if there is none."""
+    """The hold in a command, not verified. ValueError or CommandFault if there is none."""
     text = strict.decode(data, command.Envelope).command
     asked = commandbody.read(document.decode(text.encode("utf-8"), command.Command), commandbody.Hold)
     return Wrapped(hold.HOLD, asked.data, asked.signature, asked.key_age)

@@ -190,9 +190,7 @@ def require_half(found: RequestState, data: bytes, keys: Sequence[bytes], name: 
         return
     if any(one.here and one.left == 1 for one in found.chain.officers):
         raise StepFault("one_person_two_steps", f"request {found.row['id']}: {name} has taken a layer off before")
-    raise StepFault(
-        "partial_first", "officers of a group act one after another: the partial of the first is missing"
-    )
+    raise StepFault("partial_first", "officers of a group act one after another: the partial of the first is missing")
 
 
 def require_inner(data: bytes) -> None:
