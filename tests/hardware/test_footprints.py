@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from pad_rig import covered, differences
+from pad_rig import PITCH_MM, covered, differences
 
+from drawing.tables import load_kinds
 from pcb import footprints, librarypads
+from pcb.lineboard import LineBoard
 
 OURS, NOTED = footprints.load(), librarypads.noted()
 LIKE = sorted(name for name, each in OURS.items() if each.like)
 HOLES = {"wires_16"}  # for wires: no part is soldered there
+# CadSoft's library con-phoenix-508, after the maker's sheets: order number -> where its pads are; all holes alike.
+CADSOFT = {"1729128": [-2.5611, 2.5189], "1729131": [-7.6411, -2.5611, 2.5189]}
+CADSOFT_HOLE_MM = 1.3
 
 
 @pytest.mark.parametrize("name", LIKE)
@@ -24,6 +29,17 @@ def test_a_fuse_lies_on_the_pads_of_another_makers_of_its_size() -> None:
     (name,) = OURS.keys() - set(LIKE) - HOLES
     pairs = zip(OURS[name].numbered(), librarypads.pads(NOTED[OURS[name].cover]), strict=True)
     assert [(pad.number, covered(pad, theirs) >= 0.9) for pad, theirs in pairs] == [("1", True), ("2", True)]
+
+
+def test_the_screw_terminals_are_those_of_their_order_numbers() -> None:
+    on_line_board = {part.kind_name: part.kind for part in LineBoard().parts.values()}
+    kinds = {"terminal2": load_kinds()["terminal2"], "terminal3": on_line_board["terminal3"]}
+    assert {kind.number for kind in kinds.values()} == CADSOFT.keys()
+    for name, kind in kinds.items():
+        pads, theirs = OURS[footprints.by_part(OURS)[name]].numbered(), CADSOFT[kind.number]
+        assert {pad.drill for pad in pads} == {CADSOFT_HOLE_MM}
+        along = [pad.x + pad.y - pads[0].x - pads[0].y for pad in pads]
+        assert along == pytest.approx([each - theirs[0] for each in theirs], abs=PITCH_MM)
 
 
 @pytest.mark.parametrize("name", sorted(NOTED))
