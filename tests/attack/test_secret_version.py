@@ -100,7 +100,7 @@ class Unit(Rig):
             on_stick.write_bytes(data)
             if proof is not None:
                 logged.beside(on_stick).write_bytes(proof)
-            stick.take(self.top, self.config, self.machine)
+            stick.accept(self.top, self.config, self.machine)
         else:
             self.server.bundle = data
             self.server.answers = [Answer(status=404)] if proof is None else []

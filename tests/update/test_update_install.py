@@ -41,7 +41,7 @@ def test_a_version_is_fetched_installed_and_tried(rig: Rig) -> None:
 
 
 def test_what_comes_and_goes_was_there_before(rig: Rig) -> None:
-    rig.red = lambda s: [f"face {round(s / installing.LOOKS_EVERY_S) % 5}"]
+    rig.red = lambda s: [f"face {round(s / installing.READINGS_EVERY_S) % 5}"]
     rig.want()
     rig.install()
     assert rig.state.before == [f"face {n}" for n in range(5)]

@@ -34,13 +34,13 @@ def top(tmp_path: Path) -> Path:
 
 def fault(rig: Rig, top: Path) -> UpdateFault:
     with pytest.raises(UpdateFault) as raised:
-        stick.take(top, rig.config, rig.machine)
+        stick.accept(top, rig.config, rig.machine)
     assert not (rig.folder / state.STICK).exists()
     return raised.value
 
 
 def test_a_bundle_is_copied_and_requested(rig: Rig, top: Path) -> None:
-    wanted = stick.take(top, rig.config, rig.machine)
+    wanted = stick.accept(top, rig.config, rig.machine)
     assert (
         wanted
         == UpdateRequest(version="0.2.0", sha256=SHA256, size=len(BUNDLE))
@@ -56,7 +56,7 @@ def test_a_stick_with_something_else_is_nothing(rig: Rig, top: Path) -> None:
     (top / NAME).rename(top / "other.raucb")
     (top / "folder").mkdir()
     (top / "folder" / NAME).write_bytes(BUNDLE)
-    assert stick.take(top, rig.config, rig.machine) is None
+    assert stick.accept(top, rig.config, rig.machine) is None
     assert rig.machine.calls == []
 
 
@@ -91,7 +91,7 @@ def test_signature_and_version_decide(rig: Rig, top: Path, info: Info, code: str
 
 def test_the_version_that_runs_is_nothing_new(rig: Rig, top: Path) -> None:
     rig.machine.bundle = Info("linetap", "0.1.0")
-    assert stick.take(top, rig.config, rig.machine) is None
+    assert stick.accept(top, rig.config, rig.machine) is None
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_stick_that_stays_in_does_not_restart_the_machine_again_and_again(
 ) -> None:
     old = UpdateState(step="failed", version="0.2.0", sha256=SHA256, by="stick", at="", code=code)
     state.save(rig.folder, msgspec.structs.replace(old, step=step))
-    assert (stick.take(top, rig.config, rig.machine) is not None) is again
+    assert (stick.accept(top, rig.config, rig.machine) is not None) is again
 
 
 def test_where_there_is_no_room_nothing_is_copied(rig: Rig, top: Path) -> None:
@@ -122,7 +122,7 @@ def test_where_there_is_no_room_nothing_is_copied(rig: Rig, top: Path) -> None:
 
 
 def test_a_bundle_that_changes_as_it_is_copied_is_not_installed(rig: Rig, top: Path) -> None:
-    stick.take(top, rig.config, rig.machine)
+    stick.accept(top, rig.config, rig.machine)
     (rig.folder / state.FROM_STICK).write_bytes(BUNDLE[:-1] + b"?")
     rig.install()
     assert rig.outcome() == ("failed", "update_sha256")

@@ -60,7 +60,7 @@ def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
     )
 
 
-def again(
+def rebuilt_event(
     leaf: LeafOfCall, record: CallRecord | None, document: tuple[str, str, str] | None = None
 ) -> CallEvent | None:
     """A new event, marked as repeated, with the fields that are still known; None for a leaf without an event.

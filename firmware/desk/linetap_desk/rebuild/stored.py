@@ -125,7 +125,7 @@ def _sealed(record: CallRecord, call: Call) -> CallEvent:
         kind="close", at=at, call_id=call.call_id, line=record.line, disposition=record.disposition,
         record_sha256=call.record_sha256,
     )  # fmt: skip
-    event = callevents.again(leaf, record)
+    event = callevents.rebuilt_event(leaf, record)
     assert event is not None
     return msgspec.structs.replace(event, unit=call.unit)
 

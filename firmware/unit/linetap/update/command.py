@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
     match args.verb:
         case "install":
             with InstanceLock(enter_own(config.run_path, "update"), "update"):
-                Install(config, Rauc(), fetcher(config), _looker(config), SYSTEM).run()
+                Install(config, Rauc(), fetcher(config), _red_checks_of(config), SYSTEM).run()
         case "trial":
-            Trial(folder_of(config), Rauc(), _looker(config), SYSTEM, args.within).run()
+            Trial(folder_of(config), Rauc(), _red_checks_of(config), SYSTEM, args.within).run()
         case "stick":
             _take_stick(config, args.device)
         case "eeprom":
@@ -78,7 +78,7 @@ def _take_stick(config: Config, name: str) -> None:
     folder = folder_of(config)
     try:
         with stick.mounted(stick.device(name), _PLACE / name) as top:
-            stick.take(top, config, Rauc())
+            stick.accept(top, config, Rauc())
     except UpdateFault as fault:
         now = load(folder)
         if now is None or now.step in ("done", "failed"):
@@ -96,7 +96,7 @@ def _show(config: Config) -> int:
     return 0
 
 
-def _looker(config: Config) -> Callable[[], list[str]]:
+def _red_checks_of(config: Config) -> Callable[[], list[str]]:
     return lambda: red(diagnose(config, SYSTEM)[0])
 
 

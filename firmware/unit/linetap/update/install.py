@@ -31,7 +31,7 @@ from linetap_core.service import remove_quietly
 MOST_STARTS = 5
 TELL_EVERY_S = 5
 WAIT_DAYS = 7  # for a pause: a line that is never idle then needs a person
-LOOKS, LOOKS_EVERY_S = 5, 3  # before a trial: a codec that is retried alternates between two faults
+READINGS, READINGS_EVERY_S = 5, 3  # before a trial: a codec that is retried alternates between two faults
 LOOK_AGAIN_S = 60  # how often to check whether another version is requested
 TRIAL_S = 1800  # longer than a trial (systemd/linetap_overdue.timer)
 _MB = 1 << 20
@@ -58,10 +58,11 @@ class _AnotherIsWanted(Exception):
 
 class Install:
     def __init__(
-        self, config: Config, machine: Machine, fetch: Fetch, look: Callable[[], list[str]], clock: Clock
+        self, config: Config, machine: Machine, fetch: Fetch, red_checks: Callable[[], list[str]], clock: Clock
     ) -> None:
-        """`look`: returns what is red now, judge.red."""
-        self._config, self._machine, self._fetch, self._look, self._clock = config, machine, fetch, look, clock
+        """`red_checks`: returns the checks that are red now (judge.red)."""
+        self._config, self._machine, self._fetch, self._clock = config, machine, fetch, clock
+        self._red_checks = red_checks
         self._folder = state.folder_of(config)
         self._told_ns = 0
 
@@ -154,7 +155,7 @@ class Install:
 
     def _wait_for_pause(self, requested: UpdateRequest, path: Path) -> None:
         self._step("waiting")
-        self._state = msgspec.structs.replace(self._state, before=self._reds(LOOKS))
+        self._state = msgspec.structs.replace(self._state, before=self._reds(READINGS))
         state.save(self._folder, self._state)
         end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
         while True:
@@ -176,10 +177,10 @@ class Install:
 
     def _reds(self, looks: int) -> list[str]:
         """Returns what was red at any of these looks, or of the earlier ones."""
-        found = {*self._state.before, *self._look()}
+        found = {*self._state.before, *self._red_checks()}
         for _ in range(looks - 1):
-            self._clock.sleep(LOOKS_EVERY_S)
-            found |= {*self._look()}
+            self._clock.sleep(READINGS_EVERY_S)
+            found |= {*self._red_checks()}
         return sorted(found)
 
     def _wait_for_trial(self) -> None:

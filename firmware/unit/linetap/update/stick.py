@@ -48,7 +48,7 @@ def mounted(device: Path, place: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], capture_output=True, timeout=_MOUNT_S, check=False)
 
 
-def take(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
+def accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
     """Returns the request for `linetap update install`, or None if there is nothing to do. UpdateFault: why not."""
     found = sorted(itertools.islice(top.glob(PATTERN), 2))
     if not found:

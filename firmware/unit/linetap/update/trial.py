@@ -32,12 +32,12 @@ class Trial:
         self,
         folder: Path,
         machine: Machine,
-        look: Callable[[], list[str]],
+        red_checks: Callable[[], list[str]],
         clock: Clock,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """`look`: returns what is red now, judge.red."""
-        self._folder, self._machine, self._look, self._clock = folder, machine, look, clock
+        """`red_checks`: returns the checks that are red now (judge.red)."""
+        self._folder, self._machine, self._red_checks, self._clock = folder, machine, red_checks, clock
         self._patience_s = patience_s
 
     def run(self) -> None:
@@ -81,7 +81,7 @@ class Trial:
         end_ns = self._clock.monotonic_ns() + round(self._patience_s * NS_PER_S)
         well_since_ns: int | None = None
         while True:
-            red = set(self._look()) - before
+            red = set(self._red_checks()) - before
             new, now_ns = sorted(red if of is None else red & of), self._clock.monotonic_ns()
             well_since_ns = None if new else well_since_ns or now_ns
             if well_since_ns is not None and now_ns - well_since_ns >= HOLDS_S * NS_PER_S:

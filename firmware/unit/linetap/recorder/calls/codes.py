@@ -134,13 +134,13 @@ def is_of_staff(line: LineContext, event: Event) -> bool:
 
     So no code is taken for staff's whose last digit was not.
     """
-    keys = _with(line, event)
+    keys = _keys_with(line, event)
     typed = "".join(each.digit for each in keys)
     code = next((each for each in _codes(line) if typed.endswith(each)), "")
     return any(whose_keys(line, keys[-count:]) == "near" for count in {1, len(code) or 1})
 
 
-def _with(line: LineContext, event: Event) -> list[Key]:
+def _keys_with(line: LineContext, event: Event) -> list[Key]:
     """The keys of a code that is being dialled, and this one."""
     keys = line.call.keys
     if keys and event.at - keys[-1].at > KEYS_WITHIN_S * RATE_HZ:
@@ -159,19 +159,19 @@ def _just_stopped(line: LineContext) -> EndStep | None:
 def add_key(line: LineContext, event: Event) -> Whose | None:
     """Adds a digit of an answered call. Returns which end has dialled the notice code, or None: not complete."""
     call, policy = line.call, line.policy
-    call.keys = _with(line, event)
+    call.keys = _keys_with(line, event)
     typed = "".join(each.digit for each in call.keys)
     if typed.endswith(policy.mark_code):
-        by = whose_keys(line, _take(line, len(policy.mark_code)))
+        by = whose_keys(line, _remove_code(line, len(policy.mark_code)))
         _mark(line, event, MARKS[by])
     elif policy.notice_code and typed.endswith(policy.notice_code):
-        by = whose_keys(line, _take(line, len(policy.notice_code)))
+        by = whose_keys(line, _remove_code(line, len(policy.notice_code)))
         line.add_mark(event, NOTICE_CODE[by])
         return by
     elif (code := next((each for each in _codes_of_an_end(line) if typed.endswith(each)), None)) is not None:
-        by = whose_keys(line, _take(line, len(code)))
+        by = whose_keys(line, _remove_code(line, len(code)))
         if by == "near":
-            _end(line, event, code)
+            _obey_end_code(line, event, code)
         else:
             line.add_mark(event, OF_AN_END[by])
     return None
@@ -184,7 +184,7 @@ def _codes_of_an_end(line: LineContext) -> list[str]:
     return [*more, *(each.code for each in config.situation if each.code)]
 
 
-def _end(line: LineContext, event: Event, code: str) -> None:
+def _obey_end_code(line: LineContext, event: Event, code: str) -> None:
     situation = next((each for each in line.shared.config.situation if each.code == code), None)
     if situation is None:
         overlong.extend(line, event)
@@ -202,7 +202,7 @@ def _codes(line: LineContext) -> list[str]:
     return [each for each in (policy.mark_code, policy.notice_code, *_codes_of_an_end(line)) if each]
 
 
-def _take(line: LineContext, count: int) -> list[Key]:
+def _remove_code(line: LineContext, count: int) -> list[Key]:
     """Removes the code's keys and returns them: none of them belongs to another code."""
     keys, line.call.keys = line.call.keys[-count:], []
     return keys

@@ -247,13 +247,13 @@ class Effects:
         copy = path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}")
         for mends in (True, False):
             try:
-                found = roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
+                found = roles.check(path.read_bytes(), namespaces.beside(path).read_bytes(), self._authority)
             except (OSError, BadInput, roles.RolesFault) as error:
                 if mends and filecopies.mend_set(copy, error):
                     continue
                 broken.report(path, f"{error}; only the authority may command")
                 return None
-            filecopies.keep_set(copy, (path.name, _beside(path).name))
+            filecopies.keep_set(copy, (path.name, namespaces.beside(path).name))
             return found
         return None
 
@@ -285,14 +285,11 @@ def _end_of(epoch: str, zone: str) -> int:
     return end_of_ns(date.fromisoformat(epoch), zone)
 
 
-def _beside(path: Path) -> Path:
-    return namespaces.beside(path)
-
-
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     """The signature is written first, so a document always has its signature."""
     files.make_directories(vault, path.parent)
-    replace_durably(_beside(path), signature)
+    beside = namespaces.beside(path)
+    replace_durably(beside, signature)
     replace_durably(path, data)
     if path.name == ROLES:
-        filecopies.keep_set(path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}"), (path.name, _beside(path).name))
+        filecopies.keep_set(path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}"), (path.name, beside.name))

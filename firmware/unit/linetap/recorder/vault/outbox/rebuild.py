@@ -114,8 +114,8 @@ class Rebuild:
         except ValueError:
             return None
         if leaf.kind == "amendment":
-            return callevents.again(leaf, None, self._amendment(leaf))
-        return callevents.again(leaf, self._record(leaf) if leaf.kind == "close" else None)
+            return callevents.rebuilt_event(leaf, None, self._amendment(leaf))
+        return callevents.rebuilt_event(leaf, self._record(leaf) if leaf.kind == "close" else None)
 
     def _amendment(self, leaf: callevents.LeafOfCall) -> tuple[str, str, str] | None:
         """Returns the amendment that the leaf names, while its call is in the vault."""

@@ -52,7 +52,7 @@ class InForce(msgspec.Struct, frozen=True):
     pins: str = ""  # SHA-256 of the pin table; empty: there is none, or an earlier version did not record it
 
 
-def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) -> InForce:
+def current(config: Config, custodians: Sequence[str], key_list: KeyList | None) -> InForce:
     """`custodians`: those that calls are sealed to now."""
     return InForce(
         msgspec.to_builtins(config),
@@ -97,7 +97,7 @@ def with_known(old: InForce, new: InForce) -> InForce:
     )
 
 
-def beside(old: InForce, new: InForce) -> list[Weakening]:
+def other_weakenings(old: InForce, new: InForce) -> list[Weakening]:
     """Returns the weakenings outside the configuration and the authority's documents."""
     return [
         *(

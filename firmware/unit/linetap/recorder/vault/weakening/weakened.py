@@ -92,7 +92,7 @@ class Weakened:
         config, file_sha256, edited = self._read()
         saved, sha256 = self._memory.saved, config_sha256(config)
         key_list = self._epochs.key_list
-        now, old = inforce.take(config, self._epochs.custodians, key_list), saved.in_force
+        now, old = inforce.current(config, self._epochs.custodians, key_list), saved.in_force
         if self._memory.lost:
             self._found("file", [Weakening("memory", self._memory.lost)], "", sha256)
         if old is not None:
@@ -100,7 +100,7 @@ class Weakened:
             before, found = self._of_config(old, config, sha256)
             self._found("update" if updated else "file", found, before, sha256)
             of_files: By = "update" if saved.version != __version__ else "file"  # an update brings notices too
-            self._found(of_files, inforce.beside(old, now), before, sha256)
+            self._found(of_files, inforce.other_weakenings(old, now), before, sha256)
             of_list = _sha256(old.custodians, old.list_end), _sha256(now.custodians, now.list_end)
             self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
             now = inforce.with_known(old, now)
