@@ -158,6 +158,26 @@ def test_a_silent_desk_is_told_again(floor: Kept, wire: Wire) -> None:
     assert state.delivered_seq == 5
 
 
+def test_a_connection_whose_subscription_is_lost_is_renewed(floor: Kept, desk: Desk, wire: Wire) -> None:
+    """It stands, the broker takes what is sent, and nothing comes back."""
+    floor.events(5)
+    floor.reporter(desk_s=1)
+    floor.reached(lambda state: state.delivered_seq == 5)
+    wire.forget(f"{UNIT}/cmd/+")
+    floor.until(lambda: wire.forgotten)
+    desk.publish(f"{UNIT}/cmd/ack", ack(floor, 3))
+    floor.until(lambda: wire.connections >= 2)
+    assert floor.confirmed == 0
+    assert "what was sent again is not confirmed either" in floor.said()
+
+    def confirmed() -> bool:
+        """Said again and again, as a desk does: a connection may just be renewed once more."""
+        desk.publish(f"{UNIT}/cmd/ack", ack(floor, 5))
+        return floor.confirmed == 5
+
+    until(confirmed)
+
+
 def test_health_says_whose_word_counts(floor: Kept, desk: Desk) -> None:
     floor.events(5)
     floor.reporter()

@@ -171,7 +171,9 @@ class TestAgain:
     def hear(self, bench: Bench, confirmed: int, resend: int = 0, first: int = 0, last: int = 0) -> list[int]:
         """What then goes out."""
         state = DeliveryState(desk=True, confirmed=confirmed, resend=resend, resend_from=first, resend_to=last)
-        bench.resending.follow(state, bench.feed.delivered_seq)
+        if bench.resending.follow(state, bench.feed.delivered_seq):
+            bench.feed.lost_connection()
+            bench.resending.follow(state, bench.feed.delivered_seq)
         sent: list[int] = []
         while more := bench.send():
             sent += more
@@ -207,6 +209,30 @@ class TestAgain:
         assert self.hear(told, 400) == []
         told.clock.sleep(LONGEST_S)
         assert self.hear(told, 400) == []
+
+    def test_what_is_sent_again_in_vain_renews_the_connection_and_goes_out_on_the_next(self, told: Bench) -> None:
+        def after(seconds: float, confirmed: int = 100) -> tuple[bool, int]:
+            """Whether the connection was renewed, and how many events went out again on the one that then stands."""
+            told.clock.sleep(seconds)
+            state, sent = DeliveryState(desk=True, confirmed=confirmed), 0
+            if renewed := told.resending.follow(state, 400):
+                assert not told.resending.follow(state, 400)
+                assert told.send() == [], "the connection is about to end"
+                told.feed.lost_connection()
+                assert not told.resending.follow(state, 400)
+            while more := told.send():
+                sent += len(more)
+                self.acknowledge(told)
+            return renewed, sent
+
+        assert after(0) == (False, 0)
+        assert after(PATIENCE_S) == (False, PROBE)
+        for wait_s in (2 * PATIENCE_S, 4 * PATIENCE_S, LONGEST_S, LONGEST_S):
+            assert after(wait_s) == (True, PROBE)
+            assert after(1) == (False, 0)
+        assert after(1, 150) == (False, 0)
+        assert after(PATIENCE_S, 150) == (False, PROBE), "whoever answers is waited for as at first"
+        assert after(LONGEST_S, 400) == (False, 0)
 
     def test_it_is_tried_for_ever(self, told: Bench) -> None:
         sent = 0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A witness on the line between reporter and broker: what was sent, and what the broker has acknowledged."""
+"""A witness on the line between reporter and broker: what was sent, and what the broker has acknowledged. It can make
+the broker forget a subscription of a connection that stands."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from typing import Self
 
 from broker import HOST
 
-_PUBLISH, _PUBACK = 3, 4
+_CONNECT, _PUBLISH, _PUBACK, _UNSUBACK = 1, 3, 4, 11
+_NOBODYS_MID = b"\xff\xff"  # of a packet that is not the reporter's
 _FAILURE = 0x80
 
 
@@ -24,6 +26,9 @@ class Wire:
         self._server = socket.create_server((HOST, 0))
         self.port: int = self._server.getsockname()[1]
         self._ends: list[socket.socket] = []
+        self._brokers_end: socket.socket | None = None  # of the newest connection
+        self.connections = 0
+        self.forgotten = 0  # subscriptions that the broker has ended
         self.sent: list[int] = []
         self.acknowledged: list[int] = []
         threading.Thread(target=self._serve, daemon=True).start()
@@ -42,11 +47,14 @@ class Wire:
                 continue
             far.settimeout(None)
             self._ends.append(far)
+            self._brokers_end = far
             flying: dict[bytes, int] = {}
             for source, sink, look in ((near, far, self._published), (far, near, self._acknowledged)):
                 threading.Thread(target=_pump, args=(source, sink, look, flying), daemon=True).start()
 
     def _published(self, kind: int, body: bytes, flying: dict[bytes, int]) -> None:
+        if kind == _CONNECT:
+            self.connections += 1
         if kind != _PUBLISH:
             return
         at = 2 + int.from_bytes(body[:2])
@@ -60,6 +68,14 @@ class Wire:
     def _acknowledged(self, kind: int, body: bytes, flying: dict[bytes, int]) -> None:
         if kind == _PUBACK and body[:2] in flying and (len(body) == 2 or body[2] < _FAILURE):
             self.acknowledged.append(flying.pop(body[:2]))
+        if kind == _UNSUBACK and body[:2] == _NOBODYS_MID:
+            self.forgotten += 1
+
+    def forget(self, topic: str) -> None:
+        """The broker delivers nothing more by this filter, and the reporter is not told."""
+        body = _NOBODYS_MID + b"\0" + len(topic).to_bytes(2) + topic.encode()
+        assert self._brokers_end is not None
+        self._brokers_end.sendall(bytes([0xA2, len(body)]) + body)
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ import msgspec
 from linetap.recorder.vault.outbox.delivery import Delivery
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap.reporter.feed import Cursor, Feed, Resending
+from linetap.reporter.feed import DEAF, Cursor, Feed, Resending
 from linetap.reporter.health import Health, outgoing
 from linetap.reporter.link import Link, Patience
 from linetap.reporter.telemetry import Alerts
@@ -132,7 +132,8 @@ class Unit:
                     self._obey(happening)
                 case Ended():
                     self._feed.lost_connection()
-        self._resending.follow(self._delivery.state, self._feed.delivered_seq)
+        if self._resending.follow(self._delivery.state, self._feed.delivered_seq):
+            self.link.renew(DEAF)
         if self.link.connected:
             self._report(self._clock.monotonic_ns())
         self._cursor.save()

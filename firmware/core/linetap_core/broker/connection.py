@@ -163,8 +163,9 @@ class Connection:
                 self._unacknowledged.discard(mid)
                 self._client.ack(mid, _QOS)
 
-    def disconnect(self) -> None:
+    def disconnect(self, why: str = "") -> None:
         """Ends the connection in good order: the broker discards the will, and keeps the session as agreed."""
+        self._why = why
         self._client.disconnect()
 
     def cut(self) -> None:

@@ -91,7 +91,7 @@ class Link(ABC):
         self._unacknowledged: dict[int, tuple[int, int, str]] = {}  # message id -> token, when sent, topic
         self._token = 0
         self._logged = ""
-        self._leaving = self._refused = False
+        self._leaving = self._refused = self._renewing = False
         self.connected = False
 
     def _require_files(self) -> None:
@@ -148,6 +148,12 @@ class Link(ABC):
         self._waiting.append((self._token, message))
         self._pump()
         return self._token
+
+    def renew(self, why: str) -> None:
+        """Ends the connection in good order; the next begins at once."""
+        if self._connection is not None and self.connected:
+            self._renewing = True
+            self._connection.disconnect(why)
 
     # --- for the two of them ------------------------------------------------------------------------------------
 
@@ -215,7 +221,10 @@ class Link(ABC):
 
     def _end(self, why: str) -> None:
         now_ns = self._clock.monotonic_ns()
-        self._backoff.ended(now_ns, now_ns - self._began_ns if self.connected else 0)
+        if self._renewing:
+            self._renewing, self._backoff.due_ns = False, now_ns
+        else:
+            self._backoff.ended(now_ns, now_ns - self._began_ns if self.connected else 0)
         self._connection = None
         self.connected = False
         self._waiting.clear()

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -206,6 +206,7 @@ class Feed:
 
 PATIENCE_S = 60  # until events that a broker has acknowledged are sent again; doubled while unconfirmed
 LONGEST_S = 900
+DEAF = "what was sent again is not confirmed either: the broker may have lost the subscription"
 PROBE = 100  # events sent then: a working desk requests the rest, and no other is flooded
 
 
@@ -219,22 +220,32 @@ class Resending:
         self._moved_ns = clock.monotonic_ns()
         self._resend = 0
         self._next = self._last = 0
+        self._renewal: Literal["none", "asked", "done"] = "none"  # of the connection; then the first are sent again
         self.confirmed: int | None = None  # None: the roles name no desk
 
-    def follow(self, delivery: DeliveryState, taken: int) -> None:
-        """Take the recorder's delivery state, often. `taken`: the newest event that a broker has acknowledged."""
+    def follow(self, delivery: DeliveryState, taken: int) -> bool:
+        """Take the recorder's delivery state, often. `taken`: the newest event that a broker has acknowledged.
+
+        Returns whether the connection is to be renewed: the broker takes events, and what was sent again is not
+        confirmed either. A cluster that was cut apart may deliver nothing more to a subscription (docs/scale.md).
+        """
         if not delivery.desk:
             self.confirmed = None
-            return
+            return False
         now_ns = self._clock.monotonic_ns()
         if delivery.confirmed != self.confirmed or taken <= delivery.confirmed:
             self.confirmed, self._moved_ns, self._wait_ns = delivery.confirmed, now_ns, self._first_ns
         if delivery.resend != self._resend:
             self._resend = delivery.resend
             self._begin(delivery.resend_from, min(delivery.resend_to, taken), now_ns)
-        elif not self._under_way and now_ns - self._moved_ns >= self._wait_ns:
+        elif self._renewal != "asked" and not self._under_way and now_ns - self._moved_ns >= self._wait_ns:
+            if self._wait_ns > self._first_ns and self._renewal == "none":
+                self._renewal = "asked"
+                return True
+            self._renewal = "none"
             self._wait_ns = min(2 * self._wait_ns, LONGEST_S * NS_PER_S)
             self._begin(delivery.confirmed + 1, min(delivery.confirmed + PROBE, taken), now_ns)
+        return False
 
     def entries(self, most: int) -> list[Entry]:
         """Returns the next events, at most `most`, each once."""
@@ -247,7 +258,10 @@ class Resending:
     def lost_connection(self) -> None:
         """Events in flight may be lost: the desk requests them again, or they time out unconfirmed."""
         self._next = self._last = 0
-        self._moved_ns = self._clock.monotonic_ns()
+        if self._renewal == "asked":
+            self._renewal = "done"
+        else:
+            self._moved_ns = self._clock.monotonic_ns()
 
     @property
     def _under_way(self) -> bool:

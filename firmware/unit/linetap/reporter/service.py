@@ -16,7 +16,7 @@ from linetap.config import Config
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.copies import Copies
 from linetap.reporter.discovery import discovery
-from linetap.reporter.feed import Cursor, Feed, Resending
+from linetap.reporter.feed import DEAF, Cursor, Feed, Resending
 from linetap.reporter.health import Outgoing, health, outgoing
 from linetap.reporter.inbox import Inbox
 from linetap.reporter.link import Certificate, Link, Patience
@@ -162,8 +162,8 @@ class Reporter:
             utc_ns = self._clock.utc_ns()
             for message in self._lines.changed(recorder, utc_ns, now_ns, pace(self._queue_length())):
                 self._link.publish(message)
-            if recorder.state is not None:
-                self._resending.follow(recorder.state.delivery, self._feed.delivered_seq)
+            if recorder.state is not None and self._resending.follow(recorder.state.delivery, self._feed.delivered_seq):
+                self._link.renew(DEAF)
         if not self._judge.is_due(now_ns):
             return
         snapshot = self._snapshot(now_ns)
