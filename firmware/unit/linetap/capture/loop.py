@@ -214,7 +214,7 @@ class Loop:
             self._flags |= BY_SOUND
             return self._by_sound.levels(audio)
         if meter is not None:
-            self._by_sound.seen(levels)
+            self._by_sound.set_hook(levels)
         return levels
 
     def _utc_ns_at(self, mono_ns: int) -> int:

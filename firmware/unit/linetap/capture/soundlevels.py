@@ -46,7 +46,7 @@ class SoundLevels:
         self._volts: I16 = np.full(lines, NO_VOLTS, np.int16)
         self._deaf = False
 
-    def seen(self, levels: Levels) -> None:
+    def set_hook(self, levels: Levels) -> None:
         """The meter's own levels: what counts when it falls silent."""
         self._hook = levels.hook[:, -1]
         if self._deaf:

@@ -77,7 +77,7 @@ class _Progress:
     moved_ns: int = 0
     since_ns: int | None = None
 
-    def note(self, state: ServiceState) -> None:
+    def update(self, state: ServiceState) -> None:
         if self.started_ns != state.started_ns:
             self.since_ns = None
         elif state.progress == self.value:
@@ -160,7 +160,7 @@ class Watch:
         state: S | None = self._readers[name].read()
         progress = self._progress.setdefault(name, _Progress())
         if state is not None:
-            progress.note(state)
+            progress.update(state)
         grace_over = now_ns - self._started_ns >= self.grace_ms * NS_PER_MS
         seen = judge(state, now_ns, grace_over, progress.moved_ns, progress.since_ns)
         if seen.status != "dead":

@@ -240,7 +240,7 @@ class Smdr:
         self._bad = 0
         self.join = SmdrJoin(config, vault, clock, vault.keep, remembered)
         if remembered is None:
-            self._take_up_days(config)
+            self._restore_days(config)
         self._port = SmdrPort(config.smdr.port, config.smdr.baud, clock)
         self._port.start()
 
@@ -270,7 +270,7 @@ class Smdr:
         self.join.seal_all()
         self.join.report_days()
 
-    def _take_up_days(self, config: Config) -> None:
+    def _restore_days(self, config: Config) -> None:
         """After a power cut: continues the day from its last report; earlier days are settled by theirs."""
         ledger = self.join.ledger
         today = date.fromisoformat(ledger.name_at(self._clock.utc_ns()))

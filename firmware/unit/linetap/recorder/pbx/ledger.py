@@ -180,11 +180,11 @@ class Ledger:
             _, call = min(fits, key=lambda found: found[0])
             self.matched(smdr, call)
             self.day_at(smdr.arrived_ns).late += 1
-            self._seen_after_all(call)
+            self._match_late(call)
             if call.times.cut_off:
                 rest = [late for late in self.memory.late if self._matcher.is_rest(late.times, call.times, smdr)]
                 for late in rest:
-                    self._seen_after_all(late)
+                    self._match_late(late)
         elif any(self._matcher.is_part(times, smdr) for times in self.memory.recent):
             self.day_at(smdr.arrived_ns).parts += 1
         elif (line := self._matcher.our_line(smdr)) is not None:
@@ -265,7 +265,7 @@ class Ledger:
         kept = [late for late in self.memory.late if late.times.ended_ns >= oldest_ns or late.times.cut_off]
         self.memory.late = [*kept, late_of(record)][-MOST_LATE:]
 
-    def _seen_after_all(self, call: Late) -> None:
+    def _match_late(self, call: Late) -> None:
         self.memory.late.remove(call)
         settled = self.memory.settled
         for day in [*self.memory.days.values(), *([settled] if settled is not None else [])]:

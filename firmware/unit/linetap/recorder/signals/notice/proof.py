@@ -84,7 +84,7 @@ def measure_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> EchoFit |
     own = anywhere if numbers.echo_delay_ms is None else _own_delays(numbers)
     elsewhere: float | None = None
     for _ in range(STRANGERS):
-        found, fit, delays = _look(line, known, anywhere, numbers)
+        found, fit, delays = _best_match(line, known, anywhere, numbers)
         if own.start <= found.first <= own.stop:
             return EchoFit(fit, found.first * 1000 / RATE_HZ, elsewhere)
         if np.count_nonzero(_certain(fit, numbers)) < _least(fit, numbers):
@@ -92,7 +92,7 @@ def measure_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> EchoFit |
         if elsewhere is None:
             elsewhere = round(found.first * 1000 / RATE_HZ, 1)
         line = without(line, known.played, known.sound, fit, delays)
-    found, fit, _ = _look(line, known, own, numbers)
+    found, fit, _ = _best_match(line, known, own, numbers)
     return EchoFit(fit, found.first * 1000 / RATE_HZ, elsewhere)
 
 
@@ -104,7 +104,7 @@ def without_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> I16:
     line = np.zeros(max(known.frames, len(captured)), np.float32)
     line[: len(captured)] = captured
     own = range(frames_of(numbers.delay_max_ms) + 1) if numbers.echo_delay_ms is None else _own_delays(numbers)
-    _, fit, delays = _look(line, known, own, numbers)
+    _, fit, delays = _best_match(line, known, own, numbers)
     rest = without(line, known.played, known.sound, fit, delays)[: len(captured)]
     return np.clip(np.rint(rest), -32768, 32767).astype(np.int16)
 
@@ -163,7 +163,7 @@ def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
     return _Known(len(played), played, blocks, spectra_of(played, blocks, numbers), sound)
 
 
-def _look(line: F32, known: _Known, within: range, numbers: ProofNumbers) -> tuple[Course, Fit, F64]:
+def _best_match(line: F32, known: _Known, within: range, numbers: ProofNumbers) -> tuple[Course, Fit, F64]:
     """Where the blocks agree best within these frames, with their gains and delays there."""
     likeness = likeness_of(line, known.blocks, known.spectra, numbers)
     found = course(likeness, known.blocks, within, numbers)

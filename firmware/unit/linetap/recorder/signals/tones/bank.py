@@ -92,15 +92,15 @@ class Bank:
         if not len(lines):
             return codes, energy
         if len(lines) == energy.shape[1]:
-            codes, clean = self._look(hops, energy)
+            codes, clean = self._classify(hops, energy)
             return codes, np.where(energy >= self._quiet, clean, energy)
         loud = energy[:, lines]
-        codes[:, lines], clean = self._look(hops[:, lines], loud)
+        codes[:, lines], clean = self._classify(hops[:, lines], loud)
         # By window, so that the result does not depend on which windows are classified together.
         energy[:, lines] = np.where(loud >= self._quiet, clean, loud)
         return codes, energy
 
-    def _look(self, hops: F32, raw: F32) -> tuple[U8, F32]:
+    def _classify(self, hops: F32, raw: F32) -> tuple[U8, F32]:
         lines, width = hops.shape[1], self._width
         # einsum uses the processor's vector unit; Debian's BLAS does not, and takes three times as long.
         product = np.einsum("ks,hs->kh", self._basis, hops.reshape(-1, HOP))

@@ -57,13 +57,13 @@ class Update:
 
     def require_settled(self) -> None:
         """CommandFault while a version is on trial: the old version may have to read what is changed now."""
-        self._look()
+        self._reload()
         if self.state is not None and self.state.step == "trying":
             raise CommandFault("update_on_trial", f"version {self.state.version} is on trial: in some minutes again")
 
     def tick(self) -> None:
         """OSError: retried at the next tick."""
-        self._look()
+        self._reload()
         now = self.state
         if now is None or now is self._logged or now.step not in ("done", "failed"):
             return
@@ -74,7 +74,7 @@ class Update:
             _FILE.replace(path, logged)
         self._logged = now
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         seen = stamp(self._folder / state.STATE)
         if seen != self._stamp:
             self._stamp, self.state = seen, state.load(self._folder)

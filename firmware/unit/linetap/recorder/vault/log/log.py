@@ -76,7 +76,7 @@ class UnitLog:
             self.name = before if self._has_head else keptlogs.name_of(self._log) or name
             files.remove_temporary(self._folder)
             self._forget()
-            self._note_all(max(0, self._log.size - REMEMBERED))
+            self._index_leaves(max(0, self._log.size - REMEMBERED))
             if not self._has_head and (begun := keptlogs.begun(self._log)) is not None:
                 self._begun.append(begun)  # a power cut may have prevented the report
             self._prove()
@@ -257,7 +257,7 @@ class UnitLog:
         leaf |= {} if head is None else {"size": head.size, "root": head.root}
         first = leaflog.encode(leaf | {"why": misfit.code, "kept": place})
         self._log.append_lines([first, *keptlogs.carried(self._folder.with_name(place)), *new])
-        self._note_all(0)
+        self._index_leaves(0)
         self._begun = [CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code)]
         self._kept_ns = 0
 
@@ -280,13 +280,13 @@ class UnitLog:
         lines = [leaflog.encode(leaf) for leaf in new]
         first = self._log.append_lines(lines)
         for index, line in enumerate(lines, first):
-            self._note(index, line)
+            self._index_leaf(index, line)
 
-    def _note_all(self, first: int) -> None:
+    def _index_leaves(self, first: int) -> None:
         for index, line in enumerate(self._log.leaves(first), first):
-            self._note(index, line)
+            self._index_leaf(index, line)
 
-    def _note(self, index: int, line: bytes) -> None:
+    def _index_leaf(self, index: int, line: bytes) -> None:
         leaf = _read(line)
         if leaf is None:
             log.error("log_damaged: %s: a leaf cannot be read", self._folder)

@@ -184,7 +184,7 @@ class Outbox:
                 self._cut()
             raise
         self.last_seq = seq
-        self._note(payload)
+        self._index_event(payload)
         return seq
 
     def _put(self, seq: int, line: bytes) -> None:
@@ -265,7 +265,7 @@ class Outbox:
             del self._sizes[first]
             log.info("outbox_trimmed: events %d to %d are confirmed", first, following - 1)
 
-    def _note(self, payload: bytes) -> None:
+    def _index_event(self, payload: bytes) -> None:
         self._prev = hashlib.sha256(payload).hexdigest()
         try:
             event = jsontext.decode(payload, type=_Known)
@@ -307,7 +307,7 @@ class Outbox:
             if len(newest) >= REMEMBERED:
                 break
         for frame in newest:
-            self._note(frame.entry.payload.encode())
+            self._index_event(frame.entry.payload.encode())
         self.last_seq = max([firsts[-1] - 1, *(frame.entry.seq for frame in newest)])
         for first in firsts[:-1]:
             self._sizes[first] = outboxfiles.path_of(self._folder, first).stat().st_size

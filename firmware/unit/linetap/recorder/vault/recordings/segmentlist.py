@@ -103,9 +103,9 @@ class SegmentList:
         for line in islice(self._log.leaves(self._read), LEAVES_A_TICK):
             self._read += 1
             if any(kind in line for kind in _OF_INTEREST) and (leaf := _leaf(line)) is not None:
-                self._note(leaf)
+                self._index_leaf(leaf)
 
-    def _note(self, leaf: Leaf) -> None:
+    def _index_leaf(self, leaf: Leaf) -> None:
         if leaf.kind == "index" and leaf.file is not None and leaf.sha256 is not None:
             old = self._logged.get(leaf.file)
             before = None if old is None or old.sha256 == leaf.sha256 else old.sha256

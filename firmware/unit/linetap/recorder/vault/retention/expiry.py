@@ -183,11 +183,11 @@ class Expiry:
         for day in lifetime.days(self._vault):
             for name in lifetime.names(day):
                 if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
-                    self._look_at(day / name)
+                    self._scan_folder(day / name)
                     yield
             self._look_after(day)
 
-    def _look_at(self, folder: Path) -> None:
+    def _scan_folder(self, folder: Path) -> None:
         try:
             self._know(lifetime.read(folder)[0])
         except FileNotFoundError:
