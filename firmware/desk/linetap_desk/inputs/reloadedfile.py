@@ -32,4 +32,4 @@ class ReloadedFile[T]:
             found = self.path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_ctime_ns, found.st_size, found.st_ino  # of the mode too: it may have become readable
