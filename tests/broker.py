@@ -20,19 +20,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from linetap_bench.stage.servers import free_port
 from linetap_core.clock import SYSTEM
 
 START_S, END_S = 120.0, 120.0
 HOST = "127.0.0.1"
 MOSQUITTO_21 = Path(__file__).parents[1] / "build" / "mosquitto21"
 PROGRAMS = {"2.0": Path("mosquitto"), "2.1": MOSQUITTO_21 / "mosquitto"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def until[T](what: Callable[[], T], limit_s: float = 120.0, why: str = "") -> T:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from linetap_bench.stage.servers import free_port
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.witness import checkpoint, note
 
@@ -43,12 +44,6 @@ def write_key(path: Path, key: Ed25519PrivateKey) -> Path:
     path.chmod(0o600)
     path.with_name(path.name + ".pub").write_text(keys.public_line(key.public_key()) + "\n")
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _stock(*command: object) -> str:

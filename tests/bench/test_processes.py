@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from linetap_bench.stage.processes import ChildFailed, Processes
+from linetap_bench.stage.servers import free_port
 from linetap_core.clock import SYSTEM
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -94,3 +95,10 @@ def _until(what: object) -> None:
     while not what():
         assert SYSTEM.monotonic_ns() < deadline
         SYSTEM.sleep(0.02)
+
+
+def test_a_free_port_is_none_that_a_connection_may_have_before_somebody_listens() -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    ports = {free_port() for _ in range(50)}
+    assert max(ports) < int(given[0])
+    assert len(ports) > 40

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from ends import UNIT, End, IngestEnd, ReporterEnd
 
-from broker import HOST, free_port
+from broker import HOST
 from broker import until as wait
+from linetap_bench.stage.servers import free_port
 from linetap_core.broker.client import tls_context
 from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker as BrokerConfig

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from copy_rig import UNIT, Units, contents
 
-from broker import HOST, free_port, until
+from broker import HOST, until
 from ingest_rig import rows
+from linetap_bench.stage.servers import free_port
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed

@@ -14,8 +14,8 @@ from machine import Kept, Machine
 from rig import HOST, UNIT, Office, certify, idle_lines, state_of
 
 from broker import HOST as LOOPBACK
-from broker import free_port
 from linetap.checks.judgement import QUIET_S
+from linetap_bench.stage.servers import free_port
 from linetap_core.records import PanelState, RecorderState, ReporterState
 from pki_rig import Pair
 from shipped_broker import ShippedBroker

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from broker import free_port, until
+from broker import until
+from linetap_bench.stage.servers import free_port
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import sshsig
 from linetap_core.evidence.signing.sshsig import armored, unarmored

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from broker import Broker, free_port
+from broker import Broker
+from linetap_bench.stage.servers import free_port
 
 BRIDGES = 8  # Mosquitto 2.0 forgot 50 of 60 SIGTERMs that came while it started so many
 TIMES = 10

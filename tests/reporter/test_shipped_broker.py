@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from broker import HOST, free_port
+from broker import HOST
+from linetap_bench.stage.servers import free_port
 from linetap_core.evidence.keys import keys
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from pki_rig import Asking, Pair, Pki

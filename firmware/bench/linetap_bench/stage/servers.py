@@ -4,7 +4,9 @@ configuration."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -17,6 +19,8 @@ from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput
 
+_CONNECTIONS_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PORTS_TRIED = 100
 OWN_READY_S = 60.0
 _CONFIGURATION = """\
 listener {port} 127.0.0.1
@@ -78,9 +82,14 @@ def start_shipped(children: Processes, folder: Path, tls: Path, port: int) -> Ch
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Below those that the kernel gives to connections: one may begin before somebody listens."""
+    above = int(_CONNECTIONS_PORTS.read_text().split()[0])
+    for _ in range(_PORTS_TRIED):
+        port = above // 2 + secrets.randbelow(above // 2)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise BadInput(f"no port from {above // 2} to {above} is free")
 
 
 def wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float = READY_S) -> None:
