@@ -172,7 +172,7 @@ def test_what_nobody_has_thought_of_is_an_answer(
         raise error
 
     with monkeypatch.context() as during:
-        during.setattr(unit.upkeep.effects.identify, "asked", fails)
+        during.setattr(unit.upkeep.effects.identify, "apply", fails)
         answer = unit.command(unit.envelope("identify", "desk", {"seconds": "5"}))
     assert (answer.done, answer.code) == (False, "command_failed")
     assert "\n" not in answer.text

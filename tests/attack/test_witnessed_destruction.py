@@ -120,7 +120,7 @@ def test_a_policy_in_the_desks_folder_is_in_force(desk: Desk, seen: Site, monkey
     folder, _ = desk.with_roles("vault")
     (folder / "policy").write_bytes((seen.root / "policy").read_bytes())
     monkeypatch.setenv("LINETAP_DESK", str(folder))
-    with pytest.raises(BadInput, match="--signers: with a policy"):
+    with pytest.raises(BadInput, match="--signers: missing; --policy needs"):
         desk.destroy(DAY)
     (folder / "allowed_signers").write_bytes(seen.rig.signers_file.read_bytes())
     shutil.copytree(seen.heads, folder / "heads")

@@ -131,7 +131,7 @@ def test_a_list_is_extended_and_its_custodians_rotate(tmp_path: Path) -> None:
     ("words", "complaint"),
     [
         (["--days", 5], "--from is missing"),
-        (["--from", "9999-12-30", "--days", 5], "behind the year 9999"),
+        (["--from", "9999-12-30", "--days", 5], "after the year 9999"),
         (["--from", "2027-01-01", "--days", 0], "1 to 20000 expected"),
         (["--from", "2027-01-01", "--days", 99_999], "1 to 20000 expected"),
         (["--from", "2027-01-01", "--days", 1, "--overflow", 3, "--zone", "Asia/Seul"], "Seul"),

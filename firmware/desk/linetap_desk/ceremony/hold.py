@@ -59,7 +59,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
         checkedcall.name_key(step, call, key)
         turn = layers.turn_of(argparse.Namespace(partial=None, identity=args.identity), key)
         if turn.left:
-            raise BadInput(f"--identity: {turn.left} more keys of the group are needed to check that it opens")
+            raise BadInput(f"--identity: to check that it opens, keys of the group are missing: {turn.left}")
         step.granted()
         turn.remove_layers(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
