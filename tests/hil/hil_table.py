@@ -43,7 +43,7 @@ _ROWS: list[Row] = []
 _OUTCOME = pytest.StashKey[str]()
 _TAKEN: set[str] = set()
 NOTES: list[str] = []  # what a test has measured, for a person
-_PIECE_BYTES = 64 << 20
+_PIECE_BYTES = 256 << 20
 _PIECES_S: list[float] = []
 
 
@@ -110,19 +110,17 @@ def site(shared: Path) -> Site:
 
 
 @pytest.fixture(scope="session")
-def connected(site: Site, shared: Path) -> Kept:
-    """A unit that is connected, made in this run of this image and these tests, and never one of an earlier run."""
-    from keptunit import connected_unit
-
-    return once(shared / "connected", lambda folder: connected_unit(site, folder))
-
-
-@pytest.fixture(scope="session")
-def kept(site: Site, connected: Kept, shared: Path) -> Kept:
-    """A unit that is well."""
+def kept(site: Site, shared: Path) -> Kept:
+    """A unit that works, made in this run of this image and these tests, and never one of an earlier run."""
     from keptunit import kept_unit
 
-    return once(shared / "kept", lambda folder: kept_unit(site, connected, folder))
+    def make(folder: Path) -> Kept:
+        began_ns = SYSTEM.monotonic_ns()
+        made = kept_unit(site, folder)
+        NOTES.append(f"the kept machine was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
+        return made
+
+    return once(shared / "kept", make)
 
 
 def once[T](folder: Path, make: Callable[[Path], T]) -> T:
@@ -133,18 +131,16 @@ def once[T](folder: Path, make: Callable[[Path], T]) -> T:
         if done.exists():
             made: T = pickle.loads(done.read_bytes())
             return made
-        began_ns = SYSTEM.monotonic_ns()
-        own = folder.with_name(f"{folder.name}-{began_ns}")
+        own = folder.with_name(f"{folder.name}-{SYSTEM.monotonic_ns()}")
         own.mkdir()
         made = make(own)
-        NOTES.append(f"{folder.name} was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
         done.write_bytes(pickle.dumps(made))
         return made
 
 
 @pytest.fixture(scope="module")
 def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, kept: Kept) -> Iterator[Machine]:
-    """The unit that is well, which goes on with a broker, for the tests of one file."""
+    """The kept unit, which goes on with a broker, for the tests of one file."""
     folder = tmp_path_factory.mktemp("unit")
     with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
         yield machine

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units that tests go on from, made once a run and kept; every test has a copy, 3 s after it asked for one. One has
-taken its card, is certified and connected to its broker; the other, a while later, has agreed the time as well."""
+"""The unit that most tests go on from: its card taken, certified, its time agreed, connected to its broker. It is made
+once a run and kept; every test has a copy of it, 3 s after it asked for one."""
 
 from __future__ import annotations
 
@@ -57,18 +57,9 @@ SETTLES_S = QUIET_S + 120  # of the machine's own time
 DEVICES = ("-device", "qemu-xhci")  # what cables are plugged into
 
 
-def connected_unit(site: Site, folder: Path) -> Kept:
-    """The date is not confirmed yet: nobody has been asked."""
-    with working_unit(site, folder, "--ntp", TIME_SERVER) as machine:
+def kept_unit(site: Site, folder: Path) -> Kept:
+    with working_unit(site, folder) as machine:
         idle_lines(machine)
-        return machine.keep(folder / "kept")
-
-
-def kept_unit(site: Site, connected: Kept, folder: Path) -> Kept:
-    """The connected unit a while later: it has agreed with a time server, which is gone after a start, and is well."""
-    with site.broker(folder / "broker") as broker, site.unit(connected, folder, broker) as machine:
-        machine.run("sh", "/run/hil/time.sh")
-        machine.until(lambda: agreed_time(machine), "the time server is believed")
         # Beside busy ones its broker comes and goes while it starts, which stands on the LEDs for ten quiet minutes.
         machine.until(lambda: is_settled(machine), "no alert comes and goes", SETTLES_S, every_s=3.0)
         return machine.keep(folder / "kept")
@@ -76,21 +67,26 @@ def kept_unit(site: Site, connected: Kept, folder: Path) -> Kept:
 
 @contextlib.contextmanager
 def working_unit(
-    site: Site, folder: Path, *network: str, authority: tuple[str, Path] | None = None, lines: int = 8
+    site: Site, folder: Path, *, is_timed: bool = True, authority: tuple[str, Path] | None = None, lines: int = 8
 ) -> Iterator[Machine]:
-    """From a card as it comes from the factory, with these words about its network. `authority`: its key's line, its
-    key list."""
+    """From a card as it comes from the factory. `is_timed`: it agrees with a time server, which is gone after a start.
+    `authority`: its key's line, its key list."""
     with site.broker(folder / "broker"), Machine(folder, counted=True) as machine:
         machine.more = [*DEVICES]
+        network = ("--ntp", TIME_SERVER) if is_timed else ()
         card = site.office.card(*network, lines=lines, port=site.port, changes=PATIENT, authority=authority)
         machine.put("linetap.toml", card)
         machine.boot()
+        if is_timed:
+            machine.run("sh", "/run/hil/time.sh")  # asked and believed while the certificate is made
         certify(machine, site.office)
-        machine.until(lambda: is_connected(machine), "it is connected")
+        if is_timed:
+            machine.until(lambda: agreed_time(machine), "the time server is believed")
+        machine.until(lambda: connected(machine), "it is connected")
         yield machine
 
 
-def is_connected(machine: Machine) -> bool:
+def connected(machine: Machine) -> bool:
     return state_of(machine, "reporter", ReporterState).connected
 
 

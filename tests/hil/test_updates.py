@@ -126,7 +126,7 @@ def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updated]:
     site = Site.new(folder)  # its own: it has a key list
     people = _people(site.office)
     authority = keys.public_line(people["authority"].public_key()), site.office.folder / "keylist.json"
-    with working_unit(site, folder, authority=authority, lines=1) as machine:
+    with working_unit(site, folder, is_timed=False, authority=authority, lines=1) as machine:
         made = Updated(machine, site.office, folder, people)
         named = [Person("the operator", "operator", keys.public_line(people["operator"].public_key()))]
         text = document.encode(Roles(1, named, []))
