@@ -169,6 +169,8 @@ def test_a_connection_whose_subscription_is_lost_is_renewed(floor: Kept, desk: D
     floor.until(lambda: wire.connections >= 2)
     assert floor.confirmed == 0
     assert "what was sent again is not confirmed either" in floor.said()
+    floor.until(lambda: wire.connections >= 4)
+    assert "broker_unreachable" not in floor.said(), "nobody is to look for a cable"
 
     def confirmed() -> bool:
         """Said again and again, as a desk does: a connection may just be renewed once more."""

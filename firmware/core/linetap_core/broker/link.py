@@ -91,7 +91,8 @@ class Link(ABC):
         self._unacknowledged: dict[int, tuple[int, int, str]] = {}  # message id -> token, when sent, topic
         self._token = 0
         self._logged = ""
-        self._leaving = self._refused = self._renewing = False
+        self._leaving = self._refused = False
+        self.renewing = False  # from `renew` until the next connection stands or fails
         self.connected = False
 
     def _require_files(self) -> None:
@@ -152,7 +153,7 @@ class Link(ABC):
     def renew(self, why: str) -> None:
         """Ends the connection in good order; the next begins at once."""
         if self._connection is not None and self.connected:
-            self._renewing = True
+            self.renewing = True
             self._connection.disconnect(why)
 
     # --- for the two of them ------------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ class Link(ABC):
     def _take(self, happening: Happening) -> list[LinkEvent]:
         match happening:
             case Connected(_, most):
-                self.connected, self._refused = True, False
+                self.connected, self._refused, self.renewing = True, False, False
                 self._limit = min(MOST_IN_FLIGHT, most)
                 self._log_once(f"connected to {self._at}, {self._called()}")
             case Unread():
@@ -221,9 +222,10 @@ class Link(ABC):
 
     def _end(self, why: str) -> None:
         now_ns = self._clock.monotonic_ns()
-        if self._renewing:
-            self._renewing, self._backoff.due_ns = False, now_ns
+        if self.renewing and self.connected:
+            self._backoff.due_ns = now_ns
         else:
+            self.renewing = False
             self._backoff.ended(now_ns, now_ns - self._began_ns if self.connected else 0)
         self._connection = None
         self.connected = False

@@ -127,7 +127,8 @@ class Reporter:
 
     def state(self) -> ReporterState:
         state = self._state
-        state.connected, state.session = self._link.connected, self._link.session
+        state.connected = self._link.connected or self._link.renewing  # a renewal is no fault of the network
+        state.session = self._link.session
         state.delivered_seq = self._feed.delivered_seq
         state.queue_length = self._queue_length()
         return state
