@@ -132,9 +132,9 @@ class Unit:
                     self._obey(happening)
                 case Ended():
                     self._feed.lost_connection()
-        if self._resending.follow(self._delivery.state, self._feed.delivered_seq):
-            self.link.renew(DEAF)
         if self.link.connected:
+            if self._resending.follow(self._delivery.state, self._feed.delivered_seq):
+                self.link.renew(DEAF)
             self._report(self._clock.monotonic_ns())
         self._cursor.save()
 
