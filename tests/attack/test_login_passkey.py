@@ -15,7 +15,7 @@ from login_house import NAME, PASSWORD, LoginHouse, Person, challenge_of, quick_
 
 from linetap_core.clock import NS_PER_S
 from linetap_desk.serve.login import login
-from linetap_desk.serve.people import ceremonies
+from linetap_desk.serve.people import accounts, ceremonies
 from linetap_desk.serve.people.ceremonies import Ceremonies, Ceremony
 from passkey_rig import SoftPasskey
 
@@ -158,6 +158,35 @@ def test_a_right_password_is_no_way_around_the_bound(house: LoginHouse) -> None:
     for _ in range(login.MOST_ATTEMPTS["name"]):
         assert house.begin(house.at("kim", kim.key)).status_code == 303
     assert house.begin(house.at("kim", kim.key)).status_code == 429
+
+
+@pytest.mark.parametrize("change", ["locked", "locked and unlocked", "another password", "other roles"])
+def test_a_change_of_the_account_ends_the_login_that_waits(house: LoginHouse, change: str) -> None:
+    """Between password and passkey; and between a one-time code and the new passkey."""
+    kim, table = house.joined("kim", "officer"), house.served.site.access
+    thief, lee = again(house, kim), house.person("lee", "officer")
+    house.begin(thief)
+    code = house.invite("lee")
+    house.begin_first(lee, code)
+    house.clock.advance(NS_PER_S)
+    for name in ("kim", "lee"):
+        match change:
+            case "another password":
+                accounts.set_password(table, "test", name, "a third long password")
+            case "other roles":
+                accounts.set_roles(table, "test", name, ["watch"])
+            case _:
+                accounts.lock_account(table, "test", name, True)
+                if change == "locked and unlocked":
+                    accounts.lock_account(table, "test", name, False)
+    assert house.finish(thief).status_code == 403
+    assert house.acts()[-1] == ("kim", "login_passkey", "refused", "account_changed")
+    assert house.finish_first(lee).status_code == 403
+    for who in ("kim", "lee"):
+        accounts.lock_account(table, "test", who, False)
+    assert not house.is_in(thief)
+    assert not house.is_in(lee)
+    assert house.begin_first(house.at("lee"), code).status_code == 303, "the code is still good"
 
 
 def test_logins_that_wait_are_bounded() -> None:

@@ -243,6 +243,16 @@ def test_a_ticket_is_good_once_for_its_request_and_for_ten_minutes(house: Releas
     assert all(one.encode() not in data for one in (ticket, other, replaced, late))
 
 
+def test_a_ticket_ends_with_its_persons_role(house: ReleaseHouse) -> None:
+    tickets = [house.ticket(house.unwrapped()) for _ in range(2)]
+    table = house.served.site.access
+    accounts.set_roles(table, "test", "custodian", ["vault"])
+    assert house.fetch(tickets[0]).status_code == 401
+    accounts.set_roles(table, "test", "custodian", ["custodian"])
+    accounts.lock_account(table, "test", "custodian", True)
+    assert house.fetch(tickets[1]).status_code == 401
+
+
 def test_the_package_stands_in_the_log_before_its_first_byte(house: ReleaseHouse) -> None:
     request_id = house.unwrapped()
     ticket = house.ticket(request_id)

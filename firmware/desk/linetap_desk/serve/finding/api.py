@@ -31,9 +31,10 @@ from linetap_desk.serve.access.log import DONE, SHOWN, ChainFault
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.finding.grants import Grant
 from linetap_desk.serve.finding.pack import pack_index
-from linetap_desk.serve.finding.routes import subject_of
+from linetap_desk.serve.finding.routes import SEARCHES, subject_of
 from linetap_desk.serve.handling.jsonbody import json_body
-from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.handling.site import Site, read_own
+from linetap_desk.serve.people import accounts
 from linetap_desk.serve.release import package
 from linetap_desk.web.secure import address_of, bearer_token
 
@@ -81,6 +82,9 @@ async def begin(request: Request, site: Site) -> Response:
     if found is None:
         raise HTTPException(401)
     grant, token = found
+    if not await _may(site, grant):
+        site.finding.end(token)
+        raise HTTPException(401)
     root = _root(site)
     units = [] if root is None else await anyio.to_thread.run_sync(units_with_index, root)
     units = [unit for unit in units if unitnames.is_name(unit)]
@@ -95,7 +99,7 @@ async def begin(request: Request, site: Site) -> Response:
 
 async def index(request: Request, site: Site) -> Response:
     """The lists of one unit and its segments that may have calls of the granted days, as an archive."""
-    grant, unit, root = _granted(request, site), str(request.path_params["unit"]), _root(site)
+    grant, unit, root = await _granted(request, site), str(request.path_params["unit"]), _root(site)
     if root is None or not unitnames.is_name(unit):
         raise HTTPException(404)
     members = await anyio.to_thread.run_sync(pack_index, IndexFolder(root, unit), *days_of(grant.first, grant.last))
@@ -103,7 +107,7 @@ async def index(request: Request, site: Site) -> Response:
 
 
 async def search(request: Request, site: Site) -> Response:
-    grant, asked = _granted(request, site), await json_body(request, Search, MOST_BYTES)
+    grant, asked = await _granted(request, site), await json_body(request, Search, MOST_BYTES)
     if not grant.first <= asked.first <= asked.last <= grant.last:
         raise HTTPException(409)
     address = address_of(request, site.settings.proxies)
@@ -125,11 +129,16 @@ async def end(request: Request, site: Site) -> Response:
     return Response(b"{}", media_type="application/json")
 
 
-def _granted(request: Request, site: Site) -> Grant:
+async def _granted(request: Request, site: Site) -> Grant:
     grant: Grant | None = site.finding.of(bearer_token(request))
-    if grant is None:
+    if grant is None or not await _may(site, grant):
         raise HTTPException(401)
     return grant
+
+
+async def _may(site: Site, grant: Grant) -> bool:
+    """Roles end at once, also in the middle of a search."""
+    return await read_own(site, lambda db: accounts.has_role(db, grant.person, SEARCHES))
 
 
 def _root(site: Site) -> Path | None:

@@ -15,6 +15,7 @@ import anyio.to_thread
 from sqlalchemy import Connection, delete, func, insert, select
 
 from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.evidence.signing.assertion import PasskeyFault
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import attempts, people
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
@@ -80,6 +81,12 @@ class _Tried:
     stored: str | None
 
 
+class AccountChanged(PasskeyFault):
+    """Between the two steps of a login."""
+
+    code = "account_changed"
+
+
 class Entered(NamedTuple):
     """`token`: of a new session. `second`: of a login that now needs the passkey. Neither: refused."""
 
@@ -128,6 +135,8 @@ async def by_passkey(site: Site, waiting: Ceremony, given: Answer, address: str)
     def now() -> str:
         now_ns = site.clock.utc_ns()
         with writing(site.own) as db:
+            if not accounts.is_as_of(db, waiting.person, waiting.as_of):
+                raise AccountChanged("locked, or changed, since the password was typed")
             passkeys.use(db, site.settings, waiting, given, now_ns)
             return _session(db, site, waiting, address)
 
@@ -177,7 +186,8 @@ def _begin(
     with writing(site.own) as db:
         if right and passkeys.has_any(db, tried.person):
             site.access.append_in(db, tried.name, address, "login_first", Subject(), DONE)
-            return Ceremony(tried.person, tried.name, act, now_ns, there, old)
+            as_of = db.execute(select(people.c.changed_at).where(people.c.id == tried.person)).scalar_one()
+            return Ceremony(tried.person, tried.name, act, now_ns, as_of, there, old)
         roles = db.execute(select(people.c.roles).where(people.c.id == tried.person)).scalar() or ""
         missing = right and passkeys.required(site.settings, roles)
         outcome = REFUSED if missing or not right else DONE

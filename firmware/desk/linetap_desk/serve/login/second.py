@@ -101,17 +101,17 @@ async def first_form(request: Request, site: Site) -> Response:
         return _first(request, site, routes.TOO_MANY, 429)
     if found is None:
         return _first(request, site, WRONG_CODE, 403)
-    person, invitation = found
+    person, as_of, invitation = found
     try:
         stored = await accounts.hashed_in_turn(new)
     except accounts.Crowded:
         return routes.later(_first(request, site, routes.CROWDED, 503))
-    waiting = Ceremony(person, name, "people_first", now_ns, password=stored, invitation=invitation)
+    waiting = Ceremony(person, name, "people_first", now_ns, as_of, password=stored, invitation=invitation)
     return routes.set_second(RedirectResponse(NEW, 303), site.ceremonies.begin(waiting))
 
 
-def _invited(site: Site, name: str, code: str, address: str) -> tuple[int, str] | None:
-    """The person and the invitation. TooMany: attempts count as those of a login do."""
+def _invited(site: Site, name: str, code: str, address: str) -> tuple[int, str, str] | None:
+    """The person, the account's last change and the invitation. TooMany: attempts count as those of a login do."""
     with writing(site.own) as db:
         found = accounts.by_name(db, name) if accounts.is_name(name) else None
         known = "" if found is None else name
@@ -125,7 +125,7 @@ def _invited(site: Site, name: str, code: str, address: str) -> tuple[int, str] 
             site.access.append_in(db, known, address, "people_first", Subject(), REFUSED)
     if not attempt.allowed:
         raise login.TooMany
-    return (found.id, fits) if found is not None and fits else None
+    return (found.id, found.changed_at, fits) if found is not None and fits else None
 
 
 async def new_page(request: Request, site: Site) -> Response:
@@ -171,6 +171,8 @@ def _finish(site: Site, waiting: Ceremony, given: Answer | None, address: str) -
     """Code, password, passkey, the end of older sessions and the log's row: all of it or nothing."""
     now_ns = site.clock.utc_ns()
     with writing(site.own) as db:
+        if not accounts.is_as_of(db, waiting.person, waiting.as_of):
+            return None
         used = invitations.use_up(db, waiting.person, waiting.invitation, now_ns)
         if used is None:
             return None

@@ -6,7 +6,7 @@ are one transaction; a change of roles, lock or password ends the account's sess
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -210,6 +210,18 @@ def is_name(text: str) -> bool:
 
 def by_name(db: Connection, name: str) -> Row[Any] | None:
     return db.execute(select(people).where(people.c.name == name)).one_or_none()
+
+
+def has_role(db: Connection, name: str, roles: Collection[str]) -> bool:
+    """Whether the account is open and has one of these roles now: for what outlives a session, as a ticket does."""
+    found = by_name(db, name)
+    return found is not None and not found.locked and not set(roles).isdisjoint(found.roles.split(","))
+
+
+def is_as_of(db: Connection, person: int, changed_at: str) -> bool:
+    """Whether the account is open, and was not changed since then."""
+    mine = (people.c.id == person) & people.c.locked.is_(False)
+    return db.execute(select(people.c.changed_at).where(mine)).scalar() == changed_at
 
 
 def require(db: Connection, name: str) -> Row[Any]:

@@ -21,13 +21,14 @@ MOST_WAITING = 1000  # the oldest has to begin again
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """`act`: what the access log calls the login. `invitation`: the one-time code that it uses up, `password` the new
-    one, as argon2id."""
+    """`act`: what the access log calls the login. `as_of`: when the account had been changed last as it began; a change
+    since ends it. `invitation`: the one-time code that it uses up, `password` the new one, as argon2id."""
 
     person: int
     name: str
     act: str
     since_ns: int
+    as_of: str = ""
     there: str = "/"
     old: str = ""  # the browser's previous session
     password: str = ""

@@ -14,6 +14,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import DONE, REFUSED
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own, subject_of_path
+from linetap_desk.serve.people import accounts
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import checking, handlers, package, steps, store, uploadchecks, views
 from linetap_desk.serve.release.checking import InForce, in_force
@@ -85,8 +86,8 @@ async def _found(request: Request, site: Site) -> RequestState:
 async def fetch_package(request: Request, site: Site) -> Response:
     """`GET /package` with a ticket, which names the request: for `linetap custody`, which has no session.
 
-    401 for a ticket that is unknown, used or too old; 409 with the code if the request does not allow it. A ticket has
-    256 bits, so guesses are not logged: they would only fill the log.
+    401 for a ticket that is unknown, used or too old, or of somebody who is no custodian any more; 409 with the code
+    if the request does not allow it. A ticket has 256 bits, so guesses are not logged: they would only fill the log.
     """
     ticket = bearer_token(request)
     used = await anyio.to_thread.run_sync(_use_ticket, site, ticket) if ticket else None
@@ -106,7 +107,9 @@ async def fetch_package(request: Request, site: Site) -> Response:
 def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
     with writing(site.own) as db:
         used = store.use_ticket(db, ticket, site.clock.utc_ns())
-        return None if used is None else (store.require_request(db, used[0]), used[1])
+        if used is None or not accounts.has_role(db, used[1], steps.KEEPS):
+            return None
+        return store.require_request(db, used[0]), used[1]
 
 
 def _package_of(site: Site, found: RequestState, by: str) -> list[package.Member]:
