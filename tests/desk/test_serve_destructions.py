@@ -130,6 +130,23 @@ def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Destructions, 
     assert acts == [("vault", "destructions_take")]
 
 
+def test_a_file_that_is_brought_twice_is_sent_once(
+    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
+) -> None:
+    """By two officers, in two tabs, or a second time while the unit's answer is under way: done twice it would alarm."""
+    data = signed(house, *UNITS[:2])
+    assert bring(house, data) == ""
+    assert len(sent(carrier, clock)) == 2
+    carrier.answered(*answer(data.splitlines()[0]))
+    assert bring(house, data) == ""
+    assert press(house, "again") == 303
+    assert sent(carrier, clock) == []
+    assert "Sent and not answered: 1" in page(house)
+    carrier.answered(*answer(data.splitlines()[1]))
+    assert sent(carrier, clock, 2 * AGAIN_S) == []
+    assert "2 of 2 units have noted it" in page(house)
+
+
 def test_a_unit_that_is_away_gets_it_when_it_is_back(
     house: ReleaseHouse, carrier: Destructions, clock: ManualClock
 ) -> None:

@@ -102,7 +102,7 @@ def certificates(folder: Path) -> HandedFolder:
 
 
 def put(folder: Path, name: str, lines: list[bytes]) -> None:
-    """The same lines again are sent again to units that have not done it."""
+    """The same lines again are sent again to units that have refused."""
     certificates(folder).put(name, b"\n".join(lines) + b"\n")
 
 
@@ -212,11 +212,11 @@ class Destructions:
             self._certificates.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
-        """If the file was put again, commands that were not carried out are sent again. After a restart of the ingest
-        the known deliveries stay."""
+        """If the file was put again, commands that were refused are sent again; one that is under way has its time. After
+        a restart of the ingest the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
-            known = {unit: sent for unit, sent in known.items() if sent.code == "done"}
+            known = {unit: sent for unit, sent in known.items() if sent.code in ("", "done")}
         one = _File({}, {})
         try:
             lines = lines_of(self._certificates.read(name, LIMIT_BYTES))
