@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Sat:
-    """The seat at a line, with its period (UTC ns; None: still)."""
+    """The seat at a line, or at an extension behind a PBX, with its period (UTC ns; None: still)."""
 
     row: Row
     until_ns: int | None
@@ -129,15 +129,17 @@ class Departments:
 
     def sat(self, extension: str = "", department: str = "") -> list[Sat]:
         """The lines of an extension or department, with periods; a row ends where the line's next row begins."""
-        found = []
-        for rows in self._of_line.values():
-            ends = [*(row.from_ns for row in rows[1:]), None]
-            found += [
-                Sat(row, end)
-                for row, end in zip(rows, ends, strict=True)
-                if extension in ("", row.extension) and department in ("", row.department)
-            ]
-        return found
+        return [
+            seat
+            for rows in self._of_line.values()
+            for seat in _seats(rows)
+            if extension in ("", seat.row.extension) and department in ("", seat.row.department)
+        ]
+
+    def behind_pbx(self, department: str) -> list[Sat]:
+        """The extensions of a department that are behind a PBX, with periods, as of lines."""
+        rows = (seat for rows in self._of_extension.values() for seat in _seats(rows))
+        return [seat for seat in rows if seat.row.department == department]
 
     def have_trunks(self, extension: str = "", department: str = "") -> bool:
         """Whether some of them are behind a PBX, so that no line is theirs."""
@@ -151,6 +153,11 @@ class Departments:
         """The departments, sorted."""
         rows = (row for rows in (*self._of_line.values(), *self._of_extension.values()) for row in rows)
         return sorted({row.department for row in rows if row.department})
+
+
+def _seats(rows: list[Row]) -> list[Sat]:
+    """`rows` of one place, in the order of their times."""
+    return [Sat(row, end) for row, end in zip(rows, [*(row.from_ns for row in rows[1:]), None], strict=True)]
 
 
 def _newest(rows: list[Row], at_ns: int) -> Row | None:

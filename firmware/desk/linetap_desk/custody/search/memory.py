@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from linetap_core.clock import NS_PER_MS, compact, rfc3339
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.records import Direction, Disposition
-from linetap_desk.searching.departments import Sat
+from linetap_desk.searching.departments import Row, Sat
 
 Kind = Literal["number", "name", "extension"]
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -33,7 +34,7 @@ _FORM = np.frombuffer(b"00000000T000000.000Z-L00", np.uint8)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is searched, between two moments (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of
-    it, or an extension. `seats`: lines that have it by the table of lines."""
+    it (NFC), or an extension. `seats`: lines, and extensions behind a PBX, that have it by the table of lines."""
 
     kind: Kind
     first_ns: int
@@ -49,15 +50,19 @@ class Wanted:
         if self.kind == "number":
             return index.is_number(entry, self.digits)
         if any(
-            (seat.row.unit, seat.row.line) == (entry.unit, entry.line)
-            and seat.row.from_ns <= began_ns < (seat.until_ns or self.last_ns + 1)
+            _is_at(seat.row, entry) and seat.row.from_ns <= began_ns < (seat.until_ns or self.last_ns + 1)
             for seat in self.seats
         ):
             return True
         return entry.extension == self.text if self.kind == "extension" else self.is_name(entry.name)
 
     def is_name(self, name: str) -> bool:
-        return bool(name) and self.text.casefold() in name.casefold()
+        return bool(name) and self.text.casefold() in normalize("NFC", name).casefold()
+
+
+def _is_at(row: Row, entry: Entry) -> bool:
+    is_there = row.extension == entry.extension if row.line is None else row.line == entry.line
+    return row.unit == entry.unit and is_there
 
 
 class UnitCalls:
@@ -139,8 +144,12 @@ class UnitCalls:
         texts = np.array([number for text, number in self._texts.items() if text and is_text(text)], np.uint16)
         found = np.isin(columns.name if wanted.kind == "name" else columns.extension, texts)
         for seat in wanted.seats:
-            if seat.row.unit == self.unit and seat.row.line is not None:
-                sat = (columns.line == seat.row.line) & (columns.at_ms >= seat.row.from_ns // NS_PER_MS)
+            row = seat.row
+            if row.unit == self.unit and (row.line is not None or row.extension in self._texts):
+                there = (
+                    columns.extension == self._texts[row.extension] if row.line is None else columns.line == row.line
+                )
+                sat = there & (columns.at_ms >= row.from_ns // NS_PER_MS)
                 found |= sat if seat.until_ns is None else sat & (columns.at_ms < seat.until_ns // NS_PER_MS)
         return found
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -131,7 +132,7 @@ class SearchSession:
     def _wanted(self, kind: Kind, typed: str, first: date, last: date) -> Wanted:
         if not self.begun.first <= first <= last <= self.begun.last:
             raise BadInput(f"days: {self.begun.first} to {self.begun.last} were granted")
-        text, digits = typed.strip(), ""
+        text, digits = normalize("NFKC", typed).strip(), ""  # figures of a Korean keyboard's full width too
         if kind == "number":
             digits = index.digits_of(text)
             if not index.LEAST_DIGITS <= len(digits) <= _MOST_TEXT:
@@ -140,8 +141,10 @@ class SearchSession:
             raise BadInput(f"{kind}: 1 to {_MOST_TEXT} characters expected")
         seats = self._table.sat(extension=text) if kind == "extension" else []
         if kind == "name":
-            named = [name for name in self._table.names() if text.casefold() in name.casefold()]
-            seats = [seat for name in named for seat in self._table.sat(department=name)]
+            named = [name for name in self._table.names() if text.casefold() in normalize("NFC", name).casefold()]
+            seats = [
+                seat for name in named for seat in (*self._table.sat(department=name), *self._table.behind_pbx(name))
+            ]
         return Wanted(
             kind, strict.moment_ns(str(first), self.zone), strict.last_ns(str(last), self.zone), digits, text, seats
         )
@@ -204,4 +207,4 @@ class SearchSession:
 
 def _masked(kind: Kind, typed: str) -> str:
     """Of a name and an extension only that it was one: both may be a person."""
-    return masked(index.digits_of(typed)) if kind == "number" else f"({kind})"
+    return masked(index.digits_of(normalize("NFKC", typed))) if kind == "number" else f"({kind})"
