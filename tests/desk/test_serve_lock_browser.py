@@ -16,6 +16,8 @@ from servesite import ServeSite, chromium, require_accessible
 
 from broker import until
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_desk.serve.citizen import store
+from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.people import accounts
 
 PASSWORD = "correct horse battery"
@@ -163,3 +165,30 @@ def test_a_form_sent_after_the_lock(served: ServeSite, browser: Browser, clock: 
     page.locator("main form button[type=submit]").click()
     until(lambda: holds(page, "sessionStorage.length === 0"))
     expect(page.locator("#remark")).to_have_count(0)
+
+
+def test_what_a_refusal_does_not_take_is_there_again(served: ServeSite, browser: Browser) -> None:
+    """A reason of half a page, and a ground that does not belong to the decision."""
+    row = {
+        "id": "C2026-0001", "alias": "홍길동", "digits": "5678", "called_on": "2026-10-05", "asked": "copy",
+        "verified": "id_card", "received_on": "2026-10-06", "counted_from": "2026-10-06", "registered_by": "park",
+        "registered_at": "2026-10-06T01:00:00.000Z",
+    }  # fmt: skip
+    with writing(served.site.own) as db:
+        store.add(db, row)
+    page = served.page(browser, "/citizen/C2026-0001", "approver-legal", name="choi")
+    reason = "통화 상대방의 음성이 함께 녹음되어 있습니다. " * 8
+    page.locator('[name="decision"][value="partial"]').check()
+    page.locator("#ground").select_option("not_held")
+    page.locator("#reason").fill(reason)
+    button = page.get_by_role("button", name="결정")
+    button.click()
+    expect(page.locator("main [role=alert]")).to_be_visible()
+    expect(page.locator("#reason")).to_have_value(reason)
+    expect(page.locator('[name="decision"][value="partial"]')).to_be_checked()
+    page.locator("#ground").select_option("others")
+    button.click()
+    expect(page.locator("main [role=alert]")).to_have_count(0)
+    until(lambda: holds(page, "sessionStorage.length === 0"))
+    with served.site.own.connect() as db:
+        assert store.require(db, "C2026-0001").row["reason"] == reason.strip()

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was typed into a form outlives a lock, and a login anew by the same person, in this tab alone.
 // It is kept encrypted; the desk gives the key to this person only, and only while logged in. No
-// password, no file and no hidden field is kept, and nothing once the form has arrived.
+// password, no file and no hidden field is kept, and nothing once the form has arrived and was taken.
 const PLACE = "linetap-draft";
 const SENT = "linetap-draft-sent";
 const WAIT_MS = 400;
 const MOST = 100000; // characters
 const IV_BYTES = 12;
+const REFUSED = "main [role=alert]:not([hidden])";
 const LEFT_OUT = ["hidden", "password", "file", "submit", "button"];
 const meta = document.querySelector("meta[name=draft]");
 const unsent = document.querySelector("meta[name=unsent]");
@@ -81,16 +82,17 @@ async function opened(kept) {
 
 async function restore() {
   const kept = sessionStorage.getItem(PLACE);
-  const arrived = sessionStorage.getItem(SENT) !== null;
+  const arrived = sessionStorage.getItem(SENT) !== null && document.querySelector(REFUSED) === null;
   sessionStorage.removeItem(SENT);
   if (!kept) return;
   const draft = arrived ? null : await opened(kept).catch(() => null);
   if (draft === null || draft.here !== here) return sessionStorage.removeItem(PLACE);
   const typed = new Map(draft.typed);
   for (const [place, field] of fields()) {
-    if (!typed.has(place)) continue;
+    if (!typed.has(place) || typed.get(place) === value(field)) continue; // also what the answer itself has kept
     if (isChoice(field)) field.checked = typed.get(place);
     else field.value = typed.get(place);
+    field.closest("details")?.setAttribute("open", "");
     restored = true;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
