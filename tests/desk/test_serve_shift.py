@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import html
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from servesite import ServeSite
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from watch_rig import ALERT, OFFLINE, ONLINE
 
 from broker import Broker, until
 from linetap_desk.serve.database.tables import access, shift_log
+from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.fleet import shift
 from linetap_desk.serve.live.journal import Reader
 
@@ -97,6 +100,65 @@ def test_a_note_is_masked_shown_and_bounded(served: ServeSite, monkeypatch: pyte
     assert "kim 님" in page
     assert "&lt;b&gt;" in page
     assert "1234" not in page
+
+
+def test_a_note_that_is_too_long_is_not_lost(served: ServeSite) -> None:
+    text = "인계 " * 400
+    answer = served.post(served.client("watch", name="kim"), "/fleet/shift", text=text)
+    assert answer.status_code == 400
+    assert f">{text.strip()}</textarea>" in answer.text
+
+
+def kept(served: ServeSite, at: str, text: str, units: Iterable[str] = ("",)) -> None:
+    row = {"at": at, "person": "kim", "shown": "kim 님", "faults": "", "text": text}
+    rows = [{**row, "kind": "seen" if name else "note", "unit": name} for name in units]
+    with writing(served.site.own) as db:
+        db.execute(insert(shift_log), rows)
+
+
+def test_a_month_begins_and_ends_at_midnight_of_the_desks_zone(served: ServeSite) -> None:
+    for at, text in (
+        ("2026-10-31T14:59:59.999Z", "the last of October"),
+        ("2026-10-31T15:00:00.000Z", "the first of November"),
+        ("2026-11-30T14:59:59.999Z", "the last of November"),
+        ("2026-11-30T15:00:00.000Z", "the first of December"),
+        ("2026-12-31T14:59:59.999Z", "the last of the year"),
+        ("2026-12-31T15:00:00.000Z", "the first of the next"),
+    ):
+        kept(served, at, text)
+
+    def of(period: str) -> list[str]:
+        text = served.client("watch").get("/fleet/shift", params={"period": period}).text
+        return re.findall(r"<td>(the \w+ of [\w ]+)</td>", text)
+
+    assert of("2026-11") == ["the last of November", "the first of November"]
+    assert of("2026-12") == ["the last of the year", "the first of December"]
+    assert of("2026")[0] == "the last of the year"
+    assert len(of("2026")) == 5
+    assert "2026-12-01 00:00" in served.client("watch").get("/fleet/shift?period=2026-12").text
+    for strange in ("2026-13", "26-11", "x", "2026-11' or 1=1", "٢٠٢٦"):
+        assert served.client("watch").get("/fleet/shift", params={"period": strange}).status_code == 400
+    for strange in ("x", "-1", "9" * 40, "٣"):
+        assert served.client("watch").get("/fleet/shift", params={"before": strange}).status_code == 400
+
+
+def test_all_that_is_kept_can_be_seen_and_an_entry_is_whole(served: ServeSite) -> None:
+    """One fault of 300 units stands where a page ends."""
+    for n in range(150):
+        kept(served, f"2026-11-01T00:{n // 60:02d}:{n % 60:02d}.000Z", f"note {n:03d}")
+    kept(served, "2026-11-02T00:00:00.000Z", "the broker", [f"floor-{n:03d}" for n in range(300)])
+    for n in range(150, 250):
+        kept(served, f"2026-11-03T00:{n // 60:02d}:{n % 60:02d}.000Z", f"note {n:03d}")
+    client, there, notes, units = served.client("watch"), "/fleet/shift?period=2026-11", list[str](), list[int]()
+    for _ in range(5):
+        text = client.get(there).text
+        notes += re.findall(r"note \d{3}", text)
+        units.append(len(set(re.findall(r">(floor-\d{3})<", text))))
+        if (found := re.search(r'rel="next" href="([^"]+)"', text)) is None:
+            break
+        there = html.unescape(found[1])
+    assert notes == [f"note {n:03d}" for n in reversed(range(250))]
+    assert units == [300, 0]
 
 
 @pytest.fixture

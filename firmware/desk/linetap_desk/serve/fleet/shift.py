@@ -18,12 +18,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import unitnames
+from linetap_desk.protection import period
+from linetap_desk.protection.period import Period
 from linetap_desk.serve.access.log import DONE, Subject, without_numbers
 from linetap_desk.serve.database.tables import shift_log
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.assets import local_path
-from linetap_desk.serve.handling.site import Route, Site
+from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.live.hub import Note
 from linetap_desk.serve.live.journal import Acknowledged, Reader
 from linetap_desk.serve.people.sessions import Who, who_of
@@ -31,7 +34,7 @@ from linetap_desk.web.text import N_
 
 SEEN, NOTE = "seen", "note"
 MOST_ROWS = 20_000  # beyond that the oldest go
-MOST_SHOWN = 200
+MOST_SHOWN = 200  # rows of a page
 MOST_CHARACTERS = 1000  # of a note
 UNITS = frozenset({"watch", "officer", "vault", "custodian"})
 _OF = re.compile(rf"({unitnames.NAME}) ([0-9a-f]{{8}}(?: [0-9a-f]{{8}})*)")
@@ -71,24 +74,46 @@ async def page(request: Request, site: Site) -> Response:
 
 async def leave(request: Request, site: Site) -> Response:
     form, who = await request.form(), who_of(request)
-    text = str(form.get("text", "")).strip()
-    if not 0 < len(text) <= MOST_CHARACTERS:
-        return await _page(request, site, EMPTY, 400)
-    text = without_numbers("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text))
+    typed = str(form.get("text", "")).strip()
+    if not 0 < len(typed) <= MOST_CHARACTERS:
+        return await _page(request, site, EMPTY, typed, 400)
+    text = without_numbers("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in typed))
     at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, NOTE, {"": ""}, text)
     site.fleet.set_note(Note(text, who.shown, at))
     return RedirectResponse("/fleet/shift", 303)
 
 
-async def _page(request: Request, site: Site, error: str = "", status: int = 200) -> Response:
-    rows = await anyio.to_thread.run_sync(_newest, site)
+async def _page(request: Request, site: Site, error: str = "", typed: str = "", status: int = 200) -> Response:
+    """All that is kept, from the newest back, page by page; or what is of a month or a year in the desk's zone."""
+    before, asked = request.query_params.get("before", ""), request.query_params.get("period", "").strip()
+    if not (before == "" or (before.isascii() and before.isdigit() and len(before) < 16)):
+        raise HTTPException(400)
+    try:
+        of = period.parse(asked, site.pages.zone) if asked else None
+    except BadInput:
+        raise HTTPException(400) from None
+    rows = await read_own(site, lambda db: _older(db, int(before or 0), of))
     entries = [list(some) for _, some in groupby(rows, lambda row: (row.at, row.person, row.kind, row.text))]
-    return site.pages.page(request, "fleet/shift.html", status, entries=entries, error=error)
+    older = rows[-1].id if len(rows) >= MOST_SHOWN else None
+    return site.pages.page(
+        request, "fleet/shift.html", status, entries=entries, error=error, typed=typed, period=asked, older=older
+    )
 
 
-def _newest(site: Site) -> list[Row[Any]]:
-    with site.own.connect() as db:
-        return list(db.execute(select(shift_log).order_by(shift_log.c.id.desc()).limit(MOST_SHOWN)))
+def _older(db: Connection, before: int, of: Period | None) -> list[Row[Any]]:
+    """The next rows before that id, the newest first. The last entry is whole: of one fault it has a row for each
+    unit."""
+    wanted = select(shift_log).order_by(shift_log.c.id.desc())
+    if before:
+        wanted = wanted.where(shift_log.c.id < before)
+    if of is not None:
+        wanted = wanted.where(shift_log.c.at >= rfc3339(of.since_ns), shift_log.c.at < rfc3339(of.until_ns))
+    rows = list(db.execute(wanted.limit(MOST_SHOWN)))
+    if len(rows) == MOST_SHOWN:
+        last = rows[-1]
+        same = (shift_log.c.at == last.at) & (shift_log.c.person == last.person) & (shift_log.c.kind == last.kind)
+        rows += db.execute(wanted.where(same, shift_log.c.id < last.id))
+    return rows
 
 
 def _keep(site: Site, who: Who, address: str, kind: str, faults_of: Mapping[str, str], text: str) -> str:
@@ -129,6 +154,6 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
 
 ROUTES: tuple[Route, ...] = (
     Route("/fleet/seen", ("POST",), UNITS, None, acknowledge, takes=("of", "next"), answers=(303, 400, 404)),
-    Route("/fleet/shift", ("GET",), UNITS, "shift_view", page),
+    Route("/fleet/shift", ("GET",), UNITS, "shift_view", page, takes=("period", "before"), answers=(200, 400)),
     Route("/fleet/shift", ("POST",), UNITS, None, leave, takes=("text",), answers=(303, 400)),
 )
