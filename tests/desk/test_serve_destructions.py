@@ -133,7 +133,7 @@ def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Destructions, 
 def test_a_file_that_is_brought_twice_is_sent_once(
     house: ReleaseHouse, carrier: Destructions, clock: ManualClock
 ) -> None:
-    """By two officers, in two tabs, or a second time while the unit's answer is under way: done twice it would alarm."""
+    """By two officers, in two tabs, or again while the unit's answer is under way: done twice it would alarm."""
     data = signed(house, *UNITS[:2])
     assert bring(house, data) == ""
     assert len(sent(carrier, clock)) == 2

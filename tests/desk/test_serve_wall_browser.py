@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import klm
 import pytest
 from fleet_rig import END_S, Speaking, fleet_site
 from playwright.sync_api import Browser, Page, expect
@@ -18,6 +20,7 @@ from broker import Broker, until
 from linetap_desk.serve.live.journal import Reader
 
 WALL, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
+WITHIN_S = 5  # of a practised reader, by the model of docs/role-runs.md
 _SHOWN = "element => { const at = element.getBoundingClientRect(); return [at.top, at.bottom, at.left, at.right]; }"
 _BOTTOM = "Math.max(...[...document.querySelectorAll('.unit')].map((one) => one.getBoundingClientRect().bottom))"
 
@@ -77,6 +80,10 @@ def test_which_and_why_stands_on_one_screen_without_a_click(served: ServeSite, b
         top, bottom, left, right = found.evaluate(_SHOWN)
         assert 0 <= top < bottom <= WALL["height"], part
         assert 0 <= left < right <= WALL["width"], part
+    told = " ".join(
+        first.locator(f'[data-field="{name}"]').inner_text() for name in ("name", "floor", "standing", "says")
+    )
+    assert klm.THINK_S + klm.reading_s(len(told.split())) <= WITHIN_S, f"which and why: {told}"
     order = [one.get_attribute("data-unit") for one in page.locator("#wrong .unit").all()]
     assert order == ["main-05", "main-11", "main-12", "dong-02", "health-07"]
     assert page.title() == "(5) 기기 현황 - linetap"
@@ -209,3 +216,29 @@ def test_ten_faults_are_two_screens_of_a_telephone_too(
     for unit in MORE:
         floor[1].say(unit, "alert/hum", b"")
     until(lambda: len(standings(served) or ()) == len(WRONG), END_S)
+
+
+def test_no_unit_then_one_more_than_the_wall_was_made_for(browser: Browser, tmp_path: Path) -> None:
+    """An empty wall says that nothing is known, and not that nothing is wrong; 151 units are one screen too."""
+    names = [*NAMES, "dong-38"]
+    with speaking_floor(tmp_path) as (broker, floor), fleet_site(tmp_path / "site", broker.port, "") as empty:
+        until(lambda: empty.site.fleet.figures()[0] == "live", END_S)
+        page = opened(empty, browser, WALL)
+        expect(page.locator("#nobody")).to_be_visible()
+        expect(page.locator("#nothing-wrong")).to_be_hidden()
+        expect(page.locator("#none")).to_be_hidden()
+        expect(page.locator('#counts [data-filter="fine"]')).to_have_text("정상 0")
+        assert page.title() == "기기 현황 - linetap"
+        all_is_well(floor, names)
+        expect(page.locator(".unit:visible")).to_have_count(len(names))
+        expect(page.locator("#nobody")).to_be_hidden()
+        expect(page.locator('#counts [data-filter="fine"]')).to_have_text(f"정상 {len(names)}")
+        assert page.evaluate("document.scrollingElement.scrollHeight") <= WALL["height"]
+        page.locator("#text").fill("none-99")
+        expect(page.locator("#none")).to_be_visible()
+        page.goto(f"{empty.url}/fleet?standing=fault")
+        expect(page.locator("#none")).to_be_visible()
+        floor.say("dong-38", "alert/line_cut", NEW)
+        expect(page.locator("#none")).to_be_hidden()
+        expect(page.locator(".unit:visible")).to_have_count(1)
+        page.context.close()

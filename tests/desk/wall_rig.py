@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fleet_rig import Speaking
@@ -39,13 +39,13 @@ def places() -> str:
     return text
 
 
-def all_is_well(floor: Speaking) -> None:
-    for unit in NAMES:
+def all_is_well(floor: Speaking, names: Sequence[str] = tuple(NAMES)) -> None:
+    for unit in names:
         for n in range(1, 9):
             floor.tell(unit, f"line/{n}", LINE)
         floor.tell(unit, "health", {"at": LINE["since"], "services_dead": "", "storage_days_left": 300})
         floor.tell(unit, "status", ONLINE)
-    floor.is_well(NAMES[-1])
+    floor.is_well(names[-1])
 
 
 def goes_wrong(floor: Speaking) -> None:

@@ -212,8 +212,8 @@ class Destructions:
             self._certificates.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
-        """If the file was put again, commands that were refused are sent again; one that is under way has its time. After
-        a restart of the ingest the known deliveries stay."""
+        """If the file was put again, refused commands are sent again, and what is under way has its time. After a
+        restart of the ingest the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code in ("", "done")}

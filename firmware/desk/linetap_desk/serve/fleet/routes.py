@@ -140,6 +140,8 @@ AGAIN_S = "30"
 async def fleet(request: Request, site: Site) -> Response:
     asked = {name: request.query_params.get(name, "")[:MOST_CHARACTERS] for name in ("text", "standing")}
     context = _context(request, site, None, asked=asked, means=STANDING_MEANS, style=style.STYLE)
+    found = context["units"]
+    context["none_fits"] = bool(found) and not any(fits(one, asked["text"], asked["standing"]) for one in found)
     # Each part in a thread: a thousand units take a while, and other streams must not wait meanwhile.
     page = site.pages.page_in_parts(request, "fleet/fleet.html", **context)
     page.headers["Content-Security-Policy"] = style.POLICY

@@ -88,6 +88,11 @@ function filter() {
     if (link.dataset.filter === standing) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
+  showNone();
+}
+
+function showNone() {
+  at("none").hidden = units.size === 0 || [...units.values()].some((unit) => !unit.hidden);
 }
 
 let counting = 0;
@@ -106,6 +111,7 @@ function recount() {
     at("nothing-wrong").hidden = wrong > 0 || all.length === 0;
     at("nobody").hidden = all.length > 0;
     at("sums").textContent = sums();
+    showNone();
     summarise();
   }, COUNT_MS);
 }
