@@ -38,9 +38,14 @@ class Desk:
     access: AccessLog
     clock: Clock
 
+    @property
+    def authority(self) -> Authority:
+        """The one that this desk trusts."""
+        return read_authority(self.folder / AUTHORITY)
+
     def roles(self, past: list[Entry]) -> Roles:
         """The roles in force: signed by the authority, and not older than any version that `past` records."""
-        authority = read_authority(self.folder / AUTHORITY)
+        authority = self.authority
         try:
             return read_roles(self.folder / ROLES, authority, highest_version(past))[2]
         except BadInput as error:

@@ -84,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     rewrap.add_call_arguments(wrap, hold.HOLD)
     wrap.add_argument(
+        "--wrapped", type=Path, metavar="DIR", help="of an earlier hold, once the key of the call's day is destroyed"
+    )
+    wrap.add_argument(
         "--to", required=True, metavar="age1...", help="the hold's epoch: `linetap keygen epoch` makes it"
     )
     wrap.add_argument("--case", required=True, metavar="TEXT", help="what it is kept for")

@@ -31,7 +31,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.ceremony import keygen
 from linetap_desk.unsealing import callproof, checkedcall, layers, stockage
-from linetap_desk.unsealing.checkedcall import CheckedCall
+from linetap_desk.unsealing.checkedcall import CheckedCall, SealedKey
 
 
 def add_call_arguments(parser: argparse.ArgumentParser, what: str, *, several: bool = False) -> None:
@@ -66,15 +66,18 @@ def write_rewrapped(
         checkedcall.name_folder(step.entry, args.call_dir)
         roles = None if desk is None else desk.roles(step.past)
         call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
-        checkedcall.name_key(step, call, call.key)
-        folder = _write(args, call, to, name, document, step)
+        again = getattr(args, "wrapped", None)
+        key = call.key if again is None else call.wrapped(again, roles)
+        checkedcall.name_key(step, call, key)
+        folder = _write(args, call, key, to, name, document, step)
     checkedcall.warn(call)
     return folder, call
 
 
 def _write(
-    args: argparse.Namespace, call: CheckedCall, to: str, name: str, document: Document, step: LoggedStep
-) -> Path | None:
+    args: argparse.Namespace, call: CheckedCall, key: SealedKey, to: str, name: str, document: Document,
+    step: LoggedStep,
+) -> Path | None:  # fmt: skip
     signer = None if args.key is None else signedfile.load_key(args.key)
     for path in args.identity:
         stockage.check_identity_file(path)
@@ -86,7 +89,7 @@ def _write(
     place = folder / name
     if folder.exists():
         signedfile.require_free(folder / sealed.KEY, place, signedfile.signature_of(place))
-    turn = layers.turn_of(args, call.key)
+    turn = layers.turn_of(args, key)
     step.entry.left = turn.left
     step.granted()
     if turn.left:

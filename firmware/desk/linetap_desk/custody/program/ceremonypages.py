@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the ceremonies: keys of the days, what the authority signs, the next roles, the destruction of a day."""
+"""The pages of the ceremonies: keys of the days, what the authority signs, a second signature, the next roles, the
+destruction of a day."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from starlette.responses import Response
 from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.custody.helperapp import PageTable
-from linetap_desk.custody.program import ceremony, drafting, signing, steps
+from linetap_desk.custody.program import ceremony, cosigning, drafting, signing, steps
 from linetap_desk.custody.program.ceremony import DaysWanted, Destruction
+from linetap_desk.custody.program.cosigning import Order
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.program.responses import field, page, redirect_to, roles_in_force, run_step
@@ -100,6 +102,43 @@ async def sign(request: Request, program: Program) -> Response:
         program.printed = signing.sign(found, sha256, steps.needed(program.settings, "signing"))
 
     return await run_step(request, program, step, _sign, "/sign")
+
+
+# --- a second person's signature --------------------------------------------------------------------------------------
+
+
+async def second_page(request: Request, program: Program) -> Response:
+    return _second(request, program)
+
+
+def _second(request: Request, program: Program, error: LinetapError | None = None) -> Response:
+    found = None
+    try:
+        found = _order(program)
+    except LinetapError as fault:
+        error = error or fault
+    return page(
+        request, program, "program/second.html", error, order=found, settings=program.settings,
+        printed=program.printed,
+    )  # fmt: skip
+
+
+def _order(program: Program) -> Order | None:
+    path = program.ceremony_files.order
+    return None if path is None else cosigning.read(path, program.desk.authority, program.roles(), program.clock)
+
+
+async def second(request: Request, program: Program) -> Response:
+    sha256 = field(await request.form(), "sha256")
+
+    def step() -> None:
+        found, key = _order(program), steps.needed(program.settings, "signing")
+        if found is None:
+            raise BadInput("choose the command first")
+        output, authority = steps.output_of(program.settings), program.desk.authority
+        program.printed = cosigning.cosign(found, sha256, key, output, authority, program.roles(), program.clock)
+
+    return await run_step(request, program, step, _second, "/second")
 
 
 # --- the next roles ---------------------------------------------------------------------------------------------------
@@ -224,7 +263,7 @@ async def sign_commands(request: Request, program: Program) -> Response:
 async def put_away(request: Request, program: Program) -> Response:
     """Whatever was chosen for one ceremony."""
     back = field(await request.form(), "back")
-    if back not in ("/days", "/sign", "/draft", "/destroy"):
+    if back not in ("/days", "/sign", "/second", "/draft", "/destroy"):
         raise HTTPException(400)
     program.ceremony_files = type(program.ceremony_files)()
     program.printed = []
@@ -237,6 +276,8 @@ PAGES: PageTable = (
     ("/merge", "POST", merge),
     ("/sign", "GET", sign_page),
     ("/sign", "POST", sign),
+    ("/second", "GET", second_page),
+    ("/second", "POST", second),
     ("/draft", "GET", draft),
     ("/draft/add", "POST", draft_add),
     ("/draft/remove", "POST", draft_remove),

@@ -46,6 +46,7 @@ FILE_KINDS: dict[str, FileKind] = {
     "authority": FileKind(N_("The authority's public key"), (".pub",)),
     "signers": FileKind(N_("Published list of units (allowed_signers)")),
     "paper": FileKind(N_("The file to be signed"), (".json", ".toml"), back="/sign"),
+    "order": FileKind(N_("A command that takes a second signature (.command)"), (".command",), back="/second"),
     "officers": FileKind(N_("The lists that the officers made"), (".json",), back="/days"),
     "medium": FileKind(N_("Medium for the private keys"), folder=True, file=False, back="/days"),
     "doomed": FileKind(N_("Private files of the day"), (".txt",), back="/destroy"),
@@ -77,6 +78,8 @@ def accept(program: Program, what: str, path: Path) -> None:
             program.add(what, path)
         case "paper":
             program.ceremony_files.paper = path
+        case "order":
+            program.ceremony_files.order = path
         case "officers":
             keygen.load_list(path)
             program.ceremony_files.add("officers", path)

@@ -204,8 +204,8 @@ def _unwrap(papers: Papers, at: Program, form: FormData) -> list[str]:
 
 
 def _hold(papers: Papers, at: Program, form: FormData) -> list[str]:
-    keys, to_whom = _identities(at, form), field(form, "to")
-    return steps.hold_call(papers, at.settings, keys, to_whom, field(form, "partial"), at.desk_folder, at.clock)
+    keys, to_whom, again = _identities(at, form), field(form, "to"), field(form, "by") == "held"
+    return steps.hold_call(papers, at.settings, keys, to_whom, field(form, "partial"), again, at.desk_folder, at.clock)
 
 
 def _check_hold(papers: Papers, at: Program, form: FormData) -> list[str]:

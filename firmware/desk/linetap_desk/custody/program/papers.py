@@ -22,15 +22,16 @@ from linetap_desk.release.holdasked import HoldAsked
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 
 _DOCUMENT = rf"(?:{re.escape(hold.HOLD)}|{re.escape(hold.REWRAP)})"
+_AGAIN = rf"(?:holds|held)/{CALL}"  # the key as it was wrapped again: of this hold; as an earlier one has it
 _NAMES = [
     *NAMES,
     *(
         (re.compile(pattern, re.ASCII), limit)
         for pattern, limit in (
             (r"partial/(?:wrapped-)?[1-7](?:-[1-7]){0,6}\.age", KEY_LIMIT_BYTES),
-            (rf"holds/{CALL}/{re.escape(sealed.KEY)}", KEY_LIMIT_BYTES),
-            (rf"holds/{CALL}/{_DOCUMENT}", hold.LIMIT_BYTES),
-            (rf"holds/{CALL}/{_DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
+            (rf"{_AGAIN}/{re.escape(sealed.KEY)}", KEY_LIMIT_BYTES),
+            (rf"{_AGAIN}/{_DOCUMENT}", hold.LIMIT_BYTES),
+            (rf"{_AGAIN}/{_DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
             (rf"holds/{CALL}/{_DOCUMENT}{re.escape(CHECK_SUFFIX)}", sshsig.SIGNATURE_LIMIT_BYTES),
             (re.escape(holdasked.NAME), holdasked.LIMIT_BYTES),
         )
@@ -61,6 +62,12 @@ class Papers:
     def wrapped(self) -> Path | None:
         """The call's key as it was wrapped again."""
         found = self.folder / "holds" / self.call_id
+        return found if found.is_dir() else None
+
+    @property
+    def held(self) -> Path | None:
+        """The call's key as an earlier hold has it."""
+        found = self.folder / "held" / self.call_id
         return found if found.is_dir() else None
 
     @property

@@ -37,6 +37,7 @@ class CeremonyFiles:
     private files of a day."""
 
     paper: Path | None = None
+    order: Path | None = None
     officers: list[Path] = field(default_factory=list)
     doomed: list[Path] = field(default_factory=list)
     second: Path | None = None
@@ -76,6 +77,11 @@ class Program(Helper):
         if not deskfolder.is_made(self.desk_folder):
             raise BadInput("no roles are in force on this computer yet: settings")
         return deskfolder.open_desk(self.desk_folder, self.clock)
+
+    def roles(self) -> Roles:
+        """In force here. BadInput before there are any, a Refusal for damaged ones."""
+        desk = self.desk
+        return desk.roles(desk.access.entries())
 
     @property
     def signers(self) -> Path:

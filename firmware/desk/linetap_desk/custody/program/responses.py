@@ -55,7 +55,6 @@ def field(form: FormData, name: str) -> str:
 
 def roles_in_force(program: Program) -> Roles | None:
     try:
-        desk = program.desk
-        return desk.roles(desk.access.entries())
+        return program.roles()
     except LinetapError:
         return None

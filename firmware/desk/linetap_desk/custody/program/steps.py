@@ -96,10 +96,11 @@ def unwrap_call(
 
 
 def hold_call(
-    papers: Papers, settings: Settings, identities: list[Path], to: str, partial: str, desk: Path, clock: Clock
-) -> list[str]:
+    papers: Papers, settings: Settings, identities: list[Path], to: str, partial: str, again: bool, desk: Path,
+    clock: Clock,
+) -> list[str]:  # fmt: skip
     """The call's key wrapped for the hold's key, and the signed command to its unit; of a group, all but the last
-    officer give a partial."""
+    officer give a partial. `again`: opened as an earlier hold has it, since the day's key is destroyed."""
     asked = papers.asked
     if asked is None:
         raise BadInput("no hold is asked for in this file")
@@ -110,6 +111,8 @@ def hold_call(
     words: list[object] = [f"--identity={path}" for path in identities]
     if partial:
         words.append(f"--partial={_partial(papers, partial)}")
+    if papers.held is not None and (partial.startswith("wrapped-") if partial else again):
+        words.append(f"--wrapped={papers.held}")
     lines = run_command(
         [hold.add_arguments], hold.run, clock,
         "wrap", papers.call, *words, f"--to={to}", f"--case={asked.case}", f"--basis={asked.basis}",

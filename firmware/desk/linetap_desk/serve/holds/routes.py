@@ -7,7 +7,6 @@ in desk.toml the command is handed to the ingest, which checks and sends it (ing
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,40 +22,24 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import SUFFIX, CommandFault
 from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
-from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import outgoing
+from linetap_desk.ingest.handed import sha256_of
 from linetap_desk.release import holdasked
 from linetap_desk.release.holdasked import HoldAsked
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
-from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own, subject_of_path
-from linetap_desk.serve.holds import papers
+from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
+from linetap_desk.serve.holds import papers, views
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import callfiles, checking, common, holdstore, package, steps, store, uploadchecks
-from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.checking import in_force
-from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, MAY, error_texts, id_of, remark, subject_of, upload
+from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, MAY, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.holdstore import RequestedHold
-from linetap_desk.serve.release.steps import Chain, StepFault
+from linetap_desk.serve.release.steps import StepFault
 
 FIELDS = ("case", "basis", "until")
-
-
-async def ask_page(request: Request, site: Site) -> Response:
-    row = await common.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
-    return await _ask(request, site, row, {})
-
-
-async def _ask(
-    request: Request, site: Site, row: Any, typed: dict[str, str], error: Exception | None = None
-) -> Response:
-    return site.pages.page(
-        request, "release/hold_ask.html", 200 if error is None else 409, row=row, typed=typed,
-        may=common.may_be_asked(row), zone=site.pages.zone.key,
-        error=None if error is None else error_texts(site, request, error),
-    )  # fmt: skip
 
 
 async def ask(request: Request, site: Site) -> Response:
@@ -73,7 +56,7 @@ async def ask(request: Request, site: Site) -> Response:
         until = holdstore.hold_end(typed["until"], site.pages.zone.key, now_ns)
     except (Refusal, BadInput) as error:
         await store.log_refusal(request, site, "hold_ask", subject, error)
-        return await _ask(request, site, row, typed, error)
+        return await views.show_ask(request, site, row, typed, error)
 
     def do(db: Connection) -> Subject:
         made.append(store.new_id(db, site, holds, "H"))
@@ -89,59 +72,9 @@ async def ask(request: Request, site: Site) -> Response:
     return RedirectResponse(f"/hold/{made[0]}", 303)
 
 
-async def one(request: Request, site: Site) -> Response:
-    return await _one(request, site)
-
-
-async def _one(request: Request, site: Site, error: Exception | None = None) -> Response:
-    who, now_ns = who_of(request), site.clock.utc_ns()
-
-    def read() -> tuple[Any, dict[str, str], dict[str, Chain], Officers | None, str]:
-        with site.own.connect() as db:
-            row = holdstore.require_hold(db, id_of(request))
-            chains = store.chains(db, [row["id"]])
-            chain = chains[row["id"]]
-            names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
-            names |= {one.by for one in chain.partials}
-            shown = {name: store.display_name(db, name) for name in names}
-        return row, shown, chains, callfiles.officers_of(site, row, chain, who.name), _checked_by(site, row)
-
-    row, names, chains, together, checked_by = await anyio.to_thread.run_sync(read)
-    (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
-    expired = row["command_expires"] is not None and uploadchecks.is_over(row["command_expires"], now_ns)
-    return site.pages.page(
-        request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=steps,
-        mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), check=_check(row),
-        officers=together, outgoing=_outgoing(site, row), checked_by=checked_by,
-        is_kept=papers.folder_of(site, row["id"]) is not None,
-        chain=asked.chain, error=None if error is None else error_texts(site, request, error),
-    )  # fmt: skip
-
-
-def _checked_by(site: Site, row: Mapping[str, Any]) -> str:
-    try:
-        return papers.checked_by(site, row, in_force(site).roles)
-    except RolesFault:
-        return ""
-
-
-def _folder(site: Site) -> Path | None:
-    found = site.settings.desk.outgoing
-    return None if found is None else Path(found)
-
-
-def _outgoing(site: Site, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The state of the command at the ingest; None without a command, or if the ingest sends none."""
-    folder = _folder(site)
-    if folder is None or row["command"] is None:
-        return None
-    found = outgoing.delivery_of(folder, row["id"], bytes(row["command"]))
-    return {"is_put": outgoing.commands(folder).path(row["id"]).is_file(), "delivery": found}
-
-
 def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
     """To the ingest; None: it is not to be sent any more."""
-    if (folder := _folder(site)) is not None:
+    if (folder := views.outgoing_folder(site)) is not None:
         if data is None:
             outgoing.commands(folder).withdraw(hold_id)
         else:
@@ -153,7 +86,7 @@ async def send(request: Request, site: Site) -> Response:
 
     async def prepare(_form: FormData, asked: RequestedHold) -> Do:
         row = asked.row
-        if _folder(site) is None or asked.state != "send":
+        if views.outgoing_folder(site) is None or asked.state != "send":
             raise StepFault("step_not_yet", f"{row['id']}: there is no command, or nobody here who sends it")
         if uploadchecks.is_over(row["command_expires"], site.clock.utc_ns()):
             raise CommandFault("command_expired", f"it was good until {row['command_expires']}")
@@ -161,27 +94,6 @@ async def send(request: Request, site: Site) -> Response:
         return lambda _db: None
 
     return await _step(request, site, "hold_send", prepare)
-
-
-def _wrap(row: Mapping[str, Any]) -> str:
-    """The command line of the hold, quoted for a shell."""
-    options = {"--case": row["case_number"], "--basis": row["basis"], "--until": row["until"]}
-    words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options.items())
-    call = f"calls/{shlex.quote(row['call_id'])}"
-    return f"linetap hold wrap {call} --identity EPOCH.txt --to age1... {words} --key officer.key"
-
-
-def _check(row: Mapping[str, Any]) -> str:
-    call_id = shlex.quote(row["call_id"])
-    return f"linetap hold check holds/{call_id} calls/{call_id} --identity HOLD.txt --key officer.key"
-
-
-def _sign(row: Mapping[str, Any]) -> str:
-    document = shlex.quote(f"holds/{row['call_id']}/hold.json")
-    return (
-        f"linetap command sign --verb hold --role vault --unit {shlex.quote(row['unit'])} --document {document}"
-        f" --key officer.key -o {row['id']}{SUFFIX}"
-    )
 
 
 Do = Callable[[Connection], Subject | None]
@@ -194,7 +106,7 @@ async def _step(
 ) -> Response:
     """`prepare` judges the upload, and returns the function to run in the transaction; a refusal gives the reason."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
-    row = await _row(request, site)
+    row = await views.row_of(request, site)
     (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns))
     try:
         try:
@@ -208,7 +120,7 @@ async def _step(
             raise
         await store.run_logged(request, site, act, subject, do, forgets=act != "hold_partial")
     except (Refusal, BadInput) as error:
-        return await _one(request, site, error)
+        return await views.show_one(request, site, error)
     return RedirectResponse(f"/hold/{row['id']}", 303)
 
 
@@ -236,11 +148,40 @@ async def bring(request: Request, site: Site) -> Response:
 
         return do
 
-    answer = await _step(request, site, "hold_command", prepare)
-    if answer.status_code == 303:  # it stands in the database
-        row = await _row(request, site)
+    return await _handed_over(request, site, await _step(request, site, "hold_command", prepare))
+
+
+async def _handed_over(request: Request, site: Site, answer: Response) -> Response:
+    """To the ingest, once it stands in the database."""
+    if answer.status_code == 303:
+        row = await views.row_of(request, site)
         await anyio.to_thread.run_sync(_hand_over, site, row["id"], bytes(row["command"]))
     return answer
+
+
+async def cosigned(request: Request, site: Site) -> Response:
+    """The same command with a second person's signature: a hold that ends before the one in force takes two."""
+    who = who_of(request)
+
+    async def prepare(form: FormData, asked: RequestedHold) -> Do:
+        data, row = await upload(form), asked.row
+        if asked.state != "send":
+            raise StepFault("step_not_yet", f"{row['id']}: there is no command yet")
+        if who.name in (row["asked_by"], row["command_by"]):
+            raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has taken another of its steps")
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        authority = read_authority(Path(str(site.settings.desk.serve.authority)))
+        holdstore.require_cosigned(data, bytes(row["command"]))
+        holdstore.signed_hold(data, row, roles, authority, site.clock.utc_ns())
+
+        def do(db: Connection) -> None:
+            if holdstore.require_hold(db, row["id"])["command"] != row["command"]:
+                raise StepFault("step_done", f"{row['id']}: another command was uploaded meanwhile")
+            holdstore.update_hold(db, row["id"], command=data)
+
+        return do
+
+    return await _handed_over(request, site, await _step(request, site, "hold_cosign", prepare))
 
 
 async def partial(request: Request, site: Site) -> Response:
@@ -253,10 +194,16 @@ async def partial(request: Request, site: Site) -> Response:
         if asked.state == "send" and not uploadchecks.is_over(row["command_expires"], now_ns):
             raise StepFault("step_done", f"{row['id']}: a command was uploaded already")
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-        call = await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
+
+        def keys_of() -> list[bytes]:
+            call = checking.require_call(site, row, roles, opens=False)
+            held = callfiles.newest_wrapped(site, row, roles)
+            return [call.key.data] if held is None else [held.key_age, call.key.data]
+
+        keys = await anyio.to_thread.run_sync(keys_of)
 
         def do(db: Connection) -> Subject:
-            made = store.add_officer_partial(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
+            made = store.add_officer_partial(db, row["id"], data, keys, who.name, rfc3339(now_ns))
             return store.subject(row, f"member {made.numbers}, {made.left} to come")
 
         return do
@@ -314,12 +261,16 @@ async def close(request: Request, site: Site) -> Response:
 
 
 async def call_file(request: Request, site: Site) -> Response:
-    """The call without its audio, which `linetap hold wrap` verifies and opens, and earlier partials."""
+    """The call without its audio, which `linetap hold wrap` verifies and opens; its key as an earlier hold has it; and
+    earlier partials."""
 
     def members(row: Mapping[str, Any]) -> list[package.Member]:
         with site.own.connect() as db:
             chain = store.chains(db, [row["id"]])[row["id"]]
-        return package.handed_on(site, row["id"], chain)
+        held = callfiles.newest_wrapped(site, row, in_force(site).roles)
+        anew = {} if held is None else held.members()
+        named = [package.as_member(f"held/{row['call_id']}/{name}", data) for name, data in anew.items()]
+        return named + package.handed_on(site, row["id"], chain, "" if held is None else sha256_of(held.key_age))
 
     return await _archive(request, site, "call", members)
 
@@ -328,7 +279,7 @@ async def _archive(
     request: Request, site: Site, name: str, more: Callable[[Mapping[str, Any]], list[package.Member]]
 ) -> Response:
     """What is asked, the verified call without its audio, and `more` of this hold."""
-    row = await _row(request, site)
+    row = await views.row_of(request, site)
 
     def members() -> list[package.Member]:
         checking.require_call(site, row, in_force(site).roles, opens=False)
@@ -343,33 +294,31 @@ async def _archive(
         made = await anyio.to_thread.run_sync(members)
     except (Refusal, BadInput) as error:
         await store.log_refusal(request, site, "export", store.subject(row), error)
-        return await _one(request, site, error)
+        return await views.show_one(request, site, error)
     return package.answer(made, f"{row['id']}-{name}.tar")
 
 
 async def command_file(request: Request, site: Site) -> Response:
-    row = await _row(request, site)
+    row = await views.row_of(request, site)
     if row["command"] is None:
         raise HTTPException(404)
     headers = {"content-disposition": f'attachment; filename="{row["id"]}{SUFFIX}"'}
     return Response(bytes(row["command"]), media_type="application/json", headers=headers)
 
 
-async def _row(request: Request, site: Site) -> Mapping[str, Any]:
-    return await read_own(site, lambda db: holdstore.require_hold(db, id_of(request)))
-
-
+COSIGNS = steps.UNWRAPS | steps.APPROVES
 ROUTES: tuple[Route, ...] = (
-    Route("/hold/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", ask_page, subject=subject_of_path),
+    Route("/hold/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", views.ask_page, subject=subject_of_path),
     Route("/hold/ask", ("POST",), steps.ASKS, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
-    Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
+    Route("/hold/{id}", ("GET",), MAY, "hold_view", views.one, subject=subject_of),
     Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/cosigned", ("POST",), COSIGNS, None, cosigned, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/send", ("POST",), steps.UNWRAPS, None, send, answers=DONE_OR_NOT),
     Route("/hold/{id}/partial", ("POST",), steps.UNWRAPS, None, partial, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
     Route("/hold/{id}/check", ("GET",), steps.UNWRAPS, "export", check_file, subject=subject_of),
     Route("/hold/{id}/check", ("POST",), steps.UNWRAPS, None, check, takes=FILE, answers=DONE_OR_NOT),
-    Route(f"/hold/{{id}}/hold{SUFFIX}", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
+    Route(f"/hold/{{id}}/hold{SUFFIX}", ("GET",), COSIGNS, "hold_view", command_file, subject=subject_of),
     Route(
         "/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, takes=("remark",), answers=DONE_OR_NOT
     ),

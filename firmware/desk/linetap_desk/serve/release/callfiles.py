@@ -32,7 +32,7 @@ from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import store
-from linetap_desk.serve.release.steps import Chain, Partial, RequestState, StepFault
+from linetap_desk.serve.release.steps import Chain, Partial, StepFault
 from linetap_desk.unsealing.wrapped import DOCUMENTS, Wrapped, verify_wrapped
 
 ClosingState = Literal["there", "missing", "damaged"]
@@ -80,11 +80,11 @@ def _read_closing(site: Site, row: Mapping[str, Any]) -> bytes:
 MOST_COMMANDS = 20  # of one call, the newest
 
 
-def newest_wrapped(site: Site, found: RequestState, roles: Roles) -> Wrapped | None:
+def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped | None:
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
-    from a hold's command uploaded on these pages."""
-    call_id, sha256, signed = found.row["call_id"], found.row["record_sha256"], dict[str, Wrapped]()
-    for one in (*laid_down(site, call_id), *_brought(site, found)):
+    from a hold's command uploaded on these pages. `row`: of a request, or of a hold, whose own command is left out."""
+    call_id, sha256, signed = row["call_id"], row["record_sha256"], dict[str, Wrapped]()
+    for one in (*laid_down(site, call_id), *_brought(site, row)):
         try:
             signed[verify_wrapped(one, one.name, call_id, sha256, roles).made_at] = one
         except Refusal:
@@ -107,8 +107,9 @@ def laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
             continue
 
 
-def _brought(site: Site, found: RequestState) -> Iterator[Wrapped]:
-    mine = (holds.c.unit == found.row["unit"], holds.c.call_id == found.row["call_id"], holds.c.command.is_not(None))
+def _brought(site: Site, row: Mapping[str, Any]) -> Iterator[Wrapped]:
+    of_call = (holds.c.unit == row["unit"], holds.c.call_id == row["call_id"], holds.c.id != row["id"])
+    mine = (*of_call, holds.c.command.is_not(None))
     with site.own.connect() as db:
         rows = db.execute(select(holds.c.command).where(*mine).order_by(desc(holds.c.command_at)).limit(MOST_COMMANDS))
         commands = [bytes(row.command) for row in rows]

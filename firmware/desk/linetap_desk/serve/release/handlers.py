@@ -142,7 +142,7 @@ async def _verified(request: Request, site: Site, roles: InForce) -> Verified:
         checked = checking.check(site, None if found is None else found.row, roles.roles)
         if found is None or checked.call is None:
             return Verified(checked)
-        wrapped = callfiles.newest_wrapped(site, found, roles.roles)
+        wrapped = callfiles.newest_wrapped(site, found.row, roles.roles)
         anew = () if wrapped is None else (wrapped.key_age,)
         return Verified(checked, (checked.call.key.data, *anew))
 

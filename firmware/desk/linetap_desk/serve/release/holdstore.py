@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
 from linetap_core.clock import parse_rfc3339
-from linetap_core.errors import BadInput
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command, commandbody
 from linetap_core.evidence.authorization.command import CommandFault
 from linetap_core.evidence.authorization.counters import Counters
@@ -25,6 +25,7 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.zones import end_of, epoch_text
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.tables import events
+from linetap_desk.inputs import strict
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.release.steps import Chain, StepFault
 from linetap_desk.serve.release.store import ID
@@ -67,6 +68,26 @@ def signed_hold(
 def _signer(text: bytes, armored: bytes, roles: Roles) -> str:
     person = roles.holder(sshsig.check(text, armored, namespaces.HOLD))
     return "" if person is None else person.name
+
+
+def require_cosigned(data: bytes, before: bytes) -> None:
+    """StepFault unless it is the command from before, with another signature behind the ones that it had."""
+    old, new = (strict.decode(one, command.Envelope) for one in (before, data))
+    if new.command != old.command or not new.sig.startswith(old.sig) or new.sig == old.sig:
+        raise StepFault("hold_second", "not the command of this hold with one more signature behind it")
+
+
+def cosigners(data: bytes | None, roles: Roles) -> tuple[str, ...]:
+    """Names of those who have signed the command behind the vault officer."""
+    if data is None:
+        return ()
+    try:
+        made = strict.decode(bytes(data), command.Envelope)
+        signed_by = sshsig.check_all(made.command.encode("utf-8"), made.sig.encode("ascii"), namespaces.COMMAND)
+    except (ValueError, Refusal):
+        return ()
+    people = (roles.holder(key) for key in signed_by[1:])
+    return tuple(person.name for person in people if person is not None)
 
 
 State = Literal["command", "send", "held", "ended", "over", "closed"]

@@ -84,7 +84,7 @@ def _handed(site: Site, found: RequestState) -> list[Member]:
 
 def for_the_vault(site: Site, found: RequestState, roles: Roles) -> list[Member]:
     """The input of `linetap unwrap`, with a re-wrapped key and the partials of earlier officers, and without audio."""
-    wrapped = callfiles.newest_wrapped(site, found, roles)
+    wrapped = callfiles.newest_wrapped(site, found.row, roles)
     anew = {} if wrapped is None else wrapped.members()
     named = [as_member(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
     of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()

@@ -327,6 +327,8 @@ REFUSAL = (
         "roles_version_taken": N_("Another roles file of the same version was in use."),
         "hold_differs": N_("The hold in the command is not the one that was asked for."),
         "hold_check": N_("The check is not signed by another vault officer than the one who signed the hold."),
+        "hold_second": N_("This is not the command of this hold with another person's signature."),
+        "hold_shorter": N_("The hold would end before the one in force. A second person has to sign it: below."),
         "hold_ended": N_("The end of the hold is past."),
         "hold_malformed": N_("This is not a hold document with its key."),
         "command_malformed": N_("This is not a command written by linetap command sign."),

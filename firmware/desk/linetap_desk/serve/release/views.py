@@ -288,7 +288,7 @@ def _signing(site: Site, found: RequestState, language: str) -> str:
 
 def _wrapped(site: Site, found: RequestState) -> Wrapped | None:
     try:
-        return callfiles.newest_wrapped(site, found, in_force(site).roles)
+        return callfiles.newest_wrapped(site, found.row, in_force(site).roles)
     except RolesFault:
         return None
 

@@ -52,6 +52,7 @@ ACTS = {
     "hold_view": N_("Hold viewed"),
     "hold_partial": N_("Partial of an officer uploaded for a hold"),
     "hold_command": N_("Hold command uploaded"),
+    "hold_cosign": N_("Second signature of a hold command uploaded"),
     "hold_send": N_("Hold command sent again"),
     "hold_check": N_("Check of a hold's key uploaded"),
     "hold_close": N_("Hold closed"),

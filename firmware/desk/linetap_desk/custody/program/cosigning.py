@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A second person's signature under a command: it is read by the code that will judge it, shown in words, and signed as
+it was shown. A hold that ends early and a configuration that weakens take one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.clock import Clock
+from linetap_core.durable import privatefile, signedfile
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization import command as envelopes
+from linetap_core.evidence.authorization import commandbody
+from linetap_core.evidence.authorization.command import SUFFIX, Signed
+from linetap_core.evidence.authorization.counters import Counters
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.calls import hold as holds
+from linetap_core.evidence.calls.hold import Hold
+from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.evidence.signing.authority import Authority
+from linetap_core.rooms import read_small
+from linetap_desk.ingest.handed import unverified
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command that was chosen. `hold`: what it holds, if it does; `lines`: what another one says."""
+
+    path: Path
+    data: bytes
+    signed: Signed
+    hold: Hold | None
+    lines: list[str]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
+    """BadInput or a Refusal if no unit would take it, whoever signs."""
+    data = read_small(path, envelopes.LIMIT_BYTES)
+    try:
+        signed = _signed(data, authority, roles, clock)
+    except BadInput as error:
+        raise BadInput(f"{path}: not a command: {error}") from None
+    body = signed.command.body
+    found = None
+    if signed.command.verb == "hold":
+        asked = commandbody.read(signed.command, commandbody.Hold)
+        envelopes.signed_by(asked.data, asked.signature, namespaces.HOLD, roles, envelopes.VAULT)
+        with contextlib.suppress(Refusal):
+            document = holds.decode(asked.data)
+            found = document if isinstance(document, Hold) else None
+        if found is None:
+            raise BadInput(f"{path}: there is no hold in this command")
+    lines = [] if found else [line for name in sorted(body) for line in f"{name}: {body[name]}".splitlines()]
+    return Order(path, data, signed, found, lines)
+
+
+def cosign(
+    order: Order, sha256: str, key: Path, output: Path, authority: Authority, roles: Roles, clock: Clock
+) -> list[str]:
+    """The command with one more signature, as a file of its own. A Refusal where that person's does not count."""
+    if sha256 != order.sha256:
+        raise BadInput(f"{order.path}: is not what was shown any more: look at it again")
+    signer = signedfile.load_key(key)
+    made = envelopes.cosign(order.data, lambda text: sshsig.sign(text, signer, namespaces.COMMAND))
+    by = _signed(made, authority, roles, clock).by
+    target = output / f"{order.path.name.removesuffix(SUFFIX)}.both{SUFFIX}"
+    privatefile.write(target, made)
+    return [*(f"{one.name} ({one.role})" for one in by), str(target)]
+
+
+def _signed(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:
+    unit = unverified(data).unit
+    return envelopes.check_signed(data, unit, authority, roles, Counters(), clock.utc_ns())
