@@ -234,7 +234,7 @@ def page(run: InThread) -> Iterator[Page]:
 
 def test_its_pages_are_accessible(run: InThread, desk: Desk, page: Page) -> None:
     hold = brought(desk, {holdasked.NAME: holdasked.encode(ASKED)} | call_files(desk))
-    rooms = ("/days", "/sign", "/second", "/draft", "/destroy")
+    rooms = ("/days", "/sign", "/second", "/certificate", "/draft", "/destroy")
     for path in ("/", "/settings", f"/choose?what=archive&at={desk.root}", *rooms, "/papers"):
         if path == "/papers":
             run.browser.do("/choose", what="archive", path=hold)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
 import ipaddress
 import os
@@ -27,6 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from linetap_core import system
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.durable.copies import twin_of
@@ -201,9 +201,9 @@ def opened(folder: Path, clock: Clock) -> Iterator[Authority]:
     key, certificate = _read_key(folder / KEY), _read_certificate(folder / CERTIFICATE)
     if key.public_key() != certificate.public_key():
         raise PkiFault("ca_key", f"{folder / KEY}: not the key of {CERTIFICATE}")
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(folder / KEY, system.READ)  # no command replaces it, and Windows opens no folder
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(fd)
         yield Authority(folder, certificate, Register(folder / REGISTER), clock, key)
     except BlockingIOError:
         raise PkiFault("ca_busy", f"{folder}: another command is at work in it") from None

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap_core import system
 from linetap_core.durable import broken
 from linetap_core.durable.copies import twin_of
 from linetap_core.durable.files import replace_durably, sync_directory, write_all
@@ -142,7 +143,7 @@ class Register:
         self.entries += entries
 
     def _write(self, path: Path, data: bytes) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | system.CLOEXEC, _MODE)
         try:
             os.ftruncate(fd, self._whole_bytes)
             os.lseek(fd, 0, os.SEEK_END)

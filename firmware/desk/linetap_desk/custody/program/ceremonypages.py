@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the ceremonies: keys of the days, what the authority signs, a second signature, the next roles, the
-destruction of a day."""
+"""The pages of the ceremonies: keys of the days, what the authority signs, a second signature, a unit's certificate,
+the next roles, the destruction of a day."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.custody.helperapp import PageTable
-from linetap_desk.custody.program import ceremony, cosigning, drafting, signing, steps
+from linetap_desk.custody.program import ceremony, cosigning, drafting, enrolling, signing, steps
 from linetap_desk.custody.program.ceremony import DaysWanted, Destruction
 from linetap_desk.custody.program.cosigning import Order
 from linetap_desk.custody.program.filekinds import FILE_KINDS
@@ -141,6 +141,39 @@ async def second(request: Request, program: Program) -> Response:
     return await run_step(request, program, step, _second, "/second")
 
 
+# --- a unit's certificate ---------------------------------------------------------------------------------------------
+
+
+async def certificate_page(request: Request, program: Program) -> Response:
+    return _certificate(request, program)
+
+
+def _certificate(request: Request, program: Program, error: LinetapError | None = None) -> Response:
+    path, asked = program.ceremony_files.request, None
+    try:
+        asked = None if path is None else enrolling.read(path)
+    except LinetapError as fault:
+        error = error or fault
+    return page(
+        request, program, "program/certificate.html", error, asked=asked, path=path, what=FILE_KINDS,
+        fingerprint="" if asked is None else enrolling.fingerprint(asked), settings=program.settings,
+        printed=program.printed,
+    )  # fmt: skip
+
+
+async def certify(request: Request, program: Program) -> Response:
+    form = await request.form()
+
+    def step() -> None:
+        path = program.ceremony_files.request
+        if path is None:
+            raise BadInput("choose the unit's request first")
+        renews, shown = form.get("renews") == "on", field(form, "fingerprint")
+        program.printed = enrolling.enrol(path, shown, renews, program.settings, program.clock)
+
+    return await run_step(request, program, step, _certificate, "/certificate")
+
+
 # --- the next roles ---------------------------------------------------------------------------------------------------
 
 
@@ -263,7 +296,7 @@ async def sign_commands(request: Request, program: Program) -> Response:
 async def put_away(request: Request, program: Program) -> Response:
     """Whatever was chosen for one ceremony."""
     back = field(await request.form(), "back")
-    if back not in ("/days", "/sign", "/second", "/draft", "/destroy"):
+    if back not in ("/days", "/sign", "/second", "/certificate", "/draft", "/destroy"):
         raise HTTPException(400)
     program.ceremony_files = type(program.ceremony_files)()
     program.printed = []
@@ -278,6 +311,8 @@ PAGES: PageTable = (
     ("/sign", "POST", sign),
     ("/second", "GET", second_page),
     ("/second", "POST", second),
+    ("/certificate", "GET", certificate_page),
+    ("/certificate", "POST", certify),
     ("/draft", "GET", draft),
     ("/draft/add", "POST", draft_add),
     ("/draft/remove", "POST", draft_remove),

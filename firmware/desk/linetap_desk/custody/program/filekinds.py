@@ -11,7 +11,7 @@ from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput
 from linetap_core.rooms import read_small
 from linetap_desk.ceremony import keygen
-from linetap_desk.custody.program import steps
+from linetap_desk.custody.program import enrolling, steps
 from linetap_desk.custody.program.program import Program
 from linetap_desk.searching.departments import Departments
 from linetap_desk.unsealing import stockage
@@ -47,6 +47,8 @@ FILE_KINDS: dict[str, FileKind] = {
     "signers": FileKind(N_("Published list of units (allowed_signers)")),
     "paper": FileKind(N_("The file to be signed"), (".json", ".toml"), back="/sign"),
     "order": FileKind(N_("A command that takes a second signature (.command)"), (".command",), back="/second"),
+    "request": FileKind(N_("A unit's request for a certificate (.request)"), (".request",), back="/certificate"),
+    "pki": FileKind(N_("Folder of the certificates' authority"), folder=True, file=False, back="/certificate"),
     "officers": FileKind(N_("The lists that the officers made"), (".json",), back="/days"),
     "medium": FileKind(N_("Medium for the private keys"), folder=True, file=False, back="/days"),
     "doomed": FileKind(N_("Private files of the day"), (".txt",), back="/destroy"),
@@ -78,6 +80,9 @@ def accept(program: Program, what: str, path: Path) -> None:
             program.add(what, path)
         case "paper":
             program.ceremony_files.paper = path
+        case "request":
+            enrolling.read(path)
+            program.ceremony_files.request = path
         case "order":
             program.ceremony_files.order = path
         case "officers":

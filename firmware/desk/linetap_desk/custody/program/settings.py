@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     output: Text = ""  # the folder for what is written
     medium: Text = ""  # for new private keys of days
     vaults: Text = ""  # copies of the units' vaults, before a day's key is destroyed
+    pki: Text = ""  # the folder of the certificates' authority
     holds: Text = ""  # what was wrapped again for longer
     language: Text = "ko"
 

@@ -279,6 +279,7 @@ _LACKS = {
     "medium": "the medium for private keys",
     "vaults": "the folder of copies of the units' vaults",
     "holds": "the desk's folder of holds",
+    "pki": "the folder of the certificates' authority",
 }
 
 
