@@ -189,6 +189,31 @@ def test_a_change_of_the_account_ends_the_login_that_waits(house: LoginHouse, ch
     assert house.begin_first(house.at("lee"), code).status_code == 303, "the code is still good"
 
 
+@pytest.mark.parametrize("change", ["another password", "locked and unlocked"])
+def test_a_change_while_a_password_waits_for_its_turn(
+    house: LoginHouse, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Up to half a minute lies between the reading of the account and the verdict on the password."""
+    table, looks = house.served.site.access, accounts.fits_in_turn
+    thief = house.person("han", "officer", password=PASSWORD)
+
+    async def waits(stored: str | None, password: str) -> bool:
+        if change == "another password":
+            accounts.set_password(table, "test", "han", "a third long password")
+        else:
+            accounts.lock_account(table, "test", "han", True)
+            accounts.lock_account(table, "test", "han", False)
+        return await looks(stored, password)
+
+    house.clock.advance(NS_PER_S)
+    monkeypatch.setattr(accounts, "fits_in_turn", waits)
+    assert house.begin(thief).status_code == 403
+    assert not house.is_in(thief)
+    monkeypatch.setattr(accounts, "fits_in_turn", looks)
+    right = "a third long password" if change == "another password" else PASSWORD
+    assert house.begin(house.at("han"), right).status_code == 303
+
+
 def test_logins_that_wait_are_bounded() -> None:
     waiting, first = Ceremonies(), Ceremony(1, "kim", "login", 0)
     token = waiting.begin(first)

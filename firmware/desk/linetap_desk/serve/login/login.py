@@ -79,6 +79,7 @@ class _Tried:
     person: int
     name: str  # empty: there is no such account
     stored: str | None
+    as_of: str = ""  # when the account had been changed last; empty where nobody waited since it was read
 
 
 class AccountChanged(PasskeyFault):
@@ -176,7 +177,7 @@ def _try(site: Site, name: str, address: str) -> _Tried:
         raise TooMany
     if found is None or found.locked:
         return _Tried(0, known, None)
-    return _Tried(found.id, found.name, found.password)
+    return _Tried(found.id, found.name, found.password, found.changed_at)
 
 
 def _begin(
@@ -184,6 +185,8 @@ def _begin(
 ) -> Entered | Ceremony:  # fmt: skip
     now_ns = site.clock.utc_ns()
     with writing(site.own) as db:
+        if tried.as_of:  # the password waited for its turn, and may be another one's by now
+            right = right and accounts.is_as_of(db, tried.person, tried.as_of)
         if right and passkeys.has_any(db, tried.person):
             site.access.append_in(db, tried.name, address, "login_first", Subject(), DONE)
             as_of = db.execute(select(people.c.changed_at).where(people.c.id == tried.person)).scalar_one()
