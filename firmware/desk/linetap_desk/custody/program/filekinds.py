@@ -9,6 +9,7 @@ from pathlib import Path
 
 from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput
+from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.rooms import read_small
 from linetap_desk.ceremony import keygen
 from linetap_desk.custody.program import enrolling, steps
@@ -46,7 +47,7 @@ FILE_KINDS: dict[str, FileKind] = {
     "authority": FileKind(N_("The authority's public key"), (".pub",)),
     "signers": FileKind(N_("Published list of units (allowed_signers)")),
     "paper": FileKind(N_("The file to be signed"), (".json", ".toml"), back="/sign"),
-    "order": FileKind(N_("A command that takes a second signature (.command)"), (".command",), back="/second"),
+    "order": FileKind(N_("A command that takes a second signature (.command)"), (SUFFIX,), back="/second"),
     "request": FileKind(N_("A unit's request for a certificate (.request)"), (".request",), back="/certificate"),
     "pki": FileKind(N_("Folder of the certificates' authority"), folder=True, file=False, back="/certificate"),
     "officers": FileKind(N_("The lists that the officers made"), (".json",), back="/days"),
