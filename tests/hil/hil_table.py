@@ -110,17 +110,21 @@ def site(shared: Path) -> Site:
 
 
 @pytest.fixture(scope="session")
+def connected(site: Site, shared: Path) -> Kept:
+    """A unit that is connected, of this run's image and tests, and never one of an earlier run."""
+    from keptunit import UnitMaker
+
+    with UnitMaker(site, shared) as maker:
+        return maker.connected()
+
+
+@pytest.fixture(scope="session")
 def kept(site: Site, shared: Path) -> Kept:
-    """A unit that works, made in this run of this image and these tests, and never one of an earlier run."""
-    from keptunit import kept_unit
+    """A unit that is well, of this run as well."""
+    from keptunit import UnitMaker
 
-    def make(folder: Path) -> Kept:
-        began_ns = SYSTEM.monotonic_ns()
-        made = kept_unit(site, folder)
-        NOTES.append(f"the kept machine was made in {(SYSTEM.monotonic_ns() - began_ns) / NS_PER_S:.0f} s")
-        return made
-
-    return once(shared / "kept", make)
+    with UnitMaker(site, shared) as maker:
+        return maker.settled()
 
 
 def once[T](folder: Path, make: Callable[[Path], T]) -> T:
@@ -139,11 +143,12 @@ def once[T](folder: Path, make: Callable[[Path], T]) -> T:
 
 
 @pytest.fixture(scope="module")
-def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, kept: Kept) -> Iterator[Machine]:
-    """The kept unit, which goes on with a broker, for the tests of one file."""
-    folder = tmp_path_factory.mktemp("unit")
-    with site.broker(folder / "broker") as broker, site.unit(kept, folder, broker) as machine:
-        yield machine
+def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, shared: Path) -> Iterator[Machine]:
+    """The unit that is well, with a broker, for the tests of one file."""
+    from keptunit import UnitMaker
+
+    with UnitMaker(site, shared) as maker:
+        yield maker.unit(tmp_path_factory.mktemp("unit"))
 
 
 def _piece() -> float:

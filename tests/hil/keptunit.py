@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit that most tests go on from: its card taken, certified, its time agreed, connected to its broker. It is made
-once a run and kept; every test has a copy of it, 3 s after it asked for one."""
+"""The units that tests go on from, made once a run and kept; every test has a copy, 3 s after it asked for one. One has
+taken its card, is certified and connected to its broker. The other is the same machine a while later: it has agreed the
+time, and no alert of it comes and goes."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from hil_table import NOTES, once
 from machine import Kept, Machine
 from rig import HOST, UNIT, Office, certify, idle_lines, state_of
 
 from broker import HOST as LOOPBACK
 from linetap.checks.judgement import QUIET_S
 from linetap_bench.stage.servers import free_port
+from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import PanelState, RecorderState, ReporterState
 from pki_rig import Pair
 from shipped_broker import ShippedBroker
@@ -57,19 +60,66 @@ SETTLES_S = QUIET_S + 120  # of the machine's own time
 DEVICES = ("-device", "qemu-xhci")  # what cables are plugged into
 
 
-def kept_unit(site: Site, folder: Path) -> Kept:
-    with working_unit(site, folder) as machine:
-        idle_lines(machine)
+class UnitMaker:
+    """Makes both with one machine, which it keeps twice on its way: going on from the first, the unit would lose its
+    broker once more, and what comes and goes twice stands on the LEDs for ten minutes."""
+
+    def __init__(self, site: Site, shared: Path) -> None:
+        self._site, self._shared = site, shared
+        self._on = contextlib.ExitStack()
+        self._machine: Machine | None = None  # on its way, or at its end
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._on.close()
+
+    def connected(self) -> Kept:
+        return once(self._shared / "connected", self._connect)
+
+    def settled(self) -> Kept:
+        return once(self._shared / "settled", self._settle)
+
+    def unit(self, folder: Path) -> Machine:
+        """The settled one, with a broker: the very machine, where it is made here and now."""
+        kept = self.settled()
+        return self._machine or self._resumed(kept, folder)
+
+    def _connect(self, folder: Path) -> Kept:
+        began_ns = SYSTEM.monotonic_ns()
+        self._machine = self._on.enter_context(working_unit(self._site, folder))
+        idle_lines(self._machine)
+        made = self._machine.keep(folder / "kept")
+        NOTES.append(f"a unit was connected and kept in {_since_s(began_ns):.0f} s")
+        return made
+
+    def _settle(self, folder: Path) -> Kept:
+        began_ns = SYSTEM.monotonic_ns()
+        connected = self.connected()
+        machine = self._machine or self._resumed(connected, folder)
+        machine.until(lambda: agreed_time(machine), "the time server is believed")
         # Beside busy ones its broker comes and goes while it starts, which stands on the LEDs for ten quiet minutes.
         machine.until(lambda: is_settled(machine), "no alert comes and goes", SETTLES_S, every_s=3.0)
-        return machine.keep(folder / "kept")
+        made = machine.keep(folder / "kept")
+        NOTES.append(f"it was settled and kept after {_since_s(began_ns):.0f} s")
+        return made
+
+    def _resumed(self, kept: Kept, folder: Path) -> Machine:
+        broker = self._on.enter_context(self._site.broker(folder / "broker"))
+        self._machine = self._on.enter_context(self._site.unit(kept, folder, broker))
+        return self._machine
+
+
+def _since_s(began_ns: int) -> float:
+    return (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
 
 
 @contextlib.contextmanager
 def working_unit(
     site: Site, folder: Path, *, is_timed: bool = True, authority: tuple[str, Path] | None = None, lines: int = 8
 ) -> Iterator[Machine]:
-    """From a card as it comes from the factory. `is_timed`: it agrees with a time server, which is gone after a start.
+    """From a card as it comes from the factory. `is_timed`: it asks a time server, which is gone after a start.
     `authority`: its key's line, its key list."""
     with site.broker(folder / "broker"), Machine(folder, counted=True) as machine:
         machine.more = [*DEVICES]
@@ -80,8 +130,6 @@ def working_unit(
         if is_timed:
             machine.run("sh", "/run/hil/time.sh")  # asked and believed while the certificate is made
         certify(machine, site.office)
-        if is_timed:
-            machine.until(lambda: agreed_time(machine), "the time server is believed")
         machine.until(lambda: connected(machine), "it is connected")
         yield machine
 

@@ -5,18 +5,29 @@ from __future__ import annotations
 
 import subprocess
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hil_table import NOTES
 from keptunit import Site
-from machine import PROJECT, Machine
+from leds import lit
+from machine import PROJECT, Kept, Machine
 from rig import SERVICES, played, records, short_calls, start_lines, state_of, vault
 
 from linetap_bench.demo.opening import recipe_of
 from linetap_core.records import CallRecord, CaptureState, RecorderState, ReporterState
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, connected: Kept) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("unit")
+    with site.broker(folder / "broker") as broker, site.unit(connected, folder, broker) as machine:
+        yield machine
+
+
 SYSCTLS = [PROJECT / name for name in ("image/root/etc/sysctl.d/60-hardening.conf", "systemd/sysctl.d/linetap.conf")]
 
 
@@ -31,11 +42,13 @@ def test_the_card_is_taken_and_wiped(unit: Machine) -> None:
 
 
 def test_eight_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path) -> None:
-    """a call on each of 8 lines, each opened on this machine by stock age"""
+    """a call on each of 8 lines, each opened on this machine by stock age; the LED CALL follows them"""
     before = state_of(unit, "capture@1", CaptureState)
     NOTES.append(f"capture's start: {before.overruns} overruns, {before.underruns} underruns")
-    start_lines(unit, short_calls(8, apart_s=0.5))
+    start_lines(unit, short_calls(8, apart_s=0.5, talk_s=7.0))
+    unit.until(lambda: lit(unit, "call"), "CALL is lit")
     played(unit, 300)
+    unit.until(lambda: not lit(unit, "call"), "CALL is dark again")
     kept = vault(unit, tmp_path / "vault")
     found = records(kept)
     told = [(record.call_id, record.disposition, record.why) for record in found]
@@ -67,9 +80,6 @@ def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:
 
 def test_nothing_listens(unit: Machine) -> None:
     """no socket of the unit listens to the network, and nobody can log in"""
-    unit.run(
-        "systemctl", "stop", "site-time.service", check=False
-    )  # the tests' own, on an address of the machine's own
     listening = [line for line in unit.run("ss", "-Hltun").splitlines() if "UNCONN" not in line or ":68" not in line]
     assert listening == []
     shadow = unit.run("cat", "/etc/shadow").splitlines()
