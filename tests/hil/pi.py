@@ -21,6 +21,9 @@ sys.path.insert(0, str(PROJECT / "image"))
 from boards import rules
 from boards.models import BOARDS
 
+# Its four processors take turns in one thread: each that is not started yet waits by asking again, and with a thread of
+# its own it takes a processor here for that.
+BOARD_OPTIONS = ("-M", "raspi4b", "-accel", "tcg,thread=single")
 # Drivers that would fall over registers that are not there: the display's, the sensor's.
 ABSENT = (
     "interrupt-controller@7ef00100", "hdmi@7ef00700", "hdmi@7ef05700", "i2c@7ef04500", "i2c@7ef09500", "clock@7ef00000",
@@ -85,7 +88,7 @@ class Pi(Machine):
 
     def _board(self) -> list[str]:
         return [
-            "-M", "raspi4b", "-no-reboot", "-dtb", str(self.tree),
+            *BOARD_OPTIONS, "-no-reboot", "-dtb", str(self.tree),
             "-drive", f"file={self.card},if=sd,format=raw,cache=unsafe",
             "-device", f"loader,file={self.folder}/bootconf,addr={CONFIG_AT:#x},force-raw=on",
             "-device", "usb-serial,chardev=agent,always-plugged=on",

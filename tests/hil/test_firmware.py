@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from machine import IMAGE
-from pi import ABSENT
+from pi import ABSENT, BOARD_OPTIONS
 
 from linetap_core.clock import NS_PER_S, SYSTEM
 
@@ -69,7 +69,7 @@ def test_the_firmware_of_a_pi_is_asked_for_a_try(pi: Path, words: str, asked: bo
     """an emulated Pi 4: a reboot with the word tryboot tells the firmware, one without it does not"""
     console, log = pi / f"{words}.console", pi / f"{words}.log"
     command: list[str | Path] = [
-        "qemu-system-aarch64", "-M", "raspi4b", "-display", "none", "-no-reboot", "-serial", f"file:{console}",
+        "qemu-system-aarch64", *BOARD_OPTIONS, "-display", "none", "-no-reboot", "-serial", f"file:{console}",
         "-kernel", pi / "vmlinuz", "-initrd", pi / "initramfs", "-dtb", pi / "tree.dtb", "-d", "unimp", "-D", log,
         "-append", f"console=ttyAMA1,115200 console=ttyAMA0,115200 {EARLY} loglevel=7 rdinit=/init word={words}",
     ]  # fmt: skip
