@@ -45,7 +45,7 @@ def test_eight_calls_are_opened_here(unit: Machine, site: Site, tmp_path: Path) 
     """a call on each of 8 lines, each opened on this machine by stock age; the LED CALL follows them"""
     before = state_of(unit, "capture@1", CaptureState)
     NOTES.append(f"capture's start: {before.overruns} overruns, {before.underruns} underruns")
-    start_lines(unit, short_calls(8, apart_s=0.5, talk_s=7.0))
+    start_lines(unit, short_calls(8, apart_s=0.25, talk_s=5.5))
     unit.until(lambda: lit(unit, "call"), "CALL is lit")
     played(unit, 300)
     unit.until(lambda: not lit(unit, "call"), "CALL is dark again")
