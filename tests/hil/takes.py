@@ -12,9 +12,9 @@ TAKES: Final = {
     "test_healing.py": 500,  # most of it a new unit's root, read and written block by block
     "test_closet.py": 450,
     "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 250,
-    "test_pi_boots.py": 250,
+    "test_pi_boots.py": 150,
     "test_leds.py": 240,  # 100; it makes the kept machines of a short run, in which nothing else begins so early
-    "test_firmware.py": 210,  # 60; before those that wait while another run makes the kept machine
+    "test_firmware.py": 210,  # 30; before those that wait while another run makes the kept machine
     "test_first_start.py": 200,
     "test_power_cuts.py::test_ten_power_cuts_in_mid_call[0]": 160,  # it makes what the others go on from
     "test_power_cuts.py::test_a_kernel_that_stops_or_hangs_starts_again": 150,
