@@ -102,7 +102,7 @@ RUNS: dict[str, Told] = {
         runs_office.auditor,
     ),
     "administrator": Told(
-        "administrator",
+        "administrator and authority, with the program",
         "A new unit: its configuration, its adoption, its certificate.",
         "The unit hangs in its closet and is switched on; somebody there is on the telephone.",
         runs_adoption.new_house,

@@ -1,38 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new unit in a closet, and an administrator at the desk: what all units share, the unit's own configuration, the
-authority's signature, six digits by telephone, the certificate. The unit is its own process, the signature OpenSSH's,
-the certificate that of `linetap pki`."""
+authority's signature, six digits by telephone, the certificate. The unit is its own process; order and certificate are
+signed by buttons, in `linetap custody` on the authority's computer."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from order_forms import SITE, signed_by_ssh_keygen
+from order_forms import SITE
 from playwright.sync_api import Browser
+from program_rig import InThread
 from role_hand import DESKTOP, Hand, Recording
 from servesite import ServeSite
 
 from adoption_rig import LIMIT_S, NewUnit
 from card_rig import PINS, PRIVATE
+from linetap_core.clock import SYSTEM
 from linetap_core.evidence.keys import keys
+from linetap_desk.custody.program.settings import Settings
 from linetap_desk.serve.people import accounts
+from release_rig import Desk
 
 LINES = {1: ("station", "2101"), 2: ("station", "2102"), 3: ("trunk", "01"), 4: ("exempt", "2104")}
 
 
 class NewHouse:
-    def __init__(self, served: ServeSite, unit: NewUnit, folder: Path) -> None:
-        self.served, self.unit, self.folder = served, unit, folder
+    """`people`: the computer of the authority; `folder`: where its browser and the administrator's download to."""
+
+    def __init__(self, served: ServeSite, unit: NewUnit, folder: Path, people: Desk) -> None:
+        self.served, self.unit, self.folder, self.people = served, unit, folder, people
+
+    @contextlib.contextmanager
+    def program(self, hand: Hand, chosen: Settings) -> Iterator[None]:
+        """`linetap custody`, started by its icon; its window has the code that its page asks for."""
+        clock, chosen.output = self.people.clock, str(self.folder)
+        clock.step_utc(SYSTEM.utc_ns() - clock.utc_ns())
+        with InThread(self.people, chosen, enters=False) as run:
+            hand.open(f"{run.program.url}/")
+            hand.begin("starts the program, and types the code from its window")
+            hand.type("#code", run.program.admission.code.lower(), secret=True)
+            hand.press("button")
+            yield
+            hand.end()
 
 
 @contextlib.contextmanager
 def new_house(folder: Path, _browser: Browser) -> Iterator[NewHouse]:
-    for name in ("unit", "downloads"):
-        (folder / name).mkdir()
-    with NewUnit.of(folder / "unit") as unit:
+    home, before = folder / "home", os.environ.get("HOME", "")
+    for name in ("unit", "home/다운로드", "people"):
+        (folder / name).mkdir(parents=True)
+    with NewUnit.of(folder / "unit") as unit, contextlib.ExitStack() as held:
+        os.environ["HOME"] = str(home)  # where the program's choice of a file begins
+        held.callback(os.environ.__setitem__, "HOME", before)
         unit.card.home.mkdir()
         shutil.copy(PINS, unit.card.home / "pins.toml")  # as the image has it
         key = keys.load_unit_key((unit.card.desk / PRIVATE).read_bytes())
@@ -40,11 +63,12 @@ def new_house(folder: Path, _browser: Browser) -> Iterator[NewHouse]:
         public.write_text(keys.public_line(key.public_key()) + " authority\n")
         with ServeSite(folder / "serve", more=f'authority = "{public}"') as served:
             accounts.add_account(served.site.access, "test", "kang", "강수빈 님", ["officer"], None, "provider kang")
-            yield NewHouse(served, unit, folder / "downloads")
+            yield NewHouse(served, unit, home / "다운로드", Desk.make(folder / "people"))
 
 
 def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     hand = record.hand("administrator", house.served.context(browser, "officer", name="kang"), DESKTOP, narrow=True)
+    authority = record.hand("authority", house.served.context(browser), DESKTOP)
     hand.open(f"{house.served.url}/")
     hand.begin("begins with new units")
     hand.press('nav a[href="/adoption"]')
@@ -58,7 +82,7 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
         hand.select(f"#kind{number}", kind)
         hand.type(f"#number{number}", name)
     hand.press('form[method="post"]:has(#unit) button[type="submit"]')
-    _sign(house, hand)
+    _sign(house, hand, authority)
     process = house.unit.start(house.served.url)
     hand.end()
     _shows(hand, 'form[action$="/choose"]')
@@ -72,12 +96,17 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     hand.end()
     house.unit.press()
     _shows(hand, 'a[href$="/request"]')
-    hand.begin("takes the unit's request to the authority of the certificates")
+    hand.begin("takes the unit's request along for the authority of the certificates")
     asked = hand.download('a[href$="/request"]', house.folder)
-    hand.command("linetap pki unit floor-03.request --dir pki -o floor-03.pem")
-    pem = house.folder / "floor-03.pem"
-    assert house.unit.pki.run("unit", str(asked), "-o", str(pem)) == 0
-    hand.file("input[id^=pem-]", pem)
+    hand.end()
+    with house.program(authority, Settings(pki=str(house.unit.pki.folder))):
+        authority.begin("goes to the certificates")
+        authority.press('a[href$="/certificate"]')
+        _takes(authority, "request", asked.name)
+        authority.begin("compares unit and key, and makes the certificate", ".facts")
+        authority.press('form[action$="/certificate"] button')
+    hand.begin("brings the certificate to the unit's request")
+    hand.file("input[id^=pem-]", house.folder / "floor-03.pem")
     hand.press('form[action$="/certificate"] button')
     assert process.wait(LIMIT_S) == 0
     hand.begin("sees that the unit takes its certificate", ".note p")
@@ -101,14 +130,26 @@ def _site(house: NewHouse, hand: Hand) -> None:
     hand.press('form[action="/adoption/site"] button')
 
 
-def _sign(house: NewHouse, hand: Hand) -> None:
-    hand.begin("takes the order to the authority, who signs it, and brings the signature")
+def _sign(house: NewHouse, hand: Hand, authority: Hand) -> None:
+    hand.begin("takes the order along for the authority")
     order = hand.download('a[href$="/order"]:has-text("linetap.toml")', house.folder)
-    hand.command("ssh-keygen -Y sign -n linetap-order -f authority.key floor-03.linetap.toml")
-    signature = house.folder / "floor-03.linetap.toml.sig"
-    signature.write_bytes(signed_by_ssh_keygen(house.unit.card.desk / PRIVATE, order.read_bytes(), house.folder))
-    hand.file("input[id^=sig-]", signature)
+    hand.end()
+    with house.program(authority, Settings(signing=str(house.unit.card.desk / PRIVATE))):
+        authority.begin("goes to what is to be signed")
+        authority.press('a[href$="/sign"]')
+        _takes(authority, "paper", order.name)
+        authority.begin("reads the order, and signs it", "main pre")
+        authority.press('form[action$="/sign"] button')
+    hand.begin("brings the signature to the order")
+    hand.file("input[id^=sig-]", house.folder / f"{order.name}.sig")
     hand.press('form[action$="/signature"] button')
+
+
+def _takes(authority: Hand, what: str, name: str) -> None:
+    authority.begin("chooses the file")
+    authority.press(f'a[href$="choose?what={what}"]')
+    authority.begin("takes the one that lies first among the downloads")
+    authority.press(f'role=button[name="{name}"]')
 
 
 def _shows(hand: Hand, selector: str) -> None:
