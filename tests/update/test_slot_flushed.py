@@ -23,8 +23,15 @@ def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[
     traced = ["strace", "-f", "-qq", "-y", "-o", str(log), "-e", "trace=fsync,syncfs,sync,rename,renameat,renameat2"]
     subprocess.run([*traced, *words], env=environment, check=True, capture_output=True, timeout=LIMIT_S)
     found = []
+    begun: dict[str, str] = {}
     for line in log.read_text().splitlines():
-        if match := re.search(r"(fsync|syncfs|sync|rename\w*)(?:\(| resumed>)(.*)\) += 0$", line):
+        process, _, call = line.partition(" ")
+        if call.endswith(" <unfinished ...>"):  # another process's line came between: its names are in this half
+            begun[process] = call.removesuffix(" <unfinished ...>")
+            continue
+        if resumed := re.search(r"<\.\.\. \w+ resumed>(.*)", call):
+            call = begun.pop(process) + resumed[1]
+        if match := re.search(r"(fsync|syncfs|sync|rename\w*)\((.*)\) += 0$", call):
             named = re.findall(r'["<]([^">]*)[">]', match[2])
             found.append((match[1], Path(named[-1]).name if named else ""))
     return found
