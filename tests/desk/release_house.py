@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import html
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,16 @@ class ReleaseHouse:
         with self.served.site.own.connect() as db:
             rows = db.execute(select(access).order_by(access.c.seq)).all()
         return [(row.person, row.act, row.outcome, row.remark) for row in rows]
+
+
+@contextlib.contextmanager
+def served_at(desk: Desk, clock: Clock, top: str = "") -> Iterator[ReleaseHouse]:
+    """Its pages; the people's tools have the time of the pages."""
+    desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
+    house = ReleaseHouse(desk, clock, top=top)
+    with house.served:
+        yield house
+    house.engine.dispose()
 
 
 def refusal(answer: httpx.Response) -> str:

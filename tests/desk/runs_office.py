@@ -74,19 +74,25 @@ class Office:
 
 
 @contextlib.contextmanager
-def office(folder: Path, browser: Browser) -> Iterator[Office]:
+def empty_office(folder: Path, browser: Browser, *, ruled: bool = True) -> Iterator[Office]:
+    """Not `ruled`: two approvals for every purpose."""
     home, before = folder / "home", os.environ.get("HOME", "")
     (home / "다운로드").mkdir(parents=True)
     (folder / "desk").mkdir()
-    with ruled_house(browser, folder / "desk") as (house, passkeys), contextlib.ExitStack() as held:
+    with ruled_house(browser, folder / "desk", ruled=ruled) as (house, passkeys), contextlib.ExitStack() as held:
         os.environ["HOME"] = str(home)  # where the program's choice of a file begins
         held.callback(os.environ.__setitem__, "HOME", before)
         _month_before(house.served.config)
         with house.served:
-            made = Office(house, passkeys, browser, home)
-            asked = {"purpose": "dispute/own_line", "requester": STAFF, "days": "3"}
-            made.request_id = house.asked(**asked)
-            yield made
+            yield Office(house, passkeys, browser, home)
+
+
+@contextlib.contextmanager
+def office(folder: Path, browser: Browser) -> Iterator[Office]:
+    """Somebody's call on their own line has been asked for."""
+    with empty_office(folder, browser) as made:
+        made.request_id = made.house.asked(purpose="dispute/own_line", requester=STAFF, days="3")
+        yield made
 
 
 def _month_before(config: Path) -> None:
@@ -127,13 +133,17 @@ def custodian_key(office: Office, _browser: Browser, record: Recording) -> None:
 
 
 def supervisor(office: Office, _browser: Browser, record: Recording) -> None:
-    hand = office.sits_down(record, "supervisor", LEGAL)
+    approve(office, record, "supervisor", LEGAL)
+
+
+def approve(office: Office, record: Recording, who: str, role: str) -> None:
+    hand = office.sits_down(record, who, role)
     office.to_request(hand)
     hand.begin("reads the request, and goes to the signing page", "main .facts", ".steps")
     desk = hand.page
     hand.press_for_window("#signing")
     hand.narrow = True
-    give_passkeys(hand.page, office.passkeys[LEGAL])
+    give_passkeys(hand.page, office.passkeys[role])
     hand.begin("reads what is signed there, and signs with the passkey", "#fields", "#lead")
     hand.act("#act")
     hand.beside("the finger on the passkey")
@@ -171,6 +181,11 @@ def vault_officer(office: Office, _browser: Browser, record: Recording) -> None:
 
 
 def custodian(office: Office, _browser: Browser, record: Recording) -> None:
+    hand_out(office, record)
+
+
+def hand_out(office: Office, record: Recording, *, gives: bool = True) -> None:
+    """Not `gives`: it is listened to, and no more."""
     hand = office.sits_down(record, "custodian", "custodian")
     office.to_request(hand)
     hand.begin("asks for a ticket")
@@ -191,11 +206,13 @@ def custodian(office: Office, _browser: Browser, record: Recording) -> None:
         hand.press("#listen")
         hand.begin("listens", ".facts")
         hand.act("#toggle")
-        hand.begin("writes it for the requester's key")
-        hand.press('form[action$="/give"] button')
-        hand.begin("goes back to the request, and writes the evidence bundle")
+        if gives:
+            hand.begin("writes it for the requester's key")
+            hand.press('form[action$="/give"] button')
+        hand.begin("goes back to the request, and writes the evidence bundle" if gives else "goes back to the request")
         hand.press(f"role=link[name=/{office.request_id}/]")
-        hand.press('form[action$="/bundle"] button')
+        if gives:
+            hand.press('form[action$="/bundle"] button')
         hand.begin("destroys the one-time key")
         hand.press('input[name="sure"]', stays=True)
         hand.press('form[action$="/close"] button')

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 import pytest
 from custody_rig import Helper
-from release_house import NOW_NS, ReleaseHouse, refusal
+from release_house import NOW_NS, ReleaseHouse, refusal, served_at
 
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
@@ -39,11 +39,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
-    desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
-    house = ReleaseHouse(desk, clock)
-    with house.served:
+    with served_at(desk, clock) as house:
         yield house
-    house.engine.dispose()
 
 
 def members_of(answer: httpx.Response) -> dict[str, bytes]:

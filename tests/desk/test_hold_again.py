@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from program_rig import InThread
-from release_house import LEGAL, NOW_NS, ReleaseHouse, refusal
+from release_house import LEGAL, NOW_NS, ReleaseHouse, refusal, served_at
 from test_serve_hold import bring
-from test_serve_hold_sent import answer, online, page, sent, settings
+from test_serve_hold_sent import answer, carried, page, sent
 
 import sealing_rig
 from linetap.recorder.vault.commands.effects import _two_officers
@@ -25,7 +25,6 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces
 from linetap_desk.accesslog import roles
 from linetap_desk.custody.program.settings import Settings
-from linetap_desk.ingest import service
 from linetap_desk.ingest.outgoing import Outgoing
 from release_rig import HAN, KIM, PARK, PEOPLE, Desk
 from sealing_rig import CALL_ID, UNIT
@@ -40,22 +39,16 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
-    desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
     desk.ssh_key(SECOND)
     desk.sign_roles(2, PEOPLE | {SECOND: "vault"})
     desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
-    house = ReleaseHouse(desk, clock, top='outgoing = "outgoing"\n')
-    with house.served:
+    with served_at(desk, clock, 'outgoing = "outgoing"\n') as house:
         yield house
-    house.engine.dispose()
 
 
 @pytest.fixture
 def carrier(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
-    ours = settings(house)
-    assert ours.outgoing is not None
-    online(house, True)
-    return Outgoing(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
+    return carried(house, clock)
 
 
 def asked(house: ReleaseHouse, until: str) -> str:

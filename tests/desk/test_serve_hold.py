@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from calls_rig import EVIL
-from release_house import NOW_NS, ReleaseHouse, refusal
+from release_house import NOW_NS, ReleaseHouse, refusal, served_at
 
 from ingest_rig import Teller, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
@@ -38,11 +38,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
-    desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
-    house = ReleaseHouse(desk, clock)
-    with house.served:
+    with served_at(desk, clock) as house:
         yield house
-    house.engine.dispose()
 
 
 def ask(house: ReleaseHouse, **more: str) -> httpx.Response:

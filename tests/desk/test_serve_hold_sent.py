@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from release_house import NOW_NS, ReleaseHouse, refusal
+from release_house import NOW_NS, ReleaseHouse, refusal, served_at
 from sqlalchemy import delete, insert
 from test_serve_hold import asked, bring, signed
 
@@ -42,11 +42,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
-    desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
-    house = ReleaseHouse(desk, clock, top='outgoing = "outgoing"\n')
-    with house.served:
+    with served_at(desk, clock, top='outgoing = "outgoing"\n') as house:
         yield house
-    house.engine.dispose()
 
 
 def settings(house: ReleaseHouse) -> Settings:
@@ -60,6 +57,10 @@ def settings(house: ReleaseHouse) -> Settings:
 
 @pytest.fixture
 def carrier(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
+    return carried(house, clock)
+
+
+def carried(house: ReleaseHouse, clock: ManualClock) -> Outgoing:
     """The ingest's half, with a unit that is connected."""
     ours = settings(house)
     assert ours.outgoing is not None
