@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
 import runs_office as runs  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 from release_house import LEGAL, MANAGER  # noqa: E402
-from role_hand import Recording, Run  # noqa: E402
+from role_hand import Hand, Recording, Run  # noqa: E402
 from servesite import chromium  # noqa: E402
 
 from linetap_core.clock import NS_PER_S, SYSTEM  # noqa: E402
@@ -55,7 +55,7 @@ def asked(purpose: str, requester: str) -> Callable[[runs.Office, Recording], No
     return ask
 
 
-def _at_call(office: runs.Office, record: Recording) -> runs.Hand:
+def _at_call(office: runs.Office, record: Recording) -> Hand:
     hand = office.sits_down(record, "clerk", "officer")
     hand.open(f"{office.house.served.url}/calls/{UNIT}/{CALL_ID}")  # found before: the run "clerk"
     hand.begin("reads the call", "main .facts")

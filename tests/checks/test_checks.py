@@ -160,6 +160,21 @@ class TestDiskForecast:
         assert "15 min behind" in str(self.said(retention_time=RetentionTimeState(behind_s=930)))
         assert "before 2026-01-01" in str(self.said(retention_time=RetentionTimeState(early="2026-01-01")))
 
+    def test_whoever_signs_the_time_reads_its_challenge_in_the_alert(self) -> None:
+        (found,) = run(
+            replace(
+                room(1000),
+                services=replace(
+                    room(1000).services,
+                    recorder=Seen(
+                        recorder(retention_time=RetentionTimeState(ahead_s=400 * 86_400, challenge="5f" * 16)), "alive"
+                    ),
+                ),
+            )
+        )
+        assert "5f" * 16 in found.trouble.action_en
+        assert "5f" * 16 in found.trouble.action_ko
+
 
 class TestCodecStalled:
     def test_well_from_the_first_look(self, run_dir: Path) -> None:

@@ -168,11 +168,11 @@ SHOTS = (
         "Calls without a day of their own: re-wrapped by one vault officer, checked by another.",
     ),
     Shot(
-        "destructions",
-        "/destructions",
-        "/destructions",
+        "commands",
+        "/commands",
+        "/commands",
         "vault",
-        "Certificates of destroyed keys: which units have noted it, and which are still to be reached.",
+        "Commands to units: who has carried them out, which answer came, and who is still to be reached.",
     ),
     Shot(
         "hold-ask",

@@ -20,7 +20,7 @@ from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.publickeys import encode_recipient
 from linetap_core.evidence.signing import document, sshsig
-from linetap_desk.ingest import destructions
+from linetap_desk.ingest import batches
 from linetap_desk.ingest.handed import Delivery, sha256_of
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.database.tables import approvals, citizens, holds, requests
@@ -108,18 +108,30 @@ def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:
         ))  # fmt: skip
 
 
-def certify(folder: Path, names: list[str], now_ns: int) -> None:
-    """A day's certificate on its way: one unit is away, the others have noted it."""
-    lines, told = [], {}
-    for name in names:
-        text = document.encode(Command(unit=name, verb="destroy", role="vault", counter=1, expires=rfc3339(now_ns)))
-        lines.append(msgspec.json.encode(Envelope(text.decode(), "")))
-        at = rfc3339(now_ns - 600 * NS_PER_S)
-        told[name] = Delivery(sha256_of(lines[-1]), at, at, "done")
-    told[names[0]] = Delivery(told[names[0]].sha256)
-    destructions.put(folder, "2026-11-25", lines)
-    (folder / "certificates-answers").mkdir()
-    (folder / "certificates-answers" / "2026-11-25.1.json").write_bytes(msgspec.json.encode(told))
+def command(folder: Path, names: list[str], now_ns: int) -> None:
+    """A day's certificate on its way: one unit is away, the others have noted it. And a configuration that weakens."""
+    at = rfc3339(now_ns - 600 * NS_PER_S)
+    lines = [_line(name, "destroy", 1, now_ns) for name in names]
+    _put(folder, "2026-11-25", lines, {
+        name: Delivery(sha256_of(line)) if name == names[0] else Delivery(sha256_of(line), at, at, "done")
+        for name, line in zip(names, lines, strict=True)
+    })  # fmt: skip
+    line = _line(names[1], "config", 2, now_ns)
+    said = "announce.when, retention.days: take two signatures"
+    _put(folder, "config-2", [line], {names[1]: Delivery(sha256_of(line), at, at, "config_weakens", said)})
+
+
+def _line(unit: str, verb: str, counter: int, now_ns: int) -> bytes:
+    expires = rfc3339(now_ns + 6 * _DAY_NS)
+    text = document.encode(Command(unit=unit, verb=verb, role="vault", counter=counter, expires=expires))
+    return msgspec.json.encode(Envelope(text.decode(), ""))
+
+
+def _put(folder: Path, name: str, lines: list[bytes], deliveries: dict[str, Delivery]) -> None:
+    batches.put(folder, name, lines)
+    answers = folder / "batches-answers"
+    answers.mkdir(exist_ok=True)
+    (answers / f"{name}.1.json").write_bytes(msgspec.json.encode(deliveries))
 
 
 def _key(name: str) -> Ed25519PrivateKey:

@@ -165,7 +165,7 @@ class PictureSite:
             held.enter_context(served)
             picture_release.register(served.site, NOW_NS)
             picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
-            picture_release.certify(folder / "desk" / "outgoing", sorted(STANDINGS), NOW_NS)
+            picture_release.command(folder / "desk" / "outgoing", sorted(STANDINGS), NOW_NS)
             _adopt(served)
             _lose(served)
             until(lambda: _standings(served) == STANDINGS, END_S)

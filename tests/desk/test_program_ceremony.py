@@ -112,7 +112,7 @@ def test_from_the_keys_of_the_days_to_their_end(run: InThread, desk: Desk, out: 
     (made_commands,) = (out / "commands").iterdir()
     assert made_commands.name == f"{DAY}.commands"
     assert "1 commands signed" in page
-    assert "/destructions" in page
+    assert "/commands" in page
     (line,) = made_commands.read_bytes().splitlines()
     envelope = json.loads(line)
     order = json.loads(envelope["command"])

@@ -38,7 +38,7 @@ SHOWS = {
     "ended_print": r"/ended/statement/\{unit\}/\{call_id:path\}",
     "export": r"/(release|hold)/\{id\}/(call|vault|package|check)|/overflow/overflow\.tar",
     "overflow_view": r"/overflow",
-    "destructions_view": r"/destructions",
+    "commands_view": r"/commands",
     "restore_view": r"/restore",
     "review": r"/review(/\{month\}(/rows)?)?",
 }

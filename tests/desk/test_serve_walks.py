@@ -43,17 +43,17 @@ def test_the_newest_comes_first_and_its_hash_is_what_is_signed(served: ServeSite
     page = served.client("officer").get(f"/fleet/unit/{UNIT}/walks").text
     assert re.findall(r"<td>([^<]*)</td>", page) == ["1, 2", "4", "-", "1, 2", "4", "3"]
     assert OLD not in page
-    look, keep = (
-        html.unescape(text).splitlines()[0].split()[1:] for text in re.findall(r"<pre>(.*?)</pre>", page, re.S)
-    )
+    pasted, keep = (html.unescape(text) for text in re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.S))
+    assert pasted == f"{UNIT} {NEW}", "into the program: test_program_commands.py"
+    words = keep.splitlines()[0].split()[1:]
     privatefile.write(tmp_path / "operator.key", keys.unit_key_file(keys.new_unit_key()))
-    for words, body in ((look, {}), (keep, {"walk": NEW})):
-        words[words.index("operator.key")] = str(tmp_path / "operator.key")
-        words[-1] = str(tmp_path / words[-1])
-        assert cli.main(words) == 0
-        envelope = msgspec.json.decode(Path(words[-1]).read_bytes(), type=Envelope)
-        command = msgspec.json.decode(envelope.command, type=Command)
-        assert (command.verb, command.role, command.unit, command.body) == ("learn", "operator", UNIT, body)
+    words[words.index("operator.key")] = str(tmp_path / "operator.key")
+    words[-1] = str(tmp_path / words[-1])
+    assert cli.main(words) == 0
+    envelope = msgspec.json.decode(Path(words[-1]).read_bytes(), type=Envelope)
+    command = msgspec.json.decode(envelope.command, type=Command)
+    assert (command.verb, command.role, command.unit) == ("learn", "operator", UNIT)
+    assert command.body == {"walk": NEW}
 
 
 def test_a_unit_without_one_and_a_unit_that_is_none(served: ServeSite) -> None:

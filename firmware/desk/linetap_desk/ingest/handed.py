@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of signed commands that the pages hand to the ingest, in a folder that only the pages write. The ingest
-treats them as untrusted, and answers in a folder of its own (outgoing.py, destructions.py)."""
+treats them as untrusted, and answers in a folder of its own (outgoing.py, batches.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linetap_desk.inputs import strict
 
 MOST = 64  # files in a folder; later ones wait
 READ_EVERY_S = 5
-TEXT_LIMIT = 500  # of an answer, on the page
+TEXT_LIMIT = 2000  # of an answer, on the page: what a walk test has measured of each line
 Stamp = tuple[int, int]
 
 

@@ -100,6 +100,7 @@ class Outgoing:
     engine: Engine
     clock: Clock
     share: Share = WHOLE
+    verbs: tuple[str, ...] = (VERB,)
     _commands: HandedFolder = field(init=False)
     _waiting: dict[str, _Waiting] = field(default_factory=dict)
     _due_ns: int = 0

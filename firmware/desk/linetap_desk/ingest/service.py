@@ -23,10 +23,10 @@ from linetap_core.wire import topics
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.config.desk import CopyConfig, Settings
-from linetap_desk.ingest import database, destructions, outgoing
+from linetap_desk.ingest import batches, database, outgoing
+from linetap_desk.ingest.batches import Batches
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.confirm import Confirmer
-from linetap_desk.ingest.destructions import Destructions
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.holes import Holes, Missing
 from linetap_desk.ingest.judge import Report
@@ -49,7 +49,7 @@ TOPICS = topics.of_every_unit(
     "reply/resend",
     f"reply/{fetch.VERB}",
     f"reply/{outgoing.VERB}",
-    f"reply/{destructions.VERB}",
+    *(f"reply/{verb}" for verb in batches.VERBS),
 )
 
 OF_A_UNIT = ("+", "alert/+", "reply/+")  # the same topics, with three filters a unit
@@ -113,10 +113,10 @@ class Ingest:
         self._copying: Copies | None = None
         if settings.copy is not None and self._confirmer is not None and start_copies is not None:
             self._copying = start_copies(settings.copy, engine, signers, self._confirmer.command, clock, share)
-        self._for_pages: dict[str, Outgoing | Destructions] = {}  # by their verb
+        self._for_pages: tuple[Outgoing | Batches, ...] = ()
         if settings.outgoing is not None and confirms:
             given = settings.outgoing, lambda: in_force(settings), engine, clock, share
-            self._for_pages = {outgoing.VERB: Outgoing(*given), destructions.VERB: Destructions(*given)}
+            self._for_pages = Outgoing(*given), Batches(*given)
         self._due_ns = 0
         self._trouble = ""
 
@@ -189,9 +189,10 @@ class Ingest:
                 if kind == "status" and self._copying is not None:
                     self._copying.status(unit, arrived.payload)
                 return Notice(unit, kind, arrived.payload, now_ns, below)
-            case "reply" if below in (outgoing.VERB, destructions.VERB):
-                if (sender := self._for_pages.get(below)) is not None:
-                    sender.answered(unit, arrived.payload)
+            case "reply" if below == outgoing.VERB or below in batches.VERBS:
+                for sender in self._for_pages:
+                    if below in sender.verbs:
+                        sender.answered(unit, arrived.payload)
             case "reply" if self._confirmer is not None:
                 self._confirmer.answered(unit, arrived.payload)
         return None
@@ -221,7 +222,7 @@ class Ingest:
             self._link.publish(message)
 
     def _publish_for_pages(self) -> None:
-        for sender in self._for_pages.values():
+        for sender in self._for_pages:
             if self._link.has_room:
                 for message in sender.turn():
                     self._link.publish(message)

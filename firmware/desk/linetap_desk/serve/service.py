@@ -39,7 +39,6 @@ from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.citizen import routes as citizen
 from linetap_desk.serve.coverage import routes as coverage
-from linetap_desk.serve.destructions import routes as destructions
 from linetap_desk.serve.ended import now as endsnow
 from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import api as findingapi
@@ -62,6 +61,7 @@ from linetap_desk.serve.people.sessions import OpenSessions
 from linetap_desk.serve.protection import routes as protection
 from linetap_desk.serve.release import routes as release
 from linetap_desk.serve.review import routes as access
+from linetap_desk.serve.unitcommands import routes as unitcommands
 from linetap_desk.watch.watcher import pages_settings
 from linetap_desk.web.compressed import Compressed
 from linetap_desk.web.pages import MenuItem, Pages
@@ -201,14 +201,14 @@ ROUTES: tuple[Route, ...] = join(
         coverage.ROUTES,
         accusation.ROUTES,
         overflow.ROUTES,
-        destructions.ROUTES,
+        unitcommands.ROUTES,
         orders.ROUTES,
         adoption.ROUTES,
         restore.ROUTES,
     )
 )
 COMPRESSED = ("/fleet", "/static/")
-LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | destructions.LARGER  # path -> bytes of a form with files
+LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | unitcommands.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
 LIFESPANS: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
     keeping.lifespan,

@@ -64,6 +64,7 @@ class Health(msgspec.Struct, frozen=True):
     services_dead: Word = ""
     services_starting: Word = ""
     unconfirmed: int = 0
+    config_sha256: Word | None = None
 
 
 @dataclass(slots=True)

@@ -16,11 +16,12 @@ def call_undated(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
     """
     if not (count := recorder.undated):
         return None
+    ko, en = _challenge(recorder)
     return Words(
         text_ko=f"기기의 시각을 신뢰할 수 없어 보존 기한을 정하지 못한 통화가 {count}건 있습니다. 녹음은 계속됩니다.",
         text_en=f"Calls without an end date, because the unit's time is not confirmed: {count}. Recording goes on.",
-        action_ko="시각 서버를 확인하거나, 키 관리자가 시각 명령(time)에 서명하게 하십시오.",
-        action_en="Check the time server, or have a vault officer sign the time (linetap command, time).",
+        action_ko=f"시각 서버를 확인하거나, 키 관리자가 시각 명령(time)에 서명하게 하십시오.{ko}",
+        action_en=f"Check the time server, or have a vault officer sign the time.{en}",
     )
 
 
@@ -37,6 +38,7 @@ def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | No
             action_ko="시각 서버를 바꾸거나 GPS 수신기를 점검하십시오. 시각이 맞으면 통화의 보존 기한이 정해집니다.",
             action_en="Use another time server, or check its GPS receiver. The calls then get their end date.",
         )
+    ko, en = _challenge(recorder)
     if time.ahead_s:
         how_ko, how_en = f"{_long_ko(time.ahead_s)} 빠릅니다", f"{_long_en(time.ahead_s)} ahead"
     else:
@@ -44,9 +46,17 @@ def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | No
     return Words(
         text_ko=f"시계가 설명할 수 있는 것보다 {how_ko}. 이 시계로는 통화를 파기하지 않습니다.",
         text_en=f"The clock is {how_en} of the time that can be explained. No call is destroyed by it.",
-        action_ko="시각 서버를 확인하고, 맞다면 키 관리자 두 사람이 시각 명령(time)에 함께 서명하게 하십시오.",
-        action_en="Check the time server; if it is right, have two vault officers confirm it (linetap command, time).",
+        action_ko=f"시각 서버를 확인하고, 맞다면 키 관리자 두 사람이 시각 명령(time)에 함께 서명하게 하십시오.{ko}",
+        action_en=f"Check the time server; if it is right, have two vault officers sign the time.{en}",
     )
+
+
+def _challenge(recorder: RecorderState) -> tuple[str, str]:
+    """What a signed time has to answer, as the program of those who sign asks for it; Korean, English."""
+    time = recorder.retention_time
+    if time is None or not time.challenge:
+        return "", ""
+    return f" 확인 번호는 {time.challenge} 입니다.", f" The challenge is {time.challenge}."
 
 
 def _long_ko(seconds: int) -> str:

@@ -7,26 +7,19 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap_core.clock import Clock
-from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence.authorization.command import OF_MANY
 from linetap_core.evidence.sealing.keylist import KeyList
-from linetap_core.evidence.signing import namespaces, signerline, signers, unitnames
-from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.ceremony import certificate, epoch, keygen
 from linetap_desk.ceremony.certificate import Certificate
 from linetap_desk.ceremony.epoch import add_destroy_arguments
-from linetap_desk.custody.program import steps
+from linetap_desk.custody.program import commanding, steps
 from linetap_desk.custody.program.settings import Settings
-from linetap_desk.ordering import command
 
-CERTIFICATES, COMMANDS = "certificates", "commands"  # in the folder for new files
+CERTIFICATES = "certificates"  # in the folder for new files
 _LIST = "keylist.json"
 _MOST_LATE, _MOST_SHOWN = 10, 31
 
@@ -182,27 +175,7 @@ def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> li
     """A command with this certificate for each unit of the published signers, in one file for the desk's page."""
     if not isinstance(certificates(settings).get(name), Certificate):
         raise BadInput("choose a certificate")
-    published = steps.signers_of(desk)
-    units = [] if published is None else sorted(set(_units(signers.parse(published.read_text(encoding="utf-8")))))
-    if not units:
-        raise BadInput("there is no published allowed_signers here that names a unit: Settings")
-    path, signing = steps.output_of(settings) / CERTIFICATES / name, steps.needed(settings, "signing")
-    day, folder = name.removesuffix(".destroyed.json"), steps.output_of(settings) / COMMANDS
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        for unit in units:
-            steps.run_command(
-                [command.add_arguments], command.run, clock, "sign", "--verb=destroy", "--role=vault", f"--unit={unit}",
-                f"--document={path}", f"--key={signing}", f"--output={Path(made) / unit}",
-            )  # fmt: skip
-        whole = b"".join((Path(made) / unit).read_bytes() for unit in units)
-    file = folder / f"{day}{OF_MANY}"
-    replace_durably(file, whole)  # signed anew, for units that were away too long
-    return [f"{len(units)} commands signed", str(file)]
-
-
-def _units(lines: list[Signer]) -> Iterator[str]:
-    for line in lines:
-        signs = line.namespaces is None or signerline.in_list(namespaces.RECORD, line.namespaces)
-        if signs and not line.is_office:
-            yield from (name for name in line.principals.split(",") if unitnames.is_name(name))
+    path = steps.output_of(settings) / CERTIFICATES / name
+    words: list[object] = ["--verb=destroy", "--role=vault", f"--document={path}"]
+    units = commanding.published_units(desk)
+    return commanding.signed(words, units, name.removesuffix(".destroyed.json"), settings, desk, clock)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the ceremonies: keys of the days, what the authority signs, a second signature, a unit's certificate,
-the next roles, the destruction of a day."""
+"""The pages of the ceremonies: keys of the days, what the authority signs, commands to units and a second signature, a
+unit's certificate, the next roles, the destruction of a day."""
 
 from __future__ import annotations
+
+import hashlib
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -12,7 +14,7 @@ from starlette.responses import Response
 from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.custody.helperapp import PageTable
-from linetap_desk.custody.program import ceremony, cosigning, drafting, enrolling, signing, steps
+from linetap_desk.custody.program import ceremony, commanding, cosigning, drafting, enrolling, signing, steps
 from linetap_desk.custody.program.ceremony import DaysWanted, Destruction
 from linetap_desk.custody.program.cosigning import Order
 from linetap_desk.custody.program.filekinds import FILE_KINDS
@@ -102,6 +104,43 @@ async def sign(request: Request, program: Program) -> Response:
         program.printed = signing.sign(found, sha256, steps.needed(program.settings, "signing"))
 
     return await run_step(request, program, step, _sign, "/sign")
+
+
+# --- commands to units ------------------------------------------------------------------------------------------------
+
+
+async def commands_page(request: Request, program: Program) -> Response:
+    return _commands(request, program)
+
+
+def _commands(request: Request, program: Program, error: LinetapError | None = None) -> Response:
+    document, text = program.ceremony_files.document, ""
+    try:
+        text = commanding.configuration(document)
+    except LinetapError as fault:
+        error = error or fault
+    return page(
+        request, program, "program/commands.html", error, document=document, text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(), current=ceremony.current(program.settings),
+        roles=roles_in_force(program), may=program.may, settings=program.settings, printed=program.printed,
+    )  # fmt: skip
+
+
+async def sign_command(request: Request, program: Program) -> Response:
+    form = await request.form()
+    verb, shown = field(form, "verb"), field(form, "sha256")
+    if verb not in commanding.VERBS:
+        raise HTTPException(400)
+
+    def step() -> None:
+        document = program.ceremony_files.document
+        text = commanding.configuration(document)
+        if verb == "config" and shown != hashlib.sha256(text.encode()).hexdigest():
+            raise BadInput(f"{document}: is not what was shown any more: look at it again")
+        asked = commanding.Asked(verb, field(form, "about"), field(form, "url"), document)
+        program.printed = commanding.sign(asked, program.settings, program.desk_folder, program.clock)
+
+    return await run_step(request, program, step, _commands, "/commands")
 
 
 # --- a second person's signature --------------------------------------------------------------------------------------
@@ -296,7 +335,7 @@ async def sign_commands(request: Request, program: Program) -> Response:
 async def put_away(request: Request, program: Program) -> Response:
     """Whatever was chosen for one ceremony."""
     back = field(await request.form(), "back")
-    if back not in ("/days", "/sign", "/second", "/certificate", "/draft", "/destroy"):
+    if back not in ("/days", "/sign", "/commands", "/second", "/certificate", "/draft", "/destroy"):
         raise HTTPException(400)
     program.ceremony_files = type(program.ceremony_files)()
     program.printed = []
@@ -309,6 +348,8 @@ PAGES: PageTable = (
     ("/merge", "POST", merge),
     ("/sign", "GET", sign_page),
     ("/sign", "POST", sign),
+    ("/commands", "GET", commands_page),
+    ("/commands", "POST", sign_command),
     ("/second", "GET", second_page),
     ("/second", "POST", second),
     ("/certificate", "GET", certificate_page),

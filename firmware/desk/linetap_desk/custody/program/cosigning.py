@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A second person's signature under a command: it is read by the code that will judge it, shown in words, and signed as
-it was shown. A hold that ends early and a configuration that weakens take one."""
+it was shown. A hold that ends early, what weakens, and the time take one."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from linetap_core.clock import Clock
-from linetap_core.durable import privatefile, signedfile
+from linetap_core.durable import signedfile
+from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody
-from linetap_core.evidence.authorization.command import SUFFIX, Signed
+from linetap_core.evidence.authorization.command import OF_MANY, Signed
 from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import hold as holds
@@ -22,16 +26,19 @@ from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.rooms import read_small
+from linetap_desk.ingest.batches import LIMIT_BYTES, lines_of
 from linetap_desk.ingest.handed import unverified
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command that was chosen. `hold`: what it holds, if it does; `lines`: what another one says."""
+    """A command that was chosen, for one unit or several. `hold`: what it holds, if it does; `lines`: what another one
+    says."""
 
     path: Path
     data: bytes
-    signed: Signed
+    units: list[str]
+    signed: Signed  # the first unit's
     hold: Hold | None
     lines: list[str]
 
@@ -41,12 +48,16 @@ class Order:
 
 
 def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
-    """BadInput or a Refusal if no unit would take it, whoever signs."""
-    data = read_small(path, envelopes.LIMIT_BYTES)
+    """BadInput or a Refusal if no unit would take it, whoever signs; or if it says different things to several."""
+    data = read_small(path, LIMIT_BYTES if path.suffix == OF_MANY else envelopes.LIMIT_BYTES)
     try:
-        signed = _signed(data, authority, roles, clock)
+        each = [judged(line, authority, roles, clock) for line in lines_of(data)]
     except BadInput as error:
         raise BadInput(f"{path}: not a command: {error}") from None
+    signed = each[0]
+    for one in each:
+        if one.by != signed.by or msgspec.structs.replace(one.command, unit=signed.command.unit) != signed.command:
+            raise BadInput(f"{path}: not the same command to each unit")
     body = signed.command.body
     found = None
     if signed.command.verb == "hold":
@@ -58,7 +69,7 @@ def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
         if found is None:
             raise BadInput(f"{path}: there is no hold in this command")
     lines = [] if found else [line for name in sorted(body) for line in f"{name}: {body[name]}".splitlines()]
-    return Order(path, data, signed, found, lines)
+    return Order(path, data, [one.command.unit for one in each], signed, found, lines)
 
 
 def cosign(
@@ -68,13 +79,18 @@ def cosign(
     if sha256 != order.sha256:
         raise BadInput(f"{order.path}: is not what was shown any more: look at it again")
     signer = signedfile.load_key(key)
-    made = envelopes.cosign(order.data, lambda text: sshsig.sign(text, signer, namespaces.COMMAND))
-    by = _signed(made, authority, roles, clock).by
-    target = output / f"{order.path.name.removesuffix(SUFFIX)}.both{SUFFIX}"
-    privatefile.write(target, made)
-    return [*(f"{one.name} ({one.role})" for one in by), str(target)]
+    made = [
+        envelopes.cosign(line, lambda text: sshsig.sign(text, signer, namespaces.COMMAND))
+        for line in lines_of(order.data)
+    ]
+    by = [judged(line, authority, roles, clock).by for line in made]
+    target = output / f"{order.path.stem}.both{order.path.suffix}"
+    replace_durably(target, b"".join(made))
+    return [*(f"{one.name} ({one.role})" for one in by[0]), str(target)]
 
 
-def _signed(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:
-    unit = unverified(data).unit
-    return envelopes.check_signed(data, unit, authority, roles, Counters(), clock.utc_ns())
+def judged(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:
+    """BadInput or a Refusal if no unit would take it, whoever signs it too. Of an authority of several, one is enough
+    here: the others sign after."""
+    one_of = dataclasses.replace(authority, needed=1)
+    return envelopes.check_signed(data, unverified(data).unit, one_of, roles, Counters(), clock.utc_ns())

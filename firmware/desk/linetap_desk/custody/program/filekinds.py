@@ -9,10 +9,10 @@ from pathlib import Path
 
 from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput
-from linetap_core.evidence.authorization.command import SUFFIX
+from linetap_core.evidence.authorization.command import OF_MANY, SUFFIX
 from linetap_core.rooms import read_small
 from linetap_desk.ceremony import keygen
-from linetap_desk.custody.program import enrolling, steps
+from linetap_desk.custody.program import commanding, enrolling, steps
 from linetap_desk.custody.program.program import Program
 from linetap_desk.searching.departments import Departments
 from linetap_desk.unsealing import stockage
@@ -47,7 +47,12 @@ FILE_KINDS: dict[str, FileKind] = {
     "authority": FileKind(N_("The authority's public key"), (".pub",)),
     "signers": FileKind(N_("Published list of units (allowed_signers)")),
     "paper": FileKind(N_("The file to be signed"), (".json", ".toml"), back="/sign"),
-    "order": FileKind(N_("A command that takes a second signature (.command)"), (SUFFIX,), back="/second"),
+    "order": FileKind(N_("A command that takes a second signature"), (SUFFIX, OF_MANY), back="/second"),
+    "document": FileKind(
+        N_("A configuration (unit.toml) or a version (linetap-VERSION.raucb)"),
+        (commanding.CONFIGURATION, commanding.BUNDLE),
+        back="/commands",
+    ),
     "request": FileKind(N_("A unit's request for a certificate (.request)"), (".request",), back="/certificate"),
     "pki": FileKind(N_("Folder of the certificates' authority"), folder=True, file=False, back="/certificate"),
     "officers": FileKind(N_("The lists that the officers made"), (".json",), back="/days"),
@@ -86,6 +91,9 @@ def accept(program: Program, what: str, path: Path) -> None:
             program.ceremony_files.request = path
         case "order":
             program.ceremony_files.order = path
+        case "document":
+            commanding.configuration(path)
+            program.ceremony_files.document = path
         case "officers":
             keygen.load_list(path)
             program.ceremony_files.add("officers", path)

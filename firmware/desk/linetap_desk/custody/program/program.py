@@ -38,6 +38,7 @@ class CeremonyFiles:
 
     paper: Path | None = None
     order: Path | None = None
+    document: Path | None = None
     request: Path | None = None
     officers: list[Path] = field(default_factory=list)
     doomed: list[Path] = field(default_factory=list)

@@ -160,7 +160,10 @@ async def unit(request: Request, site: Site) -> Response:
             found = None
     says = {key: text.words(language).gettext(word) for key, word in SCRIPT_WORDS.items()}
     whys = why_of(found or (), language)
-    context = _context(request, site, name, outages=found, kinds=KINDS, whys=whys, length=partial(length, says))
+    context = _context(
+        request, site, name, outages=found, kinds=KINDS, whys=whys, length=partial(length, says),
+        configuration=site.fleet.configuration_of(name),
+    )  # fmt: skip
     return site.pages.page(request, "fleet/unit.html", **context)
 
 

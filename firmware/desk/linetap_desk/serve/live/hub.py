@@ -118,6 +118,11 @@ class Hub:
         mine = (one for one in pictures if reader.unit in (None, one["unit"]))
         return id, desk, [visible_fields(dict(one), reader) for one in mine]
 
+    def configuration_of(self, name: str) -> str | None:
+        """SHA-256 of the configuration that this unit last reported to be in effect."""
+        unit = self._watcher.units.units.get(name)
+        return None if unit is None or unit.health is None else unit.health.config_sha256
+
     @property
     def streams(self) -> int:
         return len(self._readers)

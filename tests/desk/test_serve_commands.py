@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate of destroyed keys from the page to all units: brought as one file, checked and sent by the ingest."""
+"""Commands from the page to one unit or to all: brought as one file, checked and sent by the ingest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+import test_serve_hold
 from release_house import NOW_NS, ReleaseHouse, refusal, served_at
 from sqlalchemy import delete, insert
 from test_serve_hold_sent import settings
@@ -18,8 +19,8 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_core.wire.mqtt import Message
-from linetap_desk.ingest import destructions, service
-from linetap_desk.ingest.destructions import AGAIN_S, AT_ONCE, EXPIRY_S, Destructions
+from linetap_desk.ingest import batches, service
+from linetap_desk.ingest.batches import AGAIN_S, AT_ONCE, EXPIRY_S, Batches
 from linetap_desk.ingest.handed import READ_EVERY_S
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
@@ -44,11 +45,11 @@ def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
 
 
 @pytest.fixture
-def carrier(house: ReleaseHouse, clock: ManualClock) -> Destructions:
+def carrier(house: ReleaseHouse, clock: ManualClock) -> Batches:
     ours = settings(house)
     assert ours.outgoing is not None
     online(house, UNITS)
-    return Destructions(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
+    return Batches(ours.outgoing, lambda: service.in_force(ours), house.engine, clock)
 
 
 def online(house: ReleaseHouse, names: list[str]) -> None:
@@ -77,21 +78,21 @@ def signed(house: ReleaseHouse, *names: str, day: str = DAY, by: str = HAN, pape
 def bring(house: ReleaseHouse, data: bytes) -> str:
     """The refusal's code; empty where it was taken."""
     house.clients.clear()  # who has not logged in for a quarter of an hour is locked out
-    answer = house.bring("/destructions", data, "vault")
+    answer = house.bring("/commands", data, "vault")
     return "" if answer.status_code == 303 else refusal(answer)
 
 
 def page(house: ReleaseHouse, role: str = "vault") -> str:
     house.clients.clear()
-    return house.client(role).get("/destructions").text
+    return house.client(role).get("/commands").text
 
 
 def press(house: ReleaseHouse, button: str) -> int:
     house.clients.clear()
-    return house.served.post(house.client("vault"), f"/destructions/{button}", name=DAY).status_code
+    return house.served.post(house.client("vault"), f"/commands/{button}", name=DAY).status_code
 
 
-def sent(carrier: Destructions, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
+def sent(carrier: Batches, clock: ManualClock, after_s: int = READ_EVERY_S) -> list[Message]:
     clock.advance(after_s * NS_PER_S)
     return list(carrier.turn())
 
@@ -102,10 +103,10 @@ def answer(line: bytes, code: str = "done") -> tuple[str, bytes]:
     return order["unit"], msgspec.json.encode(made)
 
 
-def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Destructions, clock: ManualClock) -> None:
+def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
     data = signed(house, *UNITS)
     assert bring(house, data) == ""
-    assert "0 of 40 units have noted it" in page(house)
+    assert "0 of 40 units have carried it out" in page(house)
     first, second = sent(carrier, clock), sent(carrier, clock)
     assert (len(first), len(second)) == (AT_ONCE, len(UNITS) - AT_ONCE)
     assert {one.topic for one in first + second} == {f"linetap/v1/{unit}/cmd/destroy" for unit in UNITS}
@@ -117,19 +118,17 @@ def test_one_file_reaches_all_units(house: ReleaseHouse, carrier: Destructions, 
     carrier.answered(UNITS[-1], b"[" * 1000)
     carrier.answered("floor-99", answer(data.splitlines()[-1])[1])
     list(carrier.turn())
-    assert "39 of 40 units have noted it" in page(house, "auditor")
+    assert "39 of 40 units have carried it out" in page(house, "auditor")
     assert page(house).count("<tr>") == 2, "the head, and the one that has not"
     carrier.answered(*answer(data.splitlines()[-1]))
     list(carrier.turn())
-    assert "40 of 40 units have noted it" in page(house)
+    assert "40 of 40 units have carried it out" in page(house)
     assert sent(carrier, clock, 2 * AGAIN_S) == []
     acts = [(who, act) for who, act, outcome, _ in house.log() if outcome == "done"]
-    assert acts == [("vault", "destructions_take")]
+    assert acts == [("vault", "commands_take")]
 
 
-def test_a_file_that_is_brought_twice_is_sent_once(
-    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
-) -> None:
+def test_a_file_that_is_brought_twice_is_sent_once(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
     """By two officers, in two tabs, or again while the unit's answer is under way: done twice it would alarm."""
     data = signed(house, *UNITS[:2])
     assert bring(house, data) == ""
@@ -141,18 +140,16 @@ def test_a_file_that_is_brought_twice_is_sent_once(
     assert "Sent and not answered: 1" in page(house)
     carrier.answered(*answer(data.splitlines()[1]))
     assert sent(carrier, clock, 2 * AGAIN_S) == []
-    assert "2 of 2 units have noted it" in page(house)
+    assert "2 of 2 units have carried it out" in page(house)
 
 
-def test_a_unit_that_is_away_gets_it_when_it_is_back(
-    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
-) -> None:
+def test_a_unit_that_is_away_gets_it_when_it_is_back(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
     online(house, UNITS[:1])
     data = signed(house, *UNITS[:2])
     bring(house, data)
     assert [one.topic for one in sent(carrier, clock)] == [f"linetap/v1/{UNITS[0]}/cmd/destroy"]
     carrier.answered(*answer(data.splitlines()[0]))
-    again = Destructions(carrier.folder, carrier.in_force, house.engine, clock)
+    again = Batches(carrier.folder, carrier.in_force, house.engine, clock)
     list(carrier.turn())
     assert sent(again, clock, 3600) == [], "also after a restart"
     online(house, UNITS[:2])
@@ -162,7 +159,7 @@ def test_a_unit_that_is_away_gets_it_when_it_is_back(
 
 
 def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
-    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
+    house: ReleaseHouse, carrier: Batches, clock: ManualClock
 ) -> None:
     data = signed(house, *UNITS[:3])
     bring(house, data)
@@ -184,30 +181,30 @@ def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
     anew = signed(house, *UNITS[:3])
     assert bring(house, anew) == ""
     assert [one.payload for one in sent(carrier, clock)] == anew.splitlines()[1:]
-    assert "1 of 3 units have noted it" in page(house)
+    assert "1 of 3 units have carried it out" in page(house)
     assert press(house, "away") == 303
     assert sent(carrier, clock, AGAIN_S) == []
-    assert destructions.waiting(carrier.folder) == {}
+    assert batches.waiting(carrier.folder) == {}
     assert press(house, "away") == 409
 
 
-def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: Destructions, clock: ManualClock) -> None:
+def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
     data = signed(house, UNITS[0])
     bring(house, data)
     sent(carrier, clock)
     carrier.answered(*answer(data))
     list(carrier.turn())
     assert bring(house, signed(house, UNITS[0], day=OTHER_DAY)) == ""
-    assert list(destructions.waiting(carrier.folder)) == [OTHER_DAY]
+    assert list(batches.waiting(carrier.folder)) == [OTHER_DAY]
     sent(carrier, clock)
-    assert not [path for path in (carrier.folder / "certificates-answers").iterdir() if DAY in path.name]
+    assert not [path for path in (carrier.folder / "batches-answers").iterdir() if DAY in path.name]
 
 
 def test_each_ingest_of_several_answers_for_its_own_units(
-    house: ReleaseHouse, carrier: Destructions, clock: ManualClock
+    house: ReleaseHouse, carrier: Batches, clock: ManualClock
 ) -> None:
     bring(house, data := signed(house, *UNITS[:8]))
-    shares = [Destructions(carrier.folder, carrier.in_force, house.engine, clock, Share(n, 2)) for n in (1, 2)]
+    shares = [Batches(carrier.folder, carrier.in_force, house.engine, clock, Share(n, 2)) for n in (1, 2)]
     clock.advance(READ_EVERY_S * NS_PER_S)
     messages = [list(one.turn()) for one in shares]
     assert all(messages)
@@ -217,38 +214,36 @@ def test_each_ingest_of_several_answers_for_its_own_units(
             one.answered(*answer(line))
     for one in shares:
         list(one.turn())
-    assert "8 of 8 units have noted it" in page(house)
+    assert "8 of 8 units have carried it out" in page(house)
 
 
 @pytest.mark.parametrize("what", ["changed", "an approver", "a hold", "paper", "two days", "twice", "junk", "nothing"])
 def test_what_is_none_is_neither_taken_nor_sent(
-    house: ReleaseHouse, carrier: Destructions, clock: ManualClock, what: str
+    house: ReleaseHouse, carrier: Batches, clock: ManualClock, what: str
 ) -> None:
     data, code = signed(house, *UNITS[:2]), "bad_input"
     match what:
         case "changed":
             data, code = data.replace(b"2026-11-25", b"2026-11-24"), "command_unsigned"
         case "an approver":
-            data, code = signed(house, UNITS[0], by=KIM), "command_signer"
+            data, code = signed(house, UNITS[0], by=KIM), "batch_signer"
         case "a hold":
-            made = house.desk.root / "time.command"
-            words = ("--verb", "time", "--role", "vault", "--unit", UNITS[0], "--challenge", "5f0c")
-            house.desk.run(command, "sign", *words, "--key", house.desk.root / HAN, "-o", made)
-            data, code = made.read_bytes(), "certificates_other"
+            test_serve_hold.asked(house)
+            data, code = test_serve_hold.signed(house), "batch_other"
         case "paper":
-            data, code = signed(house, UNITS[0], paper_by=KIM), "certificates_unsigned"
+            data, code = signed(house, UNITS[0], paper_by=KIM), "batch_unsigned"
         case "two days":
-            data, code = data + signed(house, UNITS[2], day=OTHER_DAY), "certificates_mixed"
+            data, code = data + signed(house, UNITS[2], day=OTHER_DAY), "batch_mixed"
         case "twice":
-            data, code = data + signed(house, UNITS[0]), "certificates_mixed"
+            data, code = data + signed(house, UNITS[0]), "batch_mixed"
         case "junk":
             data = b"\xff" * 1000
         case "nothing":
             data = b"\n\n"
     assert bring(house, data) == code
-    assert not (carrier.folder / "certificates").exists()
+    assert not (carrier.folder / "batches").exists()
     if what not in ("two days", "twice"):  # those are signed, and a mistake alone
-        destructions.put(carrier.folder, DAY, data.splitlines())
+        batches.put(carrier.folder, DAY, data.splitlines())
         assert sent(carrier, clock) == []
 
 
@@ -256,7 +251,7 @@ def test_over_a_real_broker(
     house: ReleaseHouse, clock: ManualClock, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = msgspec.structs.replace(settings(house), broker=BrokerConfig(host="127.0.0.1", port=broker.port))
-    monkeypatch.setattr(destructions, "READ_EVERY_S", 0)
+    monkeypatch.setattr(batches, "READ_EVERY_S", 0)
     bring(house, data := signed(house, UNITS[0]))
     ingest = service.Ingest(ours, house.engine, SignersFile(ours.signers), clock, Patience(first_ms=100), None)
     with Ear(broker.port) as unit:
@@ -277,7 +272,7 @@ def test_over_a_real_broker(
 
         def shown() -> bool:
             turned()
-            return "1 of 1 units have noted it" in page(house)
+            return "1 of 1 units have carried it out" in page(house)
 
         until(shown)
     ingest.end()

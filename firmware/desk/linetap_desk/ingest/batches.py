@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates of destroyed keys on their way to the units: for each certificate one file of signed commands, a line a
-unit, which the pages hand to the ingest; and what became of each.
+"""Signed commands on their way to units: of each batch one file, a line a unit, which the pages hand to the ingest; and
+what became of each.
 
 ```
-<outgoing>/certificates/2026-12-01.commands        the pages write it: envelopes, as `linetap custody` has signed them
-<outgoing>/certificates-answers/2026-12-01.1.json  the ingest of share 1 writes it
+<outgoing>/batches/2026-12-01.commands        the pages write it: envelopes, as `linetap custody` has signed them
+<outgoing>/batches-answers/2026-12-01.1.json  the ingest of share 1 writes it
 ```
 As for holds (outgoing.py) each folder has one writer, and the ingest checks everything itself: whoever takes over the
-pages sends no more than certificates that a vault officer of the signed roles has signed.
+pages sends no more than what people of the signed roles have signed.
 """
 
 from __future__ import annotations
@@ -47,23 +47,24 @@ from linetap_desk.ingest.handed import (
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
 
-VERB = "destroy"
+DESTROY = "destroy"
+VERBS = (DESTROY, "roles", "key_list", "config", "update", "learn", "confirm", "cancel", "time")
 MOST_UNITS, LIMIT_BYTES = 3000, 8 << 20
 AT_ONCE = 32  # commands in a look: each is an answer and a leaf of a unit
 EXPIRY_S = 120  # a broker keeps it no longer
 AGAIN_S = 900  # without an answer. A unit that has done it answers sooner; done twice it would alarm
 NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,79}")
-_ANSWERS, _ANSWER_SUFFIX = "certificates-answers", ".json"
+_ANSWERS, _ANSWER_SUFFIX = "batches-answers", ".json"
 
 log = logging.getLogger("linetap.ingest")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A command of such a file, judged."""
+    """A command of such a file, judged. `batch`: the name that its file gets."""
 
     command: Command
     data: bytes
-    certificate: str  # its name: the epoch, and the officers where it is of some of them
+    batch: str
 
 
 class _Certificate(msgspec.Struct, frozen=True):
@@ -72,11 +73,17 @@ class _Certificate(msgspec.Struct, frozen=True):
 
 
 def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
-    """CommandFault or BadInput unless a vault officer has signed this command, and the certificate in it. Whether it
-    has expired is not judged here."""
+    """CommandFault or BadInput unless somebody whose role may send this verb has signed it, and of a certificate of
+    destroyed keys a vault officer that. Whether it has expired, or takes a second signature, is not judged here."""
     made = envelopes.check(data, unverified(data).unit, authority, roles, Counters(), 0)
-    if made.verb != VERB:
-        raise CommandFault("command_verb", f"it is {made.verb}; certificates go by {VERB}")
+    if made.verb not in VERBS:
+        raise CommandFault("command_verb", f"it is {made.verb}, which is not sent from here")
+    name = _certificate(made, roles) if made.verb == DESTROY else f"{made.verb}-{made.counter}"
+    return Line(made, data, name)
+
+
+def _certificate(made: Command, roles: Roles) -> str:
+    """Its name: the epoch, and the officers where it is of some of them."""
     asked = commandbody.read(made, commandbody.Document)
     envelopes.signed_by(asked.data, asked.signature, namespaces.CERTIFICATE, roles, VAULT)
     try:
@@ -86,7 +93,7 @@ def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
     name = found.epoch + (f".officer-{'-'.join(map(str, found.officers))}" if found.officers else "")
     if NAME.fullmatch(name) is None:
         raise CommandFault("certificate_malformed", "not a certificate: its epoch is none")
-    return Line(made, data, name)
+    return name
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -97,18 +104,18 @@ def lines_of(data: bytes) -> list[bytes]:
     return found
 
 
-def certificates(folder: Path) -> HandedFolder:
-    return HandedFolder(folder, "certificates", OF_MANY, NAME)
+def batches(folder: Path) -> HandedFolder:
+    return HandedFolder(folder, "batches", OF_MANY, NAME)
 
 
 def put(folder: Path, name: str, lines: list[bytes]) -> None:
     """The same lines again are sent again to units that have refused."""
-    certificates(folder).put(name, b"\n".join(lines) + b"\n")
+    batches(folder).put(name, b"\n".join(lines) + b"\n")
 
 
 def waiting(folder: Path) -> dict[str, list[bytes]]:
-    """Name of the certificate -> its commands, as they were put."""
-    handed, found = certificates(folder), {}
+    """Name of the batch -> its commands, as they were put."""
+    handed, found = batches(folder), {}
     for name in handed.names():
         with contextlib.suppress(OSError, BadInput):
             found[name] = lines_of(handed.read(name, LIMIT_BYTES))
@@ -139,7 +146,7 @@ class _File:
 
 
 @dataclass(slots=True)
-class Destructions:
+class Batches:
     """`in_force`: authority and roles as they are signed now; a Refusal or BadInput where there are none."""
 
     folder: Path
@@ -147,12 +154,13 @@ class Destructions:
     engine: Engine
     clock: Clock
     share: Share = WHOLE
-    _certificates: HandedFolder = field(init=False)
+    verbs: tuple[str, ...] = VERBS
+    _handed: HandedFolder = field(init=False)
     _files: dict[str, _File] = field(default_factory=dict)
     _due_ns: int = 0
 
     def __post_init__(self) -> None:
-        self._certificates = certificates(self.folder)
+        self._handed = batches(self.folder)
 
     def turn(self) -> Iterator[Message]:
         """The commands to publish now. SQLAlchemyError: the database is away."""
@@ -171,12 +179,11 @@ class Destructions:
                 elif left and unit in online:
                     left -= 1
                     self._record(one, unit, sent_at=rfc3339(self.clock.utc_ns()))
-                    yield Message(Topics(unit).command(VERB), line.data, expiry_s=EXPIRY_S)
+                    yield Message(Topics(unit).command(line.command.verb), line.data, expiry_s=EXPIRY_S)
         self._write()
 
     def answered(self, unit: str, payload: bytes) -> None:
-        """An answer of `reply/destroy`: unsigned, so it is only shown on the page. The unit's log proves what it
-        did."""
+        """An answer of `reply/VERB`: unsigned, so it is only shown on the page. The unit's log proves what it did."""
         try:
             answer = strict.decode(payload[:LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -195,11 +202,11 @@ class Destructions:
         return not sent.sent_at or parse_rfc3339(sent.sent_at) + AGAIN_S * NS_PER_S <= self.clock.utc_ns()
 
     def _reread_folder(self) -> None:
-        for removed in self._certificates.removed():
+        for removed in self._handed.removed():
             del self._files[removed]
             with contextlib.suppress(OSError):
                 self._answers_of(removed).unlink(missing_ok=True)
-        changed = self._certificates.changed()
+        changed = self._handed.changed()
         if not changed:
             return
         try:
@@ -209,7 +216,7 @@ class Destructions:
             return
         for name, stamp in changed.items():
             self._files[name] = self._judged(name, authority, roles)
-            self._certificates.mark_read(name, stamp)
+            self._handed.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
         """If the file was put again, refused commands are sent again, and what is under way has its time. After a
@@ -219,15 +226,15 @@ class Destructions:
             known = {unit: sent for unit, sent in known.items() if sent.code in ("", "done")}
         one = _File({}, {})
         try:
-            lines = lines_of(self._certificates.read(name, LIMIT_BYTES))
+            lines = lines_of(self._handed.read(name, LIMIT_BYTES))
         except (OSError, BadInput) as error:
-            log.error("certificates_unread: %s: %s", name, error)
+            log.error("batch_unread: %s: %s", name, error)
             return one
         for data in lines:
             try:
                 line = judged(data, authority, roles)
             except (Refusal, BadInput) as error:
-                log.error("certificate_refused: %s: %s", name, error)
+                log.error("batch_refused: %s: %s", name, error)
                 continue
             unit = line.command.unit
             if self.share.has(unit):

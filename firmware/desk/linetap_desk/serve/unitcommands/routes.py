@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates of destroyed keys: a vault officer brings the commands that `linetap custody` has signed, one file for
-all units; the ingest checks and sends them (ingest/destructions.py), and the page shows which units have it."""
+"""Commands to units: somebody brings what `linetap custody` has signed, one file for one unit or for all; the ingest
+checks and sends it (ingest/batches.py), and the page shows what became of it at each unit."""
 
 from __future__ import annotations
 
@@ -17,21 +17,34 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import CommandFault
 from linetap_desk.accesslog.deskfolder import read_authority
-from linetap_desk.ingest import destructions
-from linetap_desk.ingest.destructions import Line
+from linetap_desk.ingest import batches
+from linetap_desk.ingest.batches import DESTROY, Line
 from linetap_desk.ingest.handed import MOST, Delivery, sha256_of, unverified
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site
-from linetap_desk.serve.release import steps, store
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import common, steps, store
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.web.text import N_
 
-PATH = "/destructions"
-OF_A_CERTIFICATE = {
-    "command_verb": "certificates_other", "command_role": "certificates_other",
-    "document_signature": "certificates_unsigned",
+PATH = "/commands"
+BRINGS = common.TAKES_PART - {"custodian"}  # whose signature counts is decided by the signed roles
+OF_A_BATCH = {
+    "command_verb": "batch_other", "command_role": "batch_role", "command_signer": "batch_signer",
+    "document_signature": "batch_unsigned",
 }  # fmt: skip
+VERBS = {
+    "roles": N_("Roles in force"),
+    "key_list": N_("List of keys"),
+    "config": N_("Configuration"),
+    "update": N_("Another version"),
+    "learn": N_("Values of a walk test"),
+    "confirm": N_("Weakening confirmed"),
+    "cancel": N_("Weakening cancelled"),
+    "time": N_("Time"),
+}
 WAITS, SENT, DONE, REFUSED = "waits", "sent", "done", "refused"
 
 
@@ -42,11 +55,19 @@ class UnitOf(msgspec.Struct, frozen=True):
     state: str
     sent: Delivery
 
+    @property
+    def says(self) -> str:
+        """A msgid for the unit's refusal; empty: its own words are shown."""
+        return steps.REFUSAL.get(OF_A_BATCH.get(self.sent.code, self.sent.code), "")
 
-class Certificate(msgspec.Struct, frozen=True):
-    """`name`: its day, or overflow epoch; and the officers, where it is of some of a group."""
+
+class Batch(msgspec.Struct, frozen=True):
+    """`name`: of a certificate its day or overflow epoch, and the officers where it is of some of a group."""
 
     name: str
+    verb: str
+    counter: int
+    expires: str
     units: list[UnitOf]
 
     def of(self, state: str) -> list[UnitOf]:
@@ -56,16 +77,22 @@ class Certificate(msgspec.Struct, frozen=True):
     def missing(self) -> list[UnitOf]:
         return [one for one in self.units if one.state != DONE]
 
+    @property
+    def shown(self) -> list[UnitOf]:
+        """Of one unit alone the answer is shown also when it is done."""
+        return self.units if len(self.units) == 1 else self.missing
+
 
 async def page(request: Request, site: Site) -> Response:
     return await _page(request, site)
 
 
 async def _page(request: Request, site: Site, error: Exception | None = None) -> Response:
-    found = await anyio.to_thread.run_sync(_certificates, site)
+    found = await anyio.to_thread.run_sync(_batches, site)
     return site.pages.page(
-        request, "release/destructions.html", 200 if error is None else 409, certificates=found, words=steps,
-        is_sent=_folder(site) is not None, error=None if error is None else error_texts(site, request, error),
+        request, "release/commands.html", 200 if error is None else 409, batches=found, words=steps, verbs=VERBS,
+        destroy=DESTROY, may_bring=bool(who_of(request).roles & BRINGS), is_sent=_folder(site) is not None,
+        error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 
@@ -74,15 +101,16 @@ def _folder(site: Site) -> Path | None:
     return None if found is None else Path(found)
 
 
-def _certificates(site: Site) -> list[Certificate]:
+def _batches(site: Site) -> list[Batch]:
     """The newest first."""
     folder, found = _folder(site), []
     if folder is None:
         return []
-    for name, lines in sorted(destructions.waiting(folder).items(), reverse=True):
-        deliveries = destructions.deliveries_of(folder, name)
-        found.append(Certificate(name, [_unit_of(data, deliveries) for data in lines]))
-    return found
+    for name, lines in batches.waiting(folder).items():
+        first, deliveries = unverified(lines[0]), batches.deliveries_of(folder, name)
+        units = [_unit_of(data, deliveries) for data in lines]
+        found.append(Batch(name, first.verb, first.counter, first.expires, units))
+    return sorted(found, key=lambda one: one.counter, reverse=True)
 
 
 def _unit_of(data: bytes, deliveries: Mapping[str, Delivery]) -> UnitOf:
@@ -94,7 +122,7 @@ def _unit_of(data: bytes, deliveries: Mapping[str, Delivery]) -> UnitOf:
     return UnitOf(unit, state, sent)
 
 
-# The certificate's name, and the commands to be sent; none: it is not sent any more.
+# The batch's name, and the commands to be sent; none: it is not sent any more.
 Prepare = Callable[[], Awaitable[tuple[str, list[bytes]]]]
 
 
@@ -105,30 +133,30 @@ async def bring(request: Request, site: Site) -> Response:
         data = await upload(form)
         return await anyio.to_thread.run_sync(_judged, site, data)
 
-    return await _step(request, site, "destructions_take", prepare)
+    return await _step(request, site, "commands_take", prepare)
 
 
 def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
-    """The certificate's name, and its commands; those that units have carried out before stay as they are."""
+    """The batch's name, and its commands; those that units have carried out before stay as they are."""
     roles, now_ns = in_force(site).roles, site.clock.utc_ns()
     authority = read_authority(Path(str(site.settings.desk.serve.authority)))
     found: dict[str, Line] = {}
-    for number, one in enumerate(destructions.lines_of(data), 1):
+    for number, one in enumerate(batches.lines_of(data), 1):
         try:
-            line = destructions.judged(one, authority, roles)
+            line = batches.judged(one, authority, roles)
         except BadInput as error:
             raise BadInput(f"command {number}: {error}") from None
         except CommandFault as fault:
-            raise StepFault(OF_A_CERTIFICATE.get(fault.code, fault.code), f"command {number}: {fault}") from None
+            raise StepFault(OF_A_BATCH.get(fault.code, fault.code), f"command {number}: {fault}") from None
         if parse_rfc3339(line.command.expires) <= now_ns:
             raise CommandFault("command_expired", f"it was good until {line.command.expires}")
         if found.setdefault(line.command.unit, line) is not line:
-            raise StepFault("certificates_mixed", f"two commands for {line.command.unit}")
-    names = {line.certificate for line in found.values()}
+            raise StepFault("batch_mixed", f"two commands for {line.command.unit}")
+    names = {line.batch for line in found.values()}
     if len(names) > 1:
-        raise StepFault("certificates_mixed", f"certificates of {', '.join(sorted(names))}: one a file")
+        raise StepFault("batch_mixed", f"{', '.join(sorted(names))}: one a file")
     (name,) = names
-    before = {one.name: one for one in _certificates(site)}.get(name)
+    before = {one.name: one for one in _batches(site)}.get(name)
     done = set() if before is None else {one.sent.sha256 for one in before.of(DONE)}
     kept = {unverified(data).unit: data for data in _waiting_lines(site, name) if sha256_of(data) in done}
     return name, [*kept.values(), *(line.data for unit, line in found.items() if unit not in kept)]
@@ -136,7 +164,7 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
 
 def _waiting_lines(site: Site, name: str) -> list[bytes]:
     folder = _folder(site)
-    return [] if folder is None else destructions.waiting(folder).get(name, [])
+    return [] if folder is None else batches.waiting(folder).get(name, [])
 
 
 async def again(request: Request, site: Site) -> Response:
@@ -145,10 +173,10 @@ async def again(request: Request, site: Site) -> Response:
     async def prepare() -> tuple[str, list[bytes]]:
         lines = await anyio.to_thread.run_sync(_waiting_lines, site, name)
         if not lines:
-            raise StepFault("certificates_none", "no certificate of this name is waiting")
+            raise StepFault("batch_none", "no batch of this name is waiting")
         return name, lines
 
-    return await _step(request, site, "destructions_again", prepare)
+    return await _step(request, site, "commands_again", prepare)
 
 
 async def put_away(request: Request, site: Site) -> Response:
@@ -157,10 +185,10 @@ async def put_away(request: Request, site: Site) -> Response:
 
     async def prepare() -> tuple[str, list[bytes]]:
         if not await anyio.to_thread.run_sync(_waiting_lines, site, name):
-            raise StepFault("certificates_none", "no certificate of this name is waiting")
+            raise StepFault("batch_none", "no batch of this name is waiting")
         return name, []
 
-    return await _step(request, site, "destructions_away", prepare)
+    return await _step(request, site, "commands_away", prepare)
 
 
 async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
@@ -172,21 +200,21 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
                 raise StepFault("outgoing_missing", "desk.toml names no folder `outgoing`")
             name, lines = await prepare()
             subject = Subject(terms=f"{name}: {len(lines)}")
-            there = await anyio.to_thread.run_sync(_certificates, site)
+            there = await anyio.to_thread.run_sync(_batches, site)
             finished = {one.name for one in there if not one.missing}
             if len(finished | {name} | {one.name for one in there}) - len(finished) > MOST:
-                raise StepFault("certificates_many", f"more than {MOST} would wait: remove some first")
+                raise StepFault("batch_many", f"more than {MOST} would wait: remove some first")
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, act, subject, error)
             raise
 
         def do(_db: Connection) -> None:
             if lines:
-                destructions.put(folder, name, lines)
+                batches.put(folder, name, lines)
                 for one in finished - {name}:
-                    destructions.certificates(folder).withdraw(one)
+                    batches.batches(folder).withdraw(one)
             else:
-                destructions.certificates(folder).withdraw(name)
+                batches.batches(folder).withdraw(name)
 
         await store.run_logged(request, site, act, subject, do)
     except (Refusal, BadInput) as error:
@@ -194,11 +222,11 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
     return RedirectResponse(PATH, 303)
 
 
-LARGER = {PATH: destructions.LIMIT_BYTES}
+LARGER = {PATH: batches.LIMIT_BYTES}
 NAME = ("name",)
 ROUTES: tuple[Route, ...] = (
-    Route(PATH, ("GET",), steps.UNWRAPS | {"auditor"}, "destructions_view", page),
-    Route(PATH, ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=(303, 409)),
-    Route(f"{PATH}/again", ("POST",), steps.UNWRAPS, None, again, takes=NAME, answers=(303, 409)),
-    Route(f"{PATH}/away", ("POST",), steps.UNWRAPS, None, put_away, takes=NAME, answers=(303, 409)),
+    Route(PATH, ("GET",), BRINGS | {"auditor"}, "commands_view", page),
+    Route(PATH, ("POST",), BRINGS, None, bring, takes=FILE, answers=(303, 409)),
+    Route(f"{PATH}/again", ("POST",), BRINGS, None, again, takes=NAME, answers=(303, 409)),
+    Route(f"{PATH}/away", ("POST",), BRINGS, None, put_away, takes=NAME, answers=(303, 409)),
 )

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands to units, signed first by whoever's role sends them: made on this computer from what was chosen here, one
+for each unit, in one file for the desk's page. Each is what `linetap command sign` makes."""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.durable.files import replace_durably
+from linetap_core.errors import BadInput
+from linetap_core.evidence.authorization.command import AUTHORITY, LIMIT_BYTES, OF_MANY, OPERATOR, VAULT
+from linetap_core.evidence.signing import namespaces, signerline, signers, unitnames
+from linetap_core.evidence.signing.signers import Signer
+from linetap_core.rooms import read_small
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.deskfolder import ROLES
+from linetap_desk.custody.program import cosigning, steps
+from linetap_desk.custody.program.settings import Settings
+from linetap_desk.ordering import command
+
+COMMANDS = "commands"  # in the folder for new files
+CONFIGURATION, BUNDLE = ".toml", ".raucb"  # of what is chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`role`: who sends it; empty: the person's own. `value`: the option for what is pasted behind the unit's name;
+    without one the command is for several units."""
+
+    role: str
+    value: str = ""
+    takes_value: bool = True
+
+
+VERBS = {
+    "config": Verb(OPERATOR, "replaces"),
+    "learn": Verb(OPERATOR, "walk", takes_value=False),
+    "update": Verb(OPERATOR),
+    "roles": Verb(AUTHORITY),
+    "key_list": Verb(AUTHORITY),
+    "time": Verb(VAULT, "challenge"),
+    "confirm": Verb("", "weakening"),
+    "cancel": Verb("", "weakening"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """As it was typed. `about`: a unit, and what the desk's page shows beside its name; or units, empty for all.
+    `document`: the chosen configuration or version."""
+
+    verb: str
+    about: str
+    url: str
+    document: Path | None
+
+
+def configuration(path: Path | None) -> str:
+    """The text of the chosen configuration; empty where it is none."""
+    if path is None or path.suffix != CONFIGURATION:
+        return ""
+    try:
+        return read_small(path, LIMIT_BYTES).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not text; a unit.toml expected") from None
+
+
+def sign(asked: Asked, settings: Settings, desk: Path, clock: Clock) -> list[str]:
+    """One command a unit, in a file in the folder for new files. BadInput for anything that a unit would refuse."""
+    verb, parts = VERBS[asked.verb], asked.about.replace(",", " ").split()
+    role = verb.role or steps.role_of(settings, desk, clock) or AUTHORITY
+    words: list[object] = [f"--verb={asked.verb}", f"--role={role}", *_document(asked, settings, desk)]
+    if not verb.value:
+        units = sorted(set(parts)) or published_units(desk)
+    else:
+        units = parts[:1]
+        if len(parts) != 2 and not (len(parts) == 1 and not verb.takes_value):
+            raise BadInput("the unit's name and what stands behind it on the desk's page expected")
+        words += [f"--{verb.value}={each}" for each in parts[1:]]
+    for unit in units:
+        if not unitnames.is_name(unit):
+            raise BadInput(f"{unit}: not the name of a unit")
+    if asked.verb == "config":
+        _require_of(configuration(asked.document), units[0])
+    what = units[0] if len(units) == 1 else f"{len(units)}-units"
+    return signed(words, units, f"{asked.verb}-{what}", settings, desk, clock)
+
+
+def signed(words: list[object], units: list[str], name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
+    """`words`: of `linetap command sign`, the same for every unit. A Refusal if it is not for this key to sign."""
+    key, folder = steps.needed(settings, "signing"), steps.output_of(settings) / COMMANDS
+    counter = clock.utc_ns() // NS_PER_MS
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        for unit in units:
+            steps.run_command(
+                [command.add_arguments], command.run, clock, "sign", *words, f"--unit={unit}", f"--key={key}",
+                f"--counter={counter}", f"--output={Path(made) / unit}",
+            )  # fmt: skip
+        lines = [(Path(made) / unit).read_bytes() for unit in units]
+    opened = deskfolder.open_desk(desk, clock)
+    for line in lines:
+        cosigning.judged(line, opened.authority, opened.roles(opened.access.entries()), clock)
+    file = folder / f"{name}{OF_MANY}"
+    replace_durably(file, b"".join(lines))  # signed anew, for units that were away too long
+    return [f"{len(units)} commands signed", str(file)]
+
+
+def published_units(desk: Path) -> list[str]:
+    """The units that the published allowed_signers names. BadInput if there are none."""
+    published = steps.signers_of(desk)
+    units = [] if published is None else sorted(set(_units(signers.parse(published.read_text(encoding="utf-8")))))
+    if not units:
+        raise BadInput("there is no published allowed_signers here that names a unit: Settings")
+    return units
+
+
+def _units(lines: list[Signer]) -> Iterator[str]:
+    for line in lines:
+        signs = line.namespaces is None or signerline.in_list(namespaces.RECORD, line.namespaces)
+        if signs and not line.is_office:
+            yield from (name for name in line.principals.split(",") if unitnames.is_name(name))
+
+
+def _document(asked: Asked, settings: Settings, desk: Path) -> list[str]:
+    if asked.verb == "roles":
+        return [f"--document={desk / ROLES}"]
+    if asked.verb == "key_list":
+        return [f"--document={steps.needed(settings, 'keylist')}"]
+    if asked.verb not in ("config", "update"):
+        return []
+    suffix, option = (CONFIGURATION, "document") if asked.verb == "config" else (BUNDLE, "bundle")
+    if asked.document is None or asked.document.suffix != suffix:
+        raise BadInput(f"choose the {suffix} file first")
+    return [f"--{option}={asked.document}", *([f"--url={asked.url}"] if asked.url and asked.verb == "update" else [])]
+
+
+def _require_of(text: str, unit: str) -> None:
+    try:
+        named = tomllib.loads(text).get("unit")
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"the configuration: {error}") from None
+    if named != unit:
+        raise BadInput(f"the configuration is of {named or 'no unit'}, and not of {unit}")
