@@ -13,10 +13,10 @@ from release_house import LEGAL, MANAGER, ReleaseHouse
 from test_signing_page import AUTHENTICATOR, Served, make_passkey
 
 from linetap_desk.accesslog import roles
-from release_rig import KIM, NOW, PARK, Desk
+from release_rig import KIM, NOW, PARK, PEOPLE, Desk
 from sealing_rig import UNIT
 
-STAFF = "Jung Ho"
+STAFF, OPERATOR = "Jung Ho", "배수진"
 WORKED = {"approvals": [["legal"]], "max_age_days": 3650, "expires_days": 3, "party": "own_line", "purpose": "dispute"}
 RULES: list[dict[str, Any]] = [
     WORKED,
@@ -51,9 +51,10 @@ def ruled_house(browser: Browser, folder: Path, *, ruled: bool = True) -> Iterat
                 "supervisors": [PARK],
             }
             more = {"rules": RULES, "lines": [staff | {"unit": UNIT}]}
-        desk.sign_roles(2, purposes=PURPOSES, **more)
+        desk.ssh_key(OPERATOR)
+        desk.sign_roles(2, PEOPLE | {OPERATOR: "operator"}, purposes=PURPOSES, **more)
         desk.run(roles, "use", desk.root / "roles.json", "--desk", desk.folder)
-        house = ReleaseHouse(desk, more=f'signing = "{sign.url}"')
+        house = ReleaseHouse(desk, more=f'signing = "{sign.url}"', top='outgoing = "outgoing"\n')
         held.callback(house.engine.dispose)
         yield house, passkeys
 

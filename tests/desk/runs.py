@@ -101,6 +101,13 @@ RUNS: dict[str, Told] = {
         runs_office.office,
         runs_office.auditor,
     ),
+    "operator": Told(
+        "operator, with the program",
+        "Another version for all units: signed where the operator's key is, sent by the desk.",
+        "The file of the version was downloaded. The program knows its person and the published units.",
+        runs_office.office,
+        runs_office.operator,
+    ),
     "administrator": Told(
         "administrator and authority, with the program",
         "A new unit: its configuration, its adoption, its certificate.",

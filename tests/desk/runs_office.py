@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 from program_rig import InThread
 from release_house import LEGAL, MANAGER, ReleaseHouse
 from role_hand import DESKTOP, Hand, Recording
-from ruled_house import STAFF, give_passkeys, ruled_house
+from ruled_house import OPERATOR, STAFF, give_passkeys, ruled_house
 
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap_desk.custody.program.settings import Settings
@@ -268,4 +268,31 @@ def auditor(office: Office, _browser: Browser, record: Recording) -> None:
     hand.type("#remark", "시간 외 열람 1건은 당직 근무표와 일치함. 이상 없음.")
     hand.press("form:has(#remark) button")
     hand.begin("sees it signed", ".note.success")
+    hand.end()
+
+
+def operator(office: Office, _browser: Browser, record: Recording) -> None:
+    version = office.downloads / "linetap-0.2.0.raucb"
+    version.write_bytes(b"hsqs" * 1000)
+    hand = office.sits_down(record, "operator", "officer")
+    hand.begin("goes to what the desk sends to units")
+    hand.press('nav a[href="/release"]')
+    hand.begin("sees the page of commands")
+    hand.press('main a[href="/commands"]')
+    desk = hand.page
+    with office.program(hand, OPERATOR):
+        hand.begin("goes to the commands")
+        hand.press('a[href$="/commands"]')
+        hand.begin("chooses the file of the version")
+        hand.press("#document")
+        hand.begin("takes the one that lies first among the downloads")
+        hand.press(f'role=button[name="{version.name}"]')
+        hand.begin("signs it for all units")
+        hand.press('form:has(input[value="update"]) button')
+        hand.begin("sees where the file is", "#said")
+        hand.switch(desk)
+        hand.begin("brings it to the desk")
+        hand.file("#file", office.downloads / "commands" / f"update-{UNIT}.commands")
+        hand.press('form[action="/commands"] button')
+        hand.begin("sees how many units have it, and which are still to be reached", ".note")
     hand.end()
