@@ -151,7 +151,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     signers: str | None = None  # allowed_signers: the keys of the units
     key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
-    outgoing: str | None = None  # a folder: what the pages take for units, the ingest sends (holds, certificates)
+    outgoing: str | None = None  # a folder: what the pages take for units, the ingest sends
     copy: CopyConfig | None = None
     witnesses: WitnessesConfig = WitnessesConfig()
     serve: ServeConfig = ServeConfig()

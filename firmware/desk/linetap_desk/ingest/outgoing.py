@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands that the pages hand to the ingest, which may send them to a unit; and what became of each.
+"""Signed holds that the pages hand to the ingest, which may send them to a unit; and what became of each.
 
 ```
 <outgoing>/commands/H2026-0001.command   the pages write it: the bytes that a vault officer has signed
@@ -48,7 +48,7 @@ from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import events
 from linetap_desk.inputs import strict
 
-VERB = "hold"  # nothing else is sent for the pages
+VERB = "hold"  # others: batches.py
 AGAIN_S = 120  # without an answer; a unit that has done it reports the hold by itself within that time
 _ANSWERS = "answers"
 _NAME = re.compile(r"[A-Z][0-9]{4}-[0-9]{4,8}")
