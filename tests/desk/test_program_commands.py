@@ -27,7 +27,7 @@ from linetap_desk.accesslog import roles
 from linetap_desk.accesslog.deskfolder import open_desk
 from linetap_desk.custody.program import settings
 from linetap_desk.custody.program.settings import Settings
-from linetap_desk.ingest import service
+from linetap_desk.ingest import batches, service
 from linetap_desk.ingest.batches import Batches
 from release_rig import HAN, KIM, PARK, PEOPLE, Desk
 from sealing_rig import UNIT
@@ -225,6 +225,17 @@ def test_a_list_of_keys(house: ReleaseHouse) -> None:
     body = commandbody.read(judged(house, path.read_bytes()).command, commandbody.Document)
     assert body.data == (out / "keylist.json").read_bytes()
     assert bring(house, path) == ""
+
+
+def test_what_the_desk_would_not_take_at_once_is_said_before(
+    house: ReleaseHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with InThread(house.desk, of(house.desk, "authority")) as run:
+        run.browser.do("/commands", verb="roles", about=UNIT)
+        size = (house.desk.root / f"out/commands/roles-{UNIT}.commands").stat().st_size
+        monkeypatch.setattr(batches, "LIMIT_BYTES", 2 * size)
+        run.browser.do("/commands", verb="roles", about=f"{UNIT} floor-9")
+        assert "name fewer" in run.browser.refused("/commands", verb="roles", about=f"{UNIT} floor-9 floor-10")
 
 
 @pytest.mark.parametrize(

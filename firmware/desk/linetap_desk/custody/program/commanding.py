@@ -10,17 +10,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap_core.clock import NS_PER_MS, Clock
+import msgspec
+
+from linetap_core.clock import Clock
+from linetap_core.durable import signedfile
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
+from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import AUTHORITY, LIMIT_BYTES, OF_MANY, OPERATOR, VAULT
-from linetap_core.evidence.signing import namespaces, signerline, signers, unitnames
+from linetap_core.evidence.signing import namespaces, signerline, signers, sshsig, unitnames
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.rooms import read_small
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.deskfolder import ROLES
 from linetap_desk.custody.program import cosigning, steps
 from linetap_desk.custody.program.settings import Settings
+from linetap_desk.ingest import batches
+from linetap_desk.ingest.handed import unverified
 from linetap_desk.ordering import command
 
 COMMANDS = "commands"  # in the folder for new files
@@ -92,20 +98,27 @@ def sign(asked: Asked, settings: Settings, desk: Path, clock: Clock) -> list[str
 
 
 def signed(words: list[object], units: list[str], name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
-    """`words`: of `linetap command sign`, the same for every unit. A Refusal if it is not for this key to sign."""
-    key, folder = steps.needed(settings, "signing"), steps.output_of(settings) / COMMANDS
-    counter = clock.utc_ns() // NS_PER_MS
+    """`words`: of `linetap command sign`; for the other units the same is signed, and a version of 300 MB is read once.
+    A Refusal if it is not for this key to sign."""
+    path, folder = steps.needed(settings, "signing"), steps.output_of(settings) / COMMANDS
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as made:
-        for unit in units:
-            steps.run_command(
-                [command.add_arguments], command.run, clock, "sign", *words, f"--unit={unit}", f"--key={key}",
-                f"--counter={counter}", f"--output={Path(made) / unit}",
-            )  # fmt: skip
-        lines = [(Path(made) / unit).read_bytes() for unit in units]
+        first = Path(made) / "first"
+        steps.run_command(
+            [command.add_arguments], command.run, clock, "sign", *words, f"--unit={units[0]}", f"--key={path}",
+            f"--output={first}",
+        )  # fmt: skip
+        lines = [first.read_bytes()]
+    whole, key = unverified(lines[0]), signedfile.load_key(path)
+    for unit in units[1:]:
+        same = msgspec.structs.replace(whole, unit=unit)
+        lines.append(envelopes.seal(same, lambda text: sshsig.sign(text, key, namespaces.COMMAND)))
+    if sum(map(len, lines)) > batches.LIMIT_BYTES:
+        raise BadInput(f"for {len(units)} units it is more than the desk takes at once: name fewer")
     opened = deskfolder.open_desk(desk, clock)
+    in_force = opened.roles(opened.access.entries())
     for line in lines:
-        cosigning.judged(line, opened.authority, opened.roles(opened.access.entries()), clock)
+        cosigning.judged(line, opened.authority, in_force, clock)
     file = folder / f"{name}{OF_MANY}"
     replace_durably(file, b"".join(lines))  # signed anew, for units that were away too long
     return [f"{len(units)} commands signed", str(file)]
