@@ -267,17 +267,23 @@ def test_a_configuration_is_signed_for_the_unit_that_it_names(house: ReleaseHous
     chosen = house.desk.root / "unit.toml"
     with InThread(house.desk, of(house.desk, OPERATOR)) as run:
         for text, says in (
-            (TOML, f"the configuration is of {UNIT}, and not of floor-09"),
-            ("[recording]\n", "is of no unit"),
-            ("unit = ", "the configuration: "),
+            (TOML, f"of {UNIT}, and not of floor-09"),
+            ("[recording]\n", "of no unit, and not of floor-09"),
+            ("unit = 3\n", "of 3, and not of floor-09"),
         ):
             chosen.write_text(text)
             run.browser.choose("document", chosen)
             fields = {"verb": "config", "about": f"floor-09 {SHA}", "sha256": hashlib.sha256(text.encode()).hexdigest()}
             assert says in run.browser.refused("/commands", **fields)
-        chosen.write_bytes(b"\xff\xfe" + TOML.encode("utf-16le"))
-        run.browser.post("/choose", what="document", path=str(chosen))
-        assert "not text" in run.browser.refused("/choose", what="document", path=str(chosen))
+        for data, says in (
+            (b"\xff\xfe" + TOML.encode("utf-16le"), "byte order mark (BOM)"),  # as Windows' Notepad saves it
+            (b"\xef\xbb\xbf" + TOML.encode(), "byte order mark (BOM)"),
+            (TOML.encode("cp949"), "unit.toml:3: byte"),
+            (b"unit = ?\n", "unit.toml:1"),
+            (b"unit = " + b"[" * 5000, "nested too deeply"),
+        ):
+            chosen.write_bytes(data)
+            assert says in run.browser.refused("/choose", what="document", path=str(chosen))
 
 
 def test_a_second_signature_needs_the_same_command_to_each(house: ReleaseHouse) -> None:

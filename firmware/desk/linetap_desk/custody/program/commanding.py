@@ -5,7 +5,6 @@ for each unit, in one file for the desk's page. Each is what `linetap command si
 from __future__ import annotations
 
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from linetap_core.evidence.authorization.command import AUTHORITY, LIMIT_BYTES, 
 from linetap_core.evidence.signing import namespaces, signerline, signers, sshsig, unitnames
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.rooms import read_small
+from linetap_core.tomlfile.source import Source
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.deskfolder import ROLES
 from linetap_desk.custody.program import cosigning, steps
@@ -67,20 +67,19 @@ class Asked:
 
 
 def configuration(path: Path | None) -> str:
-    """The text of the chosen configuration; empty where it is none."""
+    """The text of the chosen configuration; empty where it is none. BadInput, with the line, unless it is TOML."""
     if path is None or path.suffix != CONFIGURATION:
         return ""
-    try:
-        return read_small(path, LIMIT_BYTES).decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: not text; a unit.toml expected") from None
+    raw = read_small(path, LIMIT_BYTES)
+    Source(path, raw)
+    return raw.decode("utf-8")
 
 
 def sign(asked: Asked, settings: Settings, desk: Path, clock: Clock) -> list[str]:
     """One command a unit, in a file in the folder for new files. BadInput for anything that a unit would refuse."""
     verb, parts = VERBS[asked.verb], asked.about.replace(",", " ").split()
     role = verb.role or steps.role_of(settings, desk, clock) or AUTHORITY
-    words: list[object] = [f"--verb={asked.verb}", f"--role={role}", *_document(asked, settings, desk)]
+    words: list[object] = [f"--verb={asked.verb}", f"--role={role}"]
     if not verb.value:
         units = sorted(set(parts)) or published_units(desk)
     else:
@@ -91,8 +90,7 @@ def sign(asked: Asked, settings: Settings, desk: Path, clock: Clock) -> list[str
     for unit in units:
         if not unitnames.is_name(unit):
             raise BadInput(f"{unit}: not the name of a unit")
-    if asked.verb == "config":
-        _require_of(configuration(asked.document), units[0])
+    words += _document(asked, units[0], settings, desk)
     what = units[0] if len(units) == 1 else f"{len(units)}-units"
     return signed(words, units, f"{asked.verb}-{what}", settings, desk, clock)
 
@@ -140,7 +138,7 @@ def _units(lines: list[Signer]) -> Iterator[str]:
             yield from (name for name in line.principals.split(",") if unitnames.is_name(name))
 
 
-def _document(asked: Asked, settings: Settings, desk: Path) -> list[str]:
+def _document(asked: Asked, unit: str, settings: Settings, desk: Path) -> list[str]:
     if asked.verb == "roles":
         return [f"--document={desk / ROLES}"]
     if asked.verb == "key_list":
@@ -150,13 +148,6 @@ def _document(asked: Asked, settings: Settings, desk: Path) -> list[str]:
     suffix, option = (CONFIGURATION, "document") if asked.verb == "config" else (BUNDLE, "bundle")
     if asked.document is None or asked.document.suffix != suffix:
         raise BadInput(f"choose the {suffix} file first")
+    if asked.verb == "config" and (named := Source(asked.document).data.get("unit")) != unit:
+        raise BadInput(f"{asked.document}: of {named or 'no unit'}, and not of {unit}")
     return [f"--{option}={asked.document}", *([f"--url={asked.url}"] if asked.url and asked.verb == "update" else [])]
-
-
-def _require_of(text: str, unit: str) -> None:
-    try:
-        named = tomllib.loads(text).get("unit")
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"the configuration: {error}") from None
-    if named != unit:
-        raise BadInput(f"the configuration is of {named or 'no unit'}, and not of {unit}")
