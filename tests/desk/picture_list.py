@@ -172,7 +172,7 @@ SHOTS = (
         "/commands",
         "/commands",
         "vault",
-        "Commands to units: who has carried them out, which answer came, and who is still to be reached.",
+        "Commands to units: who has accepted them, which answer came, and who is still to be reached.",
     ),
     Shot(
         "hold-ask",

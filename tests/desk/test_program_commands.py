@@ -25,15 +25,15 @@ from linetap_core.evidence.authorization.counters import Counters
 from linetap_core.evidence.signing import namespaces
 from linetap_desk.accesslog import roles
 from linetap_desk.accesslog.deskfolder import open_desk
-from linetap_desk.custody.program import settings
+from linetap_desk.custody.program import commanding, settings
 from linetap_desk.custody.program.settings import Settings
-from linetap_desk.ingest import batches, service
+from linetap_desk.ingest import service
 from linetap_desk.ingest.batches import Batches
 from release_rig import HAN, KIM, PARK, PEOPLE, Desk
 from sealing_rig import UNIT
 
 OPERATOR, SECOND = "Bae Su", "Seo Ji"
-SHA = "5f" * 32
+SHA, CHALLENGE, NUMBER = "5f" * 32, "5f" * 16, "5f" * 8
 TOML = f'unit = "{UNIT}"\n[recording]\nnotice = "한글"\n'
 
 
@@ -75,7 +75,7 @@ def made(desk: Desk, who: str, verb: str, about: str = UNIT, **fields: str) -> P
     return Path(found[1])
 
 
-def configured(desk: Desk, who: str, about: str = f"{UNIT} {SHA}") -> Path:
+def configured(desk: Desk, who: str, about: str = f"{UNIT} config {SHA}") -> Path:
     chosen = desk.root / "unit.toml"
     chosen.write_text(TOML)
     with InThread(desk, of(desk, who)) as run:
@@ -87,7 +87,12 @@ def configured(desk: Desk, who: str, about: str = f"{UNIT} {SHA}") -> Path:
         assert "is not what was shown" in run.browser.refused("/commands", verb="config", about=about, sha256=sha256[1])
         chosen.write_text(TOML)
         run.browser.do("/commands", verb="config", about=about, sha256=sha256[1])
-    return desk.root / "out/commands" / f"config-{UNIT}.commands"
+    (path,) = written(desk, "config")
+    return path
+
+
+def written(desk: Desk, verb: str) -> list[Path]:
+    return sorted((desk.root / "out/commands").glob(f"{verb}-*.commands"))
 
 
 def cosigned(desk: Desk, who: str, path: Path) -> Path:
@@ -142,7 +147,7 @@ def test_another_configuration_by_one_and_a_weaker_one_by_two(
     assert [one.role for one in judged(house, message.payload).by] == ["operator", "privacy"]
     carrier.answered(*answer(message.payload))
     list(carrier.turn())
-    assert "1 of 1 units have carried it out" in page(house)
+    assert "1 of 1 units have accepted it" in page(house)
     assert "config_weakens" not in page(house), "the second file has taken the first one's place"
 
 
@@ -150,10 +155,10 @@ def test_another_configuration_by_one_and_a_weaker_one_by_two(
     ("who", "verb", "about", "body"),
     [
         (OPERATOR, "learn", UNIT, {}),
-        (OPERATOR, "learn", f"{UNIT} {SHA}", {"walk": SHA}),
-        (KIM, "confirm", f"{UNIT} 5f0c", {"weakening": "5f0c"}),
-        (HAN, "cancel", f" {UNIT}, 5f0c ", {"weakening": "5f0c"}),
-        ("authority", "confirm", f"{UNIT} 5f0c", {"weakening": "5f0c"}),
+        (OPERATOR, "learn", f"{UNIT} walk {SHA}", {"walk": SHA}),
+        (KIM, "confirm", f"{UNIT} {NUMBER}", {"weakening": NUMBER}),
+        (HAN, "cancel", f" {UNIT}, {NUMBER} ", {"weakening": NUMBER}),
+        ("authority", "confirm", f"{UNIT} {NUMBER}", {"weakening": NUMBER}),
     ],
 )
 def test_what_the_desks_page_shows_is_pasted_and_signed(
@@ -167,13 +172,13 @@ def test_what_the_desks_page_shows_is_pasted_and_signed(
 
 
 def test_the_time_takes_two_officers(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
-    path = made(house.desk, HAN, "time", f"{UNIT} {'5f' * 16}")
+    path = made(house.desk, HAN, "time", f"{UNIT} {CHALLENGE}")
     assert bring(house, cosigned(house.desk, SECOND, path), "vault") == ""
     (message,) = sent(carrier, clock)
     signed = judged(house, message.payload)
     assert [one.name for one in signed.by] == [HAN, SECOND]
     body = commandbody.read(signed.command, commandbody.Time)
-    assert (body.challenge, body.utc[:16]) == ("5f" * 16, "2026-11-27T01:00")
+    assert (body.challenge, body.utc[:16]) == (CHALLENGE, "2026-11-27T01:00")
 
 
 def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
@@ -183,7 +188,7 @@ def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: Batch
     published.write_text("".join(line.replace(UNIT, unit, 1) + "\n" for unit in units))
     online(house, units)
     path = made(house.desk, "authority", "roles", "")
-    assert path.name == "roles-3-units.commands"
+    assert path.name.startswith("roles-3-units-20261127T")
     assert bring(house, path) == ""
     messages = sent(carrier, clock)
     assert {one.topic for one in messages} == {f"linetap/v1/{unit}/cmd/roles" for unit in units}
@@ -194,7 +199,8 @@ def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: Batch
     with InThread(house.desk, of(house.desk, OPERATOR)) as run:
         run.browser.choose("document", bundle)
         run.browser.do("/commands", verb="update", about=f"{UNIT}, floor-09")
-    assert bring(house, house.desk.root / "out/commands/update-2-units.commands") == ""
+    (path,) = written(house.desk, "update")
+    assert bring(house, path) == ""
     (first, _) = sent(carrier, clock)
     update = commandbody.read(judged(house, first.payload).command, commandbody.Update)
     stock = sealing_rig.run(["sha256sum", str(bundle)]).stdout.decode().split()[0]
@@ -203,7 +209,7 @@ def test_roles_and_a_version_go_to_all_units(house: ReleaseHouse, carrier: Batch
     assert "Roles in force" in page(house)
 
 
-def test_a_list_of_keys(house: ReleaseHouse) -> None:
+def test_a_list_of_keys(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
     """Made and signed in the program before, and signed for units now."""
     desk, out = house.desk, house.desk.root / "out"
     (desk.root / "medium").mkdir()
@@ -221,38 +227,86 @@ def test_a_list_of_keys(house: ReleaseHouse) -> None:
         assert sha256
         run.browser.do("/sign", sha256=sha256[1])
         run.browser.do("/commands", verb="key_list", about=UNIT)
-    path = out / "commands" / f"key_list-{UNIT}.commands"
+    (path,) = written(desk, "key_list")
     body = commandbody.read(judged(house, path.read_bytes()).command, commandbody.Document)
     assert body.data == (out / "keylist.json").read_bytes()
     assert bring(house, path) == ""
+    assert [one.payload + b"\n" for one in sent(carrier, clock)] == [path.read_bytes()]
+    assert "List of keys" in page(house)
 
 
-def test_what_the_desk_would_not_take_at_once_is_said_before(
-    house: ReleaseHouse, monkeypatch: pytest.MonkeyPatch
+def test_what_the_desk_would_not_take_at_once_is_in_several_files(
+    house: ReleaseHouse, carrier: Batches, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    units = [UNIT, "floor-10", "floor-9"]
+    online(house, units)
     with InThread(house.desk, of(house.desk, "authority")) as run:
         run.browser.do("/commands", verb="roles", about=UNIT)
-        size = (house.desk.root / f"out/commands/roles-{UNIT}.commands").stat().st_size
-        monkeypatch.setattr(batches, "LIMIT_BYTES", 2 * size)
-        run.browser.do("/commands", verb="roles", about=f"{UNIT} floor-9")
-        assert "name fewer" in run.browser.refused("/commands", verb="roles", about=f"{UNIT} floor-9 floor-10")
+        (one,) = written(house.desk, "roles")
+        monkeypatch.setattr(commanding, "_ROOM_BYTES", 2 * one.stat().st_size + 100)
+        run.browser.do("/commands", verb="roles", about=" ".join(units))
+    found = [path for path in written(house.desk, "roles") if "3-units" in path.name]
+    files = sorted(found, key=lambda path: len(path.name))
+    assert [len(path.read_bytes().splitlines()) for path in files] == [2, 1]
+    for path in files:
+        assert bring(house, path) == ""
+    assert {message.topic.split("/")[2] for message in sent(carrier, clock)} == set(units), "one is not the other's"
+
+
+def test_a_file_with_fewer_signatures_takes_no_place(house: ReleaseHouse) -> None:
+    path = configured(house.desk, OPERATOR)
+    assert bring(house, cosigned(house.desk, KIM, path)) == ""
+    assert bring(house, path) == "batch_fewer"
+
+
+@pytest.mark.parametrize(
+    ("by", "verb", "about", "second"),
+    [
+        (HAN, "time", f"{UNIT} {CHALLENGE}", KIM),  # takes two of role vault
+        (OPERATOR, "learn", UNIT, KIM),  # takes nobody
+        (OPERATOR, "learn", UNIT, "authority"),
+    ],
+)
+def test_a_second_signature_that_adds_nothing_is_refused(
+    house: ReleaseHouse, by: str, verb: str, about: str, second: str
+) -> None:
+    path = made(house.desk, by, verb, about)
+    with InThread(house.desk, of(house.desk, second)) as run:
+        shown = run.browser.choose("order", path)
+        sha256 = re.search(r'name="sha256" value="(\w+)"', shown)
+        assert sha256
+        assert "adds nothing to this command" in run.browser.refused("/second", sha256=sha256[1])
+
+
+def test_what_was_chosen_for_one_command_does_not_stop_another(house: ReleaseHouse) -> None:
+    """A stick that was pulled out, and an empty file."""
+    chosen = house.desk.root / "unit.toml"
+    chosen.write_text("")
+    with InThread(house.desk, of(house.desk, OPERATOR)) as run:
+        assert 'value="update"' not in run.browser.choose("document", chosen)
+        chosen.unlink()
+        assert "unit.toml: No such file" in run.browser.do("/commands", verb="learn", about=UNIT)
 
 
 @pytest.mark.parametrize(
     ("who", "verb", "about", "says"),
     [
-        (OPERATOR, "learn", "", "what stands behind it"),
-        (OPERATOR, "learn", f"{UNIT} {SHA} {SHA}", "what stands behind it"),
-        (OPERATOR, "learn", f"{UNIT} 5f0c", "SHA-256 of a report"),
+        (OPERATOR, "learn", "", "walk and 64 digits expected"),
+        (OPERATOR, "learn", f"{UNIT} config {SHA}", "walk and 64 digits expected"),
+        (OPERATOR, "learn", f"{UNIT} walk 5f0c", "walk and 64 digits expected"),
+        (OPERATOR, "learn", f"{UNIT} {SHA}", "walk and 64 digits expected"),
         (OPERATOR, "learn", "Floor/../03", "not the name of a unit"),
-        (KIM, "confirm", UNIT, "what stands behind it"),
+        (KIM, "confirm", UNIT, "16 digits expected"),
+        (HAN, "time", f"{UNIT} {NUMBER}", "32 digits expected"),
+        (OPERATOR, "config", f"{UNIT} walk {SHA}", "is not what was shown"),
         (OPERATOR, "update", UNIT, "choose the .raucb file first"),
-        (OPERATOR, "config", f"{UNIT} {SHA}", "is not what was shown"),
+        (OPERATOR, "config", f"{UNIT} config {SHA}", "is not what was shown"),
         ("authority", "key_list", UNIT, "the list of keys is not chosen"),
         (HAN, "learn", UNIT, "not one of role"),
         (OPERATOR, "roles", UNIT, "not one of role"),
-        (OPERATOR, "time", f"{UNIT} 5f0c", "not one of role"),
-        (OPERATOR, "confirm", f"{UNIT} 5f0c", "confirm is for"),
+        (OPERATOR, "time", f"{UNIT} {CHALLENGE}", "not one of role"),
+        (OPERATOR, "confirm", f"{UNIT} {NUMBER}", "confirm is for"),
+        ("stranger", "confirm", f"{UNIT} {NUMBER}", "is not one of the roles in force"),
         ("stranger", "learn", UNIT, "not one of role"),
     ],
 )
@@ -273,7 +327,11 @@ def test_a_configuration_is_signed_for_the_unit_that_it_names(house: ReleaseHous
         ):
             chosen.write_text(text)
             run.browser.choose("document", chosen)
-            fields = {"verb": "config", "about": f"floor-09 {SHA}", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+            fields = {
+                "verb": "config",
+                "about": f"floor-09 config {SHA}",
+                "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            }
             assert says in run.browser.refused("/commands", **fields)
         for data, says in (
             (b"\xff\xfe" + TOML.encode("utf-16le"), "byte order mark (BOM)"),  # as Windows' Notepad saves it
@@ -290,7 +348,7 @@ def test_a_second_signature_needs_the_same_command_to_each(house: ReleaseHouse) 
     one, other = made(house.desk, OPERATOR, "learn"), house.desk.root / "two.commands"
     first = one.read_bytes()
     house.desk.clock.advance(NS_PER_S)
-    other.write_bytes(first + made(house.desk, OPERATOR, "learn", f"floor-09 {SHA}").read_bytes())
+    other.write_bytes(first + made(house.desk, OPERATOR, "learn", f"floor-09 walk {SHA}").read_bytes())
     with InThread(house.desk, of(house.desk, KIM)) as run:
         assert run.browser.post("/choose", what="order", path=str(other)).status_code == 303
         assert "not the same command to each unit" in run.browser.get("/second", 409)
@@ -319,7 +377,7 @@ def test_where_there_is_no_posix(house: ReleaseHouse) -> None:
     """In the Windows-like environment, by the clock of this machine."""
     settings.save(house.desk.folder, of(house.desk, PARK))
     with OnWindows(house.desk.root, house.desk.folder) as run:
-        run.browser.do("/commands", verb="confirm", about=f"{UNIT} 5f0c")
+        run.browser.do("/commands", verb="confirm", about=f"{UNIT} {NUMBER}")
         run.end()
     (made_file,) = (house.desk.root / "out/commands").iterdir()
     assert json.loads(json.loads(made_file.read_bytes())["command"])["role"] == "legal"

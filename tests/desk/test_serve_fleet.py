@@ -276,7 +276,7 @@ def test_which_call_it_is_is_told_to_who_may_look_at_calls(
 
 def test_whoever_may_send_commands_sees_which_configuration_one_replaces(served: ServeSite, floor: Speaking) -> None:
     floor.say("main-01", "health", {**HEALTH, "config_sha256": "5f" * 32})
-    line, officer = f"main-01 {'5f' * 32}</pre>", served.client("officer")
+    line, officer = f"main-01 config {'5f' * 32}</pre>", served.client("officer")
     until(lambda: line in officer.get("/fleet/unit/main-01").text)
     assert "5f5f" not in served.client("watch").get("/fleet/unit/main-01").text
     assert "5f5f" not in officer.get("/fleet").text, "it weighs nothing there"

@@ -194,7 +194,8 @@ def test_pages_that_were_taken_over_send_nothing_else(
         name = "..-x"
     elif what == "expired":
         clock.step_utc(8 * 86_400 * NS_PER_S)
-    outgoing.commands(carrier.folder).put(name, data)
+    (carrier.folder / "commands").mkdir(parents=True, exist_ok=True)
+    (carrier.folder / "commands" / f"{name}.command").write_bytes(data)
     if what == "a link":
         path = carrier.folder / "commands" / f"{name}.command"
         path.rename(house.folder / "elsewhere")

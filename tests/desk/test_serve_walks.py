@@ -44,7 +44,7 @@ def test_the_newest_comes_first_and_its_hash_is_what_is_signed(served: ServeSite
     assert re.findall(r"<td>([^<]*)</td>", page) == ["1, 2", "4", "-", "1, 2", "4", "3"]
     assert OLD not in page
     pasted, keep = (html.unescape(text) for text in re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.S))
-    assert pasted == f"{UNIT} {NEW}", "into the program: test_program_commands.py"
+    assert pasted == f"{UNIT} walk {NEW}", "into the program: test_program_commands.py"
     words = keep.splitlines()[0].split()[1:]
     privatefile.write(tmp_path / "operator.key", keys.unit_key_file(keys.new_unit_key()))
     words[words.index("operator.key")] = str(tmp_path / "operator.key")

@@ -40,6 +40,7 @@ from linetap_desk.ingest.handed import (
     TEXT_LIMIT,
     Delivery,
     HandedFolder,
+    correlation_of,
     sha256_of,
     units_online,
     unverified,
@@ -53,18 +54,22 @@ MOST_UNITS, LIMIT_BYTES = 3000, 8 << 20
 AT_ONCE = 32  # commands in a look: each is an answer and a leaf of a unit
 EXPIRY_S = 120  # a broker keeps it no longer
 AGAIN_S = 900  # without an answer. A unit that has done it answers sooner; done twice it would alarm
-NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,79}")
+NAME = re.compile(r"[0-9a-z][0-9a-z._-]{0,79}")
+_EPOCH = re.compile(r"\d{4}-\d{2}-\d{2}|overflow-\d{1,9}")
+# The unit refuses these before it counts the command: the same one may be sent to it again.
+NOT_COUNTED = frozenset({"command_signer", "command_not_here", "command_no_authority", "command_counters_lost"})
 _ANSWERS, _ANSWER_SUFFIX = "batches-answers", ".json"
 
 log = logging.getLogger("linetap.ingest")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A command of such a file, judged. `batch`: the name that its file gets."""
+    """A command of such a file, judged. `batch`: the name that its file gets; `signatures`: of so many people."""
 
     command: Command
     data: bytes
     batch: str
+    signatures: int
 
 
 class _Certificate(msgspec.Struct, frozen=True):
@@ -75,11 +80,12 @@ class _Certificate(msgspec.Struct, frozen=True):
 def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
     """CommandFault or BadInput unless somebody whose role may send this verb has signed it, and of a certificate of
     destroyed keys a vault officer that. Whether it has expired, or takes a second signature, is not judged here."""
-    made = envelopes.check(data, unverified(data).unit, authority, roles, Counters(), 0)
+    signed = envelopes.check_signed(data, unverified(data).unit, authority, roles, Counters(), 0)
+    made = signed.command
     if made.verb not in VERBS:
         raise CommandFault("command_verb", f"it is {made.verb}, which is not sent from here")
     name = _certificate(made, roles) if made.verb == DESTROY else f"{made.verb}-{made.counter}"
-    return Line(made, data, name)
+    return Line(made, data, name, len(signed.by))
 
 
 def _certificate(made: Command, roles: Roles) -> str:
@@ -91,7 +97,7 @@ def _certificate(made: Command, roles: Roles) -> str:
     except ValueError as error:
         raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
     name = found.epoch + (f".officer-{'-'.join(map(str, found.officers))}" if found.officers else "")
-    if NAME.fullmatch(name) is None:
+    if _EPOCH.fullmatch(found.epoch) is None or NAME.fullmatch(name) is None:
         raise CommandFault("certificate_malformed", "not a certificate: its epoch is none")
     return name
 
@@ -176,13 +182,28 @@ class Batches:
                     continue
                 if parse_rfc3339(line.command.expires) <= self.clock.utc_ns():
                     self._record(one, unit, code="command_expired", text=f"it was good until {line.command.expires}")
-                elif left and unit in online:
+                elif left and unit in online and self._is_still_good(one, unit, line):
                     left -= 1
                     self._record(one, unit, sent_at=rfc3339(self.clock.utc_ns()))
-                    yield Message(Topics(unit).command(line.command.verb), line.data, expiry_s=EXPIRY_S)
+                    yield Message(
+                        Topics(unit).command(line.command.verb), line.data, expiry_s=EXPIRY_S,
+                        correlation=correlation_of(line.data),
+                    )  # fmt: skip
         self._write()
 
-    def answered(self, unit: str, payload: bytes) -> None:
+    def _is_still_good(self, one: _File, unit: str, line: Line) -> bool:
+        """By the roles of now: whoever signed may have been taken out of them since the file was read."""
+        try:
+            judged(line.data, *self.in_force())
+        except CommandFault as fault:
+            self._record(one, unit, code=fault.code, text=str(fault)[:TEXT_LIMIT])
+            return False
+        except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
+            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+            return False
+        return True
+
+    def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
         """An answer of `reply/VERB`: unsigned, so it is only shown on the page. The unit's log proves what it did."""
         try:
             answer = strict.decode(payload[:LIMIT_BYTES], Answer)
@@ -190,7 +211,10 @@ class Batches:
             return
         for one in self._files.values():
             line = one.lines.get(unit)
-            if line is not None and line.command.counter == answer.counter:
+            if line is None:
+                continue
+            same = (answer.verb, answer.counter) == (line.command.verb, line.command.counter)
+            if correlation == correlation_of(line.data) if correlation else same:
                 sent = one.deliveries[unit]
                 if sent.sent_at and not sent.code:
                     at = rfc3339(self.clock.utc_ns())
@@ -219,11 +243,11 @@ class Batches:
             self._handed.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
-        """If the file was put again, refused commands are sent again, and what is under way has its time. After a
-        restart of the ingest the known deliveries stay."""
+        """If the file was put again, what units refused without counting it is sent again, and what is under way has
+        its time. After a restart of the ingest the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
-            known = {unit: sent for unit, sent in known.items() if sent.code in ("", "done")}
+            known = {unit: sent for unit, sent in known.items() if sent.code not in NOT_COUNTED}
         one = _File({}, {})
         try:
             lines = lines_of(self._handed.read(name, LIMIT_BYTES))
@@ -235,6 +259,7 @@ class Batches:
                 line = judged(data, authority, roles)
             except (Refusal, BadInput) as error:
                 log.error("batch_refused: %s: %s", name, error)
+                self._refuse(one, data, error)
                 continue
             unit = line.command.unit
             if self.share.has(unit):
@@ -243,6 +268,12 @@ class Batches:
                 one.deliveries[unit] = before if before and before.sha256 == sha256 else Delivery(sha256)
         one.changed = True
         return one
+
+    def _refuse(self, one: _File, data: bytes, error: Exception) -> None:
+        with contextlib.suppress(BadInput):
+            if self.share.has(unit := unverified(data).unit):
+                code = getattr(error, "code", "bad_input")
+                one.deliveries[unit] = Delivery(sha256_of(data), code=code, text=str(error)[:TEXT_LIMIT])
 
     def _record(self, one: _File, unit: str, **news: str) -> None:
         one.deliveries[unit] = msgspec.structs.replace(one.deliveries[unit], **news)

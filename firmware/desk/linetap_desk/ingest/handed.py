@@ -57,7 +57,9 @@ class HandedFolder:
     # --- The pages' side ---
 
     def put(self, name: str, data: bytes) -> None:
-        """Durable when this returns. BadInput if it cannot be written."""
+        """Durable when this returns. BadInput if it cannot be written, or would not be listed."""
+        if self.name.fullmatch(name) is None:
+            raise BadInput(f"outgoing: {name!r} is not a name of a file here")
         try:
             self.place.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             replace_durably(self.path(name), data)
@@ -97,6 +99,11 @@ class HandedFolder:
 
 def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def correlation_of(data: bytes) -> bytes:
+    """What the unit's answer to this command repeats, also where it does not know who signed it."""
+    return hashlib.sha256(data).digest()[:16]
 
 
 def unverified(data: bytes) -> Command:

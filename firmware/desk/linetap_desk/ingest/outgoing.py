@@ -40,6 +40,7 @@ from linetap_desk.ingest.handed import (
     TEXT_LIMIT,
     Delivery,
     HandedFolder,
+    correlation_of,
     sha256_of,
     units_online,
     unverified,
@@ -127,16 +128,21 @@ class Outgoing:
                 one.again_ns = now_ns + AGAIN_S * NS_PER_S
                 self._record(name, one, sent_at=rfc3339(self.clock.utc_ns()))
                 log.info("command_sent: %s to %s", name, one.command.unit)
-                yield Message(Topics(one.command.unit).command(VERB), one.data, expiry_s=AGAIN_S)
+                yield Message(
+                    Topics(one.command.unit).command(VERB), one.data, expiry_s=AGAIN_S,
+                    correlation=correlation_of(one.data),
+                )  # fmt: skip
 
-    def answered(self, unit: str, payload: bytes) -> None:
+    def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
         """An answer of `reply/hold`: unsigned, so it is only shown on the page, beside the unit's signed report."""
         try:
             answer = strict.decode(payload[:_ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         for name, one in self._waiting.items():
-            mine = one.command is not None and (one.command.unit, one.command.counter) == (unit, answer.counter)
+            if one.command is None or one.command.unit != unit:
+                continue
+            mine = answer.counter == one.command.counter if not correlation else correlation == correlation_of(one.data)
             if mine and one.delivery.sent_at and not one.delivery.code:
                 at = rfc3339(self.clock.utc_ns())
                 self._record(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])

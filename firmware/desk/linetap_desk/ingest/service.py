@@ -192,7 +192,7 @@ class Ingest:
             case "reply" if below == outgoing.VERB or below in batches.VERBS:
                 for sender in self._for_pages:
                     if below in sender.verbs:
-                        sender.answered(unit, arrived.payload)
+                        sender.answered(unit, arrived.payload, arrived.correlation)
             case "reply" if self._confirmer is not None:
                 self._confirmer.answered(unit, arrived.payload)
         return None

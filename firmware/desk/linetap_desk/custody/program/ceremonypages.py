@@ -4,6 +4,7 @@ unit's certificate, the next roles, the destruction of a day."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
 from starlette.datastructures import FormData
@@ -114,13 +115,16 @@ async def commands_page(request: Request, program: Program) -> Response:
 
 
 def _commands(request: Request, program: Program, error: LinetapError | None = None) -> Response:
-    document, text = program.ceremony_files.document, ""
+    document, text, wrong, units = program.ceremony_files.document, "", "", 0
     try:
         text = commanding.configuration(document)
-    except LinetapError as fault:
-        error = error or fault
+    except LinetapError as fault:  # of this one task: the others go on
+        wrong = str(fault)
+    with contextlib.suppress(LinetapError):
+        units = len(commanding.published_units(program.desk_folder))
     return page(
-        request, program, "program/commands.html", error, document=document, text=text,
+        request, program, "program/commands.html", error, document=document, text=text, wrong=wrong, units=units,
+        is_configuration=document is not None and document.suffix == commanding.CONFIGURATION,
         sha256=hashlib.sha256(text.encode()).hexdigest(), current=ceremony.current(program.settings),
         roles=roles_in_force(program), may=program.may, settings=program.settings, printed=program.printed,
     )  # fmt: skip
@@ -134,10 +138,10 @@ async def sign_command(request: Request, program: Program) -> Response:
 
     def step() -> None:
         document = program.ceremony_files.document
-        text = commanding.configuration(document)
+        text = commanding.configuration(document) if verb == "config" else ""
         if verb == "config" and shown != hashlib.sha256(text.encode()).hexdigest():
             raise BadInput(f"{document}: is not what was shown any more: look at it again")
-        asked = commanding.Asked(verb, field(form, "about"), field(form, "url"), document)
+        asked = commanding.Asked(verb, field(form, "about"), field(form, "url"), document, text)
         program.printed = commanding.sign(asked, program.settings, program.desk_folder, program.clock)
 
     return await run_step(request, program, step, _commands, "/commands")

@@ -4,6 +4,8 @@ for each unit, in one file for the desk's page. Each is what `linetap command si
 
 from __future__ import annotations
 
+import itertools
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core.clock import Clock
+from linetap_core.clock import Clock, compact
 from linetap_core.durable import signedfile
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
@@ -31,39 +33,43 @@ from linetap_desk.ordering import command
 
 COMMANDS = "commands"  # in the folder for new files
 CONFIGURATION, BUNDLE = ".toml", ".raucb"  # of what is chosen
+_ROOM_BYTES = batches.LIMIT_BYTES * 3 // 4  # of a file; the others sign in it too
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`role`: who sends it; empty: the person's own. `value`: the option for what is pasted behind the unit's name;
-    without one the command is for several units."""
+    """`role`: who sends it; empty: that of the signing key. `value`: the option for what is pasted behind the unit's
+    name, so many hexadecimal digits, on the desk's page behind `word`; without one the command is for several units."""
 
     role: str
     value: str = ""
+    digits: int = 64
+    word: str = ""
     takes_value: bool = True
 
 
 VERBS = {
-    "config": Verb(OPERATOR, "replaces"),
-    "learn": Verb(OPERATOR, "walk", takes_value=False),
+    "config": Verb(OPERATOR, "replaces", word="config"),
+    "learn": Verb(OPERATOR, "walk", word="walk", takes_value=False),
     "update": Verb(OPERATOR),
     "roles": Verb(AUTHORITY),
     "key_list": Verb(AUTHORITY),
-    "time": Verb(VAULT, "challenge"),
-    "confirm": Verb("", "weakening"),
-    "cancel": Verb("", "weakening"),
+    "time": Verb(VAULT, "challenge", 32),
+    "confirm": Verb("", "weakening", 16),
+    "cancel": Verb("", "weakening", 16),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """As it was typed. `about`: a unit, and what the desk's page shows beside its name; or units, empty for all.
-    `document`: the chosen configuration or version."""
+    `document`: the chosen configuration or version; `text`: of the configuration, as it was shown."""
 
     verb: str
     about: str
     url: str
     document: Path | None
+    text: str = ""
 
 
 def configuration(path: Path | None) -> str:
@@ -76,28 +82,21 @@ def configuration(path: Path | None) -> str:
 
 
 def sign(asked: Asked, settings: Settings, desk: Path, clock: Clock) -> list[str]:
-    """One command a unit, in a file in the folder for new files. BadInput for anything that a unit would refuse."""
-    verb, parts = VERBS[asked.verb], asked.about.replace(",", " ").split()
-    role = verb.role or steps.role_of(settings, desk, clock) or AUTHORITY
-    words: list[object] = [f"--verb={asked.verb}", f"--role={role}"]
-    if not verb.value:
-        units = sorted(set(parts)) or published_units(desk)
-    else:
-        units = parts[:1]
-        if len(parts) != 2 and not (len(parts) == 1 and not verb.takes_value):
-            raise BadInput("the unit's name and what stands behind it on the desk's page expected")
-        words += [f"--{verb.value}={each}" for each in parts[1:]]
-    for unit in units:
-        if not unitnames.is_name(unit):
-            raise BadInput(f"{unit}: not the name of a unit")
-    words += _document(asked, units[0], settings, desk)
+    """One command a unit, in a file in the folder for new files. BadInput or a Refusal for anything that a unit would
+    refuse whatever its state."""
+    verb = VERBS[asked.verb]
+    units, words = _about(asked, verb, desk)
+    words += [f"--verb={asked.verb}", f"--role={verb.role or _role_of_key(settings, desk, clock)}"]
     what = units[0] if len(units) == 1 else f"{len(units)}-units"
-    return signed(words, units, f"{asked.verb}-{what}", settings, desk, clock)
+    name = f"{asked.verb}-{what}-{compact(clock.utc_ns())}"
+    with tempfile.TemporaryDirectory() as folder:
+        words += _document(asked, units[0], Path(folder), settings, desk)
+        return signed(words, units, name, settings, desk, clock)
 
 
 def signed(words: list[object], units: list[str], name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
     """`words`: of `linetap command sign`; for the other units the same is signed, and a version of 300 MB is read once.
-    A Refusal if it is not for this key to sign."""
+    What the desk does not take at once is in several files. A Refusal if it is not for this key to sign."""
     path, folder = steps.needed(settings, "signing"), steps.output_of(settings) / COMMANDS
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as made:
@@ -106,20 +105,20 @@ def signed(words: list[object], units: list[str], name: str, settings: Settings,
             [command.add_arguments], command.run, clock, "sign", *words, f"--unit={units[0]}", f"--key={path}",
             f"--output={first}",
         )  # fmt: skip
-        lines = [first.read_bytes()]
-    whole, key = unverified(lines[0]), signedfile.load_key(path)
-    for unit in units[1:]:
-        same = msgspec.structs.replace(whole, unit=unit)
-        lines.append(envelopes.seal(same, lambda text: sshsig.sign(text, key, namespaces.COMMAND)))
-    if sum(map(len, lines)) > batches.LIMIT_BYTES:
-        raise BadInput(f"for {len(units)} units it is more than the desk takes at once: name fewer")
-    opened = deskfolder.open_desk(desk, clock)
-    in_force = opened.roles(opened.access.entries())
-    for line in lines:
-        cosigning.judged(line, opened.authority, in_force, clock)
-    file = folder / f"{name}{OF_MANY}"
-    replace_durably(file, b"".join(lines))  # signed anew, for units that were away too long
-    return [f"{len(units)} commands signed", str(file)]
+        model = first.read_bytes()
+    files = itertools.batched(units, max(1, min(batches.MOST_UNITS, _ROOM_BYTES // len(model))), strict=False)
+    whole, key, opened = unverified(model), signedfile.load_key(path), deskfolder.open_desk(desk, clock)
+    in_force, said = opened.roles(opened.access.entries()), [f"{len(units)} commands signed"]
+    for number, some in enumerate(files):
+        lines = []
+        for unit in some:  # each file has a counter of its own: the desk tells files by it
+            one = msgspec.structs.replace(whole, unit=unit, counter=whole.counter + number)
+            lines.append(envelopes.seal(one, lambda text: sshsig.sign(text, key, namespaces.COMMAND)))
+            cosigning.judged(lines[-1], opened.authority, in_force, clock)
+        file = folder / f"{name}{f'-{number + 1}' if number else ''}{OF_MANY}"
+        replace_durably(file, b"".join(lines))  # of a destroyed day signed anew, for units that were away too long
+        said.append(str(file))
+    return said
 
 
 def published_units(desk: Path) -> list[str]:
@@ -138,16 +137,48 @@ def _units(lines: list[Signer]) -> Iterator[str]:
             yield from (name for name in line.principals.split(",") if unitnames.is_name(name))
 
 
-def _document(asked: Asked, unit: str, settings: Settings, desk: Path) -> list[str]:
+def _about(asked: Asked, verb: Verb, desk: Path) -> tuple[list[str], list[object]]:
+    """The units, and the option with what was pasted."""
+    parts = asked.about.replace(",", " ").split()
+    units = parts[:1] if verb.value else sorted(set(parts)) or published_units(desk)
+    for unit in units:
+        if not unitnames.is_name(unit):
+            raise BadInput(f"{unit}: not the name of a unit")
+    if not verb.value or (len(parts) == 1 and not verb.takes_value):
+        return units, []
+    *words, value = parts[1:] or [""]
+    if words != ([verb.word] if verb.word else []) or re.fullmatch(rf"[0-9a-f]{{{verb.digits}}}", value) is None:
+        shown = f"{verb.word} and {verb.digits} digits" if verb.word else f"{verb.digits} digits"
+        raise BadInput(f"the unit's name and behind it {shown} expected, as the desk shows them")
+    return units, [f"--{verb.value}={value}"]
+
+
+def _role_of_key(settings: Settings, desk: Path, clock: Clock) -> str:
+    opened = deskfolder.open_desk(desk, clock)
+    key = signedfile.load_key(steps.needed(settings, "signing")).public_key()
+    if opened.authority.holds(key):
+        return AUTHORITY
+    person = opened.roles(opened.access.entries()).holder(key)
+    if person is None:
+        raise BadInput("your signing key is not one of the roles in force on this computer")
+    return person.role
+
+
+def _document(asked: Asked, unit: str, folder: Path, settings: Settings, desk: Path) -> list[object]:
+    """Of a configuration the text that was shown: the file may be another by now."""
     if asked.verb == "roles":
         return [f"--document={desk / ROLES}"]
     if asked.verb == "key_list":
         return [f"--document={steps.needed(settings, 'keylist')}"]
     if asked.verb not in ("config", "update"):
         return []
-    suffix, option = (CONFIGURATION, "document") if asked.verb == "config" else (BUNDLE, "bundle")
+    suffix = CONFIGURATION if asked.verb == "config" else BUNDLE
     if asked.document is None or asked.document.suffix != suffix:
         raise BadInput(f"choose the {suffix} file first")
-    if asked.verb == "config" and (named := Source(asked.document).data.get("unit")) != unit:
+    if asked.verb == "update":
+        return [f"--bundle={asked.document}", *([f"--url={asked.url}"] if asked.url else [])]
+    shown = folder / "unit.toml"
+    shown.write_text(asked.text, encoding="utf-8", newline="")
+    if (named := Source(shown).data.get("unit")) != unit:
         raise BadInput(f"{asked.document}: of {named or 'no unit'}, and not of {unit}")
-    return [f"--{option}={asked.document}", *([f"--url={asked.url}"] if asked.url and asked.verb == "update" else [])]
+    return [f"--document={shown}"]

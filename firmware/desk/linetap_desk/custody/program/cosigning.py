@@ -13,14 +13,13 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.clock import Clock
-from linetap_core.durable import signedfile
-from linetap_core.durable.files import replace_durably
+from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody
 from linetap_core.evidence.authorization.command import OF_MANY, Signed
 from linetap_core.evidence.authorization.counters import Counters
-from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.authorization.roles import OFFICES, Roles
 from linetap_core.evidence.calls import hold as holds
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -83,10 +82,27 @@ def cosign(
         envelopes.cosign(line, lambda text: sshsig.sign(text, signer, namespaces.COMMAND))
         for line in lines_of(order.data)
     ]
-    by = [judged(line, authority, roles, clock).by for line in made]
+    each = [judged(line, authority, roles, clock) for line in made]
+    signed = each[0]
+    if not _counts(signed):
+        last = signed.by[-1]
+        raise Refusal(f"a signature of {last.name} ({last.role}) adds nothing to this command: {signed.command.verb}")
+    whole = b"".join(made)
+    if len(whole) > LIMIT_BYTES:
+        raise BadInput(f"{order.path}: with one more signature it is more than the desk takes at once")
     target = output / f"{order.path.stem}.both{order.path.suffix}"
-    replace_durably(target, b"".join(made))
-    return [*(f"{one.name} ({one.role})" for one in by[0]), str(target)]
+    privatefile.write(target, whole)
+    return [*(f"{one.name} ({one.role})" for one in signed.by), str(target)]
+
+
+def _counts(signed: Signed) -> bool:
+    """Whether the last signature is one that a unit asks for."""
+    command, role = signed.command, signed.by[-1].role
+    if role == envelopes.AUTHORITY:
+        return command.role == envelopes.AUTHORITY
+    if command.verb in (envelopes.TIME, "destroy"):
+        return role == envelopes.VAULT
+    return command.verb in ("hold", "config", "key_list") and (role == envelopes.VAULT or role not in OFFICES)
 
 
 def judged(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:

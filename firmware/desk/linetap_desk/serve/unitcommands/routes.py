@@ -4,7 +4,8 @@ checks and sends it (ingest/batches.py), and the page shows what became of it at
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 import anyio.to_thread
@@ -15,11 +16,13 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.authorization.command import CommandFault
+from linetap_core.evidence.authorization.command import CommandFault, Envelope
+from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import batches
 from linetap_desk.ingest.batches import DESTROY, Line
 from linetap_desk.ingest.handed import MOST, Delivery, sha256_of, unverified
+from linetap_desk.inputs import strict
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
@@ -31,6 +34,7 @@ from linetap_desk.web.text import N_
 
 PATH = "/commands"
 BRINGS = common.TAKES_PART - {"custodian"}  # whose signature counts is decided by the signed roles
+KEEPS = frozenset({"officer", "vault"})  # sends again, and puts away
 OF_A_BATCH = {
     "command_verb": "batch_other", "command_role": "batch_role", "command_signer": "batch_signer",
     "document_signature": "batch_unsigned",
@@ -56,13 +60,18 @@ class UnitOf(msgspec.Struct, frozen=True):
     sent: Delivery
 
     @property
+    def may_again(self) -> bool:
+        return self.sent.code in batches.NOT_COUNTED
+
+    @property
     def says(self) -> str:
         """A msgid for the unit's refusal; empty: its own words are shown."""
         return steps.REFUSAL.get(OF_A_BATCH.get(self.sent.code, self.sent.code), "")
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """`name`: of a certificate its day or overflow epoch, and the officers where it is of some of a group."""
+    """`name`: of a certificate its day or overflow epoch, and the officers where it is of some of a group. Without
+    `units` its file cannot be read."""
 
     name: str
     verb: str
@@ -78,6 +87,10 @@ class Batch(msgspec.Struct, frozen=True):
         return [one for one in self.units if one.state != DONE]
 
     @property
+    def is_finished(self) -> bool:
+        return bool(self.units) and not self.missing
+
+    @property
     def shown(self) -> list[UnitOf]:
         """Of one unit alone the answer is shown also when it is done."""
         return self.units if len(self.units) == 1 else self.missing
@@ -91,7 +104,8 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
     found = await anyio.to_thread.run_sync(_batches, site)
     return site.pages.page(
         request, "release/commands.html", 200 if error is None else 409, batches=found, words=steps, verbs=VERBS,
-        destroy=DESTROY, may_bring=bool(who_of(request).roles & BRINGS), is_sent=_folder(site) is not None,
+        destroy=DESTROY, may_bring=bool(who_of(request).roles & BRINGS), may_keep=bool(who_of(request).roles & KEEPS),
+        is_sent=_folder(site) is not None,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
@@ -107,8 +121,12 @@ def _batches(site: Site) -> list[Batch]:
     if folder is None:
         return []
     for name, lines in batches.waiting(folder).items():
-        first, deliveries = unverified(lines[0]), batches.deliveries_of(folder, name)
-        units = [_unit_of(data, deliveries) for data in lines]
+        deliveries = batches.deliveries_of(folder, name)
+        try:
+            first, units = unverified(lines[0]), [_unit_of(data, deliveries) for data in lines]
+        except BadInput:
+            found.append(Batch(name, "", 0, "", []))
+            continue
         found.append(Batch(name, first.verb, first.counter, first.expires, units))
     return sorted(found, key=lambda one: one.counter, reverse=True)
 
@@ -156,10 +174,26 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
     if len(names) > 1:
         raise StepFault("batch_mixed", f"{', '.join(sorted(names))}: one a file")
     (name,) = names
+    _require_as_many(site, name, found.values())
     before = {one.name: one for one in _batches(site)}.get(name)
     done = set() if before is None else {one.sent.sha256 for one in before.of(DONE)}
     kept = {unverified(data).unit: data for data in _waiting_lines(site, name) if sha256_of(data) in done}
     return name, [*kept.values(), *(line.data for unit, line in found.items() if unit not in kept)]
+
+
+def _require_as_many(site: Site, name: str, lines: Iterable[Line]) -> None:
+    """A file with fewer signatures does not take the place of the one that waits."""
+    there = {unverified(data).unit: _signatures(data) for data in _waiting_lines(site, name)}
+    for line in lines:
+        if line.signatures < there.get(line.command.unit, 0):
+            raise StepFault("batch_fewer", f"{line.command.unit}: one with more signatures waits")
+
+
+def _signatures(data: bytes) -> int:
+    envelope = strict.decode(data, Envelope)
+    with contextlib.suppress(sshsig.SignatureFault):  # as it was put it was judged before
+        return len(sshsig.check_all(envelope.command.encode(), envelope.sig.encode(), namespaces.COMMAND))
+    return 0
 
 
 def _waiting_lines(site: Site, name: str) -> list[bytes]:
@@ -201,7 +235,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
             name, lines = await prepare()
             subject = Subject(terms=f"{name}: {len(lines)}")
             there = await anyio.to_thread.run_sync(_batches, site)
-            finished = {one.name for one in there if not one.missing}
+            finished = {one.name for one in there if one.is_finished}
             if len(finished | {name} | {one.name for one in there}) - len(finished) > MOST:
                 raise StepFault("batch_many", f"more than {MOST} would wait: remove some first")
         except (Refusal, BadInput) as error:
@@ -222,11 +256,11 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
     return RedirectResponse(PATH, 303)
 
 
-LARGER = {PATH: batches.LIMIT_BYTES}
+LARGER = {PATH: batches.LIMIT_BYTES + (64 << 10)}  # with the frame of the form
 NAME = ("name",)
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), BRINGS | {"auditor"}, "commands_view", page),
     Route(PATH, ("POST",), BRINGS, None, bring, takes=FILE, answers=(303, 409)),
-    Route(f"{PATH}/again", ("POST",), BRINGS, None, again, takes=NAME, answers=(303, 409)),
-    Route(f"{PATH}/away", ("POST",), BRINGS, None, put_away, takes=NAME, answers=(303, 409)),
+    Route(f"{PATH}/again", ("POST",), KEEPS, None, again, takes=NAME, answers=(303, 409)),
+    Route(f"{PATH}/away", ("POST",), KEEPS, None, put_away, takes=NAME, answers=(303, 409)),
 )
