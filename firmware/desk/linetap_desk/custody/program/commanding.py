@@ -178,7 +178,7 @@ def _document(asked: Asked, unit: str, folder: Path, settings: Settings, desk: P
     if asked.verb == "update":
         return [f"--bundle={asked.document}", *([f"--url={asked.url}"] if asked.url else [])]
     shown = folder / "unit.toml"
-    shown.write_text(asked.text, encoding="utf-8", newline="")
+    shown.write_bytes(asked.text.encode())
     if (named := Source(shown).data.get("unit")) != unit:
         raise BadInput(f"{asked.document}: of {named or 'no unit'}, and not of {unit}")
     return [f"--document={shown}"]
