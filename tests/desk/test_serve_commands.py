@@ -235,6 +235,19 @@ def test_who_has_left_the_roles_is_sent_no_more(house: ReleaseHouse, carrier: Ba
     assert sent(again, clock) == [], "also where the file is read anew"
 
 
+def test_without_roles_one_line_says_so_and_all_wait(
+    house: ReleaseHouse, carrier: Batches, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    bring(house, signed(house, *UNITS))
+    carrier._reread_folder()
+    there = house.desk.root / "roles.json"
+    there.rename(there.with_suffix(".away"))
+    assert sent(carrier, clock) == []
+    assert [one.message[:18] for one in caplog.records if one.name == "linetap.ingest"].count("outgoing_unchecked") == 1
+    there.with_suffix(".away").rename(there)
+    assert len(sent(carrier, clock)) == AT_ONCE, "nothing was given up"
+
+
 def test_what_the_ingest_refuses_stands_on_the_page(house: ReleaseHouse, carrier: Batches, clock: ManualClock) -> None:
     data = signed(house, *UNITS[:2])
     bring(house, data)

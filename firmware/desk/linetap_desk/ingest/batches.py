@@ -176,13 +176,14 @@ class Batches:
         self._due_ns = self.clock.monotonic_ns() + READ_EVERY_S * NS_PER_S
         self._reread_folder()
         left, online = AT_ONCE, units_online(self.engine) if self._files else set()
+        in_force = self._in_force()
         for one in self._files.values():
             for unit, line in one.lines.items():
                 if not self._is_due(one.deliveries[unit]):
                     continue
                 if parse_rfc3339(line.command.expires) <= self.clock.utc_ns():
                     self._record(one, unit, code="command_expired", text=f"it was good until {line.command.expires}")
-                elif left and unit in online and self._is_still_good(one, unit, line):
+                elif left and unit in online and in_force and self._is_still_good(one, unit, line, *in_force):
                     left -= 1
                     self._record(one, unit, sent_at=rfc3339(self.clock.utc_ns()))
                     yield Message(
@@ -191,15 +192,22 @@ class Batches:
                     )  # fmt: skip
         self._write()
 
-    def _is_still_good(self, one: _File, unit: str, line: Line) -> bool:
+    def _in_force(self) -> tuple[Authority, Roles] | None:
+        """None without any, which is looked at again, since they may be just being replaced; or nothing to send."""
+        if not any(self._is_due(sent) for one in self._files.values() for sent in one.deliveries.values()):
+            return None
+        try:
+            return self.in_force()
+        except (Refusal, BadInput) as error:
+            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+            return None
+
+    def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
         """By the roles of now: whoever signed may have been taken out of them since the file was read."""
         try:
-            judged(line.data, *self.in_force())
-        except CommandFault as fault:
-            self._record(one, unit, code=fault.code, text=str(fault)[:TEXT_LIMIT])
-            return False
-        except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
-            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+            judged(line.data, authority, roles)
+        except (Refusal, BadInput) as error:
+            self._record(one, unit, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
             return False
         return True
 
