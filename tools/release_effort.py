@@ -66,17 +66,8 @@ def _at_call(office: runs.Office, record: Recording) -> Hand:
 
 def register(office: runs.Office, record: Recording) -> None:
     """A citizen comes with an identity card and asks to listen; it is granted, and a call is named."""
-    clerk = office.sits_down(record, "clerk", "officer")
-    clerk.begin("has a citizen before them")
-    clerk.press('nav a[href="/citizen"]')
-    clerk.begin("registers what the citizen asks for")
-    clerk.type("#alias", "Hong")
-    clerk.press("input[name=verified][value=id_card]", stays=True)
-    clerk.type("#digits", "5678")
-    clerk.day("#called_on", "2026-11-25")
-    clerk.press("input[name=asked][value=listen]", stays=True)
-    clerk.day("#received_on", f"{datetime.fromtimestamp(SYSTEM.utc_ns() / NS_PER_S, runs.ZONE):%Y-%m-%d}")
-    clerk.press("form:has(#alias) button")
+    today = datetime.fromtimestamp(SYSTEM.utc_ns() / NS_PER_S, runs.ZONE)
+    clerk = runs.registering(office, record, "Hong", "2026-11-25", today)
     decides = office.sits_down(record, "data-protection officer", MANAGER)
     decides.begin("sees what waits")
     decides.press(f'{runs.TASK}[href^="/citizen/"]')

@@ -226,19 +226,25 @@ def hand_out(office: Office, record: Recording, *, gives: bool = True) -> None:
     hand.end()
 
 
-def protection(office: Office, _browser: Browser, record: Recording) -> None:
-    today = datetime.fromtimestamp(SYSTEM.utc_ns() / NS_PER_S, ZONE)
+def registering(office: Office, record: Recording, alias: str, called_on: str, today: datetime) -> Hand:
+    """A clerk, who has registered that a citizen wants to listen to a call of that day."""
     hand = office.sits_down(record, "clerk", "officer")
     hand.begin("has a citizen before them, with an identity card")
     hand.press('nav a[href="/citizen"]')
     hand.begin("registers what the citizen asks for")
-    hand.type("#alias", "홍길동")
+    hand.type("#alias", alias)
     hand.press("input[name=verified][value=id_card]", stays=True)
     hand.type("#digits", "5678")
-    hand.day("#called_on", f"{today - timedelta(days=2):%Y-%m-%d}")
+    hand.day("#called_on", called_on)
     hand.press("input[name=asked][value=listen]", stays=True)
     hand.day("#received_on", f"{today:%Y-%m-%d}")
     hand.press("form:has(#alias) button")
+    return hand
+
+
+def protection(office: Office, _browser: Browser, record: Recording) -> None:
+    today = datetime.fromtimestamp(SYSTEM.utc_ns() / NS_PER_S, ZONE)
+    hand = registering(office, record, "홍길동", f"{today - timedelta(days=2):%Y-%m-%d}", today)
     hand.begin("has the receipt for the citizen", "main .facts")
     hand.press('a[href$="/receipt"]')
     hand.end()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,10 @@ from linetap_desk.ingest.handed import (
     TEXT_LIMIT,
     Delivery,
     HandedFolder,
+    InForce,
     correlation_of,
+    in_force_now,
+    is_answer_to,
     sha256_of,
     units_online,
     unverified,
@@ -115,7 +118,7 @@ def batches(folder: Path) -> HandedFolder:
 
 
 def put(folder: Path, name: str, lines: list[bytes]) -> None:
-    """The same lines again are sent again to units that have refused."""
+    """The same lines again are sent again to units that refused them without counting them."""
     batches(folder).put(name, b"\n".join(lines) + b"\n")
 
 
@@ -153,10 +156,8 @@ class _File:
 
 @dataclass(slots=True)
 class Batches:
-    """`in_force`: authority and roles as they are signed now; a Refusal or BadInput where there are none."""
-
     folder: Path
-    in_force: Callable[[], tuple[Authority, Roles]]
+    in_force: InForce
     engine: Engine
     clock: Clock
     share: Share = WHOLE
@@ -176,7 +177,8 @@ class Batches:
         self._due_ns = self.clock.monotonic_ns() + READ_EVERY_S * NS_PER_S
         self._reread_folder()
         left, online = AT_ONCE, units_online(self.engine) if self._files else set()
-        in_force = self._in_force()
+        is_any_due = any(self._is_due(sent) for one in self._files.values() for sent in one.deliveries.values())
+        in_force = in_force_now(self.in_force) if is_any_due else None
         for one in self._files.values():
             for unit, line in one.lines.items():
                 if not self._is_due(one.deliveries[unit]):
@@ -191,16 +193,6 @@ class Batches:
                         correlation=correlation_of(line.data),
                     )  # fmt: skip
         self._write()
-
-    def _in_force(self) -> tuple[Authority, Roles] | None:
-        """None without any, which is looked at again, since they may be just being replaced; or nothing to send."""
-        if not any(self._is_due(sent) for one in self._files.values() for sent in one.deliveries.values()):
-            return None
-        try:
-            return self.in_force()
-        except (Refusal, BadInput) as error:
-            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
-            return None
 
     def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
         """By the roles of now: whoever signed may have been taken out of them since the file was read."""
@@ -221,8 +213,7 @@ class Batches:
             line = one.lines.get(unit)
             if line is None:
                 continue
-            same = (answer.verb, answer.counter) == (line.command.verb, line.command.counter)
-            if correlation == correlation_of(line.data) if correlation else same:
+            if is_answer_to(line.command, line.data, answer, correlation):
                 sent = one.deliveries[unit]
                 if sent.sent_at and not sent.code:
                     at = rfc3339(self.clock.utc_ns())
@@ -239,15 +230,11 @@ class Batches:
             with contextlib.suppress(OSError):
                 self._answers_of(removed).unlink(missing_ok=True)
         changed = self._handed.changed()
-        if not changed:
-            return
-        try:
-            authority, roles = self.in_force()
-        except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
-            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+        in_force = in_force_now(self.in_force) if changed else None
+        if in_force is None:
             return
         for name, stamp in changed.items():
-            self._files[name] = self._judged(name, authority, roles)
+            self._files[name] = self._judged(name, *in_force)
             self._handed.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:

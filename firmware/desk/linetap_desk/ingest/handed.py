@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +17,10 @@ from sqlalchemy import Engine, select
 
 from linetap_core import rooms
 from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
-from linetap_core.errors import BadInput
-from linetap_core.evidence.authorization.command import Command, Envelope
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.authorization.command import Answer, Command, Envelope
+from linetap_core.evidence.authorization.roles import Roles
+from linetap_core.evidence.signing.authority import Authority
 from linetap_desk.ingest.tables import units
 from linetap_desk.inputs import strict
 
@@ -24,6 +28,10 @@ MOST = 64  # files in a folder; later ones wait
 READ_EVERY_S = 5
 TEXT_LIMIT = 2000  # of an answer, on the page: what a walk test has measured of each line
 Stamp = tuple[int, int]
+# Authority and roles as they are signed now; a Refusal or BadInput where there are none.
+InForce = Callable[[], tuple[Authority, Roles]]
+
+log = logging.getLogger("linetap.ingest")
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -104,6 +112,23 @@ def sha256_of(data: bytes) -> str:
 def correlation_of(data: bytes) -> bytes:
     """What the unit's answer to this command repeats, also where it does not know who signed it."""
     return hashlib.sha256(data).digest()[:16]
+
+
+def is_answer_to(command: Command, data: bytes, answer: Answer, correlation: bytes | None) -> bool:
+    """By the correlation; an answer without one by verb and counter, which it repeats if it knows the signer."""
+    if correlation:
+        return correlation == correlation_of(data)
+    return answer.counter == command.counter and answer.verb in (None, command.verb)
+
+
+def in_force_now(in_force: InForce) -> tuple[Authority, Roles] | None:
+    """None, and a line in the journal, where there are none: they may be just being replaced, and are asked for
+    again."""
+    try:
+        return in_force()
+    except (Refusal, BadInput) as error:
+        log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+        return None
 
 
 def unverified(data: bytes) -> Command:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,10 @@ from linetap_desk.ingest.handed import (
     TEXT_LIMIT,
     Delivery,
     HandedFolder,
+    InForce,
     correlation_of,
+    in_force_now,
+    is_answer_to,
     sha256_of,
     units_online,
     unverified,
@@ -94,10 +97,8 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Outgoing:
-    """`in_force`: authority and roles as they are signed now; a Refusal or BadInput where there are none."""
-
     folder: Path
-    in_force: Callable[[], tuple[Authority, Roles]]
+    in_force: InForce
     engine: Engine
     clock: Clock
     share: Share = WHOLE
@@ -142,8 +143,11 @@ class Outgoing:
         for name, one in self._waiting.items():
             if one.command is None or one.command.unit != unit:
                 continue
-            mine = answer.counter == one.command.counter if not correlation else correlation == correlation_of(one.data)
-            if mine and one.delivery.sent_at and not one.delivery.code:
+            if (
+                is_answer_to(one.command, one.data, answer, correlation)
+                and one.delivery.sent_at
+                and not one.delivery.code
+            ):
                 at = rfc3339(self.clock.utc_ns())
                 self._record(name, one, answered_at=at, code=answer.code[:40], text=answer.text[:TEXT_LIMIT])
 
@@ -153,16 +157,12 @@ class Outgoing:
             with contextlib.suppress(OSError):
                 _answer_path(self.folder, removed).unlink(missing_ok=True)
         changed = self._commands.changed()
-        if not changed:
-            return
-        try:
-            authority, roles = self.in_force()
-        except (Refusal, BadInput) as error:  # looked at again, since they may be just being replaced
-            log.error("outgoing_unchecked: %s; nothing is sent for the pages", error)
+        in_force = in_force_now(self.in_force) if changed else None
+        if in_force is None:
             return
         for name, stamp in changed.items():
             with contextlib.suppress(OSError):
-                self._waiting[name] = self._judged(name, self._commands.read(name, LIMIT_BYTES), authority, roles)
+                self._waiting[name] = self._judged(name, self._commands.read(name, LIMIT_BYTES), *in_force)
                 self._commands.mark_read(name, stamp)
 
     def _judged(self, name: str, data: bytes, authority: Authority, roles: Roles) -> _Waiting:
