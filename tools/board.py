@@ -71,6 +71,7 @@ def _made(
     text = making.filled(board.name, pcb.text(board, where, tracks), files)
     making.written(folder, files | {f"{board.name}.kicad_pcb": text})
     found, electrical = making.design_rules(folder, board.name), making.electrical_rules(folder, board.name)
+    too_near = making.creepage(folder, board, where)
     making.copper_files(folder, board.name, out)
     making.other_files(folder, board.name, out)
     not_as_drawn = readback.differences(out, board, where)
@@ -83,13 +84,19 @@ def _made(
     )
     print(f"tracks {len(tracks) - vias}, vias {vias}")
     print(f"connections that the router left open: {not_routed}")
-    print(f"KiCad: design rules {found.broken}, unconnected {found.open}, parity {found.parity}, ERC {electrical}")
+    print(
+        f"KiCad: design rules {found.broken}, unconnected {found.open}, parity {found.parity}, ERC {electrical}, ",
+        end="",
+    )
+    print(f"creepage {len(too_near)}")
     print(f"Gerber and drill files, read back by gerbonara: {len(not_as_drawn)} differences from the drawing's nets")
     print("\n".join(not_as_drawn[:20]), end="\n" if not_as_drawn else "")
-    if found.first:
-        print(f"the first: {found.first}")
+    for first in [found.first, *too_near[:1]]:
+        if first:
+            print(f"the first: {first}")
     print(f"the barrier: {where.barrier.line_to_card:g} mm. NOT REVIEWED, NOT APPROVED. Files are in {out}")
-    return int(bool(not_routed or found.broken or found.open or found.parity or electrical or not_as_drawn))
+    wrong = (not_routed, found.broken, found.open, found.parity, electrical, too_near, not_as_drawn)
+    return int(any(wrong))
 
 
 def _picture(drawn: Path, picture: Path) -> None:

@@ -76,24 +76,37 @@ class BoardFile:
 
 def read(text: str) -> BoardFile:
     """BadInput where an item is not as KiCad 9 writes it: none is left out unseen."""
-    nets, board, items = dict(NET.findall(text)), BoardFile(), ITEM.findall(text)
-    asked, found = Counter(BEGINS.findall(text)), Counter(kind for kind, _ in items)
+    board = BoardFile()
+    for _, item in items(text):
+        board.parts.extend(item.parts)
+        board.tracks.extend(item.tracks)
+        board.pads.extend(item.pads)
+        board.areas.extend(item.areas)
+    return board
+
+
+def items(text: str) -> Iterator[tuple[re.Match[str], BoardFile]]:
+    """Where each item stands in the file, and what it alone has. BadInput as `read`."""
+    nets, found = dict(NET.findall(text)), list(ITEM.finditer(text))
+    asked, read_as = Counter(BEGINS.findall(text)), Counter(item[1] for item in found)
     for kind, many in asked.items():
-        if many != found[kind]:
-            raise BadInput(f"board file: {found[kind]} of {many} ({kind} stand where KiCad 9 writes them")
-    for kind, body in items:
+        if many != read_as[kind]:
+            raise BadInput(f"board file: {read_as[kind]} of {many} ({kind} stand where KiCad 9 writes them")
+    for item in found:
+        kind, body = item.groups()
+        one = BoardFile()
         try:
             if kind == "zone":
-                board.areas.extend(_areas(body, nets))
+                one.areas.extend(_areas(body, nets))
             elif kind == "footprint":
                 reference = REFERENCE.findall(body)[0]
-                board.parts.append(reference)
-                board.pads.extend(_pads(body, reference))
+                one.parts.append(reference)
+                one.pads.extend(_pads(body, reference))
             else:
-                board.tracks.append(_drawn(kind, dict(FIELD.findall(body)), nets))
+                one.tracks.append(_drawn(kind, dict(FIELD.findall(body)), nets))
         except (LookupError, ValueError, TypeError):
             raise BadInput(f"board file: not as KiCad 9 writes it: ({kind} {' '.join(body.split())[:80]}") from None
-    return board
+        yield item, one
 
 
 def pad_fields(text: str) -> Iterator[tuple[str, str, str, dict[str, str]]]:

@@ -67,8 +67,7 @@ class CardBoard:
         """File name -> text of what stands beside the board; its sheets are the drawing's own."""
         return {
             f"{NAME}.kicad_pro": project.settings(NAME, places, self._patterns(places)),
-            # KiCad takes longer than six minutes of a processor for the creepage of eight lines.
-            f"{NAME}.kicad_dru": project.rules(places, creepage=False),
+            f"{NAME}.kicad_dru": project.rules(places, "clearance"),  # creepage is checked by windows (windows.py)
         }
 
     def _patterns(self, places: Places) -> dict[str, list[str]]:

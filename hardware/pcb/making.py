@@ -9,9 +9,13 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from linetap_core.errors import Refusal
+from pcb import boardfile, project, windows
+from pcb.board import Board
 from pcb.footprints import FOLDER
+from pcb.places import Places
 
 DEBIAN_PYTHON = "/usr/bin/python3"  # KiCad's module is Debian's
 FILLING = Path(__file__).with_name("filling.py")
@@ -62,18 +66,34 @@ def copied(folder: Path, scratch: Path) -> Path:
 def design_rules(folder: Path, name: str) -> Verdict:
     """Clearance, creepage, courtyards, what is open, and whether board and schematic agree."""
     with tempfile.TemporaryDirectory(prefix="linetap-drc-") as scratch:
-        copy = copied(folder, Path(scratch))
-        report = Path(scratch) / "drc.json"
-        options = ("--severity-all", "--schematic-parity", "--format", "json", "-o", str(report))
-        _run("kicad-cli", "pcb", "drc", *options, str(copy / f"{name}.kicad_pcb"))
-        found = json.loads(report.read_text())
+        found = _checked(copied(folder, Path(scratch)) / f"{name}.kicad_pcb", "--schematic-parity")
     broken, apart, parity = found["violations"], found["unconnected_items"], found["schematic_parity"]
     every = [*broken, *apart, *parity]
-    first = ""
-    if every:
-        items = "; ".join(item["description"] for item in every[0]["items"])
-        first = f"{every[0]['description']}: {items}"
-    return Verdict(len(broken), len(apart), len(parity), first)
+    return Verdict(len(broken), len(apart), len(parity), _words(every[0]) if every else "")
+
+
+def creepage(folder: Path, board: Board, places: Places) -> list[str]:
+    """What KiCad finds too near to a pair along the surface, in what of a large board lies near its pairs."""
+    with tempfile.TemporaryDirectory(prefix="linetap-creepage-") as scratch:
+        file = copied(folder, Path(scratch)) / f"{board.name}.kicad_pcb"
+        text = file.read_text()
+        every = windows.boxes(boardfile.read(text))
+        pairs = [box for net, box in every if places.class_of(board.plain(net)) == "LINE"]
+        file.write_text(windows.cut(text, windows.around(pairs)))
+        file.with_suffix(".kicad_dru").write_text(project.rules(places, "creepage"))
+        # All else of a board that is cut is broken at its edges.
+        return [_words(each) for each in _checked(file)["violations"] if each["type"] == "creepage"]
+
+
+def _checked(board: Path, *options: str) -> dict[str, list[dict[str, Any]]]:
+    report = board.with_suffix(".json")
+    _run("kicad-cli", "pcb", "drc", "--severity-all", *options, "--format", "json", "-o", str(report), str(board))
+    found: dict[str, list[dict[str, Any]]] = json.loads(report.read_text())
+    return found
+
+
+def _words(violation: dict[str, Any]) -> str:
+    return f"{violation['description']}: {'; '.join(item['description'] for item in violation['items'])}"
 
 
 def electrical_rules(folder: Path, name: str) -> int:

@@ -43,10 +43,11 @@ def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
     )
 
 
-def rules(places: Places, *, creepage: bool = True) -> str:
-    """The barrier, as KiCad checks it. A pad without a net is a relay's other contact: the pair's as well.
+def rules(places: Places, *kinds: str) -> str:
+    """The barrier, as KiCad checks it: creepage, clearance, or both where none is named.
 
-    On a board without slots the way along a layer is never shorter than that in air, which is ruled too.
+    A pad without a net is a relay's other contact: the pair's as well. On a board without slots the way along a layer
+    is never shorter than that in air, which is ruled too.
     """
     card = "A.NetClass != 'LINE' && A.NetClass != 'MIDDLE' && A.NetName != ''"
     contact = "B.Type == 'Pad' && B.NetName == '' && B.memberOfFootprint('K*')"
@@ -63,6 +64,6 @@ def rules(places: Places, *, creepage: bool = True) -> str:
         ("middle to pair", "clearance", "A.NetClass == 'MIDDLE' && B.NetClass == 'LINE'", barrier.line_to_middle),
     ]
     lines = ["(version 1)"]
-    for name, kind, condition, least in rows if creepage else [row for row in rows if row[1] != "creepage"]:
+    for name, kind, condition, least in [row for row in rows if not kinds or row[1] in kinds]:
         lines.append(f'(rule "{name}"\n  (condition "{condition}")\n  (constraint {kind} (min {least:g}mm)))')
     return "\n".join(lines) + "\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card's barrier, measured on its copper: KiCad's rule of creepage does not end on the whole card."""
+"""The card's barrier, measured on its copper with all layers seen as one. KiCad's own: test_card_board_kicad.py."""
 
 from __future__ import annotations
 

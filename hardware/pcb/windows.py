@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a board lies near its pairs, so that KiCad's rule of creepage ends on eight lines.
+
+KiCad compares every net with every other one, and all copper of both, planes included. But what comes too near to a
+pair does so within a few millimetres of it: windows around the pairs' copper, larger by more than the rule's distance,
+have every such place whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+from pcb import boardfile
+from pcb.boardfile import BoardFile
+from pcb.places import Box
+
+BEYOND = 5.0  # of the copper: more than the rule's distance
+CELL = 40.0  # a window is around so much of it at most
+POLYGON = re.compile(r'\n\t\t\(filled_polygon\n\t\t\t\(layer "(.+?)"\)(.*?)\n\t\t\)', re.DOTALL)
+CORNER = re.compile(r"\(xy (\S+) (\S+)\)")
+
+Corner = tuple[float, float]
+
+
+def around(copper: Iterable[Box]) -> list[Box]:
+    """Windows that all of it is well within."""
+    cells = dict[tuple[int, int], Box]()
+    for box in copper:
+        columns = range(int(box.left // CELL), int(box.right // CELL) + 1)
+        for column, row in product(columns, range(int(box.top // CELL), int(box.bottom // CELL) + 1)):
+            left, top = max(box.left, column * CELL), max(box.top, row * CELL)
+            right, bottom = min(box.right, (column + 1) * CELL), min(box.bottom, (row + 1) * CELL)
+            old = cells.get((column, row), Box(left, top, right, bottom))
+            cells[column, row] = Box(
+                min(old.left, left), min(old.top, top), max(old.right, right), max(old.bottom, bottom)
+            )
+    return [
+        Box(each.left - BEYOND, each.top - BEYOND, each.right + BEYOND, each.bottom + BEYOND)
+        for _, each in sorted(cells.items())
+    ]
+
+
+def boxes(copper: BoardFile) -> Iterator[tuple[str, Box]]:
+    """Around each track, via and pad, with its net."""
+    for track in copper.tracks:
+        pen = track.width / 2
+        left, right, top, bottom = *sorted((track.x1, track.x2)), *sorted((track.y1, track.y2))
+        yield track.net, Box(left - pen, top - pen, right + pen, bottom + pen)
+    for pad in copper.pads:
+        across, down = pad.width / 2, pad.height / 2
+        yield pad.net, Box(pad.x - across, pad.y - down, pad.x + across, pad.y + down)
+
+
+def cut(text: str, windows: list[Box]) -> str:
+    """The board file with what reaches into any window: tracks and parts whole, planes cut off at its edge.
+
+    All of it is copper of the board where it is, so nothing is nearer than on the board.
+    """
+    kept, end = list[str](), 0
+    for item, copper in boardfile.items(text):
+        kept.append(text[end : item.start()])
+        end = item.end()
+        if item[1] == "zone":
+            kept.append(POLYGON.sub(lambda polygon: "".join(_cut_off(polygon, each) for each in windows), item[0]))
+        elif any(_overlap(box, window) for _, box in boxes(copper) for window in windows):
+            kept.append(item[0])
+    return "".join(kept) + text[end:]
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    across = one.left <= other.right and other.left <= one.right
+    return across and one.top <= other.bottom and other.top <= one.bottom
+
+
+def _cut_off(polygon: re.Match[str], window: Box) -> str:
+    """A filled polygon of a plane, or nothing where it is elsewhere."""
+    corners = [(float(x), float(y)) for x, y in CORNER.findall(polygon[2])]
+    for axis, edge, side in ((0, window.left, 1), (0, window.right, -1), (1, window.top, 1), (1, window.bottom, -1)):
+        corners = list(_on_side(corners, axis, edge, side))
+    if not corners:
+        return ""
+    written = "".join(f"\n\t\t\t\t(xy {x:.6f} {y:.6f})" for x, y in corners)
+    return f'\n\t\t(filled_polygon\n\t\t\t(layer "{polygon[1]}")\n\t\t\t(pts{written}\n\t\t\t)\n\t\t)'
+
+
+def _on_side(corners: list[Corner], axis: int, edge: float, side: int) -> Iterator[Corner]:
+    """What of an outline lies beyond an edge (side 1) or before it (-1), after Sutherland and Hodgman."""
+    for one, other in zip(corners[-1:] + corners[:-1], corners, strict=True):
+        from_, to = (one[axis] - edge) * side, (other[axis] - edge) * side
+        if (from_ < 0) != (to < 0):
+            part = from_ / (from_ - to)
+            yield one[0] + part * (other[0] - one[0]), one[1] + part * (other[1] - one[1])
+        if to >= 0:
+            yield other
