@@ -11,7 +11,7 @@ from gdbstub import hang
 from hil_table import once
 from keptunit import DEVICES, Site
 from machine import Kept, Machine
-from rig import one_call, record_of, records, short_calls, start_lines, state_of, vault
+from rig import one_call, record_of, records, seals, short_calls, start_lines, state_of, vault
 
 from linetap_bench.stage.stage import linetap
 from linetap_core.records import RecorderState
@@ -46,10 +46,11 @@ def test_ten_power_cuts_in_mid_call(in_calls: tuple[Kept, set[str]], cut: int, t
         machine.resume()
         machine.rest(cut * LATER_S)
         machine.cut()
-        machine.counted = False  # only its files are looked at
         machine.boot()
         machine.until(lambda: state_of(machine, "recorder", RecorderState).lines != [], "the recorder is up")
+        seals(machine)
         machine.run("systemctl", "stop", "linetap-recorder")
+        assert machine.run("systemctl", "show", "-P", "Result", "linetap-recorder") == "success", "it was killed"
         kept = vault(machine, tmp_path / "vault")
         found = {record.call_id: record for record in records(kept)}
         assert len(there) >= 3
