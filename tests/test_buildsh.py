@@ -69,11 +69,17 @@ esac
 
 
 @pytest.fixture
-def stood_in() -> Iterator[Path]:
-    """A clone in which every tool only says how it was started, and one group of tests fails; anybody may go there."""
+def clone() -> Iterator[Path]:
+    """A folder where anybody may go."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
-        yield _stood_in(Path(folder))
+        yield Path(folder)
+
+
+@pytest.fixture
+def stood_in(clone: Path) -> Path:
+    """A clone in which every tool only says how it was started, and one group of tests fails."""
+    return _stood_in(clone)
 
 
 def _stood_in(folder: Path) -> Path:
@@ -130,7 +136,9 @@ def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, 
     [
         ("kicad-cli is not installed", "skipped"),
         ("no Mosquitto 2.1 here: tools/mosquitto21.sh build/mosquitto21", "skipped"),
+        ("Unicorn is not fetched: ./build.sh test fetches it", "skipped"),
         ("/sys/kernel/config/gpio-sim is not there", ""),
+        ("raspberrypi/rpi-eeprom is not fetched: LINETAP_RPI_EEPROM names no checkout", ""),
     ],
 )
 def test_what_a_package_would_cure_is_not_skipped(stood_in: Path, reason: str, failed: str) -> None:
@@ -140,6 +148,36 @@ def test_what_a_package_would_cure_is_not_skipped(stood_in: Path, reason: str, f
     done = started(stood_in)
     assert done.stderr == (f"build.sh: failed: {failed}\n" if failed else "")
     assert (done.returncode, line in done.stdout) == (1 if failed else 0, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root")
+def test_an_image_has_every_setting_whoever_builds_it(clone: Path) -> None:
+    """sudo passes no variable on: without its certificate a release would believe the key for development."""
+    text = (ROOT / "build.sh").read_text()
+    installing = '    setup\n    install_packages "${IMAGE_PACKAGES[@]}"\n    [ -z'
+    assert text.count(installing) == 1
+    (clone / "image").mkdir()
+    (clone / "build.sh").write_text(text.replace(installing, "    [ -z"))
+    (clone / "image/packages.txt").touch()
+    for name, script in (("image/build.sh", 'echo "$@"\nenv'), ("sudo", 'exec env -i PATH="$PATH" "$@"')):
+        (clone / name).write_text(f"#!/bin/sh\n{script}\n")
+        (clone / name).chmod(0o755)
+    read = "".join(path.read_text() for path in ROOT.glob("image/**/*.sh"))
+    settings = {name: f"/a folder/{name}" for name in re.findall(r"\$\{?(LINETAP_[A-Z_]+)", read)}
+    assert {"LINETAP_UPDATE_CERTIFICATE", "LINETAP_UPDATE_KEY", "LINETAP_KERNEL", "LINETAP_FIRMWARE"} <= settings.keys()
+    lock = clone / "a lock"
+    lock.touch()
+    settings["LINETAP_LOCK"] = "overridden"
+    done = subprocess.run(
+        ["bash", str(clone / "build.sh"), "image", "--lock", str(lock), "--signed"],
+        capture_output=True, text=True, check=False, timeout=60, user=65534, cwd="/",
+        env=settings | {"PATH": f"{clone}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    options, *variables = done.stdout.splitlines()
+    assert options == "--signed"
+    settings["LINETAP_LOCK"] = str(lock)
+    assert {f"{name}={value}" for name, value in settings.items()} <= set(variables)
 
 
 def test_the_quick_ones_start_no_broker(stood_in: Path) -> None:

@@ -17,6 +17,14 @@ trust_signer() {
   openssl x509 -in "$CERTIFICATE" -noout -pubkey >"$ROOT/usr/lib/linetap/release.pem" || fail "$CERTIFICATE: is none"
 }
 
+# Whom the units of this image believe, where a person who builds it sees it.
+name_signer() {
+  local words=()
+  [ "$CERTIFICATE" != "$MADE/certificate.pem" ] ||
+    words=("for DEVELOPMENT: its key lies unencrypted in $MADE/. A site has LINETAP_UPDATE_CERTIFICATE")
+  say "updates are believed from $(openssl x509 -in "$CERTIFICATE" -noout -subject -nameopt RFC2253 | sed 's/^subject=//')" "${words[@]}"
+}
+
 # Not in SHA256SUMS: its signature and salt are new each time; what is signed is not.
 write_bundle() {
   local signed=()
