@@ -36,10 +36,11 @@ END
   cp "$WORK/cmdline.txt" "$OUT/slot.cmdline"
 }
 
-# Of a signed card. b comes empty.
+# Of a signed card; b comes empty. Read-only (60) and without a letter (63) to Windows, which would write a folder into
+# the one, so that its sum is another, and offer to format the other.
 start_partitions() {
   [ "$1" -gt 0 ] || return 0
-  printf "size=%sMiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, uuid=%s, name=linetap-boot-%s\n" \
+  printf 'size=%sMiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, uuid=%s, name=linetap-boot-%s, attrs="GUID:60,63"\n' \
     "$1" "$BOOT_A_ID" a "$1" "$BOOT_B_ID" b
 }
 

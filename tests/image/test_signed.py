@@ -21,6 +21,7 @@ from signed_rig import MADE_AT, PROJECT, VERITY, Build, key, public, token, veri
 FOREIGN = PROJECT / "build/rpi-eeprom"  # tools/rpi_eeprom.sh
 # Of example-public.pem, as boards print it that have it in their OTP: usbboot, secure-boot-recovery/README.md.
 EXAMPLE_HASH = "8251a63a2edee9d8f710d63e9da5d639064929ce15a2238986a189ac6fcd3cee"
+FIRST = "echo start=1MiB, size=20MiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, name=linetap-boot"
 
 
 @pytest.fixture
@@ -174,3 +175,18 @@ def test_a_signed_build_is_the_same_to_the_byte_each_time(build: Build) -> None:
     first = {path.name: path.read_bytes() for path in build.made().iterdir()}
     subprocess.run(["rm", "-r", build.root / "work/boot.tree", build.root / "work/first"], check=True, timeout=60)
     assert {path.name: path.read_bytes() for path in build.made().iterdir()} == first
+
+
+def test_windows_lays_nothing_onto_what_is_summed_and_formats_nothing(tmp_path: Path) -> None:
+    """Read-only and without a letter, as Microsoft's basic data partitions say it: bits 60 and 63, of those two alone."""
+    card = tmp_path / "card.img"
+    card.write_bytes(b"")
+    os.truncate(card, 200 << 20)
+    steps = f". image/layout.sh && . image/steps/card.sh && {{ echo label: gpt; {FIRST}; start_partitions 60; }}"
+    table = subprocess.run(["bash", "-euc", steps], cwd=PROJECT, capture_output=True, check=True, timeout=60).stdout
+    subprocess.run(["sfdisk", "--quiet", card], input=table, check=True, timeout=60)
+    data = card.read_bytes()[2 * 512 : 5 * 512]  # an entry is 128 bytes, its attributes eight at 48, its name from 56
+    entries = [data[i * 128 : (i + 1) * 128] for i in range(3)]
+    found = {each[56:].decode("utf-16-le").rstrip("\0"): int.from_bytes(each[48:56], "little") for each in entries}
+    windows = 1 << 60 | 1 << 63
+    assert found == {"linetap-boot": 0, "linetap-boot-a": windows, "linetap-boot-b": windows}
