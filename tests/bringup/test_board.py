@@ -20,7 +20,7 @@ HERE = Path("/")
 PI = {
     "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
     "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
-    "proc/cpuinfo": "processor\t: 0\n\nRevision\t: b03115\nSerial\t\t: 100000001234abcd\n",
+    "proc/cpuinfo": "processor\t: 0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n",  # Debian's kernel: no Revision of a Pi
     "proc/sys/kernel/osrelease": "7.3.4+deb13-arm64\n",
     "proc/asound/card1/id": "linetap1\n",
     "proc/asound/card1/stream0": (
@@ -69,6 +69,9 @@ def test_a_pi_says_what_it_is(tmp_path: Path) -> None:
     built = tmp_path / "proc/device-tree/chosen/bootloader/build-timestamp"
     built.parent.mkdir(parents=True)
     built.write_bytes((1_714_521_600).to_bytes(4))  # the tree's numbers are big-endian
+    revision = tmp_path / "proc/device-tree/system/linux,revision"
+    revision.parent.mkdir()
+    revision.write_bytes(bytes.fromhex("00b03115"))
     facts = board.facts(tmp_path)
     assert (facts.model, facts.revision) == ("Raspberry Pi 4 Model B Rev 1.5", "b03115")
     assert (facts.kernel, facts.firmware, facts.clock_chip) == ("7.3.4+deb13-arm64", "2024-05-01", "rtc-rv3028 1-0052")

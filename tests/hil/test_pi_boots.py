@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hil_table import NOTES
 from machine import IMAGE, PROJECT
-from pi import EEPROM, LOADER_S, WAITING, Pi
+from pi import EEPROM, LOADER_S, REVISION, WAITING, Pi
 from rig import BOOT, CONFIG, SERVICES, UNIT, Office
 
 from boards.suppliers import device_of, suppliers
@@ -141,7 +141,7 @@ def test_it_measures_itself(started: Started, tmp_path: Path) -> None:
     path = shown.splitlines()[-1]
     for name in (path, f"{path}.sig"):
         (tmp_path / Path(name).name).write_bytes(pi.read(name))
-    assert "Raspberry Pi 4 Model B" in shown
+    assert re.search(rf"Raspberry Pi 4 Model B .*\b{REVISION}\b", shown)
     listed, report = tmp_path / "allowed_signers", tmp_path / Path(path).name
     listed.write_bytes(pi.read("/etc/linetap/allowed_signers"))
     words = [sys.executable, "-m", "linetap", "desk", "bringup", str(report), "--signers", str(listed)]

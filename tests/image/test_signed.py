@@ -178,7 +178,7 @@ def test_a_signed_build_is_the_same_to_the_byte_each_time(build: Build) -> None:
 
 
 def test_windows_lays_nothing_onto_what_is_summed_and_formats_nothing(tmp_path: Path) -> None:
-    """Read-only and without a letter, as Microsoft's basic data partitions say it: bits 60 and 63, of those two alone."""
+    """Read-only and without a letter, as a basic data partition says it: bits 60 and 63, of those two alone."""
     card = tmp_path / "card.img"
     card.write_bytes(b"")
     os.truncate(card, 200 << 20)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.checks.bootstate import read_loader
-from linetap.checks.kernelfiles import first_group, text_of
+from linetap.checks.kernelfiles import bytes_of, first_group, text_of
 from linetap_core.clock import NS_PER_S
 from linetap_core.vaultformat.bringupreport import BoardFacts
 
@@ -42,13 +42,18 @@ def facts(root: Path) -> BoardFacts:
     cards = sorted(root.glob("proc/asound/card[0-9]*"))[:_MOST_FILES]
     return BoardFacts(
         model=text_of(tree / "model").strip("\0\n "),
-        revision=first_group(r"^Revision\s*: ([0-9a-f]+)$", text_of(root / "proc/cpuinfo")),
+        revision=_revision(bytes_of(tree / "system/linux,revision", 5)),
         kernel=text_of(root / "proc/sys/kernel/osrelease").strip(),
         firmware=loader.built_on if loader else "",
         clock_chip=text_of(root / "sys/class/rtc/rtc0/name").strip(),
         codecs=[_codec(card) for card in cards if card.is_dir() and not card.is_symlink()],
         tpm=(root / "sys/class/tpm/tpm0").exists(),
     )
+
+
+def _revision(found: bytes) -> str:
+    """As the firmware writes it into the tree, 32 bits; only Raspberry Pi's own kernel has it in /proc/cpuinfo."""
+    return f"{int.from_bytes(found):x}" if len(found) == 4 else ""
 
 
 def _codec(card: Path) -> str:
