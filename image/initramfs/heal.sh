@@ -82,6 +82,9 @@ mend_root() {
   local twin count
   other_slot && [ "$other_verity" = "$verity" ] || return 1
   twin=$(device_of "$other") || return 1
+  next="this slot, repaired" minutes=60 # nobody is to pull a card that is being written
+  note "손상된 부분을 다른 슬롯의 같은 시스템으로 복구하고 있습니다." "what is damaged is being written again from the other slot." || :
+  minutes=10
   within 3600 "repairing the root"
   count=$(mend "$root" "$twin" "$verity") || return 1
   say "slot $slot: $count blocks were written again from slot $other"

@@ -5,6 +5,8 @@
 readonly BOOT=${BOOT:-/boot}
 readonly NOTE=$BOOT/linetap-boot.txt NOTE_BYTES=4096 # always: it is written in its place (usr/lib/linetap/bootfiles)
 
+minutes=10 # to wait for RUN, of a person who reads the note
+
 say() { echo "<4>linetap: $*" >/dev/kmsg; }
 
 # The boot partition, where it can be had; written to by nobody else here.
@@ -26,9 +28,9 @@ note() {
   with_boot || return 1
   {
     printf 'linetap\n\n슬롯 %s, %s번째 시작: %s\n다음: %s\n%s\n\n' "$slot" "$try" "$1" "$(next_ko)" \
-      '할 일: 전원을 켜 두십시오. 10분이 지나도 녹음 표시등(RUN)이 켜지지 않으면 카드를 새로 만든 것으로 교체하십시오. 쓰던 카드에는 통화가 있으니 지우지 말고 보관하십시오.'
+      "할 일: 전원을 켜 두십시오. ${minutes}분이 지나도 녹음 표시등(RUN)이 켜지지 않으면 카드를 새로 만든 것으로 교체하십시오. 쓰던 카드에는 통화가 있으니 지우지 말고 보관하십시오."
     printf 'Slot %s, start %s: %s\nNext: %s\n%s\n\n' "$slot" "$try" "$2" "$next" \
-      'To do: leave the power on. If RUN is not lit after 10 minutes, replace the card by one that is newly made. Keep the old one unerased: calls are on it.'
+      "To do: leave the power on. If RUN is not lit after $minutes minutes, replace the card by one that is newly made. Keep the old one unerased: calls are on it."
     grep '^- ' "$NOTE" 2>/dev/null | tail -n 11
     printf '%s\n' "$step"
   } | dd bs=$NOTE_BYTES count=1 iflag=fullblock conv=sync 2>/dev/null | tr '\000' '\n' | overwrite "$NOTE" $NOTE_BYTES
@@ -39,6 +41,7 @@ next_ko() {
     "slot "?) echo "슬롯 ${next#slot } 시작" ;;
     "this slot again") echo "같은 슬롯을 다시 시작" ;;
     "this slot as it is") echo "손상된 채로 계속" ;;
+    "this slot, repaired") echo "복구한 뒤 같은 슬롯으로 계속" ;;
     *) echo "이전 버전으로 복귀" ;;
   esac
 }

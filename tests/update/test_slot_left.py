@@ -250,6 +250,9 @@ def test_what_has_rotted_is_mended_from_the_same_root(card: Card) -> None:
     card.hold("b", "aaaa")
     assert card.start(opens=False) == ""
     assert card.start(rotten="a") == "starts bad=0", "one start, and not three"
+    told = (card.boot / "linetap-boot.txt").read_text()
+    assert "after 60 minutes" in told, "who reads it meanwhile does not pull the card"
+    assert "60분이 지나도" in told
     assert card.marked("a")["mended"] == 4
     assert card.call("get-primary") == "a"
 
@@ -266,7 +269,9 @@ def test_where_both_have_rotted_it_goes_on_as_it_is_and_reports_it(card: Card) -
     card.start()
     card.call("set-state", "a", "good")
     assert card.start(rotten="a b") == "starts bad=1", "a block that nothing reads costs nothing"
-    assert "Next: this slot as it is" in (card.boot / "linetap-boot.txt").read_text()
+    told = (card.boot / "linetap-boot.txt").read_text()
+    assert "Next: this slot as it is" in told
+    assert "after 10 minutes" in told
 
 
 @pytest.mark.parametrize(("unknown", "mapped"), [
