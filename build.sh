@@ -420,7 +420,7 @@ run_hil() {
   # it makes a kept machine of its own.
   HIL_SHARED=$(mktemp -d)
   mkdir "$HIL_SHARED/taken"
-  local apart=(unshare --net) shared=(--shared "$HIL_SHARED") failed=0
+  local apart=(unshare --net) shared=(--shared "$HIL_SHARED") failed=0 began=$SECONDS
   [ "$(id -u)" -eq 0 ] || apart+=(--map-root-user)
   # shellcheck disable=SC2016 # that shell's own arguments
   apart+=(bash -c 'ip link set lo up && exec "$@"' apart)
@@ -432,6 +432,7 @@ run_hil() {
   "${run[@]}" --shared "$HIL_SHARED" || failed=1
   wait "$HIL_SECOND" || failed=1
   cat build/hil-second.log
+  say "hil: $((SECONDS - began)) s with ${1:-all}; asked are 360 of --quick and 1500 of all on two quiet processors"
   return "$failed"
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -57,6 +58,9 @@ def test_from_the_forms_to_a_unit_that_records(desk: Officer, unit: NewUnit, tmp
     assert desk.state() == ["unsigned"]
     assert "시청 본관 3층 통신실" in desk.page()
     path, data = download(desk)
+    (card,) = re.findall(rf'href="({path}/order[^"]+)"', desk.page())
+    for_card = desk.client.get(card)
+    assert (for_card.content, for_card.headers["content-disposition"]) == (data, 'attachment; filename="linetap.toml"')
     signature = signed_by_ssh_keygen(unit.card.desk / PRIVATE, data, tmp_path)
     assert desk.post(f"{path}/signature", {"file": signature}).status_code == 303
     assert desk.state() == ["prepared"]

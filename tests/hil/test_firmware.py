@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An emulated Pi 4: its firmware is asked for a try by the one word, and by no other.
 
-QEMU's Pi has no card that this kernel finds, so the root is not started: kernel, device tree and module are the
+The root is not started (test_pi_boots.py starts it): kernel, device tree and module are the
 image's, and so is the systemctl that says the word. What the firmware is told and QEMU does not know stands in its log.
 """
 

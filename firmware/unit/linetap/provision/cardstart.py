@@ -27,7 +27,12 @@ from linetap_core.enrolment import order
 from linetap_core.errors import BadInput, DeviceFault, LinetapError, Refusal
 from linetap_core.tomlfile.source import Source
 
-_MARKED = "The partitions of this card are being encrypted: start the unit once more.\n"
+_MARKED = (
+    "기기가 이 카드를 암호화하고 있습니다. 최대 30분이 걸리니 전원을 켜 두십시오.\n"
+    "도중에 전원이 꺼졌으면 다시 켜십시오.\n\n"
+    "The unit is encrypting this card, which takes up to 30 minutes: leave the power on.\n"
+    "If it failed meanwhile, switch it on again.\n"
+)
 _GROW = "/usr/lib/linetap/grow"
 _STATE_OPTIONS = "nosuid,nodev,noexec,noatime,nosymfollow"
 _EXT4 = ("-q", "-F", "-t", "ext4", "-b", "4096", "-e", "remount-ro", "-m", "0", "-O", "metadata_csum,64bit")

@@ -108,7 +108,8 @@ async def make(request: Request, site: Site) -> Response:
 
 
 async def order_file(request: Request, site: Site) -> Response:
-    """The file for the authority to sign, named after the unit: several may be in one folder."""
+    """The file for the authority to sign, named after the unit, as several may be in one folder; with `?card` under the
+    name that a unit reads on its card."""
 
     def read() -> tuple[str, bytes | None]:
         with site.own.connect() as db:
@@ -118,8 +119,9 @@ async def order_file(request: Request, site: Site) -> Response:
     unit, draft = await anyio.to_thread.run_sync(read)
     if draft is None:
         return await adoption.refusal(request, site, StepFault("step_not_yet", "there is no order to be signed"))
-    name = {"Content-Disposition": f'attachment; filename="{unit}.linetap.toml"'}
-    return Response(bytes(draft), media_type="application/octet-stream", headers=name)
+    name = "linetap.toml" if "card" in request.query_params else f"{unit}.linetap.toml"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(bytes(draft), media_type="application/octet-stream", headers=headers)
 
 
 async def sign(request: Request, site: Site) -> Response:
