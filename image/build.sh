@@ -77,5 +77,5 @@ printf '%s %s\n' "$SOURCES" "$COMMIT" >"$OUT/sources" # the image is whole: `hil
 compress
 list_holes
 rm -rf --one-file-system "$WORK"
-name_signer
+name_choices
 say "done: $(du -h "$OUT/linetap.img.xz" | cut -f1) $OUT/linetap.img.xz"

@@ -17,12 +17,14 @@ trust_signer() {
   openssl x509 -in "$CERTIFICATE" -noout -pubkey >"$ROOT/usr/lib/linetap/release.pem" || fail "$CERTIFICATE: is none"
 }
 
-# Whom the units of this image believe, where a person who builds it sees it.
-name_signer() {
+# What a site should have chosen, where a person who builds it sees it.
+name_choices() {
   local words=()
   [ "$CERTIFICATE" != "$MADE/certificate.pem" ] ||
-    words=("for DEVELOPMENT: its key lies unencrypted in $MADE/. A site has LINETAP_UPDATE_CERTIFICATE")
+    words=("for DEVELOPMENT: its key lies unencrypted in $MADE/. A site sets LINETAP_UPDATE_CERTIFICATE and LINETAP_UPDATE_KEY")
   say "updates are believed from $(openssl x509 -in "$CERTIFICATE" -noout -subject -nameopt RFC2253 | sed 's/^subject=//')" "${words[@]}"
+  [ "${LINETAP_FIRMWARE:-}" ] ||
+    say "start4.elf is Debian's: newer Pi 4B with 1 or 8 GiB may ask for a newer one. A site sets LINETAP_FIRMWARE (docs/boards.md)"
 }
 
 # Not in SHA256SUMS: its signature and salt are new each time; what is signed is not.
