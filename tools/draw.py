@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
-from drawing import bom, kicad, picture, wiring  # noqa: E402
+from drawing import bom, kicad, picture, sheetpictures, wiring  # noqa: E402
 from drawing.project import Circuit, files  # noqa: E402
 
 
@@ -24,7 +24,7 @@ def main() -> int:
     others = {
         bom.BOM: bom.bom(circuit),
         bom.NETS: bom.nets(circuit),
-        "line.svg": picture.svg(circuit.sheets["line"], 1),
+        picture.NAME: picture.svg(circuit.sheets["line"], 1),
         wiring.PICTURE: wiring.svg(circuit.kinds["rj21"]),
         wiring.DOCUMENT: wiring.document((HARDWARE / wiring.DOCUMENT).read_text(), circuit.kinds["rj21"]),
     }
@@ -39,7 +39,8 @@ def main() -> int:
     print(kicad.rules(HARDWARE, pictures / "erc.rpt"))
     (HARDWARE / kicad.NETLIST).write_text(kicad.spice_netlist(HARDWARE))
     kicad.pictures(HARDWARE, pictures)
-    print(f"PDF, SVG, PNG and the report on the rules are in {pictures}")
+    sheetpictures.make(pictures, HARDWARE)
+    print(f"PDF, SVG, PNG and the report on the rules are in {pictures}, the pictures of the page in {picture.FOLDER}/")
     return 0
 
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(HARDWARE))
 
 from drawing.project import Circuit  # noqa: E402
 from simulation.budget import rails  # noqa: E402
-from simulation.power_table import table  # noqa: E402
+from simulation.power_table import summary, table  # noqa: E402
 
 DOCUMENT = HARDWARE / "README.md"
 BEGIN, END = "<!-- tools/hardware_budget.py begins -->", "<!-- tools/hardware_budget.py ends -->"
@@ -27,9 +27,8 @@ def main() -> int:
     _, _, after = rest.partition(END)
     DOCUMENT.write_text(f"{before}{BEGIN}\n\n{said}\n{END}{after}")
     print(said)
-    over = [rail.net for rail in rails(circuit) if not rail.holds()]
-    print(f"over its limit: {', '.join(over)}" if over else "every rail is within its limit")
-    return 1 if over else 0
+    print(summary(circuit))
+    return 0 if all(rail.holds() for rail in rails(circuit)) else 1
 
 
 if __name__ == "__main__":

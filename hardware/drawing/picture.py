@@ -9,7 +9,8 @@ from drawing.laid import Label, Layout, Placed, Rail, Text
 from drawing.layout import lay_out
 from drawing.tables import Sheet
 
-NAME = "line.svg"
+FOLDER = "pictures"
+NAME = f"{FOLDER}/line.svg"
 SCALE = 10  # units of a step
 STYLE = """
 text { font-family: sans-serif; font-size: 7px; fill: #222 }

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from drawing.project import Circuit
-from simulation.budget import AMBIENT_C, GIVES_MW, JUNCTION_C, hold_up_mw, hold_up_s, loads, rails, warm
+from simulation.budget import AMBIENT_C, GIVES_MW, JUNCTION_C, VOLTS, hold_up_mw, hold_up_s, loads, rails, warm
 from simulation.handover import LOAD_A, PFI_V, sinks_to
 
 CLOSING_MW = 8000.0  # a Pi 4 that closes its files, and the card: assumed
+SUPPLY = "/supply/v5in"  # behind the converter of 12 V
 MOST_SHOWN = 4
 
 
@@ -36,6 +37,21 @@ def table(circuit: Circuit) -> str:
     lines += ["", f"| +5V as it takes over at {LOAD_A} A, its threshold at its least, as meant, at its most |", "|---|"]
     lines.append(f"| {ends} |")
     return "\n".join([*lines, ""])
+
+
+def summary(circuit: Circuit) -> str:
+    """In a line: the verdict, what the supply gives, the hottest chip, how long the hold-up lasts."""
+    found = rails(circuit)
+    over = [rail.net for rail in found if not rail.holds()]
+    verdict = f"over its limit: {', '.join(over)}" if over else "every rail is within its limit"
+    supply = next(rail for rail in found if rail.net == SUPPLY)
+    chips = [*warm(circuit), *((rail.source, AMBIENT_C + rail.rise_k) for rail in found)]
+    hottest, celsius = max(chips, key=lambda chip: chip[1])
+    lasts = ", ".join(f"{hold_up_s(mw):.1f} s at {mw / 1000:.1f} W" for mw in (GIVES_MW, CLOSING_MW))
+    return (
+        f"{verdict}: {supply.source} gives {supply.loads_mw:.0f} of {supply.most_ma * VOLTS[SUPPLY]:.0f} mW, "
+        f"the hottest junction {celsius:.0f} of {JUNCTION_C:.0f} C ({hottest}), hold-up {lasts}"
+    )
 
 
 def _mostly(circuit: Circuit, net: str) -> str:

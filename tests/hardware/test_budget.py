@@ -24,7 +24,7 @@ from simulation.budget import (
 )
 from simulation.handover import PFI_V, sinks_to
 from simulation.netlist import HARDWARE
-from simulation.power_table import CLOSING_MW, table
+from simulation.power_table import CLOSING_MW, summary, table
 
 CIRCUIT = Circuit()
 OPEN = {  # on purpose: inputs that select nothing, a crystal's output, pins that only tell
@@ -129,3 +129,16 @@ def test_the_two_converters_have_addresses_of_their_own() -> None:
 
 def test_the_page_has_the_budget() -> None:
     assert table(CIRCUIT) in (HARDWARE / "README.md").read_text(), "tools/hardware_budget.py"
+
+
+def test_the_last_line_has_the_figures_of_the_table(tmp_path: Path) -> None:
+    """./build.sh board shows that line alone."""
+    told, found = summary(CIRCUIT), by_net(CIRCUIT)
+    supply = found["/supply/v5in"]
+    assert told.startswith("every rail is within its limit: ")
+    assert f"{supply.source} gives {supply.loads_mw:.0f} of {5 * supply.most_ma:.0f} mW" in told
+    hottest = max(*(50 + rail.rise_k for rail in found.values()), *(celsius for _, celsius in warm(CIRCUIT)))
+    assert f"the hottest junction {hottest:.0f} of 125 C (" in told
+    assert told.endswith(f"hold-up {hold_up_s(GIVES_MW):.1f} s at 12.5 W, {hold_up_s(CLOSING_MW):.1f} s at 8.0 W")
+    small = Circuit(copied(tmp_path, ("parts.toml", "0.88\nmost_ma = 6000", "0.88\nmost_ma = 4000")))
+    assert summary(small).startswith("over its limit: /supply/v5in: U1001 gives")

@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from hardware_rig import copied
 
-from drawing import picture
+from drawing import picture, sheetpictures
 from drawing.project import LINES, Circuit, files
+from drawing.schematic import PROJECT
 from drawing.tables import Part
 from linetap_core.errors import BadInput
 from simulation.netlist import HARDWARE, Netlist
 
 CIRCUIT = Circuit()
 DRAWN = files(CIRCUIT)
+PAGE = (HARDWARE / "README.md").read_text()
+MOST_BYTES = 120_000
 
 
 @pytest.mark.parametrize("name", sorted(DRAWN))
@@ -31,6 +35,22 @@ def test_the_picture_shows_every_part_and_net_of_the_line() -> None:
     told = {element.text for element in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text")}
     assert {part.reference(1) for part in sheet.parts()} <= told
     assert {net for part in sheet.parts() for net in part.nets.values()} - {"GND"} <= told  # its symbol has no name
+
+
+@pytest.mark.parametrize("sheet", [PROJECT, *CIRCUIT.sheets])
+def test_each_sheet_has_its_picture_and_the_page_shows_it(sheet: str) -> None:
+    """KiCad's own may have other bytes elsewhere: each says of which drawing it is, and that is the committed one."""
+    path = sheetpictures.path(HARDWARE, sheet)
+    shown = re.search(rf"!\[[^\]]{{8,}}\]\({re.escape(f'{path.parent.name}/{path.name}')}\)", PAGE)
+    assert shown, f"hardware/README.md shows no {path.name}"
+    assert path.stat().st_size < MOST_BYTES
+    if path.suffix == ".png":
+        assert sheetpictures.drawn_from(path.read_bytes()) == sheetpictures.drawing(HARDWARE, sheet), "tools/draw.py"
+
+
+def test_both_boards_are_shown() -> None:
+    assert re.search(r"!\[[^\]]{8,}\]\(card\.png\)", PAGE)
+    assert re.search(r"!\[[^\]]{8,}\]\(lineboard/lineboard\.svg\)", PAGE)
 
 
 def test_every_net_goes_somewhere() -> None:
