@@ -105,7 +105,7 @@ def parser(config: Config) -> Parse:
     """The parser of the format in [smdr]. It never raises."""
     smdr = config.smdr
     zone = zone_of(smdr.zone or config.retention.zone)
-    parse = _by_columns(smdr, zone) if smdr.format == "columns" else _panasonic(zone)
+    parse = LAYOUTS[smdr.format](smdr, zone)
 
     def guarded(raw: str, arrived_ns: int) -> SmdrLine | None:
         try:
@@ -116,7 +116,7 @@ def parser(config: Config) -> Parse:
     return guarded
 
 
-def _panasonic(zone: ZoneInfo) -> Parse:
+def _panasonic(_smdr: Smdr, zone: ZoneInfo) -> Parse:
     def parse(raw: str, arrived_ns: int) -> SmdrLine | None:
         match = _PANASONIC.fullmatch(raw.rstrip())
         if match is None:
@@ -193,3 +193,6 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
 def _number(text: str) -> str:
     """Only digits, * and # of the text."""
     return "".join(sign for sign in text if sign in "0123456789*#")
+
+
+LAYOUTS: dict[grammar.Format, Callable[[Smdr, ZoneInfo], Parse]] = {"panasonic": _panasonic, "columns": _by_columns}
