@@ -156,6 +156,18 @@ def test_a_day_is_divided_nowhere() -> None:
     assert not found
 
 
+def test_zone_data_is_read_in_one_place() -> None:
+    """Elsewhere Korea would have no zone where this machine's data is damaged."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, each in nodes().items()
+        if path != f"{CORE}/zones.py"
+        for node in each
+        if isinstance(node, ast.Call) and "ZoneInfo" in ast.unparse(node.func).split(".")
+    ]
+    assert not found
+
+
 READ_AT_THE_DESK: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (strict.Status, topics.Status), (units.Line, topics.LineReport), (units.Alert, Alert),
     (units.Health, Health),
