@@ -19,10 +19,11 @@ import pytest
 
 from linetap.reporter.health import Health
 from linetap_core.evidence.authorization import commandbody, fetch
-from linetap_core.evidence.authorization.command import HERE, Command, CommandFault
+from linetap_core.evidence.authorization.command import MAY, Command, CommandFault
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Alert
 from linetap_core.wire import topics
+from linetap_desk.ingest import outages, pbxdays, register
 from linetap_desk.inputs import strict
 from linetap_desk.watch import units
 
@@ -169,8 +170,10 @@ def test_zone_data_is_read_in_one_place() -> None:
 
 
 READ_AT_THE_DESK: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
-    (strict.Status, topics.Status), (units.Line, topics.LineReport), (units.Alert, Alert),
-    (units.Health, Health),
+    (strict.Status, topics.Status), (units.Line, topics.LineReport),
+    (units.Alert, Alert), (register.KeptAlert, Alert),
+    (units.ShownHealth, Health), (register.OutboxHealth, Health), (outages.RecordingHealth, Health),
+    (pbxdays.PbxHealth, Health),
 ]  # fmt: skip
 
 
@@ -179,6 +182,14 @@ def test_the_desk_reads_no_field_that_no_unit_publishes(
     at_the_desk: type[msgspec.Struct], published: type[msgspec.Struct]
 ) -> None:
     assert set(at_the_desk.__struct_fields__) <= set(published.__struct_fields__)
+
+
+def test_each_part_of_a_health_that_the_desk_reads_is_held_against_the_units() -> None:
+    found = [
+        node.name for path, each in nodes().items() if path.startswith("desk/")
+        for node in each if isinstance(node, ast.ClassDef) and node.name.endswith("Health")
+    ]  # fmt: skip
+    assert sorted(found) == sorted(mine.__name__ for mine, published in READ_AT_THE_DESK if published is Health)
 
 
 DURABLE = f"{CORE}/durable/files.py"
@@ -257,7 +268,7 @@ def test_the_body_of_a_command_is_read_and_made_as_a_type() -> None:
         and node.value.attr == "body"
     ]
     assert not [each for each in found if not each.startswith("unit/linetap/ring/")]
-    assert commandbody.BODIES.keys() | {fetch.VERB} == set(HERE)
+    assert commandbody.BODIES.keys() | {fetch.VERB} == MAY.keys()
 
 
 # What has been signed by desks since version 0.1, text for text.
