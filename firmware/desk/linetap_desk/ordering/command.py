@@ -20,7 +20,7 @@ from linetap_core.durable import files, privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody
-from linetap_core.evidence.authorization.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Answer, Command, Envelope
+from linetap_core.evidence.authorization.command import IDENTIFY_LONGEST_S, LIGHT, MAY, Answer, Command, Envelope
 from linetap_core.evidence.authorization.commandbody import Body
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     raw = argparse.RawDescriptionHelpFormatter
     sign = verbs.add_parser("sign", help="make a command, signed", epilog=_SIGN, formatter_class=raw)
-    sign.add_argument("--verb", required=True, choices=[verb for verb in HERE if verb not in LIGHT])
+    sign.add_argument("--verb", required=True, choices=[verb for verb in MAY if verb not in LIGHT])
     sign.add_argument("--role", required=True, help="of the key that signs")
     sign.add_argument("--unit", required=True, help="the unit's name")
     sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519")
