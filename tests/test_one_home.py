@@ -101,7 +101,16 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
         f"{CORE}/evidence/sealing/keylist.py",
         lambda value: isinstance(value, str) and re.match(r"overflow-(?!wrap)", value) is not None,
     ),
+    "suite of a record": (f"{CORE}/records/call.py", lambda value: value == "linetap-1"),
+    "copied list of an index": (
+        f"{CORE}/evidence/calls/indexhead.py",
+        lambda value: isinstance(value, str) and re.match(r"(list|head)-(\Z|\[0-9a-f\]|0{16})", value) is not None,
+    ),
     "length of a day": (f"{CORE}/clock.py", lambda value: value in (86_400, 86_400_000, 86_400 * 10**9)),
+    "second in ns": (
+        f"{CORE}/clock.py",
+        lambda value: value == 10**9 and isinstance(value, int),  # a float may be bits in a second
+    ),
     "zone of Korea": (f"{CORE}/zones.py", lambda value: value == "Asia/Seoul"),
 }
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.config.schema import Config, Smdr
-from linetap_core.clock import S_PER_DAY, from_utc_ns
+from linetap_core.clock import NS_PER_S, S_PER_DAY, from_utc_ns
 from linetap_core.wire import smdrcolumns as grammar
 from linetap_core.zones import zone_of
 
@@ -179,7 +179,7 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
         return SmdrLine(
             raw=raw,
             arrived_ns=arrived_ns,
-            started_ns=at - (duration_s or 0) * 1_000_000_000 if smdr.time_is == "end" else at,
+            started_ns=at - (duration_s or 0) * NS_PER_S if smdr.time_is == "end" else at,
             kind=kind,
             duration_s=duration_s,
             extension=extension,
