@@ -166,6 +166,17 @@ def test_a_day_is_divided_nowhere() -> None:
     assert not found
 
 
+def test_a_moment_becomes_nanoseconds_in_one_place() -> None:
+    """`.timestamp()` times a number is a float in between, or loses a part of a second."""
+    found = [
+        f"{path}:{node.lineno}: {ast.unparse(node)}"
+        for path, each in nodes().items()
+        for node in each
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and ".timestamp()" in ast.unparse(node)
+    ]
+    assert not found
+
+
 def test_zone_data_is_read_in_one_place() -> None:
     """Elsewhere Korea would have no zone where this machine's data is damaged."""
     found = [

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.clock import NS_PER_S, rfc3339, utc_ns_of
 from linetap_core.codecs.registry import MULAW
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.g711 import RATE_HZ
@@ -315,7 +315,7 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
         moment = datetime.strptime(_FRACTION.sub("", stamped), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
     except ValueError:
         raise BadBundle("timestamp", f"{name}{TOKEN_SUFFIX}: {stamped!r} is no valid time") from None
-    return rfc3339(int(moment.timestamp()) * NS_PER_S)
+    return rfc3339(utc_ns_of(moment))
 
 
 def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import SummaryConfig
@@ -66,7 +66,7 @@ def coverage(db: Connection, day: date) -> dict[str, Any]:
 def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
     """The first moments of the day and of the next one, in the form of the tables."""
     begins, ends = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
-    return rfc3339(round(begins.timestamp()) * NS_PER_S), rfc3339(round(ends.timestamp()) * NS_PER_S)
+    return rfc3339(utc_ns_of(begins)), rfc3339(utc_ns_of(ends))
 
 
 def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str, Any]:

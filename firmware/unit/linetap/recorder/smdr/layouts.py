@@ -18,12 +18,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.config.schema import Config, Smdr
-from linetap_core.clock import NS_PER_S, S_PER_DAY, from_utc_ns
+from linetap_core.clock import NS_PER_S, S_PER_DAY, from_utc_ns, utc_ns_of
 from linetap_core.wire import smdrcolumns as grammar
 from linetap_core.zones import zone_of
 
 Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CENTURY = 2000
 # S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
 PANASONIC_KINDS: dict[str, Kind] = {
@@ -75,7 +74,7 @@ def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arriv
     if not moments:
         raise ValueError("no such day")
     nearest = min(moments, key=lambda found: abs(found - arrived))
-    return (nearest - EPOCH) // timedelta(microseconds=1) * 1000
+    return utc_ns_of(nearest)
 
 
 def _days(day: re.Match[str] | None, today: date) -> list[date]:
