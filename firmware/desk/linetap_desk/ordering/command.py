@@ -318,10 +318,11 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 
 def _left_s(command: Command, clock: Clock) -> int | None:
-    """So that no broker keeps it beyond its end; the unit refuses one that has ended, and says so."""
+    """For how many seconds a broker may keep the command; None if its end cannot be read. An expired command is sent
+    for one second, since the unit's refusal is an answer."""
     try:
         left_s = (parse_rfc3339(command.expires) - clock.utc_ns()) // NS_PER_S
-    except ValueError:  # the unit says so too
+    except ValueError:  # the unit refuses it
         return None
     return min(max(1, left_s), _LONGEST_EXPIRY_S)
 

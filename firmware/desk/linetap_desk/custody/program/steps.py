@@ -180,7 +180,7 @@ def check_rewrapped(
 def _each(
     found: OverflowCalls, calls: list[str], do: Callable[[str], list[str]], settings: Settings, clock: Clock
 ) -> list[str]:
-    """Does it for each call, and packs the papers of those calls. A Refusal if there is none for which it was done."""
+    """Takes the step for each call, and packs the papers of those where it succeeded. A Refusal if all failed."""
     target = output_of(settings) / f"holds-{compact(clock.utc_ns())}.tar"
     privatefile.require_new(target)
     lines, refused, done = list[str](), list[str](), list[str]()
