@@ -177,6 +177,28 @@ def test_a_moment_becomes_nanoseconds_in_one_place() -> None:
     assert not found
 
 
+# Alike, and of different things: another rule for one of them would be none for the other.
+ALIKE = {
+    "desk/linetap_desk/copy/store.py _begin_of", "unit/linetap/recorder/vault/log/proof.py _read",
+    "desk/linetap_desk/pki/command.py run", "desk/linetap_desk/release/command.py run",
+    f"{CORE}/evidence/merklelog/closing.py closing_path", f"{CORE}/evidence/witness/tlogproof.py witnessed_path",
+    f"{CORE}/durable/copies.py kept_of", f"{CORE}/evidence/signing/namespaces.py beside",
+    "desk/linetap_desk/serve/calls/form.py _time", "unit/linetap/recorder/calls/call.py _time",
+}  # fmt: skip
+
+
+def test_a_function_stands_once() -> None:
+    """Functions of modules, not methods, with the same parameters and the same body. Short ones may be alike."""
+    found: dict[str, list[str]] = {}
+    for path, tree in sources().items():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and f"{path} {node.name}" not in ALIKE:
+                body = node.body[ast.get_docstring(node) is not None :]
+                if len(same := "".join(map(ast.dump, [node.args, *body]))) > 380:
+                    found.setdefault(same, []).append(f"{path} {node.name}")
+    assert not [each for each in found.values() if len(each) > 1]
+
+
 def test_zone_data_is_read_in_one_place() -> None:
     """Elsewhere Korea would have no zone where this machine's data is damaged."""
     found = [
