@@ -17,12 +17,12 @@ from typing import get_args
 import msgspec
 import pytest
 
-from linetap.reporter.health import Health
 from linetap_core.evidence.authorization import commandbody, fetch
 from linetap_core.evidence.authorization.command import MAY, Command, CommandFault
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Alert
 from linetap_core.wire import topics
+from linetap_core.wire.health import Health
 from linetap_desk.ingest import outages, pbxdays, register
 from linetap_desk.inputs import strict
 from linetap_desk.watch import units
