@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -22,10 +22,18 @@ from linetap_core.clock import (
     kernel_reading,
     parse_rfc3339,
     rfc3339,
+    utc_ns_of,
 )
 
 MOMENT = "2026-11-24T22:56:00.123Z"
 LAST_NS = 253_402_300_799 * NS_PER_S  # the end of the year 9999
+
+
+def test_a_moment_of_any_zone_is_counted_to_the_microsecond() -> None:
+    seoul = timezone(timedelta(hours=9))
+    assert utc_ns_of(datetime(1970, 1, 1, 9, tzinfo=seoul)) == 0
+    assert utc_ns_of(datetime(2026, 11, 25, 7, 56, 0, 123_457, tzinfo=seoul)) == parse_rfc3339(MOMENT) + 457_000
+    assert utc_ns_of(from_utc_ns(LAST_NS)) == LAST_NS
 
 
 def test_one_form_of_time() -> None:

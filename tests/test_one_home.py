@@ -17,12 +17,13 @@ from typing import get_args
 import msgspec
 import pytest
 
-from linetap.reporter.health import Health
 from linetap_core.evidence.authorization import commandbody, fetch
-from linetap_core.evidence.authorization.command import HERE, Command, CommandFault
+from linetap_core.evidence.authorization.command import MAY, Command, CommandFault
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import Alert
 from linetap_core.wire import topics
+from linetap_core.wire.health import Health
+from linetap_desk.ingest import outages, pbxdays, register
 from linetap_desk.inputs import strict
 from linetap_desk.watch import units
 
@@ -100,7 +101,16 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
         f"{CORE}/evidence/sealing/keylist.py",
         lambda value: isinstance(value, str) and re.match(r"overflow-(?!wrap)", value) is not None,
     ),
+    "suite of a record": (f"{CORE}/records/call.py", lambda value: value == "linetap-1"),
+    "copied list of an index": (
+        f"{CORE}/evidence/calls/indexhead.py",
+        lambda value: isinstance(value, str) and re.match(r"(list|head)-(\Z|\[0-9a-f\]|0{16})", value) is not None,
+    ),
     "length of a day": (f"{CORE}/clock.py", lambda value: value in (86_400, 86_400_000, 86_400 * 10**9)),
+    "second in ns": (
+        f"{CORE}/clock.py",
+        lambda value: value == 10**9 and isinstance(value, int),  # a float may be bits in a second
+    ),
     "zone of Korea": (f"{CORE}/zones.py", lambda value: value == "Asia/Seoul"),
 }
 
@@ -156,9 +166,56 @@ def test_a_day_is_divided_nowhere() -> None:
     assert not found
 
 
+def test_a_moment_becomes_nanoseconds_in_one_place() -> None:
+    """`.timestamp()` times a number is a float in between, or loses a part of a second."""
+    found = [
+        f"{path}:{node.lineno}: {ast.unparse(node)}"
+        for path, each in nodes().items()
+        for node in each
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and ".timestamp()" in ast.unparse(node)
+    ]
+    assert not found
+
+
+# Alike, and of different things: another rule for one of them would be none for the other.
+ALIKE = {
+    "desk/linetap_desk/copy/store.py _begin_of", "unit/linetap/recorder/vault/log/proof.py _read",
+    "desk/linetap_desk/pki/command.py run", "desk/linetap_desk/release/command.py run",
+    f"{CORE}/evidence/merklelog/closing.py closing_path", f"{CORE}/evidence/witness/tlogproof.py witnessed_path",
+    f"{CORE}/durable/copies.py kept_of", f"{CORE}/evidence/signing/namespaces.py beside",
+    "desk/linetap_desk/serve/calls/form.py _time", "unit/linetap/recorder/calls/call.py _time",
+}  # fmt: skip
+
+
+def test_a_function_stands_once() -> None:
+    """Functions of modules, not methods, with the same parameters and the same body. Short ones may be alike."""
+    found: dict[str, list[str]] = {}
+    for path, tree in sources().items():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and f"{path} {node.name}" not in ALIKE:
+                body = node.body[ast.get_docstring(node) is not None :]
+                if len(same := "".join(map(ast.dump, [node.args, *body]))) > 380:
+                    found.setdefault(same, []).append(f"{path} {node.name}")
+    assert not [each for each in found.values() if len(each) > 1]
+
+
+def test_zone_data_is_read_in_one_place() -> None:
+    """Elsewhere Korea would have no zone where this machine's data is damaged."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, each in nodes().items()
+        if path != f"{CORE}/zones.py"
+        for node in each
+        if isinstance(node, ast.Call) and "ZoneInfo" in ast.unparse(node.func).split(".")
+    ]
+    assert not found
+
+
 READ_AT_THE_DESK: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
-    (strict.Status, topics.Status), (units.Line, topics.LineReport), (units.Alert, Alert),
-    (units.Health, Health),
+    (strict.Status, topics.Status), (units.Line, topics.LineReport),
+    (units.Alert, Alert), (register.KeptAlert, Alert),
+    (units.ShownHealth, Health), (register.OutboxHealth, Health), (outages.RecordingHealth, Health),
+    (pbxdays.PbxHealth, Health),
 ]  # fmt: skip
 
 
@@ -167,6 +224,14 @@ def test_the_desk_reads_no_field_that_no_unit_publishes(
     at_the_desk: type[msgspec.Struct], published: type[msgspec.Struct]
 ) -> None:
     assert set(at_the_desk.__struct_fields__) <= set(published.__struct_fields__)
+
+
+def test_each_part_of_a_health_that_the_desk_reads_is_held_against_the_units() -> None:
+    found = [
+        node.name for path, each in nodes().items() if path.startswith("desk/")
+        for node in each if isinstance(node, ast.ClassDef) and node.name.endswith("Health")
+    ]  # fmt: skip
+    assert sorted(found) == sorted(mine.__name__ for mine, published in READ_AT_THE_DESK if published is Health)
 
 
 DURABLE = f"{CORE}/durable/files.py"
@@ -245,7 +310,7 @@ def test_the_body_of_a_command_is_read_and_made_as_a_type() -> None:
         and node.value.attr == "body"
     ]
     assert not [each for each in found if not each.startswith("unit/linetap/ring/")]
-    assert commandbody.BODIES.keys() | {fetch.VERB} == set(HERE)
+    assert commandbody.BODIES.keys() | {fetch.VERB} == MAY.keys()
 
 
 # What has been signed by desks since version 0.1, text for text.

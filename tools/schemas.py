@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from linetap.reporter.discovery import Discovery
-from linetap.reporter.health import Health
 from linetap_core.evidence.authorization.command import Answer, Envelope
 from linetap_core.evidence.merklelog.unitlog import Head
 from linetap_core.records import Alert, CallEvent, PersonalRecord, PublicRecord
+from linetap_core.wire.health import Health
 from linetap_core.wire.topics import LineReport, Status
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wire/alerts.py is the one table of severities and LEDs: whoever finds or shows an alert reads them there."""
+"""wire/alerts.py is the one table of severities, contacts and LEDs: whoever finds or shows an alert reads it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import linetap
-from ill_unit import ill_unit
+from ill_unit import all_findings, ill_unit
 from linetap.checks import CHECKS, Check
 from linetap.checks.frame import Words
 from linetap_core.records import Severity
-from linetap_core.wire.alerts import ALERTS, led_of
+from linetap_core.wire.alerts import ALERTS, contact_of, led_of
 from linetap_core.wire.legend import CONDITIONS
 
 PACKAGE = Path(linetap.__file__).parent
@@ -46,6 +46,13 @@ def test_every_condition_named_is_in_the_legend() -> None:
 )
 def test_the_led_follows_from_check_and_severity(check: str, severity: Severity, led: str) -> None:
     assert led_of(check, severity) == led
+
+
+def test_what_is_told_of_a_single_line_is_for_those_who_mend_lines() -> None:
+    """But not what staff do in a call: nobody has to come for that."""
+    by_staff = {"call_marked", "call_ending", "mark_far", "long_call"}
+    of_a_line = {finding.check for finding in all_findings() if finding.trouble.line is not None} - by_staff
+    assert {check: contact_of(check) for check in of_a_line} == dict.fromkeys(of_a_line, "lines")
 
 
 def test_no_check_spells_its_severity_or_its_led_a_second_time() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from linetap.cardresult import Encryption, KeyHolder, write_encryption
+from linetap.cardresult import Encryption, write_encryption
 from linetap.checks import machine
 from linetap.checks.bootstate import Loader, Slot
 from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, LOST, Machine, MachineWatch, Mount, Wear, mount_of
 from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.records import KeyHolder
 from machine_rig import PI, THROTTLED, VENDORS_THROTTLED, VOLTAGE, lay
 
 

@@ -32,7 +32,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.copy.store import Tree
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.process import exclusive_writer
+from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.store import Store
 from linetap_desk.rebuild import place, stored
 from postgres_rig import Postgres
@@ -339,7 +339,7 @@ def test_a_damaged_old_one_is_replaced(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_not_while_an_ingest_writes_or_somebody_reads(floor: Units, tmp_path: Path, url: str) -> None:
     floor.sealed_call(1)
-    with exclusive_writer(url):
+    with writer_of(url, shared=False):
         assert rebuild(tmp_path) == AlreadyRunning.exit_status
     if url.startswith("sqlite"):
         floor.engine.dispose()

@@ -16,7 +16,7 @@ from kept_rig import Kept
 from linetap_core import cli
 from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.process import exclusive_writer
+from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
@@ -56,9 +56,9 @@ def seqs(engine: Engine) -> list[Any]:
 def test_one_ingest_for_each_and_no_second(server: Postgres, engines: dict[str, Engine]) -> None:
     assert engines
     east, west = (url_of(server, name) for name in NAMES)
-    with exclusive_writer(east), exclusive_writer(west):
+    with writer_of(east, shared=False), writer_of(west, shared=False):
         for url in (east, west):
-            with pytest.raises(AlreadyRunning), exclusive_writer(url):
+            with pytest.raises(AlreadyRunning), writer_of(url, shared=False):
                 pass
 
 

@@ -29,7 +29,7 @@ from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.holes import Holes
 from linetap_desk.ingest.judge import Report
-from linetap_desk.ingest.process import exclusive_writer
+from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.store import Store
 from linetap_desk.serve.calls import story as calls_story
 from postgres_rig import Postgres
@@ -169,9 +169,9 @@ def test_a_hole(engine: Engine, teller: Teller) -> None:
 
 def test_one_writer(engine: Engine, server: Postgres) -> None:
     assert engine
-    with exclusive_writer(server.url), pytest.raises(AlreadyRunning), exclusive_writer(server.url):
+    with writer_of(server.url, shared=False), pytest.raises(AlreadyRunning), writer_of(server.url, shared=False):
         pass
-    with exclusive_writer(server.url):
+    with writer_of(server.url, shared=False):
         pass
 
 

@@ -25,7 +25,7 @@ from linetap_desk.ingest import clear, database, outages, tables
 from linetap_desk.ingest.holes import Holes
 from linetap_desk.ingest.leases import Lease, Leases, ShareLost, fence
 from linetap_desk.ingest.outages import Outages
-from linetap_desk.ingest.process import exclusive_writer, writer_of
+from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.register import Notice, SignersFile
 from linetap_desk.ingest.service import session_of
 from linetap_desk.ingest.share import Share
@@ -193,10 +193,10 @@ def test_one_for_all_units_and_some_with_shares_exclude_each_other(engine: Engin
         writer_of(server.url, shared=True),
         writer_of(server.url, shared=True),
         pytest.raises(AlreadyRunning),
-        exclusive_writer(server.url),
+        writer_of(server.url, shared=False),
     ):
         pass
-    with exclusive_writer(server.url), pytest.raises(AlreadyRunning), writer_of(server.url, shared=True):
+    with writer_of(server.url, shared=False), pytest.raises(AlreadyRunning), writer_of(server.url, shared=True):
         pass
 
 

@@ -135,6 +135,20 @@ def test_since_when_and_whom_to_call() -> None:
     assert said == {"says": ALERT["text_ko"], "cure": "", "contact": "PBX", "group": ""}
 
 
+@pytest.mark.parametrize(
+    ("check", "contact"),
+    [
+        ("contact_open", "PBX"), ("contact_stuck", "PBX"), ("clipped", "PBX"), ("too_quiet", "PBX"),
+        ("under_voltage", "facilities"), ("call_undated", "IT"), ("disk_full", "duty"), ("of_a_later_version", "duty"),
+    ],
+)  # fmt: skip
+def test_whom_to_call_follows_from_the_alert(check: str, contact: str) -> None:
+    house = House("a1")
+    said: dict[str, Any] = {f"alert__{check}": ALERT}
+    house.say("a1", 20, **said)
+    assert visible_fields(dict(house.picture("a1")), Reader(False, "ko"))["cause"]["contact"] == contact
+
+
 def test_each_cause_can_be_said_in_both_languages() -> None:
     for code in CAUSES:
         texts = [

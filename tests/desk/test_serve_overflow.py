@@ -23,11 +23,13 @@ from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Retention
+from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog import roles
 from linetap_desk.ceremony import hold as holds
 from linetap_desk.ceremony import keygen, rewrap
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import tables
+from linetap_desk.serve.overflow import waiting
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from release_rig import HAN, PEOPLE, Desk
 from sealing_rig import UNIT, noise, record
@@ -36,6 +38,7 @@ SECOND = "Seo Bin"  # another vault officer
 AMENDED, BY_CLASS = "20261124T230000.000Z-L03", "20261124T231000.000Z-L03"
 DAY, OTHER_DAY, FIRST = "2026-12-02", "2026-12-03", "2026-12-01"
 UNTIL = "2026-12-02T15:00:00.000Z"  # the end of DAY in Seoul
+MOVED = "2026-12-02T15:30:00.000Z"  # the same by zone data that has changed since
 AT = "2026-11-29T00:00:00.000Z"
 
 
@@ -283,3 +286,8 @@ def test_several_calls_in_one_command(overflow: Overflow, monkeypatch: pytest.Mo
         desk.run(rewrap, "rewrap", at / "calls" / AMENDED, at / "calls" / BY_CLASS, *words)
     found = hold.decode((at / "holds" / AMENDED / hold.REWRAP).read_bytes())
     assert (found.epoch if isinstance(found, hold.Rewrap) else "") == DAY
+
+
+@pytest.mark.parametrize(("until", "day"), [(UNTIL, DAY), (MOVED, DAY), (None, ""), ("", "")])
+def test_the_day_that_ends_then_is_the_units_own(until: str | None, day: str) -> None:
+    assert waiting.day_of(until, zone_of(KOREA)) == day

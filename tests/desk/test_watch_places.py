@@ -56,7 +56,7 @@ def test_contacts_and_switches_of_one_a_building_and_all(tmp_path: Path) -> None
     three, four, west, other = (places.of(name) for name in ("main-03", "main-04", "west-01", "annex-01"))
     assert (three.floor, three.whom("lines"), three.whom("power")) == ("3", "gate", "facilities")
     assert (four.switch, four.port, four.whom("lines"), four.whom("network")) == ("SW-4", "12", "PBX", "gate")
-    assert (west.whom(""), other.whom("power")) == ("duty", "facilities")
+    assert (west.whom(None), other.whom("power")) == ("duty", "facilities")
     assert Places().of("main-03").whom("power") == ""
     assert places.buildings() == ["A", "B"]
     assert set(places.named) == {"main-03", "main-04", "west-01"}

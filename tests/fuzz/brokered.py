@@ -32,7 +32,7 @@ from linetap_desk.config.desk import Settings
 from linetap_desk.copy import incoming
 from linetap_desk.ingest import service
 from linetap_desk.ingest.link import Patience
-from linetap_desk.ingest.process import exclusive_writer
+from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import Ingest
 from linetap_desk.serve.live import journal
@@ -98,7 +98,7 @@ class Desk:
             broker=BrokerConfig(host="127.0.0.1", port=self._server.getsockname()[1]),
             client_id="desk", signers=signers, key=key, db=f"sqlite:///{folder / 'desk.db'}",
         )  # fmt: skip
-        engine = held.enter_context(exclusive_writer(settings.db))
+        engine = held.enter_context(writer_of(settings.db, shared=False))
         held.callback(setattr, service, "TURN_S", service.TURN_S)
         service.TURN_S = 0.005  # it need not save power here
         patience = Patience(first_ms=1, longest_ms=1)

@@ -10,10 +10,11 @@ import pytest
 
 from card_rig import Card
 from linetap import cardresult
-from linetap.cardresult import CARD_WRONG, Encryption, KeyHolder
+from linetap.cardresult import CARD_WRONG, Encryption
 from linetap.provision import cardstart
 from linetap.tpm import volume
 from linetap_core.errors import Refusal
+from linetap_core.records import KeyHolder
 
 EMPTY: dict[str, list[str]] = {"state": [], "data": []}
 

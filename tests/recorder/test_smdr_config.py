@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from smdr_rig import T0_NS
 
 import test_config
 from linetap.commission.configcheck import check_config
 from linetap.config.schema import Smdr
-from linetap.recorder.smdr.layouts import parser
+from linetap.recorder.smdr.layouts import LAYOUTS, parser
 from linetap_core.clock import rfc3339
+from linetap_core.wire import smdrcolumns
 from test_config import Site
 
 site = test_config.site  # the fixture
@@ -18,6 +21,14 @@ site = test_config.site  # the fixture
 
 def test_what_is_written_are_the_defaults(site: Site) -> None:
     assert check_config(site.path).smdr == Smdr()
+
+
+def test_every_format_has_its_maker_its_parser_and_its_words_in_the_file(site: Site) -> None:
+    formats = get_args(smdrcolumns.Format)
+    assert (*smdrcolumns.MAKERS, smdrcolumns.COLUMNS) == formats
+    assert tuple(LAYOUTS) == formats
+    written = site.path.read_text()
+    assert [name for name in formats if f'"{name}" is ' not in written] == []
 
 
 def test_another_pbx_as_the_comments_show_it(site: Site) -> None:

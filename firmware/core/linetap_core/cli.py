@@ -44,6 +44,12 @@ _BROUGHT_BY = {"scipy": _BENCH, "rich": _BENCH, "RPi": "./firmware/core './firmw
 )
 
 
+def say(text: str) -> None:
+    """A line for somebody who waits for it and acts on it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """`part`: "module" or "module:object" that offers add_arguments(parser) and run(args) -> exit status. What

@@ -85,6 +85,11 @@ def from_utc_ns(ns: int) -> datetime:
     return _EPOCH + timedelta(microseconds=ns // 1000)
 
 
+def utc_ns_of(moment: datetime) -> int:
+    """UTC nanoseconds of an aware datetime, to the microsecond."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
 def rfc3339(ns: int) -> str:
     """`2026-11-24T22:56:00.123Z`: UTC with milliseconds, the one form of time in records and reports."""
     return from_utc_ns(ns).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ns // NS_PER_MS % 1000:03d}Z"
@@ -100,7 +105,7 @@ def parse_rfc3339(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no zone; write 2026-11-24T22:56:00.123Z")
-    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    ns = utc_ns_of(moment)
     if (
         not 0 <= ns <= _LAST_NS
     ):  # the zone's offset can move the moment out of years 1 to 9999, where it cannot be formatted

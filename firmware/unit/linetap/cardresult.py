@@ -14,7 +14,7 @@ from typing import Literal
 
 from linetap_core.clock import SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.records import OrderState
+from linetap_core.records import KeyHolder, OrderState
 
 CARD_WRONG = "linetap-card-wrong"  # below /run, beside the services' folder
 NAME = "linetap-order.json"
@@ -49,7 +49,6 @@ REFUSED = "linetap-card-refused"  # beside it: starts provision-linetap.service
 MARK = "linetap-encrypting.txt"  # on the boot partition, while state and data may hold anything
 
 EncryptionWord = Literal["sealed", "plain", "refused"]
-KeyHolder = Literal["tpm", "otp"]  # the unit's TPM, or the fuses of its board
 NO_TPM = "this unit has no TPM (/dev/tpm0)"
 NO_BOARD_KEY = "no key is burnt into the fuses (OTP) of this board, or its firmware does not give it out"
 

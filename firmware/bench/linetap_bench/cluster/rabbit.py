@@ -6,13 +6,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 from linetap_bench.cluster.wires import Wires, address
 from linetap_bench.stage.processes import Child, Processes
-from linetap_bench.stage.servers import HOST, free_port, wait
+from linetap_bench.stage.servers import HOST, free_port, listens, wait
 from linetap_core.errors import BadInput
 
 SHIPPED = Path(__file__).parents[4] / "systemd" / "rabbitmq"
@@ -115,10 +114,5 @@ def start_front(children: Processes, folder: Path, nodes: int) -> int:
         text = text.replace(f"mqtt-{node}.example", address(node))
     (folder / "haproxy.cfg").write_text(text)
     children.start("haproxy", ["haproxy", "-f", str(folder / "haproxy.cfg")])
-    wait(lambda: _listens(port), children, "haproxy does not listen")
+    wait(lambda: listens(port), children, "haproxy does not listen")
     return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0

@@ -24,6 +24,7 @@ from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.scriptkeys import Script
 from linetap_bench.script.timing import PER_MS
 from linetap_bench.sounds.voices import Voices
+from linetap_core.clock import NS_PER_S
 from linetap_core.records import CallEvent, CallRecord, ClockRecord
 
 
@@ -47,7 +48,7 @@ class Kept:
 
 
 START_NS = 1_795_824_000_000_000_000  # 2026-11-28 00:00 UTC
-HOUR_NS = 3600 * 1_000_000_000
+HOUR_NS = 3600 * NS_PER_S
 BLOCK_SLOTS = 2000  # rendered at once: 10 s
 LINES = 32
 # Of the lines, unordered; our estimate: codec, ALSA's buffers and an exchange's hybrid.

@@ -17,7 +17,7 @@ from linetap.recorder.vault.outbox.delivery import Delivery
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.feed import DEAF, Cursor, Feed, Resending
-from linetap.reporter.health import Health, outgoing
+from linetap.reporter.health import outgoing
 from linetap.reporter.link import Link, Patience
 from linetap.reporter.telemetry import Alerts
 from linetap_bench.fleet.pool import Pool, PooledConnection
@@ -34,6 +34,7 @@ from linetap_core.evidence.keys.keys import PublicKey, SigningKey
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent
 from linetap_core.wire.alerts import ALERTS
+from linetap_core.wire.health import Health
 from linetap_core.wire.mqtt import Broker
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics
 

@@ -39,7 +39,7 @@ from linetap_bench.script.scriptkeys import LineSetup, Script
 from linetap_bench.script.timing import KEY_OFF_MS, PER_MS, keys_span, times_of
 from linetap_bench.sounds.synth import DTMF_COLUMN_DBM0, DTMF_ROW_DBM0, Noise
 from linetap_bench.sounds.voices import Voices
-from linetap_core.clock import NS_PER_MS, parse_rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339
 from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, CallRecord, ClockRecord, EndRecord
 
 ENDS = 1000
@@ -198,7 +198,7 @@ def run(count: int, notices: dict[str, Notice], voices: Voices) -> Tally:
             lines=LINES, seed=first + 1, line=[setup_of(case) for case in cases], call=[c.call for c in cases]
         )
         audio, levels = rendered(script, [line.number for line in config.line], voices)
-        start_ns = START_NS + first * 10**9 * 60
+        start_ns = START_NS + first * 60 * NS_PER_S
         card = EndsCard(cases, config, audio, levels, notices, start_ns)
         kept = Kept()
         shared = Shared(config, notices, card, card, kept, _clock, learned=learned)

@@ -17,7 +17,7 @@ from pathlib import Path
 from linetap_bench.figures import Row
 from linetap_bench.measure.search import CALLS_A_DAY, DAYS, FIRST, KEPT_DAYS, LINES, NUMBER, year_of
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
-from linetap_core.evidence.calls import index, indexlist
+from linetap_core.evidence.calls import index, indexhead, indexlist
 from linetap_core.evidence.calls.indexhead import ListHead
 from linetap_core.evidence.calls.indexlist import IndexList, ListedSegment
 from linetap_core.evidence.keys import keys
@@ -29,7 +29,6 @@ from linetap_desk.custody.search.unitindex import Days, open_index
 from linetap_desk.searching.indexsearch import IndexKeys
 
 UNITS, OPENED, RUNS = 150, 10, 5
-_LOG = "0" * 16
 
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
@@ -127,8 +126,8 @@ def archive_of(unit: str, key: SigningKey, plain: dict[date, bytes], sealed_to: 
         unit=unit, log="", leaves=1, at=rfc3339(SYSTEM.utc_ns()), sha256=indexlist.digest(data), size=len(data)
     ))  # fmt: skip
     signature = sshsig.sign(head, key, namespaces.HEAD).encode("ascii")
-    small = {f"list-{_LOG}.json": data, f"head-{_LOG}.json": head}
-    small[f"head-{_LOG}.json{namespaces.SUFFIX}"] = signature
+    small = {indexhead.list_file(""): data, indexhead.head_file(""): head}
+    small[indexhead.head_file("") + namespaces.SUFFIX] = signature
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as file:
         for name, content in (small | segments).items():

@@ -46,7 +46,7 @@ def start_broker(
         raise BadInput("mosquitto is not installed: ./build.sh setup brings it")
     child = children.start("mosquitto", [program, "-c", str(configuration)])
     deadline = clock.monotonic_ns() + round(OWN_READY_S * NS_PER_S)
-    while not _listens(port):
+    while not listens(port):
         children.check()
         if clock.monotonic_ns() > deadline:
             raise ChildFailed(f"mosquitto does not listen on port {port}; {child.log}:\n{child.last_words()}")
@@ -77,7 +77,7 @@ def start_shipped(children: Processes, folder: Path, tls: Path, port: int) -> Ch
     (folder / "mosquitto.conf").write_text(user + _DEBIAN.format(folder))
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin") or "mosquitto"
     child = children.start("mosquitto", [program, "-c", str(folder / "mosquitto.conf")])
-    wait(lambda: _listens(port), children, "mosquitto does not listen")
+    wait(lambda: listens(port), children, "mosquitto does not listen")
     return child
 
 
@@ -102,7 +102,7 @@ def wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float
         SYSTEM.sleep(0.05)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
 

@@ -12,6 +12,7 @@ import msgspec
 
 from linetap_core.records.states import Colour
 
+SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256; audio.codec names the codec
 Direction = Literal["in", "out", "unknown"]
 Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped", "exempt", "fax", "modem"]
 # "timeout" occurs in records of earlier versions: `unknown` replaces it
@@ -253,7 +254,7 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
     # SHA-256 of key.age without its epoch's layer, which re-wrapping does not change. Unset after a power cut.
     inner_sha256: str | msgspec.UnsetType = msgspec.UNSET
-    suite: str = "linetap-1"
+    suite: str = SUITE
 
 
 class CallRecord(PublicRecord, kw_only=True):
@@ -287,7 +288,6 @@ def require_homes(whole: type[msgspec.Struct], public: type[msgspec.Struct], per
 
 
 PERSONAL_FIELDS = PersonalRecord.__struct_fields__
-SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256; audio.codec names the codec
 
 
 class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):

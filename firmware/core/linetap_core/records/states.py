@@ -17,6 +17,7 @@ FREE: tuple[LineStatus, ...] = ("idle", "fault")  # states of an unused line; a 
 LineRelease = Literal["contact", "no_contact", "staff", "exchange"]
 ConfirmedBy = Literal["desk", "broker"]  # the confirming party: the broker if the roles name no desk
 PbxPort = Literal["none", "open", "shut"]  # where the PBX prints its calls; none: the configuration names none
+KeyHolder = Literal["tpm", "otp"]  # of the vault's partition: the unit's TPM, or the fuses of its board
 Severity = Literal["warning", "critical"]
 Colour = Literal["green", "yellow", "red"]
 WalkStep = Literal["free", "lift", "dial", "notice", "down", "seal"]

@@ -18,6 +18,10 @@ from linetap_core.errors import BadInput
 PORT = "/dev/linetap/smdr"  # udev's name for a serial port that is no line card's
 Baud = Literal[1200, 2400, 4800, 9600]
 Format = Literal["panasonic", "columns"]
+COLUMNS: Format = "columns"  # any PBX's, by the columns that the configuration names
+MAKERS: dict[Format, str] = {
+    "panasonic": "Panasonic"
+}  # every other format: a layout of its own, under its maker's name
 TimeIs = Literal["start", "end"]
 # Field -> the letters that its picture needs, and those that it may have.
 PICTURES = {"date": ("MD", "YMD"), "time": ("HM", "HMS"), "duration": ("", "HMS")}

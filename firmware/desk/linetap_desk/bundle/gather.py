@@ -28,6 +28,7 @@ from linetap_desk.bundle.report import CA_LIMIT_BYTES
 from linetap_desk.ceremony import certificate as certificates
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs.callfolder import read_named
 from linetap_desk.proofs.verdict import Verdict
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.vaultproofs.sigsum import POLICY, SUFFIX
@@ -64,23 +65,23 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
             yield from _with_signature(layout.kept(call_id, name), args.holds / call_id / name, hold.LIMIT_BYTES)
             break
     if args.sigsum is not None:
-        data = small(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-        armored = small(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+        data = read_named(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+        armored = read_named(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
         line = keys.public_line(sshsig.check(data, armored, namespaces.RECORD)) + "\n"
         yield layout.sigsum(call_id, ".pub"), line.encode("ascii")
-        yield layout.sigsum(call_id, SUFFIX), small(args.sigsum / (call_id + SUFFIX), _JSON_LIMIT_BYTES)
-        yield layout.POLICY, small(args.sigsum / POLICY, _JSON_LIMIT_BYTES)
+        yield layout.sigsum(call_id, SUFFIX), read_named(args.sigsum / (call_id + SUFFIX), _JSON_LIMIT_BYTES)
+        yield layout.POLICY, read_named(args.sigsum / POLICY, _JSON_LIMIT_BYTES)
 
 
 def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
-    yield name, small(path, limit_bytes)
-    yield name + namespaces.SUFFIX, small(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    yield name, read_named(path, limit_bytes)
+    yield name + namespaces.SUFFIX, read_named(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
 def opened(wavs: list[Path], call_ids: set[str]) -> Found:
     """call.wav, and the call.json beside it, which names its call."""
     for wav in wavs:
-        data = small(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
+        data = read_named(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
         try:
             call_id = strict.decode(data, dict[str, object]).get("call_id")
         except (ValueError, RecursionError) as error:
@@ -89,14 +90,6 @@ def opened(wavs: list[Path], call_ids: set[str]) -> Found:
             raise NotBundled("other_call", f"{wav}: is of {call_id}, which is none of these calls")
         yield layout.opened(str(call_id), "call.wav"), wav
         yield layout.opened(str(call_id), "call.json"), data
-
-
-def small(path: Path, limit_bytes: int) -> bytes:
-    """A file named by the user; BadInput gives its fault."""
-    try:
-        return callfolder.read(path, limit_bytes)
-    except callfolder.Damaged as error:
-        raise BadInput(f"{path}: {error}") from None
 
 
 def given_closings(args: argparse.Namespace) -> dict[str, Path]:
@@ -153,7 +146,7 @@ def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Si
 
 def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> closing.Closing:
     try:
-        found = closing.decode(small(path, closing.LIMIT_BYTES))
+        found = closing.decode(read_named(path, closing.LIMIT_BYTES))
         closing.check(found, unit, verdict.name, verdict.record_sha256 or "", signers)
     except Refusal as error:
         raise NotBundled(error.code, f"{path}: {error}") from None
@@ -258,7 +251,7 @@ def _of_log(
         heads[layout.STAMP] = stamped = _stamped(args.stamps, unit, last, signers)
         token = stamped.with_name(stamped.name + TOKEN_SUFFIX)
         sources[layout.head(unit, layout.STAMP) + TOKEN_SUFFIX] = callfolder.read(token, TOKEN_LIMIT_BYTES)
-        sources[layout.ca(unit)] = layout.exact_certificates(small(args.tsa_ca, CA_LIMIT_BYTES), str(args.tsa_ca))
+        sources[layout.ca(unit)] = layout.exact_certificates(read_named(args.tsa_ca, CA_LIMIT_BYTES), str(args.tsa_ca))
     nodes = FileNodes(log / TREE, writable=False)
     try:
         tree = Tree(nodes, check.head.size)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from linetap_core.clock import rfc3339
+from linetap_core.clock import NS_PER_S, rfc3339, utc_ns_of
 from linetap_core.codecs.registry import MULAW
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls.g711 import RATE_HZ
@@ -222,7 +222,7 @@ class Report:
         for call in self.facts.calls:
             if policy is not None and call.witnessed is not None:
                 times = policy.cosigners(call.witnessed.note)
-                by = both_times(self.language, rfc3339((policy.since(times) or 0) * 1_000_000_000))
+                by = both_times(self.language, rfc3339((policy.since(times) or 0) * NS_PER_S))
                 yield len(times), len(policy.witnesses), by, call.record.call_id
 
     def _list(self, title: str, items: list[str], text: str = "") -> Iterator[str]:
@@ -315,7 +315,7 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
         moment = datetime.strptime(_FRACTION.sub("", stamped), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
     except ValueError:
         raise BadBundle("timestamp", f"{name}{TOKEN_SUFFIX}: {stamped!r} is no valid time") from None
-    return rfc3339(int(moment.timestamp()) * 1_000_000_000)
+    return rfc3339(utc_ns_of(moment))
 
 
 def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:

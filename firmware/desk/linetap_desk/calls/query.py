@@ -36,7 +36,6 @@ class Page:
 class _Found:
     rows: list[dict[str, Any]]
     looked_to: str | None  # None: to the end of the search
-    looked: int = 0  # entries
 
 
 def page(db: Connection, criteria: SearchCriteria, cursor: Cursor | None = None, size: int = SIZE) -> Page:
@@ -80,9 +79,9 @@ def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: 
             rows += reading.rows(leg, at, most - len(rows), fence)
         looked += count
         if len(rows) == most or fence is None:
-            return _Found(rows, None, looked)
+            return _Found(rows, None)
         if looked >= budget:
-            return _Found(rows, fence, looked)
+            return _Found(rows, fence)
         at = Cursor(reading.way, fence)
     return _Found(reading.rows(leg, at, most, None), None)
 

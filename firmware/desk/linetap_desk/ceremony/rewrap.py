@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import privatefile, signedfile
@@ -26,7 +25,7 @@ from linetap_core.evidence.sealing import group, members
 from linetap_core.evidence.sealing.keylist import Epoch, KeyList
 from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import KEPT, require_possible
-from linetap_core.zones import end_of, epoch_text
+from linetap_core.zones import day_of_end, end_of, epoch_text
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.ceremony import keygen
@@ -166,8 +165,7 @@ def _stated_day(args: argparse.Namespace, found: KeyList, clock: Clock) -> str:
     call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
     if call.amended is None:
         raise BadInput(f"{args.call_dir}: --to: no amendment of its unit states its end; a day expected")
-    day = from_utc_ns(parse_rfc3339(call.amended.until) - 1).astimezone(ZoneInfo(found.zone)).date()
-    return day.isoformat()
+    return day_of_end(from_utc_ns(parse_rfc3339(call.amended.until)), found.zone).isoformat()
 
 
 def _epoch(key_list: KeyList, to: str, path: Path) -> Epoch:

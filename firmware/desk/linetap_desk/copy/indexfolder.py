@@ -8,7 +8,6 @@ Nothing here is synced: a segment that a power cut damaged has another size or h
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from linetap_core.evidence.signing.signers import Signer
 from linetap_desk.proofs import callfolder
 
 MOST_LOGS = 8  # of a unit: a new one begins with a new disk
-_HEAD = re.compile(r"head-([0-9a-f]{16})\.json", re.ASCII)
-_FIRST = "0" * 16  # for a log without a name
 
 
 class IndexFolder:
@@ -55,29 +52,29 @@ class IndexFolder:
     def put_list(self, head: ListHead, signed: SignedListHead, data: bytes | None) -> None:
         """`data` None: the list is here already."""
         self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        named = head.log or _FIRST
-        path = self.folder / f"head-{named}.json"
+        path = self.folder / indexhead.head_file(head.log)
         if data is not None:
             path.unlink(missing_ok=True)  # it would name another list
-            files.replace_in_ram(self.folder / f"list-{named}.json", data)
+            files.replace_in_ram(self.folder / indexhead.list_file(head.log), data)
         files.replace_in_ram(namespaces.beside(path), signed.sig.encode("ascii", "replace"))
         files.replace_in_ram(path, signed.head.encode("utf-8"))
         for old in self._logs()[:-MOST_LOGS]:
-            for each in (f"list-{old}.json", f"head-{old}.json", f"head-{old}.json{namespaces.SUFFIX}"):
-                (self.folder / each).unlink(missing_ok=True)
+            head_path = self.folder / indexhead.head_file(old)
+            for each in (self.folder / indexhead.list_file(old), head_path, namespaces.beside(head_path)):
+                each.unlink(missing_ok=True)
 
     def lists(self, signers: list[Signer]) -> list[tuple[ListHead, SignedListHead, IndexList, bytes]]:
         """The valid lists of this unit, the newest last."""
         found = []
-        for named in self._logs():
+        for log in self._logs():
             with contextlib.suppress(Refusal, BadInput, OSError, ValueError):
-                path = self.folder / f"head-{named}.json"
+                path = self.folder / indexhead.head_file(log)
                 signed = SignedListHead(
                     head=callfolder.read(path, indexhead.HEAD_LIMIT_BYTES).decode("utf-8"),
                     sig=callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES).decode("ascii"),
                 )
                 head = indexhead.check_head(signed, self.unit, signers)
-                data = callfolder.read(self.folder / f"list-{named}.json", indexhead.LIST_LIMIT_BYTES)
+                data = callfolder.read(self.folder / indexhead.list_file(log), indexhead.LIST_LIMIT_BYTES)
                 found.append((head, signed, indexlist.read(data, head), data))
         return sorted(found, key=lambda one: one[0].at)
 
@@ -97,10 +94,10 @@ class IndexFolder:
         """Ordered by their time."""
         found = []
         for name in _names(self.folder):
-            if match := _HEAD.fullmatch(name):
+            if match := indexhead.HEAD_FILE.fullmatch(name):
                 with contextlib.suppress(FileNotFoundError):
                     found.append(((self.folder / name).stat().st_mtime_ns, match[1]))
-        return [named for _, named in sorted(found)]
+        return [log for _, log in sorted(found)]
 
 
 def _names(folder: Path) -> list[str]:

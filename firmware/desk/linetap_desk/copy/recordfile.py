@@ -42,7 +42,9 @@ def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -
         if not path.exists():
             return StoredRecord(None, "no_copy")
         data = callfolder.read(path, sealed.RECORD_LIMIT_BYTES)
-        return StoredRecord(sealed.decode_record(data)) if sha256_of(data) == sha256 else StoredRecord(None, "changed")
+        if hashlib.sha256(data).hexdigest() != sha256:
+            return StoredRecord(None, "changed")
+        return StoredRecord(sealed.decode_record(data))
     except (OSError, Refusal, ValueError):
         return StoredRecord(None, "unreadable")
 
@@ -65,10 +67,6 @@ def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
         return ""
     folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"
     return f"linetap verify {shlex.quote(str(folder))} --signers allowed_signers"
-
-
-def sha256_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def folder_of(desk: DeskConfig, unit: str, call_id: str) -> Path | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from linetap_core.clock import NS_PER_S
+from linetap_core.clock import utc_ns_of
 from linetap_core.durable.files import DIRECTORY_MODE, close_to_others
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import fetch
@@ -132,7 +132,7 @@ class Bucket:
             except BadInput:
                 yield name
                 continue
-            at_ns = round(its[sealed.SIGNATURE]["LastModified"].timestamp()) * NS_PER_S
+            at_ns = utc_ns_of(its[sealed.SIGNATURE]["LastModified"])
             yield Stored(unit, call_id, frozenset(its), record, signature, at_ns)
 
     def _objects(self) -> Iterator[dict[str, Any]]:

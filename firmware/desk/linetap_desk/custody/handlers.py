@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 from anyio import to_thread
@@ -52,14 +52,10 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
     except LinetapError as fault:
         return _overview(request, site, fault)
 
-    def text_of(table: Mapping[str, str], code: str | None) -> str:
-        word = table.get(code or "")
-        return code or "" if word is None else site.pages.translated(request, word)
-
     return site.page(
         request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, opened=opened,
-        record=record, text_of=text_of, words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS, clock=_clock,
-        by_passphrase=citizen.BY_PASSPHRASE, by_listening=citizen.BY_LISTENING, reasons=REASON,
+        record=record, text_of=site.pages.text_of(request), words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS,
+        clock=_clock, by_passphrase=citizen.BY_PASSPHRASE, by_listening=citizen.BY_LISTENING, reasons=REASON,
         has_number=bool(opened and numbers(opened.record)),
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The broker as a stranger and as a client of a name of its own meet it: reached, of the right name, closed to whoever
-has no certificate, deaf to whoever speaks as another. Never by the ingest's certificate: that would end its session."""
+"""Checks that the broker is reached, has the right name, refuses a client without a certificate, and refuses what a
+client publishes under another's name. Never by the ingest's certificate: that would end its session."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def probe(broker: Broker, clock: Clock) -> Iterator[Finding]:
 
 
 def _reach(broker: Broker, context: ssl.SSLContext | None) -> None:
-    """OSError, and of these SSLError, where it is not there or another's. What it thinks of us comes later."""
+    """OSError if the broker cannot be reached; SSLError, which is one, if its certificate is not the right one."""
     with socket.create_connection((broker.host, broker.port), _LIMIT_S) as plain:
         if context is not None:
             context.wrap_socket(plain, server_hostname=broker.host).close()

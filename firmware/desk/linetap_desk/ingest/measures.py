@@ -53,3 +53,8 @@ def _count(what: ColumnElement[bool]) -> ColumnElement[Any]:
 
 
 MEASURES = tuple(_count(_OF[name]).label(name) for name in CALL_FIGURES)
+
+
+def percent(part: int, whole: int) -> float | None:
+    """Rounded down to a tenth, so that 100 means all. None: of nothing."""
+    return part * 1000 // whole / 10 if whole else None

@@ -37,7 +37,7 @@ DESK = ""
 MOST_WHY = 200
 
 
-class _Health(msgspec.Struct):
+class RecordingHealth(msgspec.Struct):
     records: bool | None = None  # None: from a unit of an earlier version, which does not report it
     condition: str = ""
     recording_refused: str | None = None
@@ -101,7 +101,8 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
         if state is not None:
             changes.append(_Change(unit, "offline", "" if state == "offline" else None, last[unit]))
     for unit, notices in by_unit.items():
-        words = [health for one in notices if one.topic == "health" and (health := one.decode(_Health)) is not None]
+        said = (one.decode(RecordingHealth) for one in notices if one.topic == "health")
+        words = [health for health in said if health is not None]
         if words:
             changes.append(_Change(unit, "not_recording", _why_not(words[-1]), last[unit]))
     _change(db, changes)
@@ -169,7 +170,7 @@ def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
     return [_Change(unit, "unheard", "", heard_at) for unit, heard_at in db.execute(wanted)]
 
 
-def _why_not(health: _Health) -> str | None:
+def _why_not(health: RecordingHealth) -> str | None:
     """Why the unit does not record, in its own words; None if it records."""
     if health.records is not None:
         return None if health.records else _printable(health.condition) or "unknown"

@@ -24,7 +24,7 @@ _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Key = tuple[str, str]  # unit, day
 
 
-class _Health(msgspec.Struct):
+class PbxHealth(msgspec.Struct):
     pbx_port: PbxPort | None = None
     pbx_day: Annotated[str, Meta(max_length=10)] | None = None
     pbx_calls: _Count | None = None
@@ -38,7 +38,7 @@ def store_days(db: Connection, notices: Sequence[Notice]) -> None:
     days: dict[Key, dict[str, Any]] = {}
     ports: dict[str, str] = {}
     for one in notices:
-        health = one.decode(_Health) if one.topic == "health" else None
+        health = one.decode(PbxHealth) if one.topic == "health" else None
         if health is not None and health.pbx_port is not None:
             ports[one.unit] = health.pbx_port
         if health is not None and (row := _row(one, health)) is not None:
@@ -71,7 +71,7 @@ def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
         db.execute(delete(pbx_days).where(its, pbx_days.c.day < (today - timedelta(days=KEPT_DAYS)).isoformat()))
 
 
-def _row(notice: Notice, health: _Health) -> dict[str, Any] | None:
+def _row(notice: Notice, health: PbxHealth) -> dict[str, Any] | None:
     """None without a day, or for an impossible one: a wrong clock's day would remain forever."""
     if health.pbx_day is None or health.pbx_calls is None or health.pbx_recorded is None:
         return None

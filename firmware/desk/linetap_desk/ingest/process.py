@@ -68,15 +68,9 @@ def run(
 
 
 @contextlib.contextmanager
-def exclusive_writer(db: str) -> Iterator[Engine]:
-    """The database, with exclusive write access; AlreadyRunning if another process writes to it."""
-    with writer_of(db, shared=False) as engine:
-        yield engine
-
-
-@contextlib.contextmanager
 def writer_of(db: str, shared: bool) -> Iterator[Engine]:
-    """`shared`: ingests with other shares may write to it too."""
+    """The database, for this process to write to; AlreadyRunning if another does. `shared`: ingests with other shares
+    may write to it too."""
     path = database.file_of(database.parse_url(db))
     with contextlib.ExitStack() as held:
         if path is not None and not path.absolute().parent.is_dir():

@@ -56,7 +56,7 @@ class Notice:
 Arrival = Report | HeadReport | Notice
 
 
-class _Health(msgspec.Struct):
+class OutboxHealth(msgspec.Struct):
     at: Word
     outbox_seq: Annotated[int, Meta(ge=0, lt=1 << 62)]
 
@@ -122,7 +122,7 @@ def forget_states(db: Connection, share: Share = WHOLE) -> None:
 def _status_values(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
     """The columns; empty if the message is unreadable, or older than the known state."""
     if notice.topic == "health":
-        health = notice.decode(_Health)
+        health = notice.decode(OutboxHealth)
         return {} if health is None else {"outbox_seq": health.outbox_seq, "health_at": health.at}
     status = notice.decode(Status)
     return {} if status is None or status.is_late_will(state, session) else msgspec.structs.asdict(status)
@@ -132,7 +132,7 @@ MOST_ALERTS = 100  # for each unit: otherwise a publisher could fill the table w
 _CHECK = re.compile(r"[a-z0-9_]{1,40}")
 
 
-class _Alert(msgspec.Struct):
+class KeptAlert(msgspec.Struct):
     severity: Severity
     since: str
 
@@ -160,7 +160,7 @@ def forget_alerts(db: Connection, share: Share = WHOLE) -> None:
 
 def _alert_row(one: Notice) -> dict[str, Any] | None:
     """None if the alert is removed or unreadable."""
-    alert = one.decode(_Alert)
+    alert = one.decode(KeptAlert)
     if alert is None:
         return None
     since = "".join(character for character in alert.since[:40] if character.isprintable())

@@ -20,7 +20,7 @@ from linetap_core.durable import files, privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization import commandbody
-from linetap_core.evidence.authorization.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Answer, Command, Envelope
+from linetap_core.evidence.authorization.command import IDENTIFY_LONGEST_S, LIGHT, MAY, Answer, Command, Envelope
 from linetap_core.evidence.authorization.commandbody import Body
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     raw = argparse.RawDescriptionHelpFormatter
     sign = verbs.add_parser("sign", help="make a command, signed", epilog=_SIGN, formatter_class=raw)
-    sign.add_argument("--verb", required=True, choices=[verb for verb in HERE if verb not in LIGHT])
+    sign.add_argument("--verb", required=True, choices=[verb for verb in MAY if verb not in LIGHT])
     sign.add_argument("--role", required=True, help="of the key that signs")
     sign.add_argument("--unit", required=True, help="the unit's name")
     sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519")
@@ -318,10 +318,11 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 
 def _left_s(command: Command, clock: Clock) -> int | None:
-    """So that no broker keeps it beyond its end; the unit refuses one that has ended, and says so."""
+    """For how many seconds a broker may keep the command; None if its end cannot be read. An expired command is sent
+    for one second, since the unit's refusal is an answer."""
     try:
         left_s = (parse_rfc3339(command.expires) - clock.utc_ns()) // NS_PER_S
-    except ValueError:  # the unit says so too
+    except ValueError:  # the unit refuses it
         return None
     return min(max(1, left_s), _LONGEST_EXPIRY_S)
 

@@ -70,6 +70,14 @@ def read(path: Path, limit_bytes: int) -> bytes:
     return data
 
 
+def read_named(path: Path, limit_bytes: int) -> bytes:
+    """The same of a file that the user named; BadInput gives its fault."""
+    try:
+        return read(path, limit_bytes)
+    except Damaged as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
 def read_head(path: Path, limit_bytes: int) -> bytes:
     """The first bytes of a file."""
     with _open(path) as file:

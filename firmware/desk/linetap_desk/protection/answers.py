@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from linetap_desk.ingest.measures import percent
 from linetap_desk.protection import words
 from linetap_desk.protection.report import Report, end_of
 
@@ -21,7 +22,7 @@ class Answer:
 
     @property
     def percent(self) -> float | None:
-        return None if not self.of or self.number is None else self.number * 1000 // self.of / 10
+        return None if self.number is None else percent(self.number, self.of or 0)
 
 
 def answers(report: Report) -> list[tuple[str, list[Answer]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
-from linetap_core.clock import NS_PER_S
+from linetap_core.clock import utc_ns_of
 from linetap_core.errors import BadInput
 
 _PERIOD = re.compile(r"(20\d\d)(?:-(0[1-9]|1[0-2]))?", re.ASCII)
@@ -44,4 +44,4 @@ def parse(text: str, zone: ZoneInfo) -> Period:
 
 
 def _midnight_ns(day: date, zone: ZoneInfo) -> int:
-    return round(datetime.combine(day, time(), zone).timestamp()) * NS_PER_S
+    return utc_ns_of(datetime.combine(day, time(), zone))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select
 
 from linetap_core.records import LineRelease
+from linetap_desk.ingest.measures import percent
 from linetap_desk.ingest.tables import pbx_days, units
 from linetap_desk.protection import figures, smallcells
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, Found
@@ -61,11 +62,11 @@ class Report:
     joined: int = 0
 
     def share(self, department: str, column: str) -> float | None:
-        """In percent, rounded down to a tenth, so that 100 means all. None: of nothing."""
-        return _percent(self.cells[department, column], self.cells[department, SHARES[column]])
+        """In percent, as `percent` rounds it."""
+        return percent(self.cells[department, column], self.cells[department, SHARES[column]])
 
     def total_share(self, column: str) -> float | None:
-        return _percent(self.total[column], self.total[SHARES[column]])
+        return percent(self.total[column], self.total[SHARES[column]])
 
 
 def make(
@@ -132,7 +133,3 @@ def _pbx(db: Connection, period: Period) -> Pbx:
     within = (pbx_days.c.day >= period.first.isoformat(), pbx_days.c.day < period.end.isoformat())
     sums = [func.coalesce(func.sum(column), 0) for column in (pbx_days.c.calls, pbx_days.c.missing)]
     return Pbx(*(int(value) for value in db.execute(select(func.count(), *sums).where(ours, *within)).one()))
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return part * 1000 // whole / 10 if whole else None

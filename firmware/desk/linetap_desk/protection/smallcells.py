@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small numbers that would identify a person are not shown, nor are those from which they could be computed. Pure.
 
-A number from 1 to 4 is hidden; where it would follow from a sum that is shown, the next smallest is hidden as well, and
-all that are as small.
-The sums of the whole office are always shown. Departments with fewer than three lines are joined into one.
+A number from 1 to 4 is hidden. Where it could be computed from a sum that is shown, the next smallest numbers are
+hidden as well. The sums of the whole office are always shown. Departments with fewer than three lines are joined into
+one.
 """
 
 from __future__ import annotations

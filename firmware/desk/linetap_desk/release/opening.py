@@ -74,7 +74,7 @@ class Unlocked:
         self.samples = sum(part.samples for part in call.record.audio.parts) if call.record.audio else 0
 
     def audio(self) -> Iterator[NDArray[np.int16]]:
-        """The mu-law samples of each part, of the length that the record states."""
+        """The decoded samples of each part, of the length that the record states."""
         return _audio(self.call.folder, self.call.record, self._key)
 
 

@@ -105,7 +105,7 @@ _MOST_OTHERS = 100
 
 class IndexKeys:
     def __init__(self, paths: Iterable[Path]) -> None:
-        """Files and folders of them. BadInput where one cannot be what it should."""
+        """`paths`: identity files, and folders of them. BadInput for a file that is no key of an index."""
         self._named: dict[str, list[Path]] = {}
         self._others: list[Path] = []
         for path in paths:

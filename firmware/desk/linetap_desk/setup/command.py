@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
+from linetap_core.cli import say
 from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
@@ -33,24 +33,24 @@ def run_setup(args: argparse.Namespace, clock: Clock) -> int:
     set_owner(places.FOLDER, "root", places.DESK, 0o750)
     changed = _set_up(answers, clock)
     services.start(answers, changed, clock)
-    _report(f"the pages: {pages.read_settings(places.CONFIG).url}   ca.pem for browsers: {places.FOLDER / 'ca.pem'}")
+    say(f"the pages: {pages.read_settings(places.CONFIG).url}   ca.pem for browsers: {places.FOLDER / 'ca.pem'}")
     if answers.admin is not None:
-        _report(services.invite(answers.admin, answers.shown or answers.admin))
+        say(services.invite(answers.admin, answers.shown or answers.admin))
     return 0
 
 
 def _set_up(answers: Answers, clock: Clock) -> bool:
     """Returns whether a service has to restart."""
-    changed = broker.configure_broker(_report) if answers.broker is None else False
-    changed |= certificates.renew_certificates(answers, clock, _report)
+    changed = broker.configure_broker(say) if answers.broker is None else False
+    changed |= certificates.renew_certificates(answers, clock, say)
     changed |= _make_key("desk.key") | _make_key("serve-log.key")
     if not places.CONFIG.exists():
-        database.make_databases(answers.database, _report)
+        database.make_databases(answers.database, say)
         answers.store.mkdir(parents=True, exist_ok=True)
         set_owner(answers.store, places.DESK, places.DESK, 0o2750)
         text = configuration.text_of(answers, certificates.broker_host(answers))
         changed |= write_file(places.CONFIG, text.encode(), group=places.DESK, mode=0o640)
-        _report(f"{places.CONFIG}: configuration")
+        say(f"{places.CONFIG}: configuration")
     return changed
 
 
@@ -63,10 +63,5 @@ def _make_key(name: str) -> bool:
     privatefile.write(path, keys.unit_key_file(key))
     set_owner(path, places.KEYS[name], "root", 0o600)
     write_file(path.with_name(f"{name}.pub"), f"{keys.public_line(key.public_key())}\n".encode())
-    _report(f"{path}: key, of {places.KEYS[name]} alone")
+    say(f"{path}: key, of {places.KEYS[name]} alone")
     return True
-
-
-def _report(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

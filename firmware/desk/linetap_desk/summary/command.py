@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.ingest import database
+from linetap_desk.ingest.measures import percent
 from linetap_desk.ingest.outages import DESK, UNHEARD_S
 from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days, unit_alerts, units
 from linetap_desk.inputs.strict import zone_of
@@ -52,7 +53,7 @@ def coverage(db: Connection, day: date) -> dict[str, Any]:
     silent = ours.where(~units.c.unit.in_(select(pbx_days.c.unit).where(*of_day)))
     return {
         "told": {name: int(value) for name, value in total.items()},
-        "percent": _percent(int(total["calls"]), int(total["missing"])),
+        "percent": percent(int(total["calls"]) - int(total["missing"]), int(total["calls"])),
         "units_that_differ_from_the_pbx": {
             "count": db.execute(select(func.count()).select_from(pbx_days).where(*differs)).scalar_one(),
             "units": [dict(row) for row in db.execute(worst).mappings()],
@@ -62,15 +63,10 @@ def coverage(db: Connection, day: date) -> dict[str, Any]:
     }
 
 
-def _percent(calls: int, missing: int) -> float | None:
-    """Rounded down to a tenth: 100 only if nothing is missing."""
-    return (calls - missing) * 1000 // calls / 10 if calls else None
-
-
 def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
     """The first moments of the day and of the next one, in the form of the tables."""
     begins, ends = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
-    return rfc3339(round(begins.timestamp()) * NS_PER_S), rfc3339(round(ends.timestamp()) * NS_PER_S)
+    return rfc3339(utc_ns_of(begins)), rfc3339(utc_ns_of(ends))
 
 
 def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str, Any]:

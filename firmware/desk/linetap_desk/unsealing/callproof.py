@@ -29,6 +29,7 @@ from linetap_core.records import CallRecord
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs.callfolder import read_named
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import options, prove
 from linetap_desk.witnessing.judge import NO_RULES, NOBODY, NOT_WITNESSED, CheckpointVerdict, Rules
@@ -97,9 +98,9 @@ def find_closing(call_dir: Path, unit: str, given: Basis) -> Closing | None:
     sealed.call_time(call_id)
     for path in given.closings:
         if path.name == call_id + closing.SUFFIX:
-            return closing.decode(_read(path, closing.LIMIT_BYTES))
+            return closing.decode(read_named(path, closing.LIMIT_BYTES))
     for log in given.logs:
-        if unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
+        if unitlog.decode_head(read_named(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
             return of_log(log, call_id)
     home = callfolder.home(call_dir)
     beside = [home / closing_path(call_id)]
@@ -117,12 +118,12 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
     name, signers = call_dir.name + tlogproof.SUFFIX, given.signers or []
     for path in given.witnessed:
         if path.name == name:
-            return tlogproof.decode(_read(path, tlogproof.LIMIT_BYTES))
+            return tlogproof.decode(read_named(path, tlogproof.LIMIT_BYTES))
     if (found := prove.beside(call_dir)) is not None:
         return prove.read_proof(found)
     index = closing.decode_inclusion(close.path.encode("ascii", "replace")).index
     for log in [*given.logs, callfolder.home(call_dir) / unitlog.FOLDER]:
-        if (log / HEAD).exists() and unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
+        if (log / HEAD).exists() and unitlog.decode_head(read_named(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
             return prove.from_log(given.rules, log, unit, index, signers)
     return prove.from_closing(given.rules, close, unit, signers)
 
@@ -198,11 +199,3 @@ def _close(log: Path, call_id: str) -> tuple[tuple[int, bytes], list[tuple[int, 
         text = "does not know that it was sealed" if not found else "closes it more than once"
         raise NotClosed("not_in_log", f"{call_id}: the unit's log {text}")
     return found[0], ended
-
-
-def _read(path: Path, limit_bytes: int) -> bytes:
-    """A file that the user named."""
-    try:
-        return callfolder.read(path, limit_bytes)
-    except callfolder.Damaged as error:
-        raise BadInput(f"{path}: {error}") from None

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from msgspec import UNSET
 
-from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339, utc_ns_of
 from linetap_core.evidence.merklelog.unitlog import Leaf
 
 SLACK_NS = 60 * NS_PER_S  # steps smaller than a clock_step, and a thread's turn
@@ -295,7 +295,7 @@ class LogOrder:
             ends = datetime.combine(date.fromisoformat(epoch) + timedelta(days=1), time(), UTC) - _EARLIEST_ZONE
         except (ValueError, OverflowError):
             return
-        ends_ns = int(ends.timestamp()) * NS_PER_S
+        ends_ns = utc_ns_of(ends)
         text = f"leaf {index}: the key of epoch {epoch} destroyed early"
         if at_ns < ends_ns:
             self._bad("destroyed_early", f"{text}: before its day was over")

@@ -15,7 +15,7 @@ from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
-from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES, TREE
@@ -280,9 +280,6 @@ class LogCheck:
             found.append(Problem("more", f"more than {MOST_PROBLEMS} things are wrong with this log"))
 
 
-_S = 1_000_000_000
-
-
 def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, CheckpointVerdict | None]:
     """For each unit, the newest witnessed checkpoint, from its log in the copies and the kept checkpoints. NotWitnessed
     if a log is not the one that was witnessed."""
@@ -318,8 +315,8 @@ def require_witnessed_over(
         latest = max((seen.since_s or 0 for seen in found.values() if seen is not None), default=None)
         if latest is None:
             raise NotWitnessed(f"{name}: not destroyed: not witnessed: there is no log and no checkpoint of any unit")
-        if ended is not None and from_utc_ns(latest * _S) < ended:
-            text = f"the last that witnesses have cosigned is of {from_utc_ns(latest * _S):%Y-%m-%dT%H:%M:%SZ}"
+        if ended is not None and from_utc_ns(latest * NS_PER_S) < ended:
+            text = f"the last that witnesses have cosigned is of {from_utc_ns(latest * NS_PER_S):%Y-%m-%dT%H:%M:%SZ}"
             raise NotWitnessed(f"{name}: not destroyed: {text}: by their clocks the day is not over", "day_not_over")
     return {unit: NOBODY if seen is None else seen.text for unit, seen in sorted(found.items())}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.clock import parse_rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog.unitlog import Leaf
@@ -86,7 +86,7 @@ class LogWitness:
             yield Problem(NOT_WITNESSED, f"{NOBODY}: its record has an invalid time: {error}")
             return
         if call.counted is not None:  # by counted time instead of its clock
-            moments_ns = [round(call.counted.timestamp()) * NS_PER_S]
+            moments_ns = [utc_ns_of(call.counted)]
             closed_ns = moments_ns[0]
         seen = self._first_over(index)
         found = judge.against(self._rules, seen, moments_ns, closed_ns)

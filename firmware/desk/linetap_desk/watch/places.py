@@ -17,14 +17,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from linetap_core.evidence.signing import unitnames
 from linetap_core.tomlfile.source import Source
+from linetap_core.wire.alerts import Contact
 
 EVERY = "*"
 CONTACT = "contact"  # whoever it is, where no other is named
-CONTACTS = (CONTACT, "power", "network", "lines")  # by what is probably wrong
+CONTACTS: tuple[str, ...] = (CONTACT, *get_args(Contact))  # by what is probably wrong
 MOST_CHARACTERS = 40
 MOST_CONTACT = 80  # characters
 _FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f
@@ -38,9 +39,9 @@ class Place:
     port: str = ""
     contacts: Mapping[str, str] = field(default_factory=dict)  # of CONTACTS
 
-    def whom(self, kind: str) -> str:
+    def whom(self, kind: Contact | None) -> str:
         """Whom to call; empty: nobody is named."""
-        return self.contacts.get(kind) or self.contacts.get(CONTACT, "")
+        return self.contacts.get(kind or CONTACT) or self.contacts.get(CONTACT, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ class Alert(msgspec.Struct, frozen=True):
     led: Word = ""  # the legend's condition that shows it; empty: from a unit of an older version
 
 
-class Health(msgspec.Struct, frozen=True):
-    """The displayed part of it. `at` is the unit's own time."""
+class ShownHealth(msgspec.Struct, frozen=True):
+    """The part of its health that is shown. `at` is the unit's own time."""
 
     at: Word
     storage_days_left: float | None = None
@@ -71,7 +71,7 @@ class Health(msgspec.Struct, frozen=True):
 class Unit:
     name: str
     status: Status | None = None
-    health: Health | None = None
+    health: ShownHealth | None = None
     lines: dict[int, Line] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     good_until_ns: int = 0  # monotonic: until then it is not late
@@ -167,7 +167,7 @@ class Units:
             return self._line(unit, int(found.below), payload)
         if found.kind == "status":
             return _status(unit, payload, None if retained else now_ns)
-        known, unit.health = unit.health, jsontext.decode(payload, type=Health) if payload else None
+        known, unit.health = unit.health, jsontext.decode(payload, type=ShownHealth) if payload else None
         left_s = HEALTH_EXPIRY_S if expiry_s is None else min(expiry_s, HEALTH_EXPIRY_S)
         unit.good_until_ns = now_ns + left_s * NS_PER_S if payload else now_ns
         return _health(unit.name, known, unit.health)
@@ -199,7 +199,7 @@ class Units:
         return {**what, **msgspec.to_builtins(value)}
 
 
-def _health(unit: str, known: Health | None, now: Health | None) -> Change | None:
+def _health(unit: str, known: ShownHealth | None, now: ShownHealth | None) -> Change | None:
     what: Change = {"unit": unit, "kind": "health"}
     if now is None:
         return None if known is None else {**what, "gone": True}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
@@ -105,6 +105,15 @@ class Pages:
     def translated(self, request: Request, msgid: str) -> str:
         """A text in the language of the request."""
         return text.words(self.language(request)).gettext(msgid)
+
+    def text_of(self, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
+        """For a template: the word of a code in a table; the code itself if there is no word for it."""
+
+        def text_of(table: Mapping[str, str], code: str | None) -> str:
+            word = table.get(code or "")
+            return code or "" if word is None else self.translated(request, word)
+
+        return text_of
 
     def when(self, moment: str | int | None, seconds: bool = True) -> Markup:
         """RFC 3339 or UTC ns -> <time> in the desk's zone, with the zone's name; empty for None."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from linetap_core.clock import FIRST_NS, S_PER_DAY, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_S, S_PER_DAY, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
@@ -36,7 +36,6 @@ LONGEST_CALL_S = 4 * 3600.0 + 900.0
 LATE_S = 3600.0  # rounds are every five minutes: anything first witnessed this much later is noted
 SLACK_S = 600.0  # between the clocks of unit and witness
 NOT_WITNESSED, NOBODY, NO_POLICY = "not_witnessed", "not witnessed", "not witnessed (no --policy)"
-_S = 1_000_000_000
 
 
 class NotWitnessed(Refusal):
@@ -77,7 +76,7 @@ class CheckpointVerdict:
     def text(self) -> str:
         if self.since_s is None:
             return f"not witnessed: by {self.count} of {self.of}, which is no quorum"
-        return f"witnessed by {self.count} of {self.of}, {self.size} leaves at {rfc3339(self.since_s * _S)}"
+        return f"witnessed by {self.count} of {self.of}, {self.size} leaves at {rfc3339(self.since_s * NS_PER_S)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +182,12 @@ def against(rules: Rules, seen: CheckpointVerdict | None, moments_ns: Sequence[i
         return None
     closed_ns = closed_ns if closed_ns >= FIRST_NS else max(moments_ns)
     began_ns, newest_ns = min(moments_ns), max(*moments_ns, closed_ns)
-    since_ns = seen.since_s * _S
-    if newest_ns > since_ns + SLACK_S * _S:
+    since_ns = seen.since_s * NS_PER_S
+    if newest_ns > since_ns + SLACK_S * NS_PER_S:
         return Problem("dated_ahead", f"dated {_day(newest_ns)}, and was {seen.text}")
-    latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * _S)}
+    latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * NS_PER_S)}
     for what, at_ns in latest.items():
-        if at_ns < since_ns - rules.within_s * _S:
+        if at_ns < since_ns - rules.within_s * NS_PER_S:
             day = _day(closed_ns if at_ns == closed_ns else began_ns)
             return Problem("witnessed_late", f"{what} at {day} by its own date, and nothing of it existed before "
                            f"{_day(since_ns)}: {seen.text}; more than {rules.within_s / 3600:g} h")  # fmt: skip
@@ -198,9 +197,9 @@ def against(rules: Rules, seen: CheckpointVerdict | None, moments_ns: Sequence[i
 def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
     """Notes for a valid call by how much it could have been backdated: a thief of the unit's key can do so within the
     period that the policy allows between a call and its first witness."""
-    if seen is None or seen.since_s is None or seen.since_s * _S - ended_ns < LATE_S * _S:
+    if seen is None or seen.since_s is None or seen.since_s * NS_PER_S - ended_ns < LATE_S * NS_PER_S:
         return []
-    hours = (seen.since_s * _S - ended_ns) / (3600 * _S)
+    hours = (seen.since_s * NS_PER_S - ended_ns) / (3600 * NS_PER_S)
     return [f"first witnessed {hours:.1f} h after its stated end; with the unit's key a call could be backdated so far"]
 
 
@@ -208,7 +207,7 @@ def against_destruction(seen: CheckpointVerdict | None, at_ns: int) -> Problem |
     """The problem of a destruction at `at_ns`: it may have been executed before its time."""
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "its destruction is not witnessed")
-    if at_ns > seen.since_s * _S + SLACK_S * _S:
+    if at_ns > seen.since_s * NS_PER_S + SLACK_S * NS_PER_S:
         return Problem("destroyed_ahead", f"destroyed at {_day(at_ns)} by its own date, and that was {seen.text}")
     return None
 

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap_core.clock import Clock
+from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.merklelog import merkle
@@ -44,7 +44,6 @@ from linetap_desk.witnessing.signedheads import SignedHead
 
 MOST_AT_ONCE = 8
 REQUEST_S = 10
-_S = 1_000_000_000
 
 
 class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +101,7 @@ class CheckpointWitness:
             return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, b"the log does not go on from what was cosigned\n")
         known[found.origin] = Last(found.size, found.root.hex())
         signedheads.keep_state(SEEN, self.state, known)
-        line = checkpoint.cosign(asked.note.text, self.name, self.key, self.clock.utc_ns() // _S)
+        line = checkpoint.cosign(asked.note.text, self.name, self.key, self.clock.utc_ns() // NS_PER_S)
         return Answer(HTTPStatus.OK, line.encode().encode("utf-8"))
 
 

@@ -31,7 +31,7 @@ MOST_S = 30
 
 
 class Fixture(Protocol):
-    """`read` gives None for what nobody measures."""
+    """`read`: the measured value; None if it was not measured."""
 
     def set(self, state: str) -> None: ...
     def read(self, instrument: str, line: int) -> float | None: ...

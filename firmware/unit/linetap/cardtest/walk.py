@@ -35,7 +35,7 @@ Told = Callable[[str, int, float | None], None]  # row, line from 1 (0: of the c
 
 
 def walk(link: MeterLink, sound: Sound, fixture: Fixture, lines: Sequence[int], tell: Told) -> None:
-    """`lines` from 1. DeviceFault where meter, codec or fixture stops: what was told until then stands."""
+    """`lines` count from 1. DeviceFault if meter, codec or fixture stops; the values told before stay in the report."""
     rows = [line - 1 for line in lines]
     version, channels, sample_us, *_ = link.wait_for_hello()
     tell("version", 0, version)

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from linetap.cardresult import KeyHolder, read_encryption
+from linetap.cardresult import read_encryption
 from linetap.checks.bootstate import Eeprom, Loader, Slot, read_eeprom, read_loader, read_slots
 from linetap.checks.kernelfiles import bytes_of, first_group, text_of
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.smallfile import DAMAGE
+from linetap_core.records import KeyHolder
 
 ROOT = Path("/")
 FOREIGN = "run/linetap-left"  # a line for each

@@ -20,6 +20,7 @@ from linetap.notices import notices_of
 from linetap.ring import RATE_HZ, RingReader
 from linetap.sockets import Caller
 from linetap_core import jsontext
+from linetap_core.cli import say
 from linetap_core.clock import SYSTEM, Clock, rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, PlayNotice, Refused, ReleaseLine
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         if not 0 <= value <= 3600:
             raise BadInput(f"{name} {value:g}: 0 to 3600 expected")
     if not args.yes and sys.stdin.isatty():
-        _print("시작하려면 Enter / Enter to begin, while no one talks on this line")
+        say("시작하려면 Enter / Enter to begin, while no one talks on this line")
         sys.stdin.readline()
     reader = RingReader(config.run_path, line.card)
     try:
@@ -65,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
         reader.close()
     folder = Path(config.learned)
     _save(folder, line.number, found)
-    _print(f"line {line.number}: {_summary(found)}; {learned.path_of(folder, line.number)}")
-    _print("수화기를 내려놓으십시오 / put the handset down")
+    say(f"line {line.number}: {_summary(found)}; {learned.path_of(folder, line.number)}")
+    say("수화기를 내려놓으십시오 / put the handset down")
     return 0
 
 
@@ -78,24 +79,24 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
         )
     it = Line(Tape(reader, line.number, clock), line.number, profile_of(config, line.profile), args.wait_s)
     found = learned.load(Path(config.learned)).get(line.number) or Learned(learned_at=rfc3339(clock.utc_ns()))
-    _print("1. 수화기를 내려놓으십시오 / put the handset down")
+    say("1. 수화기를 내려놓으십시오 / put the handset down")
     rest_v = it.at_rest()
     if rest_v is not None:
         found = msgspec.structs.replace(found, on_hook_v=abs(rest_v), reversed=rest_v > 0)
-    _print(f"   {_volts(rest_v)}")
-    _print("2. 수화기를 드십시오 / lift the handset")
+    say(f"   {_volts(rest_v)}")
+    say("2. 수화기를 드십시오 / lift the handset")
     it.wait_until_lifted()
     loop_v = it.lifted()
     if loop_v is not None:
         found = msgspec.structs.replace(found, off_hook_v=loop_v)
-    _print(f"   {_volts(loop_v)}")
+    say(f"   {_volts(loop_v)}")
     if line.exempt:
-        _print("3. an exempt line has neither notice nor audio: echo and digits are left as they were")
+        say("3. an exempt line has neither notice nor audio: echo and digits are left as they were")
     else:
-        _print("3. 안내 방송이 나갑니다. 말하지 마십시오 / the notice plays; say nothing")
+        say("3. 안내 방송이 나갑니다. 말하지 마십시오 / the notice plays; say nothing")
         level_db, delay_ms = _echo(config, line, it)
         found = msgspec.structs.replace(found, echo_db=round(level_db, 1), echo_delay_ms=round(delay_ms, 1))
-        _print(f"   echo {found.echo_db} dB after {found.echo_delay_ms} ms")
+        say(f"   echo {found.echo_db} dB after {found.echo_delay_ms} ms")
         found = _digit(it, found, args.digit_s)
     if args.release:
         found = msgspec.structs.replace(found, release_ms=_release(config, line, it, args.yes))
@@ -114,15 +115,15 @@ def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float
     """Ends the call that the person in front of the telephone has made."""
     if not config.has_contact(line):
         raise Refusal(f'line {line.number}: its loop is never opened: no contacts on its card, or release = "staff"')
-    _print("5. 다른 전화에 걸어 통화가 연결되게 하십시오. 이 통화는 끊어집니다")
-    _print("   call another telephone and have it answered: this call will be ended")
+    say("5. 다른 전화에 걸어 통화가 연결되게 하십시오. 이 통화는 끊어집니다")
+    say("   call another telephone and have it answered: this call will be ended")
     if not agreed and sys.stdin.isatty():
-        _print("   연결되었으면 Enter / Enter once it is answered")
+        say("   연결되었으면 Enter / Enter once it is answered")
         sys.stdin.readline()
     it.now()
     with _capture(config, line, "does not open the contact") as capture:
         found = _release_ms(it, lambda ms: capture.send(msgspec.json.encode(ReleaseLine(line.number, ms))))
-    _print(f"   {_released(found)}")
+    say(f"   {_released(found)}")
     return found
 
 
@@ -175,12 +176,12 @@ def _released(ms: float) -> str:
 def _digit(it: Line, found: Learned, seconds: float) -> Learned:
     if not seconds:
         return found
-    _print(f"4. {seconds:g}초 안에 아무 번호나 누르십시오 / press any digit within {seconds:g} s, or wait")
+    say(f"4. {seconds:g}초 안에 아무 번호나 누르십시오 / press any digit within {seconds:g} s, or wait")
     level = it.digit(seconds)
     if level is None:
-        _print("   no digit: its level is left as it was")
+        say("   no digit: its level is left as it was")
         return found
-    _print(f"   one tone {level:.1f} dBm0")
+    say(f"   one tone {level:.1f} dBm0")
     return msgspec.structs.replace(found, near_digit_dbm0=round(level, 1))
 
 
@@ -207,8 +208,3 @@ def _summary(found: Learned) -> str:
     if found.reversed is not None:
         parts.insert(1, "reversed" if found.reversed else "not reversed")
     return ", ".join(parts) or "nothing could be measured"
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ from linetap.config.require import require_lines
 from linetap.config.schema import Config
 from linetap.sockets import Caller
 from linetap_core import jsontext
+from linetap_core.cli import say
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock, compact, parse_rfc3339
 from linetap_core.errors import DeviceFault, Refusal
 from linetap_core.records import (
@@ -107,13 +107,13 @@ class _Walker:
             if now is not None and now.began_at == began_at:
                 seen_ns = self._clock.monotonic_ns()
                 for walked in now.lines[printed:]:
-                    _print(_first(walked, last) + judged(walked))
+                    say(_first(walked, last) + judged(walked))
                 printed = len(now.lines)
                 if now.ended_by is not None:
                     return
                 if now.line is not None and now.step is not None and last != (text := asked(now.line, now.step)):
                     last = text
-                    _print(text)
+                    say(text)
             elif self._clock.monotonic_ns() - seen_ns > 60 * NS_PER_S:
                 raise DeviceFault("recorder_absent", "the recorder has reported nothing of the walk test for 60 s")
             self._clock.sleep(_LOOK_S)
@@ -123,8 +123,8 @@ class _Walker:
         lines = now.lines if now is not None and now.began_at == began_at else []
         for colour, text in COLOURS.items():
             if numbers := [str(line.line) for line in lines if line.colour == colour]:
-                _print(f"{colour.upper()} ({text}): {', '.join(numbers)}")
-        _print(f"{Path(self._config.vault) / WALKS_FOLDER / compact(parse_rfc3339(began_at))}.json")
+                say(f"{colour.upper()} ({text}): {', '.join(numbers)}")
+        say(f"{Path(self._config.vault) / WALKS_FOLDER / compact(parse_rfc3339(began_at))}.json")
         return int(not lines or any(line.colour == "red" for line in lines))
 
     def _seen(self) -> WalkState | None:
@@ -136,11 +136,6 @@ def _first(walked: WalkedLine, last: str) -> str:
     """Prints a line whose test was not announced yet."""
     named = f"{walked.line}번 회선 / line {walked.line}"
     return "" if last.startswith(f"{named}:") else f"{named}\n"
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 # --- Texts, Korean and English ----------------------------------------------------------------------------------------

@@ -256,7 +256,7 @@ def _smdr(config: Config, source: Source) -> None:
         for name, (need, may) in smdrcolumns.PICTURES.items()
     ]
     checks.append(("kinds", partial(smdrcolumns.kinds, smdr.kinds)))
-    if smdr.format == "columns":
+    if smdr.format == smdrcolumns.COLUMNS:
         checks.append(("columns", partial(smdrcolumns.columns, smdr.columns)))
     for name, check in checks:
         try:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from linetap.idle import line_in_use
 from linetap.meterprogram import usbfs
 from linetap.meterprogram.image import read
 from linetap.meterprogram.replacing import Bus, replace_program
+from linetap_core.cli import say
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 
@@ -53,17 +53,17 @@ def run(args: argparse.Namespace) -> int:
         raise Refusal(f"{busy}; linetap idle --card {args.card} --within 3600 waits, --now does not")
     bus = Usb()
     port = _port(config, args.card, bus)
-    _print(f"카드 {args.card} / card {args.card}: USB {port}, {image.name}")
+    say(f"카드 {args.card} / card {args.card}: USB {port}, {image.name}")
     shown = 0
 
     def told(sent: int) -> None:
         nonlocal shown
         if sent * 10 // len(image.data) > shown:
             shown = sent * 10 // len(image.data)
-            _print(f"{shown * 10} %")
+            say(f"{shown * 10} %")
 
     replace_program(bus, port, image, SYSTEM, told)
-    _print(f"완료 / done: {image.name}")
+    say(f"완료 / done: {image.name}")
     return 0
 
 
@@ -79,8 +79,3 @@ def _port(config: Config, card: int, bus: Bus) -> str:
         return waiting[0]
     found = f"meters in their loader are at USB ports {', '.join(waiting)}: unplug all but one" if waiting else "none"
     raise DeviceFault("meter_absent", f"{terminal} is no meter on USB, and of those in their loader: {found}")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -27,7 +27,7 @@ STARTS_MS = 30_000  # a Pi has started `linetap adopt` long before
 
 class NewUnit:
     def __init__(self, run_dir: Path, starts_ms: int = 0) -> None:
-        """`starts_ms`: so long nobody who asks a desk is a unit that starts, and no wrong configuration."""
+        """`starts_ms`: how long a unit on which `linetap adopt` does not run yet is shown as starting."""
         self._run_dir, self._starts_ms, self._button = run_dir, starts_ms, Button()
         self._first_ms: int | None = None
         self._is_card_wrong = False

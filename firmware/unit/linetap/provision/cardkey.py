@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from linetap.cardresult import NO_BOARD_KEY, NO_TPM, KeyHolder
+from linetap.cardresult import NO_BOARD_KEY, NO_TPM
 from linetap.tpm import boardkey, bootpolicy, device, freshness, unitkey, volume
 from linetap.tpm.device import TpmFault
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.records import KeyHolder
 
 
 class Holder(Protocol):

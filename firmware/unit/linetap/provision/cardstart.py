@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap import cardresult
-from linetap.cardresult import KeyHolder
 from linetap.provision import admit, cardkey
 from linetap.provision.cardkey import BoardHolder, Holder, TpmHolder
 from linetap.tpm import boardkey, freshness, volume
@@ -25,6 +24,7 @@ from linetap.tpm.device import DEVICE
 from linetap_core.durable.files import replace_durably
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput, DeviceFault, LinetapError, Refusal
+from linetap_core.records import KeyHolder
 from linetap_core.tomlfile.source import Source
 
 _MARKED = (

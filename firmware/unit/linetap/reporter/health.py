@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's health as one flat object. A value that the machine has no sensor for is null, never a guess."""
+"""Makes the unit's health (wire/health.py) from what its checks have read."""
 
 from __future__ import annotations
 
@@ -7,59 +7,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from linetap.cardresult import KeyHolder
 from linetap.checks import Judgement, Snapshot
 from linetap.checks.bootstate import Eeprom, day_of
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.records import FREE, ConfirmedBy, PbxPort, RecorderState
+from linetap_core.wire.health import Health
 from linetap_core.wire.legend import CONDITIONS, standing
 
 _FORECAST_AFTER_S = 600  # a forecast from less data is a guess
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    at: str
-    storage_days_left: float | None  # at the write rate since the recorder's start
-    storage_free_bytes: int | None
-    storage_total_bytes: int | None
-    recording_refused: str | None
-    card_encrypted: bool | None  # whether the vault is on an encrypted partition; null: unknown
-    card_key: KeyHolder | None  # what holds its key: the TPM, or the board's fuses (OTP); null: it is in the clear
-    gap_ms: float  # in all recordings since the recorder's start
-    capture_gap_ms: float  # of all cards since their captures' start, recorded or not
-    overruns: int
-    clock_synced: bool
-    clock_offset_ms: float | None
-    calls_undated: int | None  # calls without an end date, sealed while no clock was agreed
-    temperature_c: float | None
-    throttled: bool | None
-    queue_length: int  # events not yet acknowledged by a broker
-    outbox_seq: int
-    outbox_bytes: int
-    outbox_oldest_s: float | None  # age of the oldest unconfirmed event
-    unconfirmed: int  # events
-    confirmed_by: ConfirmedBy  # the broker's acknowledgement counts if the roles name no desk
-    lines_in_use: int
-    lines: int
-    pbx_port: PbxPort | None  # null: no recorder runs
-    pbx_day: str | None  # the last settled day, which the next four are about, as a local date: 2026-11-25
-    pbx_calls: int | None  # external calls on the unit's lines that the PBX reported
-    pbx_recorded: int | None  # of these
-    pbx_missing: int | None  # of these: a recording was due and is missing
-    pbx_unseen: int | None  # recordings that the PBX did not report
-    config_sha256: str | None  # of the effective configuration
-    config_pending: str | None  # of the configuration that waits for a moment without a call
-    update: str  # progress and version of a running update
-    loader: str | None  # when the boot loader in the Pi's EEPROM was built: 2026-05-17
-    eeprom: str  # an update of it: its step, the one before, the wanted one; and why, where it failed
-    departures: str  # recordings beyond the default; names separated by blanks
-    services_dead: str  # names separated by blanks
-    services_starting: str
-    condition: str  # the legend's condition that the LEDs show
-    records: bool  # whether calls are recorded in that condition
-    alerts: int  # standing alerts, after damping
 
 
 def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health:

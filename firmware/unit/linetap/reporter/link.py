@@ -20,7 +20,7 @@ from linetap_core.broker import link
 from linetap_core.broker.client import CertificateAwaited
 from linetap_core.broker.connection import Terms, Unread
 from linetap_core.broker.link import Receipt
-from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_MS, Clock, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
 from linetap_core.rooms import read_small
@@ -139,4 +139,4 @@ def _end(path: Path) -> str:
 
     with path.open("rb") as file:
         first = x509.load_pem_x509_certificate(file.read(_LIMIT_BYTES))
-    return rfc3339(round(first.not_valid_after_utc.timestamp()) * NS_PER_S)
+    return rfc3339(utc_ns_of(first.not_valid_after_utc))

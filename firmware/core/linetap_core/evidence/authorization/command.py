@@ -38,7 +38,7 @@ APPROVER = "approver"  # stands for every role that is no office of the desk's: 
 # Expires with its challenge, at the next boot: a wrong retention time must not prevent its own correction.
 TIME = "time"
 
-# Which role may send which verb. A verb that is not in HERE would be for a later version of the unit.
+# Which role may send which verb.
 MAY: dict[str, tuple[str, ...]] = {
     "identify": (DESK,), "self_test": (DESK,), "ack": (DESK,), "resend": (DESK,), "fetch": (DESK,),
     "config": ("operator",), "update": ("operator",), "learn": ("operator",),
@@ -46,10 +46,6 @@ MAY: dict[str, tuple[str, ...]] = {
     "roles": (AUTHORITY,), "key_list": (AUTHORITY,),
     "confirm": (VAULT, APPROVER, AUTHORITY), "cancel": (VAULT, APPROVER, AUTHORITY),
 }  # fmt: skip
-HERE = (
-    "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
-    "update", "confirm", "cancel", "learn",
-)  # fmt: skip
 IDENTIFY_LONGEST_S = 600
 # Sent every second, and harmless when repeated: no leaf of its own, no counter on disk before it is done.
 LIGHT = ("ack", "resend", "fetch")
@@ -215,8 +211,6 @@ def check_signed(
     if not may(command.role, command.verb):
         allowed = " or ".join(MAY[command.verb])
         raise CommandFault("command_role", f"{command.verb} is for {allowed}, not for {command.role}", command)
-    if command.verb not in HERE:
-        raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet", command)
     if signed.is_too_far(counters, bound):
         text = f"counter {command.counter} is above {bound.soon}: milliseconds since 1970 by a right clock are right"
         raise CommandFault("command_counter", text, command)

@@ -8,6 +8,7 @@ grows within a log, so that an older head is recognised.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -22,6 +23,14 @@ from linetap_core.evidence.signing.signers import Signer, require_trust
 
 HEAD_LIMIT_BYTES = 2048
 LIST_LIMIT_BYTES = 5 << 20
+
+# Of each log the desk's copy has `list-<log>.json` and `head-<log>.json`, with the signature of the head beside it.
+PREFIXES = _LIST, _HEAD = "list-", "head-"
+_LOG = r"[0-9a-f]{16}"
+LIST_FILE = re.compile(rf"{_LIST}({_LOG})\.json", re.ASCII)
+HEAD_FILE = re.compile(rf"{_HEAD}({_LOG})\.json", re.ASCII)
+SIGNATURE_FILE = re.compile(rf"{_HEAD}({_LOG})\.json{re.escape(namespaces.SUFFIX)}", re.ASCII)
+_NO_LOG = "0" * 16  # stands for a log without a name
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
@@ -43,6 +52,14 @@ class SignedListHead(msgspec.Struct, frozen=True, kw_only=True):
 
     head: Annotated[str, Meta(max_length=HEAD_LIMIT_BYTES)]
     sig: Annotated[str, Meta(max_length=sshsig.SIGNATURE_LIMIT_BYTES)]
+
+
+def list_file(log: str) -> str:
+    return f"{_LIST}{log or _NO_LOG}.json"
+
+
+def head_file(log: str) -> str:
+    return f"{_HEAD}{log or _NO_LOG}.json"
 
 
 class BadList(Refusal):

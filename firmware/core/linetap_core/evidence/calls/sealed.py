@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from linetap_core import jsontext
+from linetap_core.clock import utc_ns_of
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import sealing
 from linetap_core.evidence.signing import namespaces
@@ -53,7 +54,7 @@ def call_time(call_id: str) -> datetime:
 
 def call_ns(call_id: str) -> int:
     """The same in UTC nanoseconds."""
-    return round(call_time(call_id).timestamp() * 1000) * 1_000_000
+    return utc_ns_of(call_time(call_id))
 
 
 def call_path(call_id: str) -> PurePosixPath:

@@ -111,7 +111,7 @@ def of_browser(authenticator: bytes, client_data: bytes, numbers: bytes) -> Asse
 def check(key: PasskeyKey, made: Assertion, challenge: bytes) -> None:
     """PasskeyFault unless the key has signed `challenge`, by a person who was verified, on a page of its own site."""
     client = _client(made.client_data)
-    if client["challenge"] != _base64url(challenge):
+    if client["challenge"] != base64url(challenge):
         raise OtherChallenge("the passkey has signed something else")
     if client["origin"] != made.origin or not key.may_come_from(made.origin):
         raise OtherSite(f"signed on a page of {client['origin'][:80]}, {key.site} expected")
@@ -130,7 +130,7 @@ def check(key: PasskeyKey, made: Assertion, challenge: bytes) -> None:
 
 
 def _beginning(origin: str, challenge: bytes) -> bytes:
-    text = f'{{"type":"webauthn.get","challenge":"{_base64url(challenge)}","origin":"{origin}","crossOrigin":false'
+    text = f'{{"type":"webauthn.get","challenge":"{base64url(challenge)}","origin":"{origin}","crossOrigin":false'
     return text.encode("ascii")
 
 
@@ -160,5 +160,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _base64url(data: bytes) -> str:
+def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -31,8 +31,8 @@ from linetap_desk.ingest.handed import unverified
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command that was chosen, for one unit or several. `hold`: what it holds, if it does; `lines`: what another one
-    says."""
+    """A chosen command, for one unit or several. `hold`: the hold that it orders, if any; `lines`: what any other
+    command says."""
 
     path: Path
     data: bytes
@@ -47,7 +47,7 @@ class Order:
 
 
 def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
-    """BadInput or a Refusal if no unit would take it, whoever signs; or if it says different things to several."""
+    """BadInput or a Refusal for a command that no unit would take with any signature, or that differs among units."""
     data = read_small(path, LIMIT_BYTES if path.suffix == OF_MANY else envelopes.LIMIT_BYTES)
     try:
         each = [judged(line, authority, roles, clock) for line in lines_of(data)]

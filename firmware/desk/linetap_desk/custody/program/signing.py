@@ -52,7 +52,7 @@ class Paper:
 
 
 def read(path: Path, in_force: Roles | None, last: KeyList | None) -> Paper:
-    """BadInput if nobody would take it, were it signed. `last`: the key list chosen on this computer."""
+    """BadInput for a document that would be refused even with signatures. `last`: the key list chosen here."""
     data = read_small(path, _MOST_BYTES)
     lines, changes = list[str](), list[str]()
     if path.suffix == ".toml":

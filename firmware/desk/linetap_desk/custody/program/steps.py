@@ -10,10 +10,9 @@ import io
 import shutil
 import tarfile
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
-from linetap_core.clock import Clock, compact
+from linetap_core.clock import Clock, compact, from_utc_ns
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, LinetapError, Refusal
@@ -181,7 +180,7 @@ def check_rewrapped(
 def _each(
     found: OverflowCalls, calls: list[str], do: Callable[[str], list[str]], settings: Settings, clock: Clock
 ) -> list[str]:
-    """Does it for each call, and packs the papers of those calls. A Refusal if there is none for which it was done."""
+    """Takes the step for each call, and packs the papers of those where it succeeded. A Refusal if all failed."""
     target = output_of(settings) / f"holds-{compact(clock.utc_ns())}.tar"
     privatefile.require_new(target)
     lines, refused, done = list[str](), list[str](), list[str]()
@@ -216,7 +215,7 @@ def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) 
 
 def hold_key(settings: Settings, clock: Clock) -> tuple[Path, str]:
     """A new key that calls are held for, and its public half."""
-    day = datetime.fromtimestamp(clock.utc_ns() / 1e9).astimezone().strftime("%Y-%m-%d")
+    day = from_utc_ns(clock.utc_ns()).astimezone().strftime("%Y-%m-%d")
     target = output_of(settings) / f"hold-{day}.txt"
     return target, run_command([keygen.add_arguments], keygen.run, clock, "epoch", f"--output={target}")[-1]
 

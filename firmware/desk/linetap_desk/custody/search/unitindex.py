@@ -29,15 +29,11 @@ from linetap_desk.unsealing.stockage import DoesNotOpen
 from linetap_desk.web.text import N_
 
 MOST_CALLS = 4_000_000  # of a unit: 24 lines for 20 years; a unit that lists more is searched so far
-_LOG = r"[0-9a-f]{16}"
 _NAMES = [
-    (re.compile(pattern, re.ASCII), limit)
-    for pattern, limit in (
-        (rf"list-{_LOG}\.json", indexhead.LIST_LIMIT_BYTES),
-        (rf"head-{_LOG}\.json", indexhead.HEAD_LIMIT_BYTES),
-        (rf"head-{_LOG}\.json\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
-        (rf"[0-9a-z][0-9a-z.-]{{9,40}}/{DAY}-\d{{3,6}}\.age", index.SEGMENT_LIMIT_BYTES),
-    )
+    (indexhead.LIST_FILE, indexhead.LIST_LIMIT_BYTES),
+    (indexhead.HEAD_FILE, indexhead.HEAD_LIMIT_BYTES),
+    (indexhead.SIGNATURE_FILE, sshsig.SIGNATURE_LIMIT_BYTES),
+    (re.compile(rf"[0-9a-z][0-9a-z.-]{{9,40}}/{DAY}-\d{{3,6}}\.age", re.ASCII), index.SEGMENT_LIMIT_BYTES),
 ]
 _MOST_MEMBERS = indexlist.MOST_SEGMENTS + 64
 
@@ -179,13 +175,13 @@ class _Opening:
 
     def _signed_lists(self) -> Iterator[tuple[ListHead, IndexList]]:
         for name, data in self._small.items():
-            if not name.startswith("head-") or name.endswith(namespaces.SUFFIX):
+            if (named := indexhead.HEAD_FILE.fullmatch(name)) is None:
                 continue
             with contextlib.suppress(Refusal, BadInput, UnicodeDecodeError):
                 sig = self._small.get(name + namespaces.SUFFIX, b"").decode("ascii")
                 signed = SignedListHead(head=data.decode("utf-8"), sig=sig)
                 head = indexhead.check_head(signed, self._report.unit, self._signers)
-                yield head, indexlist.read(self._small.get(f"list-{name.removeprefix('head-')}", b""), head)
+                yield head, indexlist.read(self._small.get(indexhead.list_file(named[1]), b""), head)
 
 
 def _day(name: str) -> str:

@@ -16,7 +16,8 @@ from linetap_desk.serve.handling.site import Site, read_own
 
 
 def mark_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
-    """Of store.listed: another one whenever the page would show something else, but for how many units were refused."""
+    """Changes whenever the page would show something else; of refused units only whether there are any. `rows`: of
+    store.listed."""
     runs = [(one.run, one.answer is not None) for one in site.adoption.listed()]
     states = [(row["id"], store.state_of(row), row["fault"]) for row in rows]
     return hashlib.sha256(msgspec.json.encode((runs, states, site.adoption.refused > 0))).hexdigest()[:16]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ async def call(request: Request, site: Site) -> Response:
         request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), stored=stored,
         record=stored.record, hold=hold, words=story, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
-        text_of=text_of(site, request), **_whose(site, found.row),
+        text_of=site.pages.text_of(request), **_whose(site, found.row),
         may_ask="officer" in who_of(request).roles and common.may_be_asked(found.row),
     )  # fmt: skip
 
@@ -104,7 +104,7 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
     page: query.Page | None = found.get("page")
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
-        labels=LABELS, form=form, words=story, text_of=text_of(site, request),
+        labels=LABELS, form=form, words=story, text_of=site.pages.text_of(request),
         conditions=story.conditions(site.pages.language(request)),
         departments=house.lines.names(), buildings=house.places.buildings(),
         trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
@@ -131,16 +131,6 @@ def _whose(site: Site, row: Mapping[str, Any]) -> dict[str, Any]:
     house: Directory = site.calls.house
     extension, department = house.lines.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
     return {"place": house.place(row["unit"]), "extension": extension, "department": department}
-
-
-def text_of(site: Site, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
-    """A code in the language of the request; the code itself if there is no word for it."""
-
-    def text_of(table: Mapping[str, str], code: str | None) -> str:
-        word = table.get(code or "")
-        return code or "" if word is None else site.pages.translated(request, word)
-
-    return text_of
 
 
 BEGIN, FOUND = "/calls", "/calls/found"

@@ -54,7 +54,7 @@ def of_call(db: Connection, name: Name) -> list[Mapping[str, Any]]:
 
 
 def last_of(db: Connection, names: Iterable[Name]) -> dict[Name, str]:
-    """The finding that counts, of those that have one."""
+    """The newest finding of each call; a call without a review is left out."""
     found: dict[Name, str] = {}
     for some in batched(names, _AT_ONCE, strict=False):
         mine = tuple_(end_reviews.c.unit, end_reviews.c.call_id).in_(some)

@@ -18,7 +18,6 @@ from linetap_desk.copy import recordfile
 from linetap_desk.protection import ended, words
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import story
-from linetap_desk.serve.calls.routes import text_of
 from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.ended.limits import REVIEWS, seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
@@ -46,7 +45,7 @@ async def overview(request: Request, site: Site) -> Response:
     return site.pages.page(
         request, "ended/list.html", period=of, rows=[(row, ended.seat_of(row, lines)) for row in shown],
         more=len(rows) > ended.MOST, seats=ended.by_seat(shown, lines) if who.roles & COUNTS else None,
-        reviewed=found, findings=reviews.FINDINGS, words=story, text_of=text_of(site, request),
+        reviewed=found, findings=reviews.FINDINGS, words=story, text_of=site.pages.text_of(request),
     )  # fmt: skip
 
 
@@ -65,7 +64,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
     return site.pages.page(
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
         seat=ended.seat_of(row, site.calls.house.lines), reviews=found, names=names, findings=reviews.FINDINGS,
-        words=story, text_of=text_of(site, request), may_review=bool(who.roles & REVIEWS),
+        words=story, text_of=site.pages.text_of(request), may_review=bool(who.roles & REVIEWS),
         may_ask="officer" in who.roles and common.may_be_asked(row), most=reviews.REMARK_LIMIT,
         error=None if error is None else common.error_texts(site, request, error),
     )  # fmt: skip
@@ -99,7 +98,7 @@ async def show_statement(request: Request, site: Site, row: Mapping[str, Any], r
     return site.pages.page(
         request, "ended/statement.html", row=row, end=await _record(site, row), receipt=receipt,
         department=ended.seat_of(row, site.calls.house.lines).department, words=story, reasons=words.REASON,
-        text_of=text_of(site, request), complaints=site.settings.desk.serve.complaints,
+        text_of=site.pages.text_of(request), complaints=site.settings.desk.serve.complaints,
         today=site.pages.local(site.clock.utc_ns()).date(),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from linetap_core.evidence.calls import index
+from linetap_core.evidence.calls import index, indexhead
 from linetap_desk.copy.indexfolder import IndexFolder
 from linetap_desk.serve.release.package import Member
 
@@ -22,7 +22,7 @@ def pack_index(folder: IndexFolder, first: date, last: date) -> list[Member]:
 def _lists(folder: Path) -> Iterator[Member]:
     found = folder.iterdir() if folder.is_dir() else iter(())
     for path in sorted(found):
-        if path.name.startswith(("list-", "head-")):
+        if path.name.startswith(indexhead.PREFIXES):
             yield from _member(path, path.name)
 
 

@@ -74,7 +74,7 @@ async def ask(request: Request, site: Site) -> Response:
 
 def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
     """To the ingest; None: it is not to be sent any more."""
-    if (folder := views.outgoing_folder(site)) is not None:
+    if (folder := common.outgoing_folder(site)) is not None:
         if data is None:
             outgoing.commands(folder).withdraw(hold_id)
         else:
@@ -86,7 +86,7 @@ async def send(request: Request, site: Site) -> Response:
 
     async def prepare(_form: FormData, asked: RequestedHold) -> Do:
         row = asked.row
-        if views.outgoing_folder(site) is None or asked.state != "send":
+        if common.outgoing_folder(site) is None or asked.state != "send":
             raise StepFault("step_not_yet", f"{row['id']}: there is no command, or nobody here who sends it")
         if uploadchecks.is_over(row["command_expires"], site.clock.utc_ns()):
             raise CommandFault("command_expired", f"it was good until {row['command_expires']}")

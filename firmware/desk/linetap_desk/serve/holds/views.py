@@ -6,7 +6,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -99,14 +98,9 @@ def _signatures(site: Site, row: Mapping[str, Any]) -> Signatures:
     return Signatures(papers.checked_by(site, row, roles), holdstore.cosigners(row["command"], roles))
 
 
-def outgoing_folder(site: Site) -> Path | None:
-    found = site.settings.desk.outgoing
-    return None if found is None else Path(found)
-
-
 def _outgoing(site: Site, row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The state of the command at the ingest; None without a command, or if the ingest sends none."""
-    folder = outgoing_folder(site)
+    folder = common.outgoing_folder(site)
     if folder is None or row["command"] is None:
         return None
     found = outgoing.delivery_of(folder, row["id"], bytes(row["command"]))

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from linetap_core.clock import NS_PER_S
+from linetap_core.wire.alerts import Contact, contact_of
 from linetap_desk.watch.places import Place
 from linetap_desk.watch.units import Alert, Standing, Unit
 from linetap_desk.web.text import N_
@@ -90,16 +91,10 @@ CAUSES: dict[Code, tuple[str, str]] = {
         N_("Finish its installation; its LEDs tell how far it is."),
     ),
 }  # fmt: skip
-_CONTACTS: dict[Code, tuple[str, ...]] = {
+_CONTACTS: dict[Code, tuple[Contact, ...]] = {
     "power": ("power",), "building": ("power", "network"), "broker": ("network",), "bridge": ("network",),
     "switch": ("network",), "floor": ("network", "power"), "cut": ("power", "network"), "gone": ("power", "network"),
 }  # fmt: skip
-_LINES = frozenset(
-    {"line_cut", "line_short", "silent_off_hook", "sound_on_hook", "line_reversed", "battery_low", "battery_24v"}
-    | {"short_loop", "hum", "stuck_off_hook", "smdr_unmatched", "notice_not_heard", "notice_doubtful"}
-)
-_POWER = frozenset({"under_voltage"})
-_NETWORK = frozenset({"broker_unreachable", "clock_unsynced"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +156,7 @@ class Neighbours:
             return None
         if one.standing in ("fault", "warning"):
             check, alert = min(one.unit.alerts.items(), key=worst_first)
-            return Cause("reported", one.place.whom(_kind_of(check)), alert=alert)
+            return Cause("reported", one.place.whom(contact_of(check)), alert=alert)
         code, where, n = self._guess(one)
         return Cause(code, " / ".join(_contacts(one.place, code)), where, n)
 
@@ -186,7 +181,7 @@ class Neighbours:
         return "gone" if left is None else "cut", f" ({port})" if port else "", 0
 
     def _shared(self, place: Place) -> tuple[Code, str, int] | None:
-        """What it shares with others of which none is there."""
+        """The building, switch or floor of which every unit is away; None if there is none."""
         ways: list[tuple[Code, str, int, tuple[str, ...]]] = [
             ("building", place.building, LEAST_BUILDING, ("building", place.building)),
             ("switch", place.switch, LEAST_FLOOR, ("switch", place.switch)),
@@ -201,13 +196,8 @@ class Neighbours:
 
 
 def _contacts(place: Place, code: Code) -> dict[str, None]:
-    """Each once."""
-    return dict.fromkeys(filter(None, (place.whom(kind) for kind in _CONTACTS.get(code, ("",)))))
-
-
-def _kind_of(check: str) -> str:
-    kinds = (("lines", _LINES), ("power", _POWER), ("network", _NETWORK))
-    return next((kind for kind, checks in kinds if check in checks), "")
+    """Whom to call, each once."""
+    return dict.fromkeys(filter(None, (place.whom(kind) for kind in _CONTACTS.get(code, (None,)))))
 
 
 def worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import anyio.to_thread
 from sqlalchemy import delete, update
 from starlette.datastructures import FormData
@@ -12,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
-from linetap_core.evidence.signing.assertion import PasskeyFault
+from linetap_core.evidence.signing.assertion import PasskeyFault, base64url
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.database.tables import people
 from linetap_desk.serve.database.tables import sessions as kept
@@ -41,10 +39,6 @@ def _forget(response: Response) -> Response:
     return response
 
 
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
 async def passkey_page(request: Request, site: Site) -> Response:
     waiting = site.ceremonies.peek(_token(request), site.clock.utc_ns())
     if waiting is None or waiting.invitation:
@@ -52,7 +46,7 @@ async def passkey_page(request: Request, site: Site) -> Response:
 
     known = await read_own(site, lambda db: [row.credential for row in passkeys.of_person(db, waiting.person)])
     return site.pages.page(
-        request, "people/passkey.html", site=passkeys.site_of(site.settings), challenge=_base64url(waiting.challenge),
+        request, "people/passkey.html", site=passkeys.site_of(site.settings), challenge=base64url(waiting.challenge),
         credentials=known, name=waiting.name,
     )  # fmt: skip
 
@@ -135,7 +129,7 @@ async def new_page(request: Request, site: Site) -> Response:
     named = passkeys.site_of(site.settings)
     optional = not await anyio.to_thread.run_sync(_must_have, site, waiting)
     return site.pages.page(
-        request, "people/new_passkey.html", site=named, challenge=_base64url(waiting.challenge), name=waiting.name,
+        request, "people/new_passkey.html", site=named, challenge=base64url(waiting.challenge), name=waiting.name,
         optional=optional, error="" if named else NO_NAME,
     )  # fmt: skip
 

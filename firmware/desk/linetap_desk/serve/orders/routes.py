@@ -18,6 +18,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.sshsig import SIGNATURE_LIMIT_BYTES
+from linetap_core.wire import smdrcolumns
 from linetap_core.wire.situations import SITUATIONS
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.serve.access.log import Subject
@@ -79,7 +80,7 @@ def _unit(request: Request, site: Site, form: Form, cards: int) -> Response:
     return site.pages.page(
         request, "adoption/order.html", 409 if form.mistakes else 200, form=form, cards=cards,
         most_cards=unitform.MOST_CARDS, lines_a_card=unitform.LINES_A_CARD, kinds=unitform.KINDS,
-        formats=smdrform.FORMATS, bauds=smdrform.BAUDS, times=smdrform.TIMES,
+        formats=smdrform.FORMATS, makers=smdrcolumns.MAKERS, bauds=smdrform.BAUDS, times=smdrform.TIMES,
     )  # fmt: skip
 
 

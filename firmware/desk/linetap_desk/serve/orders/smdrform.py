@@ -16,7 +16,7 @@ from linetap_core.wire import smdrcolumns
 from linetap_desk.serve.orders.fields import Form
 from linetap_desk.web.text import N_
 
-FORMATS = ("", *get_args(smdrcolumns.Format))
+FORMATS = ("", *smdrcolumns.MAKERS, smdrcolumns.COLUMNS)
 BAUDS = tuple(map(str, sorted(get_args(smdrcolumns.Baud), reverse=True)))
 TIMES = get_args(smdrcolumns.TimeIs)
 _CHECKS: dict[str, Callable[[str], object]] = {
@@ -55,7 +55,7 @@ def read(form: Form) -> Smdr | None:
     if not chosen:
         return None
     baud = int(typed) if (typed := form.choice("smdr_baud", BAUDS)) in BAUDS else 0
-    if chosen != "columns":
+    if chosen != smdrcolumns.COLUMNS:
         return Smdr(baud, chosen, {})
     layout = {name: _layout(form, name) for name in _CHECKS} | {"time_is": form.choice("smdr_time_is", TIMES)}
     return Smdr(baud, chosen, layout)

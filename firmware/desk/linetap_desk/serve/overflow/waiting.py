@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +22,7 @@ from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.calls.hold import Rewrap
 from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.evidence.signing import namespaces, sshsig
+from linetap_core.zones import day_of_end
 from linetap_desk.copy import recordfile
 from linetap_desk.ingest.tables import amendments, copies
 from linetap_desk.proofs import callfolder
@@ -96,10 +96,7 @@ def _of(site: Site, row: Mapping[str, Any], epoch: str, roles: Roles | None, why
 
 def day_of(until: str | None, zone: ZoneInfo) -> str:
     """The day that ends then; empty without one."""
-    if not until:
-        return ""
-    last: date = from_utc_ns(parse_rfc3339(until) - 1).astimezone(zone).date()
-    return last.isoformat()
+    return day_of_end(from_utc_ns(parse_rfc3339(until)), zone.key).isoformat() if until else ""
 
 
 def folder_of(site: Site, call_id: str) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -114,3 +115,9 @@ def error_texts(site: Site, request: Request, error: Exception) -> dict[str, str
     text = str(error).removesuffix(f" [{code}]")
     refusal = site.pages.translated(request, steps.REFUSAL[code]) if code in steps.REFUSAL else text
     return {"code": code, "text": refusal, "detail": text if code == "bad_input" else ""}
+
+
+def outgoing_folder(site: Site) -> Path | None:
+    """What the ingest sends to units lies there; None: it sends nothing."""
+    found = site.settings.desk.outgoing
+    return None if found is None else Path(found)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.clock import parse_rfc3339, rfc3339, utc_ns_of
 from linetap_core.errors import Refusal
 from linetap_desk.config.pages import Settings
 from linetap_desk.serve.access.log import DONE, REFUSED, AccessTable, Subject
@@ -76,7 +76,7 @@ def span_of(month: str, pages: Pages) -> Span | None:
     year, number = int(found[1]), int(found[2])
     first = datetime(year, number, 1, tzinfo=pages.zone)
     after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=pages.zone)
-    return Span(month, *(rfc3339(parse_rfc3339(moment.isoformat())) for moment in (first, after)))
+    return Span(month, *(rfc3339(utc_ns_of(moment)) for moment in (first, after)))
 
 
 def months(db: Connection, pages: Pages, now_ns: int) -> list[str]:

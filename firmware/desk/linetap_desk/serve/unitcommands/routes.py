@@ -105,19 +105,14 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
     return site.pages.page(
         request, "release/commands.html", 200 if error is None else 409, batches=found, words=steps, verbs=VERBS,
         destroy=DESTROY, may_bring=bool(who_of(request).roles & BRINGS), may_keep=bool(who_of(request).roles & KEEPS),
-        is_sent=_folder(site) is not None,
+        is_sent=common.outgoing_folder(site) is not None,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 
-def _folder(site: Site) -> Path | None:
-    found = site.settings.desk.outgoing
-    return None if found is None else Path(found)
-
-
 def _batches(site: Site) -> list[Batch]:
     """The newest first."""
-    folder, found = _folder(site), []
+    folder, found = common.outgoing_folder(site), []
     if folder is None:
         return []
     for name, lines in batches.waiting(folder).items():
@@ -198,7 +193,7 @@ def _signatures(data: bytes) -> int:
 
 
 def _waiting_lines(site: Site, name: str) -> list[bytes]:
-    folder = _folder(site)
+    folder = common.outgoing_folder(site)
     return [] if folder is None else batches.waiting(folder).get(name, [])
 
 
@@ -228,7 +223,7 @@ async def put_away(request: Request, site: Site) -> Response:
 
 async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
     """The access log has it before anything is sent."""
-    folder, subject = _folder(site), Subject()
+    folder, subject = common.outgoing_folder(site), Subject()
     try:
         try:
             if folder is None:

@@ -41,7 +41,7 @@ def add_dialled_digit(line: LineContext, event: Event) -> None:
     line.memory.evidence = line.memory.evidence.anew() if pulsed else Evidence()
     line.memory.next_window = first_window("off_hook", at)
     learn_near_end(line, event)
-    _expect_answer(line, event)
+    parties.wait_for_answer(line, event)
 
 
 def restart_dialling(line: LineContext, event: Event) -> None:
@@ -60,7 +60,7 @@ def follow_progress_tone(line: LineContext, event: Event) -> None:
     call = line.call
     if event.text == "ringback":
         call.tone = ""
-        _expect_answer(line, event)
+        parties.wait_for_answer(line, event)
     elif event.text in NO_ANSWER and line.memory.in_walk_test and call.direction == "out":
         accept_answer(line, event, "tone", "certain", (event.text,))
     elif event.text in NO_ANSWER or event.text == "dial":
@@ -81,9 +81,9 @@ def progress_tone_over(line: LineContext, event: Event) -> None:
         if not call.given_up and not _number(line):
             line.memory.deadline = event.known + line.policy.answer_unheard_s * RATE_HZ
         elif not call.given_up:
-            _expect_answer(line, event)
+            parties.wait_for_answer(line, event)
     elif event.text in NO_ANSWER and _number(line):
-        _expect_answer(line, event)
+        parties.wait_for_answer(line, event)
 
 
 def answer_by_talk(line: LineContext, event: Event) -> None:
@@ -217,7 +217,3 @@ def _since(line: LineContext) -> int:
 
 def _dialled(line: LineContext) -> Dialled:
     return Dialled(_kind(line), _since(line), line.call.tone)
-
-
-def _expect_answer(line: LineContext, event: Event) -> None:
-    line.memory.deadline = event.known + line.policy.answer_timeout_s * RATE_HZ

@@ -55,7 +55,7 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
         call.waiting = True
     elif event.text == "ringback":  # of a second party, or of a transfer by the far end
         _second_party(line, event)
-        _wait_for_answer(line, event)
+        wait_for_answer(line, event)
 
 
 def tone_gone_in_recording(line: LineContext, event: Event) -> None:
@@ -84,7 +84,7 @@ def digit_in_recording(line: LineContext, event: Event) -> None:
     if not begins_a_code(line, typed):
         _second_party(line, event)
         call.redialled = typed
-        _wait_for_answer(line, event)
+        wait_for_answer(line, event)
 
 
 def announce_by_code(line: LineContext, event: Event) -> None:
@@ -150,7 +150,7 @@ def _second_party(line: LineContext, event: Event) -> None:
     line.enter("new_party", event.known)
 
 
-def _wait_for_answer(line: LineContext, event: Event) -> None:
+def wait_for_answer(line: LineContext, event: Event) -> None:
     line.memory.deadline = event.known + line.policy.answer_timeout_s * RATE_HZ
 
 

@@ -13,6 +13,7 @@ from linetap.recorder.smdr.layouts import SmdrLine
 from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339
 from linetap_core.records import CallRecord
 from linetap_core.timekeeping import is_unkept
+from linetap_core.wire import smdrcolumns
 
 DURATION_SLACK_S = 10.0  # ours: the PBX counts from another moment of the answer to its own on-hook
 DURATION_SLACK_SHARE = 0.1
@@ -78,7 +79,7 @@ class Matcher:
         self._lines = {line.number: line for line in config.line}
         self._nothing_named = not any(line.extension or line.trunk for line in config.line)
         self._tolerance_s = config.smdr.tolerance_s
-        minutes = config.smdr.format == "columns" and "S" not in config.smdr.duration
+        minutes = config.smdr.format == smdrcolumns.COLUMNS and "S" not in config.smdr.duration
         self._slack_s = DURATION_SLACK_S + (60 if minutes else 0)
         pattern = config.recording.internal_pattern.removeprefix("^").removesuffix("$")
         self._internal = re.compile(pattern)

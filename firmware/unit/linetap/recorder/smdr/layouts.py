@@ -18,12 +18,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.config.schema import Config, Smdr
-from linetap_core.clock import S_PER_DAY, from_utc_ns
+from linetap_core.clock import NS_PER_S, S_PER_DAY, from_utc_ns, utc_ns_of
 from linetap_core.wire import smdrcolumns as grammar
 from linetap_core.zones import zone_of
 
 Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CENTURY = 2000
 # S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
 PANASONIC_KINDS: dict[str, Kind] = {
@@ -75,7 +74,7 @@ def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arriv
     if not moments:
         raise ValueError("no such day")
     nearest = min(moments, key=lambda found: abs(found - arrived))
-    return (nearest - EPOCH) // timedelta(microseconds=1) * 1000
+    return utc_ns_of(nearest)
 
 
 def _days(day: re.Match[str] | None, today: date) -> list[date]:
@@ -105,7 +104,7 @@ def parser(config: Config) -> Parse:
     """The parser of the format in [smdr]. It never raises."""
     smdr = config.smdr
     zone = zone_of(smdr.zone or config.retention.zone)
-    parse = _by_columns(smdr, zone) if smdr.format == "columns" else _panasonic(zone)
+    parse = LAYOUTS[smdr.format](smdr, zone)
 
     def guarded(raw: str, arrived_ns: int) -> SmdrLine | None:
         try:
@@ -116,7 +115,7 @@ def parser(config: Config) -> Parse:
     return guarded
 
 
-def _panasonic(zone: ZoneInfo) -> Parse:
+def _panasonic(_smdr: Smdr, zone: ZoneInfo) -> Parse:
     def parse(raw: str, arrived_ns: int) -> SmdrLine | None:
         match = _PANASONIC.fullmatch(raw.rstrip())
         if match is None:
@@ -179,7 +178,7 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
         return SmdrLine(
             raw=raw,
             arrived_ns=arrived_ns,
-            started_ns=at - (duration_s or 0) * 1_000_000_000 if smdr.time_is == "end" else at,
+            started_ns=at - (duration_s or 0) * NS_PER_S if smdr.time_is == "end" else at,
             kind=kind,
             duration_s=duration_s,
             extension=extension,
@@ -193,3 +192,6 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
 def _number(text: str) -> str:
     """Only digits, * and # of the text."""
     return "".join(sign for sign in text if sign in "0123456789*#")
+
+
+LAYOUTS: dict[grammar.Format, Callable[[Smdr, ZoneInfo], Parse]] = {"panasonic": _panasonic, "columns": _by_columns}

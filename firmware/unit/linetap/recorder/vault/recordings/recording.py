@@ -22,7 +22,6 @@ from linetap.recorder.vault.recordings.entries import chunk_samples, next_seam
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core import rooms
-from linetap_core.clock import parse_rfc3339
 from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import broken
 from linetap_core.durable.smallfile import Broken, SmallFile
@@ -65,7 +64,7 @@ class Recording:
 
         The key is sealed to the epoch of a call that ends today without a mark.
         """
-        begun_ns = parse_rfc3339(sealed.call_time(job.call_id).isoformat())
+        begun_ns = sealed.call_ns(job.call_id)
         retention, epoch = epochs.resolve(retention_of(config, begun_ns, job.line, "recorded", marked=False))
         codec = codec_named(config.recording.codec)
         folder = CallFolder.create(config.vault_path, OfCall(config.unit, job.call_id), epoch, epochs.custodians, codec)

@@ -24,7 +24,7 @@ from linetap.recorder.vault.retention.destruction import Destruction, remove_rem
 from linetap.recorder.vault.retention.holds import Holds
 from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap.recorder.vault.retention.time import RetentionTime
-from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S
 from linetap_core.durable import broken
 from linetap_core.durable.files import prune
 from linetap_core.evidence.calls import sealed
@@ -227,7 +227,7 @@ class Stored:
         self._came.clear()
 
     def add(self, call: Lifetime) -> None:
-        day = parse_rfc3339(sealed.call_time(call.call_id).isoformat()) // NS_PER_DAY
+        day = sealed.call_ns(call.call_id) // NS_PER_DAY
         self._came[day] += call.bytes
         self._first = day if self._first is None else min(self._first, day)
         if call.until_ns is not None:
