@@ -42,7 +42,14 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("eeprom", "a2"): "vss",
     ("hub", "test"): "vss",
 }
-LED = {("dac8", "msel"): ("dgnd", 209e3, 231e3)}  # the same by one resistor, 220 kohm within 5 % (SLES211C, table 7)
+LED = {  # the same by a resistor that nothing else hangs on: its least and its most
+    ("dac8", "msel"): ("dgnd", 209e3, 231e3),  # 220 kohm within 5 % (SLES211C, table 7)
+    # Read at the reset and of other use after it, two as outputs, which ground or another strap would short.
+    ("hub", "nonrem0"): ("vss", 9e3, 11e3),
+    ("hub", "nonrem1"): ("vdd", 9e3, 11e3),
+    ("hub", "cfg0"): ("vss", 9e3, 11e3),
+    ("hub", "cfg1"): ("vss", 9e3, 11e3),
+}
 RESETS = {("meter", "nrst"), ("hub", "reset")}
 RESET_OHM = (1e3, 100e3)
 DECOUPLING_F = 90e-9

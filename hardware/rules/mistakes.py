@@ -80,6 +80,8 @@ LISTED: dict[str, Change] = {
     "no pull-up at the meter's reset": gone("R1109"),
     "the hub has no crystal": gone("Y1501"),
     "the hub's host sense straight on 5 V": joined("/usb/vbus", "/usb/there"),
+    "a strap of the hub that becomes an output hard on ground": on("U1501", nonrem0="GND"),
+    "two straps of the hub on one resistor": joined("/usb/nonrem0", "/usb/cfg1"),
     "the lamps' outputs off for good": on("U1401", oe="+3V3"),
     "lamps of two lines exchanged": pins("U1401", "q0", "U1401", "q1"),
     "a green lamp in the place of a red one": places("D1411", "D1421"),
