@@ -41,6 +41,7 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("eeprom", "a1"): "vss",
     ("eeprom", "a2"): "vss",
     ("hub", "test"): "vss",
+    ("rs232", "din2"): "gnd",
 }
 LED = {  # the same by a resistor that nothing else hangs on: its least and its most
     ("dac8", "msel"): ("dgnd", 209e3, 231e3),  # 220 kohm within 5 % (SLES211C, table 7)

@@ -36,6 +36,10 @@ def gone(*references: str) -> Change:
     return lambda card: card.without(*references)
 
 
+def opened(reference: str, pin: str) -> Change:
+    return lambda card: card.opened(reference, pin)
+
+
 def joined(one: str, other: str) -> Change:
     return lambda card: card.bridged(one, other)
 
@@ -72,6 +76,7 @@ LISTED: dict[str, Change] = {
     "no pull-up at the clock of I2C": gone("R1202"),
     "a pull-up of 470 kohm and more": places("R1202", "R1002"),
     "transmit and receive exchanged at the driver": pins("U1301", "din", "U1301", "rout"),
+    "the input of the driver that is not used floats": opened("U1301", "din2"),
     "transmit and receive exchanged at the plug": pins("J1304", "tx", "J1304", "rx"),
     "D+ and D- exchanged at the meter": pins("U1101", "dp", "U1101", "dm"),
     "both CC of the plug on one resistor": joined("/usb/cc1", "/usb/cc2"),

@@ -19,7 +19,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
-    "connected": Rule("every pin has a net with another pin on it, or is declared open", pins.connected),
+    "connected": Rule("every pin and pad has a net with another pin on it, or is declared open", pins.connected),
     "shorted": Rule("no part is bridged by its own net", pins.shorted),
     "driven": Rule("one driver a net, every input driven, every supply fed, open collectors pulled up", pins.driven),
     "barrier": Rule("lines, unit and 12 V side meet only in parts that insulate enough", barrier.crossed),
