@@ -48,7 +48,7 @@ def connected(card: Card) -> Iterator[str]:
         for pin in part.kind.pin_rows():
             if pin.name not in part.nets and not _may_be_open(part, pin.name):
                 yield f"{part.reference} ({part.kind.value}): pin {pin.name} is open, and OPEN says nothing of it"
-        for pad in sorted(pads(part.kind_name) - {pin.number for pin in part.kind.pin_rows()}):
+        for pad in sorted(set(pads(part.kind_name)) - {pin.number for pin in part.kind.pin_rows()}):
             if (part.kind_name, pad) not in MECHANICAL and not _may_be_open(part, pad):
                 yield f"{part.reference} ({part.kind.value}): pad {pad} is no pin, and OPEN says nothing of it"
     for net, ends in card.nets.items():
@@ -57,14 +57,14 @@ def connected(card: Card) -> Iterator[str]:
 
 
 @cache
-def _pads() -> dict[str, set[str]]:
+def _pads() -> dict[str, list[str]]:
     every = footprints.load()
-    return {part: {pad.number for pad in every[name].pad_rows()} for part, name in footprints.by_part(every).items()}
+    return {part: [pad.number for pad in every[name].pad_rows()] for part, name in footprints.by_part(every).items()}
 
 
-def pads(kind_name: str) -> set[str]:
+def pads(kind_name: str) -> list[str]:
     """As the drawing numbers them; none of what is not soldered."""
-    return _pads().get(kind_name, set())
+    return _pads().get(kind_name, [])
 
 
 def _may_be_open(part: Fitted, pin: str) -> bool:

@@ -67,7 +67,7 @@ def test_each_excuse_is_of_a_pin_or_pad_that_is_open() -> None:
         for part in drawn_card().parts.values()
         for name in [
             *(pin.name for pin in part.kind.pin_rows() if pin.name not in part.nets),
-            *(pins.pads(part.kind_name) - {pin.number for pin in part.kind.pin_rows()}),
+            *(set(pins.pads(part.kind_name)) - {pin.number for pin in part.kind.pin_rows()}),
         ]
     }
     assert left >= pins.MECHANICAL
