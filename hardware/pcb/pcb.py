@@ -38,6 +38,8 @@ def text(board: Board, places: Places, tracks: list[Track]) -> str:
     ]
     for reference in board.parts:
         lines += _placed(board, places, reference, net_of[reference])
+    for i, spot in enumerate(places.fiducials, 1):
+        lines += _fiducial(board, f"FID{i}", *spot)
     for i, each in enumerate(tracks):
         kind = places.classes[places.class_of(board.plain(each.net))]
         lines.append(_track(each, kind, numbers[each.net], uid(board.name, "track", str(i))))
@@ -67,6 +69,13 @@ def _placed(board: Board, places: Places, reference: str, nets: dict[str, str]) 
         *inside[1:],
         ")",
     ]
+
+
+def _fiducial(board: Board, reference: str, x: float, y: float) -> list[str]:
+    name = footprints.FIDUCIAL
+    first, *rest = footprints.body(name, board.footprints[name], reference)
+    head = f"(footprint {quoted(f'{footprints.LIBRARY}:{name}')} {uid(board.name, reference)} {first}"
+    return [f"{head} (at {MOVED + x:g} {MOVED + y:g})", *rest, ")"]
 
 
 def _track(each: Track, kind: NetClass, number: int, who: str) -> str:
