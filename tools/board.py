@@ -71,7 +71,7 @@ def _made(
     text = making.filled(board.name, pcb.text(board, where, tracks), files)
     making.written(folder, files | {f"{board.name}.kicad_pcb": text})
     found, electrical = making.design_rules(folder, board.name), making.electrical_rules(folder, board.name)
-    too_near = making.creepage(folder, board, where)
+    too_near = making.creepage(folder, board, where, out / "creepage")
     making.copper_files(folder, board.name, out)
     making.other_files(folder, board.name, out)
     not_as_drawn = readback.differences(out, board, where)

@@ -19,6 +19,7 @@ LIBRARY = "linetap"
 FOLDER = f"{LIBRARY}.pretty"
 SYMBOL = re.compile(r'(\(lib_id "linetap:(\w+)"\).*?\(property "Footprint" )""', re.DOTALL)
 SPARE = 0.25  # from copper and body to the courtyard
+FIDUCIAL = "fiducial"
 SMALL = "(effects (font (size 0.8 0.8) (thickness 0.12)))"
 
 
@@ -38,7 +39,8 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     Where there is none, `cover` is one of another part in a case of the same size, whose pads ours cover.
 
-    A `bare` one is copper alone: no paste, nothing to buy or place.
+    A `bare` one is copper alone: no paste, nothing to buy or place. One with a `mask` is a mark, round, on no net and
+    no sheet, with so much of its surroundings free of solder mask.
     """
 
     parts: list[str]
@@ -51,6 +53,7 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     turned: int = 0
     cover: str = ""
     bare: bool = False
+    mask: float = 0.0
 
     def pad_rows(self) -> list[Pad]:
         """As the drawing names them. BadInput with the row that is no pad."""
@@ -168,7 +171,7 @@ def body(
         _text("Value", value or name, middle, down + 1, turned, reference, shown=False),
         # Without these two KiCad adds them, with a new identity each time.
         *(_text(empty, "", 0, 0, turned, reference, shown=False) for empty in ("Datasheet", "Description")),
-        f"(attr {kind} exclude_from_pos_files exclude_from_bom)" if footprint.bare else f"(attr {kind})",
+        f"(attr {_attributes(kind, footprint)})",
         _box(footprint.courtyard(), "F.CrtYd", 0.05, reference, name),
         _box(footprint.body, "F.Fab", 0.1, reference, name),
     ]
@@ -177,7 +180,7 @@ def body(
         who = uid("peg", name, reference, str(i))
         lines.append(f'(pad "" np_thru_hole circle {where} (layers "*.Cu" "*.Mask") {who})')
     for i, pad in enumerate(pads):
-        shape = ("circle" if pad.width == pad.height else "oval") if pad.drill else "rect"
+        shape = ("circle" if pad.width == pad.height else "oval") if pad.drill or footprint.mask else "rect"
         hole = f"(drill oval {pad.drill:g} {pad.slot:g})" if pad.slot else f"(drill {pad.drill:g})" if pad.drill else ""
         paste = "" if footprint.bare else ' "F.Paste"'
         layers = '"*.Cu" "*.Mask"' if pad.drill else f'"F.Cu" "F.Mask"{paste}'
@@ -186,8 +189,16 @@ def body(
         net = (nets or {}).get(pad.number, "")
         twin = [] if pad.number not in (each.number for each in pads[:i]) else [str(i)]
         who = uid("pad", name, reference, pad.number, *twin)
-        lines.append(f"(pad {quoted(pad.number)} {form} {shape} {where} {hole} (layers {layers}) {net} {who})")
+        margin = f"(solder_mask_margin {footprint.mask:g}) " if footprint.mask else ""
+        lines.append(f"(pad {quoted(pad.number)} {form} {shape} {where} {hole} (layers {layers}) {net} {margin}{who})")
     return lines
+
+
+def _attributes(kind: str, footprint: Footprint) -> str:
+    """A mark is where the machine finds it: among the positions."""
+    if footprint.mask:
+        return f"{kind} board_only exclude_from_bom"
+    return f"{kind} exclude_from_pos_files exclude_from_bom" if footprint.bare else kind
 
 
 def _text(name: str, text: str, x: float, y: float, turned: float, reference: str, *, shown: bool) -> str:

@@ -72,17 +72,29 @@ def design_rules(folder: Path, name: str) -> Verdict:
     return Verdict(len(broken), len(apart), len(parity), _words(every[0]) if every else "")
 
 
-def creepage(folder: Path, board: Board, places: Places) -> list[str]:
-    """What KiCad finds too near to a pair along the surface, in what of a large board lies near its pairs."""
+def creepage(folder: Path, board: Board, places: Places, kept: Path | None = None) -> list[str]:
+    """What KiCad finds too near to a pair along the surface, in what of a large board lies near its pairs.
+
+    What it was asked of stays in `kept`, with its report.
+    """
     with tempfile.TemporaryDirectory(prefix="linetap-creepage-") as scratch:
-        file = copied(folder, Path(scratch)) / f"{board.name}.kicad_pcb"
-        text = file.read_text()
-        every = windows.boxes(boardfile.read(text))
-        pairs = [box for net, box in every if places.class_of(board.plain(net)) == "LINE"]
-        file.write_text(windows.cut(text, windows.around(pairs)))
-        file.with_suffix(".kicad_dru").write_text(project.rules(places, "creepage"))
         # All else of a board that is cut is broken at its edges.
-        return [_words(each) for each in _checked(file)["violations"] if each["type"] == "creepage"]
+        found = _checked(near_pairs(folder, board, places, kept or Path(scratch)))["violations"]
+        return [_words(each) for each in found if each["type"] == "creepage"]
+
+
+def near_pairs(folder: Path, board: Board, places: Places, into: Path) -> Path:
+    """The cut board, its rule and the classes of its nets: a KiCad project."""
+    text = (folder / f"{board.name}.kicad_pcb").read_text()
+    every = windows.boxes(boardfile.read(text))
+    pairs = [box for net, box in every if places.class_of(board.plain(net)) == "LINE"]
+    files = {
+        f"{board.name}.kicad_pcb": windows.cut(text, windows.around(pairs)),
+        f"{board.name}.kicad_dru": project.rules(places, "creepage"),
+        f"{board.name}.kicad_pro": (folder / f"{board.name}.kicad_pro").read_text(),
+    }
+    written(into, files)
+    return into / f"{board.name}.kicad_pcb"
 
 
 def _checked(board: Path, *options: str) -> dict[str, list[dict[str, Any]]]:

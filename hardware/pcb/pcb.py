@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from drawing.schematic import GENERATOR
 from drawing.sexpr import quoted, uid
-from pcb import footprints
+from pcb import footprints, printed
 from pcb.board import Board
-from pcb.places import NetClass, Places, Plane
+from pcb.places import Box, NetClass, Places, Plane
 from pcb.routing import BOTH, FRONT, Track
 
 MOVED = 20.0  # from the sheet's corner to the board's
@@ -38,6 +38,8 @@ def text(board: Board, places: Places, tracks: list[Track]) -> str:
     ]
     for reference in board.parts:
         lines += _placed(board, places, reference, net_of[reference])
+    for i, spot in enumerate(places.fiducials, 1):
+        lines += _fiducial(board, f"FID{i}", *spot)
     for i, each in enumerate(tracks):
         kind = places.classes[places.class_of(board.plain(each.net))]
         lines.append(_track(each, kind, numbers[each.net], uid(board.name, "track", str(i))))
@@ -51,6 +53,8 @@ def text(board: Board, places: Places, tracks: list[Track]) -> str:
         style = "(effects (font (size 1.2 1.2) (thickness 0.2)))"
         where = f'(at {right - 22:g} {bottom - 4.2 + 2 * i:g} 0) (layer "F.SilkS")'
         lines.append(f"(gr_text {quoted(words)} {where} {uid(board.name, 'warning', str(i))} {style})")
+    if places.printed:
+        lines += [_printed(board, each) for each in printed.prints(board, places, [warned(places)])]
     lines += [_plane(each, numbers[each.net], uid(board.name, "plane", each.net)) for each in places.planes]
     for i, pour in enumerate(places.pours):
         lines.append(_plane(pour.plane(), numbers[pour.net], uid(board.name, "pour", str(i))))
@@ -67,6 +71,28 @@ def _placed(board: Board, places: Places, reference: str, nets: dict[str, str]) 
         *inside[1:],
         ")",
     ]
+
+
+def _fiducial(board: Board, reference: str, x: float, y: float) -> list[str]:
+    name = footprints.FIDUCIAL
+    first, *rest = footprints.body(name, board.footprints[name], reference)
+    head = f"(footprint {quoted(f'{footprints.LIBRARY}:{name}')} {uid(board.name, reference)} {first}"
+    return [f"{head} (at {MOVED + x:g} {MOVED + y:g})", *rest, ")"]
+
+
+def warned(places: Places) -> Box:
+    """Where the warning is printed."""
+    return Box(places.width - 44, places.height - 6, places.width, places.height)
+
+
+def _printed(board: Board, each: printed.Print) -> str:
+    who = uid(board.name, "printed", each.reference, each.text)
+    x, y = MOVED + each.x, MOVED + each.y
+    if each.text:
+        style = "(effects (font (size 0.8 0.8) (thickness 0.12)))"
+        return f'(gr_text {quoted(each.text)} (at {x:g} {y:g} {each.turned}) (layer "F.SilkS") {who} {style})'
+    round_ = f"(center {x:g} {y:g}) (end {x + printed.DOT - 0.05:g} {y:g})"
+    return f'(gr_circle {round_} (stroke (width 0.1) (type solid)) (fill yes) (layer "F.SilkS") {who})'
 
 
 def _track(each: Track, kind: NetClass, number: int, who: str) -> str:

@@ -68,13 +68,18 @@ class Pour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Places(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`place` has x, y and the angle against the clock of each reference; `holes` x, y and diameter."""
+    """`place` has x, y and the angle against the clock of each reference; `holes` x, y and diameter.
+
+    `fiducials` are marks for a placing machine, on no net; what is `printed` says printed.py.
+    """
 
     width: Length
     height: Length
     planes: list[Plane] = msgspec.field(name="plane")
     pours: list[Pour] = msgspec.field(name="pour", default_factory=list)
     holes: list[tuple[float, float, float]] = []
+    fiducials: list[tuple[float, float]] = []
+    printed: bool = False
     classes: dict[str, NetClass] = msgspec.field(name="class")
     barrier: Barrier
     place: dict[str, tuple[float, float, float]]

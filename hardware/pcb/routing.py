@@ -17,6 +17,7 @@ from pcb.places import Places, on_board
 ROUTER = Path(__file__).with_name("router.c")
 MOST_S = 1500  # a quarter of it on a machine that does nothing else
 FRONT, BACK, BOTH = 1, 2, 3
+MARK = 1.0  # no track within a mark's opening in the mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def asked(board: Board, places: Places, given: Sequence[Track], earlier: Sequenc
         f"{number[plane.net]} {' '.join(map(str, each))}" for plane in places.planes for each in plane.rectangles()
     ]
     holes = [f"{x} {y} {wide / 2}" for x, y, wide in places.holes] + _pegs(board, places)
+    holes += [f"{x} {y} {MARK}" for x, y in places.fiducials]
     sizes = f"{len(classes)} {len(names)} {len(pads)} {len(given)} {len(earlier)} {len(planes)} {len(holes)}"
     return "\n".join([f"{places.width} {places.height} {sizes}", *lines, *pads, *tracks, *planes, *holes]) + "\n"
 

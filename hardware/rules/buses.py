@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rules.card import Card, Fitted
+from rules.pins import pads
 
 I2C_PULL_OHM = (1e3, 10e3)
 PI_PULLS_UP = "GPIO2"  # the Pi has 1.8 kohm on GPIO2 and GPIO3 itself
@@ -41,11 +42,22 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
     ("eeprom", "a1"): "vss",
     ("eeprom", "a2"): "vss",
     ("hub", "test"): "vss",
+    ("rs232", "din2"): "gnd",
 }
-LED = {("dac8", "msel"): ("dgnd", 209e3, 231e3)}  # the same by one resistor, 220 kohm within 5 % (SLES211C, table 7)
+LED = {  # the same by a resistor that nothing else hangs on: its least and its most
+    ("dac8", "msel"): ("dgnd", 209e3, 231e3),  # 220 kohm within 5 % (SLES211C, table 7)
+    # Read at the reset and of other use after it, two as outputs, which ground or another strap would short.
+    ("hub", "nonrem0"): ("vss", 9e3, 11e3),
+    ("hub", "nonrem1"): ("vdd", 9e3, 11e3),
+    ("hub", "cfg0"): ("vss", 9e3, 11e3),
+    ("hub", "cfg1"): ("vss", 9e3, 11e3),
+}
 RESETS = {("meter", "nrst"), ("hub", "reset")}
 RESET_OHM = (1e3, 100e3)
 DECOUPLING_F = 90e-9
+BULK_F = 4e-6
+BULK = {("hub", "vdd"), ("meter", "vdd")}  # 4.7 uF beside theirs, from memory; a regulator's output has one anyway
+BESIDE_ANOTHER = {("adc4", "iovdd")}  # 14, beside 13, its dvdd, on the same net
 RS232 = {("pi_header", "GPIO4"): "din", ("pi_header", "GPIO5"): "rout"}  # TXD and RXD of the Pi, as pins.toml has them
 FARTHER = {"din": "dout", "rout": "rin"}  # the same line on the plug's side
 PLUG_PIN = {"dout": "tx", "rin": "rx"}
@@ -152,15 +164,39 @@ def _is_fed(card: Card, net: str) -> bool:
 
 
 def decoupled(card: Card) -> Iterator[str]:
-    """Each chip has a capacitor from its supply to its ground, on its own sheet."""
+    """Each supply pin has a capacitor from it to ground on its chip's sheet, and some chips ask for bulk beside it."""
+    for (sheet, net), feeds in _supplies(card).items():
+        beside = [each.value for each in card.on(net, "C") if each.sheet == sheet and _is_ground(each, net)]
+        bulk = sorted({part.reference for part, pin in feeds if (part.kind_name, pin) in BULK})
+        if bulk:
+            own = [part for part, pin in card.nets[net] if part.sheet == sheet and pin in part.kind.feeds[1:]]
+            bulk += [part.reference for part in own]
+        if sum(each >= BULK_F for each in beside) < len(bulk):
+            yield f"{net}: on the sheet {sheet} less capacitors of 4.7 uF than {' and '.join(bulk)} ask for"
+        small = [each for each in beside if each >= DECOUPLING_F and not (bulk and each >= BULK_F)]
+        asked = _asked(feeds)
+        if len(small) < asked:
+            pins = " ".join(f"{part.reference}.{pin}" for part, pin in feeds)
+            yield f"{net}: on the sheet {sheet} {len(small)} capacitors for {asked} of {pins}"
+
+
+def _supplies(card: Card) -> dict[tuple[str, str], list[tuple[Fitted, str]]]:
+    """Sheet and net -> the chips' supply pins on it, one as often as the chip has pads of it."""
+    found: dict[tuple[str, str], list[tuple[Fitted, str]]] = {}
     for part in card.parts.values():
-        if part.reference.startswith("U"):
-            feeds = [net for pin, net in part.nets.items() if part.type_of(pin) == "power_in"]
-            supplies = {net for net in feeds if net not in ("GND", "/supply/ret")}
-            for net in supplies:
-                beside = [each for each in card.on(net, "C") if each.sheet == part.sheet]
-                if not any(_is_ground(each, net) and each.value >= DECOUPLING_F for each in beside):
-                    yield f"{part.reference} ({part.kind.value}): no capacitor at {net} on its sheet"
+        for pin in part.kind.pin_rows():
+            net = part.nets.get(pin.name, "")
+            if part.reference.startswith("U") and pin.type == "power_in" and net not in ("", "GND", "/supply/ret"):
+                many = pads(part.kind_name).count(pin.number)
+                found.setdefault((part.sheet, net), []).extend([(part, pin.name)] * many)
+    return found
+
+
+def _asked(feeds: list[tuple[Fitted, str]]) -> int:
+    """Two amplifiers share a capacitor, and supply pins of a chip that lie side by side."""
+    amplifiers = sum(part.symbol == "amp" for part, _ in feeds)
+    alone = [pin for part, pin in feeds if part.symbol != "amp" and (part.kind_name, pin) not in BESIDE_ANOTHER]
+    return len(alone) + (amplifiers + 1) // 2
 
 
 def _is_ground(part: Fitted, net: str) -> bool:

@@ -118,6 +118,11 @@ class Card:
         """Pins of a part on other nets."""
         return self._with(replace(self.parts[reference], nets=self.parts[reference].nets | nets))
 
+    def opened(self, reference: str, pin: str) -> Card:
+        """A pin on no net."""
+        part = self.parts[reference]
+        return self._with(replace(part, nets={name: net for name, net in part.nets.items() if name != pin}))
+
     def exchanged(self, one: tuple[str, str], other: tuple[str, str]) -> Card:
         """Two pins, each on the net of the other."""
         first, second = self.parts[one[0]].nets[one[1]], self.parts[other[0]].nets[other[1]]

@@ -36,6 +36,10 @@ def gone(*references: str) -> Change:
     return lambda card: card.without(*references)
 
 
+def opened(reference: str, pin: str) -> Change:
+    return lambda card: card.opened(reference, pin)
+
+
 def joined(one: str, other: str) -> Change:
     return lambda card: card.bridged(one, other)
 
@@ -72,6 +76,7 @@ LISTED: dict[str, Change] = {
     "no pull-up at the clock of I2C": gone("R1202"),
     "a pull-up of 470 kohm and more": places("R1202", "R1002"),
     "transmit and receive exchanged at the driver": pins("U1301", "din", "U1301", "rout"),
+    "the input of the driver that is not used floats": opened("U1301", "din2"),
     "transmit and receive exchanged at the plug": pins("J1304", "tx", "J1304", "rx"),
     "D+ and D- exchanged at the meter": pins("U1101", "dp", "U1101", "dm"),
     "both CC of the plug on one resistor": joined("/usb/cc1", "/usb/cc2"),
@@ -79,7 +84,13 @@ LISTED: dict[str, Change] = {
     "the meter on 5 V": on("U1101", vdd="+5V"),
     "no pull-up at the meter's reset": gone("R1109"),
     "the hub has no crystal": gone("Y1501"),
+    "five capacitors for six supply pins of the hub": gone("C1512"),
+    "no bulk at the hub": gone("C1514"),
+    "no bulk at the meter": gone("C1115"),
+    "one capacitor for both drivers of the lamps": gone("C1402"),
     "the hub's host sense straight on 5 V": joined("/usb/vbus", "/usb/there"),
+    "a strap of the hub that becomes an output hard on ground": on("U1501", nonrem0="GND"),
+    "two straps of the hub on one resistor": joined("/usb/nonrem0", "/usb/cfg1"),
     "the lamps' outputs off for good": on("U1401", oe="+3V3"),
     "lamps of two lines exchanged": pins("U1401", "q0", "U1401", "q1"),
     "a green lamp in the place of a red one": places("D1411", "D1421"),

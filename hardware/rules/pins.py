@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every pin goes somewhere or is open on purpose, and what meets on a net can live together.
 
+Pins are those of parts.toml, which names what a sheet may wire, and the pads below the part that it leaves out.
 KiCad's own rules say a part of it too. These are asked of a card that nobody has drawn yet.
 """
 
@@ -8,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
+from pcb import footprints
 from rules.card import Card, Fitted
 
-OPEN = {  # kind, pin: why it may have no net
+OPEN = {  # kind, pin or pad: why it may have no net; what a data sheet says is from memory
     ("pi_header", r"GPIO\d+"): "pins.toml uses no more",
     ("load_switch", "ct"): "the fastest rise is slow enough for relays",
     ("ldo", "nc"): "not connected in the part",
@@ -20,7 +23,20 @@ OPEN = {  # kind, pin: why it may have no net
     ("holdup", r"imon|sysgd|capgd"): "they only tell",
     ("usb_audio", r"dout[2-4]|din[34]"): "eight slots on one wire out, four on each of two in",
     ("shift8", "next"): "the last of the chain",
+    ("meter", r"P[A-D]\d+|PF1"): "an analog input from the reset on, which may float; its program moves no other pin",
+    ("hub", "12|16|18|20"): "switch supplies that are not there; at the reset their own pull-downs leave charging off",
+    ("rs232", "7|9"): "outputs of the pair that is not used",
+    ("rs232", "8"): "a receiver, which has 5 kohm to ground in itself",
+    ("db9", "[1469]"): "DCD, DTR, DSR and RI: the log is two wires and ground",
+    ("rtc", "[12]"): "clock and interrupt, which nobody asks for",
+    ("buck", "4"): "trims the voltage, which is as it comes",
+    ("buck", "6"): "switches it off; open is on",
+    ("usb", "[AB]8"): "SBU, which USB 2.0 does not use",
+    ("usb_esd", "[46]"): "the same two wires as 3 and 1, joined in the part",
+    ("relay", "3|10"): "the contacts that are closed at rest: the pair itself, as the barrier takes it",
+    ("relay_closed", "14|24"): "the contacts that are open at rest: the pair itself, as the barrier takes it",
 }
+MECHANICAL = {("db9", "0")}  # kind, pad: holds the part
 WEAK_OHM = (470.0, 1e6)  # what may pull an open collector up
 SAYS = {"input", "output", "bidirectional"}
 KEEPS_APART_OHM = 200.0
@@ -32,9 +48,23 @@ def connected(card: Card) -> Iterator[str]:
         for pin in part.kind.pin_rows():
             if pin.name not in part.nets and not _may_be_open(part, pin.name):
                 yield f"{part.reference} ({part.kind.value}): pin {pin.name} is open, and OPEN says nothing of it"
+        for pad in sorted(set(pads(part.kind_name)) - {pin.number for pin in part.kind.pin_rows()}):
+            if (part.kind_name, pad) not in MECHANICAL and not _may_be_open(part, pad):
+                yield f"{part.reference} ({part.kind.value}): pad {pad} is no pin, and OPEN says nothing of it"
     for net, ends in card.nets.items():
         if len(ends) < 2:
             yield f"{net}: nothing but {ends[0][0].reference} {ends[0][1]}"
+
+
+@cache
+def _pads() -> dict[str, list[str]]:
+    every = footprints.load()
+    return {part: [pad.number for pad in every[name].pad_rows()] for part, name in footprints.by_part(every).items()}
+
+
+def pads(kind_name: str) -> list[str]:
+    """As the drawing numbers them; none of what is not soldered."""
+    return _pads().get(kind_name, [])
 
 
 def _may_be_open(part: Fitted, pin: str) -> bool:

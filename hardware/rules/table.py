@@ -19,7 +19,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
-    "connected": Rule("every pin has a net with another pin on it, or is declared open", pins.connected),
+    "connected": Rule("every pin and pad has a net with another pin on it, or is declared open", pins.connected),
     "shorted": Rule("no part is bridged by its own net", pins.shorted),
     "driven": Rule("one driver a net, every input driven, every supply fed, open collectors pulled up", pins.driven),
     "barrier": Rule("lines, unit and 12 V side meet only in parts that insulate enough", barrier.crossed),
@@ -35,7 +35,7 @@ RULES: dict[str, Rule] = {
     "serial": Rule("the Pi's transmitter reaches a driver, its receiver a receiver", buses.serial),
     "usb": Rule("D+ and D- are kept apart; a type C plug says that it takes no power", buses.usb),
     "strapped": Rule("enables, straps and resets hang where they must; VREF is the meter's", buses.strapped),
-    "decoupled": Rule("every chip has a capacitor at its supply", buses.decoupled),
+    "decoupled": Rule("every supply pin has a capacitor, and bulk where it is asked for", buses.decoupled),
     "fed_back": Rule("an amplifier's output leads back to its inverting input, and to no other", analog.fed_back),
     "clamped": Rule("a clamp leads to the supply of the amplifier that it protects", analog.clamped),
     "beside": Rule("a pin that needs a resistor, a plug or another part beside it has it", needed.beside),

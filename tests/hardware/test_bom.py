@@ -10,10 +10,16 @@ import pytest
 
 from drawing import bom
 from drawing.project import Circuit
+from pcb import footprints
 from simulation.netlist import HARDWARE
 
 CIRCUIT = Circuit()
 ROWS = list(csv.DictReader(bom.bom(CIRCUIT).splitlines()))
+SEXES = {  # order number without what stands before and behind it: what it has, by public projects' lists of parts
+    "L77SDE09S": "Socket",
+    "L717SDE09P": "Pins",
+    "TE 5747844": "Socket",
+}
 
 
 @pytest.mark.parametrize(("name", "text"), [(bom.BOM, bom.bom(CIRCUIT)), (bom.NETS, bom.nets(CIRCUIT))])
@@ -45,6 +51,29 @@ def test_each_second_source_is_another_maker_or_none_with_the_reason() -> None:
         else:
             assert not second.startswith(row["maker"]), row
             assert re.search(r"\d", second), row
+
+
+def sexes_that_differ(part: str, second: str, library: str) -> list[str]:
+    """Where the numbers of a D-sub have another sex than its pads, or the table does not know it."""
+    (asked,) = re.findall(r"DSUB.*?_(Socket|Pins)_", library)
+    found = {
+        number: next((sex for each, sex in SEXES.items() if number.startswith(each)), "") for number in (part, second)
+    }
+    return [f"{number}: {sex or 'unknown'}, not {asked}" for number, sex in found.items() if sex != asked]
+
+
+def test_a_plug_with_sockets_is_not_ordered_with_pins() -> None:
+    """Seen from above the pads of one are those of the other in a mirror: 1 is 5."""
+    seen = 0
+    for footprint in footprints.load().values():
+        if "DSUB" in footprint.like:
+            for kind in (CIRCUIT.kinds[name] for name in footprint.parts):
+                assert sexes_that_differ(kind.number, kind.second, footprint.like) == []
+                seen += 1
+    assert seen
+    like = "Connector_Dsub/DSUB-9_Socket_Horizontal_P2.77x2.84mm"
+    assert sexes_that_differ("L717SDE09P", "TE 5747844-4", like) == ["L717SDE09P: Pins, not Socket"]
+    assert sexes_that_differ("L77SDE09SA4CH4F", "another", like) == ["another: unknown, not Socket"]
 
 
 def test_the_comparator_has_the_pins_of_its_data_sheet() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from math import dist, hypot
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,17 @@ from board_rig import on_copper
 
 from drawing.project import LINES
 from linetap_core.errors import BadInput
-from pcb import cardboard, places, routing
+from pcb import cardboard, places, routing, windows
 from pcb.boardfile import read
 from pcb.cardboard import NAME, CardBoard
 from pcb.pcb import MOVED
+from pcb.places import Box
 from simulation.netlist import HARDWARE
 
 Piece = tuple[str, str, tuple[tuple[float, float], ...]]  # net, layer, ends
 BOARD, LINE = CardBoard(), places.load()
 WHERE, BLOCKS = cardboard.load(LINE)
+MARKS = [f"FID{i}" for i in range(1, len(WHERE.fiducials) + 1)]
 FILE = read((HARDWARE / f"{NAME}.kicad_pcb").read_text())
 
 
@@ -30,8 +33,28 @@ def test_what_is_committed_is_what_the_tables_say(name: str) -> None:
 def test_the_board_has_the_nets_of_the_drawing() -> None:
     """Without KiCad: each part is on it once, and each of its pads on its net."""
     parts, nets = on_copper(FILE)
-    assert parts == sorted(BOARD.parts)
+    assert parts == sorted([*BOARD.parts, *MARKS])
     assert nets == {net: sorted(nodes) for net, nodes in BOARD.nets.items()}, "./build.sh board"
+
+
+def test_a_placing_machine_finds_three_marks_far_from_the_lines() -> None:
+    """1 mm of bare copper on no net, 2 mm without mask, no paste; no two ways of laying the board are alike."""
+    marks = sorted(pad for pad in FILE.pads if pad.reference in MARKS)
+    assert [(pad.width, pad.height, pad.circle, pad.through, pad.net) for pad in marks] == [(1, 1, True, False, "")] * 3
+    (mark,) = (HARDWARE / "linetap.pretty" / "fiducial.kicad_mod").read_text().split("(pad")[1:]
+    assert "(solder_mask_margin 0.5)" in mark
+    assert '(layers "F.Cu" "F.Mask")' in mark
+    spots = [(pad.x - MOVED, pad.y - MOVED) for pad in marks]
+    assert spots == WHERE.fiducials
+    turned = [(WHERE.width - x, WHERE.height - y) for x, y in spots]
+    assert min(dist(one, other) for one in spots for other in turned) > 5
+    assert all(5 <= x <= WHERE.width - 5 and 5 <= y <= WHERE.height - 5 for x, y in spots)
+    for net, box in windows.boxes(FILE):
+        far = 10 if net and WHERE.class_of(BOARD.plain(net)) != "CARD" else 1.2
+        for pad in marks:
+            across = max(box.left - pad.x, 0, pad.x - box.right)
+            down = max(box.top - pad.y, 0, pad.y - box.bottom)
+            assert hypot(across, down) >= far or box == Box(pad.x - 0.5, pad.y - 0.5, pad.x + 0.5, pad.y + 0.5), net
 
 
 def test_every_part_lies_where_the_table_says_and_every_pin_has_a_pad() -> None:

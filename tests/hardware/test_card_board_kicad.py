@@ -71,6 +71,20 @@ def test_a_track_beside_any_pair_is_told(tmp_path: Path) -> None:
     assert any("actual 3.0000 mm" in each for each in found)
 
 
+def test_what_creepage_is_asked_of_can_be_opened_alone(tmp_path: Path) -> None:
+    """Without KiCad: the pairs whole, the rule that the card's own file lacks, and the classes that it names."""
+    file = making.near_pairs(HARDWARE, BOARD, WHERE, tmp_path / "creepage")
+    assert {each.name for each in file.parent.iterdir()} == {f"{NAME}.kicad_{kind}" for kind in ("pcb", "dru", "pro")}
+    assert "(constraint creepage (min 3.2mm))" in file.with_suffix(".kicad_dru").read_text()
+    assert "creepage" not in (HARDWARE / f"{NAME}.kicad_dru").read_text()
+    assert file.with_suffix(".kicad_pro").read_text() == (HARDWARE / f"{NAME}.kicad_pro").read_text()
+    cut, whole = (boardfile.read(each.read_text()) for each in (file, HARDWARE / f"{NAME}.kicad_pcb"))
+    assert 0 < len(cut.tracks) < len(whole.tracks)
+    for one, all_ in ((cut.tracks, whole.tracks), (cut.pads, whole.pads)):
+        pairs = [[each for each in of if WHERE.class_of(BOARD.plain(each.net)) == "LINE"] for of in (one, all_)]
+        assert pairs[0] == pairs[1]
+
+
 def test_windows_are_beyond_all_copper_by_more_than_the_rule() -> None:
     assert WHERE.barrier.line_to_card < windows.BEYOND
     copper = [Box(39.0, 10.0, 121.0, 11.0), Box(-1.0, 5.0, 1.0, 6.0)]

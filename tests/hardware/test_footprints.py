@@ -13,7 +13,7 @@ from pcb.lineboard import LineBoard
 
 OURS, NOTED = footprints.load(), librarypads.noted()
 LIKE = sorted(name for name, each in OURS.items() if each.like)
-HOLES = {"wires_16"}  # for wires: no part is soldered there
+HOLES = {"wires_16", "fiducial"}  # for wires, and a mark: no part is soldered there
 # CadSoft's library con-phoenix-508, after the maker's sheets: order number -> where its pads are; all holes alike.
 CADSOFT = {"1729128": [-2.5611, 2.5189], "1729131": [-7.6411, -2.5611, 2.5189]}
 CADSOFT_HOLE_MM = 1.3

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hardware_rig import copied, drawn_card
+from msgspec import structs
 
 from drawing import kicad
 from drawing.project import Circuit, files
@@ -39,6 +42,37 @@ def test_a_part_that_does_not_say_what_it_stands_is_named(tmp_path: Path) -> Non
     assert "R101 (4.99M): parts.toml does not say what it stands (stands_v)" in RULES["rated"].broken(
         Card.drawn(circuit)
     )
+
+
+@pytest.mark.parametrize(
+    ("reference", "left_out", "said"),
+    [
+        ("U1301", "10 din2", "U1301 (MAX3232): pad 10 is no pin, and OPEN says nothing of it"),
+        ("U1501", "27 vbus", "U1501 (USB2514B): pad 27 is no pin, and OPEN says nothing of it"),
+        ("U1101", "NRST nrst", "U1101 (STM32G0B1RB): pad NRST is no pin, and OPEN says nothing of it"),
+    ],
+)
+def test_a_pad_that_the_table_of_parts_leaves_out_is_told(reference: str, left_out: str, said: str) -> None:
+    card = drawn_card()
+    part = card.parts[reference]
+    fewer = [row for row in part.kind.pins if not row.startswith(left_out + " ")]
+    assert len(fewer) == len(part.kind.pins) - 1
+    wrong = replace(part, kind=structs.replace(part.kind, pins=fewer))
+    assert said in RULES["connected"].broken(Card(card.parts | {reference: wrong}))
+
+
+def test_each_excuse_is_of_a_pin_or_pad_that_is_open() -> None:
+    left = {
+        (part.kind_name, name)
+        for part in drawn_card().parts.values()
+        for name in [
+            *(pin.name for pin in part.kind.pin_rows() if pin.name not in part.nets),
+            *(set(pins.pads(part.kind_name)) - {pin.number for pin in part.kind.pin_rows()}),
+        ]
+    }
+    assert left >= pins.MECHANICAL
+    for kind, name in pins.OPEN:
+        assert any(kind == each and re.fullmatch(name, pin) for each, pin in left), (kind, name)
 
 
 KICAD_TOO = {  # file, old, new: what KiCad's rules refuse, ours do

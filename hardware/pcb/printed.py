@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is printed on a board: references of plugs and test pads, and a dot at terminal 1 of what has a way round.
+
+Each stands where nothing is soldered and no part lies. The pad next to a dot is the terminal that it means. What finds
+no such place is not printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcb.board import Board
+from pcb.copper import Points
+from pcb.footprints import Pad
+from pcb.places import Box, Places, on_board
+
+Flags = NDArray[np.bool_]
+NAMED = ("J", "TP")
+TURNABLE = ("U", "D", "Q", "J", "K", "T")  # a diode's 1 is its cathode
+POLAR = {"c25F"}  # 1 is the plus
+HEIGHT, A_LETTER = 1.1, 0.78  # of text 0.8 mm high, with its pen
+DOT = 0.25
+SPARE = 0.25  # to pads and holes
+EDGE, BEYOND = 0.6, 50.0  # what is kept free within the edge, and beyond it
+STEP = 0.2
+FAR = 8.0  # from the part, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """A dot where there is no text; `turned` is 0 or 90."""
+
+    reference: str
+    text: str
+    x: float
+    y: float
+    turned: int = 0
+
+
+@dataclass(slots=True)
+class _Taken:
+    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    pads: list[tuple[float, float, float, float]] = field(default_factory=list)
+
+    def next_to(self, x: Points, y: Points, pad: Box) -> Flags:
+        """From which of the spots this pad is the nearest of all, by a tenth."""
+        near = [each for each in self.pads if each[0] < x.max() + FAR and each[2] > x.min() - FAR
+                and each[1] < y.max() + FAR and each[3] > y.min() - FAR]  # fmt: skip
+        mine = (pad.left, pad.top, pad.right, pad.bottom)
+        others = np.array([each for each in near if each != mine] or [(1e6, 1e6, 1e6, 1e6)])
+        nearer: Flags = _off(x, y, np.array([mine])) + 0.1 < _off(x, y, others)
+        return nearer
+
+    def add(self, box: Box, spare: float = 0.0) -> None:
+        self.boxes.append((box.left - spare, box.top - spare, box.right + spare, box.bottom + spare))
+
+    def free(self, boxes: Points) -> Flags:
+        """Which of the rows left, top, right, bottom overlap nothing."""
+        taken = np.array(self.boxes)
+        near = taken[
+            (taken[:, 0] < boxes[:, 2].max()) & (taken[:, 2] > boxes[:, 0].min())
+            & (taken[:, 1] < boxes[:, 3].max()) & (taken[:, 3] > boxes[:, 1].min())
+        ]  # fmt: skip
+        over = (
+            (boxes[:, None, 0] < near[:, 2]) & (boxes[:, None, 2] > near[:, 0])
+            & (boxes[:, None, 1] < near[:, 3]) & (boxes[:, None, 3] > near[:, 1])
+        )  # fmt: skip
+        free: Flags = ~over.any(axis=1)
+        return free
+
+
+def _off(x: Points, y: Points, boxes: Points) -> Points:
+    """From each spot to the nearest box."""
+    across = np.maximum(np.maximum(boxes[:, 0] - x[:, None], x[:, None] - boxes[:, 2]), 0)
+    down = np.maximum(np.maximum(boxes[:, 1] - y[:, None], y[:, None] - boxes[:, 3]), 0)
+    least: Points = np.hypot(across, down).min(axis=1)
+    return least
+
+
+def prints(board: Board, places: Places, also: list[Box]) -> Iterator[Print]:
+    """`also` is taken already."""
+    taken = _Taken()
+    for box in also:
+        taken.add(box, SPARE)
+    for x, y, wide in [*places.holes, *((x, y, 2.0) for x, y in places.fiducials)]:
+        taken.add(Box(x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), SPARE)
+    right, bottom = places.width + BEYOND, places.height + BEYOND
+    taken.add(Box(-BEYOND, -BEYOND, EDGE, bottom))
+    taken.add(Box(-BEYOND, -BEYOND, right, EDGE))
+    taken.add(Box(places.width - EDGE, -BEYOND, right, bottom))
+    taken.add(Box(-BEYOND, places.height - EDGE, right, bottom))
+    outlines: dict[str, Box] = {}
+    for reference, part in board.parts.items():
+        footprint = board.footprints[board.footprint_of[part.kind_name]]
+        left, top, right, bottom = footprint.courtyard()
+        outlines[reference] = on_board(
+            Pad("", (left + right) / 2, (top + bottom) / 2, right - left, bottom - top), places.place[reference]
+        )
+        taken.add(outlines[reference])
+        for pad in footprint.pad_rows():
+            box = on_board(pad, places.place[reference])
+            taken.add(box, SPARE)
+            taken.pads.append((box.left, box.top, box.right, box.bottom))
+    for reference, part in board.parts.items():
+        if part.prefix in TURNABLE or part.kind_name in POLAR:
+            first = board.footprints[board.footprint_of[part.kind_name]].numbered()[0]
+            box = on_board(first, places.place[reference])
+            middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
+            yield from _beside(taken, outlines[reference], middle, Print(reference, "", 0, 0), box)
+    for reference, part in board.parts.items():
+        if part.prefix in NAMED:
+            box = outlines[reference]
+            middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
+            yield from _beside(taken, box, middle, Print(reference, reference, 0, 0))
+
+
+def _beside(
+    taken: _Taken, outline: Box, middle: tuple[float, float], what: Print, pad: Box | None = None
+) -> Iterator[Print]:
+    """The free place nearest to `middle`, outside the part."""
+    found: list[tuple[float, Print, Box]] = []
+    for turned in (0, 90) if what.text else (0,):
+        across, down = (len(what.text) * A_LETTER, HEIGHT) if what.text else (2 * DOT, 2 * DOT)
+        across, down = (down, across) if turned else (across, down)
+        far = FAR + max(across, down) / 2 if what.text else FAR
+        xs = np.arange(outline.left - far, outline.right + far, STEP)
+        ys = np.arange(outline.top - far, outline.bottom + far, STEP)
+        x: Points = np.meshgrid(xs, ys)[0].ravel()
+        y: Points = np.meshgrid(xs, ys)[1].ravel()
+        order = np.argsort(np.hypot(x - middle[0], y - middle[1]), kind="stable")
+        if not what.text:
+            order = order[np.hypot(x[order] - middle[0], y[order] - middle[1]) < FAR]
+        x, y = x[order], y[order]
+        if pad is not None and len(x):
+            beside = taken.next_to(x, y, pad)
+            x, y = x[beside], y[beside]
+        for begin in range(0, len(x), 200):
+            some = slice(begin, begin + 200)
+            rows = np.stack(
+                [x[some] - across / 2, y[some] - down / 2, x[some] + across / 2, y[some] + down / 2], axis=1
+            )
+            free = np.flatnonzero(taken.free(rows))
+            if len(free):
+                at = begin + int(free[0])
+                spot = Print(what.reference, what.text, round(float(x[at]), 2), round(float(y[at]), 2), turned)
+                far_off = float(np.hypot(x[at] - middle[0], y[at] - middle[1]))
+                found.append((far_off, spot, Box(*(float(each) for each in rows[int(free[0])]))))
+                break
+    if found:
+        _, spot, box = min(found, key=lambda each: each[0])
+        taken.add(box, 0.1)
+        yield spot
