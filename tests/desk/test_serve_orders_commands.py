@@ -110,11 +110,14 @@ def test_the_commands_of_the_page_lead_to_a_unit_that_a_card_has_commissioned(
     assert desk.post("/adoption/order", None, **(UNIT | fixed)).status_code == 303
     path, data = download(desk)
     (folder / f"{NAME}.linetap.toml").write_bytes(data)
-    card, certify, signers = shown(desk)[1:]
+    certify, signers = shown(desk)[1:]
+    (for_card,) = re.findall(rf'href="({path}/order[^"]+)"', desk.page())
     shutil.copy(folder / f"{NAME}.linetap.toml", unit.card.boot)
-    assert unit.card.start() == 2, "under the name that it was downloaded with"
+    assert unit.card.start() == 2, "under the name of the file for the authority"
     (unit.card.boot / f"{NAME}.linetap.toml").unlink()
-    run(card.replace("/media/card", str(unit.card.boot)), folder)
+    answer = desk.client.get(for_card)
+    (name,) = re.findall(r'filename="([^"]+)"', answer.headers["content-disposition"])
+    (unit.card.boot / name).write_bytes(answer.content)
     assert unit.card.start() == 0
     assert load_config(unit.card.home / "unit.toml").unit == NAME
     assert "Address=10.1.2.3/24" in (unit.card.etc / "systemd/network/10-linetap.network").read_text()
