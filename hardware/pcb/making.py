@@ -86,10 +86,11 @@ def creepage(folder: Path, board: Board, places: Places, kept: Path | None = Non
 def near_pairs(folder: Path, board: Board, places: Places, into: Path) -> Path:
     """The cut board, its rule and the classes of its nets: a KiCad project."""
     text = (folder / f"{board.name}.kicad_pcb").read_text()
-    every = windows.boxes(boardfile.read(text))
+    items = list(boardfile.items(text))
+    every = (each for _, copper in items for each in windows.boxes(copper))
     pairs = [box for net, box in every if places.class_of(board.plain(net)) == "LINE"]
     files = {
-        f"{board.name}.kicad_pcb": windows.cut(text, windows.around(pairs)),
+        f"{board.name}.kicad_pcb": windows.cut(text, items, windows.around(pairs)),
         f"{board.name}.kicad_dru": project.rules(places, "creepage"),
         f"{board.name}.kicad_pro": (folder / f"{board.name}.kicad_pro").read_text(),
     }

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 
-from pcb import boardfile
 from pcb.boardfile import BoardFile
 from pcb.places import Box
 
@@ -22,6 +21,7 @@ POLYGON = re.compile(r'\n\t\t\(filled_polygon\n\t\t\t\(layer "(.+?)"\)(.*?)\n\t\
 CORNER = re.compile(r"\(xy (\S+) (\S+)\)")
 
 Corner = tuple[float, float]
+Item = tuple[re.Match[str], BoardFile]  # as boardfile.items gives it
 
 
 def around(copper: Iterable[Box]) -> list[Box]:
@@ -53,13 +53,14 @@ def boxes(copper: BoardFile) -> Iterator[tuple[str, Box]]:
         yield pad.net, Box(pad.x - across, pad.y - down, pad.x + across, pad.y + down)
 
 
-def cut(text: str, windows: list[Box]) -> str:
-    """The board file with what reaches into any window: tracks and parts whole, planes cut off at its edge.
+def cut(text: str, items: Iterable[Item], windows: list[Box]) -> str:
+    """The board file with those of its items that reach into any window: tracks and parts whole, planes cut off at its
+    edge.
 
     All of it is copper of the board where it is, so nothing is nearer than on the board.
     """
     kept, end = list[str](), 0
-    for item, copper in boardfile.items(text):
+    for item, copper in items:
         kept.append(text[end : item.start()])
         end = item.end()
         if item[1] == "zone":
