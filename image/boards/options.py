@@ -14,6 +14,7 @@ NEEDED = {
     "PSI": "memory_low: how long programs wait for memory", "NF_TABLES": "the firewall",
     "SECCOMP_FILTER": "the services' sandboxes", "CGROUPS": "their shares of the processor", "USER_NS": "their users",
     "MEMCG": "the most memory that each may have", "EFI_PARTITION": "the card's table of partitions",
+    "NVMEM_RMEM": "the EEPROM's configuration, which a new boot loader keeps",
     "BPF_SYSCALL": "the services' addresses and devices", "ARM64_4K_PAGES": "a Pi 4's processor has no pages of 16 KiB",
 }  # fmt: skip
 CLOSED = {

@@ -27,23 +27,27 @@ lay_trees() {
   done
   # The vendor's trees have other nodes, and so another difference between the two steppings.
   [ ! -e "$trees/overlays/bcm2712d0.dtbo" ] || cp "$trees/overlays/bcm2712d0.dtbo" "$BEGIN/overlays/"
-  lay_header_ports
+  lay_into_trees
   printf 'Overlays of this slot.\n' >"$BEGIN/overlays/README" # without it the firmware looks elsewhere
   boards options "$ROOT/usr/lib/modules/$(kernel)/config" >"$WORK/lost" || fail "the kernel cannot run this image"
   while read -r name; do say "$name"; done <"$WORK/lost" # docs/hardening.md
   of_kernel table >"$OUT/boards.md" || fail "a board would lack what is named above"
 }
 
-# The serial ports of a Pi 5's header, into the trees that have them: an overlay that config.txt names has to fit every tree.
-lay_header_ports() {
-  local tree ports=$BEGIN/overlays/uarts-pi5.dtbo
+# Into a Pi 5's trees, each where it fits: an overlay that config.txt names has to fit every tree. Raspberry Pi's alone have
+# the serial ports of the header, and mainline's lack the node for the EEPROM's configuration (docs/update.md).
+lay_into_trees() {
+  local tree
   for tree in "$BEGIN"/bcm2712*.dtb; do
-    if fdtget "$tree" /__symbols__ rp1_uart0 >/dev/null 2>&1; then
-      fdtoverlay -i "$tree" -o "$WORK/tree.dtb" "$ports" || fail "$(basename "$tree") does not take the header's serial ports"
-      mv "$WORK/tree.dtb" "$tree"
-    fi
+    if fdtget "$tree" /__symbols__ rp1_uart0 >/dev/null 2>&1; then lay_into "$tree" uarts-pi5; fi
+    if ! fdtget "$tree" /aliases blconfig >/dev/null 2>&1; then lay_into "$tree" blconfig-pi5; fi
   done
-  rm "$ports"
+  rm "$BEGIN/overlays/uarts-pi5.dtbo" "$BEGIN/overlays/blconfig-pi5.dtbo"
+}
+
+lay_into() {
+  fdtoverlay -i "$1" -o "$WORK/tree.dtb" "$BEGIN/overlays/$2.dtbo" || fail "$2 does not fit $(basename "$1")"
+  mv "$WORK/tree.dtb" "$1"
 }
 
 # One a line: what counts seconds, then what the trees say, and what has no tree.

@@ -65,6 +65,24 @@ def real_tree(name: str) -> Path:
     return path
 
 
+def laid_by_the_build(folder: Path, trees: dict[str, bytes]) -> Path:
+    """A slot's folder with these trees, after image/steps/boards.sh has laid into them what fits."""
+    into = folder / "root/usr/lib/linetap/boot"
+    (into / "overlays").mkdir(parents=True)
+    (folder / "work").mkdir()
+    for name, blob in trees.items():
+        (into / name).write_bytes(blob)
+    for name in ("uarts-pi5", "blconfig-pi5"):
+        source = (ROOT / f"image/boot/{name}.dts").read_text()
+        (into / f"overlays/{name}.dtbo").write_bytes(compiled(source, "-@"))
+    script = 'ROOT=root WORK=work; fail() { echo "$*" >&2; exit 1; }; . "$STEP"; lay_into_trees'
+    environment = {"PATH": "/usr/bin:/bin", "STEP": str(ROOT / "image/steps/boards.sh")}
+    command = ["bash", "-euc", script]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return into
+
+
 def written_again(blob: bytes) -> str:
     """As dtc reads what was read here and written again; to compare with `sorted_source`."""
     return sorted_source(compiled("/dts-v1/;\n" + _source(read_tree(blob).root), "-f"))

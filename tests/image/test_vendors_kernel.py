@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from boards_rig import BOARD, ROOT, compiled, entry, sorted_source, unknown_properties, written_again
+from boards_rig import BOARD, ROOT, compiled, entry, laid_by_the_build, sorted_source, unknown_properties, written_again
 
 from boards import options, rules
 from boards.models import ALSO, BOARDS, Board
-from boards.tree import Tree, read_tree, with_overlays
+from boards.tree import Node, Tree, read_tree, with_overlays
 
 VENDORS = [board for board in BOARDS if board.is_vendors]
 D0 = '/dts-v1/; /plugin/; &pins { compatible = "pins-d0"; };'
@@ -118,29 +118,20 @@ def test_modules_of_an_emulated_machine_may_be_missing_and_no_others(tmp_path: P
     assert "no virtio_blk in this kernel: no emulated machine but a Pi starts this image\n" in done.stderr
 
 
-HEADER = """/dts-v1/; / { compatible = "brcm,bcm2712"; aliases { serial0 = "/a"; };
+HEADER = """/dts-v1/; / { compatible = "brcm,bcm2712"; aliases { serial0 = "/a"; blconfig = "/nvram"; };
   rp1_uart0: a { status = "disabled"; }; rp1_uart2: b { status = "disabled"; };
-  rp1_uart0_14_15: c { }; rp1_uart2_4_5: d { }; };"""
+  rp1_uart0_14_15: c { }; rp1_uart2_4_5: d { }; nvram { }; };"""
+MAINLINES = """/dts-v1/; / { compatible = "brcm,bcm2712"; aliases { serial0 = "/a"; }; a { };
+  rmem: reserved-memory { #address-cells = <2>; #size-cells = <2>; }; };"""
 
 
 def test_the_headers_ports_are_laid_into_the_trees_that_have_them(tmp_path: Path) -> None:
-    into = tmp_path / "root/usr/lib/linetap/boot"
-    (into / "overlays").mkdir(parents=True)
-    (tmp_path / "work").mkdir()
-    (into / "bcm2712-rpi-5-b.dtb").write_bytes(compiled(BOARD, "-@"))
-    (into / "bcm2712-rpi-500.dtb").write_bytes(compiled(HEADER, "-@"))
-    ports = (ROOT / "image/boot/uarts-pi5.dts").read_text()
-    (into / "overlays/uarts-pi5.dtbo").write_bytes(compiled(ports, "-@"))
-    script = 'ROOT=root WORK=work; fail() { echo "$*" >&2; exit 1; }; . "$STEP"; lay_header_ports'
-    environment = {"PATH": "/usr/bin:/bin", "STEP": str(ROOT / "image/steps/boards.sh")}
-    command = ["bash", "-euc", script]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (into / "bcm2712-rpi-5-b.dtb").read_bytes() == compiled(BOARD, "-@"), "mainline's have none"
+    trees = {"bcm2712-rpi-5-b.dtb": compiled(MAINLINES, "-@"), "bcm2712-rpi-500.dtb": compiled(HEADER, "-@")}
+    into = laid_by_the_build(tmp_path, trees)
     tree = read_tree((into / "bcm2712-rpi-500.dtb").read_bytes())
     assert [tree.by_path[path].texts("status") for path in ("/a", "/b")] == [["okay"], ["okay"]]
+    mainlines = read_tree((into / "bcm2712-rpi-5-b.dtb").read_bytes())
+    assert mainlines.by_path["/a"].properties == {}, "mainline's have none"
     assert not list((into / "overlays").iterdir()), "config.txt names it nowhere"
 
 
@@ -243,3 +234,17 @@ def test_the_headers_ports_have_the_names_that_udev_looks_for(trees: Path, overl
         for alias, *names in (METER, SMDR):
             (port,) = [found[name] for name in names if name in found]
             assert re.fullmatch(alias, port)
+
+
+def test_the_node_for_the_eeproms_configuration_is_the_vendors_own(trees: Path) -> None:
+    """But for the cells of `reg`, which earlier trees counted as earlier loaders did."""
+    ours = read_tree(compiled((ROOT / "image/boot/blconfig-pi5.dts").read_text(), "-@"))
+    wanted = _filled_in(ours.by_path["/fragment@0/__overlay__/nvram@0"])
+    for path in trees.glob("bcm2712-rpi-*.dtb"):
+        tree = read_tree(path.read_bytes())
+        assert tree.by_path["/aliases"].texts("blconfig") == ["/reserved-memory/nvram@0"]
+        assert _filled_in(tree.by_path["/reserved-memory/nvram@0"]) == wanted
+
+
+def _filled_in(node: Node) -> dict[str, bytes]:
+    return {name: value for name, value in node.properties.items() if name not in ("reg", "phandle")}
