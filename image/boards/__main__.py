@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`PYTHONPATH=image python3 -m boards COMMAND`, by image/steps/boot.sh and by hand (docs/raspberry-pi.md).
 
+list      the boards, as Markdown
+devices   what a unit uses of one board, by its tree alone, as Markdown
 early     the modules of the initramfs, for every board, one a line
 packed    whether an initramfs with these modules brings every board to its root
 table     what each board uses, and who takes it, as Markdown
@@ -20,8 +22,8 @@ from pathlib import Path
 
 from boards import options, rules
 from boards.closure import Closure, closure
-from boards.kernel import BUILTIN, read_kernel
-from boards.models import ALSO, BOARDS, with_tree
+from boards.kernel import BUILTIN, DRIVERS, Kernel, kernel_of, read_kernel
+from boards.models import ALSO, BOARDS, Board, with_tree
 from boards.roles import ROLES
 from boards.tree import TreeError, with_overlays
 
@@ -29,10 +31,14 @@ from boards.tree import TreeError, with_overlays
 def main() -> int:
     parser = argparse.ArgumentParser(prog="boards", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("early", "packed", "table"):
+    commands.add_parser("list")
+    for name in ("devices", "early", "packed", "table"):
         command = commands.add_parser(name)
-        command.add_argument("--modules", type=Path, required=True, help="/lib/modules/VERSION")
-        command.add_argument("--kernel", type=Path, required=True)
+        if name == "devices":
+            command.add_argument("board", help="its name in the list")
+        else:
+            command.add_argument("--modules", type=Path, required=True, help="/lib/modules/VERSION")
+            command.add_argument("--kernel", type=Path, required=True)
         command.add_argument("--boot", type=Path, required=True, help="trees and overlays/, as on the boot partition")
         command.add_argument("--config", type=Path, required=True, help="config.txt")
         if name == "packed":
@@ -45,9 +51,15 @@ def main() -> int:
     commands.add_parser("card").add_argument("card", type=Path)
     args = parser.parse_args()
     try:
-        faults = {"trees": _trees, "start": _start, "card": _card, "options": _options}.get(args.command, _closures)(
-            args
-        )
+        work = {
+            "list": _list,
+            "devices": _devices,
+            "trees": _trees,
+            "start": _start,
+            "card": _card,
+            "options": _options,
+        }
+        faults = work.get(args.command, _closures)(args)
     except (TreeError, OSError) as error:
         faults = [str(error)]
     for fault in faults:
@@ -57,16 +69,7 @@ def main() -> int:
 
 def _closures(args: argparse.Namespace) -> list[str]:
     kernel = read_kernel(args.modules, args.kernel)
-    text, overlays = args.config.read_text(), args.boot / "overlays"
-    found = []
-    for board in with_tree(args.boot):
-        config = rules.read_config(text, board.filters)
-        names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]
-        found.append(Closure(board.name))
-        for patch in board.patches:
-            laid = [*([patch] if patch else []), *names]
-            tree = with_overlays(args.boot / board.asked[0], [overlays / f"{name}.dtbo" for name in laid])
-            found[-1].add(closure(board.name, tree, kernel))
+    found = [_closure(args, board, kernel) for board in with_tree(args.boot)]
     if args.command == "packed":
         packed = [Path(line).name.partition(".ko")[0] for line in args.order.read_text().splitlines()]
         return [fault for one in found for fault in one.faults(packed)]
@@ -76,6 +79,43 @@ def _closures(args: argparse.Namespace) -> list[str]:
     else:
         _print_table(found)
     return [fault for one in found for fault in one.faults()]
+
+
+def _closure(args: argparse.Namespace, board: Board, kernel: Kernel) -> Closure:
+    """Of all its steppings."""
+    overlays = args.boot / "overlays"
+    config = rules.read_config(args.config.read_text(), board.filters)
+    names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]
+    found = Closure(board.name)
+    for patch in board.patches:
+        laid = [*([patch] if patch else []), *names]
+        tree = with_overlays(args.boot / board.asked[0], [overlays / f"{name}.dtbo" for name in laid])
+        found.add(closure(board.name, tree, kernel))
+    return found
+
+
+def _list(_: argparse.Namespace) -> list[str]:
+    print("| Board | Tree that the firmware asks for | The firmware lays over it | Kernels with that tree |")
+    print("|---|---|---|---|")
+    for board in BOARDS:
+        patches = " or ".join(f"overlays/{patch}.dtbo" if patch else "nothing" for patch in board.patches)
+        kernels = "Raspberry Pi's" if board.is_vendors else "Debian's, Raspberry Pi's"
+        print(f"| {board.name} | {', '.join(board.asked)} | {patches} | {kernels} |")
+    return []
+
+
+def _devices(args: argparse.Namespace) -> list[str]:
+    board = next((one for one in BOARDS if one.name == args.board), None)
+    if board is None:
+        return [f"there is no board {args.board}"]
+    steps = _closure(args, board, kernel_of([], b"")).steps
+    print(f"| | {board.name} |\n|---|---|")
+    for role in ROLES:
+        # Whatever a bus finds has no node: those are in ROLES, the same for each board.
+        names = sorted({step.names[0] for step in steps if step.role == role.name and step.names[0] not in DRIVERS})
+        if names or role.kinds:
+            print(f"| {role.name} | {', '.join(names) or '**none**'} |")
+    return []
 
 
 def _print_table(found: list[Closure]) -> None:

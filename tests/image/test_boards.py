@@ -8,6 +8,10 @@ The outside truth: dtc reads the same trees; the kernel's own list of properties
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,3 +212,15 @@ def test_every_property_on_the_way_is_known() -> None:
     look the property up in its binding, and enter it in boards_rig.py or in boards/suppliers.py."""
     trees = [(name, read_tree(real_tree(name).read_bytes())) for name in REAL]
     assert set().union(*(unknown_properties(name, tree) for name, tree in trees)) == set()
+
+
+def test_each_board_is_in_the_document() -> None:
+    """In its list, and in the table of modules with a column or as one that has no tree in Debian's kernel."""
+    document = (ROOT / "docs/boards.md").read_text()
+    command = [sys.executable, "-m", "boards", "list"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "image")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout in document
+    (columns,) = re.findall(r"^\| \| (Pi 4B \| .+) \|$", document, re.MULTILINE)
+    (without,) = re.findall(r"no tree for, and so does not start on: (.+)\.$", document, re.MULTILINE)
+    assert [*columns.split(" | "), *without.split(", ")] == [board.name for board in BOARDS]

@@ -236,6 +236,25 @@ def test_the_headers_ports_have_the_names_that_udev_looks_for(trees: Path, overl
             assert re.fullmatch(alias, port)
 
 
+def test_the_document_has_what_a_compute_module_5_uses(trees: Path, overlays: Path, tmp_path: Path) -> None:
+    """Of 6.18; another kernel's trees may name other devices, and the document says of which it is."""
+    given = {board.asked[0]: (trees / board.asked[0]).read_bytes() for board in VENDORS}
+    boot = laid_by_the_build(tmp_path, given)
+    shutil.copytree(overlays, boot / "overlays", dirs_exist_ok=True)
+    document = (ROOT / "docs/boards.md").read_text()
+    command = [sys.executable, "-m", "boards", "devices", "--boot", str(boot), "--config", "image/boot/config.txt"]
+    environment = {**os.environ, "PYTHONPATH": "image"}
+
+    def told(board: str) -> str:
+        done = subprocess.run(
+            [*command, board], cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout
+
+    assert told("CM5") in document
+    assert "| USB | **none** |" in told("CM5 on a CM4's carrier"), "no line card"
+
+
 def test_the_node_for_the_eeproms_configuration_is_the_vendors_own(trees: Path) -> None:
     """But for the cells of `reg`, which earlier trees counted as earlier loaders did."""
     ours = read_tree(compiled((ROOT / "image/boot/blconfig-pi5.dts").read_text(), "-@"))
