@@ -47,7 +47,8 @@ class Pi(Machine):
 
     card_mib = 4096  # a power of two, as QEMU's card wants it
     # Its watchdog resets as soon as it is started (hw/misc/bcm2835_powermgt.c): nobody starts it.
-    board_words = "console=ttyAMA0,115200 earlycon=pl011,mmio32,0xfe201000 loglevel=6 systemd.watchdog_sec=0"
+    # The list of devices that wait is in debugfs, which the image switches off: the last word counts.
+    board_words = "console=ttyAMA0,115200 earlycon=pl011,mmio32,0xfe201000 loglevel=6 systemd.watchdog_sec=0 debugfs=on"
 
     def __init__(self, folder: Path, late: str) -> None:
         super().__init__(folder)
