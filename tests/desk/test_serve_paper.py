@@ -18,6 +18,10 @@ from playwright.sync_api import Browser
 from servesite import ServeSite, chromium, require_accessible
 from sqlalchemy import delete, insert
 
+from linetap.adoption import exchange
+from linetap.adoption.command import EVERY_S
+from linetap.panel import button
+from linetap.recorder.walk import turn, walk
 from linetap_core.clock import rfc3339
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERN_NAMES_KO, PATTERNS, WALK, number_pattern
 from linetap_desk.serve.adoption import paper, qr
@@ -85,6 +89,32 @@ def test_every_light_on_it_is_the_legends(served: ServeSite) -> None:
 @pytest.mark.parametrize("count", range(1, 7))
 def test_who_counts_the_blinks_of_a_bar_gets_their_number(count: int) -> None:
     assert len(paper.bar(f"blink {count}", "ko").spans) == count
+
+
+def test_the_times_on_the_sheet_are_those_of_the_unit(served: ServeSite) -> None:
+    """In the words of the sheet, which round up."""
+    client = served.client("officer")
+    client.cookies.set(LANGUAGE_COOKIE, "en")
+    page = client.get("/adoption/paper").text
+    for words, seconds, least_s, most_s in (
+        ("after a quarter of an hour, CALL goes dark", exchange.RUN_S, 900, 900),
+        ("another number comes in two minutes", exchange.PAUSE_TURNS * EVERY_S, 60, 120),
+        ("is shown for five seconds", walk.VERDICT_S, 5, 5),
+        ("nobody lifts is left after two minutes", turn.WAIT_S, 120, 120),
+        ("shows the worst result for a minute", walk.SHOWN_S, 60, 60),
+        ("go out, after 3 seconds", button.WALK_MS / 1000, 3, 3),
+        ("held for more than ten seconds", button.REMOVAL_MS / 1000, 10, 10),
+    ):
+        assert words in page
+        assert least_s <= seconds <= most_s, words
+
+
+def test_the_sheet_without_a_unit_has_blanks_for_its_name_and_its_lines(served: ServeSite) -> None:
+    page = served.client("officer").get("/adoption/paper").text
+    assert "이 기기의 이름:" in page
+    listed = page.partition("회선 번호와 결과:")[2].partition("</p>")[0]
+    assert re.findall(r"<b>(\d+)</b> <i>", listed) == [str(n) for n in range(1, 9)]
+    assert "이 기기의 이름:" not in served.client("officer").get(prepared(served, draft=DRAFT)).text
 
 
 def test_the_lines_of_a_unit_are_in_the_order_of_the_walk_test(served: ServeSite) -> None:

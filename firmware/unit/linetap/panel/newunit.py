@@ -19,7 +19,7 @@ from linetap_core.wire.legend import NUMBER_PAUSE, STEP_MS, number_pattern
 
 _LOOK_EVERY_MS = 500
 _DIGITS = 6
-_CONDITIONS = {"seek": "adopt_seek", "code": "adopt_code", "confirmed": "adopt_confirmed"}
+CONDITION_OF = {"seek": "adopt_seek", "code": "adopt_code", "confirmed": "adopt_confirmed"}
 log = logging.getLogger("linetap.panel")
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
 STARTS_MS = 30_000  # a Pi has started `linetap adopt` long before
@@ -50,7 +50,7 @@ class NewUnit:
             return STARTING
         if self._seen is None or self._seen.state == "over":
             return WRONG
-        condition = _CONDITIONS[self._seen.state]
+        condition = CONDITION_OF[self._seen.state]
         return Shown(condition, "idle", (condition,))
 
     @property
