@@ -68,6 +68,7 @@ ALERTS: dict[str, AlertKind] = {
     "notice_not_heard": AlertKind("critical", "lines", "line_fault"),
     "line_cut": AlertKind("critical", "lines", "line_fault"),
     "line_short": AlertKind("critical", "lines", "line_fault"),
+    "battery_high": AlertKind("critical", "lines", "line_fault"),
     "silent_off_hook": AlertKind("critical", "lines", "line_fault"),
     "sound_on_hook": AlertKind("critical", "lines", "line_fault"),
     "contact_open": AlertKind("critical", "lines", "line_fault"),
