@@ -38,9 +38,13 @@ ROWS = (
     # --- 12 V and 5 V
     Row(
         r"J1001\.[ab] open|J1001 a-b shorted|F1001 open|D1001 shorted|Q1001\.[ds] open|C10(01|11) shorted|"
-        r"U1001\.\w+ (open|low)|C1010 shorted|R1006 open|Q1002\.[ds] open",
-        "no power", 8, (OFFLINE, "LED power"),
+        r"U1001\.\w+ (open|low)|C1010 shorted",
+        "no power", 8, ("power_failing", OFFLINE, "LED power"),
         "the hold-up carries the unit for some seconds, in which calls are closed; then all is dark",
+    ),
+    Row(
+        r"R1006 open|Q1002\.[ds] open", "no power", 8, (OFFLINE, "LED power"),
+        "the manager still sees its input, and may not begin to give: then the unit goes off at once",
     ),
     Row(
         r"C10(04|08|12|15|16|17) shorted|C12(19|20|22|24) shorted|C1502 shorted|C1009 shorted|"
@@ -76,7 +80,7 @@ ROWS = (
     ),
     Row(r"U1002\.vsys high", "5 V at 6.2 V", 0, HOLD_UP, "+5V is what the converter gives, and gives back into it"),
     Row(
-        r"R1007 open|R1008 shorted", "no power", 8, (OFFLINE, "row flags"),
+        r"R1007 open|R1008 shorted", "no power", 8, ("power_failing", OFFLINE, "row flags"),
         "the manager takes the input for lost, and lets it go until the cells are empty",
     ),
     Row(
@@ -88,8 +92,12 @@ ROWS = (
         "2.7 V leaks",
     ),
     Row(
-        r"U1002\.pfo (open|high|low)|R1001 (open|shorted)|U1101\.pfo open", "nothing", 0, ("row flags",),
-        "the meter's flag of a failing supply stands or never comes; no alert and no service of the unit goes by it",
+        r"U1002\.pfo low|R1001 open", "nothing", 0, ("power_failing", "row flags"),
+        "the meter's flag of a failing supply stands, or comes and goes",
+    ),
+    Row(
+        r"U1002\.pfo (open|high)|R1001 shorted|U1101\.pfo open", "nothing", 0, (PROBE,),
+        "the flag never comes: a power cut is not told before the unit goes off",
     ),
     Row(
         r"C10(04|08|12|15|16|17) open|C12(19|20|22|24) open|C1502 open", "nothing", 0, (PROBE,),

@@ -161,6 +161,7 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "clock_unsynced": of_recorder(
         started_ns=0, clock=KernelClockState(synced=False, offset_ms=0.0),
     ),
+    "power_failing": of_capture(meter=MeterState(connected=True, power_fail=True)),
     "unit_opened": of_capture(meter=MeterState(connected=True, tamper=True)),
     "unit_key": of_recorder(key_fault="tpm_silent", unsigned=4),
     "meter_absent": of_capture(meter=MeterState(connected=False)),

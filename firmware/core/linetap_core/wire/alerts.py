@@ -55,6 +55,7 @@ ALERTS: dict[str, AlertKind] = {
     "log_changed": AlertKind("critical", None, "unit_check"),
     # the computer, its clocks, its housing and its key
     "under_voltage": AlertKind("critical", "power", "unit_check"),
+    "power_failing": AlertKind("critical", "power", "unit_check"),
     "temperature_high": AlertKind("critical", None, "unit_check"),
     "throttled": AlertKind("warning", None, "unit_check"),
     "memory_low": AlertKind("critical", None, "unit_check"),

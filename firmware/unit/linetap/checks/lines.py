@@ -127,12 +127,12 @@ CHECKS = (
         text_ko="{lines}의 전압이 회선에 있을 수 없는 값으로 읽힙니다. 통화를 알아채지 못해 녹음하지 못할 수 있습니다.",
         text_en="{lines}: the card reads a voltage that no line has. Calls may be missed and not recorded.",
         action_ko=(
-            "전압계로 {lines}의 두 단자 사이를 재십시오. 기기가 표시하는 값과 다르면 카드를 교체하십시오. 같으면 "
-            "통신사에 연락하십시오."
+            "드라이버로 {lines}의 단자를 조이고 두 단자 사이를 전압계로 재십시오. 기기가 표시하는 값과 다르면 "
+            "카드를 교체하십시오. 같으면 통신사에 연락하십시오."
         ),
         action_en=(
-            "measure between the two terminals of {lines} with a voltmeter. If the unit shows another voltage, replace "
-            "the card. If it shows the same, call the telephone company."
+            "tighten the terminals of {lines} with a screwdriver and measure between them. If the unit shows another "
+            "voltage, replace the card. If it shows the same, call the telephone company."
         ),
     ),
     # A line is off-hook without even noise: a dead codec channel, or missing wires.
