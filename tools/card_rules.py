@@ -99,7 +99,7 @@ def failed_elsewhere(card: Card) -> int:
     held = sum(row is not None and row.leaves in seizing for row in rows.values())
     eight = sum(row is None or row.stops == ALL for row in rows.values())
     print(f"{len(rows)} single faults of the rest of the card: {held} in a plug's own wires seize a line, no other "
-          f"does, none feeds one; {eight} end the recording of all eight; told by "
+          f"does, none feeds one; {eight} concern all eight; told by "
           f"{', '.join(f'{how} {many}' for how, many in told.most_common())}; {wrong} are neither")  # fmt: skip
     return wrong
 

@@ -48,6 +48,7 @@ def _state(*nets: str, more: Sequence[str] = (), meter: bool = True, **rails: fl
 STATES: dict[str, State] = {
     "nothing": _state(),
     "no power": _state("+5V", "+3V3", "COIL", "VMID", "V2V5", "REFC", v3=0, v5=0, vref=0, coil=0, meter=False),
+    "18 V everywhere": _state("+5V", "+3V3", "COIL", "VMID", "REFC", v3=18, v5=18, vref=18, coil=18, meter=False),
     "5 V at 6.2 V": _state("+5V", "COIL", v5=OVER_V, coil=OVER_V),
     "5 V at 4.3 V": _state("+5V", "COIL", v5=5 - DIODE_V, coil=5 - DIODE_V),
     "no 3.3 V": _state("+3V3", v3=0, meter=False),

@@ -118,6 +118,11 @@ def test_without_power_every_contact_is_closed_and_every_relay_at_rest() -> None
     assert run(Deck(part, lines, [".meas tran v find v(/Line1/na) at=1"], pulled))["v"] < 0.01
 
 
+def test_the_highest_voltage_of_the_card_puts_next_to_nothing_into_a_line() -> None:
+    """As if the converter of 12 V let its input through: four resistors of 4.99 Mohm remain."""
+    assert found_states()["18 V everywhere"].into_ua < 2.0
+
+
 def test_a_notice_relay_that_stays_closed_does_not_answer_a_call() -> None:
     """47 CFR 68.312: 3 mA of DC while it rings; TIA-968-B: 7000 ohm at 20 Hz are one bell."""
     dc_ma, ohm = ringing_load(front_end())
