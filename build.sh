@@ -442,7 +442,8 @@ make_boards() {
   local status=0 each words
   mkdir -p build/board
   "$BIN/python" tools/board.py "$@" || status=$?
-  for each in hardware_budget hardware_numbers card_rules "card_rules --mistakes" "card_rules --faults"; do
+  for each in hardware_budget hardware_numbers card_rules "card_rules --mistakes" "card_rules --faults" \
+    "card_rules --card-faults"; do
     read -ra words <<<"$each"
     "$BIN/python" "tools/${words[0]}.py" "${words[@]:1}" >"build/board/${each// --/-}.txt" 2>&1 || status=$?
     tail -n 1 "build/board/${each// --/-}.txt"

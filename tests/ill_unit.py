@@ -46,7 +46,7 @@ def ill_unit() -> Snapshot:
         1: Seen(capture(meter=worst, overruns_lately=30, contact_open=[1], contact_stuck=[2]), "alive", 60 * NS_PER_S)
     }
     captures[2] = Seen[CaptureState](None, "dead")
-    captures[7] = Seen(capture(7, meter=MeterState(connected=True, unset=[1])), "alive", 60 * NS_PER_S)
+    captures[7] = Seen(capture(7, meter=MeterState(connected=True, power_fail=True, unset=[1])), "alive", 60 * NS_PER_S)
     captures[6] = Seen[CaptureState](None, "dead", unwritten="full")
     for card, code in enumerate(("codec_absent", "codec_mismatch", "codec_stalled"), 3):
         captures[card] = Seen(capture(card, fault=Fault(code, "")), "dead")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Asks every rule of the card as it is drawn; with `--mistakes` also who notices each of the wrong cards, with
-`--faults` what each part of a line does to it, open and shorted.
+`--faults` what each part of a line does to it, open and shorted, with `--card-faults` what every other part does.
 
 Run it as `.venv/bin/python tools/card_rules.py`. It ends with 1 where a rule is broken or a mistake passes.
 """
@@ -10,16 +10,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hardware"))
 
 from rules.card import Card
-from rules.faults import SEIZES, UNTOLD, effects, said
+from rules.cardfaults import faults as card_faults
+from rules.faults import COIL_MA, OVERLOADS, SEIZES, UNTOLD, effects, said
+from rules.faulttable import Row, rows_of, told_by
 from rules.judge import judged
+from rules.linestates import SEIZES as OF_ITS_WIRES
+from rules.linestates import opening_s, references, states
 from rules.mistakes import LISTED, benign, of_chance
 from rules.table import RULES
 from simulation.netlist import Netlist
+
+ALL = 8  # lines
 
 
 def asked(card: Card) -> int:
@@ -57,18 +64,55 @@ def failed(netlist: Netlist) -> int:
         seizes, untold = said(SEIZES, each.fault), said(UNTOLD, each.fault)
         wrong += not ((each.harmless or seizes) and (each.told or untold))
         drawn = f"draws {each.drawn_ma:.3g} mA, {each.playing_ma:.3g} with a notice; gives {each.into_ua:.3g} uA"
+        overloads = said(OVERLOADS, each.fault)
+        wrong += (each.coil_ma > COIL_MA) != bool(overloads)
         print(f"{each.fault}: {drawn}; {', '.join(each.told) or untold or 'NOTHING TELLS'}"
-              + ("" if each.harmless else f"; {seizes or 'IT SEIZES THE LINE'}"))  # fmt: skip
+              + ("" if each.harmless else f"; {seizes or 'IT SEIZES THE LINE'}")
+              + (f"; +5V FALLS {overloads}" if overloads else ""))  # fmt: skip
     told, harmless = sum(bool(each.told) for each in found), sum(each.harmless for each in found)
     print(f"{len(found)} single faults of a line: {harmless} neither seize nor feed it, {told} are told by a figure, "
           f"{len(found) - told} are argued, {wrong} are neither")  # fmt: skip
     return wrong
 
 
+def failed_elsewhere(card: Card) -> int:
+    """How many faults outside the lines seize one or feed one, or have no row in the table, or more than one."""
+    netlist = card.netlist().line(1)
+    found, middles = states(netlist), references(netlist)
+    for each in found:
+        print(f"{each.what}: draws {each.drawn_ma:.3g} mA, {each.playing_ma:.3g} with a notice; gives "
+              f"{each.into_ua:.3g} uA; raises {_raised(each.alerts)}")  # fmt: skip
+    print(f"the contacts' reference lost: open for {' or '.join(f'{s:.2g} s' for s in opening_s(netlist))}")
+    seizing = {each.what for each in found if not each.harmless}
+    wrong = len(seizing - OF_ITS_WIRES)
+    rows: dict[str, Row | None] = {each.what: None for each in middles if not each.untold}
+    for each in middles:
+        wrong += not each.harmless
+        print(f"{each.what}: {_raised(each.alerts)}")
+    for name in [*card_faults(card), *(each.what for each in middles if each.untold)]:
+        matching = rows_of(name)
+        wrong += len(matching) != 1
+        for row in matching:
+            rows[name] = row
+            print(f"{name}: leaves {row.leaves}; {', '.join(row.told) or 'nothing tells'}; {row.why}")
+    told = Counter(told_by(row.told) if row else "an alert" for row in rows.values())
+    held = sum(row is not None and row.leaves in seizing for row in rows.values())
+    eight = sum(row is None or row.stops == ALL for row in rows.values())
+    print(f"{len(rows)} single faults of the rest of the card: {held} in a plug's own wires seize a line, no other "
+          f"does, none feeds one; {eight} concern all eight; told by "
+          f"{', '.join(f'{how} {many}' for how, many in told.most_common())}; {wrong} are neither")  # fmt: skip
+    return wrong
+
+
+def _raised(alerts: dict[str, float]) -> str:
+    return ", ".join(f"{name} in {seconds:g} s" for name, seconds in alerts.items()) or "no alert"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Asks the rules of hardware/rules/ of the card as it is drawn.")
     parser.add_argument("--mistakes", action="store_true", help="also try wrong cards, in some minutes")
     parser.add_argument("--faults", action="store_true", help="also each part of a line open and shorted, in minutes")
+    parser.add_argument("--card-faults", action="store_true", help="also each other part of the card, in a minute")
     given = parser.parse_args()
     card = Card.drawn()
     wrong = asked(card)
@@ -76,6 +120,8 @@ def main() -> int:
         wrong += tried(card)
     if given.faults:
         wrong += failed(card.netlist().line(1))
+    if given.card_faults:
+        wrong += failed_elsewhere(card)
     return 1 if wrong else 0
 
 

@@ -2,24 +2,28 @@
 """One part of a line open or shorted: what it then draws from an idle line, what it puts into one, and what tells it.
 
 A fault that joins the two sides of a part of the barrier is not among them: rules/barrier.py says what those stand.
-Nor is a capacitor shorted at a supply, which stops all lines at once, with their contacts and relays at rest.
+Nor is one of a supply or of another part outside the line: cardfaults.py has those.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from drawing.tables import load_kinds
 from simulation.audio import PLAYING
 from simulation.converters import DAC_FULL_V, meter_reads
 from simulation.dialling import EXCHANGE
 from simulation.netlist import Element, Netlist
-from simulation.oneshot import EDGES, HALF_MS, NETS, PROBE, asked, driver, moving
+from simulation.oneshot import EDGES, HALF_MS, NETS, PROBE, asked, driver, forced, moving
 from simulation.spice import Deck, Supply, each, run
 
 SEIZES_MA = 3.0  # 47 CFR 68.312 allows it while ringing; no rule was found that speaks of faults
 INTO_UA = 20.0  # into 600 ohm: what 5 Mohm let through at 100 V
+COIL_MA = load_kinds()[
+    "load_switch"
+].most_ma  # of all lines; its sheet (SLVSD76C) has no limit of current and none of heat
 VOLTS, ECHO_DB, REST_V = 1.0, 2.0, (1.25, 1.75)  # what moves a figure far enough to be seen
 PAIRS = {  # kind: which of its nodes meet when it fails, by their place in the row
     "rail_clamp": ((0, 1), (0, 2)),
@@ -31,6 +35,8 @@ PAIRS = {  # kind: which of its nodes meet when it fails, by their place in the 
     "nmos": ((1, 2), (0, 2), (0, 1)),
 }
 SUPPLIES = {"GND", "+3V3", "+5V", "COIL"}
+LINE, REFERENCES = 1, 9  # sheets
+COIL_LOW = "/Line1/ck"  # the contact's coil and its transistor
 
 SEIZES = (  # what draws more than asked, and what is to be said of it
     (r"D10[19] shorted", "a thyristor fails by shorting its pair, as every one does: the reading, 0 V, tells at once"),
@@ -38,6 +44,10 @@ SEIZES = (  # what draws more than asked, and what is to be said of it
 )
 BOUND = (
     "one of four bounds on an opening is lost; capture's, the meter's and RELAY_ARM's remain. A production test tells"
+)
+OVERLOADS = (  # what draws more from COIL than its switch carries, which limits nothing: +5V falls, and the Pi with it
+    (r"D108 shorted|K101 shorted 1-2", "while the line's notice plays; then ARM ends, and the unit starts again"),
+    (r"D110 shorted|K102 shorted 1-2", "the same while its contact opens"),
 )
 UNTOLD = (  # what moves no figure of a line in service, and why it may stay
     (r"C10[12] open", "the filter at the other wire remains: talk is 6 dB below what moves at 20 Hz, not 20"),
@@ -65,12 +75,15 @@ UNTOLD = (  # what moves no figure of a line in service, and why it may stay
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`drawn_ma` idle, `playing_ma` with the notice relay closed, `into_ua` without a battery; `told` by what."""
+    """`drawn_ma` idle, `playing_ma` with the notice relay closed, `into_ua` without a battery, `coil_ma` from COIL with
+    either relay asked for; `told` by what.
+    """
 
     fault: str
     drawn_ma: float
     playing_ma: float
     into_ua: float
+    coil_ma: float
     told: tuple[str, ...]
 
     @property
@@ -82,10 +95,10 @@ def said(table: tuple[tuple[str, str], ...], fault: str) -> str | None:
     return next((why for pattern, why in table if re.fullmatch(pattern, fault)), None)
 
 
-def faults(netlist: Netlist) -> Iterator[tuple[str, Netlist]]:
-    """Of line 1."""
+def faults(netlist: Netlist, sheet: int = LINE) -> Iterator[tuple[str, Netlist]]:
+    """Of line 1, or of the references."""
     for name, part in netlist.elements.items():
-        if part.sheet == 1:
+        if part.sheet == sheet:
             yield f"{name} open", netlist.without(name)
             pairs = PAIRS.get(part.what, ()) if len(part.nodes) > 2 else ((0, 1),)
             for a, b in pairs:
@@ -103,55 +116,72 @@ def _shorted(netlist: Netlist, part: Element, a: int, b: int) -> Netlist:
 
 def effects(netlist: Netlist) -> list[Effect]:
     """Of all of them, some minutes of one processor."""
-    sound = _figures(netlist)
+    sound = figures(netlist)
     return each(lambda fault: _effect(*fault, netlist, sound), faults(netlist))
 
 
 def _effect(fault: str, faulty: Netlist, netlist: Netlist, sound: dict[str, float]) -> Effect:
-    found = _figures(faulty)
+    found = figures(faulty)
     told = {
         "the meter's reading": abs(found["reads_v"] - sound["reads_v"]) >= VOLTS,
         "RX at rest": not REST_V[0] <= found["rest_v"] <= REST_V[1],
         "the notice as it is captured": not abs(found["echo_db"] - sound["echo_db"]) < ECHO_DB,
     }
-    if not any(told.values()) and NETS & set(netlist.elements[fault.split()[0]].nodes):
+    nodes = set(netlist.elements[fault.split()[0]].nodes)
+    if not any(told.values()) and NETS & nodes:
         told["the contact, asked to open"] = not _opens(faulty)
     seen = tuple(figure for figure, moved in told.items() if moved)
-    return Effect(fault, found["drawn_ma"], found["playing_ma"], found["into_ua"], seen)
+    coil_ma = max(found["coil_ma"], _coil_ma(faulty) if COIL_LOW in nodes else 0.0)
+    return Effect(fault, found["drawn_ma"], found["playing_ma"], found["into_ua"], coil_ma, seen)
 
 
-def _figures(netlist: Netlist) -> dict[str, float]:
-    """Of an idle line on a battery, of one on which a notice plays, and of one without a battery."""
-    tied, at = _tied(netlist), "at=15m"
-    around = [*EXCHANGE, *tied]
+def figures(netlist: Netlist, supply: Supply | None = None, more: Sequence[str] = ()) -> dict[str, float]:
+    """Of an idle line on a battery, of one on which a notice plays, and of one without a battery.
+
+    `supply` are the card's rails, `more` what else hangs on the line's nets.
+    """
+    supply = supply or Supply()
+    playing = replace(supply, relay=PLAYING.relay)
+    hanging, at = [*tied(netlist), *more], "at=15m"
+    around = [*EXCHANGE, *hanging]
     idle = run(Deck(netlist, [*around, ".tran 10m 20m"], [
         f".meas tran i find i(Vbattery) {at}", f".meas tran vm find v(/VM1) {at}", f".meas tran rx find v(/RX1) {at}",
-    ]))  # fmt: skip
-    plays = run(Deck(netlist, [*around, ".tran 10m 20m"], [f".meas tran i find i(Vbattery) {at}"], PLAYING))
+    ], supply))  # fmt: skip
+    plays = run(Deck(netlist, [*around, ".tran 10m 20m"], [
+        f".meas tran i find i(Vbattery) {at}", f".meas tran coil find i(Vcoil) {at}",
+    ], playing))  # fmt: skip
     tone = [f"Vtx /TX1 0 dc 0 ac {DAC_FULL_V}", "Rphone /TIP_TEL1 /RING1 600", ".ac lin 3 900 1100"]
-    echo = run(Deck(netlist, [*around, *tone], [".meas ac rx find vdb(/RX1) at=1000"], PLAYING))
-    dry = ["Rloop /TIP1 /RING1 600", "Rearth /RING1 0 600", *tied, ".tran 10m 20m"]
-    into = run(Deck(netlist, dry, [f".meas tran t find v(/TIP1) {at}", f".meas tran r find v(/RING1) {at}"]))
+    echo = run(Deck(netlist, [*around, *tone], [".meas ac rx find vdb(/RX1) at=1000"], playing))
+    dry = ["Rloop /TIP1 /RING1 600", "Rearth /RING1 0 600", *hanging, ".tran 10m 20m"]
+    into = run(Deck(netlist, dry, [f".meas tran t find v(/TIP1) {at}", f".meas tran r find v(/RING1) {at}"], supply))
     return {
         "drawn_ma": abs(idle["i"]) * 1e3, "playing_ma": abs(plays["i"]) * 1e3,
         "into_ua": max(abs(into["t"] - into["r"]), abs(into["r"])) / 600 * 1e6,
-        "reads_v": meter_reads(idle["vm"], Supply()), "rest_v": idle["rx"], "echo_db": echo["rx"],
+        "reads_v": meter_reads(idle["vm"], supply), "rest_v": idle["rx"], "echo_db": echo["rx"],
+        "coil_ma": abs(plays["coil"]) * 1e3,
     }  # fmt: skip
 
 
 def _opens(netlist: Netlist) -> bool:
     """Closed, open while its pin moves, and closed again."""
     part, stop = driver(netlist), 0.25
-    lines = [*PROBE, *_tied(part), *moving(HALF_MS), asked((0.05, stop)), ".tran 1m 0.45 0 1m"]
+    lines = [*PROBE, *tied(part), *moving(HALF_MS), asked((0.05, stop)), ".tran 1m 0.45 0 1m"]
     measures = [f".meas tran {name} find v(/TIP_TEL1) at={at}" for name, at in _CONTACT_AT.items()]
     found = run(Deck(part, lines, measures, Supply(contact=EDGES)))
     return found["before"] > 0.9 and found["open"] < 0.1 and found["after"] > 0.9
 
 
+def _coil_ma(netlist: Netlist) -> float:
+    """With the contact asked to open."""
+    part = driver(netlist)
+    lines = [*PROBE, *tied(part), *forced((0.05, 9)), ".tran 2m 0.4 0 2m"]
+    return abs(run(Deck(part, lines, [".meas tran i find i(Vcoil) at=0.35"]))["i"]) * 1e3
+
+
 _CONTACT_AT = {"before": 0.04, "open": 0.2, "after": 0.44}
 
 
-def _tied(netlist: Netlist) -> list[str]:
+def tied(netlist: Netlist) -> list[str]:
     """What a fault leaves hanging hangs on 1 Tohm: ngspice wants a way to ground."""
     nets = sorted({node for part in netlist.elements.values() for node in part.nodes} - {"GND"})
     return [f"Rtied{i} {node} 0 1e12" for i, node in enumerate(nets)]

@@ -65,8 +65,9 @@ def drawn_reference() -> str:
 
 
 def share_of(vm: float, supply: Supply, net: str) -> float:
-    """A voltage on the converter's pin, of that of its reference."""
-    return vm / {"VREF": supply.vref, "+3V3": supply.v3}[net]
+    """A voltage on the converter's pin, of that of its reference; all of it where there is none."""
+    of_v = {"VREF": supply.vref, "+3V3": supply.v3}[net]
+    return vm / of_v if of_v else 1.0
 
 
 def code_of(vm: float, supply: Supply, net: str) -> int:

@@ -117,8 +117,8 @@ def of_codec(code: str) -> Ill:
 
 LINES = (
     "notice_not_heard", "line_cut", "line_short", "silent_off_hook", "sound_on_hook", "notice_doubtful",
-    "line_reversed", "battery_low", "battery_24v", "short_loop", "hum", "clipped", "too_quiet", "stuck_off_hook",
-    "call_marked", "call_ending", "mark_far", "long_call",
+    "line_reversed", "battery_low", "battery_high", "battery_24v", "short_loop", "hum", "clipped", "too_quiet",
+    "stuck_off_hook", "call_marked", "call_ending", "mark_far", "long_call",
 )  # fmt: skip
 RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "config_wrong": Ill(also=lambda run_dir: run_dir.with_name(CARD_WRONG).touch()),
@@ -161,6 +161,7 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "clock_unsynced": of_recorder(
         started_ns=0, clock=KernelClockState(synced=False, offset_ms=0.0),
     ),
+    "power_failing": of_capture(meter=MeterState(connected=True, power_fail=True)),
     "unit_opened": of_capture(meter=MeterState(connected=True, tamper=True)),
     "unit_key": of_recorder(key_fault="tpm_silent", unsigned=4),
     "meter_absent": of_capture(meter=MeterState(connected=False)),

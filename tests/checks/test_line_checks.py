@@ -20,7 +20,7 @@ OF_LINES = (
     *CODES, "notice_not_heard", "notice_doubtful", "call_marked", "call_ending", "mark_far", "long_call",
 )  # fmt: skip
 BY_ID = {check.id: check for check in CHECKS}
-CRITICAL = {"line_cut", "line_short", "silent_off_hook", "sound_on_hook", "notice_not_heard"}
+CRITICAL = {"line_cut", "line_short", "battery_high", "silent_off_hook", "sound_on_hook", "notice_not_heard"}
 OF_THE_DESK = {"call_marked", "call_ending", "mark_far", "long_call"}
 
 
@@ -117,6 +117,15 @@ class TestMeter:
         assert (finding.check, finding.trouble.severity) == ("unit_opened", "critical")
         assert told(unit(meters=(opened,), capture_is="dead")) == ["unit_opened"]
         assert told(unit(meters=(self.WELL,)), [finding]) == []
+
+    def test_a_supply_that_fails_is_told_while_the_capacitors_last(self) -> None:
+        failing = MeterState(connected=True, power_fail=True)
+        (finding,) = run(unit(meters=(failing,)))
+        assert (finding.check, finding.trouble.severity) == ("power_failing", "critical")
+        assert told(unit(meters=(self.WELL,)), [finding]) == []
+        assert told(unit(meters=(failing,), capture_is="dead")) == []
+        silent = MeterState(connected=False, power_fail=True)
+        assert told(unit(meters=(silent,))) == ["meter_absent"]
 
     def test_a_converter_that_is_not_set_is_named_until_the_meter_says_otherwise(self) -> None:
         unset = MeterState(connected=True, unset=[2])

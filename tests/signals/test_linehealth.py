@@ -162,6 +162,17 @@ def test_a_low_battery() -> None:
     assert rig.pass_s(4, volts=-42.0) == []
 
 
+def test_a_voltage_that_no_line_has() -> None:
+    """The card's middle is lost: what a lifted handset reads is above the threshold, so that no call is detected."""
+    for learned, volts in ((None, -233.0), (None, 193.0), (KNOWN, -233.0), (KNOWN, -65.3)):
+        rig = Rig(learned)
+        assert rig.pass_s(9, volts=volts) == [], (learned, volts)
+        assert "battery_high" in rig.pass_s(2, volts=volts), (learned, volts)
+        assert rig.pass_s(4) == [], (learned, volts)
+    assert Rig().pass_s(60, volts=-105.0) == []
+    assert Rig(KNOWN).pass_s(60, volts=-56.5) == []  # a battery of 48 V on charge
+
+
 def test_a_pbx_of_24_volts_until_it_is_learnt() -> None:
     rig = Rig()
     assert rig.pass_s(61, volts=-24.0) == ["battery_24v"]
@@ -342,7 +353,7 @@ def test_a_long_call_is_not_stuck_while_somebody_speaks_now_and_then() -> None:
 def test_codes_come_in_their_order() -> None:
     rig = Rig(KNOWN)
     assert rig.pass_s(61, 36.0, tone(-37.0, 61, 60.0)) == ["line_reversed", "battery_low", "hum"]
-    assert len(set(CODES)) == len(CODES) == 12
+    assert len(set(CODES)) == len(CODES) == 13
 
 
 @pytest.mark.parametrize("scenario", ["demo", "eight_busy"])

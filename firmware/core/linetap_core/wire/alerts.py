@@ -55,6 +55,7 @@ ALERTS: dict[str, AlertKind] = {
     "log_changed": AlertKind("critical", None, "unit_check"),
     # the computer, its clocks, its housing and its key
     "under_voltage": AlertKind("critical", "power", "unit_check"),
+    "power_failing": AlertKind("critical", "power", "unit_check"),
     "temperature_high": AlertKind("critical", None, "unit_check"),
     "throttled": AlertKind("warning", None, "unit_check"),
     "memory_low": AlertKind("critical", None, "unit_check"),
@@ -68,6 +69,7 @@ ALERTS: dict[str, AlertKind] = {
     "notice_not_heard": AlertKind("critical", "lines", "line_fault"),
     "line_cut": AlertKind("critical", "lines", "line_fault"),
     "line_short": AlertKind("critical", "lines", "line_fault"),
+    "battery_high": AlertKind("critical", "lines", "line_fault"),
     "silent_off_hook": AlertKind("critical", "lines", "line_fault"),
     "sound_on_hook": AlertKind("critical", "lines", "line_fault"),
     "contact_open": AlertKind("critical", "lines", "line_fault"),

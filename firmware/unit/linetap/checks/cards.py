@@ -81,6 +81,11 @@ def _is_open(capture: Seen[CaptureState]) -> bool:
     return capture.state is not None and capture.state.meter is not None and capture.state.meter.tamper
 
 
+def _is_failing(capture: Seen[CaptureState]) -> bool:
+    state = capture.live
+    return state is not None and state.meter is not None and state.meter.connected and state.meter.power_fail
+
+
 def _overruns_of(capture: Seen[CaptureState]) -> int:
     return capture.live.overruns_lately if capture.live is not None else 0
 
@@ -236,6 +241,16 @@ CHECKS = (
         "overruns",
         clears=f"when there were fewer than {WARN_OVERRUNS} within {RECENT_S // 60} min",
         find=overruns,
+    ),
+    # A card's supply is gone, and its capacitors carry the unit for some seconds; or the card says so wrongly.
+    of_cards(
+        "power_failing",
+        clears="when the card's meter reports the supply as good",
+        text_ko="카드 {cards}의 전원 입력이 끊겼습니다. 축전기로 몇 초 동안만 동작합니다.",
+        text_en="Card {cards}: the supply has failed. The unit runs on capacitors, for some seconds.",
+        action_ko="12 V 어댑터와 플러그를 확인하십시오. 기기가 계속 켜져 있으면 카드를 교체하십시오.",
+        action_en="Check the adapter of 12 V and its plug. If the unit stays on for minutes, replace the card.",
+        is_ill=_is_failing,
     ),
     # The housing is open according to the line meter's tamper switch.
     of_cards(

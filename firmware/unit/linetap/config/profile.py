@@ -76,6 +76,9 @@ class HealthNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     reversed_s: float = 10.0  # ours: on-hook; within a call the exchange may reverse at any time
     battery_low_v: float = 40.0  # ours: 48 V nominal
     battery_low_share: float = 0.8  # ours: of the voltage learnt on-hook
+    battery_high_v: float = 110.0  # ours: above the 105 V of the longest loops (memory); the meter reads to 241 V
+    battery_high_share: float = 1.3  # ours: of the voltage learnt on-hook; a battery on charge stays below
+    battery_high_s: float = 10.0  # ours: on-hook
     battery_24v: tuple[float, float] = (18.0, 30.0)  # (memory) a PBX of 24 V nominal
     battery_s: float = 60.0  # ours: an exchange that tests its batteries is no fault
     short_loop_s: float = 5.0  # ours: of sound, at a voltage that reads as on-hook; up to 40 V (Si2400 5.5.1)

@@ -106,8 +106,8 @@ class Meter:
 
 
 LASTING = (
-    "line_cut", "line_short", "line_reversed", "battery_low", "battery_24v", "short_loop", "silent_off_hook",
-    "sound_on_hook", "hum", "stuck_off_hook",
+    "line_cut", "line_short", "line_reversed", "battery_low", "battery_high", "battery_24v", "short_loop",
+    "silent_off_hook", "sound_on_hook", "hum", "stuck_off_hook",
 )  # fmt: skip
 ON_HOOK_S = 30.0  # the time over which the share of sound is measured
 REST_SINKS_V = 0.01  # a block: the voltage at rest is the highest of the last minutes
@@ -150,6 +150,10 @@ class Limits:
         self.short_v: F32 = np.where(self.off_hook_known, off_hook_v * each("short_share"), each("short_v"))
         low_v: F32 = np.where(self.on_hook_known, on_hook_v * each("battery_low_share"), each("battery_low_v"))
         self.battery_low_v = low_v
+        self.battery_high_s = each("battery_high_s")
+        self.battery_high_v: F32 = np.where(
+            self.on_hook_known, on_hook_v * each("battery_high_share"), each("battery_high_v")
+        )
         self.pbx_low_v = np.array([numbers.battery_24v[0] for numbers in health], np.float32)
         self.pbx_high_v = np.array([numbers.battery_24v[1] for numbers in health], np.float32)
 
@@ -172,8 +176,8 @@ def seconds() -> F32:
 def lasts(limits: Limits) -> F32:
     """(faults, lines): how long each condition must have held."""
     return np.stack([
-        limits.cut_s, limits.short_s, limits.reversed_s, limits.battery_s, limits.battery_s, limits.short_loop_s,
-        limits.silent_s, np.full_like(limits.silent_s, SECONDS), limits.hum_s, limits.stuck_s,
+        limits.cut_s, limits.short_s, limits.reversed_s, limits.battery_s, limits.battery_high_s, limits.battery_s,
+        limits.short_loop_s, limits.silent_s, np.full_like(limits.silent_s, SECONDS), limits.hum_s, limits.stuck_s,
     ])  # fmt: skip
 
 
@@ -230,6 +234,8 @@ def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F3
             at_rest & (volts < limits.battery_low_v) & quiet & ~pbx,
             at_rest & ((volts >= limits.battery_low_v + limits.margin_v) | pbx),
         ),
+        # No line has such a voltage: the card reads it wrongly, so that a lifted handset seems on-hook.
+        (at_rest & (volts >= limits.battery_high_v), alive & (volts < limits.battery_high_v - limits.margin_v)),
         (at_rest & pbx & quiet, (at_rest & ~pbx) | limits.on_hook_known),
         (high & lifted & sound, limits.off_hook_known | (alive & use.off & (volts < limits.hook_v))),
     ]
