@@ -64,7 +64,7 @@ def text(board: Board, places: Places, tracks: list[Track]) -> str:
 def _placed(board: Board, places: Places, reference: str, nets: dict[str, str]) -> list[str]:
     part, (x, y, turned) = board.parts[reference], places.place[reference]
     name = board.footprint_of[part.kind_name]
-    inside = footprints.body(name, board.footprints[name], reference, part.kind.value, turned, nets)
+    inside = footprints.body(name, board.footprints[name], reference, part.kind.value, turned, nets, part.kind_name)
     head = f"(footprint {quoted(f'{footprints.LIBRARY}:{name}')} {uid(board.name, reference)} {inside[0]}"
     return [
         f"{head} (at {MOVED + x:g} {MOVED + y:g} {turned:g}) (path {quoted(board.path_of(reference))})",
