@@ -55,6 +55,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     gain_db: Annotated[float, Meta(ge=-12, le=40)] = 0.0
     rating: str = ""
     stands_v: Annotated[float, Meta(ge=0, le=5000)] = 0.0
+    clamps_v: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # what a suppressor lets through at its full current
     insulates_v: Annotated[float, Meta(ge=0, le=10000)] = 0.0
     maker: str = ""
     number: str = ""
