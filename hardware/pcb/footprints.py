@@ -236,7 +236,7 @@ def body(
     if footprint.solids:
         look = footprint.look_of(part or footprint.parts[0])
         assert look
-        # From the library's folder, where KiCad looks first: both projects are served by one folder of bodies.
+        # From the library's folder, which KiCad 9 takes a relative path from: one folder of bodies for both projects.
         where = quoted(f"../{MODELS}/{model(name, footprint, look)}")
         lines.append(f"(model {where} (offset (xyz 0 0 0)) (scale (xyz 1 1 1)) (rotate (xyz 0 0 0)))")
     return lines

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from linetap_core.errors import BadInput
-from pcb import bodies, cardboard, footprints, making, places
+from pcb import bodies, cardboard, footprints, making, places, stackup
 from pcb.board import Board
 from pcb.cardboard import CardBoard
 from pcb.footprints import Footprint, Look
@@ -120,15 +120,15 @@ def exported(folder: Path, name: str) -> list[tuple[float, ...]]:
 
 @kicad
 def test_kicad_exports_bodies_as_high_as_the_table_says(tmp_path: Path) -> None:
-    """Above a board of 1.6 mm; without mask and copper, where no body is found."""
+    """Above the layers of the board; without mask and copper, where no body is found."""
     folder = making.copied(HARDWARE / "lineboard", tmp_path)
     most, _ = bodies.highest(BOARDS["lineboard/lineboard.kicad_pcb"])
     high = max(z for _, _, z in exported(folder, "lineboard"))
     shutil.rmtree(folder.parent / footprints.MODELS)
     shutil.rmtree(folder / footprints.MODELS)
     bare = max(z for _, _, z in exported(folder, "lineboard"))
-    assert bare == pytest.approx(1.6, abs=0.1)
-    assert high == pytest.approx(1.6 + most, abs=0.02)
+    assert bare == pytest.approx(stackup.THICK_MM, abs=0.1)
+    assert high == pytest.approx(stackup.THICK_MM + most, abs=0.03)
 
 
 @kicad
