@@ -29,7 +29,8 @@ def main() -> int:
     DOCUMENT.write_text(f"{before}{BEGIN}\n\n{said}\n{END}{after}")
     print(said)
     print(summary(circuit))
-    return 0 if all(each.holds() for each in (*rails(circuit), *warm(circuit))) else 1
+    holds = [*(rail.holds() for rail in rails(circuit)), *(part.holds() for part in warm(circuit))]
+    return 0 if all(holds) else 1
 
 
 if __name__ == "__main__":

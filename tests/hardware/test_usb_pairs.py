@@ -72,8 +72,8 @@ def pad(number: str, x: float, y: float) -> Pad:
     return Pad("U1", number, "n", x, y, 1.0, 1.0, circle=False, through=False)
 
 
-def drawn(layer: str, *ends: float) -> Drawn:
-    return Drawn("n", layer, *ends, 0.2)
+def drawn(layer: str, x1: float, y1: float, x2: float, y2: float) -> Drawn:
+    return Drawn("n", layer, x1, y1, x2, y2, 0.2)
 
 
 def test_a_way_goes_round_through_vias_and_meets_tracks_in_their_middle() -> None:
