@@ -21,7 +21,7 @@ sys.path.insert(0, str(HARDWARE))
 
 from drawing import kicad  # noqa: E402
 from linetap_core.errors import LinetapError  # noqa: E402
-from pcb import boardfile, cardboard, earlier, making, pcb, places, readback, routing  # noqa: E402
+from pcb import boardfile, bodies, cardboard, earlier, making, pcb, places, readback, routing, usbpairs  # noqa: E402
 from pcb.board import Board  # noqa: E402
 from pcb.lineboard import LineBoard  # noqa: E402
 from pcb.places import Places  # noqa: E402
@@ -58,7 +58,10 @@ def _card() -> int:
     kept = earlier.led_somewhere(before_it, given, board, where)
     found, not_routed = routing.route(board, where, given, kept)
     print(f"one line, copied to {len(blocks)}: {len(one)} tracks and vias of {len(given) + len(found)}")
-    return _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.png")
+    wrong = _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.png")
+    pairs = usbpairs.measured(boardfile.read(before.read_text()))
+    print("\n".join(f"USB, {each.said()}" for each in pairs))
+    return max(wrong, *(int(not (each.matched() and each.within())) for each in pairs))
 
 
 BOARDS: dict[str, Callable[[], int]] = {"line": _line, "card": _card}
@@ -76,6 +79,7 @@ def _made(
     making.other_files(folder, board.name, out)
     not_as_drawn = readback.differences(out, board, where)
     _picture(out / f"{board.name}.svg", picture)
+    making.solid_picture(folder, board.name, folder / f"{board.name}-3d.png", where)
     _parts_list(board, out / f"{board.name}-bom.csv")
     vias = sum(track.layers == routing.BOTH for track in tracks)
     print(
@@ -83,6 +87,8 @@ def _made(
         end="",
     )
     print(f"tracks {len(tracks) - vias}, vias {vias}")
+    most, which = bodies.highest(board)
+    print(f"above the board at most {most:g} mm: {', '.join(which)}")
     print(f"connections that the router left open: {not_routed}")
     print(
         f"KiCad: design rules {found.broken}, unconnected {found.open}, parity {found.parity}, ERC {electrical}, ",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints what each rail of the card gives at worst, how warm its chips become and how long the hold-up lasts, and
+"""Prints what each rail of the card gives at worst, how warm its parts become and how long the hold-up lasts, and
 writes it into hardware/README.md. Run it as `.venv/bin/python tools/hardware_budget.py` when hardware/circuit/ changes.
 """
 
@@ -15,6 +15,7 @@ sys.path.insert(0, str(HARDWARE))
 from drawing.project import Circuit  # noqa: E402
 from simulation.budget import rails  # noqa: E402
 from simulation.power_table import summary, table  # noqa: E402
+from simulation.warmth import warm  # noqa: E402
 
 DOCUMENT = HARDWARE / "README.md"
 BEGIN, END = "<!-- tools/hardware_budget.py begins -->", "<!-- tools/hardware_budget.py ends -->"
@@ -28,7 +29,8 @@ def main() -> int:
     DOCUMENT.write_text(f"{before}{BEGIN}\n\n{said}\n{END}{after}")
     print(said)
     print(summary(circuit))
-    return 0 if all(rail.holds() for rail in rails(circuit)) else 1
+    holds = [*(rail.holds() for rail in rails(circuit)), *(part.holds() for part in warm(circuit))]
+    return 0 if all(holds) else 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from drawing.root import Instance, root
 from drawing.schematic import GENERATOR, LIBRARY, PROJECT, schematic, supply, symbol
 from drawing.sexpr import identity
 from drawing.tables import CIRCUIT, Kind, Sheet, load_kinds, load_sheet
-from pcb import footprints
+from pcb import bodies, footprints
 
 LINES = 8
 LINE_SHEET = "line"
@@ -83,7 +83,8 @@ def files(circuit: Circuit) -> dict[str, str]:
     texts[f"{PROJECT}.kicad_sym"] = _library(circuit.kinds)
     texts["sym-lib-table"] = table("sym", f"{LIBRARY}.kicad_sym")
     texts["fp-lib-table"] = table("fp", footprints.FOLDER)
-    return texts | {f"{footprints.FOLDER}/{name}": text for name, text in footprints.library(known).items()}
+    texts |= {f"{footprints.FOLDER}/{name}": text for name, text in footprints.library(known).items()}
+    return texts | {f"{footprints.MODELS}/{name}": text for name, text in bodies.files(known).items()}
 
 
 def table(kind: str, file: str) -> str:

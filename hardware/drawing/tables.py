@@ -55,6 +55,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     gain_db: Annotated[float, Meta(ge=-12, le=40)] = 0.0
     rating: str = ""
     stands_v: Annotated[float, Meta(ge=0, le=5000)] = 0.0
+    clamps_v: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # what a suppressor lets through at its full current
     insulates_v: Annotated[float, Meta(ge=0, le=10000)] = 0.0
     maker: str = ""
     number: str = ""
@@ -67,7 +68,12 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     feeds: list[str] = msgspec.field(default_factory=list)  # the pin it takes its current from, the pin that gives it
     efficiency: Annotated[float, Meta(ge=0, le=1)] = 0.0  # 0: linear, the same current in and out
     most_ma: Annotated[float, Meta(ge=0, le=20_000)] = 0.0  # that it can give
+    ohm: Annotated[float, Meta(ge=0, le=10)] = 0.0  # in the way of the current that it feeds, or that it `passes`, hot
+    passes: str = ""  # the rail whose current goes through it
+    heat_mw: Annotated[float, Meta(ge=0, le=50_000)] = 0.0  # of its own, where it is not the loss of what it feeds
     k_per_w: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # junction above ambient
+    most_c: Annotated[float, Meta(gt=0, le=200)] = 125.0  # the junction
+    around_c: Annotated[float, Meta(ge=0, le=200)] = 0.0  # the air, where its sheet says no more
     source: str = ""  # of these figures
     fitted: bool = True  # False: a flag or a mark of the drawing, nothing to buy
     pins: list[str] = msgspec.field(default_factory=lambda: ["1 1 passive", "2 2 passive"])

@@ -19,6 +19,7 @@ LIBRARY = "linetap"
 FOLDER = f"{LIBRARY}.pretty"
 SYMBOL = re.compile(r'(\(lib_id "linetap:(\w+)"\).*?\(property "Footprint" )""', re.DOTALL)
 SPARE = 0.25  # from copper and body to the courtyard
+MODELS = f"{LIBRARY}.3dshapes"
 FIDUCIAL = "fiducial"
 SMALL = "(effects (font (size 0.8 0.8) (thickness 0.12)))"
 
@@ -34,10 +35,21 @@ class Pad:
     slot: float = 0.0  # the drill's height, where it is a slot
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One of bodies.LOOKS for the parts whose names begin with `who`; how high above the board at most."""
+
+    who: str
+    look: str
+    height: float
+
+
 class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`like` is KiCad's own, as library/name, turned by `turned`; it has not the pads `own`.
 
     Where there is none, `cover` is one of another part in a case of the same size, whose pads ours cover.
+
+    `tall` says where the heights of `solids` are from.
 
     A `bare` one is copper alone: no paste, nothing to buy or place. One with a `mask` is a mark, round, on no net and
     no sheet, with so much of its surroundings free of solder mask.
@@ -45,6 +57,8 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     parts: list[str]
     body: tuple[float, float, float, float]
+    solids: list[str] = []
+    tall: str = ""
     pads: list[str]
     names: list[str] = []
     pegs: list[str] = []
@@ -63,6 +77,17 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def numbered(self) -> list[Pad]:
         """As the part's maker numbers them."""
         return [pad for row in self.pads for pad in pads_of_row(row)]
+
+    def looks(self) -> list[Look]:
+        """BadInput with the row that is none."""
+        return [_look(row) for row in self.solids]
+
+    def look_of(self, part: str) -> Look | None:
+        """None for bare copper. BadInput where none of several is the part's."""
+        found = [each for each in self.looks() if each.who == "*" or part.startswith(each.who)]
+        if self.solids and not found:
+            raise BadInput(f"footprints.toml: {part} has no body among {', '.join(self.solids)}")
+        return found[0] if found else None
 
     def peg_rows(self) -> list[tuple[float, float, float]]:
         """x, y, drill."""
@@ -89,6 +114,19 @@ def pads_of_row(row: str) -> list[Pad]:
         return [Pad(each, x + i * right, y + i * down, *size) for i, each in enumerate(_run(number))]
     except (TypeError, ValueError):
         raise BadInput(f"footprints.toml: {row!r} is not: number x y width height [drill]") from None
+
+
+def _look(row: str) -> Look:
+    try:
+        who, look, height = row.split()
+        return Look(who, look, float(height))
+    except ValueError:
+        raise BadInput(f"footprints.toml: {row!r} is not: part look height") from None
+
+
+def model(name: str, footprint: Footprint, look: Look) -> str:
+    """The file of a body: one for each look, where a footprint has several."""
+    return f"{name}.step" if len(footprint.solids) == 1 else f"{name}-{look.look}.step"
 
 
 def _run(numbers: str) -> list[str]:
@@ -160,8 +198,12 @@ def body(
     value: str = "",
     turned: float = 0,
     nets: dict[str, str] | None = None,
+    part: str = "",
 ) -> list[str]:
-    """What stands in a footprint, in the library and on a board alike; `nets` is the text for a pad's net."""
+    """What stands in a footprint, in the library and on a board alike; `nets` is the text for a pad's net.
+
+    The library has the body of the first of its parts.
+    """
     pads, middle = footprint.pad_rows(), (footprint.body[0] + footprint.body[2]) / 2
     down = (footprint.body[1] + footprint.body[3]) / 2
     kind = "through_hole" if any(pad.drill for pad in pads) else "smd"
@@ -191,6 +233,12 @@ def body(
         who = uid("pad", name, reference, pad.number, *twin)
         margin = f"(solder_mask_margin {footprint.mask:g}) " if footprint.mask else ""
         lines.append(f"(pad {quoted(pad.number)} {form} {shape} {where} {hole} (layers {layers}) {net} {margin}{who})")
+    if footprint.solids:
+        look = footprint.look_of(part or footprint.parts[0])
+        assert look
+        # From the library's folder, which KiCad 9 takes a relative path from: one folder of bodies for both projects.
+        where = quoted(f"../{MODELS}/{model(name, footprint, look)}")
+        lines.append(f"(model {where} (offset (xyz 0 0 0)) (scale (xyz 1 1 1)) (rotate (xyz 0 0 0)))")
     return lines
 
 

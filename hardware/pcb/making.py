@@ -14,7 +14,7 @@ from typing import Any
 from linetap_core.errors import Refusal
 from pcb import boardfile, project, windows
 from pcb.board import Board
-from pcb.footprints import FOLDER
+from pcb.footprints import FOLDER, MODELS
 from pcb.places import Places
 
 DEBIAN_PYTHON = "/usr/bin/python3"  # KiCad's module is Debian's
@@ -22,6 +22,8 @@ FILLING = Path(__file__).with_name("filling.py")
 COPPER = ("F.Cu", "In1.Cu", "In2.Cu", "B.Cu")
 LAYERS = (*COPPER, "F.Paste", "F.SilkS", "F.Mask", "B.Mask", "Edge.Cuts")
 EXPORT = ("kicad-cli", "pcb", "export")
+RENDER = ("kicad-cli", "pcb", "render")
+TURNED = "'-44,0,{}'"  # within quotes of its own, lest the minus be taken for an option
 MOST_S = 1800  # the card's design rules
 
 
@@ -40,7 +42,7 @@ def filled(name: str, text: str, files: dict[str, str]) -> str:
     with tempfile.TemporaryDirectory(prefix="linetap-board-") as scratch:
         folder = Path(scratch)
         written(folder, files | {f"{name}.kicad_pcb": text})
-        _run(DEBIAN_PYTHON, str(FILLING), str(folder / f"{name}.kicad_pcb"))
+        run(DEBIAN_PYTHON, str(FILLING), str(folder / f"{name}.kicad_pcb"))
         return (folder / f"{name}.kicad_pcb").read_text()
 
 
@@ -52,14 +54,15 @@ def written(folder: Path, files: dict[str, str]) -> None:
 
 
 def copied(folder: Path, scratch: Path) -> Path:
-    """The KiCad project alone, and the footprints beside it: KiCad writes beside what it reads."""
+    """The KiCad project alone, footprints and bodies beside it: KiCad writes beside what it reads."""
     copy = scratch / "hardware" / "board"
     copy.mkdir(parents=True)
     for path in (*folder.glob("*.kicad_*"), *folder.glob("*-lib-table")):
         shutil.copy(path, copy)
-    library = folder / FOLDER if (folder / FOLDER).exists() else folder.parent / FOLDER
-    for beside in (copy, copy.parent):
-        shutil.copytree(library, beside / FOLDER)
+    beside = folder if (folder / FOLDER).exists() else folder.parent
+    for into in (copy, copy.parent):
+        for name in (FOLDER, MODELS):
+            shutil.copytree(beside / name, into / name)
     return copy
 
 
@@ -100,7 +103,7 @@ def near_pairs(folder: Path, board: Board, places: Places, into: Path) -> Path:
 
 def _checked(board: Path, *options: str) -> dict[str, list[dict[str, Any]]]:
     report = board.with_suffix(".json")
-    _run("kicad-cli", "pcb", "drc", "--severity-all", *options, "--format", "json", "-o", str(report), str(board))
+    run("kicad-cli", "pcb", "drc", "--severity-all", *options, "--format", "json", "-o", str(report), str(board))
     found: dict[str, list[dict[str, Any]]] = json.loads(report.read_text())
     return found
 
@@ -114,7 +117,7 @@ def electrical_rules(folder: Path, name: str) -> int:
         copy = copied(folder, Path(scratch))
         report = Path(scratch) / "erc.json"
         options = ("--severity-all", "--format", "json", "-o", str(report))
-        _run("kicad-cli", "sch", "erc", *options, str(copy / f"{name}.kicad_sch"))
+        run("kicad-cli", "sch", "erc", *options, str(copy / f"{name}.kicad_sch"))
         return sum(len(sheet["violations"]) for sheet in json.loads(report.read_text())["sheets"])
 
 
@@ -122,22 +125,30 @@ def copper_files(folder: Path, name: str, into: Path) -> None:
     """Gerbers and drill files."""
     into.mkdir(parents=True, exist_ok=True)
     board, out = str(folder / f"{name}.kicad_pcb"), str(into) + "/"
-    _run(*EXPORT, "gerbers", "--no-protel-ext", "--layers", ",".join(LAYERS), "-o", out, board)
-    _run(*EXPORT, "drill", "--excellon-separate-th", "-o", out, board)
+    run(*EXPORT, "gerbers", "--no-protel-ext", "--layers", ",".join(LAYERS), "-o", out, board)
+    run(*EXPORT, "drill", "--excellon-separate-th", "-o", out, board)
 
 
 def other_files(folder: Path, name: str, into: Path) -> None:
-    """Pick and place, the test net list, the assembly drawing, and a picture."""
+    """Pick and place, the test net list, the assembly drawing, a flat picture, and the board with its parts' bodies."""
     board = str(folder / f"{name}.kicad_pcb")
-    _run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "-o", str(into / f"{name}-pos.csv"), board)
-    _run(*EXPORT, "ipcd356", "-o", str(into / f"{name}.d356"), board)
-    _run(*EXPORT, "pdf", "--layers", "F.Fab,Edge.Cuts", "-o", str(into / f"{name}-assembly.pdf"), board)
+    run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "-o", str(into / f"{name}-pos.csv"), board)
+    run(*EXPORT, "ipcd356", "-o", str(into / f"{name}.d356"), board)
+    run(*EXPORT, "pdf", "--layers", "F.Fab,Edge.Cuts", "-o", str(into / f"{name}-assembly.pdf"), board)
     drawing = ("--layers", "F.Cu,F.Fab,F.SilkS,Edge.Cuts", "--page-size-mode", "2", "--exclude-drawing-sheet")
-    _run(*EXPORT, "svg", *drawing, "-o", str(into / f"{name}.svg"), board)
-    _run("kicad-cli", "pcb", "render", "--width", "1200", "--height", "960", "-o", str(into / f"{name}.png"), board)
+    run(*EXPORT, "svg", *drawing, "-o", str(into / f"{name}.svg"), board)
+    run(*EXPORT, "step", "--force", "-o", str(into / f"{name}.step"), board)
 
 
-def _run(*command: str) -> str:
+def solid_picture(folder: Path, name: str, picture: Path, places: Places) -> None:
+    """The board with its parts' bodies, its longer edge along the picture."""
+    lying = places.width > places.height
+    how = ("--perspective", "--rotate", TURNED.format(24 if lying else 112), "--zoom", "0.85" if lying else "1.05")
+    size = ("--width", "1500", "--height", "960", "--quality", "high")
+    run(*RENDER, *how, *size, "-o", str(picture), str(folder / f"{name}.kicad_pcb"))
+
+
+def run(*command: str) -> str:
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=MOST_S, check=False, stdin=subprocess.DEVNULL

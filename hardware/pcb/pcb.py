@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from drawing.schematic import GENERATOR
 from drawing.sexpr import quoted, uid
-from pcb import footprints, printed
+from pcb import footprints, printed, stackup
 from pcb.board import Board
 from pcb.places import Box, NetClass, Places, Plane
 from pcb.routing import BOTH, FRONT, Track
@@ -29,10 +29,10 @@ def text(board: Board, places: Places, tracks: list[Track]) -> str:
             net_of[reference][pad] = f"(net {numbers[net]} {quoted(net)})"
     layers = " ".join(f'({number} "{name}" {kind})' for number, name, kind in LAYERS)
     lines = [
-        f'(kicad_pcb (version 20241229) {GENERATOR} (general (thickness 1.6)) (paper "{paper}")',
+        f'(kicad_pcb (version 20241229) {GENERATOR} (general (thickness {stackup.THICK_MM:g})) (paper "{paper}")',
         f'(title_block (title "linetap: {board.title}") (comment 1 "{WARNING[0]}")',
         '(comment 2 "SPDX-License-Identifier: Apache-2.0"))',
-        f"(layers {layers}) (setup (pad_to_mask_clearance 0))",
+        f"(layers {layers}) (setup {stackup.written()} (pad_to_mask_clearance 0))",
         '(net 0 "")',
         *(f"(net {number} {quoted(net)})" for net, number in numbers.items()),
     ]
@@ -64,7 +64,7 @@ def text(board: Board, places: Places, tracks: list[Track]) -> str:
 def _placed(board: Board, places: Places, reference: str, nets: dict[str, str]) -> list[str]:
     part, (x, y, turned) = board.parts[reference], places.place[reference]
     name = board.footprint_of[part.kind_name]
-    inside = footprints.body(name, board.footprints[name], reference, part.kind.value, turned, nets)
+    inside = footprints.body(name, board.footprints[name], reference, part.kind.value, turned, nets, part.kind_name)
     head = f"(footprint {quoted(f'{footprints.LIBRARY}:{name}')} {uid(board.name, reference)} {inside[0]}"
     return [
         f"{head} (at {MOVED + x:g} {MOVED + y:g} {turned:g}) (path {quoted(board.path_of(reference))})",

@@ -25,6 +25,7 @@ def rated(card: Card) -> Iterator[str]:
     carried = ranges(card)
     for net in unknown(card):
         yield f"{net}: nothing says what it carries (worst.py)"
+    yield from _let_through(card, carried)
     for part in card.parts.values():
         if not part.kind.fitted:
             continue
@@ -36,6 +37,16 @@ def rated(card: Card) -> Iterator[str]:
             found = _across(part, [net for pin, net in part.nets.items() if pin in side], carried)
             if found > part.kind.stands_v:
                 yield f"{part.reference} ({part.kind.value}): {found:.3g} V across it, stands {part.kind.stands_v:g}"
+
+
+def _let_through(card: Card, carried: dict[str, Range]) -> Iterator[str]:
+    """A net with a suppressor carries as much as that lets through, whatever NETS says."""
+    for part in card.parts.values():
+        if part.kind.clamps_v:
+            said = max(carried[net].high for net in part.nets.values())
+            if said < part.kind.clamps_v:
+                clamps = f"{part.kind.clamps_v:g} V"
+                yield f"{part.reference} ({part.kind.value}): it lets {clamps} through, worst.py has {said:g}"
 
 
 def within(card: Card) -> Iterator[str]:

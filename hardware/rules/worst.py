@@ -20,14 +20,15 @@ class Range(NamedTuple):
 
 PAIR_V = 400.0  # "Surge: at the thyristor", asked <= 400 V; ringing of 150 Vrms on 56 V has 268 V
 BARRIER_V = 1500.0  # K.21 as simulated, from both wires to ground
+ENTRY_V = 29.2  # SMBJ18A at 20.5 A, 10/1000 us; held to its `clamps_v`
 GROUNDS = ("GND", "/supply/ret")
 LINE = r"/Line\d/"
 
 NETS: tuple[tuple[str, float, float, str], ...] = (
     (r"GND", 0, 0, "the reference of all that may be touched"),
     (r"/supply/ret", 0, 0, "the reference of the 12 V side"),
-    (r"/supply/(plug|fused|vin)", 0, 18, "what the entry is made for; beyond it D1 limits"),
-    (r"/supply/gate", 0, 12.6, "D2 keeps it within 12 V of the source, and R5 at the return"),
+    (r"/supply/(plug|fused|vin)", 0, ENTRY_V, "18 V, and in a surge what D1 lets through"),
+    (r"/supply/gate", 0, ENTRY_V - 11.4, "D2, 12 V less 5 %, below the source; R5 pulls to the return"),
     (r"\+5V|/supply/v5in|COIL", 0, 5.25, "5 V, 5 %"),
     (r"\+3V3|PI3V3|/usb/v33|/audio/v33d", 0, 3.37, "3.3 V, 2 %"),
     (r"VREF", 0, 3.02, "3 V, 0.5 %"),
@@ -74,6 +75,7 @@ ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where
     (r"D[1-8]0[19]", 268.0, "it limits: what must not fire it is ringing of 150 Vrms on 56 V"),
     (r"D[1-8]07", 5.0, "it limits: what must not fire it is a notice: 4 V with 5 V at the drivers, 4.2 V with 5.25 V"),
     (r"J130[23]", 268.0, "ringing of 150 Vrms on 56 V; surges pass it before the fuses"),
+    (r"D1001", 18.0, "it limits: what must not fire it is the highest input"),
     (r"D1002", 12.0, "it limits: the gate stands 20 V"),
     (r"D14\d\d", 5.0, "never turned: its resistor and its driver only pull it forward (`lit`)"),
     (r"C[1-8]11", 11.9, "the clamp, 6.4 V, and 5.25 V; its other end is an output behind 51 ohm"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each rail of the card gives at worst, how warm its chips become, and how long the hold-up lasts.
+"""What each rail of the card gives at worst, and how long the hold-up lasts.
 
 Every figure of a part stands in parts.toml with its source; the nets are those of the drawing. Worst is all of a card
 at once, its eight contacts too, with a Raspberry Pi 4 at its full 3 A.
@@ -22,7 +22,6 @@ VOLTS = {
     "/supply/v5in": 5.0, "+5V": 5.0, "COIL": 5.0, "/audio/v5usb": 5.0, "+3V3": 3.3, "VREF": 3.0,
     "/usb/v33": 3.3, "/audio/v33d": 3.3,
 }  # fmt: skip
-AMBIENT_C, JUNCTION_C = 50.0, 125.0
 EXCLUSIVE = "relay"  # a line's notice relay is open when its contact opens
 HOLD_FARAD, HOLD_OHM, HOLD_V = 12.5 * 0.8, 0.06, 4.54  # two in series at the end of life; 4.615 V less 1.5 %
 BOOST = 0.8  # assumed
@@ -40,10 +39,9 @@ class Rail:
     gives_ma: float
     most_ma: float
     loss_mw: float
-    rise_k: float
 
     def holds(self) -> bool:
-        return self.gives_ma <= self.most_ma and AMBIENT_C + self.rise_k <= JUNCTION_C
+        return self.gives_ma <= self.most_ma
 
 
 def rails(circuit: Circuit | None = None) -> list[Rail]:
@@ -64,14 +62,13 @@ def rails(circuit: Circuit | None = None) -> list[Rail]:
             ma = load / VOLTS[out]
             taken = load / kind.efficiency if kind.efficiency else ma * VOLTS[source]
             drawn[source] = drawn.get(source, 0.0) + taken
-            loss = taken - load
-            found.append(Rail(out, load, reference, ma, kind.most_ma, loss, loss / 1000 * kind.k_per_w))
+            found.append(Rail(out, load, reference, ma, kind.most_ma, taken - load))
     return found
 
 
 def loads(circuit: Circuit) -> Iterator[tuple[str, str, float]]:
     """Reference, net and milliwatts of each part that draws from a rail."""
-    for reference, kind, nets in _parts(circuit):
+    for reference, kind, nets in parts(circuit):
         if kind.symbol == EXCLUSIVE:
             continue
         for pin, mw in kind.mw.items():
@@ -82,20 +79,11 @@ def loads(circuit: Circuit) -> Iterator[tuple[str, str, float]]:
 def forgotten(circuit: Circuit) -> list[str]:
     """Parts with a supply's pin on a rail of which the table has no milliwatts."""
     names = []
-    for reference, kind, nets in _parts(circuit):
+    for reference, kind, nets in parts(circuit):
         fed = [pin for pin in kind.pin_rows() if pin.type == "power_in" and nets.get(pin.name) in VOLTS]
         if fed and kind.fitted and not kind.mw and not kind.feeds:
             names.append(reference)
     return names
-
-
-def warm(circuit: Circuit) -> list[tuple[str, float]]:
-    """The junction's degrees of each part whose resistance to the air is known, a kind once."""
-    found: dict[str, tuple[str, float]] = {}
-    for reference, kind, _ in _parts(circuit):
-        if kind.k_per_w and kind.mw:
-            found.setdefault(kind.value, (reference, AMBIENT_C + sum(kind.mw.values()) / 1000 * kind.k_per_w))
-    return sorted(found.values())
 
 
 def hold_up_mw(circuit: Circuit) -> float:
@@ -146,7 +134,7 @@ def expected_s(load_mw: float) -> float:
 
 def _feeders(circuit: Circuit) -> Iterator[tuple[str, tuple[str, str, Kind]]]:
     seen: set[str] = set()
-    for reference, kind, nets in _parts(circuit):
+    for reference, kind, nets in parts(circuit):
         if kind.feeds:
             source, out = (nets[pin] for pin in kind.feeds)
             if out in seen:
@@ -159,7 +147,7 @@ def _feeders(circuit: Circuit) -> Iterator[tuple[str, tuple[str, str, Kind]]]:
         raise BadInput(f"nothing feeds {', '.join(sorted(missing))}")
 
 
-def _parts(circuit: Circuit) -> Iterator[tuple[str, Kind, dict[str, str]]]:
+def parts(circuit: Circuit) -> Iterator[tuple[str, Kind, dict[str, str]]]:
     """Reference, kind, and the net of the whole card by pin."""
     names = {node: net for net, nodes in circuit.nets().items() for node in nodes}
     for sheet in circuit.sheets.values():

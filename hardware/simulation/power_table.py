@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from drawing.project import Circuit
-from simulation.budget import AMBIENT_C, GIVES_MW, JUNCTION_C, VOLTS, hold_up_mw, hold_up_s, loads, rails, warm
+from simulation.budget import GIVES_MW, VOLTS, hold_up_mw, hold_up_s, loads, rails
 from simulation.handover import LOAD_A, PFI_V, sinks_to
+from simulation.warmth import AMBIENT_C, LEAST_MW, warm
 
 CLOSING_MW = 8000.0  # a Pi 4 that closes its files, and the card: assumed
 SUPPLY = "/supply/v5in"  # behind the converter of 12 V
@@ -14,17 +15,20 @@ MOST_SHOWN = 4
 
 def table(circuit: Circuit) -> str:
     lines = [
-        "| Rail | drawn at worst | fed by | gives | of at most | its loss | warmer by | mostly for |",
-        "|---|---|---|---|---|---|---|---|",
+        "| Rail | drawn at worst | fed by | gives | of at most | its loss | mostly for |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for rail in rails(circuit):
-        rise = f"{rail.rise_k:.0f} K" if rail.rise_k else "-"
-        lines.append(
-            f"| {rail.net} | {rail.loads_mw:.0f} mW | {rail.source} | {rail.gives_ma:.0f} mA | {rail.most_ma:.0f} mA "
-            f"| {rail.loss_mw:.0f} mW | {rise} | {_mostly(circuit, rail.net)} |"
-        )
-    lines += ["", f"| Chip | junction at {AMBIENT_C:.0f} C around, of {JUNCTION_C:.0f} C |", "|---|---|"]
-    lines += [f"| {reference} | {celsius:.0f} C |" for reference, celsius in warm(circuit)]
+    lines += [
+        f"| {rail.net} | {rail.loads_mw:.0f} mW | {rail.source} | {rail.gives_ma:.0f} mA | {rail.most_ma:.0f} mA "
+        f"| {rail.loss_mw:.0f} mW | {_mostly(circuit, rail.net)} |"
+        for rail in rails(circuit)
+    ]
+    head = f"| Part of {LEAST_MW:.0f} mW and more, the warmest of its kind | heat | to the air "
+    head += f"| at {AMBIENT_C:.0f} C around "
+    lines += ["", f"{head}| of at most |", "|---|---|---|---|---|"]
+    for each in warm(circuit):
+        way = "rated by the air around" if each.around else f"{each.k_per_w:g} K/W"
+        lines.append(f"| {each.reference} | {each.mw:.0f} mW | {way} | {each.celsius:.0f} C | {each.most_c:.0f} C |")
     lines += ["", "| Hold-up, at the end of the capacitors' life | lasts |", "|---|---|"]
     for what, mw in (
         ("all that a card and a Pi 4 ask for, relays open", hold_up_mw(circuit)),
@@ -40,17 +44,18 @@ def table(circuit: Circuit) -> str:
 
 
 def summary(circuit: Circuit) -> str:
-    """In a line: the verdict, what the supply gives, the hottest chip, how long the hold-up lasts."""
+    """In a line: the verdict, what the supply gives, the part nearest to its limit, how long the hold-up lasts."""
     found = rails(circuit)
-    over = [rail.net for rail in found if not rail.holds()]
+    parts = warm(circuit)
+    over = [rail.net for rail in found if not rail.holds()] + [each.reference for each in parts if not each.holds()]
     verdict = f"over its limit: {', '.join(over)}" if over else "every rail is within its limit"
     supply = next(rail for rail in found if rail.net == SUPPLY)
-    chips = [*warm(circuit), *((rail.source, AMBIENT_C + rail.rise_k) for rail in found)]
-    hottest, celsius = max(chips, key=lambda chip: chip[1])
+    hottest = min(parts, key=lambda each: each.most_c - each.celsius)
     lasts = ", ".join(f"{hold_up_s(mw):.1f} s at {mw / 1000:.1f} W" for mw in (GIVES_MW, CLOSING_MW))
     return (
         f"{verdict}: {supply.source} gives {supply.loads_mw:.0f} of {supply.most_ma * VOLTS[SUPPLY]:.0f} mW, "
-        f"the hottest junction {celsius:.0f} of {JUNCTION_C:.0f} C ({hottest}), hold-up {lasts}"
+        f"nearest to its temperature {hottest.reference} with {hottest.celsius:.0f} of {hottest.most_c:.0f} C, "
+        f"hold-up {lasts}"
     )
 
 

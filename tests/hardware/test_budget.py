@@ -12,19 +12,19 @@ from drawing.project import Circuit
 from linetap_core.errors import BadInput
 from simulation.budget import (
     GIVES_MW,
-    JUNCTION_C,
     Rail,
     expected_s,
     forgotten,
     hold_up_mw,
     hold_up_s,
     loads,
+    parts,
     rails,
-    warm,
 )
 from simulation.handover import PFI_V, sinks_to
 from simulation.netlist import HARDWARE
 from simulation.power_table import CLOSING_MW, summary, table
+from simulation.warmth import LEAST_MW, Warm, warm
 
 CIRCUIT = Circuit()
 OPEN = {  # on purpose: inputs that select nothing, a crystal's output, pins that only tell
@@ -43,9 +43,56 @@ def test_every_rail_is_within_what_feeds_it() -> None:
     assert not [rail for rail in rails(CIRCUIT) if not rail.holds()]
 
 
-def test_no_chip_is_warmer_than_it_may_be() -> None:
-    assert len(warm(CIRCUIT)) > 4
-    assert not [each for each in warm(CIRCUIT) if each[1] > JUNCTION_C]
+def by_reference(circuit: Circuit) -> dict[str, Warm]:
+    return {each.reference: each for each in warm(circuit)}
+
+
+def test_no_part_is_warmer_than_it_may_be_and_of_none_it_is_unknown() -> None:
+    found = warm(CIRCUIT)
+    assert len(found) > 10
+    assert not [each for each in found if not each.holds()]
+    assert not [each for each in found if not each.known()]
+
+
+def test_every_loss_of_a_rail_warms_a_part() -> None:
+    """That in the row of U1002 is its neighbours', and the copper's."""
+    values = {reference: kind.value for reference, kind, _ in parts(CIRCUIT)}
+    warmest = {values[each.reference]: each.mw for each in warm(CIRCUIT)}
+    lost = {rail.source: rail.loss_mw for rail in rails(CIRCUIT) if rail.loss_mw >= LEAST_MW}
+    assert {"U1001", "U1003", "Q1001", "U1002"} <= lost.keys()
+    assert lost.pop("U1002") > sum(by_reference(CIRCUIT)[each].mw for each in ("R1006", "Q1002")) > 150
+    assert all(warmest[values[source]] >= mw for source, mw in lost.items())
+
+
+def test_the_warmest_are_as_warm_as_by_hand() -> None:
+    """The converter: 12 % of what it takes; the sense resistor: the square of all of 5 V's current."""
+    found, fed = by_reference(CIRCUIT), by_net(CIRCUIT)
+    given = fed["/supply/v5in"].loads_mw
+    assert found["U1001"].mw == pytest.approx(given / 0.88 - given)
+    assert found["U1001"].celsius == pytest.approx(50 + found["U1001"].mw * 0.0182)
+    assert found["R1006"].mw == pytest.approx((fed["+5V"].gives_ma / 1000) ** 2 * 5)
+    assert found["U1203"].celsius == pytest.approx(50 + 0.466 * 31)
+    assert "J1001" not in found
+    assert found["K102"].around
+
+
+@pytest.mark.parametrize(
+    ("change", "reference"),
+    [
+        (("parts.toml", "k_per_w = 18.2\n", ""), "U1001"),
+        (("parts.toml", 'around_c = 85.0\nsource = "5 V on 62 ohm', 'source = "5 V on 62 ohm'), "K102"),
+    ],
+)
+def test_a_part_of_which_nobody_said_how_warm_it_becomes_is_found(
+    tmp_path: Path, change: tuple[str, str, str], reference: str
+) -> None:
+    assert not by_reference(Circuit(copied(tmp_path, change)))[reference].known()
+
+
+def test_a_part_that_becomes_too_warm_is_found(tmp_path: Path) -> None:
+    hot = Circuit(copied(tmp_path, ("parts.toml", "k_per_w = 18.2", "k_per_w = 19.2")))
+    assert [each.reference for each in warm(hot) if not each.holds()] == ["U1001"]
+    assert summary(hot).startswith("over its limit: U1001: ")
 
 
 def test_no_supply_pin_is_without_its_milliwatts() -> None:
@@ -70,7 +117,6 @@ def test_the_rails_add_up() -> None:
         (("parts.toml", "0.88\nmost_ma = 6000", "0.88\nmost_ma = 4000"), "/supply/v5in"),
         (("audio.sheet", "gnd=GND en=+5V out=v33d", "gnd=GND en=+5V out=v33x\nR9 r51 v33d +3V3"), None),
         (("parts.toml", "vcc1 = 400.0, vdd = 66.0", "vcc1 = 400.0, vdd = 1066.0"), "/audio/v33d"),
-        (("parts.toml", "k_per_w = 190.0", "k_per_w = 390.0"), "+3V3"),
         (("parts.toml", "vbus = 600.0", "vbus = 2600.0"), "/audio/v5usb"),
     ],
 )  # fmt: skip
@@ -137,8 +183,8 @@ def test_the_last_line_has_the_figures_of_the_table(tmp_path: Path) -> None:
     supply = found["/supply/v5in"]
     assert told.startswith("every rail is within its limit: ")
     assert f"{supply.source} gives {supply.loads_mw:.0f} of {5 * supply.most_ma:.0f} mW" in told
-    hottest = max(*(50 + rail.rise_k for rail in found.values()), *(celsius for _, celsius in warm(CIRCUIT)))
-    assert f"the hottest junction {hottest:.0f} of 125 C (" in told
+    nearest = min(warm(CIRCUIT), key=lambda each: each.most_c - each.celsius)
+    assert f"to its temperature {nearest.reference} with {nearest.celsius:.0f} of {nearest.most_c:.0f} C" in told
     assert told.endswith(f"hold-up {hold_up_s(GIVES_MW):.1f} s at 12.5 W, {hold_up_s(CLOSING_MW):.1f} s at 8.0 W")
     small = Circuit(copied(tmp_path, ("parts.toml", "0.88\nmost_ma = 6000", "0.88\nmost_ma = 4000")))
     assert summary(small).startswith("over its limit: /supply/v5in: U1001 gives")

@@ -45,6 +45,26 @@ def test_a_part_that_does_not_say_what_it_stands_is_named(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "stands_v = 36.0\ninsulates_v = 1060",
+            "stands_v = 25.0\ninsulates_v = 1060",
+            "U1001 (12 V to 5 V, 6 A): 29.2 V",
+        ),
+        ("clamps_v = 29.2", "clamps_v = 32.4", "D1001 (SMBJ18A): it lets 32.4 V through, worst.py has 29.2"),
+        ("stands_v = 60.0\nmaker", "stands_v = 20.0\nmaker", "Q1001 (SQJ457EP): 29.2 V across it, stands 20"),
+    ],
+)
+def test_what_the_entrys_suppressor_lets_through_is_asked_of_what_stands_behind_it(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    """25 V is what the THN 30-1211 stands for a second, by its sheet; 32.4 V an SMBJ20A lets through."""
+    broken = list(RULES["rated"].broken(Card.drawn(Circuit(copied(tmp_path, ("parts.toml", old, new))))))
+    assert [each for each in broken if each.startswith(said)], broken
+
+
+@pytest.mark.parametrize(
     ("reference", "left_out", "said"),
     [
         ("U1301", "10 din2", "U1301 (MAX3232): pad 10 is no pin, and OPEN says nothing of it"),

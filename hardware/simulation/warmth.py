@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How warm each part becomes that turns LEAST_MW and more into heat, all of the card at its worst at once.
+
+A resistance to the air is that of the part's sheet, on its maker's board: ours has copper of its own, and neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drawing.project import Circuit
+from drawing.tables import Kind
+from simulation.budget import Rail, parts, rails
+
+AMBIENT_C = 50.0
+LEAST_MW = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """`celsius` is the junction's, a converter's case, or where `around` the air's, for which the part is rated."""
+
+    reference: str
+    mw: float
+    k_per_w: float
+    celsius: float
+    most_c: float
+    around: bool
+
+    def holds(self) -> bool:
+        return self.celsius <= self.most_c
+
+    def known(self) -> bool:
+        return self.around or self.k_per_w > 0
+
+
+def warm(circuit: Circuit) -> list[Warm]:
+    """The warmest of each kind, in the order of their references."""
+    fed = {rail.net: rail for rail in rails(circuit)}
+    found: dict[str, Warm] = {}
+    for reference, kind, _ in parts(circuit):
+        mw = sum(_heat(reference, kind, fed))
+        if mw >= LEAST_MW:
+            around = kind.around_c > 0
+            celsius = AMBIENT_C + (0 if around else mw / 1000 * kind.k_per_w)
+            each = Warm(reference, mw, kind.k_per_w, celsius, kind.around_c or kind.most_c, around)
+            if kind.value not in found or celsius > found[kind.value].celsius:
+                found[kind.value] = each
+    return sorted(found.values(), key=lambda each: (each.reference.rstrip("0123456789"), each.reference))
+
+
+def _heat(reference: str, kind: Kind, fed: dict[str, Rail]) -> Iterator[float]:
+    """In milliwatts. What a plug draws becomes heat elsewhere."""
+    yield kind.heat_mw
+    if not reference.startswith("J"):
+        yield sum(kind.mw.values())
+    feeds = [rail for rail in fed.values() if rail.source == reference]
+    if kind.ohm:
+        through = [fed[kind.passes]] if kind.passes else feeds
+        yield from (rail.gives_ma**2 / 1000 * kind.ohm for rail in through)
+    elif not kind.heat_mw:
+        yield from (rail.loss_mw for rail in feeds)
