@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card as a twin, driven: linetap's commands go to the emulated part, its pins and ARM's edges to the drawn circuit.
-What the line then shows goes back to the part.
+"""The card as a twin, driven: linetap's commands go to the emulated part, its pins and ARM's edges to the drawn
+circuit, and what the line then shows goes back to the part.
 
 What the meter drives follows from commands and time alone, never from a line. So two turns are enough: the first, on
 idle lines, gives the pins, the circuit driven by them gives VM, and the second, with that VM, must give the same pins.

@@ -22,12 +22,15 @@ from hardware_rig import copied, front_end
 from twin_rig import Found, changes, edges_told, ends, fits, limits, shares
 
 from drawing.project import Circuit
+from linetap.board.interface import PERIOD_MS
+from linetap.config.profile import Profile
 from meter_rig import BATCH_MS, PLAIN, joined
 from part.meter import played
 from part.registers import Misuse
 from part_rig import LINES, READY_S, STEP_NS, PartRig, needs_part, wrong_program
 from simulation.calls import CALLS, Call, vm
 from simulation.converters import drawn_reference, reference_net
+from simulation.linetable import BREAK_MS, FLASH_MS, LINE, RING_HZ, Rows
 from simulation.netlist import Netlist
 from simulation.spice import Supply, each
 
@@ -37,6 +40,7 @@ pytestmark = [
 ]
 
 FLICKER_S = 0.025
+MOST_OFF_V = 3.0  # the table's row of the meter's error
 
 
 class Lost(Exception):
@@ -119,9 +123,29 @@ def test_what_happens_on_a_line_is_what_linetap_reads(call: Call, end: str) -> N
     assert fits(lasting(ran.hook, call), call.hook), ran.hook
     assert fits(lasting(ran.ring, call), call.ring), ran.ring
     assert fits(lasting(ran.told, call), call.hook), "the part's own edges"
-    if call.turned is not None:
-        turned = np.flatnonzero(np.diff(ran.polarity.astype(np.int8)))
-        assert [(int(at) - BATCH_MS) / 1000 for at in turned[-1:]] == pytest.approx([call.turned], abs=0.005)
+    if not call.ring:  # the peaks of ringing are on both sides
+        begins = round(READY_S * 1000) + BATCH_MS
+        turned = np.flatnonzero(np.diff(ran.polarity[begins:].astype(np.int8))) + begins
+        assert [(int(at) - BATCH_MS) / 1000 for at in turned] == pytest.approx(list(call.turned), abs=0.005)
+    if "off_hook_v" in call.shows:
+        before, during = (abs(int(ran.volts[(round(at * 1000) + BATCH_MS) // PERIOD_MS])) / 100 for at in (0.3, 0.6))
+        assert (before, during) == pytest.approx((call.shows["battery_v"], call.shows["off_hook_v"]), abs=MOST_OFF_V)
+        other_way = call.shows.get("polarity") in ("reversed", "turns at the answer")
+        assert bool(ran.polarity[-1]) is not other_way, "a tip on ground is positive"
+
+
+@pytest.mark.parametrize("rows", LINE, ids=lambda rows: rows.name)
+def test_each_row_of_the_lines_table_is_a_call(rows: Rows) -> None:
+    missing = [state for state in rows.states() if not any(call.shows.items() >= state.items() for call in CALLS)]
+    assert not missing
+
+
+def test_the_lines_table_has_what_the_profile_takes() -> None:
+    """Its ends are those that linetap's own numbers, each with its source, say of a line."""
+    profile = Profile()
+    assert (profile.flash_min_ms, profile.flash_max_ms) == FLASH_MS
+    assert (profile.pulses.break_min_ms, profile.pulses.break_max_ms) == BREAK_MS
+    assert min(RING_HZ) >= 1000 / profile.meter.ring_window_ms
 
 
 def found_wrong(calls: Sequence[Call], netlist: Netlist, net: str, elf: Path | None = None) -> bool:
