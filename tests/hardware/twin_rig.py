@@ -46,7 +46,8 @@ def shares(
     """What the part's pin has of its reference, each tenth of a millisecond; `rows`: (second, volts)."""
     second, volts = np.array(rows).T
     at = np.arange(0, seconds, STEP_NS / 1e9)
-    return np.interp(at, second, volts) * share_of(1.0, supply, net or drawn_reference())
+    found: npt.NDArray[np.float64] = np.interp(at, second, volts) * share_of(1.0, supply, net or drawn_reference())
+    return found
 
 
 def limits(learnt: tuple[float, float] | None) -> LineLimits:

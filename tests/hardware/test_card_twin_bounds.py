@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The card as a twin, driven: a command of linetap goes to the part's USB, through the meter's own ELF to its pins, and
-from those and ARM's edges to the drawn drivers. What they do to the line comes back to linetap, and to the exchange.
-
-Ends of calls at each corner of the line; no edges on ARM; commands that are asked twice, have no end, are cut, or stop;
-a pin that stands; a part that is begun anew in mid-opening.
+"""The card as a twin, driven: commands that are asked twice, have no end, are cut, or stop; a pin that stands; a part
+that is begun anew in mid-opening. A contact closes, and a notice relay opens, whatever goes on.
 """
 
 from __future__ import annotations
@@ -15,26 +12,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driven_rig import (
-    RESTED_S,
-    Driven,
-    DrivenRig,
+from circle_rig import (
+    BEGINS_S,
+    CLOSES_S,
+    LASTS_S,
+    OPENS_S,
     Held,
     Played,
     circuit,
     driven_by,
     first_turn,
     second_turn,
-)  # fmt: skip
-from hardware_rig import drawn_card, front_end
-from twin_rig import Found
+    within,
+)
+from driven_rig import RESTED_S, DrivenRig
 
 from linetap.board.interface import Levels
 from linetap.board.meter import protocol as wire
 from linetap_core.clock import NS_PER_MS
-from linetap_core.records import LEAST_OPEN_MS
 from part_rig import LINES, needs_part, wrong_program
-from simulation.linetable import CORNERS_V
+from twin.driven import Driven
 from twin.wires import moves
 
 pytestmark = [
@@ -42,112 +39,8 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("ngspice"), reason="ngspice is not installed: it has the drawn net"),
 ]
 
-OPENS_S = 0.05  # after the command; the driver takes 24 ms, the table's row
-CLOSES_S = 0.14  # after its end: capture looks every 40 ms, the driver takes 80 ms
-LASTS_S = LEAST_OPEN_MS / 1000
-APART_S = 0.08  # between commands to two lines, so that neither can be taken for the other
 EXPIRES_S, NOTICE_EXPIRES_S = wire.CONTACT_EXPIRY_MS / 1000, wire.RELAY_EXPIRY_MS / 1000
 REPEATED_S = 0.12  # how long ago linetap has said a command at most
-LEARNT_BELOW_V = 25  # the profile takes no line below for one that is on-hook
-
-
-def corner(battery_v: float, off_hook_v: float, end: str) -> Held:
-    learnt = (battery_v, off_hook_v) if battery_v < LEARNT_BELOW_V or off_hook_v > LEARNT_BELOW_V else None
-    return Held(battery_v, off_hook_v, end=end, learnt=learnt)
-
-
-def within(found: Found, *asked: tuple[float, float, bool]) -> bool:
-    return len(found) == len(asked) and all(
-        early <= at <= late and level is due for (at, level), (early, late, due) in zip(found, asked, strict=True)
-    )
-
-
-# --- the end of a call ------------------------------------------------------------------------------------------------
-
-RELEASED = [corner(*volts, end) for volts in CORNERS_V for end in ("reads lowest", "reads highest")]
-ASKED_S = [RESTED_S + APART_S * row for row in range(LINES)]
-ONE_END_S = RESTED_S + LASTS_S + 0.24
-RELEASES_END_S = ASKED_S[-1] + LASTS_S + 0.24
-
-
-def releases(rig: DrivenRig) -> list[Levels]:
-    found: list[Levels] = []
-    for row, at in enumerate(ASKED_S):
-        found += rig.turns(at)
-        rig.open(row + 1)
-    return found + rig.turns(RELEASES_END_S)
-
-
-@cache
-def commanded() -> DrivenRig:
-    return first_turn(releases)
-
-
-@cache
-def released() -> Played:
-    calls = [
-        replace(call, watched=(RESTED_S - 0.3, at + LASTS_S + 0.24)) for call, at in zip(RELEASED, ASKED_S, strict=True)
-    ]
-    driven = driven_by(commanded())
-    return second_turn(releases, calls, driven, circuit(calls, driven))
-
-
-@pytest.mark.parametrize("row", range(LINES), ids=lambda row: f"{RELEASED[row].battery_v:g} V, {RELEASED[row].end}")
-def test_a_call_is_released_by_a_command_of_linetap(row: int) -> None:
-    ran, at = released(), ASKED_S[row]
-    opened, closed = (at, at + OPENS_S, True), (at + LASTS_S, at + LASTS_S + CLOSES_S, False)
-    assert within(ran.loop_open(row)[1:], opened, closed), "the exchange sees a telephone that is put down"
-    lifted = (RESTED_S - 0.21, RESTED_S - 0.19, True)
-    edges = (lifted, (*opened[:2], False), (*closed[:2], True))
-    assert within(ran.hook[row], *edges), ran.hook[row]
-    assert within(ran.told[row], *edges), "the part's own edges"
-
-
-def test_nobody_complains_of_releases() -> None:
-    rig = released().rig
-    assert rig.refused == [None] * LINES
-    assert (rig.state.opened, rig.state.contact_stuck, rig.state.contact_open) == ([], [], [])
-    assert (rig.reader.state.frames_lost, rig.reader.state.restarts, rig.part.chip.resets) == (0, 0, 0)
-
-
-def one_release(rig: DrivenRig) -> list[Levels]:
-    found = rig.turns(RESTED_S)
-    rig.open(1)
-    return found + rig.turns(ONE_END_S)
-
-
-def test_without_edges_on_arm_nothing_moves_and_linetap_says_so() -> None:
-    calls = [Held(watched=(RESTED_S - 0.3, ONE_END_S)), *[Held()] * (LINES - 1)]
-    driven = [replace(driven_by(commanded())[0], coil=[]), *[Driven()] * (LINES - 1)]
-    ran = second_turn(one_release, calls, driven, circuit(calls, driven))
-    assert moves(driven[0].contact), "the meter does what it is asked for"
-    assert [level for _, level in ran.loop_open(0)] == [False], "lifted, and nothing else"
-    assert [level for _, level in ran.hook[0]] == [True]
-    assert ran.rig.state.contact_stuck == [1]
-
-
-def test_drivers_that_are_exchanged_are_found() -> None:
-    """The notice relay's transistor has the contact's coil, and the contact's has the relay's."""
-    relay, contact = (front_end().elements[name].nodes for name in ("Q101", "Q102"))
-    wrong = front_end().rewired("Q101", relay[0], contact[1], relay[2])
-    wrong = wrong.rewired("Q102", contact[0], relay[1], contact[2])
-    call = replace(Held(), watched=(RESTED_S - 0.3, RESTED_S + 0.3))
-    driven = driven_by(commanded())[:1]
-    for netlist, opens in ((None, True), (wrong, False)):
-        (seen,) = circuit([call], driven, netlist)
-        assert seen is not None
-        assert (abs(seen.loop[-1]) < 100e-6) is opens
-
-
-def test_pins_of_two_lines_that_are_exchanged_are_found() -> None:
-    (meter,) = drawn_card().of("meter")
-    wrong = drawn_card().exchanged((meter.reference, "contact1"), (meter.reference, "contact2"))
-    right = moves(driven_by(commanded())[0].contact)[0][0] - ASKED_S[0]
-    assert right < OPENS_S < moves(driven_by(commanded(), wrong)[0].contact)[0][0] - ASKED_S[0]
-
-
-# --- commands that are wrong, cut, or end -----------------------------------------------------------------------------
-
 TWICE, ENDLESS, STUCK, CUT, NOTICE, LEFT, *_, BESIDE = range(1, LINES + 1)
 STUCK_S, CUT_S, NOTICE_S, AGAIN_S, ANEW_S, LEFT_S, SILENT_S, BOUNDS_END_S = 3.6, 3.4, 4.0, 5.2, 5.28, 6.6, 7.08, 7.8
 TONE = ["Vtx /TX1 0 sin(0 1 400)"]
@@ -185,7 +78,7 @@ def stands_high(driven: Driven) -> Driven:
 
 @cache
 def bounded() -> Played:
-    begins = RESTED_S - 0.3
+    begins = BEGINS_S
     watched = {
         TWICE: (begins, SILENT_S), ENDLESS: (begins, BOUNDS_END_S), STUCK: (begins, 5.0),
         CUT: (begins, CUT_S + LASTS_S + 0.4), NOTICE: (NOTICE_S - 0.1, BOUNDS_END_S),
@@ -203,6 +96,7 @@ def test_a_contact_that_is_asked_twice_opens_once() -> None:
     ran = bounded()
     opened, closed = (RESTED_S, RESTED_S + OPENS_S, True), (RESTED_S + LASTS_S, RESTED_S + LASTS_S + CLOSES_S, False)
     assert within(ran.loop_open(TWICE - 1)[1:], opened, closed)
+    assert len(moves(ran.driven[TWICE - 1].contact)) == 1, "the meter has moved its pin once"
     assert ran.rig.refused[3:6] == [None, f"the contact of line {TWICE} was open a moment ago", None]
     assert ran.rig.state.contact_stuck == [TWICE], "the second capture says that its command did nothing"
 
@@ -280,8 +174,6 @@ def test_a_meter_without_its_bound_is_found(tmp_path: Path) -> None:
     assert not meter_bounds(driven_by(first_turn(endless, wrong))[ENDLESS - 1])
 
 
-# --- a part that is begun anew ----------------------------------------------------------------------------------------
-
 STANDS_S, ASKED_AGAIN_S, RESET_END_S = 3.8, 5.2, 5.8
 
 
@@ -298,7 +190,7 @@ def begun_anew(rig: DrivenRig) -> list[Levels]:
 
 
 def test_a_part_that_is_begun_anew_in_mid_opening_closes_the_contact_and_the_call_goes_on() -> None:
-    calls = [Held(watched=(RESTED_S - 0.3, RESET_END_S)), *[Held()] * (LINES - 1)]
+    calls = [Held(watched=(BEGINS_S, RESET_END_S)), *[Held()] * (LINES - 1)]
     driven = driven_by(first_turn(begun_anew))
     ran = second_turn(begun_anew, calls, driven, circuit(calls, driven))
     assert (ran.rig.part.chip.resets, ran.rig.reader.state.restarts) == (1, 1)
