@@ -79,15 +79,15 @@ def hook_edges(hook: npt.NDArray[np.bool_]) -> list[tuple[float, bool]]:
 
 
 def wrong_program(folder: Path, file: str, old: str, new: str) -> Path:
-    """The part's ELF with something else in one of its own sources, or in their header."""
+    """The part's ELF with something else in one of its sources or headers: the part's own, else the meter's."""
     copied = folder / "meter"
     shutil.copytree(METER, copied)
-    path = copied / "stm32g0" / file
+    path = next(path for path in (copied / "stm32g0" / file, copied / file) if path.exists())
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
     objects = dict(_compiled())
-    for source in (copied / "stm32g0").glob("*.c" if file.endswith(".h") else file):
+    for source in path.parent.glob("*.c" if file.endswith(".h") else file):
         objects[source.name] = compile_for_part(source, folder)
     link_for_part(folder / "meter.elf", list(objects.values()), PART_SCRIPT)
     return folder / "meter.elf"

@@ -21,6 +21,12 @@ class Port(Peripheral):
         self.changes: deque[tuple[int, int]] = deque(maxlen=MOST_CHANGES)
         super().__init__(name)
 
+    def reset(self) -> None:
+        """Every pin lets go of what it drove."""
+        super().reset()
+        if self.changes and self.changes[-1][1]:
+            self.changes.append((self._time.ns, 0))
+
     def mode(self, pin: int) -> int:
         return self.values["MODER"] >> 2 * pin & 3
 

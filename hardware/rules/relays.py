@@ -48,16 +48,19 @@ def armed(card: Card) -> Iterator[str]:
     yield from _window(card, shot)
 
 
-def _window(card: Card, shot: dict[str, str]) -> Iterator[str]:
-    """R and C of the one-shot; its constant is about 1 (SN74LVC1G123, above 10 nF)."""
+def lasts_s(card: Card, shot: dict[str, str]) -> float | None:
+    """What R and C of the one-shot give; its constant is about 1 (SN74LVC1G123, above 10 nF). None: it has not both."""
     rcext, cext = shot.get("rcext", ""), shot.get("cext", "")
     resistors = card.between(shot.get("vcc", ""), rcext, "R")
     capacitors = card.between(rcext, cext, "C")
-    if len(resistors) != 1 or len(capacitors) != 1:
+    return resistors[0].value * capacitors[0].value if len(resistors) == len(capacitors) == 1 else None
+
+
+def _window(card: Card, shot: dict[str, str]) -> Iterator[str]:
+    lasts = lasts_s(card, shot)
+    if lasts is None:
         yield "the one-shot has not one resistor and one capacitor"
-        return
-    lasts = resistors[0].value * capacitors[0].value
-    if not WINDOW_S[0] <= lasts <= WINDOW_S[1]:
+    elif not WINDOW_S[0] <= lasts <= WINDOW_S[1]:
         yield f"the one-shot lasts {lasts:.3g} s, asked {WINDOW_S[0]:g} to {WINDOW_S[1]:g}"
 
 

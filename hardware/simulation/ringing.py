@@ -9,13 +9,14 @@ from math import sqrt
 from simulation.converters import meter_reads
 from simulation.corners import all_to_one_side
 from simulation.finding import Finding, over
+from simulation.linetable import RING_BATTERY_V, RING_HZ, RING_VRMS
 from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run_all
 
 FREQUENCIES_HZ = (15.3, 17.0, 20.0, 25.0, 68.0)  # ringer types A and B of 47 CFR 68.312
 VOLTS_RMS = (40.0, 75.0, 110.0, 150.0)
 BATTERIES_V = (42.0, 48.0, 56.0)
-ENDS = list(product((15.3, 68.0), (40.0, 150.0), (42.0, 56.0)))
+ENDS = list(product(RING_HZ, RING_VRMS, RING_BATTERY_V))
 STARTS_S, BURST_S, END_S = 0.2, 0.6, 0.8
 PEAK_V = 30.0  # to either side of the mean: the profile's ring_peak_v
 

@@ -18,7 +18,7 @@ from simulation.netlist import MODELS, Netlist
 
 MOST_S = 240  # of a run, which takes one on an idle machine; a circuit that does not converge is not waited for
 MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
-PRINTED = re.compile(r"^\d+\t([-+0-9.e]+)\t([-+0-9.e]+)", re.MULTILINE)
+PRINTED = re.compile(r"^\d+\t([-+0-9.e]+)\t([-+0-9.e]+)(?:\t([-+0-9.e]+))?", re.MULTILINE)
 NOT_FOUND = re.compile(r"^\s*\.meas\s+\w+\s+(\w+)\s.*failed!", re.MULTILINE)
 _SIGNAL = re.compile(r"\b(i|v|vm|vdb)\(([^)]+)\)")
 HANGING = "singular matrix"
@@ -29,14 +29,14 @@ OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
 @dataclass(frozen=True, slots=True)
 class Supply:
     """In volts; the rails of the card. `relay` is what one pin of the meter gives, `contact` what another does, as an
-    expression of ngspice; `ohm` is what 3.3 V and 5 V come through.
+    expression of ngspice; `coil` and `relay` may be its sources too; `ohm` is what 3.3 V and 5 V come through.
     """
 
     v3: float = 3.3
     v5: float = 5.0
     vref: float = 3.0
-    coil: float = 5.0
-    relay: float = 0.0
+    coil: float | str = 5.0
+    relay: float | str = 0.0
     contact: str = "0"
     ohm: float = 1e-6
 
@@ -87,12 +87,16 @@ def run(deck: Deck) -> dict[str, float]:
 
 def waveform(deck: Deck, net: str) -> list[tuple[float, float]]:
     """(second, volts) of a net at each step. Refusal when ngspice does not come to an end, or not to the deck's."""
-    text = (
-        deck.text().replace(_save(deck.measures), f".save v({net})").replace("\n.end", f"\n.print tran v({net})\n.end")
-    )
+    return [(second, volts) for second, volts in waveforms(deck, f"v({net})")]
+
+
+def waveforms(deck: Deck, *signals: str) -> list[tuple[float, ...]]:
+    """(second, each of at most two signals) at each step. Refusal as `waveform`."""
+    names = " ".join(signals)
+    text = deck.text().replace(_save(deck.measures), f".save {names}").replace("\n.end", f"\n.print tran {names}\n.end")
     output = _output(text)
-    rows = [(float(second), float(volts)) for second, volts in PRINTED.findall(output)]
-    if not rows or HANGING in output:
+    rows = [tuple(float(value) for value in found.groups() if value) for found in PRINTED.finditer(output)]
+    if not rows or len(rows[0]) != 1 + len(signals) or HANGING in output:
         raise Refusal("ngspice printed nothing: " + " / ".join(output.splitlines()[-3:]))
     return rows
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fake_gpio import FakeGpio
 from test_pins import TABLE
 
+from fake_gpio import FakeGpio
 from linetap.board.gpio import import_gpio
 from linetap.board.hardware import ArmLine, HardwarePanel
 from linetap.board.pins import load_pins

@@ -10,9 +10,9 @@ from types import ModuleType
 
 import msgspec
 import pytest
-from fake_gpio import FakeGpio
 from test_pins import TABLE
 
+from fake_gpio import FakeGpio
 from linetap.board.hardware import HardwarePanel
 from linetap.board.meter.card import MeteredCard
 from linetap.board.pins import arm_pin, load_pins
