@@ -46,6 +46,7 @@ def main() -> int:
     for name, what in INPUTS.items():
         parser.add_argument(f"--{name}", type=Path, required=True, help=what)
     parser.add_argument("--tree", nargs=2, action="append", default=[], metavar=("PLACE", "FOLDER"))
+    parser.add_argument("--untouched", type=Path, help="the device trees into which the build laid an overlay, before it")
     parser.add_argument("--firmware", type=Path, help="where the card's firmware is from, if from no package")
     parser.add_argument("--eeprom", type=Path, help="where the root's boot loaders are from, if it brings any")
     for name in ("version", "commit"):
@@ -55,7 +56,7 @@ def main() -> int:
     texts = Texts()
     try:
         trees = {place: Path(folder) for place, folder in args.tree}
-        where = places(args.files, trees, args.firmware)
+        where = places(args.files, trees, args.firmware, args.untouched)
         locked = {(each.part, each.name): each for each in read(args.lock)}
         debian = [*of_debian("root", args.status, locked, where, args.documents, texts)]
         debian += of_debian("kit", args.kit, locked, where, args.documents, texts)

@@ -2,7 +2,8 @@
 """The package of origin of each file that starts a unit: those of the initramfs and of the card's boot partition.
 
 Found by its name and size among the files of all packages of the build (copyrights.py lists them); a device tree, which
-the firmware asks for by other names, by its size; a slot's start4a.elf as start4.elf. So a program or a firmware file
+the firmware asks for by other names, by its size, before the build laid an overlay into it; a slot's start4a.elf as
+start4.elf. So a program or a firmware file
 taken from the kit is in the list of contents, or the build ends.
 """
 
@@ -20,8 +21,12 @@ OF_A_SLOT = re.compile(r"((?:start|fixup)\w+)[ab](\.(?:elf|dat))")  # steps/boar
 FIRMWARE = (".elf", ".dat", ".bin", ".dtb", ".ko", ".upd")
 
 
-def places(files: Path, trees: dict[str, Path], given: Path | None = None) -> dict[tuple[str, str], list[str]]:
-    """For each package, as (part, name): in which of these trees it has a file. `given`: a folder of firmware."""
+def places(
+    files: Path, trees: dict[str, Path], given: Path | None = None, untouched: Path | None = None
+) -> dict[tuple[str, str], list[str]]:
+    """For each package, as (part, name): in which of these trees it has a file. `given`: a folder of firmware;
+    `untouched`: of device trees as their package has them.
+    """
     known: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for line in files.read_text().splitlines():
         part, package, size, path = line.split(" ", 3)
@@ -33,16 +38,23 @@ def places(files: Path, trees: dict[str, Path], given: Path | None = None) -> di
     for place, tree in trees.items():
         for file in sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()):
             original = file.name if file.name in known else OF_A_SLOT.sub(r"\1\2", file.name)
-            candidates = known[original] + (known[f"{file.stat().st_size}.dtb"] if file.suffix == ".dtb" else [])
+            packed = _packed(file, untouched)
+            candidates = known[original] + (known[f"{packed.stat().st_size}.dtb"] if file.suffix == ".dtb" else [])
             if file.name.startswith(OURS) or file.parent.name == COMPILED:
                 continue
             if given is not None and (given / original).is_file():
                 found["given", given.name].add(place)
-            elif (owner := _owner(file, candidates)) is not None:
+            elif (owner := _owner(packed, candidates)) is not None:
                 found[owner].add(place)
             elif _is_program(file):
                 raise Unusable(f"{place}: no package brings {file.relative_to(tree)}, so its licence is unknown")
     return {owner: sorted(where) for owner, where in found.items()}
+
+
+def _packed(file: Path, untouched: Path | None) -> Path:
+    """The file as its package has it."""
+    before = None if untouched is None else untouched / file.name
+    return before if before is not None and file.suffix == ".dtb" and before.is_file() else file
 
 
 def _owner(file: Path, candidates: list[tuple[str, str, str]]) -> tuple[str, str] | None:

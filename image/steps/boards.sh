@@ -4,6 +4,7 @@
 # packed. LINETAP_FIRMWARE names a folder of the Pi's firmware files to take in place of Debian's, which are old.
 
 readonly BEGIN=$ROOT/usr/lib/linetap/boot # what a slot's folder on the boot partition is made of
+readonly UNTOUCHED=$WORK/untouched        # of its trees, those that get an overlay here
 
 boards() { PYTHONPATH=image "$PYTHON" -m boards "$@"; }
 
@@ -45,7 +46,10 @@ lay_into_trees() {
   rm "$BEGIN/overlays/uarts-pi5.dtbo" "$BEGIN/overlays/blconfig-pi5.dtbo"
 }
 
+# The tree as its package has it stays in $UNTOUCHED: contents.py knows it by its size.
 lay_into() {
+  mkdir -p "$UNTOUCHED"
+  [ -e "$UNTOUCHED/$(basename "$1")" ] || cp "$1" "$UNTOUCHED/"
   fdtoverlay -i "$1" -o "$WORK/tree.dtb" "$BEGIN/overlays/$2.dtbo" || fail "$2 does not fit $(basename "$1")"
   mv "$WORK/tree.dtb" "$1"
 }

@@ -57,7 +57,7 @@ list_contents() {
   "$PYTHON" image/contents.py --status "$WORK/packages/status" --kit "$WORK/archive/kit/dists/trixie/main/binary-arm64/Packages" \
     --lock "$WORK/packages.lock" --keep "$POOL" --files "$WORK/files" --documents "$ROOT/usr/share/doc" --modules "$MODULES" \
     --drivers "$ROOT/usr/lib/modules/$(kernel)/updates" \
-    --tree initramfs "$WORK/initramfs" --tree "boot partition" "$CARD" ${LINETAP_FIRMWARE:+--firmware "$LINETAP_FIRMWARE"} ${LINETAP_EEPROM:+--eeprom "$LINETAP_EEPROM"} \
+    --tree initramfs "$WORK/initramfs" --tree "boot partition" "$CARD" --untouched "$UNTOUCHED" ${LINETAP_FIRMWARE:+--firmware "$LINETAP_FIRMWARE"} ${LINETAP_EEPROM:+--eeprom "$LINETAP_EEPROM"} \
     --version "$VERSION" --commit "$COMMIT" \
     --epoch "$SOURCE_DATE_EPOCH" --manifest "$OUT/manifest.txt" --sbom "$OUT/sbom.spdx.json" || exit 1
 }

@@ -55,6 +55,12 @@ def test_a_tree_that_has_the_node_is_left_alone(tmp_path: Path) -> None:
     vendors = compiled(f'/dts-v1/; / {{ compatible = "brcm,bcm2712"; aliases {{ blconfig = "{NODE}"; }}; }};', "-@")
     into = laid_by_the_build(tmp_path, {"bcm2712-rpi-500.dtb": vendors})
     assert (into / "bcm2712-rpi-500.dtb").read_bytes() == vendors
+    assert not (tmp_path / "work/untouched").exists()
+
+
+def test_the_tree_of_the_package_is_kept_for_the_list_of_contents(laid: dict[str, Path], tmp_path: Path) -> None:
+    for name in laid:
+        assert (tmp_path / "build/work/untouched" / name).read_bytes() == real_tree(name).read_bytes()
 
 
 @pytest.mark.parametrize("name", PI5)

@@ -126,6 +126,18 @@ def test_a_device_tree_by_another_name_and_our_own_overlays_are_known(given: Giv
     assert dpkg["comment"] == "in: root, boot partition"
 
 
+def test_a_device_tree_that_the_build_laid_into_is_known_by_what_it_was(given: Given) -> None:
+    files, before = given.folder / "files", given.folder / "untouched"
+    files.write_text(files.read_text() + "root dpkg 9 usr/lib/dtb/bcm2712-rpi-5-b.dtb\n")
+    (given.card / "a").mkdir()
+    before.mkdir()
+    (before / "bcm2712-d-rpi-5-b.dtb").write_bytes(b"nine byte")
+    for name in ("bcm2712-d-rpi-5-b.dtb", "bcm2712-rpi-5-b.dtb"):
+        (given.card / "a" / name).write_bytes(b"nine bytes and a node")
+        wrong = given.list("--untouched", before)
+        assert (wrong.returncode, "bcm2712-rpi-5-b.dtb" in wrong.stderr) == (name == "bcm2712-rpi-5-b.dtb",) * 2
+
+
 def test_firmware_of_a_folder_is_listed_with_its_licence_or_ends_the_build(given: Given) -> None:
     folder = given.folder / "firmware"
     folder.mkdir()
