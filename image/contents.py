@@ -46,7 +46,7 @@ def main() -> int:
     for name, what in INPUTS.items():
         parser.add_argument(f"--{name}", type=Path, required=True, help=what)
     parser.add_argument("--tree", nargs=2, action="append", default=[], metavar=("PLACE", "FOLDER"))
-    parser.add_argument("--untouched", type=Path, help="the device trees into which the build laid an overlay, before it")
+    parser.add_argument("--untouched", type=Path, help="device trees before the build laid an overlay into them")
     parser.add_argument("--firmware", type=Path, help="where the card's firmware is from, if from no package")
     parser.add_argument("--eeprom", type=Path, help="where the root's boot loaders are from, if it brings any")
     for name in ("version", "commit"):
