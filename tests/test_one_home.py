@@ -177,6 +177,35 @@ def test_a_moment_becomes_nanoseconds_in_one_place() -> None:
     assert not found
 
 
+# The zone of a maker's report, of the person's own machine, and UTC of a time that a PBX printed.
+OTHER_ZONES = {
+    "desk/linetap_desk/bundle/words.py", "desk/linetap_desk/custody/program/steps.py",
+    "unit/linetap/recorder/smdr/layouts.py",
+}  # fmt: skip
+
+
+def test_a_zones_own_time_is_made_in_one_place() -> None:
+    found = {
+        path
+        for path, each in nodes().items()
+        for node in each
+        if isinstance(node, ast.Attribute) and node.attr == "astimezone" and path != f"{CORE}/zones.py"
+    }
+    assert found == OTHER_ZONES
+
+
+def test_seconds_become_nanoseconds_in_one_place() -> None:
+    """A length of time that may have a fraction: `clock.ns_of` rounds it."""
+    found = [
+        f"{path}:{node.lineno}: {ast.unparse(node)}"
+        for path, each in nodes().items()
+        for node in each
+        if path != f"{CORE}/clock.py" and isinstance(node, ast.Call) and ast.unparse(node.func) in ("round", "int")
+        and re.search(r"\* (NS_PER_S|1e9|1000000000\.0)\)$", ast.unparse(node))
+    ]  # fmt: skip
+    assert not found
+
+
 # Alike, and of different things: another rule for one of them would be none for the other.
 ALIKE = {
     "desk/linetap_desk/copy/store.py _begin_of", "unit/linetap/recorder/vault/log/proof.py _read",

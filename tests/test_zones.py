@@ -9,13 +9,14 @@ import os
 import random
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from linetap_core import zones
+from linetap_core.clock import NS_PER_S, parse_rfc3339
 
 LIMIT_S = 120
 # 23:59:59.999 and 00:00 in Seoul, the end of a leap second (2016-12-31T23:59:60Z), and an autumn night of New York.
@@ -28,7 +29,6 @@ MOMENTS = [
 SAYS = """
 import json, sys
 from linetap_core.clock import parse_rfc3339
-from linetap_core.zones import end_of, epoch_text
 from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.pbx.ledger import Ledger
 from linetap.recorder.pbx.match import Matcher
@@ -100,3 +100,22 @@ def test_koreas_own_data_agree_with_what_is_built_in(caplog: pytest.LogCaptureFi
 def test_another_zone_is_not_guessed(name: str) -> None:
     with pytest.raises((KeyError, ValueError, OSError)):
         zones.zone_of(name)
+
+
+@pytest.mark.parametrize("day", ["2026-03-08", "2026-11-01", "2026-12-31"])
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Seoul"])
+def test_a_day_begins_and_ends_when_date_says_so(zone: str, day: str) -> None:
+    """Coreutils' `date` decides; New York's days of March and November have 23 and 25 hours."""
+
+    def midnight_ns(of: date) -> int:
+        shown = subprocess.run(
+            ["date", "-d", f"{of} 00:00", "+%s"], capture_output=True, timeout=LIMIT_S, check=True,
+            env={**os.environ, "TZ": zone},
+        )  # fmt: skip
+        return int(shown.stdout) * NS_PER_S
+
+    one = date.fromisoformat(day)
+    assert zones.start_of_ns(one, zones.zone_of(zone)) == midnight_ns(one)
+    assert zones.end_of_ns(one, zone) == midnight_ns(one + timedelta(days=1))
+    assert parse_rfc3339(zones.end_text(one, zone)) == zones.end_of_ns(one, zone)
+    assert zones.local_time(zones.end_of_ns(one, zone) - 1, zones.zone_of(zone)).date() == one

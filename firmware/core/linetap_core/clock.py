@@ -64,7 +64,7 @@ class ManualClock:
         return self._utc_ns
 
     def sleep(self, seconds: float) -> None:
-        self.advance(round(seconds * NS_PER_S))
+        self.advance(ns_of(seconds))
 
     def advance(self, ns: int) -> None:
         self._monotonic_ns += ns
@@ -88,6 +88,11 @@ def from_utc_ns(ns: int) -> datetime:
 def utc_ns_of(moment: datetime) -> int:
     """UTC nanoseconds of an aware datetime, to the microsecond."""
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def ns_of(seconds: float) -> int:
+    """A duration in nanoseconds."""
+    return round(seconds * NS_PER_S)
 
 
 def rfc3339(ns: int) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time zones by name, from this machine's zone data; Korea's also without any.
+"""Time zones by name, from this machine's zone data (Korea's also without any); local times, and the ends of days.
 
 A unit whose zone data is missing or damaged must still record, and end its calls at the right midnight. Korea has had
 +09:00 and no summer time since 9 October 1988 (IANA tz database, file `asia`), so nothing is guessed.
@@ -14,13 +14,13 @@ import io
 import logging
 import struct
 import zoneinfo
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from linetap_core import system
-from linetap_core.clock import parse_rfc3339
+from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
 
 KOREA = "Asia/Seoul"
@@ -79,12 +79,21 @@ def _load(name: str) -> ZoneInfo:
     return found
 
 
+def local_time(utc_ns: int, zone: ZoneInfo) -> datetime:
+    """The moment on a clock of the zone."""
+    return from_utc_ns(utc_ns).astimezone(zone)
+
+
+def start_of_ns(day: date, zone: ZoneInfo) -> int:
+    """00:00 of that day in the zone, in UTC nanoseconds."""
+    return utc_ns_of(datetime.combine(day, time(), zone))
+
+
 def end_of(day: date, zone: str) -> datetime:
     """24:00 of that day in the zone, as UTC."""
     if day == date.max:
         raise BadInput(f"{day}: no day comes behind it")
-    after = day + timedelta(days=1)
-    return datetime(after.year, after.month, after.day, tzinfo=zone_of(zone)).astimezone(UTC)
+    return datetime.combine(day + timedelta(days=1), time(), zone_of(zone)).astimezone(UTC)
 
 
 def end_of_ns(day: date, zone: str) -> int:
@@ -92,9 +101,9 @@ def end_of_ns(day: date, zone: str) -> int:
     return parse_rfc3339(end_of(day, zone).isoformat())
 
 
-def epoch_text(moment: datetime) -> str:
-    """A whole second as in records: `2026-12-01T15:00:00.000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def end_text(day: date, zone: str) -> str:
+    """The same as records have it: `2026-12-01T15:00:00.000Z`."""
+    return rfc3339(utc_ns_of(end_of(day, zone)))
 
 
 def day_of_end(end: datetime, name: str) -> date:

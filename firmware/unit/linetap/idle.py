@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap.config import Config, load_config
 from linetap.config.require import require_card
-from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock
+from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock, ns_of
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import FREE, RecorderState
 from linetap_core.service import alive, read_state
@@ -43,7 +43,7 @@ def wait_for_idle(config: Config, card: int | None, within_s: float, clock: Cloc
     """Returns once no line (of `card`, or at all) has been in use for HOLDS_S; Refusal if that does not begin within
     `within_s`.
     """
-    end_ns = clock.monotonic_ns() + round((within_s + HOLDS_S + LOOK_EVERY_S) * NS_PER_S)
+    end_ns = clock.monotonic_ns() + ns_of(within_s + HOLDS_S + LOOK_EVERY_S)
     idle_since_ns: int | None = None
     while True:
         found, now_ns = line_in_use(config, card, clock), clock.monotonic_ns()

@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from linetap_bench.fleet.schedule import GONE
 from linetap_bench.fleet.schedule import names as unit_names
 from linetap_bench.stage.servers import HOST
-from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.enrolment.request import client_id
 from linetap_core.wire.topics import PREFIX, Topics
 
@@ -74,7 +74,7 @@ class Client:
 
     def waits(self, what: str) -> bool:
         """Whether it was granted; a client that is silenced otherwise is refused too."""
-        end_ns = SYSTEM.monotonic_ns() + round(ANSWER_S * NS_PER_S)
+        end_ns = SYSTEM.monotonic_ns() + ns_of(ANSWER_S)
         while what not in self.granted and not self.answers and SYSTEM.monotonic_ns() < end_ns:
             SYSTEM.sleep(0.05)
         return what in self.granted

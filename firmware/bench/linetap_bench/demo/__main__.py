@@ -29,7 +29,7 @@ from linetap_bench.script.scriptkeys import Script
 from linetap_bench.script.timing import times_of
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.stage import Stage, linetap
-from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM, ns_of
 from linetap_core.errors import BadInput, LinetapError, Refusal
 
 MARKER = ".linetap-demo"  # only a folder made by a demo is deleted
@@ -76,7 +76,7 @@ INTERRUPTED = 130
 def watch(config: Config, script: Path, children: Processes, exchange: Child) -> Snapshot:
     """Shows the state until the exchange has hung up for good and all calls are sealed."""
     reader = SnapshotReader(config)
-    limit_ns = SYSTEM.monotonic_ns() + round((load_script(script).duration_ms / 1000 + 60) * NS_PER_S)
+    limit_ns = SYSTEM.monotonic_ns() + ns_of(load_script(script).duration_ms / 1000 + 60)
     ended_ns: int | None = None
     with open_view() as view:
         while True:

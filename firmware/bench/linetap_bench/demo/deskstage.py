@@ -17,7 +17,7 @@ from linetap_bench.script.script import load_script
 from linetap_bench.stage.processes import Child, ChildFailed
 from linetap_bench.stage.servers import free_port, start_shipped, wait
 from linetap_bench.stage.stage import UNIT, Stage
-from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.errors import BadInput
 from linetap_core.rooms import answers_for
 
@@ -60,7 +60,7 @@ def demo(folder: Path, script: Path, minutes: float, most_minutes: float) -> Non
     with DeskStage(made) as stage:
         _start_unit(stage, made, script, often)
         url, passwords = _start_desk(stage)
-        end_ns = SYSTEM.monotonic_ns() + round(minutes * 60 * NS_PER_S)
+        end_ns = SYSTEM.monotonic_ns() + ns_of(minutes * 60)
         _print_guide(made, url, passwords, minutes)
         while SYSTEM.monotonic_ns() < end_ns:
             stage.children.check()

@@ -21,7 +21,7 @@ from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_bench.stage.cable import Cable
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.madeunit import STARTS_AT, make_unit
-from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, RecorderState, ServiceState
 from linetap_core.service import Stop, alive, read_state, start_logging, try_realtime
@@ -111,7 +111,7 @@ def play(args: argparse.Namespace, config: Config, script: Script, voices: Voice
 def _may_begin(config: Config, wait_s: float | None) -> Callable[[], bool]:
     if wait_s is None:
         return lambda: True
-    deadline = SYSTEM.monotonic_ns() + round(wait_s * NS_PER_S)
+    deadline = SYSTEM.monotonic_ns() + ns_of(wait_s)
     wanted: list[tuple[str, type[ServiceState]]] = [
         (f"capture@{config.card[0].number}", CaptureState),
         ("recorder", RecorderState),

@@ -15,7 +15,7 @@ import msgspec
 
 from linetap_bench.fleet.fleet import TELL_EVERY_S, Fleet
 from linetap_bench.fleet.schedule import City, Happening, parse
-from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.clock import NS_PER_S, SYSTEM, Clock, ns_of
 from linetap_core.errors import BadInput
 from linetap_core.service import Stop
 from linetap_core.wire.mqtt import LOOPBACK
@@ -90,7 +90,7 @@ def _go(fleet: Fleet, args: argparse.Namespace, happenings: list[Happening], sto
 def _turn(fleet: Fleet, clock: Clock, stop: Stop, for_s: float, over: Callable[[], bool]) -> None:
     """Prints the standing each second, and at the end."""
     tell_ns = clock.monotonic_ns()
-    end_ns = tell_ns + round(for_s * NS_PER_S)
+    end_ns = tell_ns + ns_of(for_s)
     while not stop.requested and clock.monotonic_ns() < end_ns:
         fleet.turn()
         if clock.monotonic_ns() >= tell_ns:

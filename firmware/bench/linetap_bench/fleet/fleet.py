@@ -16,7 +16,7 @@ from linetap.reporter.link import Patience
 from linetap_bench.fleet.pool import Pool
 from linetap_bench.fleet.schedule import Call, Happening, steps_ns
 from linetap_bench.fleet.unit import Identity, Unit
-from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, ns_of, rfc3339
 
 TELL_EVERY_S = 1
 _SLICES = 50  # of the units: each has its turn so often in a second when nothing happens to it, and a slice is
@@ -62,7 +62,7 @@ class Fleet:
         now_ns = self._clock.monotonic_ns()
         for name in self.units:
             for line in range(1, self._lines + 1):
-                self._at(now_ns + round(random.random() * self._every_s * NS_PER_S), self._again(name, line))
+                self._at(now_ns + ns_of(random.random() * self._every_s), self._again(name, line))
 
     def schedule(self, happenings: Iterable[Happening]) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -131,7 +131,7 @@ class Fleet:
     def _again(self, name: str, line: int) -> Callable[[], None]:
         def action() -> None:
             self._call(name, line)
-            self._at(self._clock.monotonic_ns() + round(self._every_s * NS_PER_S), action)
+            self._at(self._clock.monotonic_ns() + ns_of(self._every_s), action)
 
         return action
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from linetap_bench.fleet.unit import Identity
 from linetap_bench.stage.servers import HOST
-from linetap_core.clock import NS_PER_S, Clock, compact, from_utc_ns, rfc3339
+from linetap_core.clock import Clock, compact, from_utc_ns, ns_of, rfc3339
 from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import Role
 from linetap_core.enrolment.request import signer_name
@@ -83,7 +83,7 @@ class Call:
 
 def steps_ns(every_s: float) -> list[tuple[int, Step]]:
     """After the call's beginning."""
-    return [(round(step.at * every_s / 2 * NS_PER_S), step) for step in STEPS]
+    return [(ns_of(step.at * every_s / 2), step) for step in STEPS]
 
 
 _TEXT = re.compile(r"(storm)@(\d{1,6})|(outage)@(\d{1,6})\+(\d{1,6})|(partition)@(\d{1,6})\+(\d{1,6}):(\d{1,5})")

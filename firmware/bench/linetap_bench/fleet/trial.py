@@ -26,7 +26,7 @@ from linetap_bench.fleet.verdict import compare
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import HOST, READY_S, free_port, start_shipped, wait
 from linetap_core.broker.client import tls_context
-from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ns_of, parse_rfc3339
 from linetap_core.wire import topics
 from linetap_core.wire.mqtt import Broker
 from linetap_core.wire.topics import LineReport
@@ -179,7 +179,7 @@ class Trial:
     def _calm(self, fleet: subprocess.Popen[bytes]) -> None:
         begin_s, end_s = self._plan.calm_s
         self._until(begin_s)
-        now_ns, length_ns = SYSTEM.utc_ns(), round((end_s - begin_s) * NS_PER_S)
+        now_ns, length_ns = SYSTEM.utc_ns(), ns_of(end_s - begin_s)
         self._calm_ns = (now_ns, now_ns + length_ns)
         pids = {"fleet": fleet.pid, "broker": self._broker.process.pid, "ingest": self._ingest.process.pid}
         before = {name: cpu_s(pid) for name, pid in pids.items()}

@@ -23,7 +23,7 @@ from linetap.reporter.telemetry import Alerts
 from linetap_bench.fleet.pool import Pool, PooledConnection
 from linetap_core.broker.connection import Arrived, Connected, Connection, Ended, Terms
 from linetap_core.broker.link import Receipt
-from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, ns_of, rfc3339
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import Answer, Command
@@ -94,7 +94,7 @@ class Unit:
         self._lines = {n: LineReport("idle", now, None) for n in range(1, lines + 1)}
         self._changed_lines: set[int] = set()
         self._health_ns = self._repeat_ns = 0
-        self._repeat_every_ns = round(patience.repeat_s * NS_PER_S)
+        self._repeat_every_ns = ns_of(patience.repeat_s)
         self.link = FleetLink(pool, identity, clock, patience)
         self.refused = 0  # commands
 

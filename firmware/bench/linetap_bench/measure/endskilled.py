@@ -22,7 +22,7 @@ from linetap_bench.figures import Row
 from linetap_bench.sounds.voices import Voices
 from linetap_bench.stage.processes import Child
 from linetap_bench.stage.stage import Stage
-from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_MS, SYSTEM, ns_of
 
 VICTIMS: dict[str, tuple[str, ...]] = {
     "recorder": ("recorder",),
@@ -165,7 +165,7 @@ def _wait_for_a_loop(stage: Stage, wires: Wires, exchange: Child) -> bool:
     """False: the exchange has ended, or this machine is too busy; the row of loops then says how few there were. A
     service that ends by itself is a ChildFailed.
     """
-    limit_ns = SYSTEM.monotonic_ns() + round(6 * ROUND_S * NS_PER_S)
+    limit_ns = SYSTEM.monotonic_ns() + ns_of(6 * ROUND_S)
     while not wires.asked_open(SYSTEM.monotonic_ns() // NS_PER_MS).any():
         if exchange.process.poll() == 0:
             return False

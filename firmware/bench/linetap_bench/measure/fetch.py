@@ -32,7 +32,17 @@ from linetap_bench.script.scenarios import eight_busy
 from linetap_bench.stage.cable import SlowLine
 from linetap_bench.stage.processes import ChildFailed
 from linetap_bench.stage.stage import Stage
-from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.clock import (
+    NS_PER_DAY,
+    NS_PER_MS,
+    NS_PER_S,
+    SYSTEM,
+    compact,
+    from_utc_ns,
+    ns_of,
+    parse_rfc3339,
+    rfc3339,
+)
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import AUTHORITY, DESK, Command
 from linetap_core.evidence.authorization.roles import Person, Roles
@@ -189,13 +199,13 @@ class _Probes:
         self._client, self._answers = client, answers
 
     def for_s(self, seconds: float) -> list[float]:
-        end_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
+        end_ns = SYSTEM.monotonic_ns() + ns_of(seconds)
         return self.until(lambda: SYSTEM.monotonic_ns() >= end_ns)
 
     def until(self, over: object) -> list[float]:
         """Milliseconds of each, in order of size. ChildFailed where it never comes to an end."""
         assert callable(over)
-        took_ms, limit_ns = [], SYSTEM.monotonic_ns() + round(LIMIT_S * NS_PER_S)
+        took_ms, limit_ns = [], SYSTEM.monotonic_ns() + ns_of(LIMIT_S)
         while not over():
             if SYSTEM.monotonic_ns() > limit_ns:
                 raise ChildFailed(f"not all is copied within {LIMIT_S:g} s")

@@ -36,7 +36,7 @@ from linetap_bench.script.script import load_script
 from linetap_bench.stage import servers
 from linetap_bench.stage.madeunit import make_unit
 from linetap_core import zones
-from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, SYSTEM, compact, ns_of, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.index import Entry
@@ -284,7 +284,7 @@ def _at(times: list[float], part: float) -> float:
 
 def _look(db: Connection) -> dict[str, list[float]]:
     chance, took = random.Random(9), defaultdict(list)
-    kinds, end_ns = _kinds(chance), SYSTEM.monotonic_ns() + round(SEARCH_S * NS_PER_S)
+    kinds, end_ns = _kinds(chance), SYSTEM.monotonic_ns() + ns_of(SEARCH_S)
     while SYSTEM.monotonic_ns() < end_ns:
         for name, ask in kinds.items():
             began = SYSTEM.monotonic_ns()

@@ -18,7 +18,7 @@ from linetap_bench.measure.noticeheard import late_ms, records_of
 from linetap_bench.script.scenarios import STAGGER_S, eight_busy
 from linetap_bench.stage.processes import ChildFailed
 from linetap_bench.stage.stage import READY_S, Stage
-from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM, ns_of
 from linetap_core.records import CaptureState, RecorderState
 from linetap_core.service import alive, read_state
 
@@ -145,7 +145,7 @@ def measure_boot(folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 def _wait_until_recording(stage: Stage) -> None:
     """Waits until capture writes its ring and the recorder has read it."""
-    end_ns = SYSTEM.monotonic_ns() + round(READY_S * NS_PER_S)
+    end_ns = SYSTEM.monotonic_ns() + ns_of(READY_S)
     while True:
         capture = read_state(stage.run_dir, "capture@1", CaptureState)
         recorder = read_state(stage.run_dir, "recorder", RecorderState)

@@ -23,7 +23,7 @@ from linetap.capture.service import PRIORITY
 from linetap.ring import SLOT_MS
 from linetap_bench.figures import Row
 from linetap_bench.stage.processes import ChildFailed
-from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_MS, SYSTEM, ns_of
 from linetap_core.service import try_realtime
 
 BUSY_EACH = 3  # processes a processor
@@ -98,7 +98,7 @@ def _plain(terminal: int) -> None:
 
 
 def _longest_ns(look: Callable[[], object]) -> int:
-    longest_ns, end_ns = 0, SYSTEM.monotonic_ns() + round(TURN_S * NS_PER_S)
+    longest_ns, end_ns = 0, SYSTEM.monotonic_ns() + ns_of(TURN_S)
     while (began_ns := SYSTEM.monotonic_ns()) < end_ns:
         look()
         longest_ns = max(longest_ns, SYSTEM.monotonic_ns() - began_ns)

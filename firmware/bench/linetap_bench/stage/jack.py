@@ -26,7 +26,7 @@ from typing import IO, Self
 
 from linetap.ring import MAX_LINES, SLOT_MS
 from linetap_bench.stage.cable import WATCHED, report_late
-from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.errors import DeviceFault
 
 READY_S = 60.0  # jackd needs 0.3 s; a loaded machine gets much more
@@ -124,7 +124,7 @@ class JackCable:
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
-        deadline = self._clock.monotonic_ns() + round(READY_S * NS_PER_S)
+        deadline = self._clock.monotonic_ns() + ns_of(READY_S)
         while not _socket_path(self._server).exists():
             if self._process.poll() is not None or self._clock.monotonic_ns() > deadline:
                 lines = self.log_path.read_text(errors="replace").strip().splitlines() or ["no word"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.errors import LinetapError
 
 END_S = 10.0
@@ -87,7 +87,7 @@ class Processes:
 
     def wait_for_text(self, child: Child, text: str, limit_s: float) -> None:
         """Waits until the child's log holds `text`. ChildFailed if it ends before or the time is over."""
-        deadline = self._clock.monotonic_ns() + round(limit_s * NS_PER_S)
+        deadline = self._clock.monotonic_ns() + ns_of(limit_s)
         while text not in child.log.read_text(errors="replace"):
             self.check()
             if self._clock.monotonic_ns() > deadline:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
-from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.errors import BadInput
 
 _CONNECTIONS_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -45,7 +45,7 @@ def start_broker(
     if program is None:
         raise BadInput("mosquitto is not installed: ./build.sh setup brings it")
     child = children.start("mosquitto", [program, "-c", str(configuration)])
-    deadline = clock.monotonic_ns() + round(OWN_READY_S * NS_PER_S)
+    deadline = clock.monotonic_ns() + ns_of(OWN_READY_S)
     while not listens(port):
         children.check()
         if clock.monotonic_ns() > deadline:
@@ -94,7 +94,7 @@ def free_port() -> int:
 
 def wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float = READY_S) -> None:
     """ChildFailed when the time is over."""
-    end_ns = SYSTEM.monotonic_ns() + round(limit_s * NS_PER_S)
+    end_ns = SYSTEM.monotonic_ns() + ns_of(limit_s)
     while not what():
         children.check()
         if SYSTEM.monotonic_ns() > end_ns:

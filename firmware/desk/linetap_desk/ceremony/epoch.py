@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339, utc_ns_of
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import VAULT
@@ -27,7 +27,7 @@ from linetap_core.evidence.sealing import members
 from linetap_core.evidence.sealing.keylist import Epoch, KeyList, Overflow, overflow_name
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT, require_possible
-from linetap_core.zones import end_of, epoch_text, zone_of
+from linetap_core.zones import end_of, local_time, zone_of
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.ceremony import certificate, keygen
 from linetap_desk.ceremony.canary import Canary
@@ -208,8 +208,8 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
     if (later := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine's
         ended = max(ended, later)
     if from_utc_ns(clock.utc_ns()) < ended:
-        raise Refusal(f"{epoch.day} ends at {epoch_text(ended)}: nothing is destroyed before its time")
-    return epoch_text(ended)
+        raise Refusal(f"{epoch.day} ends at {rfc3339(utc_ns_of(ended))}: nothing is destroyed before its time")
+    return rfc3339(utc_ns_of(ended))
 
 
 def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
@@ -262,7 +262,7 @@ def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock)
     why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:
         return
-    today = from_utc_ns(clock.utc_ns()).astimezone(zone_of(zone)).date().isoformat()
+    today = local_time(clock.utc_ns(), zone_of(zone)).date().isoformat()
     if args.today != today:
         raise Refusal(
             f"{args.epoch}: only clocks say that it is over, {why}:"

@@ -17,7 +17,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import hold, sealed
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.timekeeping import KEPT, require_possible
-from linetap_core.zones import KOREA, end_of, epoch_text
+from linetap_core.zones import KOREA, end_text
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.ceremony import rewrap
@@ -125,7 +125,7 @@ def _wrap(args: argparse.Namespace, clock: Clock) -> int:
 def _until(text: str, zone: str) -> str:
     try:
         if len(text) == len("2027-06-30"):
-            return epoch_text(end_of(date.fromisoformat(text), zone))
+            return end_text(date.fromisoformat(text), zone)
         parse_rfc3339(text)
     except (ValueError, KeyError, OSError, OverflowError):
         raise BadInput(f"--until {text}: a day as 2027-06-30 or RFC 3339, in a zone there is expected") from None

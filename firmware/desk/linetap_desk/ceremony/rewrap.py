@@ -25,7 +25,7 @@ from linetap_core.evidence.sealing import group, members
 from linetap_core.evidence.sealing.keylist import Epoch, KeyList
 from linetap_core.evidence.signing import namespaces
 from linetap_core.timekeeping import KEPT, require_possible
-from linetap_core.zones import day_of_end, end_of, epoch_text
+from linetap_core.zones import day_of_end, end_text
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.ceremony import keygen
@@ -150,7 +150,7 @@ def _rewrap(args: argparse.Namespace, found: KeyList, clock: Clock) -> None:
 
     def document(call: CheckedCall, key_sha256: str) -> hold.Rewrap:
         fields = shared_fields(call, epoch.recipient, key_sha256, now_ns)
-        until = epoch_text(end_of(date.fromisoformat(epoch.day), found.zone))
+        until = end_text(date.fromisoformat(epoch.day), found.zone)
         return hold.Rewrap(**fields, epoch=epoch.day, until=until)
 
     folder, call = write_rewrapped(args, clock, epoch.recipient, hold.REWRAP, document)

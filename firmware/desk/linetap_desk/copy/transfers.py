@@ -20,13 +20,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from linetap_core.broker.connection import Arrived
-from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, from_utc_ns
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, MOST_BYTES, Close, Window
 from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.merklelog.closing import Closing
-from linetap_core.zones import zone_of
+from linetap_core.zones import local_time, zone_of
 from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
@@ -61,7 +61,7 @@ class Hours:
         return cls(begin, end, where, day, night)
 
     def kbit_s(self, utc_ns: int) -> int | None:
-        now = from_utc_ns(utc_ns).astimezone(self.zone).time()
+        now = local_time(utc_ns, self.zone).time()
         if self.begin < self.end:
             return self.night if self.begin <= now < self.end else self.day
         return self.day if self.end <= now < self.begin else self.night

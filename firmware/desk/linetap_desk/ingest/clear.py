@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, Table, delete, insert, or_, select, tuple_, update
 
 from linetap_core import zones
-from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap_core.zones import KOREA
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.zones import KOREA, local_time
 from linetap_desk.ingest.measures import LINE, MEASURES, SITUATION
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.ingest.tables import (
@@ -108,7 +108,7 @@ def _count(db: Connection, found: Sequence[Any], zone: ZoneInfo) -> None:
 
 
 def _day(moment: str, zone: ZoneInfo) -> str:
-    return from_utc_ns(parse_rfc3339(moment)).astimezone(zone).date().isoformat()
+    return local_time(parse_rfc3339(moment), zone).date().isoformat()
 
 
 def _place(row: Any, day: str) -> dict[str, Any]:

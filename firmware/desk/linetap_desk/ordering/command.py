@@ -15,7 +15,7 @@ from linetap_core import jsontext
 from linetap_core.broker.client import tls_context
 from linetap_core.broker.connection import Acknowledged, Arrived, Connected, Connection, Ended, Happening, Terms, Unread
 from linetap_core.cli import Verbs
-from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S, S_PER_DAY, Clock, ns_of, parse_rfc3339, rfc3339
 from linetap_core.durable import files, privatefile, signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
@@ -282,7 +282,7 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
     happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
     connection = Connection(broker, terms, tls_context(broker), happenings)
     where, state = f"{broker.host}:{broker.port}", "no connection"
-    until_ns = clock.monotonic_ns() + round(patience_s * NS_PER_S)
+    until_ns = clock.monotonic_ns() + ns_of(patience_s)
     try:
         while (left_ns := until_ns - clock.monotonic_ns()) > 0:
             try:

@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import LinetapError, Refusal
 from linetap_core.evidence.calls import amendment, index, sealed
 from linetap_core.evidence.calls.amendment import Amendment
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
+from linetap_core.zones import local_time
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
 
@@ -113,7 +114,7 @@ class TrueTimes:
         found: set[date] = set()
         for (_, call_id), began_ns in list(self._began.items()):
             if first_ns <= began_ns <= last_ns:
-                day = from_utc_ns(sealed.call_ns(call_id)).astimezone(zone).date()
+                day = local_time(sealed.call_ns(call_id), zone).date()
                 found |= {day - timedelta(days=1), day, day + timedelta(days=1)}
         return found
 

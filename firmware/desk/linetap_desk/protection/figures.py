@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, not_, select
 
-from linetap_core.clock import NS_PER_DAY, from_utc_ns, rfc3339
+from linetap_core.clock import NS_PER_DAY, rfc3339
+from linetap_core.zones import local_time
 from linetap_desk.ingest.measures import CLEARED, LINE, MEASURES, SITUATION
 from linetap_desk.ingest.tables import CALL_FIGURES, DESTROYED_FIGURES, calls, cleared_days, copies, destroyed_days
 from linetap_desk.protection.period import Period
@@ -78,7 +79,7 @@ def read(db: Connection, period: Period, departments: Departments, now_ns: int) 
 
 
 def _day(ns: int, period: Period) -> date:
-    return from_utc_ns(ns).astimezone(period.zone).date()
+    return local_time(ns, period.zone).date()
 
 
 def _of_days(

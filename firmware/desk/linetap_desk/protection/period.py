@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date
 from zoneinfo import ZoneInfo
 
-from linetap_core.clock import utc_ns_of
 from linetap_core.errors import BadInput
+from linetap_core.zones import start_of_ns
 
 _PERIOD = re.compile(r"(20\d\d)(?:-(0[1-9]|1[0-2]))?", re.ASCII)
 
@@ -25,11 +25,11 @@ class Period:
 
     @property
     def since_ns(self) -> int:
-        return _midnight_ns(self.first, self.zone)
+        return start_of_ns(self.first, self.zone)
 
     @property
     def until_ns(self) -> int:
-        return _midnight_ns(self.end, self.zone)
+        return start_of_ns(self.end, self.zone)
 
 
 def parse(text: str, zone: ZoneInfo) -> Period:
@@ -41,7 +41,3 @@ def parse(text: str, zone: ZoneInfo) -> Period:
     if month is None:
         return Period(text, date(year, 1, 1), date(year + 1, 1, 1), zone)
     return Period(text, date(year, month, 1), date(year + month // 12, month % 12 + 1, 1), zone)
-
-
-def _midnight_ns(day: date, zone: ZoneInfo) -> int:
-    return utc_ns_of(datetime.combine(day, time(), zone))

@@ -9,8 +9,8 @@ import io
 from collections.abc import Callable, Iterator
 from typing import get_args
 
-from linetap_core.clock import from_utc_ns
 from linetap_core.records import LineRelease
+from linetap_core.zones import local_time
 from linetap_desk.protection import words
 from linetap_desk.protection.answers import Answer, answers
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS
@@ -82,7 +82,7 @@ def csv_of(report: Report, language: Language) -> bytes:
 
 
 def _rows(report: Report, say: Translate) -> Iterator[list[str]]:
-    made = from_utc_ns(report.made_at_ns).astimezone(report.period.zone)
+    made = local_time(report.made_at_ns, report.period.zone)
     yield [say(words.TITLE), report.period.text, f"{made:%Y-%m-%d %H:%M %Z}"]
     yield []
     yield [say("Department"), *(say(words.COLUMNS[name]) for name in COLUMNS)]

@@ -17,14 +17,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap_core import jsontext
-from linetap_core.clock import Clock, from_utc_ns, rfc3339
+from linetap_core.clock import Clock, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
 from linetap_core.evidence.calls import index, sealed
 from linetap_core.evidence.signing import document
 from linetap_core.mask import masked
 from linetap_core.timekeeping import KEPT
-from linetap_core.zones import KOREA
+from linetap_core.zones import KOREA, local_time
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.inputs.strict import last_ns, moment_ns, zone_of
@@ -146,7 +146,7 @@ def _segments(
 
 def _days(args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int) -> tuple[date | None, date | None]:
     def day_of(utc_ns: int) -> date:
-        return from_utc_ns(utc_ns).astimezone(zone).date()
+        return local_time(utc_ns, zone).date()
 
     return day_of(first_ns) if args.first else None, day_of(last) if args.last else None
 
@@ -182,7 +182,7 @@ def _calls(result: Result, table: Departments, zone: ZoneInfo, times: TrueTimes)
         paths = [vault / sealed.call_path(entry.call_id) for vault in vaults]
         path = next((str(path) for path in paths if (path / sealed.RECORD).exists()), None)
         calls.append(Call(
-            at=rfc3339(at_ns), local=from_utc_ns(at_ns).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
+            at=rfc3339(at_ns), local=local_time(at_ns, zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
             unit=entry.unit, line=entry.line, extension=extension, department=department, direction=entry.direction,
             number=entry.number, call_id=entry.call_id, path=path,
             internal=entry.internal, disposition=entry.disposition,

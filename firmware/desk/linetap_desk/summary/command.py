@@ -10,15 +10,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339, utc_ns_of
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.errors import BadInput
+from linetap_core.zones import local_time, start_of_ns
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import SummaryConfig
 from linetap_desk.ingest import database
@@ -65,8 +66,7 @@ def coverage(db: Connection, day: date) -> dict[str, Any]:
 
 def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
     """The first moments of the day and of the next one, in the form of the tables."""
-    begins, ends = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
-    return rfc3339(utc_ns_of(begins)), rfc3339(utc_ns_of(ends))
+    return rfc3339(start_of_ns(day, zone)), rfc3339(start_of_ns(day + timedelta(days=1), zone))
 
 
 def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if desk.db is None:
         raise BadInput(f"{args.config}: db is missing")
     zone = zone_of(config.zone)
-    of = _day(args.day, from_utc_ns(clock.utc_ns()).astimezone(zone).date())
+    of = _day(args.day, local_time(clock.utc_ns(), zone).date())
     engine = database.open_reader(desk.db)
     try:
         with engine.connect() as db:

@@ -13,7 +13,8 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.zones import local_time
 from linetap_desk.web import text
 from linetap_desk.web.secure import here_of, path_of
 
@@ -125,7 +126,7 @@ class Pages:
         return Markup('<time datetime="{}">{}</time>').format(rfc3339(ns), shown)
 
     def local(self, utc_ns: int) -> datetime:
-        return from_utc_ns(utc_ns).astimezone(self.zone)
+        return local_time(utc_ns, self.zone)
 
 
 def _parts(rendered: Iterable[str]) -> Iterator[str]:

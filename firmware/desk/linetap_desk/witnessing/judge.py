@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from linetap_core.clock import FIRST_NS, NS_PER_S, S_PER_DAY, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_S, S_PER_DAY, from_utc_ns, ns_of, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
@@ -185,7 +185,7 @@ def against(rules: Rules, seen: CheckpointVerdict | None, moments_ns: Sequence[i
     since_ns = seen.since_s * NS_PER_S
     if newest_ns > since_ns + SLACK_S * NS_PER_S:
         return Problem("dated_ahead", f"dated {_day(newest_ns)}, and was {seen.text}")
-    latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * NS_PER_S)}
+    latest = {"was closed": closed_ns, "began": began_ns + ns_of(LONGEST_CALL_S)}
     for what, at_ns in latest.items():
         if at_ns < since_ns - rules.within_s * NS_PER_S:
             day = _day(closed_ns if at_ns == closed_ns else began_ns)

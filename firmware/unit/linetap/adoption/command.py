@@ -14,7 +14,7 @@ from linetap.cardresult import ADOPTED, DESK
 from linetap.config.schema import RUN_DIR
 from linetap.provision import cardfiles
 from linetap_core import __version__
-from linetap_core.clock import SYSTEM, Clock
+from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.service import Stop, lock_of, start_logging
 
 EVERY_S = 3
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
             if exchange.turn():
                 log.info("adoption_over: nothing is left to be adopted here")
                 return 0
-            until_ns = clock.monotonic_ns() + int(args.every * 1e9)
+            until_ns = clock.monotonic_ns() + ns_of(args.every)
             while not stop.requested and clock.monotonic_ns() < until_ns:
                 clock.sleep(min(_TURN_S, args.every))
     return 0

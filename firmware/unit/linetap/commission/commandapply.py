@@ -14,7 +14,7 @@ import msgspec
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
 from linetap_core import jsontext, rooms
-from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.clock import Clock, ns_of
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
@@ -60,7 +60,7 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
     except OSError as error:
         raise BadInput(f"{path.parent}: {error.strerror}: root may give a command") from None
     try:
-        until_ns = clock.monotonic_ns() + round(patience_s * NS_PER_S)
+        until_ns = clock.monotonic_ns() + ns_of(patience_s)
         while (found := _fetch(answers, f"{name}{ANSWER}")) is None and clock.monotonic_ns() < until_ns:
             clock.sleep(_LOOK_EVERY_S)
     finally:

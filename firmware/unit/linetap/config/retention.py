@@ -10,9 +10,8 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from linetap.config.schema import Config, RetentionClass
-from linetap_core.clock import from_utc_ns
 from linetap_core.records import ABUSE, Disposition, Retention
-from linetap_core.zones import end_of, epoch_text, zone_of
+from linetap_core.zones import end_text, local_time, zone_of
 
 
 def class_of(
@@ -73,5 +72,5 @@ def _named(config: Config, name: str) -> RetentionClass:
 
 def _from(config: Config, ended_ns: int, entry: RetentionClass) -> Retention:
     zone = config.retention.zone
-    day = from_utc_ns(ended_ns).astimezone(zone_of(zone)).date() + timedelta(days=entry.days)
-    return Retention(class_=entry.name, epoch=day.isoformat(), until=epoch_text(end_of(day, zone)))
+    day = local_time(ended_ns, zone_of(zone)).date() + timedelta(days=entry.days)
+    return Retention(class_=entry.name, epoch=day.isoformat(), until=end_text(day, zone))

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from linetap.meterprogram.dfu import Control, download
 from linetap.meterprogram.image import Image
-from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.clock import Clock, ns_of
 from linetap_core.errors import DeviceFault
 
 TO_LOADER, LOADER_REQUEST, LOADER_VALUE = 0x40, 0x4C, 0x4446  # OUT, vendor, device: hardware/meter/usbcontrol.h
@@ -55,7 +55,7 @@ def replace_program(bus: Bus, port: str, image: Image, clock: Clock, told: Calla
 
 
 def _until(there: Callable[[], bool], clock: Clock, otherwise: str) -> None:
-    end_ns = clock.monotonic_ns() + round(COMES_S * NS_PER_S)
+    end_ns = clock.monotonic_ns() + ns_of(COMES_S)
     while not there():
         if clock.monotonic_ns() >= end_ns:
             raise DeviceFault("meter_update", f"{otherwise} within {COMES_S:g} s")

@@ -9,7 +9,6 @@ from itertools import groupby
 
 from linetap.config.schema import Panel, percent_at
 from linetap.panel.button import WALK_MS, meaning
-from linetap_core.clock import from_utc_ns
 from linetap_core.wire.alerts import ALERTS
 from linetap_core.wire.legend import (
     ACTIVITIES,
@@ -31,7 +30,7 @@ from linetap_core.wire.legend import (
     STEP_MS,
     lit,
 )
-from linetap_core.zones import zone_of
+from linetap_core.zones import local_time, zone_of
 
 WIDTH_MM = 158
 _SHOWN_MS = 3000  # the duration of the longest pattern
@@ -217,5 +216,5 @@ class Night:
 
     def percent(self, utc_ns: int) -> int:
         """Percentage of full brightness."""
-        now = from_utc_ns(utc_ns).astimezone(self._zone)
+        now = local_time(utc_ns, self._zone)
         return percent_at(self._panel, now.hour * 60 + now.minute)

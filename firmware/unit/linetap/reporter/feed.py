@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from linetap_core import jsontext
-from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.clock import NS_PER_S, Clock, ns_of
 from linetap_core.durable import broken, smallfile
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.records import DeliveryState
@@ -216,7 +216,7 @@ class Resending:
     def __init__(self, outbox: Source, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         """`outbox`: a reader used by no one else, since reading moves its position."""
         self._outbox, self._clock = outbox, clock
-        self._first_ns = self._wait_ns = round(patience_s * NS_PER_S)
+        self._first_ns = self._wait_ns = ns_of(patience_s)
         self._moved_ns = clock.monotonic_ns()
         self._resend = 0
         self._next = self._last = 0

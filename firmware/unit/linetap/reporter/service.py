@@ -24,7 +24,7 @@ from linetap.reporter.telemetry import Alerts, Journal, Lines, LogHead, pace
 from linetap_core import __version__, rooms
 from linetap_core.broker.connection import Arrived, Connected, Ended
 from linetap_core.broker.link import Receipt
-from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, ns_of
 from linetap_core.errors import LinetapError
 from linetap_core.records import Fault, OutboxState, RecorderState, ReporterState
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
@@ -89,7 +89,7 @@ class Reporter:
         self.unwritten: str | None = None  # why the reporter's own state file cannot be written
         self._tried = False  # whether a connection was tried, successful or not
         self._lines_ns = self._health_ns = self._outbox_ns = self._repeat_ns = 0
-        self._repeat_every_ns = round(patience.repeat_s * NS_PER_S)
+        self._repeat_every_ns = ns_of(patience.repeat_s)
         self._outgoing = Outgoing(0, 0, 0, "broker", 0, None)
         self._state = _first_state(config, clock, None)
 

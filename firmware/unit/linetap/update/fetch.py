@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap_core.broker.link import Backoff, Patience
-from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock
+from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, ns_of
 from linetap_core.durable import files
 
 PATIENCE_S = S_PER_DAY  # a broker's host that is away for a day needs a person
@@ -65,7 +65,7 @@ def fetch_small(
 def _patiently[T](
     attempt: Callable[[], T], url: str, trouble: Callable[[str], None], clock: Clock, patience_s: float, again: Patience
 ) -> T:
-    end_ns, backoff = clock.monotonic_ns() + round(patience_s * NS_PER_S), Backoff(again)
+    end_ns, backoff = clock.monotonic_ns() + ns_of(patience_s), Backoff(again)
     while True:
         began_ns = clock.monotonic_ns()
         try:

@@ -15,7 +15,7 @@ import msgspec
 from linetap.update import judge, state
 from linetap.update.install import Machine, failed
 from linetap.update.state import UpdateFault
-from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, ns_of, rfc3339
 from linetap_core.records import UpdateState
 
 PATIENCE_S = 600  # from here on: services, network and time synchronisation start
@@ -78,7 +78,7 @@ class Trial:
 
     def _wait_until_well(self, before: set[str], of: set[str] | None = None) -> None:
         """`of`: only these count; None: all."""
-        end_ns = self._clock.monotonic_ns() + round(self._patience_s * NS_PER_S)
+        end_ns = self._clock.monotonic_ns() + ns_of(self._patience_s)
         well_since_ns: int | None = None
         while True:
             red = set(self._red_checks()) - before

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from linetap_core import jsontext
-from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.authorization.roles import Purpose
@@ -26,6 +26,7 @@ from linetap_core.evidence.signing import unitnames
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.mask import masked
 from linetap_core.rooms import read_small
+from linetap_core.zones import local_time
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.custody.search.connection import DeskConnection
@@ -94,7 +95,7 @@ class SearchSession:
         """Fetches and opens the index of every unit. A unit that cannot be had is named, and the others go on."""
         before = self._read_heads()
         first, last = days_of(self.begun.first, self.begun.last)
-        today = from_utc_ns(self._clock.utc_ns()).astimezone(self.zone).date()
+        today = local_time(self._clock.utc_ns(), self.zone).date()
         for number, unit in enumerate(self.units, 1):
             if unit not in self.begun.units:
                 self.reports[unit] = UnitReport(unit, gaps={NOT_GIVEN: set()})

@@ -11,9 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import MOST_DAYS
+from linetap_core.zones import local_time
 from linetap_desk.serve.citizen import steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
@@ -85,7 +86,7 @@ async def show_one(request: Request, site: Site, template: str, error: Exception
 
 
 def day_of(site: Site, moment: str) -> date:
-    return from_utc_ns(parse_rfc3339(moment)).astimezone(site.pages.zone).date()
+    return local_time(parse_rfc3339(moment), site.pages.zone).date()
 
 
 def case_of(found: CitizenRequest) -> str:

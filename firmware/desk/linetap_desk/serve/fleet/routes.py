@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.zones import local_time
 from linetap_desk.serve.access.log import has_number
 from linetap_desk.serve.fleet import style
 from linetap_desk.serve.fleet.outages import KINDS, Outage, history, why_of
@@ -222,7 +223,7 @@ def _context(request: Request, site: Site, only: str | None, **more: Any) -> dic
         "leds": LED_LABELS,
         "away": AWAY,
         "zone": zone.key,
-        "zone_name": from_utc_ns(now_ns).astimezone(zone).tzname(),
+        "zone_name": local_time(now_ns, zone).tzname(),
         "moment": partial(local_moment, zone=zone),
         "shortly": partial(short_moment, zone=zone, now_ns=now_ns),
         "since": partial(since, words["says"], zone=zone, now_ns=now_ns),

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from linetap_core.clock import NS_PER_S, S_PER_DAY, from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339
 from linetap_core.records import LineRelease, LineStatus
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, LEDS, PATTERN_NAMES_KO, PATTERNS, SIGNS
+from linetap_core.zones import local_time
 from linetap_desk.watch.units import STANDINGS, Standing
 from linetap_desk.web.text import N_, Language
 
@@ -112,14 +113,14 @@ def fleet_words(gettext: Callable[[str], str], language: Language) -> dict[str, 
 def local_moment(text: str, zone: ZoneInfo) -> str:
     """A unit's own time in the desk's zone; unchanged if it is no time."""
     try:
-        return from_utc_ns(parse_rfc3339(text)).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+        return local_time(parse_rfc3339(text), zone).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return text
 
 
 def short_moment(text: str, zone: ZoneInfo, now_ns: int) -> str:
     """Without the day if it is today's, and without seconds: for a wall. The same as `shortly` in the script."""
-    whole, today = local_moment(text, zone), from_utc_ns(now_ns).astimezone(zone).strftime("%Y-%m-%d")
+    whole, today = local_moment(text, zone), local_time(now_ns, zone).strftime("%Y-%m-%d")
     if whole == text:
         return text
     return whole[11:16] if whole[:10] == today else whole[5:16]

@@ -22,7 +22,7 @@ from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import hold
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
-from linetap_core.zones import end_of, epoch_text
+from linetap_core.zones import end_text
 from linetap_desk.ingest import callrow
 from linetap_desk.ingest.tables import events
 from linetap_desk.inputs import strict
@@ -36,7 +36,7 @@ TEXT_LIMIT = 1000  # as the unit has it
 def hold_end(day: str, zone: str, now_ns: int) -> str:
     """The end of a day to come, as `linetap hold wrap` takes it too."""
     try:
-        until = epoch_text(end_of(date.fromisoformat(day), zone))
+        until = end_text(date.fromisoformat(day), zone)
     except (ValueError, OverflowError):
         raise BadInput("until: a day such as 2027-06-30 expected") from None
     if parse_rfc3339(until) <= now_ns:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from linetap_core.clock import parse_rfc3339, rfc3339, utc_ns_of
+from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
+from linetap_core.zones import start_of_ns
 from linetap_desk.config.pages import Settings
 from linetap_desk.serve.access.log import DONE, REFUSED, AccessTable, Subject
 from linetap_desk.serve.database.tables import access
@@ -74,9 +75,8 @@ def span_of(month: str, pages: Pages) -> Span | None:
     if found is None:
         return None
     year, number = int(found[1]), int(found[2])
-    first = datetime(year, number, 1, tzinfo=pages.zone)
-    after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=pages.zone)
-    return Span(month, *(rfc3339(utc_ns_of(moment)) for moment in (first, after)))
+    first, after = date(year, number, 1), date(year + number // 12, number % 12 + 1, 1)
+    return Span(month, *(rfc3339(start_of_ns(day, pages.zone)) for day in (first, after)))
 
 
 def months(db: Connection, pages: Pages, now_ns: int) -> list[str]:

@@ -21,7 +21,7 @@ from linetap_core.clock import NS_PER_S, from_utc_ns, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.mask import masked
 from linetap_core.records import CallRecord, PbxDay
-from linetap_core.zones import zone_of
+from linetap_core.zones import local_time, zone_of
 
 # A caller who hung up before the end of the notice left nothing to record.
 _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
@@ -232,7 +232,7 @@ class Ledger:
 
     def name_at(self, utc_ns: int) -> str:
         """The day at this moment in the zone, as 2026-11-25."""
-        return f"{from_utc_ns(utc_ns).astimezone(self._zone):%Y-%m-%d}"
+        return f"{local_time(utc_ns, self._zone):%Y-%m-%d}"
 
     def _midnight_after(self, name: str) -> datetime:
         day = datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=self._zone)

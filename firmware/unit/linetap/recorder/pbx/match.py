@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from linetap.config.schema import Config, Line
 from linetap.recorder.smdr.layouts import SmdrLine
-from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ns_of, parse_rfc3339
 from linetap_core.records import CallRecord
 from linetap_core.timekeeping import is_unkept
 from linetap_core.wire import smdrcolumns
@@ -119,7 +119,7 @@ class Matcher:
 
     def is_rest(self, call: CallTimes, cut_off: CallTimes, smdr: SmdrLine) -> bool:
         """Whether `smdr` is about the call that was cut off, and `call` is its continuation after the power cut."""
-        end_ns = max(cut_off.starts_ns) + round(((smdr.duration_s or 0) + self._slack_s) * NS_PER_S)
+        end_ns = max(cut_off.starts_ns) + ns_of((smdr.duration_s or 0) + self._slack_s)
         return call.line == cut_off.line and cut_off.ended_ns <= min(call.starts_ns) and call.ended_ns <= end_ns
 
     def is_part(self, call: CallTimes, smdr: SmdrLine) -> bool:
@@ -133,7 +133,7 @@ class Matcher:
         first, tolerance_ns = min(call.starts_ns), self._tolerance_s * NS_PER_S
         started_ns = _started_ns(call, smdr)
         smdr_end = started_ns + smdr.duration_s * NS_PER_S
-        printed = first + round((smdr.duration_s - self._slack_s) * NS_PER_S) <= smdr.arrived_ns
+        printed = first + ns_of(smdr.duration_s - self._slack_s) <= smdr.arrived_ns
         printed = printed and first <= smdr.arrived_ns <= call.ended_ns + PRINTED_NS
         return printed and first - tolerance_ns <= started_ns and smdr_end <= call.ended_ns + tolerance_ns
 

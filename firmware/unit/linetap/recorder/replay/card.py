@@ -26,7 +26,7 @@ from linetap.recorder.signals.tones.bank import HOP, WINDOW
 from linetap.recorder.signals.tones.stretch import fax_windows
 from linetap.recorder.smdr.port import Assembler
 from linetap.ring import I16, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, Stretch, gap_batch
-from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.clock import NS_PER_S, ManualClock, ns_of
 from linetap_core.errors import BadInput
 from linetap_core.records import CallRecord
 
@@ -266,7 +266,7 @@ class ReplayedSmdr:
         while self._next < len(self._lines) and self._lines[self._next][0] * NS_PER_S <= end_ns:
             t, raw = self._lines[self._next]
             self._next += 1
-            self._go_to(round(t * NS_PER_S))
+            self._go_to(ns_of(t))
             for line in self._assembler.feed(raw.encode(errors="replace") + b"\n"):
                 self.join.line(line, self._clock.utc_ns())
             self._count_bad()

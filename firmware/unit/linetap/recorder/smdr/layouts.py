@@ -20,7 +20,7 @@ import msgspec
 from linetap.config.schema import Config, Smdr
 from linetap_core.clock import NS_PER_S, S_PER_DAY, from_utc_ns, utc_ns_of
 from linetap_core.wire import smdrcolumns as grammar
-from linetap_core.zones import zone_of
+from linetap_core.zones import local_time, zone_of
 
 Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: an answer, without the call's end
 CENTURY = 2000
@@ -69,7 +69,7 @@ def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arriv
     if seconds >= S_PER_DAY or int(time.groupdict().get("M") or 0) > 59:
         raise ValueError("no time of a day")
     arrived = from_utc_ns(arrived_ns)
-    today = arrived.astimezone(zone).date()
+    today = local_time(arrived_ns, zone).date()
     moments = [_at(possible, seconds, zone) for possible in _days(day, today)]
     if not moments:
         raise ValueError("no such day")

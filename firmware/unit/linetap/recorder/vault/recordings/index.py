@@ -35,7 +35,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.evidence.sealing import group
 from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.records import CallRecord, Retention
-from linetap_core.zones import day_of_end, end_of_ns, zone_of
+from linetap_core.zones import day_of_end, end_of_ns, local_time, zone_of
 
 MOST_OPEN = 8  # segments being filled: one for each class of today, and of yesterday around midnight
 
@@ -136,7 +136,7 @@ class Index:
         return folder / index.segment_name(place.day, max(taken, default=0) + 1)
 
     def _local(self, utc_ns: int) -> datetime:
-        return from_utc_ns(utc_ns).astimezone(zone_of(self._zone))
+        return local_time(utc_ns, zone_of(self._zone))
 
 
 class _Segment:

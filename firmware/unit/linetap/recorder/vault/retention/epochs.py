@@ -19,7 +19,7 @@ import msgspec
 from linetap.config.retention import days_of, longest_class
 from linetap.config.schema import Config
 from linetap.recorder.vault.callfolder.jobs import OpenCall
-from linetap_core.clock import NS_PER_S, from_utc_ns
+from linetap_core.clock import NS_PER_S
 from linetap_core.durable import files, signedfile
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import LinetapError
@@ -28,7 +28,7 @@ from linetap_core.evidence.sealing.keylist import KeyList, overflow_name
 from linetap_core.evidence.sealing.members import Group
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.records import KeyListState, Retention
-from linetap_core.zones import zone_of
+from linetap_core.zones import local_time, zone_of
 
 TAKEN = "keys/taken.json"  # in the vault
 CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # maximum difference between the authority's clock and ours
@@ -209,7 +209,7 @@ class Epochs:
             return None
         if (found := self._list) is None:
             return KeyListState()
-        today = from_utc_ns(utc_ns).astimezone(zone_of(self._config.retention.zone)).date()
+        today = local_time(utc_ns, zone_of(self._config.retention.zone)).date()
         fit = found.days_that_fit(longest_class(self._config).days, today)
         return KeyListState(version=found.version, last_day=found.epochs[-1].day, fits_days=fit)
 
