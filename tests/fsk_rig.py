@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
+from linetap_core.codecs.codec import RATE_HZ
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 Audio = NDArray[np.int16]
 

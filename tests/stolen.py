@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from linetap.ring import I16
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 
 PIECE = 48  # samples: no two of speech with noise in it are alike
 EVERY = 4000

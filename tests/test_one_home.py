@@ -101,6 +101,13 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
         f"{CORE}/evidence/sealing/keylist.py",
         lambda value: isinstance(value, str) and re.match(r"overflow-(?!wrap)", value) is not None,
     ),
+    "digest as text": (
+        f"{CORE}/evidence/digest.py",
+        lambda value: isinstance(value, str) and "[0-9a-f]{64}" in value,
+    ),
+    "service of a card": (f"{CORE}/rooms.py", lambda value: value == "capture@"),
+    "standard codec": (f"{CORE}/codecs/mulaw.py", lambda value: value == "mulaw"),
+    "standard columns of a PBX": (f"{CORE}/wire/smdrcolumns.py", lambda value: value == "I=in O=out"),
     "suite of a record": (f"{CORE}/records/call.py", lambda value: value == "linetap-1"),
     "copied list of an index": (
         f"{CORE}/evidence/calls/indexhead.py",

@@ -9,7 +9,7 @@ from math import floor, log10
 
 from drawing.project import Circuit
 from drawing.tables import Kind, load_kinds
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 from simulation.netlist import HARDWARE
 from simulation.spice import Supply
 

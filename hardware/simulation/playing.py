@@ -6,7 +6,7 @@ from __future__ import annotations
 from math import nan, sqrt
 
 from linetap.config.numbers import NoticeNumbers
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 from simulation.audio import PLAYING, SWEEP, corners_of
 from simulation.converters import DAC_FULL_V, REFERENCE_V, dac_most_v, decibels, full_db, of_adc, of_dac
 from simulation.finding import Finding, over

@@ -18,7 +18,7 @@ from sounds import NEAR_DBM0, digits, frames, ringback, talk
 
 from linetap.config.schema import Config, RetentionClass
 from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Tones
-from linetap_core.evidence.calls.g711 import decode, encode
+from linetap_core.codecs.g711 import decode, encode
 from linetap_core.records import CallRecord
 from unit_rig import make_unit
 

@@ -14,8 +14,8 @@ from linetap.board.frontend import CAPTURED_DB
 from linetap.ring import I16
 from linetap_bench.sounds import voices as voices_module
 from linetap_bench.sounds.voices import MADE_DBM0, Voices
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 from linetap_core.errors import DeviceFault
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 DIALS = SILENT + call(direction="out", digits="1590", rings=2, talk_s=2.0, ends="far", busy_s=5.0, bounce_ms=0)
 ON, DIALLED = 1000, 1000 + 1200 + 3 * 180 + 90

@@ -12,8 +12,8 @@ import pytest
 from linetap.ring import I16
 from linetap_bench.demo.opening import LIKE, likeness_of, likeness_with_slips, open_and_check
 from linetap_bench.exchange.feed import Played, PlayedLog
+from linetap_core.codecs import g711
 from linetap_core.errors import Refusal
-from linetap_core.evidence.calls import g711
 from linetap_core.records import Audio, CallRecord
 from sealing_rig import Rig
 from unit_rig import make_unit

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from linetap.ring import RATE_HZ, RingReader
 from linetap_core.clock import NS_PER_MS, SYSTEM
+from linetap_core.codecs import g711
 from linetap_core.errors import DeviceFault
-from linetap_core.evidence.calls import g711
 
 LOOK_S = 0.02
 SLOTS = 4

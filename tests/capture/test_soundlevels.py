@@ -13,7 +13,7 @@ import pytest
 from linetap.capture.soundlevels import LIFT_AFTER_RINGING_MS, LIFT_MS, RING_MS, SILENT_MS, SoundLevels
 from linetap.ring import NO_VOLTS, RATE_HZ, SLOT_FRAMES, Bits
 from linetap_bench.sounds.voices import Voices
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 F64 = npt.NDArray[np.float64]
 

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import sealing_rig
+from linetap_core.codecs import g711
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import citizen
-from linetap_core.evidence.calls import g711
 from linetap_desk.custody.citizen import encryptedzip, masking
 from release_rig import ID, Desk
 from sealing_rig import noise

@@ -25,7 +25,7 @@ from broker import until
 from https_server import Listening
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 from linetap_core.evidence.keys import keys
 from linetap_desk.web import secure
 from pki_rig import Pki

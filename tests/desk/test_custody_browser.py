@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, P
 from servesite import CHROMIUM, launched, require_accessible
 
 from broker import until
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 from release_rig import ID, Desk
 from sealing_rig import noise
 

@@ -19,9 +19,9 @@ import pytest
 
 import sealing_rig
 from linetap.recorder.vault.callfolder.folder import seal_without_audio
-from linetap_core.codecs import mulaw
+from linetap_core.codecs import g711, mulaw
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.records import Audio, CallRecord

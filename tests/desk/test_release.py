@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import sealing_rig
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 from release_rig import ID, KIM, PARK, Desk
 from sealing_rig import CALL_ID, noise
 

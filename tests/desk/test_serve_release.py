@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
 
+from linetap_core.codecs import g711
 from linetap_core.errors import Refusal
-from linetap_core.evidence.calls import g711
 from linetap_desk.custody.package import fetched
 from linetap_desk.custody.package import unpack as helper_unpack
 from linetap_desk.serve.release import steps

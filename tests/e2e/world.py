@@ -17,7 +17,8 @@ from linetap_bench.script.script import load_script
 from linetap_bench.sounds.voices import default_folder
 from linetap_bench.stage.stage import Stage
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.codecs import g711
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord, RecorderState
 from linetap_core.service import read_state
 from sealing_rig import run as run_tool

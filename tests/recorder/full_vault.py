@@ -11,7 +11,8 @@ import numpy as np
 from test_writer import AUDIO, CALL_ID, FIRST, Source, events, opened, public_record, record, started, writer
 
 from linetap.ring import Stretch
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.codecs import g711
+from linetap_core.evidence.calls import sealed
 from unit_rig import make_unit
 
 LOST_UNTIL = 250_000  # what the ring no longer holds when there is room again

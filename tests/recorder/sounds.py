@@ -19,7 +19,7 @@ from linetap_bench.sounds.synth import (
     pair,
 )
 from linetap_bench.sounds.voices import MADE_DBM0, Voices, default_folder
-from linetap_core.evidence.calls.g711 import RATE_HZ
+from linetap_core.codecs.codec import RATE_HZ
 
 NEAR_DBM0, FAR_DBM0 = -8.0, -20.0
 TEXT = "여보세요, 시청 민원실입니다. 어제 문의하신 건으로 전화드렸습니다. 잠시 통화 가능하신지요."

@@ -24,7 +24,8 @@ from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.codecs import g711
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, Gap

@@ -20,7 +20,8 @@ from anchors.programs import minimodem_sent
 from fsk_rig import amplitude, bits_of, fsk, message, parameter, to_audio
 from linetap.recorder.signals.caller.callerid import MDMF, SDMF, CallerHeard, Kind, caller_id, read_digits, read_octets
 from linetap.recorder.signals.caller.fsk import Modem, Octet, demodulate
-from linetap_core.evidence.calls.g711 import RATE_HZ, decode, encode
+from linetap_core.codecs.codec import RATE_HZ
+from linetap_core.codecs.g711 import decode, encode
 
 Audio = NDArray[np.int16]
 Body = bytes

@@ -13,7 +13,7 @@ from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.sounds.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Noise, Tones, dtmf, rms_of
 from linetap_bench.sounds.voices import MADE_DBM0, Voices, default_folder
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 
 ANSWER = "네, 민원실입니다. 무엇을 도와드릴까요?"
 NOT_IN_SERVICE = "지금 거신 번호는 없는 번호입니다. 다시 확인하시고 걸어 주시기 바랍니다."

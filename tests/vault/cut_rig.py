@@ -28,9 +28,9 @@ from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.codecs import g711
 from linetap_core.codecs.registry import codec_named
 from linetap_core.errors import DeviceFault
-from linetap_core.evidence.calls import g711
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Caller, CallEvent, CallRecord

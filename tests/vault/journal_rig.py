@@ -18,9 +18,9 @@ from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import Clock, ManualClock
-from linetap_core.codecs import mulaw
+from linetap_core.codecs import g711, mulaw
 from linetap_core.errors import DeviceFault
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import sshsig
 from linetap_core.records import Caller, CallRecord

@@ -24,9 +24,9 @@ from linetap.recorder.vault.journal.opencalls import Left
 from linetap.recorder.vault.recordings.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core.clock import SYSTEM, ManualClock
-from linetap_core.codecs import mulaw
+from linetap_core.codecs import g711, mulaw
 from linetap_core.durable import files
-from linetap_core.evidence.calls import g711, index, sealed
+from linetap_core.evidence.calls import index, sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.records import Caller, CallRecord, EndRecord, Mark, NoticeRecord

@@ -26,9 +26,10 @@ from agereader import opened
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
 from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.codecs import g711
 from linetap_core.codecs.codec import Codec
 from linetap_core.codecs.registry import CODECS, codec_named
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.records import CallRecord
 from linetap_desk.proofs import callfolder, verifycall

@@ -13,8 +13,7 @@ from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap.recorder.vault.recordings.recording import FETCH_FRAMES, Recording
 from linetap.ring import I16, Stretch
-from linetap_core.codecs import mulaw
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711, mulaw
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age

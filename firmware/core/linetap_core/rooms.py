@@ -37,10 +37,15 @@ def own(run_dir: Path, service: str) -> Path:
     return room(run_dir, service) / _OWN
 
 
+def capture_service(card: int) -> str:
+    """The name of the service that records a card, in its state file, its log and the lists of services."""
+    return f"capture@{card}"
+
+
 def socket_path(run_dir: Path, card: int) -> Path:
     """Capture's socket. Beside the ring: a process that may not enter the folder cannot fill the socket's queue
     either."""
-    return run_dir / AUDIO / f"capture@{card}.sock"
+    return run_dir / AUDIO / f"{capture_service(card)}.sock"
 
 
 def make(folder: Path, private: bool = False) -> Path:

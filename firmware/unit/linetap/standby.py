@@ -21,6 +21,7 @@ from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput
 from linetap_core.records import CaptureState, Fault, RecorderState, ReporterState, ServiceState
+from linetap_core.rooms import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
 from linetap_core.tomlfile.source import Source
 
@@ -86,7 +87,7 @@ def wait_for_config(service: str, card: int, file: Path, why: BadInput, clock: C
     stop = Stop()
     start_logging(service)
     log.error("%s: %s; starts when the configuration can be used", why.code, str(why).replace("\n", "; "))
-    name, run_dir = f"capture@{card}" if service == "capture" else service, run_dir_of(file)
+    name, run_dir = capture_service(card) if service == "capture" else service, run_dir_of(file)
     state = _first_state(service, name, card, clock)
     state.fault = Fault(why.code, str(why))
     with lock_of(run_dir, name):

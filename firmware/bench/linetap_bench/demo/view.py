@@ -33,11 +33,12 @@ from linetap_core.records import (
     ReporterState,
     ServiceState,
 )
+from linetap_core.rooms import capture_service
 from linetap_core.service import alive, read_state
 from linetap_core.wire.legend import LEDS, SIGNS, draw
 
 SERVICES: dict[str, type[ServiceState]] = {
-    "capture@1": CaptureState,
+    capture_service(1): CaptureState,
     "recorder": RecorderState,
     "reporter": ReporterState,
     "panel": PanelState,

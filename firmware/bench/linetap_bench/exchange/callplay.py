@@ -22,7 +22,7 @@ from linetap_bench.script.timing import PER_MS, Times, hushed
 from linetap_bench.sounds import signalling, synth
 from linetap_bench.sounds.synth import Sound, Wave, peak_of
 from linetap_bench.sounds.voices import MADE_DBM0, Language, Speaker, Voices
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 
 MARK_SPACE_HZ = {"bell202": (1200.0, 2200.0), "v23": (1300.0, 2100.0)}
 BAUD = 1200

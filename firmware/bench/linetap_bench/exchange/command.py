@@ -24,6 +24,7 @@ from linetap_bench.stage.madeunit import STARTS_AT, make_unit
 from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, RecorderState, ServiceState
+from linetap_core.rooms import capture_service
 from linetap_core.service import Stop, alive, read_state, start_logging, try_realtime
 
 PRIORITY = 40  # below jackd and capture
@@ -113,7 +114,7 @@ def _may_begin(config: Config, wait_s: float | None) -> Callable[[], bool]:
         return lambda: True
     deadline = SYSTEM.monotonic_ns() + ns_of(wait_s)
     wanted: list[tuple[str, type[ServiceState]]] = [
-        (f"capture@{config.card[0].number}", CaptureState),
+        (capture_service(config.card[0].number), CaptureState),
         ("recorder", RecorderState),
     ]
 

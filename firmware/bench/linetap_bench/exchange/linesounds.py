@@ -23,8 +23,8 @@ from linetap_bench.sounds import music, signalling
 from linetap_bench.sounds.signalling import fax_answer, fax_calling
 from linetap_bench.sounds.synth import F64, Noise, Sound, Tones, Wave, pair
 from linetap_bench.sounds.voices import MADE_DBM0, Voices, at_made_level
+from linetap_core.codecs import g711
 from linetap_core.errors import BadInput, DeviceFault
-from linetap_core.evidence.calls import g711
 
 KEYBOARD_S = 6.0
 

@@ -32,7 +32,8 @@ from linetap_bench.script.timing import times_of
 from linetap_bench.sounds.voices import Voices
 from linetap_bench.stage.stage import READY_S, Stage
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence.calls import g711, sealed
+from linetap_core.codecs import g711
+from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallRecord
 
 F64 = npt.NDArray[np.float64]

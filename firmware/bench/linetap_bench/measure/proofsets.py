@@ -18,7 +18,7 @@ from linetap.ring import I16, RATE_HZ
 from linetap_bench.sounds.synth import BUSY_HZ, BUSY_MS, F64, RINGBACK_HZ, Hum, Sound, Tones, pair, rms_of
 from linetap_bench.sounds.voices import MADE_DBM0 as SPOKEN_DBM0
 from linetap_bench.sounds.voices import Voices
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 TAIL = RATE_HZ * 2 // 5

@@ -20,6 +20,7 @@ from linetap_bench.stage.processes import ChildFailed
 from linetap_bench.stage.stage import READY_S, Stage
 from linetap_core.clock import NS_PER_S, SYSTEM, ns_of
 from linetap_core.records import CaptureState, RecorderState
+from linetap_core.rooms import capture_service
 from linetap_core.service import alive, read_state
 
 RUNS = 7
@@ -147,7 +148,7 @@ def _wait_until_recording(stage: Stage) -> None:
     """Waits until capture writes its ring and the recorder has read it."""
     end_ns = SYSTEM.monotonic_ns() + ns_of(READY_S)
     while True:
-        capture = read_state(stage.run_dir, "capture@1", CaptureState)
+        capture = read_state(stage.run_dir, capture_service(1), CaptureState)
         recorder = read_state(stage.run_dir, "recorder", RecorderState)
         if capture and recorder and alive(recorder, SYSTEM) and capture.progress > 0 and recorder.progress > 0:
             return
@@ -211,7 +212,7 @@ def measure_load(folder: Path, voices: Path, notices: Path) -> list[Row]:
         for number in range(2):
             stage.children.start(f"busy-{number}", [sys.executable, "-c", "while True: pass"])
         exchange.process.wait(2 * READY_S + 60 * MINUTES + STAGGER_S * LINES)
-        capture = read_state(stage.run_dir, "capture@1", CaptureState)
+        capture = read_state(stage.run_dir, capture_service(1), CaptureState)
         assert capture is not None
         records = records_of(folder / "vault")
     late = sorted(abs(late_ms(record)) for record in records if record.notice)

@@ -49,7 +49,7 @@ class MuLawEncoder:
         self.position = self.taken = first
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
-        from linetap_core.evidence.calls import g711
+        from linetap_core.codecs import g711
 
         self.taken += len(samples)
         self.position = self.taken
@@ -66,7 +66,7 @@ class MuLawDecoder:
     def decode(self, part: bytes, samples: int) -> NDArray[np.int16]:
         import numpy as np
 
-        from linetap_core.evidence.calls import g711
+        from linetap_core.codecs import g711
 
         if not self._begun and part:
             if not part.startswith(HEADER):

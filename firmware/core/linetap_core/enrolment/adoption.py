@@ -36,6 +36,7 @@ from msgspec import Meta
 
 from linetap_core import jsontext
 from linetap_core.errors import Refusal
+from linetap_core.evidence import digest
 
 VERSION = 1
 DIGITS = 6
@@ -44,7 +45,7 @@ MOST_MESSAGE_BYTES = 2 << 20  # an order of 1 MiB, in base64
 MOST_COUNT = 1 << 32
 _LABEL = b"linetap-adoption-1 "
 _BLOCK_BYTES = 1024  # messages are padded to a multiple: their length does not reveal whether the button was pressed
-_Bytes32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Bytes32 = Annotated[str, Meta(pattern=rf"^{digest.HEX}\Z")]
 _Word = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*\Z")]
 
 

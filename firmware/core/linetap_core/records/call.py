@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from linetap_core.codecs.codec import RATE_HZ
+from linetap_core.codecs.mulaw import MuLaw
 from linetap_core.records.states import Colour
 
 SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256; audio.codec names the codec
@@ -101,8 +103,8 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Audio(msgspec.Struct, kw_only=True):
-    codec: str = "mulaw"
-    rate: int = 8000
+    codec: str = MuLaw.name
+    rate: int = RATE_HZ
     samples: int = 0
     gaps: list[Gap] = []
     parts: list[Part] = []

@@ -13,10 +13,9 @@ from msgspec import Meta
 
 from linetap_core import jsontext
 from linetap_core.errors import Refusal
+from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.merklelog import leaflog
 from linetap_core.wire.updates import PATTERN
-
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class NotLogged(Refusal):
@@ -33,8 +32,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     product: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z")]
     version: Annotated[str, Meta(pattern=PATTERN)]
-    payload: _Sha256
-    root: _Sha256
+    payload: Sha256
+    root: Sha256
     commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z")]
 
     def encode(self) -> bytes:

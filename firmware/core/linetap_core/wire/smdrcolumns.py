@@ -27,6 +27,19 @@ TimeIs = Literal["start", "end"]
 PICTURES = {"date": ("MD", "YMD"), "time": ("HM", "HMS"), "duration": ("", "HMS")}
 NAMES = ("kind", "date", "time", "duration", "ext", "trunk", "number", "skip")
 KINDS = ("in", "out", "internal", "connected")
+
+
+class Standard:
+    """The defaults of [smdr], and of the desk's form."""
+
+    baud: Baud = 9600
+    date = "MM/DD"
+    time = "HH:MM:SS"
+    duration = "HH:MM:SS"
+    time_is: TimeIs = "start"
+    kinds = "I=in O=out"
+
+
 MOST_COLUMNS = 32
 MOST_WIDTH = 256
 

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from linetap_core.errors import BadInput
+from linetap_core.evidence import digest
 from linetap_core.evidence.witness import quorum, tlogproof
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
@@ -143,7 +144,7 @@ def read(sources: Mapping[str, Source], name: str, limit_bytes: int) -> bytes:
     return data
 
 
-_LOG = re.compile(rb"log [0-9a-f]{64}\n")
+_LOG = re.compile(rb"log %b\n" % digest.HEX.encode())
 _SEQUENCE = 0x30
 _LONG = 0x80  # the length's own length follows
 

@@ -16,9 +16,9 @@ from html import escape
 from pathlib import Path
 
 from linetap_core.clock import NS_PER_S, rfc3339, utc_ns_of
+from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.codecs.registry import MULAW
 from linetap_core.errors import BadInput
-from linetap_core.evidence.calls.g711 import RATE_HZ
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog import unitlog

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 
 SPEEDS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 COLUMNS = 1000

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
+from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -38,7 +39,6 @@ STORED: tuple[Kind, ...] = ("good", "hole")
 _Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Document = Annotated[str, Meta(max_length=4096, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Name = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00-\x1f]*\Z")]
-_Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 _Seq = Annotated[int, Meta(ge=1, lt=1 << 62)]
 
 
@@ -60,7 +60,7 @@ class ChainFields(msgspec.Struct, frozen=True, kw_only=True):
     at: _Name
     unit: _Name
     origin: _Name
-    prev: _Sha256
+    prev: Sha256
     vault: Annotated[str, Meta(pattern=r"\A([0-9a-f]{16})?\Z")] = ""
 
 

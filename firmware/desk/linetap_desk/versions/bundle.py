@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import BadInput
+from linetap_core.evidence import digest
 from linetap_core.versions import logged, payload
 
 _LIMIT_S = 60
 _LIMIT_BYTES = 64 << 10
 _BOOT_BYTES = 128 << 20  # image/layout.sh, BOOTPART_MIB: the largest boot.part
 _MANIFEST, _CMDLINE, _BOOT = _WANTED = ("manifest.raucm", "cmdline.txt", "boot.part")
-_ROOT = re.compile(r"(?:^|\s)linetap\.verity=[0-9]+:([0-9a-f]{64}):")
+_ROOT = re.compile(rf"(?:^|\s)linetap\.verity=[0-9]+:({digest.HEX}):")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CaptureState, RecorderState
+from linetap_core.rooms import capture_service
 from linetap_core.service import alive, read_state
 from linetap_core.vaultformat import bringupreport as report_of
 from linetap_core.vaultformat.bringupreport import LIMITS, BringupReport, Figure
@@ -151,7 +152,7 @@ def _over_time(machine: MachineWatch, until_ns: int, clock: Clock) -> dict[str, 
 
 def _overruns(config: Config, clock: Clock) -> int | None:
     """Of all cards since their captures' start; None: a capture does not run."""
-    states = [read_state(config.run_path, f"capture@{card.number}", CaptureState) for card in config.card]
+    states = [read_state(config.run_path, capture_service(card.number), CaptureState) for card in config.card]
     return sum(it.overruns for it in states if it is not None) if all(alive(it, clock) for it in states) else None
 
 

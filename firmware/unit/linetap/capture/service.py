@@ -24,6 +24,7 @@ from linetap_core import __version__, rooms
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, Fault
+from linetap_core.rooms import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, read_state, start_logging, try_realtime
 
 PRIORITY = 50  # below the kernel's interrupt threads and jackd's 70, above all other services of ours
@@ -38,7 +39,7 @@ def run(config: Config, card_number: int) -> int:
     if card is None:
         known = ", ".join(str(card.number) for card in config.card)
         raise BadInput(f"no [[card]] with number {card_number}; there is {known}")
-    name = f"capture@{card_number}"
+    name = capture_service(card_number)
     stop = Stop()
     log = start_logging(name)
     with lock_of(config.run_path, name):
@@ -100,7 +101,7 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
 def _first_state(config: Config, card: Card) -> CaptureState:
     now = SYSTEM.monotonic_ns()
     return CaptureState(
-        service=f"capture@{card.number}",
+        service=capture_service(card.number),
         version=__version__,
         pid=os.getpid(),
         started_ns=now,

@@ -24,6 +24,7 @@ from linetap.checks.watch import Services
 from linetap.config.schema import Config
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.records import Alert, PanelState, ReporterState
+from linetap_core.rooms import capture_service
 from linetap_core.service import read_state
 from linetap_core.wire.alerts import led_of
 
@@ -86,7 +87,7 @@ def alerts_before(
 
 
 def starting(services: Services) -> tuple[str, ...]:
-    names = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "starting"]
+    names = [capture_service(card) for card, seen in services.capture.items() if seen.status == "starting"]
     names += [name for name in ("recorder", "reporter") if getattr(services, name).status == "starting"]
     return tuple(names)
 

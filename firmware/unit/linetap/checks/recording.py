@@ -10,6 +10,7 @@ from linetap.checks.frame import Check, Snapshot, Trouble, Words, of_recorder
 from linetap.checks.watch import Seen, Services
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import CaptureState, RecorderState
+from linetap_core.rooms import capture_service
 
 _CANNOT_BE_USED = "bad_input"
 
@@ -17,7 +18,7 @@ _CANNOT_BE_USED = "bad_input"
 def _refused_by(services: Services) -> Iterator[str]:
     for card, capture in services.capture.items():
         if capture.fault == _CANNOT_BE_USED:
-            yield f"capture@{card}"
+            yield capture_service(card)
     for name in ("recorder", "reporter"):
         if getattr(services, name).fault == _CANNOT_BE_USED:
             yield name
@@ -54,7 +55,7 @@ def not_recording(snapshot: Snapshot, standing: Trouble | None) -> Words | Troub
     services = snapshot.services
     code = _refuses(services.recorder)
     found = [] if code in (None, "disk_full") else [f"recorder: {code}"]
-    found += [f"capture@{card}: {seen.fault}" for card, seen in services.capture.items() if _has_fault(seen)]
+    found += [f"{capture_service(card)}: {seen.fault}" for card, seen in services.capture.items() if _has_fault(seen)]
     if not found:
         return standing if services.recorder.live is None else None
     codes = ", ".join(found)

@@ -9,6 +9,7 @@ from linetap.checks.cards import gives_no_audio
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
 from linetap.checks.watch import DEAD_NS, Seen, Services
 from linetap_core.records import ServiceState
+from linetap_core.rooms import capture_service
 
 
 def _is_gone(seen: Seen[ServiceState]) -> bool:
@@ -87,7 +88,7 @@ def nothing_runs(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 def _silenced(services: Services) -> Iterator[tuple[str, str]]:
     for card, capture in services.capture.items():
         if capture.unwritten is not None:
-            yield f"capture@{card}", capture.unwritten
+            yield capture_service(card), capture.unwritten
     for name in ("recorder", "reporter", "panel"):
         why = getattr(services, name).unwritten
         if why is not None:

@@ -16,6 +16,7 @@ from linetap.config.schema import Config
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
+from linetap_core.rooms import capture_service
 from linetap_core.service import DEAD_AFTER_MS, StateReader
 
 # From the watch's start: until then a service without a state file is starting, later it is dead. Also the time that a
@@ -129,7 +130,7 @@ class Watch:
 
     def services(self) -> Services:
         return Services(
-            capture={card: self._see(f"capture@{card}", CaptureState) for card in self._cards},
+            capture={card: self._see(capture_service(card), CaptureState) for card in self._cards},
             recorder=self.recorder(),
             reporter=self._see("reporter", ReporterState),
             panel=self._see("panel", PanelState),

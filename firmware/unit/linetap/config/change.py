@@ -16,6 +16,7 @@ import msgspec
 
 from linetap.config import spoken
 from linetap.config.schema import Config
+from linetap_core.rooms import capture_service
 
 CHANGEABLE = (
     "line",
@@ -69,12 +70,12 @@ def services(old: Config, new: Config) -> list[str]:
     common = any(
         getattr(old, name) != getattr(new, name) for name in Config.__struct_fields__ if name not in of_calls
     )  # fmt: skip
-    return ["recorder", *(f"capture@{card}" for card in captures), *(("reporter", "panel") if common else ())]
+    return ["recorder", *(capture_service(card) for card in captures), *(("reporter", "panel") if common else ())]
 
 
 def everybody(config: Config) -> list[str]:
     """Returns all services, by the names of their state files."""
-    return ["recorder", *(f"capture@{card.number}" for card in config.card), "reporter", "panel"]
+    return ["recorder", *(capture_service(card.number) for card in config.card), "reporter", "panel"]
 
 
 def departures(config: Config) -> list[str]:

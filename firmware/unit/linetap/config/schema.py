@@ -19,7 +19,7 @@ from linetap_core.evidence.sealing import members
 from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.records import Disposition
 from linetap_core.wire.mqtt import Broker
-from linetap_core.wire.smdrcolumns import Baud, Format, TimeIs
+from linetap_core.wire.smdrcolumns import Baud, Format, Standard, TimeIs
 from linetap_core.zones import KOREA
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -203,14 +203,14 @@ class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The PBX's call reports. Without a port no call waits for one."""
 
     port: str | None = None
-    baud: Baud = 9600
+    baud: Baud = Standard.baud
     format: Format = "panasonic"
     columns: str = ""  # wire/smdrcolumns.py, as all pictures below; the format "columns" alone reads them
-    date: str = "MM/DD"
-    time: str = "HH:MM:SS"
-    duration: str = "HH:MM:SS"
-    time_is: TimeIs = "start"
-    kinds: str = "I=in O=out"
+    date: str = Standard.date
+    time: str = Standard.time
+    duration: str = Standard.duration
+    time_is: TimeIs = Standard.time_is
+    kinds: str = Standard.kinds
     zone: str | None = None  # of the PBX's clock; retention.zone if unset
     wait_s: Annotated[int, Meta(ge=1, le=60)] = 15  # how long an ended call waits for its report
     tolerance_s: Annotated[int, Meta(ge=1, le=43200)] = 120  # the error of the PBX's clock

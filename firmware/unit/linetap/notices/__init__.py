@@ -18,9 +18,9 @@ from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Config
 from linetap.notices.wavfile import WAVE_FAULTS
 from linetap.ring import I16, RATE_HZ
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 from linetap_core.durable import copies
 from linetap_core.errors import BadInput
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
 
 LONGEST_S = 60
 BEEP = ".beep"  # no imported notice may have this name

@@ -16,7 +16,7 @@ from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Recording
 from linetap.learned import Learned
 from linetap.ring import I16, RATE_HZ
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 F64 = npt.NDArray[np.float64]
 

@@ -50,6 +50,7 @@ from linetap_core.records import (
     Refused,
     Walking,
 )
+from linetap_core.rooms import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap_core.timekeeping import clock_quality
 
@@ -253,7 +254,7 @@ class Service:
     def _clock_record(self, line: int) -> ClockRecord:
         synced, offset_ms = clock_quality()
         card = next(each.card for each in self._config.line if each.number == line)
-        capture = read_state(self._config.run_path, f"capture@{card}", CaptureState)
+        capture = read_state(self._config.run_path, capture_service(card), CaptureState)
         drift_ppm = capture.drift_ppm if capture is not None and alive(capture, self._clock) else None
         source: Literal["ntp", "none"] = "ntp" if synced else "none"
         return ClockRecord(synced=synced, source=source, offset_ms=offset_ms, drift_ppm=drift_ppm)

@@ -13,6 +13,7 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.records import FREE, ConfirmedBy, PbxPort, RecorderState
+from linetap_core.rooms import capture_service
 from linetap_core.wire.health import Health
 from linetap_core.wire.legend import CONDITIONS, standing
 
@@ -24,7 +25,7 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
     condition = standing(judgement.leds, bool(judgement.starting))[0]
     recorder = services.recorder.live
     captures = [state for seen in services.capture.values() if (state := seen.live)]
-    dead = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "dead"]
+    dead = [capture_service(card) for card, seen in services.capture.items() if seen.status == "dead"]
     dead += [name for name in ("recorder", "panel") if getattr(services, name).status == "dead"]
     # From the recorder: the reporter's sandbox forbids adjtimex(2), and every clock would look unsynchronised.
     clock = recorder.clock if recorder else None

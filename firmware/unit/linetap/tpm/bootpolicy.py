@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from linetap.tpm import wire
 from linetap_core.errors import BadInput
+from linetap_core.evidence.digest import is_sha256
 
 PCR = 11  # for the kernel and what it starts, by systemd's convention; nothing else on a Pi uses it
 UNIT_KEY, VOLUME = "linetap-unit-key", "linetap-volume"  # purposes of a boot's signature: to sign, to open the card
 # The stage of the start in which each is used: a volume is opened before its root is entered, and never again in that
 # boot.
 STAGES = {UNIT_KEY: ("run",), VOLUME: ()}
-_ROOT_HASH = re.compile(r"[0-9a-f]{64}")
 _LIMIT_BYTES = 64 * 1024
 
 
@@ -61,7 +60,7 @@ def policy_of(root_hash: str, ref: str) -> bytes:
 
 def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
     """Returns the words for that root's command line. Deterministic: builds are reproducible to the byte."""
-    if _ROOT_HASH.fullmatch(root_hash) is None:
+    if not is_sha256(root_hash):
         raise BadInput(f"{root_hash}: not a root hash; the 64 hex digits that veritysetup prints expected")
     found = []
     for ref in STAGES:
@@ -84,7 +83,7 @@ def parse(command_line: str) -> list[Boot]:
     """Ignores invalid words: they give no permission."""
     given = [word.partition("=") for word in command_line.split()]
     verity = next((value.split(":") for name, _, value in given if name == "linetap.verity"), [])
-    if len(verity) != 3 or _ROOT_HASH.fullmatch(verity[1]) is None:
+    if len(verity) != 3 or not is_sha256(verity[1]):
         return []
     found = []
     for name, _, value in given:

@@ -19,6 +19,7 @@ from msgspec import Meta
 from linetap.config import Config
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.digest import Sha256
 from linetap_core.records import UpdateState
 from linetap_core.wire.updates import LARGEST_BYTES, PATTERN, bundle_name, check_url
 
@@ -50,7 +51,7 @@ class UpdateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A wanted version. `size` in bytes. `url` None: the bundle came by stick."""
 
     version: Annotated[str, Meta(pattern=PATTERN)]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    sha256: Sha256
     size: Annotated[int, Meta(ge=1, le=LARGEST_BYTES)]
     url: Annotated[str, Meta(max_length=1000)] | None = None
 

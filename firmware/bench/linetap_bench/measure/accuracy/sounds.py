@@ -18,7 +18,7 @@ from linetap.ring import I16, RATE_HZ
 from linetap_bench.figures import Row
 from linetap_bench.sounds.synth import F64, Tones, rms_of
 from linetap_bench.sounds.voices import Voices
-from linetap_core.evidence.calls import g711
+from linetap_core.codecs import g711
 
 SEED, LINES = 37, 60
 SECONDS = 80 * CHUNK / RATE_HZ  # 20 s

@@ -13,9 +13,9 @@ import re
 import msgspec
 
 from linetap_core.evidence.authorization.command import IDENTIFY_LONGEST_S, Command, CommandFault
+from linetap_core.evidence.digest import is_sha256
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +87,7 @@ class Learn(Body, frozen=True, kw_only=True):
     walk: str | None = None
 
     def __post_init__(self) -> None:
-        if self.walk is not None and _SHA256.fullmatch(self.walk) is None:
+        if self.walk is not None and not is_sha256(self.walk):
             raise ValueError("walk: the SHA-256 of a report in hexadecimal expected")
 
 

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from linetap_core.evidence.authorization.command import CommandFault
 from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.digest import is_sha256
 
 VERB = "fetch"
 BLOCK_BYTES = 128 << 10
@@ -27,7 +28,6 @@ LIST = "list"  # in the place of a segment's name: the list of all of them (evid
 # Its shape alone, so that it stays below the index's folder; the recorder judges the name.
 _SEGMENT = re.compile(r"[0-9a-z][0-9a-z.-]{9,40}/[12]\d{3}-\d\d-\d\d-\d{3,6}\.age", re.ASCII)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,11}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ def parse(body: Mapping[str, str]) -> FetchBody:
         raise CommandFault("command_malformed", "call_id: a call id expected")
     for name, kind in (("copied", Copied), ("close", Close)):
         if body.keys() == {"call_id", name}:
-            if not _SHA256.fullmatch(body[name]):
+            if not is_sha256(body[name]):
                 raise CommandFault("command_malformed", f"{name}: the SHA-256 of record.json expected")
             return kind(call_id=body["call_id"], record_sha256=body[name])
     if body.keys() != {"call_id", "file", "from", "most"}:

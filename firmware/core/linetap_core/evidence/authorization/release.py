@@ -30,6 +30,7 @@ from linetap_core.evidence.authorization.releaserules import (
 )
 from linetap_core.evidence.authorization.roles import NAME_LIMIT, Person, Roles
 from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.digest import is_sha256
 from linetap_core.evidence.keys.passkey import PasskeyKey
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.signing import document, namespaces, sshsig
@@ -46,7 +47,6 @@ MOST_DAYS = 31
 MOST_CALLS = 20  # they are all named in one leaf of the access log
 CASE_LIMIT = 120
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class NotReleased(Refusal):
@@ -120,7 +120,7 @@ def parse(data: bytes) -> Request:
             decode_recipient(getattr(request, name))
         except BadInput as error:
             raise BadInput(f"{name}: {error}") from None
-    if request.signing_page and _SHA256.fullmatch(request.signing_page) is None:
+    if request.signing_page and not is_sha256(request.signing_page):
         raise BadInput("signing_page: what `sha256sum` prints of the signing page expected")
     if request.one_time == request.recipient:
         raise BadInput("one_time: it is the requester's own key; the custodian makes one with `linetap release key`")
@@ -129,7 +129,7 @@ def parse(data: bytes) -> Request:
         raise BadInput(f"calls: 1 to {MOST_CALLS} expected")
     for call in request.calls:
         sealed.call_time(call.call_id)
-        if _SHA256.fullmatch(call.record_sha256) is None:
+        if not is_sha256(call.record_sha256):
             raise BadInput(f"calls: {call.call_id}: record_sha256 is no SHA-256 in small hexadecimal digits")
     if len({call.call_id for call in request.calls}) != len(request.calls):
         raise BadInput("calls: one is named twice")

@@ -16,6 +16,7 @@ import msgspec
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.releaserules import LineStaff, Rule, check_lines, check_rules
+from linetap_core.evidence.digest import is_sha256
 from linetap_core.evidence.keys import passkey
 from linetap_core.evidence.keys.keys import PublicKey, fingerprint, from_blob, public_blob
 from linetap_core.evidence.keys.passkey import PasskeyKey
@@ -29,7 +30,6 @@ NAME_LIMIT = 64
 _TEXT_LIMIT = 1000
 _MOST = 1000  # people, purposes
 _ROLE = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_HOURS = 24 * 366
 
 
@@ -168,7 +168,7 @@ def _check_person(person: Person, where: str) -> None:
 
 
 def _check_witnesses(witnesses: Witnesses) -> None:
-    if _SHA256.fullmatch(witnesses.policy_sha256) is None:
+    if not is_sha256(witnesses.policy_sha256):
         raise BadInput("witnesses.policy_sha256: what `sha256sum policy` prints expected")
     if not 1 <= witnesses.within_hours <= _MOST_HOURS:
         raise BadInput(f"witnesses.within_hours {witnesses.within_hours}: 1 to {_MOST_HOURS} expected")

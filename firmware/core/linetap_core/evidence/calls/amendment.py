@@ -20,6 +20,7 @@ from linetap_core import jsontext
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.calls import sealed
+from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, require_trust
 
@@ -28,7 +29,6 @@ SUITE = "linetap-amendment-1"
 LIMIT_BYTES = 4096
 MOST = 99  # of one call
 NAME = re.compile(r"(.{1,64})\.(\d{3})\.json", re.ASCII)
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     unit: str
     call_id: str
     number: Annotated[int, Meta(ge=1, le=MOST)]
-    record_sha256: _Sha256
+    record_sha256: Sha256
     began_at: str
     ended_at: str
     uncertainty_s: Annotated[int, Meta(ge=0)] | None

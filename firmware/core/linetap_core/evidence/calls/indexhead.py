@@ -18,6 +18,7 @@ from msgspec import Meta
 from linetap_core import jsontext
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
+from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, require_trust
 
@@ -31,8 +32,6 @@ LIST_FILE = re.compile(rf"{_LIST}({_LOG})\.json", re.ASCII)
 HEAD_FILE = re.compile(rf"{_HEAD}({_LOG})\.json", re.ASCII)
 SIGNATURE_FILE = re.compile(rf"{_HEAD}({_LOG})\.json{re.escape(namespaces.SUFFIX)}", re.ASCII)
 _NO_LOG = "0" * 16  # stands for a log without a name
-
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class ListHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

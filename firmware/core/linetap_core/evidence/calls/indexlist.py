@@ -13,7 +13,8 @@ from msgspec import Meta
 
 from linetap_core import jsontext
 from linetap_core.evidence.calls import index
-from linetap_core.evidence.calls.indexhead import BadList, ListHead, Sha256
+from linetap_core.evidence.calls.indexhead import BadList, ListHead
+from linetap_core.evidence.digest import Sha256
 
 MOST_SEGMENTS = 30_000  # ten years of three classes
 

@@ -24,6 +24,7 @@ import msgspec
 
 from linetap_core import jsontext
 from linetap_core.errors import Refusal
+from linetap_core.evidence import digest
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.merklelog import leaflog, merkle, unitlog
 from linetap_core.evidence.merklelog.unitlog import Head, Leaf
@@ -32,7 +33,7 @@ from linetap_core.evidence.signing.signers import Signer
 
 INCLUSION_LIMIT_BYTES = 8192
 _HEAD = re.compile(r"leaf (\d{1,18}) of (\d{1,18})")
-_STEP = re.compile(r"(?:left|right) ([0-9a-f]{64})")
+_STEP = re.compile(rf"(?:left|right) ({digest.HEX})")
 
 
 class BadProof(Refusal):

@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from linetap_core import jsontext
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
+from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, require_trust
@@ -94,7 +95,7 @@ class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     unit: str
     size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # which every database can count
-    root: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    root: Sha256
     at: str
     origin: str
     log: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?\Z")] = ""

@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
 from linetap_core.codecs.codec import RATE_HZ
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.release import Request
+from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.signing import document, namespaces
 from linetap_desk.accesslog.access import AccessLog
 from linetap_desk.custody.citizen import encryptedzip
@@ -30,7 +29,6 @@ from linetap_desk.unsealing import wav
 
 SOUND, PROOF, NOTE = "recording.wav", "copy.json", "about.txt"
 VERSION = 1
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Masked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,13 +45,13 @@ class CopyProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     unit: str
     call_id: str
-    record_sha256: _Sha256  # of the sealed record.json, which names the hash of every file of the original
+    record_sha256: Sha256  # of the sealed record.json, which names the hash of every file of the original
     request: str
-    request_sha256: _Sha256
+    request_sha256: Sha256
     case: str
     rate_hz: int
     samples: int
-    wav_sha256: _Sha256
+    wav_sha256: Sha256
     masked: list[Masked]
     made_at: str
     signer: str

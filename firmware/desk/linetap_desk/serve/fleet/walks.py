@@ -6,16 +6,14 @@ The unit applies nothing by itself, and the operator's key is on no server (docs
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
+from linetap_core.evidence.digest import Sha256
 from linetap_desk.ingest.tables import events
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.release.common import require_call_name
@@ -28,7 +26,7 @@ class Walk(msgspec.Struct, frozen=True):
     """From the event `walked`. The hash is part of a displayed command: hexadecimal only."""
 
     at: str
-    document_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    document_sha256: Sha256
     green: list[int] = []
     yellow: list[int] = []
     red: list[int] = []

@@ -28,9 +28,9 @@ _CHECKS: dict[str, Callable[[str], object]] = {
     },
 }
 STANDARD = {
-    "smdr_baud": "9600", "smdr_date": "MM/DD", "smdr_time": "HH:MM:SS", "smdr_duration": "HH:MM:SS",
-    "smdr_time_is": "start", "smdr_kinds": "I=in O=out",
-}  # fmt: skip
+    f"smdr_{name}": str(getattr(smdrcolumns.Standard, name))
+    for name in ("baud", "date", "time", "duration", "time_is", "kinds")
+}
 FIELDS = ("smdr_format", "smdr_baud", "smdr_time_is", *(f"smdr_{name}" for name in _CHECKS))
 
 SAYS = {

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from linetap.ring import RATE_HZ
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 F64 = NDArray[np.float64]
 Hz = tuple[float, ...]

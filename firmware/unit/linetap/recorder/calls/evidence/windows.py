@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from linetap.config.numbers import AnswerNumbers
 from linetap.ring import I16, RATE_HZ
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 F32 = npt.NDArray[np.float32]
 

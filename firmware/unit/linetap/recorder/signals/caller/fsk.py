@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.config.numbers import FSK, FskNumbers
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
+from linetap_core.codecs.codec import RATE_HZ
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 Modem = Literal["bell202", "v23"]
 Floats = NDArray[np.floating[Any]]

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
+from linetap_core.codecs.codec import RATE_HZ
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 FRAMES_PER_MS = 8
 KEYS = "123A456B789C*0#D"  # ITU-T Q.23, row by row

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
 from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, FRAMES_PER_MS, KEYS, ROWS_HZ
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0, RATE_HZ
+from linetap_core.codecs.codec import RATE_HZ
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 HOP = 20
 REACH = 20  # frames of a window on either side of its middle

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from linetap.config.profile import Profile
 from linetap.learned import Learned
 from linetap.ring import I16, NO_VOLTS, RATE_HZ, SLOT_FRAMES, Bits
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 # --- Half a second of a card: voltages, levels, hum and clipping of all lines at once. No judgement here --------------
 

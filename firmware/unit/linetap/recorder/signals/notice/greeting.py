@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from linetap.config.numbers import GreetingNumbers
 from linetap.ring import I16, RATE_HZ
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 BLOCK_MS = 10
 _BLOCK = RATE_HZ * BLOCK_MS // 1000

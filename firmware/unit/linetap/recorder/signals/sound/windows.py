@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.ring import RATE_HZ
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 F32 = npt.NDArray[np.float32]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import BankNumbers
 from linetap.ring import RATE_HZ
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from linetap_core.codecs import g711
 from linetap_core.codecs.mulaw import HEADER
-from linetap_core.evidence.calls import g711
 from sealing_rig import run
 
 EVERY_SAMPLE = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)

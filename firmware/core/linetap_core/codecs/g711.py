@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-RATE_HZ = 8000
 SILENCE = 0xFF  # mu-law of 0
 # ITU-T G.711 table 5: the load capacity of mu-law, the level of a sine that just fills its range.
 FULL_SCALE_DBM0 = 3.14
