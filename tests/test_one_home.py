@@ -26,6 +26,7 @@ from linetap_core.wire.health import Health
 from linetap_desk.ingest import outages, pbxdays, register
 from linetap_desk.inputs import strict
 from linetap_desk.watch import units
+from linetap_desk.web.roles import ROLES
 
 ROOT = Path(__file__).parents[1]
 FIRMWARE = ROOT / "firmware"
@@ -245,6 +246,17 @@ def test_zone_data_is_read_in_one_place() -> None:
         if isinstance(node, ast.Call) and "ZoneInfo" in ast.unparse(node.func).split(".")
     ]
     assert not found
+
+
+def test_sets_of_the_desks_roles_are_made_of_named_ones() -> None:
+    found = {
+        path
+        for path, each in nodes().items()
+        if path.startswith("desk/")
+        for node in each
+        if isinstance(node, ast.Set) and set(ROLES) & {getattr(one, "value", None) for one in node.elts}
+    }
+    assert found == {"desk/linetap_desk/web/roles.py"}
 
 
 READ_AT_THE_DESK: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [

@@ -17,7 +17,7 @@ from linetap_desk.serve.handling.site import Route
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.service import ROUTES
 from linetap_desk.web import secure
-from linetap_desk.web.pages import ROLES
+from linetap_desk.web.roles import ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-openapi.yaml"
 _HEAD = "# Made by tools/desk_openapi.py from the table of routes (desk/serve/service.py).\n"

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 from linetap_desk.serve.handling.site import Route
-from linetap_desk.serve.people.accounts import ALONE, APART
 from linetap_desk.serve.service import ROUTES
-from linetap_desk.web.pages import ROLES
+from linetap_desk.web.roles import ALONE, APART, ROLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
 _HEAD = """# Rights on the desk's pages

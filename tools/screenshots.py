@@ -28,7 +28,7 @@ from servesite import WCAG, chromium  # noqa: E402
 
 from linetap_core.errors import BadInput  # noqa: E402
 from linetap_desk.serve.service import ROUTES  # noqa: E402
-from linetap_desk.web.pages import SIGNED_IN  # noqa: E402
+from linetap_desk.web.roles import SIGNED_IN  # noqa: E402
 
 PICTURES, PAGE = ROOT / "docs/pictures", ROOT / "docs/desk-pages.md"
 VERDICTS = PICTURES / "axe.json"

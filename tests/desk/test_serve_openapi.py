@@ -37,7 +37,7 @@ from servesite import LIMIT_S, ServeSite
 from linetap_desk.serve.people import accounts, sessions
 from linetap_desk.serve.service import LARGER
 from linetap_desk.web import secure
-from linetap_desk.web.pages import ROLES
+from linetap_desk.web.roles import ROLES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = runpy.run_path(str(ROOT / "tools/desk_openapi.py"))["document"]()

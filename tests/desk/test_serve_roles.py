@@ -16,7 +16,7 @@ from starlette.responses import Response
 from linetap_core.errors import BadInput
 from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.service import ROUTES
-from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN
+from linetap_desk.web.roles import EVERYBODY, ROLES, SIGNED_IN
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = {

@@ -27,7 +27,7 @@ from linetap_desk.custody.site import COOKIE
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.service import ROUTES
 from linetap_desk.web import secure
-from linetap_desk.web.pages import ROLES
+from linetap_desk.web.roles import ROLES
 from release_rig import Desk
 from sealing_rig import CALL_ID
 

@@ -17,7 +17,7 @@ from linetap_core.evidence.keys import passkey
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import OidcConfig, ServeConfig
 from linetap_desk.inputs.strict import zone_of
-from linetap_desk.web.pages import ROLES
+from linetap_desk.web.roles import ROLES
 from linetap_desk.web.secure import Address
 from linetap_desk.web.server import address_of
 

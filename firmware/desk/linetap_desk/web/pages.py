@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders templates in the language and theme of the request; and the roles of the people who sign in."""
+"""Renders templates in the language and theme of the request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,13 +16,8 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.zones import local_time
 from linetap_desk.web import text
+from linetap_desk.web.roles import EVERYBODY
 from linetap_desk.web.secure import here_of, path_of
-
-Role = Literal["watch", "officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"]
-ROLES: tuple[Role, ...] = get_args(Role)
-SIGNED_IN = frozenset[str](ROLES)  # any role
-EVERYBODY = frozenset({"everybody"})  # without a login: the login page, the style sheet
-
 
 LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme"
 THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": text.N_("Dark")}

@@ -19,8 +19,8 @@ from linetap_desk.serve.calls import story
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.protection.released import GIVEN
+from linetap_desk.web.roles import READS_REPORTS
 
-MAY = frozenset({"officer", "approver-legal", "approver-manager", "auditor"})
 MOST_CASE, MOST = 120, 100
 
 
@@ -71,7 +71,7 @@ async def subject_of_case(request: Request) -> Subject:
 
 ROUTES: tuple[Route, ...] = (
     Route(
-        "/accusation", ("GET",), MAY, "accusation_view", page, subject=subject_of_case, takes=("case",),
+        "/accusation", ("GET",), READS_REPORTS, "accusation_view", page, subject=subject_of_case, takes=("case",),
         answers=(200, 404),
     ),
 )  # fmt: skip

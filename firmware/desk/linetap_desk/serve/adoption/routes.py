@@ -25,9 +25,9 @@ from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as logged
 from linetap_desk.serve.release.common import error_texts
 from linetap_desk.serve.release.uploadchecks import typed_field
+from linetap_desk.web.roles import OFFICER, WATCH
 from linetap_desk.web.text import N_
 
-ADOPTS = frozenset({"officer"})
 REFUSAL = {
     "adoption_digits": N_(
         "These are not the digits of this unit. The exchange has ended; the unit counts other digits now. If it "
@@ -213,14 +213,16 @@ _DONE = (303, 409)
 # An order has a key list in it.
 LARGER = {"/adoption/prepare": prepared.MOST_ORDER_BYTES + 128 * 1024}
 ROUTES: tuple[Route, ...] = (
-    Route("/adoption", ("GET",), ADOPTS, None, page, menu=N_("New units")),
-    Route("/adoption/news", ("GET",), ADOPTS, None, news.news, background=True),
-    Route("/adoption/paper", ("GET",), ADOPTS | {"watch"}, None, printed),
-    Route("/adoption/{id}/paper", ("GET",), ADOPTS | {"watch"}, None, printed_of, answers=(200, 404)),
-    Route("/adoption/prepare", ("POST",), ADOPTS, None, prepare, takes=("file", "signature"), answers=_DONE),
-    Route("/adoption/run/{run}", ("POST",), ADOPTS, None, compare, takes=("digits", "id"), answers=_DONE),
-    Route("/adoption/run/{run}/choose", ("POST",), ADOPTS, None, choose, answers=_DONE),
-    Route("/adoption/{id}/request", ("GET",), ADOPTS, None, asked, answers=(200, 404, 409)),
-    Route("/adoption/{id}/certificate", ("POST",), ADOPTS, None, certificate, takes=("file",), answers=(303, 404, 409)),
-    Route("/adoption/{id}/end", ("POST",), ADOPTS, None, end, answers=(303, 404, 409)),
+    Route("/adoption", ("GET",), OFFICER, None, page, menu=N_("New units")),
+    Route("/adoption/news", ("GET",), OFFICER, None, news.news, background=True),
+    Route("/adoption/paper", ("GET",), OFFICER | WATCH, None, printed),
+    Route("/adoption/{id}/paper", ("GET",), OFFICER | WATCH, None, printed_of, answers=(200, 404)),
+    Route("/adoption/prepare", ("POST",), OFFICER, None, prepare, takes=("file", "signature"), answers=_DONE),
+    Route("/adoption/run/{run}", ("POST",), OFFICER, None, compare, takes=("digits", "id"), answers=_DONE),
+    Route("/adoption/run/{run}/choose", ("POST",), OFFICER, None, choose, answers=_DONE),
+    Route("/adoption/{id}/request", ("GET",), OFFICER, None, asked, answers=(200, 404, 409)),
+    Route(
+        "/adoption/{id}/certificate", ("POST",), OFFICER, None, certificate, takes=("file",), answers=(303, 404, 409)
+    ),
+    Route("/adoption/{id}/end", ("POST",), OFFICER, None, end, answers=(303, 404, 409)),
 )

@@ -26,9 +26,8 @@ from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_o
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import checking, common
 from linetap_desk.serve.release import steps as release_words
+from linetap_desk.web.roles import READS_CALLS
 from linetap_desk.web.text import N_
-
-MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
 
 
 @dataclass(slots=True)
@@ -150,16 +149,16 @@ LABELS = {
     "page": N_("Page"),
 }
 ROUTES: tuple[Route, ...] = (
-    Route(BEGIN, ("GET",), MAY, None, begin, menu=N_("Calls")),
+    Route(BEGIN, ("GET",), READS_CALLS, None, begin, menu=N_("Calls")),
     Route(
         FOUND,
         ("GET",),
-        MAY,
+        READS_CALLS,
         "search",
         search,
         subject=subject_of_search,
         takes=(*form.FIELDS, "page"),
         answers=(200, 400),
     ),
-    Route("/calls/{unit}/{call_id:path}", ("GET",), MAY, "view", call, subject=subject_of_path),
+    Route("/calls/{unit}/{call_id:path}", ("GET",), READS_CALLS, "view", call, subject=subject_of_path),
 )

@@ -19,12 +19,12 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import ended, forms, releasing, steps, store, views
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.database.tables import citizens
-from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.serve.release import store as releases
 from linetap_desk.serve.release.common import DONE_OR_NOT, id_of
-from linetap_desk.serve.release.steps import APPROVES, ASKS, StepFault
+from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.web.roles import APPROVERS, OFFICER, READS_REPORTS
 from linetap_desk.web.text import N_
 
 Do = Callable[[Connection, CitizenRequest, Who], dict[str, Any]]
@@ -131,17 +131,17 @@ def _require_released(released: Any, outcome: str) -> None:
 # Of a POST the access log has its row with what it does, in one transaction.
 ROUTES: tuple[Route, ...] = (
     Route("/citizen", ("GET",), steps.SEES, "citizen_list", views.overview, menu=N_("Access requests")),
-    Route("/citizen", ("POST",), ASKS, None, register, takes=forms.REGISTER, answers=(303, 409)),
+    Route("/citizen", ("POST",), OFFICER, None, register, takes=forms.REGISTER, answers=(303, 409)),
     Route("/citizen/{id}", ("GET",), steps.SEES, "citizen_view", views.one, subject=_subject_of),
     Route("/citizen/{id}/receipt", ("GET",), steps.SEES, "citizen_print", views.receipt, subject=_subject_of),
     Route("/citizen/{id}/notice", ("GET",), steps.SEES, "citizen_print", views.notice, subject=_subject_of),
     Route(
-        "/citizen/{id}/ended", ("GET",), steps.SEES & ENDED_SEES, "citizen_print", ended.statement,
+        "/citizen/{id}/ended", ("GET",), steps.SEES & READS_REPORTS, "citizen_print", ended.statement,
         subject=ended.subject_of, takes=ended.TAKES, answers=(200, 404, 409),
     ),
-    Route("/citizen/{id}/decide", ("POST",), APPROVES, None, decide, takes=forms.DECIDE, answers=DONE_OR_NOT),
+    Route("/citizen/{id}/decide", ("POST",), APPROVERS, None, decide, takes=forms.DECIDE, answers=DONE_OR_NOT),
     Route(
-        "/citizen/{id}/release", ("POST",), ASKS, None, releasing.release, takes=releasing.TAKES,
+        "/citizen/{id}/release", ("POST",), OFFICER, None, releasing.release, takes=releasing.TAKES,
         answers=DONE_OR_NOT,
     ),
     Route("/citizen/{id}/meet", ("POST",), steps.HOSTS, None, meet, takes=forms.MEET, answers=DONE_OR_NOT),

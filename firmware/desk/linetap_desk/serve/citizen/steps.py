@@ -14,11 +14,12 @@ from datetime import date
 from typing import Any, Literal
 
 from linetap_desk.serve.citizen.deadline import Deadline, Haste, deadline
-from linetap_desk.serve.release.steps import APPROVES, ASKS, KEEPS, StepFault
+from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.web.roles import APPROVERS, AUDITOR, CUSTODIAN, OFFICER
 from linetap_desk.web.text import N_
 
-SEES = ASKS | APPROVES | KEEPS | {"auditor"}
-HOSTS = ASKS | KEEPS  # the appointment and what came of it
+SEES = OFFICER | APPROVERS | CUSTODIAN | AUDITOR
+HOSTS = OFFICER | CUSTODIAN  # the appointment and what came of it
 State = Literal["registered", "granted", "partial", "postponed", "closed"]
 
 ASKED = {"listen": N_("To listen"), "copy": N_("A copy")}

@@ -17,12 +17,11 @@ from linetap_core.evidence.authorization.release import MOST_DAYS
 from linetap_core.zones import local_time
 from linetap_desk.serve.citizen import steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
-from linetap_desk.serve.ended.routes import SEES as ENDED_SEES
 from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import store as releases
 from linetap_desk.serve.release.common import error_texts, id_of
-from linetap_desk.serve.release.steps import ASKS
+from linetap_desk.web.roles import OFFICER, READS_REPORTS
 
 
 def today(site: Site) -> date:
@@ -47,7 +46,7 @@ async def show_register(
     opened, closed = await read_own(site, lambda db: (store.open_requests(db), store.closed_requests(db)))
     return site.pages.page(
         request, "citizen/list.html", 200 if error is None else 409, opened=opened, closed=closed, words=steps,
-        today=today(site), typed=typed, may=bool(who_of(request).roles & ASKS), error=error_of(site, request, error),
+        today=today(site), typed=typed, may=bool(who_of(request).roles & OFFICER), error=error_of(site, request, error),
     )  # fmt: skip
 
 
@@ -79,7 +78,7 @@ async def show_one(request: Request, site: Site, template: str, error: Exception
         request, template, 200 if error is None else 409, one=found, row=found.row, released=released, names=names,
         words=steps, today=today(site), may=lambda roles: bool(who.roles & roles), most_days=MOST_DAYS,
         own=who.name == found.row["registered_by"], case=case_of(found), recipients=citizen,
-        ended_sees=ENDED_SEES, kept_days=store.KEPT_DAYS,
+        ended_sees=READS_REPORTS, kept_days=store.KEPT_DAYS,
         decided_on=None if found.row["decided_at"] is None else day_of(site, found.row["decided_at"]),
         closed_on=None if closed is None else day_of(site, closed), error=error_of(site, request, error),
     )  # fmt: skip

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from linetap_desk.coverage import compare, words
 from linetap_desk.coverage.compare import Coverage
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
+from linetap_desk.web.roles import AUDITOR, OFFICER, SUPERVISORS, WATCH
 from linetap_desk.web.text import N_
 
-MAY = frozenset({"watch", "officer", "approver-manager", "auditor"})
+MAY = WATCH | OFFICER | SUPERVISORS | AUDITOR
 MOST_SHOWN = 500
 
 

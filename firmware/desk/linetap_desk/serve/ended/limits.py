@@ -9,15 +9,14 @@ from collections.abc import Callable
 from sqlalchemy import Connection, select
 
 from linetap_desk.serve.database.tables import people
-from linetap_desk.serve.people.accounts import SUPERVISOR, departments_in
+from linetap_desk.serve.people.accounts import departments_in
 from linetap_desk.serve.people.sessions import Who
-
-REVIEWS = frozenset({SUPERVISOR})
+from linetap_desk.web.roles import SUPERVISOR, SUPERVISORS
 
 
 def seen_by(db: Connection, who: Who) -> Callable[[str], bool]:
     """Whether this person sees the ended calls of a department; empty: of none."""
-    if not who.departments or not who.roles & REVIEWS:
+    if not who.departments or not who.roles & SUPERVISORS:
         return lambda _: True
     rows = db.execute(select(people.c.roles, people.c.departments).where(people.c.locked.is_(False)))
     others = [departments_in(row.departments) for row in rows if SUPERVISOR in row.roles.split(",")]

@@ -19,9 +19,10 @@ from starlette.responses import JSONResponse, Response
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.ingest.tables import IN_PROGRESS, calls, events
-from linetap_desk.serve.ended.limits import REVIEWS, seen_by
+from linetap_desk.serve.ended.limits import seen_by
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.web.roles import SUPERVISORS
 from linetap_desk.web.text import N_
 
 # ending: its caller is being told why; goes_on: told, and the line was not released; ended
@@ -124,4 +125,4 @@ async def page(request: Request, site: Site) -> Response:
     return JSONResponse(await said(request, site))
 
 
-ROUTES: tuple[Route, ...] = (Route("/ended/now", ("GET",), REVIEWS, None, page, background=True),)
+ROUTES: tuple[Route, ...] = (Route("/ended/now", ("GET",), SUPERVISORS, None, page, background=True),)

@@ -19,16 +19,16 @@ from linetap_desk.protection import ended, words
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import story
 from linetap_desk.serve.ended import reviews
-from linetap_desk.serve.ended.limits import REVIEWS, seen_by
+from linetap_desk.serve.ended.limits import seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.protection.routes import period_of
 from linetap_desk.serve.release import common, uploadchecks
 from linetap_desk.serve.release import store as releases
+from linetap_desk.web.roles import AUDITOR, READS_REPORTS, SUPERVISORS
 from linetap_desk.web.text import N_
 
-COUNTS = REVIEWS | {"auditor"}  # see how many ends came of each telephone
-SEES = COUNTS | {"officer", "approver-legal"}
+COUNTS = SUPERVISORS | AUDITOR  # see how many ends came of each telephone
 
 
 async def overview(request: Request, site: Site) -> Response:
@@ -64,7 +64,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
     return site.pages.page(
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
         seat=ended.seat_of(row, site.calls.house.lines), reviews=found, names=names, findings=reviews.FINDINGS,
-        words=story, text_of=site.pages.text_of(request), may_review=bool(who.roles & REVIEWS),
+        words=story, text_of=site.pages.text_of(request), may_review=bool(who.roles & SUPERVISORS),
         may_ask="officer" in who.roles and common.may_be_asked(row), most=reviews.REMARK_LIMIT,
         error=None if error is None else common.error_texts(site, request, error),
     )  # fmt: skip
@@ -142,7 +142,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/ended",
         ("GET",),
-        SEES,
+        READS_REPORTS,
         "ended_list",
         overview,
         subject=subject_of_list,
@@ -150,12 +150,14 @@ ROUTES: tuple[Route, ...] = (
         takes=("period",),
         answers=(200, 404),
     ),
-    Route("/ended/call/{unit}/{call_id:path}", ("GET",), SEES, "ended_view", one, answers=(200, 404)),
-    Route("/ended/statement/{unit}/{call_id:path}", ("GET",), SEES, "ended_print", statement, answers=(200, 404)),
+    Route("/ended/call/{unit}/{call_id:path}", ("GET",), READS_REPORTS, "ended_view", one, answers=(200, 404)),
+    Route(
+        "/ended/statement/{unit}/{call_id:path}", ("GET",), READS_REPORTS, "ended_print", statement, answers=(200, 404)
+    ),
     Route(
         "/ended/review",
         ("POST",),
-        REVIEWS,
+        SUPERVISORS,
         None,
         review,
         takes=("unit", "call_id", "finding", "remark"),

@@ -22,9 +22,10 @@ from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import steps, store, uploadchecks
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.common import error_texts
+from linetap_desk.web.roles import CUSTODIAN, VAULT
 from linetap_desk.web.text import N_
 
-SEARCHES = steps.KEEPS | steps.UNWRAPS  # those who may hold index keys
+SEARCHES = CUSTODIAN | VAULT  # those who may hold index keys
 FIELDS = ("purpose", "case", "from", "to")
 MOST_DAYS = 3660
 

@@ -41,6 +41,7 @@ from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release.common import require_call_name
 from linetap_desk.watch.units import AWAY, STANDINGS, Standing
 from linetap_desk.web import text
+from linetap_desk.web.roles import WATCH
 from linetap_desk.web.text import N_
 
 
@@ -133,7 +134,7 @@ def _until_next(pause_s: float, clock: Clock) -> float:
 
 
 # No auditor: a person with access to data in a month cannot sign its review.
-CALLS = UNITS - {"watch"}
+CALLS = UNITS - WATCH
 MOST_CHARACTERS = 80  # of the search text
 AGAIN_S = "30"
 

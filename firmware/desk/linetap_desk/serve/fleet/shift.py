@@ -30,13 +30,14 @@ from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.live.hub import Note
 from linetap_desk.serve.live.journal import Acknowledged, Reader
 from linetap_desk.serve.people.sessions import Who, who_of
+from linetap_desk.web.roles import CUSTODIAN, OFFICER, VAULT, WATCH
 from linetap_desk.web.text import N_
 
 SEEN, NOTE = "seen", "note"
 MOST_ROWS = 20_000  # beyond that the oldest go
 MOST_SHOWN = 200  # rows of a page
 MOST_CHARACTERS = 1000  # of a note
-UNITS = frozenset({"watch", "officer", "vault", "custodian"})
+UNITS = WATCH | OFFICER | VAULT | CUSTODIAN
 _OF = re.compile(rf"({unitnames.NAME}) ([0-9a-f]{{8}}(?: [0-9a-f]{{8}})*)")
 EMPTY = N_("A note has 1 to 1000 characters.")
 

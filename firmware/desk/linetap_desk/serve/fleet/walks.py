@@ -17,8 +17,9 @@ from linetap_core.evidence.digest import Sha256
 from linetap_desk.ingest.tables import events
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.release.common import require_call_name
+from linetap_desk.web.roles import OFFICER, VAULT
 
-MAY = frozenset({"officer", "vault"})
+MAY = OFFICER | VAULT
 MOST_SHOWN = 10
 
 

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from linetap_core.clock import S_PER_DAY
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.web import pages, text
-from linetap_desk.web.pages import EVERYBODY
+from linetap_desk.web.roles import EVERYBODY
 
 _STATIC = StaticFiles(directory=Path(str(files("linetap_desk.serve"))) / "static")
 # A search in Korean: nine characters for each letter, and more where it stands in the address of a login.

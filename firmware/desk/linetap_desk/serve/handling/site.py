@@ -31,7 +31,8 @@ from linetap_desk.serve.people.ceremonies import Ceremonies
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.sessions import OpenSessions, Who
 from linetap_desk.web import secure
-from linetap_desk.web.pages import EVERYBODY, ROLES, SIGNED_IN, Pages
+from linetap_desk.web.pages import Pages
+from linetap_desk.web.roles import EVERYBODY, ROLES, SIGNED_IN
 
 
 @dataclass(slots=True)

@@ -33,11 +33,12 @@ from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.holds import papers, views
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import callfiles, checking, common, holdstore, package, steps, store, uploadchecks
+from linetap_desk.serve.release import callfiles, checking, common, holdstore, package, store, uploadchecks
 from linetap_desk.serve.release.checking import in_force
-from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, MAY, id_of, remark, subject_of, upload
+from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.holdstore import RequestedHold
 from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.web.roles import APPROVERS, OFFICER, READS_CALLS, VAULT
 
 FIELDS = ("case", "basis", "until")
 
@@ -306,20 +307,18 @@ async def command_file(request: Request, site: Site) -> Response:
     return Response(bytes(row["command"]), media_type="application/json", headers=headers)
 
 
-COSIGNS = steps.UNWRAPS | steps.APPROVES
+COSIGNS = VAULT | APPROVERS
 ROUTES: tuple[Route, ...] = (
-    Route("/hold/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", views.ask_page, subject=subject_of_path),
-    Route("/hold/ask", ("POST",), steps.ASKS, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
-    Route("/hold/{id}", ("GET",), MAY, "hold_view", views.one, subject=subject_of),
-    Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/ask/{unit}/{call_id:path}", ("GET",), OFFICER, "view", views.ask_page, subject=subject_of_path),
+    Route("/hold/ask", ("POST",), OFFICER, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
+    Route("/hold/{id}", ("GET",), READS_CALLS, "hold_view", views.one, subject=subject_of),
+    Route("/hold/{id}/command", ("POST",), VAULT, None, bring, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/cosigned", ("POST",), COSIGNS, None, cosigned, takes=FILE, answers=DONE_OR_NOT),
-    Route("/hold/{id}/send", ("POST",), steps.UNWRAPS, None, send, answers=DONE_OR_NOT),
-    Route("/hold/{id}/partial", ("POST",), steps.UNWRAPS, None, partial, takes=FILE, answers=DONE_OR_NOT),
-    Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
-    Route("/hold/{id}/check", ("GET",), steps.UNWRAPS, "export", check_file, subject=subject_of),
-    Route("/hold/{id}/check", ("POST",), steps.UNWRAPS, None, check, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/send", ("POST",), VAULT, None, send, answers=DONE_OR_NOT),
+    Route("/hold/{id}/partial", ("POST",), VAULT, None, partial, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/call", ("GET",), VAULT, "export", call_file, subject=subject_of),
+    Route("/hold/{id}/check", ("GET",), VAULT, "export", check_file, subject=subject_of),
+    Route("/hold/{id}/check", ("POST",), VAULT, None, check, takes=FILE, answers=DONE_OR_NOT),
     Route(f"/hold/{{id}}/hold{SUFFIX}", ("GET",), COSIGNS, "hold_view", command_file, subject=subject_of),
-    Route(
-        "/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, takes=("remark",), answers=DONE_OR_NOT
-    ),
+    Route("/hold/{id}/close", ("POST",), OFFICER | VAULT, None, close, takes=("remark",), answers=DONE_OR_NOT),
 )

@@ -20,7 +20,6 @@ from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.ended import now as endsnow
 from linetap_desk.serve.ended import reviews
-from linetap_desk.serve.ended.limits import REVIEWS as ENDS
 from linetap_desk.serve.ended.limits import seen_by
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.fleet.shift import UNITS
@@ -29,13 +28,10 @@ from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.live.journal import Reader
 from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.serve.release import store, views
-from linetap_desk.serve.release.common import TAKES_PART
 from linetap_desk.serve.review import review
-from linetap_desk.web.pages import SIGNED_IN
+from linetap_desk.web.roles import AUDITOR, OFFICER, RELEASES, SIGNED_IN, SUPERVISORS, VAULT, WATCH
 from linetap_desk.web.text import N_
 
-ONLY_WATCHES = frozenset({"watch"})
-ADOPTS, REVIEWS, HOLDS = frozenset({"officer"}), frozenset({"auditor"}), frozenset({"vault"})
 MOST_SHOWN = 6  # units
 
 
@@ -50,10 +46,10 @@ class Task:
 
 async def page(request: Request, site: Site) -> Response:
     who = who_of(request)
-    if who.roles == ONLY_WATCHES:
+    if who.roles == WATCH:
         return RedirectResponse("/fleet", 303)
     tasks = await anyio.to_thread.run_sync(_tasks, site, who)
-    ends = await endsnow.said(request, site) if who.roles & ENDS else []
+    ends = await endsnow.said(request, site) if who.roles & SUPERVISORS else []
     wrong = None
     if who.roles & UNITS:
         _, _, units = site.fleet.state(Reader(False, site.pages.language(request)))
@@ -68,23 +64,23 @@ def _tasks(site: Site, who: Who) -> list[Task]:
     now_ns = site.clock.utc_ns()
     found: list[Task] = []
     with site.own.connect() as db:
-        if who.roles & TAKES_PART:
+        if who.roles & RELEASES:
             mine = views.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
             found.append(_task(N_("Releases: a step of yours"), "/release", [one.row["id"] for one in mine.rows]))
-        if who.roles & HOLDS:
+        if who.roles & VAULT:
             found.append(Task(N_("Holds that may need your step"), _holds(db, who.name, now_ns), "/release"))
-        if who.roles & citizensteps.SEES - REVIEWS:
+        if who.roles & citizensteps.SEES - AUDITOR:
             opened = [one.id for one in citizens.open_requests(db)]
             found.append(_task(N_("Access requests that are open"), "/citizen", opened))
-        if who.roles & ENDS:
+        if who.roles & SUPERVISORS:
             names = _ended(site, db, who, now_ns)
             done = reviews.last_of(db, names)
             due = [f"call/{unit}/{call_id}" for unit, call_id in names if (unit, call_id) not in done]
             found.append(_task(N_("Ended calls without a review"), "/ended", due))
-        if who.roles & ADOPTS:
+        if who.roles & OFFICER:
             waiting = select(func.count()).select_from(adoptions).where(adoptions.c.closed_at.is_(None))
             found.append(Task(N_("New units that are not finished"), db.execute(waiting).scalar() or 0, "/adoption"))
-        if who.roles & REVIEWS:
+        if who.roles & AUDITOR:
             months, signed = review.months(db, site.pages, now_ns), review.signed(db)
             over = [month for month in months[1:] if month not in signed]
             found.append(_task(N_("Months whose review is not signed"), "/review", over))

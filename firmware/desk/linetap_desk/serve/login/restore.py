@@ -22,9 +22,9 @@ from linetap_desk.serve.login.second import FIRST
 from linetap_desk.serve.people import invitations
 from linetap_desk.serve.people.invitations import RestoreFault
 from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.web.roles import RELEASES
 from linetap_desk.web.text import N_
 
-MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian"})
 REASON_LIMIT = 300
 WHY_NOT = {
     "restore_nobody": N_("There is no such account, or it is locked."),
@@ -90,7 +90,7 @@ async def _step(
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/restore", ("GET",), MAY, "restore_view", page, menu=N_("Lost passkeys")),
-    Route("/restore", ("POST",), MAY, None, ask, takes=("name", "reason"), answers=(200, 409)),
-    Route("/restore/confirm", ("POST",), MAY, None, confirm, takes=("name",), answers=(200, 409)),
+    Route("/restore", ("GET",), RELEASES, "restore_view", page, menu=N_("Lost passkeys")),
+    Route("/restore", ("POST",), RELEASES, None, ask, takes=("name", "reason"), answers=(200, 409)),
+    Route("/restore/confirm", ("POST",), RELEASES, None, confirm, takes=("name",), answers=(200, 409)),
 )

@@ -22,7 +22,7 @@ from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
 from linetap_desk.serve.people import accounts, ceremonies, oidc, sessions
 from linetap_desk.serve.people.sessions import Who, who_of
-from linetap_desk.web.pages import EVERYBODY, SIGNED_IN
+from linetap_desk.web.roles import EVERYBODY, SIGNED_IN
 from linetap_desk.web.text import N_
 
 SECOND = "/login/passkey"

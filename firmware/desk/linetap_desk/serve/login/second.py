@@ -20,7 +20,7 @@ from linetap_desk.serve.login import login, routes
 from linetap_desk.serve.people import accounts, ceremonies, invitations, passkeys, sessions
 from linetap_desk.serve.people.ceremonies import Ceremony
 from linetap_desk.serve.people.passkeys import Answer
-from linetap_desk.web.pages import EVERYBODY
+from linetap_desk.web.roles import EVERYBODY
 from linetap_desk.web.text import N_
 
 FIRST, NEW = "/first", "/first/passkey"

@@ -25,7 +25,6 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.adoption import prepared
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
-from linetap_desk.serve.adoption.routes import ADOPTS
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.orders import endingform, made, smdrform, store, template, unitform
@@ -35,6 +34,7 @@ from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as logged
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.serve.release.uploadchecks import typed_field
+from linetap_desk.web.roles import OFFICER
 
 MOST_SIGNATURES = 8
 
@@ -179,13 +179,13 @@ async def _file(data: FormData, name: str) -> bytes:
 _SITE, _ORDER = "/adoption/site", "/adoption/order"
 LARGER = {_SITE: 2 * template.MOST_FILE_BYTES}
 ROUTES: tuple[Route, ...] = (
-    Route(_SITE, ("GET",), ADOPTS, None, site_page),
-    Route(_SITE, ("POST",), ADOPTS, None, keep_site, takes=(*template.FIELDS, *template.FILES), answers=(303, 409)),
-    Route(_ORDER, ("GET",), ADOPTS, None, unit_page, takes=("cards",), answers=(200, 303)),
+    Route(_SITE, ("GET",), OFFICER, None, site_page),
+    Route(_SITE, ("POST",), OFFICER, None, keep_site, takes=(*template.FIELDS, *template.FILES), answers=(303, 409)),
+    Route(_ORDER, ("GET",), OFFICER, None, unit_page, takes=("cards",), answers=(200, 303)),
     Route(
-        _ORDER, ("POST",), ADOPTS, None, make, takes=("cards", *unitform.fields_of(unitform.MOST_CARDS)),
+        _ORDER, ("POST",), OFFICER, None, make, takes=("cards", *unitform.fields_of(unitform.MOST_CARDS)),
         answers=(303, 409),
     ),
-    Route("/adoption/{id}/order", ("GET",), ADOPTS, None, order_file, answers=(200, 404, 409)),
-    Route("/adoption/{id}/signature", ("POST",), ADOPTS, None, sign, takes=("file",), answers=(303, 404, 409)),
+    Route("/adoption/{id}/order", ("GET",), OFFICER, None, order_file, answers=(200, 404, 409)),
+    Route("/adoption/{id}/signature", ("POST",), OFFICER, None, sign, takes=("file",), answers=(303, 404, 409)),
 )  # fmt: skip

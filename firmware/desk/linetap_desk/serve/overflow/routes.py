@@ -24,6 +24,7 @@ from linetap_desk.serve.release import checking, package, steps, store
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.web.roles import AUDITOR, VAULT
 
 PATH, ARCHIVE = "/overflow", "overflow.tar"
 
@@ -141,7 +142,7 @@ def _keep(site: Site, taken: Sequence[Taken]) -> None:
 
 LARGER = {PATH: taking.MOST_BYTES}
 ROUTES: tuple[Route, ...] = (
-    Route(PATH, ("GET",), steps.UNWRAPS | {"auditor"}, "overflow_view", page),
-    Route(PATH, ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=(303, 409)),
-    Route(f"{PATH}/{ARCHIVE}", ("GET",), steps.UNWRAPS, "export", archive, answers=(200, 404, 409)),
+    Route(PATH, ("GET",), VAULT | AUDITOR, "overflow_view", page),
+    Route(PATH, ("POST",), VAULT, None, bring, takes=FILE, answers=(303, 409)),
+    Route(f"{PATH}/{ARCHIVE}", ("GET",), VAULT, "export", archive, answers=(200, 404, 409)),
 )

@@ -22,7 +22,7 @@ from linetap_core.errors import BadInput
 from linetap_desk.serve.access.log import DONE, AccessTable, Subject
 from linetap_desk.serve.database.tables import passkeys, people, sessions
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.web.pages import ROLES
+from linetap_desk.web.roles import ALONE, APART, ROLES, SUPERVISOR
 
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 200  # characters
 _HASHER = PasswordHasher(time_cost=5, memory_cost=19_456, parallelism=1, type=Type.ID)
@@ -93,14 +93,6 @@ def _placeholder() -> str:
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SHOWN_LIMIT = 100
 _SHOWN = 20  # departments, in an error
-# Roles that no account may combine: request and approve, both approvals, both halves of opening, and the review.
-APART = (
-    frozenset({"officer", "approver-legal", "approver-manager"}),
-    frozenset({"approver-legal", "approver-manager"}),
-    frozenset({"vault", "custodian"}),
-)
-ALONE = "auditor"
-SUPERVISOR = "approver-manager"
 MOST_DEPARTMENTS, _DEPARTMENT_LIMIT = 50, 120
 
 

@@ -16,6 +16,7 @@ from linetap_desk.serve.database.tables import people, sessions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.people.accounts import departments_in
 from linetap_desk.web import secure
+from linetap_desk.web.roles import WATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,6 @@ def who_of(request: Request) -> Who:
 COOKIE = "__Host-linetap-session"
 MOST_A_PERSON = 8  # beyond that the oldest ends
 _TOUCH_NS = 10 * NS_PER_S  # seen_at is written at most this often
-_WALL = frozenset({"watch"})
 
 
 def begin(db: Connection, person: int, address: str, settings: Settings, now_ns: int) -> str:
@@ -88,7 +88,7 @@ def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bo
 
 
 def idle_of(settings: Settings, roles: frozenset[str]) -> int:
-    return settings.watch_idle_s if roles == _WALL else settings.idle_s
+    return settings.watch_idle_s if roles == WATCH else settings.idle_s
 
 
 def record_use(db: Connection, who: Who, now_ns: int) -> None:

@@ -21,9 +21,9 @@ from linetap_desk.protection.report import COLUMNS, Report, end_of
 from linetap_desk.serve.coverage.routes import coverage_of
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.protection.released import released
+from linetap_desk.web.roles import READS_REPORTS
 from linetap_desk.web.text import N_
 
-MAY = frozenset({"officer", "approver-legal", "approver-manager", "auditor"})
 KEPT_S, MOST_KEPT = 600, 24  # a year of three million calls takes seconds: nobody asks for it again and again
 
 
@@ -99,6 +99,8 @@ async def file(request: Request, site: Site) -> Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/protection", ("GET",), MAY, None, page, menu=N_("Protection"), takes=("period",), answers=(200, 404)),
-    Route("/protection/report.csv", ("GET",), MAY, None, file, takes=("period",), answers=(200, 404)),
+    Route(
+        "/protection", ("GET",), READS_REPORTS, None, page, menu=N_("Protection"), takes=("period",), answers=(200, 404)
+    ),
+    Route("/protection/report.csv", ("GET",), READS_REPORTS, None, file, takes=("period",), answers=(200, 404)),
 )

@@ -67,8 +67,6 @@ def may_be_asked(row: Mapping[str, Any]) -> bool:
     return True
 
 
-MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
-TAKES_PART = MAY - {"auditor"}
 DONE_OR_NOT, FILE = (303, 404, 409), ("file",)
 REMARK_LIMIT = 300
 

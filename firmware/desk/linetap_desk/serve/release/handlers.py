@@ -37,6 +37,7 @@ from linetap_desk.serve.release import (
 from linetap_desk.serve.release.checking import InForce, in_force
 from linetap_desk.serve.release.common import error_texts, id_of, remark, subject_of, upload
 from linetap_desk.serve.release.steps import OFFICER, RequestState, StepFault
+from linetap_desk.web.roles import APPROVERS
 
 ASK_FIELDS = ("purpose", "case", "requester", "recipient", "days")
 ASK_TAKES = ("unit", "call_id", *ASK_FIELDS)
@@ -168,7 +169,7 @@ async def key(request: Request, site: Site) -> Response:
 async def approve(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         sig, who = await upload(form), who_of(request)
-        role = next(iter(who.roles & steps.APPROVES))
+        role = next(iter(who.roles & APPROVERS))
 
         def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
             asker = store.display_name(db, found.row["asked_by"])

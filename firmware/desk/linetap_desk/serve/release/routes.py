@@ -16,11 +16,11 @@ from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own, subject_of_path
 from linetap_desk.serve.people import accounts
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import checking, handlers, package, steps, store, uploadchecks, views
+from linetap_desk.serve.release import checking, handlers, package, store, uploadchecks, views
 from linetap_desk.serve.release.checking import InForce, in_force
-from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, MAY, TAKES_PART, id_of, subject_of
+from linetap_desk.serve.release.common import DONE_OR_NOT, FILE, id_of, subject_of
 from linetap_desk.serve.release.steps import RequestState
-from linetap_desk.web.pages import EVERYBODY
+from linetap_desk.web.roles import APPROVERS, CUSTODIAN, EVERYBODY, OFFICER, READS_CALLS, RELEASES, VAULT
 from linetap_desk.web.secure import bearer_token
 from linetap_desk.web.text import N_
 
@@ -107,7 +107,7 @@ async def fetch_package(request: Request, site: Site) -> Response:
 def _use_ticket(site: Site, ticket: str) -> tuple[RequestState, str] | None:
     with writing(site.own) as db:
         used = store.use_ticket(db, ticket, site.clock.utc_ns())
-        if used is None or not accounts.has_role(db, used[1], steps.KEEPS):
+        if used is None or not accounts.has_role(db, used[1], CUSTODIAN):
             return None
         return store.require_request(db, used[0]), used[1]
 
@@ -127,36 +127,34 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/release",
         ("GET",),
-        MAY,
+        READS_CALLS,
         "request_list",
         views.overview,
         menu=N_("Releases and holds"),
         takes=("page",),
         answers=(200, 400),
     ),
-    Route(
-        "/release/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", handlers.ask_page, subject=subject_of_path
-    ),
-    Route("/release/ask", ("POST",), steps.ASKS, None, handlers.ask, takes=handlers.ASK_TAKES, answers=DONE_OR_NOT),
-    Route("/release/{id}", ("GET",), MAY, "request_view", views.one, subject=subject_of),
-    Route("/release/{id}/request.json", ("GET",), TAKES_PART, "request_view", request_json, subject=subject_of),
-    Route("/release/{id}/key", ("POST",), steps.KEEPS, None, handlers.key, takes=("one_time",), answers=DONE_OR_NOT),
-    Route("/release/{id}/approve", ("POST",), steps.APPROVES, None, handlers.approve, takes=FILE, answers=DONE_OR_NOT),
-    Route("/release/{id}/call", ("GET",), steps.APPROVES, "export", for_an_approver, subject=subject_of),
-    Route("/release/{id}/vault", ("GET",), steps.UNWRAPS, "export", for_the_vault, subject=subject_of),
-    Route("/release/{id}/partial", ("POST",), steps.UNWRAPS, None, handlers.partial, takes=FILE, answers=DONE_OR_NOT),
+    Route("/release/ask/{unit}/{call_id:path}", ("GET",), OFFICER, "view", handlers.ask_page, subject=subject_of_path),
+    Route("/release/ask", ("POST",), OFFICER, None, handlers.ask, takes=handlers.ASK_TAKES, answers=DONE_OR_NOT),
+    Route("/release/{id}", ("GET",), READS_CALLS, "request_view", views.one, subject=subject_of),
+    Route("/release/{id}/request.json", ("GET",), RELEASES, "request_view", request_json, subject=subject_of),
+    Route("/release/{id}/key", ("POST",), CUSTODIAN, None, handlers.key, takes=("one_time",), answers=DONE_OR_NOT),
+    Route("/release/{id}/approve", ("POST",), APPROVERS, None, handlers.approve, takes=FILE, answers=DONE_OR_NOT),
+    Route("/release/{id}/call", ("GET",), APPROVERS, "export", for_an_approver, subject=subject_of),
+    Route("/release/{id}/vault", ("GET",), VAULT, "export", for_the_vault, subject=subject_of),
+    Route("/release/{id}/partial", ("POST",), VAULT, None, handlers.partial, takes=FILE, answers=DONE_OR_NOT),
     Route(
         "/release/{id}/unwrap",
         ("POST",),
-        steps.UNWRAPS,
+        VAULT,
         None,
         handlers.unwrap,
         takes=(*FILE, "together"),
         answers=DONE_OR_NOT,
     ),
-    Route("/release/{id}/handed", ("POST",), steps.KEEPS, None, handlers.handed, takes=FILE, answers=DONE_OR_NOT),
-    Route("/release/{id}/ticket", ("POST",), steps.KEEPS, None, handlers.ticket, answers=(200, 404, 409)),
-    Route("/release/{id}/package", ("GET",), steps.KEEPS, "export", packed, subject=subject_of),
-    Route("/release/{id}/close", ("POST",), TAKES_PART, None, handlers.close, takes=CLOSES, answers=DONE_OR_NOT),
+    Route("/release/{id}/handed", ("POST",), CUSTODIAN, None, handlers.handed, takes=FILE, answers=DONE_OR_NOT),
+    Route("/release/{id}/ticket", ("POST",), CUSTODIAN, None, handlers.ticket, answers=(200, 404, 409)),
+    Route("/release/{id}/package", ("GET",), CUSTODIAN, "export", packed, subject=subject_of),
+    Route("/release/{id}/close", ("POST",), RELEASES, None, handlers.close, takes=CLOSES, answers=DONE_OR_NOT),
     Route("/package", ("GET",), EVERYBODY, None, fetch_package, answers=(200, 401, 409)),
 )

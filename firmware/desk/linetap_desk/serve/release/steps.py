@@ -16,6 +16,7 @@ from typing import Any, Literal
 from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.authorization.release import APPROVERS, NotReleased
 from linetap_core.evidence.signing import namespaces
+from linetap_desk.web import roles as people
 from linetap_desk.web.text import N_
 
 
@@ -93,13 +94,9 @@ class Chain:
 
 Step = Literal["key", "approve", "unwrap", "give", "closed", "expired"]
 ORDER: tuple[Step, ...] = ("key", "approve", "unwrap", "give")
-ASKS, APPROVES, UNWRAPS, KEEPS = (
-    frozenset({"officer"}),
-    frozenset({"approver-legal", "approver-manager"}),
-    frozenset({"vault"}),
-    frozenset({"custodian"}),
-)
-ROLES: dict[Step, frozenset[str]] = {"key": KEEPS, "approve": APPROVES, "unwrap": UNWRAPS, "give": KEEPS}
+ROLES: dict[Step, frozenset[str]] = {
+    "key": people.CUSTODIAN, "approve": people.APPROVERS, "unwrap": people.VAULT, "give": people.CUSTODIAN,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +136,7 @@ class RequestState:
             return False
         if step == "unwrap":
             return self.chain.waits_for(name)
-        return step != "approve" or any(self.takes_approval(role) for role in roles & APPROVES)
+        return step != "approve" or any(self.takes_approval(role) for role in roles & people.APPROVERS)
 
     def takes_approval(self, role: str) -> bool:
         """Whether an account of this role may approve: those of one role alone never give all approvals."""

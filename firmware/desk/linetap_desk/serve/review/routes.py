@@ -16,6 +16,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.review import review
+from linetap_desk.web.roles import AUDITOR
 from linetap_desk.web.text import N_
 
 WHY_NOT = {
@@ -186,7 +187,6 @@ def _number(request: Request) -> int:
     return int(text)
 
 
-AUDITOR = frozenset({"auditor"})
 ROUTES: tuple[Route, ...] = (
     Route("/review", ("GET",), AUDITOR, "review", overview, subject=subject_of_review, menu=N_("Access review")),
     Route("/review/{month}", ("GET",), AUDITOR, "review", month, subject=subject_of_review),

@@ -30,11 +30,12 @@ from linetap_desk.serve.release import common, steps, store
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
 from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.web.roles import AUDITOR, CUSTODIAN, OFFICER, RELEASES, VAULT
 from linetap_desk.web.text import N_
 
 PATH = "/commands"
-BRINGS = common.TAKES_PART - {"custodian"}  # whose signature counts is decided by the signed roles
-KEEPS = frozenset({"officer", "vault"})  # sends again, and puts away
+BRINGS = RELEASES - CUSTODIAN  # whose signature counts is decided by the signed roles
+KEEPS = OFFICER | VAULT  # sends again, and puts away
 OF_A_BATCH = {
     "command_verb": "batch_other", "command_role": "batch_role", "command_signer": "batch_signer",
     "document_signature": "batch_unsigned",
@@ -255,7 +256,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
 LARGER = {PATH: batches.LIMIT_BYTES + (64 << 10)}  # with the frame of the form
 NAME = ("name",)
 ROUTES: tuple[Route, ...] = (
-    Route(PATH, ("GET",), BRINGS | {"auditor"}, "commands_view", page),
+    Route(PATH, ("GET",), BRINGS | AUDITOR, "commands_view", page),
     Route(PATH, ("POST",), BRINGS, None, bring, takes=FILE, answers=(303, 409)),
     Route(f"{PATH}/again", ("POST",), KEEPS, None, again, takes=NAME, answers=(303, 409)),
     Route(f"{PATH}/away", ("POST",), KEEPS, None, put_away, takes=NAME, answers=(303, 409)),
