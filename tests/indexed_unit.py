@@ -10,7 +10,7 @@ import msgspec
 from keeping_rig import UNIT, Keeper
 from linetap.recorder.vault.recordings.index import Index
 from linetap.reporter.copies import Copies
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.calls import index, indexhead, indexlist, sealed
 from linetap_core.evidence.calls.indexhead import SignedListHead
@@ -69,7 +69,7 @@ class Indexed:
     def listed(self) -> IndexList:
         """Read as the desk reads it."""
         head = indexhead.check_head(self.head(), UNIT, self.signers)
-        return indexlist.read(rooms.index_list(self.keeper.config.run_path).read_bytes(), head)
+        return indexlist.read(rundir.index_list(self.keeper.config.run_path).read_bytes(), head)
 
     @property
     def signers(self) -> list[signers.Signer]:
@@ -84,7 +84,7 @@ class Indexed:
         topics = Topics(UNIT)
         answer = msgspec.json.encode(self.ask(**body))
         sent = [topics.reply("fetch", answer, correlation)]
-        sender = Copies(self.keeper.vault, rooms.index_list(self.keeper.config.run_path), topics, self.keeper.clock)
+        sender = Copies(self.keeper.vault, rundir.index_list(self.keeper.config.run_path), topics, self.keeper.clock)
         sender.answered(answer, correlation)
         while True:
             count = len(sent)

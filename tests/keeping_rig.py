@@ -22,7 +22,7 @@ from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.upkeep import Upkeep
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command
@@ -34,7 +34,7 @@ from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord, Retention
-from linetap_core.rooms import ANSWER, answers_for, commands_of
+from linetap_core.rundir import ANSWER, answers_for, commands_of
 from unit_rig import make_unit
 
 DAY = 86_400 * NS_PER_S
@@ -214,8 +214,8 @@ class Keeper:
         """Under a name of its own, as the reporter does."""
         self.given += not name
         name = name or f"one-{self.given:06d}"
-        rooms.enter(self.config.run_path, "reporter")
-        (rooms.make(commands_of(self.config.run_path, "reporter")) / f"{name}{SUFFIX}").write_bytes(data)
+        rundir.make_service_folder(self.config.run_path, "reporter")
+        (rundir.make(commands_of(self.config.run_path, "reporter")) / f"{name}{SUFFIX}").write_bytes(data)
 
     def answer(self, name: str = "") -> Answer:
         """The giver removes its command once it has seen the answer; the recorder's next tick removes that."""

@@ -17,7 +17,7 @@ from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.upkeep import Upkeep
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import SUFFIX, Command
@@ -93,7 +93,7 @@ class Kept(Floor):
         person = Person(name="the desk", role="desk", key=keys.public_line(self.desk.public_key()))
         text = document.encode(Roles(version=1, people=[person], purposes=[]))
         body = {"document": text.decode(), "sig": sshsig.sign(text, self.authority, namespaces.ROLES)}
-        spool = rooms.make(rooms.enter(self.config.run_path, "reporter") / "commands")
+        spool = rundir.make(rundir.make_service_folder(self.config.run_path, "reporter") / "commands")
         name = f"roles-{self._counter}{SUFFIX}"  # another one each time: what is answered is not done again
         (spool / name).write_bytes(self.envelope("roles", body, "authority"))
         self._keep()

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
-from linetap_core import __version__, rooms
+from linetap_core import __version__, rundir
 from linetap_core.clock import Clock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import (
@@ -98,7 +98,9 @@ class Unit:
             for name, state in list(self.states.items()):
                 state.mono_ns = self.clock.monotonic_ns()
                 state.progress += name not in self.stalled
-                replace_in_ram(rooms.enter(self.run_dir, name) / f"{name}.json", msgspec.json.encode(state))
+                replace_in_ram(
+                    rundir.make_service_folder(self.run_dir, name) / f"{name}.json", msgspec.json.encode(state)
+                )
 
     def kill(self, *names: str) -> None:
         """As kill -9 does: the last state file stays as it is."""

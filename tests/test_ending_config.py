@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from linetap.commission.configcheck import check_config
-from linetap.config import spoken
+from linetap.config import namednotices
 from linetap.config.change import services
 from linetap.config.retention import class_of
 from linetap.config.schema import Config, Ending
@@ -175,7 +175,7 @@ NO_CONTACTS = "card 1 has no contacts: staff hang up after the notice"
 def test_a_notice_of_an_end_that_is_long_is_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     folder = site.path.parent / "said"
     site.path.write_text(re.sub(r"^notices = .*", f'notices = "{folder}"', site.path.read_text(), flags=re.MULTILINE))
-    for name in spoken.names(loaded(site)):
+    for name in namednotices.names(loaded(site)):
         save_notice(folder / f"{name}.wav", np.ones(8000, np.int16))
     for name, seconds in (("end-threat", 12.0), ("end-abuse", 12.5), ("warn-overlong", 30.0), ("ko", 30.0)):
         save_notice(folder / f"{name}.wav", np.zeros(round(seconds * 8000), np.int16))

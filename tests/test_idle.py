@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from linetap.idle import HOLDS_S, wait_for_idle
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.durable.files import replace_in_ram
@@ -37,7 +37,9 @@ class Told(ManualClock):
         super().sleep(seconds)
         if (doing := self._doing(self.seconds)) is not None:
             state = recorder(*doing, mono_ns=self.monotonic_ns())
-            replace_in_ram(rooms.enter(self._run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
+            replace_in_ram(
+                rundir.make_service_folder(self._run_dir, "recorder") / "recorder.json", msgspec.json.encode(state)
+            )
 
 
 def waited_s(run_dir: Path, doing: Callable[[float], tuple[LineStatus, ...] | None], card: int | None = None) -> float:

@@ -106,7 +106,7 @@ LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
         f"{CORE}/evidence/digest.py",
         lambda value: isinstance(value, str) and "[0-9a-f]{64}" in value,
     ),
-    "service of a card": (f"{CORE}/rooms.py", lambda value: value == "capture@"),
+    "service of a card": (f"{CORE}/rundir.py", lambda value: value == "capture@"),
     "standard codec": (f"{CORE}/codecs/mulaw.py", lambda value: value == "mulaw"),
     "standard columns of a PBX": (f"{CORE}/wire/smdrcolumns.py", lambda value: value == "I=in O=out"),
     "suite of a record": (f"{CORE}/records/call.py", lambda value: value == "linetap-1"),
@@ -298,7 +298,7 @@ def test_durable_replacing_has_two_names() -> None:
 
 # These rename and sync by themselves: SQLite's files move together, and the journal has a writer of its own.
 RENAMING = {
-    ("desk/linetap_desk/rebuild/place.py", "swap"),
+    ("desk/linetap_desk/rebuild/newdatabase.py", "swap"),
     ("unit/linetap/recorder/vault/journal/store.py", "_open"),
     ("unit/linetap/recorder/vault/journal/recovery.py", "_put_away"),
 }

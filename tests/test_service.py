@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, ManualClock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import AlreadyRunning
@@ -152,7 +152,7 @@ def test_a_service_is_dead_when_its_state_is_old(run_dir: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"service": "panel"}', b"\xff\xfe"])
 def test_what_cannot_be_read_is_no_state(run_dir: Path, data: bytes) -> None:
-    (rooms.enter(run_dir, "panel") / "panel.json").write_bytes(data)
+    (rundir.make_service_folder(run_dir, "panel") / "panel.json").write_bytes(data)
     assert read_state(run_dir, "panel", PanelState) is None
     assert read_state(run_dir, "none", PanelState) is None
 
@@ -255,7 +255,7 @@ def test_who_is_outdated_says_that_it_will_be_back(run_dir: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b'{"at_ns": "x", "services": []}'])
 def test_a_damaged_word_about_the_configuration_ends_nobody(tmp_path: Path, damage: bytes) -> None:
-    (rooms.enter(tmp_path, "recorder") / "renewed").write_bytes(damage)
+    (rundir.make_service_folder(tmp_path, "recorder") / "renewed").write_bytes(damage)
     file = StateFile(tmp_path, "recorder", ManualClock())
     file.write(ServiceState(service="x", version="0", pid=1, started_ns=0, mono_ns=0, progress=0))
     assert not file.outdated

@@ -13,7 +13,7 @@ from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import Fault, ServiceState
 from linetap_core.service import StateFile, credential
-from linetap_core.supervisor import Supervisor
+from linetap_core.watchdog import Supervisor
 
 
 def state(progress: int, fault: Fault | None = None, mono_ns: int = 1) -> ServiceState:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from linetap.config import Config
 from linetap.config.change import differing
-from linetap.config.narrower import is_narrower, matches
 from linetap.config.numbers import DtmfNumbers
+from linetap.config.patternsubset import is_narrower, matches
 from linetap.config.profile import Profile
 from linetap.config.schema import Board, Card, Ending, Keys, Line, RetentionClass, RetentionPolicy, Situation
 from linetap.config.weakening import RULES, UNCLASSIFIED, WORDS, rule_of, schema_path, weakenings

@@ -18,7 +18,7 @@ from linetap.update.install import Install
 from linetap.update.rauc import Info, Slots
 from linetap.update.state import UpdateFault, UpdateRequest
 from linetap.update.trial import Trial
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_in_ram
@@ -48,7 +48,9 @@ class Progress(ManualClock):
         super().sleep(seconds)
         self.passes(self.seconds)
         said = recorder(self.doing(self.seconds), "idle", mono_ns=self.monotonic_ns())
-        replace_in_ram(rooms.enter(self._run_dir, "recorder") / "recorder.json", msgspec.json.encode(said))
+        replace_in_ram(
+            rundir.make_service_folder(self._run_dir, "recorder") / "recorder.json", msgspec.json.encode(said)
+        )
 
 
 @dataclass

@@ -57,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     path, board = folder / "data.img", burnt(folder, KEY)
     path.write_bytes(bytes(SIZE))
     secret, token = board.new()
-    volume.lay(volume.data(path), secret)
+    volume.format_partition(volume.data(path), secret)
     volume.finish(volume.data(path), token)
     return Made(path, secret, board)
 
@@ -186,7 +186,7 @@ class TestToken:
     def test_a_volume_key_of_the_thiefs_is_not_ours(self, card: Made, tmp_path: Path) -> None:
         theirs = tmp_path / "thiefs.img"
         theirs.write_bytes(bytes(SIZE))
-        volume.lay(volume.data(theirs), b"a secret that the thief has made")
+        volume.format_partition(volume.data(theirs), b"a secret that the thief has made")
         volume.finish(volume.data(theirs), token_of(card.path))
         with pytest.raises(DeviceFault):
             Made(theirs, card.secret, card.board).test(card.board)

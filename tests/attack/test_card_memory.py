@@ -13,7 +13,7 @@ from card_rig import PRIVATE, Card
 from epoch_rig import Authority
 from linetap import cardresult
 from linetap.board.simulated import press_button
-from linetap.provision import command, lay, memory, retire
+from linetap.provision import applyorder, command, memory, retire
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.durable import privatefile, smallfile
 from linetap_core.durable.copies import twin_of
@@ -196,7 +196,7 @@ def test_a_power_cut_while_the_first_order_is_carried_out(
         raise _PowerCut
 
     with monkeypatch.context() as cut:
-        cut.setattr(lay, "replace_durably", cut_writing)
+        cut.setattr(applyorder, "replace_durably", cut_writing)
         cut.setattr(smallfile, "replace_durably", cut_writing)
         cut.setattr(Path, "rename", cut_renaming)
         with pytest.raises(_PowerCut):

@@ -17,7 +17,7 @@ from epoch_rig import Authority
 from linetap import cardresult
 from linetap.cardresult import CARD_WRONG
 from linetap.config import load_config
-from linetap.provision import admit, memory
+from linetap.provision import acceptorder, memory
 from linetap_core.durable import privatefile
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -104,9 +104,9 @@ def test_a_signature_over_something_else_is_refused(town: Town) -> None:
     town.refuses("order_signature")
     data = (card.boot / "linetap.toml").read_bytes()
     for namespace in ("linetap-command", "linetap-keylist", "linetap-roles"):
-        (card.boot / admit.SIGNATURE).write_text(sshsig.sign(data, town.authority.key, namespace))
+        (card.boot / acceptorder.SIGNATURE).write_text(sshsig.sign(data, town.authority.key, namespace))
         town.refuses("order_signature")
-    (card.boot / admit.SIGNATURE).write_bytes(b"")
+    (card.boot / acceptorder.SIGNATURE).write_bytes(b"")
     town.refuses("order_signature")
 
 
@@ -153,7 +153,7 @@ def test_an_order_without_its_time_is_refused(town: Town) -> None:
     lines = (card.boot / "linetap.toml").read_text().splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith("made_at"))
     (card.boot / "linetap.toml").write_text(text)
-    (card.boot / admit.SIGNATURE).write_text(sshsig.sign(text.encode(), town.authority.key, namespaces.ORDER))
+    (card.boot / acceptorder.SIGNATURE).write_text(sshsig.sign(text.encode(), town.authority.key, namespaces.ORDER))
     town.refuses("order_undated")
 
 

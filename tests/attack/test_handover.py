@@ -16,10 +16,10 @@ from linetap import learned
 from linetap.config import load_config
 from linetap.config.require import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
-from linetap.provision.lay import _lay
+from linetap.provision.applyorder import _install
 from linetap.recorder.control import ControlSocket
 from linetap.sockets import Caller
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import SYSTEM
 from linetap_core.durable.files import replace_durably, replace_in_ram
 from linetap_core.errors import AlreadyRunning, BadInput
@@ -76,10 +76,10 @@ def test_what_is_no_plain_small_file_of_its_owner_is_not_read(
     run_dir: Path, victim: Path, plant: Callable[[Path, Path], None]
 ) -> None:
     """Without waiting: a FIFO that nobody writes to would hold up whoever opens it."""
-    room = rooms.enter(run_dir, "panel")
+    room = rundir.make_service_folder(run_dir, "panel")
     plant(room / "panel.json", victim)
     with pytest.raises(OSError, match=r"panel\.json|symbolic"):
-        rooms.read(room, "panel.json", MOST)
+        rundir.read(room, "panel.json", MOST)
     assert read_state(run_dir, "panel", PanelState) is None
     assert StateReader(run_dir, "panel", PanelState).read() is None
     assert victim.read_bytes() == SECRET
@@ -88,13 +88,13 @@ def test_what_is_no_plain_small_file_of_its_owner_is_not_read(
 def test_a_folder_that_is_a_link_is_not_entered(run_dir: Path, victim: Path) -> None:
     (run_dir / "panel").symlink_to(victim.parent)
     with pytest.raises(OSError, match="panel"):
-        rooms.read(run_dir / "panel", victim.name, MOST)
-    assert rooms.names(run_dir / "panel", ".age") == []
+        rundir.read(run_dir / "panel", victim.name, MOST)
+    assert rundir.names(run_dir / "panel", ".age") == []
 
 
 def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
     """msgspec gives up with another error than for what is no JSON."""
-    replace_in_ram(rooms.enter(run_dir, "panel") / "panel.json", b'{"x":' + b"[" * 100_000)
+    replace_in_ram(rundir.make_service_folder(run_dir, "panel") / "panel.json", b'{"x":' + b"[" * 100_000)
     assert read_state(run_dir, "panel", PanelState) is None
 
 
@@ -115,7 +115,7 @@ def test_a_request_that_is_nested_without_end_ends_nobody(run_dir: Path) -> None
 def test_of_a_crowded_folder_some_names_are_looked_at(run_dir: Path) -> None:
     for n in range(1500):
         (run_dir / f"{n:04d}.command").touch()
-    assert 900 < len(rooms.names(run_dir, ".command")) <= 1024
+    assert 900 < len(rundir.names(run_dir, ".command")) <= 1024
 
 
 @pytest.mark.parametrize("plant", HOSTILE)
@@ -143,7 +143,7 @@ def test_what_was_learned_is_not_written_through_a_link(run_dir: Path, victim: P
 
 
 def test_a_lock_is_where_nobody_else_can_hold_it(run_dir: Path, victim: Path) -> None:
-    own = rooms.enter_own(run_dir, "panel")
+    own = rundir.make_private_folder(run_dir, "panel")
     assert own.stat().st_mode & 0o777 == 0o700
     (own / "panel.lock").symlink_to(victim)
     with pytest.raises(OSError, match=r"panel\.lock"), InstanceLock(own, "panel"):
@@ -166,10 +166,10 @@ def test_a_lease_of_its_owner_holds_up_nobody(run_dir: Path) -> None:
     with path.open("r+b") as file:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         with pytest.raises(BlockingIOError):
-            rooms.read(run_dir, "state", MOST)
+            rundir.read(run_dir, "state", MOST)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     signal.signal(signal.SIGIO, before)
-    assert rooms.read(run_dir, "state", MOST) == b"{}"
+    assert rundir.read(run_dir, "state", MOST) == b"{}"
 
 
 @pytest.mark.parametrize("plant", [_fifo, _folder, _device])
@@ -192,7 +192,7 @@ def test_what_root_takes_from_a_card_it_writes_through_no_link_of_the_recorder(
     (etc / "unit.toml").symlink_to(place / "unit.toml")
     (place / planted).symlink_to(victim)
     victim.chmod(0o600)
-    _lay(etc / "unit.toml", b"unit = 1\n")
+    _install(etc / "unit.toml", b"unit = 1\n")
     assert victim.read_bytes() == SECRET
     assert victim.stat().st_mode & 0o777 == 0o600
     assert (etc / "unit.toml").read_bytes() == b"unit = 1\n"

@@ -252,8 +252,8 @@ def test_whoever_exchanges_the_link_gets_no_further(
 ) -> None:
     """As `sed -i` does: in the place of the link is a file, and the copy lies where the link led to."""
     place, before = through_a_link(unit, run_dir), unit.config
-    monkeypatch.setattr("linetap.config.held.NAME", unit.file)
-    monkeypatch.setattr("linetap.config.held.HOME", place)
+    monkeypatch.setattr("linetap.config.unsignededit.NAME", unit.file)
+    monkeypatch.setattr("linetap.config.unsignededit.HOME", place)
     text = place.read_text().replace("exempt = false", "exempt = true", 1)
     unit.file.unlink()
     other = unit.file if how == "a file" else run_dir / "other.toml"

@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "panel"))
 from test_panel_service import Room
 
 from linetap import checks
-from linetap.capture.lights import _shown
+from linetap.capture.lineleds import _shown
 from linetap.checks import Damper, Finding, Judgement, Watch, take_snapshot
 from linetap.reporter.health import Outgoing, health
 from linetap.reporter.telemetry import Alerts, Lines, pace
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import CaptureState, RecorderState, ReporterState, ServiceState
@@ -80,7 +80,7 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
         said = senseless(inspect.type_info(KINDS[name]), dice)
         now_ns = room.clock.monotonic_ns()
         data = msgspec.json.encode({**said, "service": name, "mono_ns": now_ns})
-        replace_in_ram(rooms.enter(run_dir, name) / f"{name}.json", data)
+        replace_in_ram(rundir.make_service_folder(run_dir, name) / f"{name}.json", data)
         room.panel.tick()
         snapshot = take_snapshot(config, watch, room.clock)
         standing = checks.run(snapshot, standing)

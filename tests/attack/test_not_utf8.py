@@ -12,7 +12,7 @@ import pytest
 from linetap.recorder.cards import Cards
 from linetap.recorder.control import ControlSocket
 from linetap.sockets import Caller, Listener
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.evidence.calls import sealed
@@ -41,7 +41,7 @@ def test_of_a_state_there_is_none(run_dir: Path, name: str) -> None:
     reader = StateReader(run_dir, name, kind)
     for field in ("service", "version", "unit", "broker", "meaning_ko", "fault", "\udcff"):
         said = b'{"%s":"\xff"}' % field.encode("utf-8", "surrogateescape")
-        replace_in_ram(rooms.enter(run_dir, name) / f"{name}.json", said)
+        replace_in_ram(rundir.make_service_folder(run_dir, name) / f"{name}.json", said)
         assert read_state(run_dir, name, kind) is None
         assert reader.read() is None
 
@@ -60,7 +60,7 @@ def test_every_text_of_what_is_handed_over(kind: type) -> None:
 
 
 def test_a_service_goes_on_where_the_recorder_says_that_it_has_to_start_again(run_dir: Path) -> None:
-    replace_in_ram(rooms.enter(run_dir, "recorder") / "renewed", b'{"at_ns":1,"services":["\xff"]}')
+    replace_in_ram(rundir.make_service_folder(run_dir, "recorder") / "renewed", b'{"at_ns":1,"services":["\xff"]}')
     file = StateFile(run_dir, "panel", ManualClock(monotonic_ns=NS_PER_S))
     file.write(ServiceState(service="panel", version="0", pid=1, started_ns=0, mono_ns=0, progress=0))
     assert not file.outdated
@@ -76,7 +76,7 @@ def test_the_panel_cannot_end_the_recorder(run_dir: Path) -> None:
 
 
 def test_capture_cannot_either(run_dir: Path) -> None:
-    with closing(Listener(rooms.socket_path(run_dir, 1))) as capture:
+    with closing(Listener(rundir.socket_path(run_dir, 1))) as capture:
         cards = Cards(unit(run_dir, 1), ManualClock(), {})
         cards.play(1, "ko", 0)
         answered = [peer.send(b'{"line":1,"why":"\xff"}') for _ in range(3) for peer, _ in capture.poll(0.1)]

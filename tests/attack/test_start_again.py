@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.records import ServiceState
 from linetap_core.service import _RENEWAL, StateFile, _Renewed
@@ -19,7 +19,9 @@ STEP_NS = NS_PER_S // 4
 
 
 def says(run_dir: Path, at_ns: int) -> None:
-    _RENEWAL.replace_in_ram(rooms.enter(run_dir, "recorder") / "renewed", _Renewed(at_ns, [*OTHERS, "recorder"]))
+    _RENEWAL.replace_in_ram(
+        rundir.make_service_folder(run_dir, "recorder") / "renewed", _Renewed(at_ns, [*OTHERS, "recorder"])
+    )
 
 
 def worked_ns(run_dir: Path, name: str, clock: ManualClock, each_time: bool, at_ns: int = 0) -> list[int]:

@@ -16,12 +16,12 @@ from attack_house import House
 from linetap import checks
 from linetap.checks import Watch, take_snapshot
 from linetap.checks.command import print_json, print_lines
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.records import Fault
-from linetap_core.rooms import ANSWER, answers_for
+from linetap_core.rundir import ANSWER, answers_for
 from linetap_core.service import StateFile
 from linetap_desk.watch import command as watching
 from state_files import capture, panel, recorder, reporter, unit
@@ -54,7 +54,7 @@ def test_an_answer_of_the_recorder(
     """It lies in the recorder's folder, and nobody has signed it."""
     file = House(run_dir).file
     monkeypatch.setattr("secrets.token_hex", lambda _: "5f0c")
-    answers = answers_for(run_dir, rooms.TERMINAL)
+    answers = answers_for(run_dir, rundir.TERMINAL)
     answers.mkdir(parents=True, exist_ok=True)
     (answers / f"5f0c{ANSWER}").write_bytes(msgspec.json.encode(ANSWERED))
     (run_dir / "a.command").write_bytes(b"{}")

@@ -70,7 +70,7 @@ def made(chip: SoftTpm, release: Release, tmp_path_factory: pytest.TempPathFacto
     line.write_text(release.command_line())
     path.write_bytes(bytes(SIZE))
     secret, sealed = volume.seal(chip.path, release.key.public_key(), bootpolicy.read(line))
-    volume.lay(volume.data(path), secret)
+    volume.format_partition(volume.data(path), secret)
     volume.finish(volume.data(path), sealed)
     return Sealed(path, secret, line)
 
@@ -159,7 +159,7 @@ def test_what_the_initramfs_asks_the_tpm_for(tpm: SoftTpm, release: Release, tmp
     holder = TpmHolder(tpm.path, line, release.public)
     assert cardkey.of_order("tpm", holder, BoardHolder(tmp_path / "none")) is holder
     secret, token = holder.new()
-    volume.lay(volume.data(path), secret)
+    volume.format_partition(volume.data(path), secret)
     volume.finish(volume.data(path), token)
     first = holder.begin(tmp_path)
     assert holder.has_encrypted()
@@ -221,7 +221,7 @@ class TestHeader:
         """The header is as linetap makes it, the token the unit's own, and the volume key known to who made it."""
         theirs = tmp_path / "thiefs.img"
         theirs.write_bytes(bytes(SIZE))
-        volume.lay(volume.data(theirs), b"a secret that the thief has made")
+        volume.format_partition(volume.data(theirs), b"a secret that the thief has made")
         export = ["cryptsetup", "token", "export", "--token-id", "0"]
         token = subprocess.run([*export, card.path], capture_output=True, check=True, timeout=120).stdout
         command = ["cryptsetup", "token", "import", "--token-id", "0", str(theirs)]

@@ -22,8 +22,8 @@ import msgspec
 
 from linetap.config import Config
 from linetap.recorder import service
-from linetap.recorder.vault.leftopen import OF_THIS_BOOT
-from linetap_core import rooms
+from linetap.recorder.vault.unfinishedcalls import OF_THIS_BOOT
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import RecorderState
 from linetap_core.service import read_state
@@ -90,7 +90,7 @@ def _await(pid: int, run_dir: Path, log: Path) -> None:
     deadline_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
     ended = False
     try:
-        while not (run_dir / rooms.CALLS / OF_THIS_BOOT).exists() or not _works(run_dir):
+        while not (run_dir / rundir.CALLS / OF_THIS_BOOT).exists() or not _works(run_dir):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 ended = True
                 raise BootFailed(f"the recorder has ended: {log.read_text()[-3000:]}")

@@ -21,8 +21,8 @@ from linetap.board.meter.limits import LearnedLimits
 from linetap.board.meter.reader import Reader
 from linetap.board.wires import Wires, wires_path
 from linetap.boardchoice import open_card
-from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio
+from linetap.capture.lineleds import LineLights
 from linetap.capture.loop import Loop
 from linetap.capture.player import Player
 from linetap.config.profile import MeterNumbers
@@ -30,7 +30,7 @@ from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap_bench.exchange.meter import Measures, Meter, MeterOnPty
 from linetap_bench.exchange.meterlines import VoltsAt, WireVolts
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput
@@ -159,7 +159,7 @@ def test_lights_follow_the_recorder_and_show_its_death(run_dir: Path) -> None:
         service="recorder", version="1", pid=1, started_ns=0, mono_ns=rig.clock.monotonic_ns(), progress=1,
         unit="test", lines=lines, config_sha256="",
     )  # fmt: skip
-    replace_in_ram(rooms.enter(run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
+    replace_in_ram(rundir.make_service_folder(run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
     lights.show()
     assert rig.meter.lights == [1, 2, 4]
     rig.clock.advance(2000 * NS_PER_MS)
@@ -179,7 +179,7 @@ def test_lights_tell_of_a_walk_test_and_hide_no_call(run_dir: Path) -> None:
             service="recorder", version="1", pid=1, started_ns=0, mono_ns=rig.clock.monotonic_ns(), progress=1,
             unit="test", lines=lines, config_sha256="", walk=walk,
         )  # fmt: skip
-        replace_in_ram(rooms.enter(run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
+        replace_in_ram(rundir.make_service_folder(run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
         lights.show()
         assert rig.meter.lights == shown
 

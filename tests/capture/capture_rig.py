@@ -28,7 +28,7 @@ from linetap_bench.stage.processes import Child
 from linetap_bench.stage.starved import StarvedProcesses
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CaptureCommand, CaptureState
-from linetap_core.rooms import socket_path
+from linetap_core.rundir import socket_path
 from linetap_core.service import read_state
 
 HERE = Path(__file__).parent

@@ -27,7 +27,7 @@ from linetap_bench.sounds import synth
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 from linetap_core.records import CaptureCommand, PlayNotice, Refused, ReleaseLine
-from linetap_core.rooms import socket_path
+from linetap_core.rundir import socket_path
 from unit_rig import Unit, make_unit
 
 UTC_NS = 1_800_000_000 * NS_PER_S

@@ -21,7 +21,7 @@ from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import Audio, CallRecord, EndRecord, Gap, Mark, NoticeRecord, Part, Retention
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.clear import clear_destroyed
+from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.register import Notice

@@ -21,7 +21,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.publickeys import encode_recipient
 from linetap_core.evidence.signing import document, sshsig
 from linetap_desk.ingest import batches
-from linetap_desk.ingest.handed import Delivery, sha256_of
+from linetap_desk.ingest.commandfiles import Delivery, sha256_of
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.database.tables import approvals, citizens, holds, requests
 from linetap_desk.serve.database.transactions import writing

@@ -33,7 +33,7 @@ from linetap_core.evidence.merklelog import closing, merkle, unitlog
 from linetap_core.evidence.merklelog.closing import Closing, closing_path
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_desk.ingest.clear import clear_destroyed
+from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.ingest.register import Notice
 from linetap_desk.serve import commands
 from linetap_desk.serve.access.log import AccessTable, Subject

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 
 from ingest_rig import Teller, rows, trusted
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
-from linetap_desk.ingest import clear, database, tables
+from linetap_desk.ingest import database, destroyedcalls, tables
 from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 
@@ -60,7 +60,7 @@ def unit(tmp_path: Path, engine: Engine) -> Unit:
 
 def clear_all(engine: Engine, counts: bool = True) -> int:
     with engine.begin() as db:
-        return clear.clear_destroyed(db, counts=counts)
+        return destroyedcalls.clear_destroyed(db, counts=counts)
 
 
 def figures(engine: Engine, table: Any) -> list[dict[str, Any]]:

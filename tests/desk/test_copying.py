@@ -26,7 +26,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.copy.transfers import Hours
 from linetap_desk.ingest import tables
-from linetap_desk.ingest.clear import Clearing
+from linetap_desk.ingest.destroyedcalls import Clearing
 from linetap_desk.ingest.store import Store
 from linetap_desk.proofs.callfolder import Damaged
 

@@ -34,7 +34,7 @@ from linetap_desk.copy.store import Tree
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.store import Store
-from linetap_desk.rebuild import place, stored
+from linetap_desk.rebuild import newdatabase, stored
 from postgres_rig import Postgres
 
 LIMIT_S = 120
@@ -282,7 +282,7 @@ def dying(patched: pytest.MonkeyPatch, step: int) -> None:
     for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "unlink"), (os, "link"), (os, "fsync")):
         patched.setattr(owner, name, watched(getattr(owner, name)))
     patched.setattr(Engine, "begin", watched(Engine.begin))
-    patched.setattr(place, "sync_directory", watched(files.sync_directory))
+    patched.setattr(newdatabase, "sync_directory", watched(files.sync_directory))
 
 
 def test_interrupted_anywhere_it_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +374,7 @@ def test_postgresqls_readers_read_on(server: Postgres, tmp_path: Path) -> None:
     with engine.begin() as db:
         (before,) = (one for one in inspect(db).get_schema_names() if one.startswith("linetap_before"))
         assert db.execute(text(f'SELECT count(*) FROM "{before}".calls')).scalar_one() == 1
-        assert place.NEW not in inspect(db).get_schema_names()
+        assert newdatabase.NEW not in inspect(db).get_schema_names()
     engine.dispose()
     units.close()
 

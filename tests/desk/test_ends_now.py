@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_desk.serve.database.tables import access
-from linetap_desk.serve.ended import now
+from linetap_desk.serve.ended import endingcalls
 
 SUPERVISOR = "approver-manager"
 AT_S = 6 * 3600  # of the house's noon: NOW_NS
@@ -97,13 +97,13 @@ def test_an_end_is_shown_for_a_quarter_of_an_hour(house: House, served: ServeSit
     house.says("ending", 3, 5, "ended", situation="abuse", seen_by="dial_tone", disposition="recorded")
     house.store()
     assert [state for state, _ in told(served)] == ["ended"]
-    clock.advance(now.SHOWN_S * NS_PER_S)
+    clock.advance(endingcalls.SHOWN_S * NS_PER_S)
     assert told(served) == []
 
 
 def test_an_old_report_that_came_late_is_no_alarm(served: ServeSite, clock: ManualClock) -> None:
     """A unit that was cut off in the middle of an end, and has said no more."""
-    clock.advance(now.SHOWN_S * NS_PER_S + NS_PER_S)
+    clock.advance(endingcalls.SHOWN_S * NS_PER_S + NS_PER_S)
     assert told(served) == []
 
 

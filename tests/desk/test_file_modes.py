@@ -18,7 +18,7 @@ from linetap_core.clock import ManualClock
 from linetap_core.evidence.keys import keys
 from linetap_desk.copy.store import Tree
 from linetap_desk.ingest import database
-from linetap_desk.rebuild.place import File
+from linetap_desk.rebuild.newdatabase import File
 from linetap_desk.serve import opendatabase
 from pki_rig import Pki
 

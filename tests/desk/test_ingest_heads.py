@@ -19,7 +19,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_desk.ingest import database, heads, tables
 from linetap_desk.ingest.heads import HeadReport
-from linetap_desk.ingest.holes import Holes
+from linetap_desk.ingest.missingevents import Holes
 from linetap_desk.ingest.store import Store
 
 

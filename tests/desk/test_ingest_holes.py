@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.holes import ASK_AGAIN_S, Holes, Missing
 from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.missingevents import ASK_AGAIN_S, Holes, Missing
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
 

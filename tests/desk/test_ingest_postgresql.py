@@ -26,12 +26,12 @@ from linetap_core.evidence.signing import signers
 from linetap_desk.calls import emptyresult, query
 from linetap_desk.calls.criteria import SearchCriteria
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.clear import Clearing
-from linetap_desk.ingest.holes import Holes
+from linetap_desk.ingest.destroyedcalls import Clearing
 from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.missingevents import Holes
 from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.store import Store
-from linetap_desk.serve.calls import story as calls_story
+from linetap_desk.serve.calls import calldetails as calls_story
 from postgres_rig import Postgres
 
 

@@ -21,9 +21,9 @@ from linetap_core.errors import AlreadyRunning, BadInput
 from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.config.desk import Settings
 from linetap_desk.copy import worklist
-from linetap_desk.ingest import clear, database, outages, tables
-from linetap_desk.ingest.holes import Holes
+from linetap_desk.ingest import database, destroyedcalls, outages, tables
 from linetap_desk.ingest.leases import Lease, Leases, ShareLost, fence
+from linetap_desk.ingest.missingevents import Holes
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.register import Notice, SignersFile
@@ -222,7 +222,7 @@ def test_what_an_ingest_does_without_a_message_stays_in_its_share(engine: Engine
     assert {(one.group[0], one.first, one.last) for one in asked} == {(mine, 3, 3)}
     assert [row["unit"] for row in rows(engine, tables.alerts)] == [mine]
     with engine.begin() as db:
-        clear.clear_destroyed(db, half)
+        destroyedcalls.clear_destroyed(db, half)
     assert {row["unit"]: row["ended_at"] is None for row in rows(engine, tables.calls)} == {mine: True, EARS[1]: False}
     with engine.begin() as db:
         assert worklist.units_online(db, half) == []

@@ -21,7 +21,7 @@ from linetap_core.records import CallEvent
 from linetap_core.vaultformat import outboxfiles, vaultname
 from linetap_desk.ingest import database, tables, vaults
 from linetap_desk.ingest.confirm import Confirmer
-from linetap_desk.ingest.holes import ALERT_S, Holes
+from linetap_desk.ingest.missingevents import ALERT_S, Holes
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
 

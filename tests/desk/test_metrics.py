@@ -19,7 +19,7 @@ from sqlalchemy import Engine, insert
 from broker import HOST, Broker, until
 from ingest_rig import END_S, START_NS, UNIT, Ingesting, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, rfc3339
-from linetap_desk.ingest import database, heads, holes, tables
+from linetap_desk.ingest import database, heads, missingevents, tables
 from linetap_desk.ingest.metrics import exposition
 from linetap_desk.ingest.register import MOST_ALERTS, Notice
 from linetap_desk.ingest.store import Store
@@ -136,7 +136,15 @@ def test_an_empty_desk(engine: Engine) -> None:
 def test_holes_and_what_was_set_aside(engine: Engine, teller: Teller) -> None:
     forged = teller.report(b"no event", "bm90IGEgc2lnbmF0dXJl")
     Store(engine).write([forged], trusted(teller))
-    alert = {"unit": UNIT, "origin": "o", "code": holes.CODE, "first": 1, "last": 2, "since": "s", "alerted_at": "s"}
+    alert = {
+        "unit": UNIT,
+        "origin": "o",
+        "code": missingevents.CODE,
+        "first": 1,
+        "last": 2,
+        "since": "s",
+        "alerted_at": "s",
+    }
     with engine.begin() as db:
         db.execute(insert(tables.alerts), [alert | {"ended_at": None}, alert | {"ended_at": "now"}])
         broken = [alert | {"code": code, "ended_at": None} for code in heads.CODES]

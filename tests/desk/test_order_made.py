@@ -20,7 +20,7 @@ from linetap_core.evidence.signing import authority as authorities
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
 from linetap_core.wire.situations import OVERLONG, SITUATIONS, WARNING
-from linetap_desk.serve.orders import endingform, made, smdrform, template, unitform
+from linetap_desk.serve.orders import endingform, orderfile, smdrform, template, unitform
 from linetap_desk.serve.orders.fields import Form
 
 MADE_AT = "2026-11-28T09:00:00.000Z"
@@ -80,7 +80,7 @@ def test_whatever_is_typed_is_a_mistake_or_an_order_that_a_unit_takes(
     if unit is None:
         return
     whose = authorities.of(authority.key.public_key())
-    found = taken(made.order_of(shared, unit, whose, MADE_AT))
+    found = taken(orderfile.order_of(shared, unit, whose, MADE_AT))
     assert found.made_at == MADE_AT
     assert set(found.codecs.values()) == {card.number for card in unit.cards if card.port}
     assert (found.network.wifi is None) == (unit.network.wifi is None)
@@ -95,7 +95,7 @@ def test_everything_that_is_typed_is_in_it(authority: Authority) -> None:
     }  # fmt: skip
     unit = unitform.read(Form(typed), 1)
     assert unit is not None
-    data = made.order_of(the_template(authority, ntp="ntp.city.example", days="90"), unit, whose, MADE_AT)
+    data = orderfile.order_of(the_template(authority, ntp="ntp.city.example", days="90"), unit, whose, MADE_AT)
     found = taken(data)
     source = Source(Path("/etc/linetap/unit.toml"), found.files["unit.toml"].encode())
     config = checked(source)
@@ -118,7 +118,7 @@ def ending_of(shared: template.Template, authority: Authority) -> Config:
     """The configuration of a unit, from the order that is made of this part and one line."""
     unit = unitform.read(Form(smdrform.STANDARD | {"unit": "floor-03", "kind1": "station"}), 1)
     assert unit is not None
-    found = taken(made.order_of(shared, unit, authorities.of(authority.key.public_key()), MADE_AT))
+    found = taken(orderfile.order_of(shared, unit, authorities.of(authority.key.public_key()), MADE_AT))
     return checked(Source(Path("/etc/linetap/unit.toml"), found.files["unit.toml"].encode()))
 
 

@@ -10,14 +10,14 @@ import pytest
 from epoch_rig import Authority
 from linetap.config.check import checked
 from linetap.config.schema import Config, Smdr
-from linetap.provision.lay import SECRET, files_of
+from linetap.provision.applyorder import SECRET, files_of
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire import smdrcolumns
-from linetap_desk.serve.orders import made, smdrform, template, unitform
+from linetap_desk.serve.orders import orderfile, smdrform, template, unitform
 from linetap_desk.serve.orders.fields import Form
 
 MADE_AT = "2026-11-29T09:00:00.000Z"
@@ -50,7 +50,7 @@ def taken(authority: Authority, **typed: str) -> tuple[order.Order, Config]:
     assert shared is not None
     unit = unitform.read(form := Form(ONE | typed), 1)
     assert unit is not None, form.mistakes
-    found = order.read(Source(Path("linetap.toml"), made.order_of(shared, unit, whose, MADE_AT)))
+    found = order.read(Source(Path("linetap.toml"), orderfile.order_of(shared, unit, whose, MADE_AT)))
     source = Source(Path("/etc/linetap/unit.toml"), found.files["unit.toml"].encode())
     config = checked(source)
     source.check()

@@ -27,7 +27,7 @@ from linetap_core.errors import BadInput
 from linetap_core.records import LineRelease
 from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.clear import clear_destroyed
+from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.protection import answers, period, report, sheet, smallcells
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found
 from linetap_desk.protection.report import Report

@@ -23,7 +23,7 @@ from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces
-from linetap_desk.serve import keeping, migrations, opendatabase, service
+from linetap_desk.serve import cleanup, migrations, opendatabase, service
 from linetap_desk.serve.access import log
 from linetap_desk.serve.access.log import AccessTable, ChainFault, Subject, rekey, verify_chain, without_numbers
 from linetap_desk.serve.database.tables import access, access_anchor, access_head, approvals, metadata, requests
@@ -220,7 +220,7 @@ def test_another_key_once_all_is_whole_under_the_old_one(table: AccessTable, clo
     fill(table)
     clock.advance((KEPT_DAYS + 1) * DAY_NS)
     fill(table)
-    assert keeping.prune(table, KEPT_DAYS) == 5
+    assert cleanup.prune(table, KEPT_DAYS) == 5
     new = AccessTable(table.engine, clock, keys.new_unit_key())
     with pytest.raises(ChainFault, match="access_head_foreign"):
         fill(new, 1)
@@ -290,13 +290,13 @@ def test_two_years_and_the_anchor_of_what_has_gone(table: AccessTable, clock: Ma
     for _ in range(5):
         fill(table, 2)
         clock.advance(DAY_NS)
-    assert keeping.prune(table, KEPT_DAYS) == 0
+    assert cleanup.prune(table, KEPT_DAYS) == 0
     clock.advance((KEPT_DAYS - 4) * DAY_NS)
-    assert keeping.prune(table, KEPT_DAYS) == 2
-    assert keeping.prune(table, KEPT_DAYS) == 0, "one pass a day"
+    assert cleanup.prune(table, KEPT_DAYS) == 2
+    assert cleanup.prune(table, KEPT_DAYS) == 0, "one pass a day"
     assert judged(table.engine) == "whole"
     clock.advance(DAY_NS)
-    assert keeping.prune(table, KEPT_DAYS) == 2
+    assert cleanup.prune(table, KEPT_DAYS) == 2
     fill(table, 1)
     with table.engine.connect() as db:
         verdict = verify_chain(db)
@@ -316,8 +316,8 @@ def test_a_clock_that_is_years_ahead_takes_a_week_at_most(table: AccessTable, cl
         fill(table, 1)
         clock.advance(DAY_NS)
     clock.step_utc(10 * 365 * DAY_NS)
-    assert keeping.prune(table, KEPT_DAYS) == 7
-    assert keeping.prune(table, KEPT_DAYS) == 0
+    assert cleanup.prune(table, KEPT_DAYS) == 7
+    assert cleanup.prune(table, KEPT_DAYS) == 0
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from linetap.adoption import places
 from linetap.board.simulated import leds_shown, press_button
 from linetap.config import load_config
 from linetap.panel.newunit import CONDITION_OF
-from linetap.provision import lay
+from linetap.provision import applyorder
 from linetap_core.enrolment import request
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -171,7 +171,7 @@ def test_a_power_cut_after_the_configuration_and_before_the_key(
         raise Cut
 
     with monkeypatch.context() as patch:
-        patch.setattr(lay, "move_durably", cut)
+        patch.setattr(applyorder, "move_durably", cut)
         with pytest.raises(Cut):
             unit.take()
     assert (unit.card.home / "order.json").exists()

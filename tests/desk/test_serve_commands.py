@@ -26,7 +26,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_desk.accesslog import roles
 from linetap_desk.ingest import batches, service
 from linetap_desk.ingest.batches import AGAIN_S, AT_ONCE, EXPIRY_S, Batches
-from linetap_desk.ingest.handed import READ_EVERY_S
+from linetap_desk.ingest.commandfiles import READ_EVERY_S
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.share import Share

@@ -24,7 +24,7 @@ from linetap_core.wire.mqtt import Message
 from linetap_desk.config import pages
 from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import outgoing, service
-from linetap_desk.ingest.handed import READ_EVERY_S
+from linetap_desk.ingest.commandfiles import READ_EVERY_S
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.outgoing import AGAIN_S, Outgoing
 from linetap_desk.ingest.register import SignersFile

@@ -22,7 +22,7 @@ from adoption_rig import LIMIT_S, NewUnit
 from broker import until
 from card_rig import PINS, PRIVATE
 from linetap.config import load_config
-from linetap.provision.lay import SECRET
+from linetap.provision.applyorder import SECRET
 from linetap_core.evidence.authorization.command import Command, Envelope
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import sshsig

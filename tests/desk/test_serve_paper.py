@@ -24,7 +24,7 @@ from linetap.panel import button
 from linetap.recorder.walk import turn, walk
 from linetap_core.clock import rfc3339
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERN_NAMES_KO, PATTERNS, WALK, number_pattern
-from linetap_desk.serve.adoption import paper, qr
+from linetap_desk.serve.adoption import printedpage, qr
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.web import text
@@ -78,7 +78,7 @@ def as_it_lights(pattern: str) -> str:
 def test_every_light_on_it_is_the_legends(served: ServeSite) -> None:
     page = served.client("officer").get("/adoption/paper").text
     found = shown(page)
-    assert set(found) == {*(code for codes in paper.AT_STEP.values() for code in codes), *paper.ELSE}
+    assert set(found) == {*(code for codes in printedpage.AT_STEP.values() for code in codes), *printedpage.ELSE}
     for code, there in found.items():
         one = CONDITIONS[code] if code in CONDITIONS else ACTIVITIES[code]
         assert one.ko.removeprefix("회선 시험: ") in page
@@ -88,7 +88,7 @@ def test_every_light_on_it_is_the_legends(served: ServeSite) -> None:
 
 @pytest.mark.parametrize("count", range(1, 7))
 def test_who_counts_the_blinks_of_a_bar_gets_their_number(count: int) -> None:
-    assert len(paper.bar(f"blink {count}", "ko").spans) == count
+    assert len(printedpage.bar(f"blink {count}", "ko").spans) == count
 
 
 def test_the_times_on_the_sheet_are_those_of_the_unit(served: ServeSite) -> None:
@@ -130,7 +130,7 @@ def test_an_order_that_cannot_be_read_has_no_lines(served: ServeSite) -> None:
 
 def test_no_light_that_a_new_unit_may_show_is_missing() -> None:
     """The others are of a disk that is full or taken out: of a unit that has worked for a while."""
-    found = {code for codes in paper.AT_STEP.values() for code in codes} | set(paper.ELSE)
+    found = {code for codes in printedpage.AT_STEP.values() for code in codes} | set(printedpage.ELSE)
     assert CONDITIONS.keys() - found == {"pull", "removing", "removal_failed", "disk_full", "disk_forecast"}
     assert WALK.keys() <= found
 

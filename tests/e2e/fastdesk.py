@@ -10,14 +10,14 @@ import msgspec
 from epoch_rig import Authority
 from linetap.config import Config
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, rfc3339
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command
 from linetap_core.evidence.authorization.roles import Person, Roles
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, sshsig
-from linetap_core.rooms import ANSWER, answers_for, commands_of
+from linetap_core.rundir import ANSWER, answers_for, commands_of
 
 EVERY_S = 10.0
 DAYS = 100  # of the list: more than any call is kept
@@ -65,8 +65,8 @@ class FastDesk:
         key = self.authority.key if role == "authority" else self._key
         data = envelopes.seal(command, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
         name = f"one-{self._counter:06d}"
-        rooms.enter(config.run_path, "reporter")
-        (rooms.make(commands_of(config.run_path, "reporter")) / f"{name}{SUFFIX}").write_bytes(data)
+        rundir.make_service_folder(config.run_path, "reporter")
+        (rundir.make(commands_of(config.run_path, "reporter")) / f"{name}{SUFFIX}").write_bytes(data)
         self._waiting[name] = body.get("through", "0")
 
     def _hear(self, config: Config) -> None:

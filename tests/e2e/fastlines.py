@@ -30,7 +30,7 @@ from linetap_bench.script.callkeys import Call, Keys
 from linetap_bench.script.scriptkeys import Script
 from linetap_bench.script.timing import times_of
 from linetap_bench.sounds.voices import Voices
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import CaptureCommand, PlayNotice
 
@@ -117,7 +117,7 @@ class FastLines:
         numbers = [line.number for line in self._lines]
         self._ring = RingWriter(config.run_path, card.number, numbers, card.ring_s, RATE_HZ)
         self._bell = os.open(bell_path(config.run_path, card.number), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._listener = Listener(rooms.socket_path(config.run_path, card.number))
+        self._listener = Listener(rundir.socket_path(config.run_path, card.number))
         self._notices = notices_of(config)
 
     @property

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.provision.lay import BROKER_NETWORKS, SECRET, files_of, udev_rules
+from linetap.provision.applyorder import BROKER_NETWORKS, SECRET, files_of, udev_rules
 from linetap_core.enrolment.order import Network, read
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source

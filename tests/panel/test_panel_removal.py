@@ -11,7 +11,7 @@ from test_panel_service import Room
 
 from linetap.panel.removal import DONE, SEALED_MS, UNMOUNTED_MS, WANTED
 from linetap.sockets import Listener
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.records import RECORDER_SOCKET, CancelRemoval, PrepareRemoval
 from state_files import recorder
 
@@ -20,7 +20,7 @@ class Disk:
     """What systemd's two units do, as far as the panel sees it."""
 
     def __init__(self, run_dir: Path) -> None:
-        self.path, self.root = rooms.room(run_dir, "panel") / WANTED, rooms.make(run_dir / rooms.ROOT)
+        self.path, self.root = rundir.service_folder(run_dir, "panel") / WANTED, rundir.make(run_dir / rundir.ROOT)
 
     def wanted(self) -> bool:
         return self.path.exists()

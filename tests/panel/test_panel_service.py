@@ -16,7 +16,7 @@ from linetap.board.simulated import SimulatedPanel, leds_shown, press_button
 from linetap.cardresult import CARD_WRONG
 from linetap.panel.legend import LAMP_TEST_MS
 from linetap.panel.service import Panel
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.records import Fault, PanelState
@@ -133,7 +133,7 @@ def test_before_the_others_have_spoken_it_is_starting_and_not_for_ever(run_dir: 
 def test_a_damaged_state_file_is_a_service_that_has_not_spoken(run_dir: Path, damage: bytes) -> None:
     room = Room(run_dir, grace_ms=0)
     room.unit.kill("recorder")
-    (rooms.enter(run_dir, "recorder") / "recorder.json").write_bytes(damage)
+    (rundir.make_service_folder(run_dir, "recorder") / "recorder.json").write_bytes(damage)
     room.pass_ms(500)
     assert room.state().unit_state == "recorder_dead"
 

@@ -24,8 +24,8 @@ from linetap.recorder.calls.ports import CallSnapshot
 from linetap.recorder.pbx.join import SmdrJoin
 from linetap.recorder.pbx.ledger import DAY_FILE, Day
 from linetap.recorder.service import Service, _first_state
-from linetap.recorder.vault.leftopen import OF_THIS_BOOT
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.unfinishedcalls import OF_THIS_BOOT
 from linetap_core.clock import SYSTEM, ManualClock, from_utc_ns
 from linetap_core.codecs import mulaw
 from linetap_core.evidence.calls import sealed

@@ -16,7 +16,7 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import ManualClock
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_durably
-from linetap_core.supervisor import STANDS_NS, Steps, step
+from linetap_core.watchdog import STANDS_NS, Steps, step
 from unit_rig import make_unit
 
 PATIENCE_S = 20.0

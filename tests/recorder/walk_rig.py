@@ -32,7 +32,7 @@ from linetap_core.records import (
     WalkState,
     WalkStep,
 )
-from linetap_core.rooms import socket_path
+from linetap_core.rundir import socket_path
 from linetap_core.service import StateFile
 
 UTC_NS = 1_795_647_360 * NS_PER_S

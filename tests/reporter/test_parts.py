@@ -50,7 +50,7 @@ from linetap_core.records import (
     UpdateState,
     UpdateStep,
 )
-from linetap_core.rooms import answers_for, commands_of
+from linetap_core.rundir import answers_for, commands_of
 from linetap_core.wire.topics import HEALTH_EXPIRY_S, Topics
 from state_files import capture, recorder, reporter
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from guest import Guest, guest, until, why_not
 
-from linetap.provision.lay import files_of
+from linetap.provision.applyorder import files_of
 from linetap_core.enrolment.order import Network, Wifi
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))

@@ -51,7 +51,7 @@ trap 'rm -rf "$orders"' EXIT
 "$root/.venv/bin/python" - "$orders" <<END
 import sys
 from pathlib import Path
-from linetap.provision.lay import files_of
+from linetap.provision.applyorder import files_of
 from linetap_core.enrolment.order import Network
 for path, text in files_of(Network(address="10.9.0.5/24", gateway="$SWITCH", vlan=$VLAN)).items():
     if text and path.startswith("systemd/network/"):

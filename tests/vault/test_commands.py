@@ -22,7 +22,7 @@ from linetap_core.durable import broken
 from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization.command import LIMIT_BYTES, MAY, SUFFIX, Envelope
 from linetap_core.evidence.signing import document, namespaces, sshsig
-from linetap_core.rooms import answers_for, commands_of
+from linetap_core.rundir import answers_for, commands_of
 from state_files import Unit, suffering
 
 

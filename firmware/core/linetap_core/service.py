@@ -16,7 +16,7 @@ from typing import Self
 
 import msgspec
 
-from linetap_core import __version__, rooms, system
+from linetap_core import __version__, rundir, system
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.durable import broken, smallfile
 from linetap_core.durable.files import replace_in_ram
@@ -24,7 +24,7 @@ from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import AlreadyRunning
 from linetap_core.log import handler_for
 from linetap_core.records import ServiceState
-from linetap_core.supervisor import Supervisor
+from linetap_core.watchdog import Supervisor
 
 STATE_EVERY_MS = 250
 START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration was replaced, and the supervisor restarts the service
@@ -65,7 +65,8 @@ class Stop:
 class InstanceLock:
     """Held for the life of the process; the kernel releases it, however the process ends.
 
-    `folder`: one that only this service may open (`rooms.enter_own`); otherwise another process could hold the lock.
+    `folder`: one that only this service may open (`rundir.private_folder`); otherwise another process could hold the
+    lock.
     """
 
     def __init__(self, folder: Path, name: str, optional: bool = False) -> None:
@@ -104,7 +105,7 @@ class InstanceLock:
 
 def lock_of(run_dir: Path, service: str) -> InstanceLock:
     """The lock of one of the four services; optional, so that none of them ends because its folder is full."""
-    return InstanceLock(rooms.enter_own(run_dir, service), service, optional=True)
+    return InstanceLock(rundir.make_private_folder(run_dir, service), service, optional=True)
 
 
 class _Renewed(msgspec.Struct):
@@ -127,7 +128,7 @@ class StateFile:
     """
 
     def __init__(self, run_dir: Path, name: str, clock: Clock) -> None:
-        self._path = rooms.room(run_dir, name) / f"{name}.json"
+        self._path = rundir.service_folder(run_dir, name) / f"{name}.json"
         self._run_dir, self._name = run_dir, name
         self._clock = clock
         self._due_ns = 0
@@ -156,7 +157,7 @@ class StateFile:
 
     def _replace(self, data: bytes) -> None:
         try:
-            rooms.enter(self._run_dir, self._name)
+            rundir.make_service_folder(self._run_dir, self._name)
             replace_in_ram(self._path, data)
         except OSError as error:
             why = error.strerror or str(error)
@@ -175,15 +176,15 @@ class StateFile:
 def ask_to_start_again(run_dir: Path, clock: Clock, services: list[str]) -> None:
     """Asks the services that have begun by now to restart; each does so at its next state. Only the recorder may
     ask."""
-    place = rooms.enter(run_dir, RECORDER) / _RENEWED
+    place = rundir.make_service_folder(run_dir, RECORDER) / _RENEWED
     _RENEWAL.replace_in_ram(place, _Renewed(clock.monotonic_ns(), services))
 
 
 def _renewed(run_dir: Path) -> _Renewed | None:
     """None: there is no such request, as usual."""
-    folder = rooms.room(run_dir, RECORDER)
+    folder = rundir.service_folder(run_dir, RECORDER)
     try:
-        return _RENEWAL.decode(rooms.read(folder, _RENEWED, _MOST_BYTES))
+        return _RENEWAL.decode(rundir.read(folder, _RENEWED, _MOST_BYTES))
     except Broken as error:
         broken.report(folder / _RENEWED, error)
     except OSError:
@@ -194,10 +195,10 @@ def _renewed(run_dir: Path) -> _Renewed | None:
 def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | None:
     """The last state that a service wrote; None if it is missing or unreadable."""
     try:
-        found = rooms.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
+        found = rundir.read(rundir.service_folder(run_dir, name), f"{name}.json", _MOST_BYTES)
         return SmallFile(STATE_KIND, kind).decode(found)
     except Broken as error:
-        broken.report(rooms.room(run_dir, name) / f"{name}.json", error)
+        broken.report(rundir.service_folder(run_dir, name) / f"{name}.json", error)
     except OSError:
         pass
     return None
@@ -217,13 +218,13 @@ class StateReader[S: ServiceState]:
 
     def __init__(self, run_dir: Path, name: str, kind: type[S]) -> None:
         self._run_dir, self._name, self._kind = run_dir, name, kind
-        self._path = str(rooms.room(run_dir, name) / f"{name}.json")
+        self._path = str(rundir.service_folder(run_dir, name) / f"{name}.json")
         self._seen: tuple[int, int] | None = None
         self._state: S | None = None
 
     def read(self) -> S | None:
         """The state, which the caller must not change: later calls return the same object."""
-        seen = rooms.stamp(self._path)
+        seen = rundir.stamp(self._path)
         if seen is None:
             return None
         if seen != self._seen:

@@ -16,7 +16,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import FIRST_NS, NS_PER_S, SYSTEM, Clock, kernel_clock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.records import ClockRecord
@@ -107,7 +107,7 @@ def chrony_offset_ms(clock: Clock, path: Path) -> float | None:
     """The offset from chronyd's file, if that is not older than MOST_AGE_S and the clock is synchronised; otherwise
     None."""
     try:
-        with rooms.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
+        with rundir.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
             fields = os.read(fd, size).decode().strip().split(",")
             written_ns = os.fstat(fd).st_mtime_ns
         offset_ms = round(float(fields[_OFFSET]) * 1000, 6)

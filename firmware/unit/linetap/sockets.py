@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.errors import DeviceFault
 
 MAX_MESSAGE = 4096
@@ -26,7 +26,7 @@ class Listener:
         self._path = path
         self._allowed = {0, os.getuid(), *_uids(users)}
         with contextlib.suppress(FileNotFoundError):
-            rooms.make(path.parent)
+            rundir.make(path.parent)
             path.unlink()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         self._socket.bind(str(path))

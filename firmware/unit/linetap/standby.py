@@ -21,7 +21,7 @@ from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput
 from linetap_core.records import CaptureState, Fault, RecorderState, ReporterState, ServiceState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
 from linetap_core.tomlfile.source import Source
 

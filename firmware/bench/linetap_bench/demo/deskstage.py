@@ -19,7 +19,7 @@ from linetap_bench.stage.servers import free_port, start_shipped, wait
 from linetap_bench.stage.stage import UNIT, Stage
 from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.errors import BadInput
-from linetap_core.rooms import answers_for
+from linetap_core.rundir import answers_for
 
 LINES = 8
 READY_S = 60.0

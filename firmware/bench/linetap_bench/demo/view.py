@@ -33,7 +33,7 @@ from linetap_core.records import (
     ReporterState,
     ServiceState,
 )
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import alive, read_state
 from linetap_core.wire.legend import LEDS, SIGNS, draw
 

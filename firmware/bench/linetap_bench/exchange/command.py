@@ -24,7 +24,7 @@ from linetap_bench.stage.madeunit import STARTS_AT, make_unit
 from linetap_core.clock import SYSTEM, ns_of
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, RecorderState, ServiceState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import Stop, alive, read_state, start_logging, try_realtime
 
 PRIORITY = 40  # below jackd and capture

@@ -20,7 +20,7 @@ from linetap_bench.stage.processes import ChildFailed
 from linetap_bench.stage.stage import READY_S, Stage
 from linetap_core.clock import NS_PER_S, SYSTEM, ns_of
 from linetap_core.records import CaptureState, RecorderState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import alive, read_state
 
 RUNS = 7

@@ -22,7 +22,7 @@ from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import start_broker
 from linetap_bench.stage.starved import StarvedProcesses
-from linetap_core import cli, rooms
+from linetap_core import cli, rundir
 
 UNIT = "floor-03"
 READY_S = 120.0
@@ -142,7 +142,7 @@ class Stage:
                 path.unlink()
             elif path != cable:
                 shutil.rmtree(path)
-        rooms.enter(self.run_dir, "capture")
+        rundir.make_service_folder(self.run_dir, "capture")
         kept.replace(wires)
 
 

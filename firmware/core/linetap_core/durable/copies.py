@@ -111,7 +111,7 @@ def mend_set(copy: Path, why: object) -> bool:
 # --- A copy of a file that a person writes (unit.toml, a notice), so that a flipped bit in it stops no service --------
 # `unit.toml.kept` beside it holds its bytes, inode and modification time. An edit, a replacement or a restore changes
 # one of these; a bad medium does not. So different bytes under the same inode and time are damage, and the copy is
-# used; every other change is an edit. Whether an edit takes effect against a binding copy: config/held.py.
+# used; every other change is an edit. Whether an edit takes effect against a binding copy: config/unsignededit.py.
 
 
 SUFFIX = ".kept"

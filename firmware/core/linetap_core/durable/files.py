@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from linetap_core import system
-from linetap_core.supervisor import step
 from linetap_core.system import NEW
+from linetap_core.watchdog import step
 
 TEMPORARY = ".tmp"
 DIRECTORY_MODE = 0o750

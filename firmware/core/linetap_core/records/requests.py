@@ -7,7 +7,7 @@ import msgspec
 
 from linetap_core.records.states import WalkBy
 
-# --- recorder -> capture and back, over rooms.socket_path -----------------------------------------
+# --- recorder -> capture and back, over rundir.socket_path -----------------------------------------
 
 
 class PlayNotice(msgspec.Struct, frozen=True, tag="play", tag_field="verb"):

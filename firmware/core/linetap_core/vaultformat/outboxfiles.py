@@ -25,7 +25,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from linetap_core import jsontext, rooms, system
+from linetap_core import jsontext, rundir, system
 from linetap_core.durable.smallfile import SmallFile
 
 SUFFIX = ".events"
@@ -97,7 +97,7 @@ def scan(data: bytes, base: int = 0) -> Iterator[Frame]:
 def read(path: Path, offset: int = 0) -> Iterator[Frame]:
     """The frames of a file from `offset` on, which is a frame's start. FileNotFoundError if it is gone; OSError if
     it is no such file, which a compromised recorder may have put there."""
-    with rooms.opened(path.parent, path.name, _MOST_BYTES, copied=True) as (fd, _):
+    with rundir.opened(path.parent, path.name, _MOST_BYTES, copied=True) as (fd, _):
         data, base, at, ended = b"", offset, offset, False
         while not ended:
             more = system.read_at(fd, max(_CHUNK_BYTES, len(data)), at)

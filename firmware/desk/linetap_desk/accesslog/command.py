@@ -8,7 +8,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.clock import Clock
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.require(args, clock)
     if args.verb == "verify":
         return _verify(desk.folder, args.head)
-    key = "" if args.key is None else hashlib.sha256(rooms.read_small(args.key, KEY_LIMIT_BYTES)).hexdigest()
+    key = "" if args.key is None else hashlib.sha256(rundir.read_small(args.key, KEY_LIMIT_BYTES)).hexdigest()
     for entry in read_log(desk.access.folder)[0]:
         if (
             (not args.call or args.call in entry.calls)
@@ -102,8 +102,8 @@ def _own_head(access: Path, public: PublicKey) -> Head:
     """A Refusal unless the log's own key signed its head."""
     signature = access / f"{HEAD}{namespaces.SUFFIX}"
     head = read_head(access / HEAD)
-    data = rooms.read_small(access / HEAD, HEAD_LIMIT_BYTES)
-    armored = rooms.read_small(signature, sshsig.SIGNATURE_LIMIT_BYTES)
+    data = rundir.read_small(access / HEAD, HEAD_LIMIT_BYTES)
+    armored = rundir.read_small(signature, sshsig.SIGNATURE_LIMIT_BYTES)
     if keys.public_blob(sshsig.check(data, armored, namespaces.HEAD)) != keys.public_blob(public):
         raise AccessFault("access_log_signer", f"{signature}: signed by another key than {deskfolder.PUBLIC}")
     return head

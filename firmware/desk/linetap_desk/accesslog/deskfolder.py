@@ -23,7 +23,7 @@ from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.accesslog.access import AccessLog, Entry, LoggedStep, log_name, unrecorded
 

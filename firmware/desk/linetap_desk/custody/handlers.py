@@ -21,7 +21,7 @@ from linetap_desk.custody.citizen import masking
 from linetap_desk.custody.helperapp import PageTable, app_of, ended
 from linetap_desk.custody.refusals import REFUSAL
 from linetap_desk.custody.site import Site
-from linetap_desk.serve.calls import story as callwords
+from linetap_desk.serve.calls import calldetails as callwords
 from linetap_desk.web.text import N_
 
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine
 
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
 from linetap_core.errors import BadInput, Refusal
@@ -35,7 +35,7 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
-from linetap_desk.ingest.handed import (
+from linetap_desk.ingest.commandfiles import (
     READ_EVERY_S,
     TEXT_LIMIT,
     Delivery,
@@ -134,7 +134,7 @@ def waiting(folder: Path) -> dict[str, list[bytes]]:
 def deliveries_of(folder: Path, name: str) -> dict[str, Delivery]:
     """By unit, of all shares."""
     found: dict[str, Delivery] = {}
-    for file in rooms.names(folder / _ANSWERS, _ANSWER_SUFFIX):
+    for file in rundir.names(folder / _ANSWERS, _ANSWER_SUFFIX):
         if file.rpartition(".")[0].rpartition(".")[0] == name:
             found |= _read_answer(folder, file)
     return found
@@ -142,7 +142,7 @@ def deliveries_of(folder: Path, name: str) -> dict[str, Delivery]:
 
 def _read_answer(folder: Path, file: str) -> dict[str, Delivery]:
     try:
-        return jsontext.decode(rooms.read(folder / _ANSWERS, file, LIMIT_BYTES), type=dict[str, Delivery])
+        return jsontext.decode(rundir.read(folder / _ANSWERS, file, LIMIT_BYTES), type=dict[str, Delivery])
     except (OSError, ValueError):
         return {}
 

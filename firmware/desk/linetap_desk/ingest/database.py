@@ -166,7 +166,7 @@ def connecting(url: URL, where: str, right: str) -> Engine:
 
 def _as_we_need_it(connection: Any, _record: Any) -> None:
     """FULL: in WAL mode NORMAL may lose the last commits in a power cut, after the broker received an acknowledgement.
-    secure_delete: cleared data (clear.py) does not remain in the file."""
+    secure_delete: cleared data (destroyedcalls.py) does not remain in the file."""
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -18,7 +18,7 @@ BY_MARK = ("mark_far", "mark_uncertain", "notice_code", "notice_code_far", "noti
 # Literals: PostgreSQL takes an expression with parameters for another one where it is repeated in GROUP BY.
 LINE: ColumnElement[Any] = func.coalesce(calls.c.line, literal_column("0"))
 SITUATION: ColumnElement[Any] = func.coalesce(calls.c.situation, literal_column("''"))
-# clear.py leaves nothing in these three
+# destroyedcalls.py leaves nothing in these three
 CLEARED = and_(
     calls.c.destroyed_at.is_not(None), calls.c.why.is_(None), calls.c.sealed_at.is_(None), calls.c.ended_at.is_(None)
 )

@@ -22,7 +22,7 @@ from linetap_core import __version__
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.service import Stop
-from linetap_desk.ingest import database, heads, holes, vaults
+from linetap_desk.ingest import database, heads, missingevents, vaults
 from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
 from linetap_desk.web.server import LoopbackServer, address_of
 
@@ -70,7 +70,7 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
     )  # fmt: skip
     yield (
         "linetap_unit_holes", "gauge", "Holes in the unit's events that have stood for more than a minute.",
-        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == holes.CODE),
+        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == missingevents.CODE),
     )  # fmt: skip
     yield (
         "linetap_unit_log_broken", "gauge", "Alerts on signed heads of the unit's log that cannot both be true.",

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine
 
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
 from linetap_core.errors import BadInput, Refusal
@@ -35,7 +35,7 @@ from linetap_core.evidence.signing.authority import Authority
 from linetap_core.wire.mqtt import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import callrow
-from linetap_desk.ingest.handed import (
+from linetap_desk.ingest.commandfiles import (
     READ_EVERY_S,
     TEXT_LIMIT,
     Delivery,
@@ -69,8 +69,8 @@ def delivery_of(folder: Path, name: str, data: bytes) -> Delivery | None:
     """The delivery of exactly these bytes since they were put; None: the ingest has not read them yet."""
     found = _read_answer(folder, name)
     its = found is not None and found.sha256 == sha256_of(data)
-    put = rooms.stamp(commands(folder).path(name))
-    answered = rooms.stamp(_answer_path(folder, name))
+    put = rundir.stamp(commands(folder).path(name))
+    answered = rundir.stamp(_answer_path(folder, name))
     return found if its and put and answered and put[1] <= answered[1] else None
 
 
@@ -81,7 +81,7 @@ def _answer_path(folder: Path, name: str) -> Path:
 def _read_answer(folder: Path, name: str) -> Delivery | None:
     path = _answer_path(folder, name)
     try:
-        return jsontext.decode(rooms.read(path.parent, path.name, _ANSWER_LIMIT_BYTES), type=Delivery)
+        return jsontext.decode(rundir.read(path.parent, path.name, _ANSWER_LIMIT_BYTES), type=Delivery)
     except (OSError, ValueError):
         return None
 

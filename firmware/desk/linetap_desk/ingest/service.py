@@ -25,12 +25,12 @@ from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.config.desk import CopyConfig, Settings
 from linetap_desk.ingest import batches, database, outgoing
 from linetap_desk.ingest.batches import Batches
-from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.confirm import Confirmer
+from linetap_desk.ingest.destroyedcalls import Clearing
 from linetap_desk.ingest.heads import HeadReport
-from linetap_desk.ingest.holes import Holes, Missing
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.link import Link, Patience
+from linetap_desk.ingest.missingevents import Holes, Missing
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.outgoing import Outgoing
 from linetap_desk.ingest.register import Arrival, Notice, SignersFile

@@ -21,7 +21,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.evidence.signing.sshsig import armored
 from linetap_desk.ingest import callrow, heads, judge, outages, pbxdays, register, vaults
-from linetap_desk.ingest.clear import clear_events
+from linetap_desk.ingest.destroyedcalls import clear_events
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Neighbour, Report, Verdict
 from linetap_desk.ingest.register import Arrival, Names, Notice

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The desk's tables. `events` has the verified reports; `calls` and `origins` are derived from it and can be derived
-again, except for cleared data (clear.py)."""
+again, except for cleared data (destroyedcalls.py)."""
 
 from __future__ import annotations
 
@@ -241,8 +241,8 @@ for _name, (_rare, _asked) in _RARE.items():
     _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
     Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
 
-# The figures of destroyed calls, which clear.py takes before it clears them: by the day on which they began, or were
-# destroyed, in the zone of the desk's pages. They name no call.
+# The figures of destroyed calls, which destroyedcalls.py takes before it clears them: by the day on which they began,
+# or were destroyed, in the zone of the desk's pages. They name no call.
 CALL_FIGURES = (
     "calls", "due", "recorded", "judged", "heard", "over_15", "over_20", "marked", "warned", "extended", "cancelled",
     "refused", "ended", "freed",

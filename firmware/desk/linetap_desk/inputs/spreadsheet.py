@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 
 MOST_ABOVE = 20  # rows in which the header is looked for
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")

@@ -24,7 +24,7 @@ from linetap_core.evidence.authorization.command import IDENTIFY_LONGEST_S, LIGH
 from linetap_core.evidence.authorization.commandbody import Body
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import document, namespaces, sshsig, unitnames
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import updates
 from linetap_core.wire.mqtt import Broker, Message

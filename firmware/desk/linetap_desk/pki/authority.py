@@ -36,7 +36,7 @@ from linetap_core.enrolment.certificates import NAME_LIMIT, Network, Role
 from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import document, namespaces, unitnames
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.pki.register import Issued, Register, Revoked
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

@@ -17,7 +17,7 @@ from linetap_core.enrolment.certificates import Role, common_name
 from linetap_core.enrolment.request import PkiFault, Request
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_desk.pki import authority, rabbitmq
 from linetap_desk.pki.authority import Authority, key_hash, signers_line

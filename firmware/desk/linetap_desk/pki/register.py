@@ -26,7 +26,7 @@ from linetap_core.durable.files import replace_durably, sync_directory, write_al
 from linetap_core.enrolment.certificates import Role
 from linetap_core.enrolment.request import PkiFault
 from linetap_core.errors import BadInput
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.inputs import strict
 
 LIMIT_BYTES = 64 * 1024 * 1024  # some 100,000 certificates

@@ -28,7 +28,7 @@ from linetap_core.service import Stop, start_logging
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config.desk import Settings
 from linetap_desk.copy.s3 import open_store
-from linetap_desk.ingest import clear, database
+from linetap_desk.ingest import database, destroyedcalls
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.tables import (
     alerts,
@@ -47,7 +47,7 @@ from linetap_desk.ingest.tables import (
     vaults,
 )
 from linetap_desk.inputs.strict import zone_of
-from linetap_desk.rebuild import place, stored
+from linetap_desk.rebuild import newdatabase, stored
 from linetap_desk.rebuild.stored import Refused
 from linetap_desk.rebuild.units import Answered, request_events
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if settings.key is None and args.for_s:
         raise BadInput(f"{args.config}: key is missing: it signs the requests to units; --for 0 requests nothing")
     start_logging("rebuild")
-    with place.exclusive_place(settings.db, clock) as where:
+    with newdatabase.exclusive_place(settings.db, clock) as where:
         found = None if where.whole else _fill(where, settings, args, clock, stop)
         kept = where.swap()
     lines = (
@@ -91,7 +91,9 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     return 1 if found is not None and (found.refused.counts or found.answered.lacking) else 0
 
 
-def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, clock: Clock, stop: Stop) -> RebuildResult:
+def _fill(
+    where: newdatabase.Place, settings: Settings, args: argparse.Namespace, clock: Clock, stop: Stop
+) -> RebuildResult:
     signers = SignersFile(settings.signers)
     store = None
     if settings.copy is not None:
@@ -114,7 +116,7 @@ def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, cloc
             raise Refusal("interrupted; the old database is as it was, and `linetap desk rebuild` begins again")
         found.from_record = stored.settle(new, found.refused)
         with new.begin() as db:
-            while clear.clear_destroyed(db, zone=zone_of(settings.zone), counts=found.old is None):
+            while destroyedcalls.clear_destroyed(db, zone=zone_of(settings.zone), counts=found.old is None):
                 pass
         found.new = _counts(new)
     finally:

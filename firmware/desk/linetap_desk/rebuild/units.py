@@ -18,7 +18,7 @@ from linetap_core.evidence.signing import namespaces, signerline
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.service import Stop
 from linetap_desk.config.desk import Settings
-from linetap_desk.ingest import holes, vaults
+from linetap_desk.ingest import missingevents, vaults
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import Ingest
@@ -129,4 +129,4 @@ def _expect_no_more(db: Connection) -> None:
     """Removes keys that reported nothing, and their alerts."""
     db.execute(delete(origins).where(origins.c.newest == 0))
     here = select(origins.c.unit).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
-    db.execute(delete(alerts).where(alerts.c.code == holes.CODE, alerts.c.ended_at.is_(None), ~here.exists()))
+    db.execute(delete(alerts).where(alerts.c.code == missingevents.CODE, alerts.c.ended_at.is_(None), ~here.exists()))

@@ -34,7 +34,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.records import ActualTime
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.accesslog.deskfolder import Desk

@@ -30,7 +30,7 @@ from linetap_core.service import credential, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.config.pages import Settings
 from linetap_desk.ingest.database import open_reader
-from linetap_desk.serve import figures, keeping, opendatabase
+from linetap_desk.serve import cleanup, figures, opendatabase
 from linetap_desk.serve.access.log import AccessTable
 from linetap_desk.serve.accusation import routes as accusation
 from linetap_desk.serve.adoption import api as adoptionapi
@@ -39,7 +39,7 @@ from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.citizen import routes as citizen
 from linetap_desk.serve.coverage import routes as coverage
-from linetap_desk.serve.ended import now as endsnow
+from linetap_desk.serve.ended import endingcalls as endsnow
 from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import api as findingapi
 from linetap_desk.serve.finding import routes as finding
@@ -211,7 +211,7 @@ COMPRESSED = ("/fleet", "/static/")
 LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | unitcommands.LARGER  # path -> bytes of a form with files
 # Runs beside the pages from start to end; each puts its state into the site.
 LIFESPANS: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
-    keeping.lifespan,
+    cleanup.lifespan,
     fleet.lifespan,
     outages.lifespan,
     shift.lifespan,

@@ -18,7 +18,7 @@ from pathlib import Path
 from linetap_core import system
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.unsealing import agereader
 
 _TIMEOUT_S = 600  # long enough to type a passphrase or touch a token

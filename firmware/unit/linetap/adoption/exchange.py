@@ -25,7 +25,7 @@ from linetap.adoption.https import DeskAway
 from linetap.adoption.places import Shown
 from linetap.adoption.session import Kept, Session
 from linetap.provision import cardfiles
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.enrolment import adoption
@@ -67,7 +67,7 @@ class Exchange:
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept
         self._desks, self._about, self._clock, self._post = desks, about, clock, post
         self._handed = ""
-        rooms.make(places.sent(run_dir))
+        rundir.make(places.sent(run_dir))
         self._numbers = places.numbers(run_dir)
         self._pause = PAUSE_TURNS if self._numbers else 0  # an earlier process may have shown a number just now
         self._asking: Asking | None = None
@@ -233,7 +233,7 @@ class Exchange:
             (places.sent(self._run_dir) / name).unlink(missing_ok=True)
 
     def _request(self) -> str | None:
-        found = next(iter(rooms.names(self._adopted, ".request")), None)
+        found = next(iter(rundir.names(self._adopted, ".request")), None)
         if found is None and self._has_order:
             self._hand(places.ASKED, "")  # after a power cut: root makes a new one
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
@@ -243,7 +243,7 @@ class Exchange:
 
     def _answer(self, name: str, most_bytes: int) -> str | None:
         try:
-            return rooms.read(self._adopted, name, most_bytes).decode("utf-8", "replace")
+            return rundir.read(self._adopted, name, most_bytes).decode("utf-8", "replace")
         except OSError:
             return None
 

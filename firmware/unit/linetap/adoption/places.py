@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import SmallFile
 
@@ -40,42 +40,42 @@ _SHOWN = SmallFile("adoption_shown", Shown, _LIMIT_BYTES)
 
 def sent(run_dir: Path) -> Path:
     """The files for root: a folder of its own, since each change in it starts root's service."""
-    return rooms.enter(run_dir, ROOM) / "sent"
+    return rundir.make_service_folder(run_dir, ROOM) / "sent"
 
 
 def show(run_dir: Path, shown: Shown) -> None:
-    _SHOWN.replace_in_ram(rooms.enter(run_dir, ROOM) / SHOWN, shown)
+    _SHOWN.replace_in_ram(rundir.make_service_folder(run_dir, ROOM) / SHOWN, shown)
 
 
 def shown(run_dir: Path) -> Shown | None:
     """For the panel, which treats it as hostile. None: no adoption is in progress."""
     try:
-        return _SHOWN.decode(rooms.read(rooms.room(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
+        return _SHOWN.decode(rundir.read(rundir.service_folder(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
     except (OSError, ValueError):
         return None
 
 
 def note_numbers(run_dir: Path, count: int) -> None:
     """OSError: the number was not counted, and must not be shown."""
-    replace_in_ram(rooms.enter(run_dir, ROOM) / NUMBERS, str(count).encode())
+    replace_in_ram(rundir.make_service_folder(run_dir, ROOM) / NUMBERS, str(count).encode())
 
 
 def numbers(run_dir: Path) -> int:
     """The count of numbers shown since power on, also by earlier processes."""
     try:
-        return int(rooms.read(rooms.room(run_dir, ROOM), NUMBERS, _LIMIT_BYTES))
+        return int(rundir.read(rundir.service_folder(run_dir, ROOM), NUMBERS, _LIMIT_BYTES))
     except FileNotFoundError:
         return 0
 
 
 def press(run_dir: Path, digits: str) -> None:
     with contextlib.suppress(OSError):  # the LEDs go on
-        replace_in_ram(rooms.enter(run_dir, "panel") / PRESSED, digits.encode())
+        replace_in_ram(rundir.make_service_folder(run_dir, "panel") / PRESSED, digits.encode())
 
 
 def pressed(run_dir: Path) -> str:
     """The digits during which the button was pressed, or ""."""
     try:
-        return rooms.read(rooms.room(run_dir, "panel"), PRESSED, _LIMIT_BYTES).decode()
+        return rundir.read(rundir.service_folder(run_dir, "panel"), PRESSED, _LIMIT_BYTES).decode()
     except (OSError, ValueError):
         return ""

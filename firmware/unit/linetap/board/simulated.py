@@ -20,7 +20,7 @@ from linetap.board.interface import PERIOD_MS, UNIT_LEDS, Levels
 from linetap.board.wires import Wires, wires_path
 from linetap.config.schema import FULL_PERCENT
 from linetap.ring import Bits
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
 
@@ -46,7 +46,7 @@ class SimulatedCard:
 
     def __init__(self, run_dir: Path, card: int, lines: int) -> None:
         """DeviceFault `wires_foreign` if the simulated lines have another shape."""
-        rooms.enter(run_dir, "capture")
+        rundir.make_service_folder(run_dir, "capture")
         self._wires = Wires.attach_or_create(wires_path(run_dir, card), lines)
         self._wires.relays[:] = 0
         self._wires.contacts[:] = 0
@@ -89,7 +89,7 @@ class SimulatedArm:
 
     def __init__(self, run_dir: Path, card: int, lines: int, clock: Clock) -> None:
         """DeviceFault `wires_foreign` if the simulated lines have another shape."""
-        rooms.enter(run_dir, "capture")
+        rundir.make_service_folder(run_dir, "capture")
         self._wires, self._clock = Wires.attach_or_create(wires_path(run_dir, card), lines), clock
 
     def beat(self) -> None:
@@ -111,7 +111,7 @@ class SimulatedPanel:
     """Five bytes on tmpfs: run, call, fault, button, brightness."""
 
     def __init__(self, run_dir: Path) -> None:
-        rooms.enter(run_dir, "panel")
+        rundir.make_service_folder(run_dir, "panel")
         try:
             self._bytes = _panel_bytes(run_dir)
         except OSError:  # as with hardware, LEDs need no room on tmpfs; these are just invisible
@@ -162,7 +162,7 @@ def press_button(run_dir: Path, pressed: bool) -> None:
 
 
 def _panel_bytes(run_dir: Path) -> mmap.mmap:
-    fd = os.open(rooms.room(run_dir, "panel") / "panel.leds", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    fd = os.open(rundir.service_folder(run_dir, "panel") / "panel.leds", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         os.posix_fallocate(fd, 0, _BYTES)
         return mmap.mmap(fd, _BYTES)

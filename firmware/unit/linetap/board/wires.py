@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from linetap.board.interface import PERIOD_MS, Levels
 from linetap.ring import I16, MAX_LINES, Bits
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.errors import DeviceFault
 
 ARMED_MS = 1000  # as the card's one-shot: without a sign of life for this long every relay drops
@@ -41,7 +41,7 @@ _STAMP_SHIFT = np.uint64(19)  # 45 bits of milliseconds, plus one so that 0 is "
 
 def wires_path(run_dir: Path, card: int) -> Path:
     """In capture's folder: the exchange runs as its user."""
-    return rooms.room(run_dir, "capture") / f"wires-{card}"
+    return rundir.service_folder(run_dir, "capture") / f"wires-{card}"
 
 
 class Wires:
@@ -188,7 +188,7 @@ def _make_absent(path: Path, lines: int) -> None:
 
 def _allocate(path: Path, lines: int) -> Path:
     """A zeroed file beside `path`, allocated completely, so that a full tmpfs fails here and not as SIGBUS later."""
-    fresh = rooms.make(path.parent) / f".{path.name}.{os.getpid()}"
+    fresh = rundir.make(path.parent) / f".{path.name}.{os.getpid()}"
     fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
     try:
         os.posix_fallocate(fd, 0, _SAMPLES_AT + lines * CAPACITY_MS * 8)

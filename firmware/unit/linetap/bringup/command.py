@@ -24,7 +24,7 @@ from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CaptureState, RecorderState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import alive, read_state
 from linetap_core.vaultformat import bringupreport as report_of
 from linetap_core.vaultformat.bringupreport import LIMITS, BringupReport, Figure

@@ -12,7 +12,7 @@ import msgspec
 from linetap.capture.contacts import Contacts
 from linetap.capture.player import Player
 from linetap.sockets import Listener
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.records import CaptureCommand, PlayNotice, Refused, ReleaseLine
 
 RECORDER_USER = "linetap-recorder"  # systemd/sysusers.d
@@ -24,7 +24,7 @@ class Commands:
     """Capture's end of its socket."""
 
     def __init__(self, run_dir: Path, card: int, player: Player, contacts: Contacts) -> None:
-        self._listener = Listener(rooms.socket_path(run_dir, card), RECORDER_USER)
+        self._listener = Listener(rundir.socket_path(run_dir, card), RECORDER_USER)
         self._player, self._contacts = player, contacts
 
     def fileno(self) -> int:

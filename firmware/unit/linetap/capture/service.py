@@ -12,19 +12,19 @@ from linetap.boardchoice import open_card
 from linetap.capture.alsa import Codec
 from linetap.capture.commands import Commands
 from linetap.capture.contacts import Contacts
-from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio
+from linetap.capture.lineleds import LineLights
 from linetap.capture.loop import Loop
 from linetap.capture.player import LineGains, Player
 from linetap.config.schema import Card, Config
 from linetap.notices import notices_of
 from linetap.ring import RingWriter
 from linetap.standby import stand_by
-from linetap_core import __version__, rooms
+from linetap_core import __version__, rundir
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, DeviceFault
 from linetap_core.records import CaptureState, Fault
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, read_state, start_logging, try_realtime
 
 PRIORITY = 50  # below the kernel's interrupt threads and jackd's 70, above all other services of ours
@@ -52,7 +52,7 @@ def run(config: Config, card_number: int) -> int:
             file.write(state)
             raise
         except OSError as error:
-            places = [rooms.room(config.run_path, name), config.run_path / rooms.AUDIO]
+            places = [rundir.service_folder(config.run_path, name), config.run_path / rundir.AUDIO]
             return stand_by(error, places, state, file, stop, SYSTEM)
     return START_AGAIN if file.outdated and not stop.requested else 0
 

@@ -24,7 +24,7 @@ from linetap.checks.watch import Services
 from linetap.config.schema import Config
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.records import Alert, PanelState, ReporterState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import read_state
 from linetap_core.wire.alerts import led_of
 

@@ -10,7 +10,7 @@ from linetap.checks.frame import Check, Snapshot, Trouble, Words, of_recorder
 from linetap.checks.watch import Seen, Services
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import CaptureState, RecorderState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 
 _CANNOT_BE_USED = "bad_input"
 

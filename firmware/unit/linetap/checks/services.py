@@ -9,7 +9,7 @@ from linetap.checks.cards import gives_no_audio
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
 from linetap.checks.watch import DEAD_NS, Seen, Services
 from linetap_core.records import ServiceState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 
 
 def _is_gone(seen: Seen[ServiceState]) -> bool:

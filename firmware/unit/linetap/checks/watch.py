@@ -13,10 +13,10 @@ from typing import Any, Literal
 from linetap.cardresult import CARD_WRONG
 from linetap.checks.machine import Machine, MachineWatch, Mount, fault_of, mount_of, visible
 from linetap.config.schema import Config
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import DEAD_AFTER_MS, StateReader
 
 # From the watch's start: until then a service without a state file is starting, later it is dead. Also the time that a
@@ -166,7 +166,7 @@ class Watch:
         seen = judge(state, now_ns, grace_over, progress.moved_ns, progress.since_ns)
         if seen.status != "dead":
             return seen
-        if (fault := fault_of(rooms.room(self.config.run_path, name))) is not None:
+        if (fault := fault_of(rundir.service_folder(self.config.run_path, name))) is not None:
             self._unwritten[name] = (fault, now_ns)
         known, known_ns = self._unwritten.get(name, (None, 0))
         if known is None or now_ns - known_ns >= DEAD_NS:  # this long after its end there may be no new state file yet

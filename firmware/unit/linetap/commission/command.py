@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap import learned, linerelease
 from linetap.commission.configcheck import check_config
-from linetap.config import Config, config_sha256, held, load_config, spoken
+from linetap.config import Config, config_sha256, load_config, namednotices, unsignededit
 from linetap.config.change import differing, words
 from linetap.config.weakening import WORDS, weakenings
 from linetap_core.durable import signedfile
@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     config = check_config(args.file)
     lines = "1 line" if len(config.line) == 1 else f"{len(config.line)} lines"
     _warn_if_short(config)
-    notes = [*linerelease.notes(config, learned.load(Path(config.learned))), *spoken.long_ends(config)]
+    notes = [*linerelease.notes(config, learned.load(Path(config.learned))), *namednotices.long_ends(config)]
     sys.stderr.writelines(f"note: {args.file}: {text}\n" for text in notes)
-    if (edited := held.weakening_edit(args.file)) is not None:
+    if (edited := unsignededit.weakening_edit(args.file)) is not None:
         what = "; ".join(what for _, what in edited.found)
         sys.stderr.write(f"note: {args.file}: not in force, since it weakens without two signatures: {what}\n")
     sys.stdout.write(f"ok: unit {config.unit}, {lines}, sha256 {config_sha256(config)}\n")

@@ -13,13 +13,13 @@ import msgspec
 
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.clock import Clock, ns_of
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import SUFFIX, Answer
-from linetap_core.rooms import ANSWER, answers_for, commands_of, read_small
+from linetap_core.rundir import ANSWER, answers_for, commands_of, read_small
 from linetap_core.service import remove_quietly
 from linetap_core.timekeeping import KEPT
 
@@ -49,12 +49,12 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
     """Returns the unit's answer; Refusal if none comes in time. The command is then withdrawn, unless it is
     being done.
     """
-    answers = answers_for(config.run_path, rooms.TERMINAL)
+    answers = answers_for(config.run_path, rundir.TERMINAL)
     if not answers.is_dir():
         raise BadInput(f"{answers} is not there: the recorder makes it when it starts")
-    rooms.enter(config.run_path, rooms.TERMINAL)
+    rundir.make_service_folder(config.run_path, rundir.TERMINAL)
     name = secrets.token_hex(8)
-    path = rooms.make(commands_of(config.run_path, rooms.TERMINAL)) / f"{name}{SUFFIX}"
+    path = rundir.make(commands_of(config.run_path, rundir.TERMINAL)) / f"{name}{SUFFIX}"
     try:
         replace_in_ram(path, data)
     except OSError as error:
@@ -72,5 +72,5 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
 
 def _fetch(answers: Path, name: str) -> Answer | None:
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        return jsontext.decode(rooms.read(answers, name, _ANSWER_LIMIT_BYTES), Answer)
+        return jsontext.decode(rundir.read(answers, name, _ANSWER_LIMIT_BYTES), Answer)
     return None

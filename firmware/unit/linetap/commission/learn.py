@@ -24,7 +24,7 @@ from linetap_core.cli import say
 from linetap_core.clock import SYSTEM, Clock, rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, PlayNotice, Refused, ReleaseLine
-from linetap_core.rooms import socket_path
+from linetap_core.rundir import socket_path
 
 _EXAMPLE = "example: linetap line learn 3 --config /etc/linetap/unit.toml"
 _SOON = RATE_HZ // 2  # half a second ahead, a command is never late

@@ -21,7 +21,7 @@ from linetap_core.enrolment import certificates, request
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import PublicKey
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.wire.mqtt import PUBLIC_AUTHORITIES
 
 _KEY_LIMIT_BYTES = 64 * 1024

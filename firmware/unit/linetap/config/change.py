@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from linetap.config import spoken
+from linetap.config import namednotices
 from linetap.config.schema import Config
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 
 CHANGEABLE = (
     "line",
@@ -64,7 +64,7 @@ def services(old: Config, new: Config) -> list[str]:
     common settings.
     """
     cards = sorted({line.card for line in new.line})
-    every = old.profile != new.profile or not spoken.sounds_alike(old, new)
+    every = old.profile != new.profile or not namednotices.sounds_alike(old, new)
     captures = [card for card in cards if every or old.lines_of(card) != new.lines_of(card)]
     of_calls = {"line", "recording", "situation", "ending", "retention", "smdr", "profile", "policy", "update"}
     common = any(

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from linetap.config import endingchecks, spoken
+from linetap.config import endingchecks, namednotices
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap_core.codecs.registry import codec_named
@@ -32,7 +32,7 @@ BROKER_PATHS = ("ca", "certificate", "key")
 
 
 def load_file(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
-    """Returns the checked configuration of a file, with absolute paths; held.py decides whether it counts.
+    """Returns the checked configuration of a file, with absolute paths; unsignededit.py decides whether it counts.
 
     BadInput lists every error with its line. `folder`: what paths are relative to, if not the file's own. `raw`: the
     file's bytes, instead of reading it. If the medium has changed the file since it was written, its copy counts
@@ -287,7 +287,7 @@ def _notices(config: Config, source: Source) -> None:
     if not folder.is_dir():
         return
     have = {path.stem for path in folder.glob("*.wav")}
-    for at, name in spoken.named(config):
+    for at, name in namednotices.named(config):
         if name not in have:
             known = f"there are {', '.join(sorted(have))}" if have else "there is none"
             source.add(at, f"no notice {name!r} in {folder}; {known}")

@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.config.change import MISSING, differing, words
 from linetap.config.check import profile_of
-from linetap.config.narrower import is_narrower
+from linetap.config.patternsubset import is_narrower
 from linetap.config.retention import class_of
 from linetap.config.schema import Config, Line, Panel, percent_at
 from linetap_core.codecs.registry import MULAW

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap.config import spoken
+from linetap.config import namednotices
 from linetap.config.numbers import NoticeNumbers
 from linetap.config.schema import Config
 from linetap.notices.wavfile import WAVE_FAULTS
@@ -72,7 +72,7 @@ def load_notices(folder: Path, names: Collection[str] | None = None) -> dict[str
 
 def notices_of(config: Config) -> dict[str, Notice]:
     """Returns the notices that the unit plays, by id, as they are played: after a tone, if configured; and the beep."""
-    found, tone_ms = load_notices(Path(config.notices), spoken.names(config)), config.recording.notice_tone_ms
+    found, tone_ms = load_notices(Path(config.notices), namednotices.names(config)), config.recording.notice_tone_ms
     numbers = NoticeNumbers()
     if tone_ms:
         found = {name: behind_tone(notice, tone_ms, numbers) for name, notice in found.items()}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from linetap.checks.watch import Seen
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import RecorderState
 
@@ -33,7 +33,11 @@ class Removal:
 
     def __init__(self, run_dir: Path, cancel: Callable[[], None]) -> None:
         """`cancel` notifies the recorder that the removal is cancelled."""
-        self._wanted, self._root, self._cancel = rooms.room(run_dir, "panel") / WANTED, run_dir / rooms.ROOT, cancel
+        self._wanted, self._root, self._cancel = (
+            rundir.service_folder(run_dir, "panel") / WANTED,
+            run_dir / rundir.ROOT,
+            cancel,
+        )
         self._over: tuple[int, int] | None = None  # stamp of an earlier removal's outcome
         self._asked_ms: int | None = None
         self._wanted_ms: int | None = None
@@ -48,7 +52,7 @@ class Removal:
         """Somebody has seen that the removal failed."""
         if self._failed:
             self._failed = False
-            self._over = rooms.stamp(self._root / DONE)
+            self._over = rundir.stamp(self._root / DONE)
 
     def update(self, recorder: Seen[RecorderState], now_ms: int) -> Shows | None:
         outcome = self._outcome()
@@ -85,15 +89,15 @@ class Removal:
 
     def _outcome(self) -> str | None:
         """The report of the removal's systemd service, or None if there is nothing new."""
-        if rooms.stamp(self._root / DONE) == self._over:
+        if rundir.stamp(self._root / DONE) == self._over:
             return None
         try:
-            return rooms.read(self._root, DONE, 32).decode().strip() or None
+            return rundir.read(self._root, DONE, 32).decode().strip() or None
         except (OSError, ValueError):
             return None
 
     def _forget(self) -> None:
-        self._over = rooms.stamp(self._root / DONE)
+        self._over = rundir.stamp(self._root / DONE)
         self._take_back()
 
     def _take_back(self) -> None:

@@ -15,8 +15,8 @@ from linetap.cardresult import ADOPTED, CERTIFICATE
 from linetap.commission import tlsrequest
 from linetap.config import load_config
 from linetap.config.require import TLS_CERTIFICATE
-from linetap.provision import admit, cardfiles
-from linetap_core import rooms
+from linetap.provision import acceptorder, cardfiles
+from linetap_core import rundir
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.enrolment.order import UNIT
@@ -31,7 +31,7 @@ def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int
     """Returns the status of `apply`. Its result is in ADOPTED, for the exchange to report to the desk."""
     card, home = run_dir / ADOPTED, etc / "linetap"
     card.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if not admit.is_complete(home):
+    if not acceptorder.is_complete(home):
         for name in (f"{cardfiles.ORDER}{namespaces.SUFFIX}", cardfiles.ORDER):
             _copy(sent, name, card / name)
     with contextlib.suppress(BadInput):
@@ -50,7 +50,7 @@ def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int
 
 def _copy(sent: Path, name: str, to: Path) -> None:
     try:
-        data = rooms.read(sent, name, MAX_BYTES)
+        data = rundir.read(sent, name, MAX_BYTES)
     except OSError:
         to.unlink(missing_ok=True)
         return

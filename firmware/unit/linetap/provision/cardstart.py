@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap import cardresult
-from linetap.provision import admit, cardkey
+from linetap.provision import acceptorder, cardkey
 from linetap.provision.cardkey import BoardHolder, Holder, TpmHolder
 from linetap.tpm import boardkey, freshness, volume
 from linetap.tpm.device import DEVICE
@@ -115,7 +115,7 @@ def _make(card: Card, boot: Path, holder: Holder) -> cardresult.Encryption:
     count = None
     replace_durably(boot / cardresult.MARK, _MARKED.encode())
     for partition in (card.data, card.state):
-        volume.lay(partition, secret)
+        volume.format_partition(partition, secret)
         volume.open_it(partition, secret)
         grows = ["-E", "lazy_itable_init=1,resize=268435456"] if partition is card.data else ["-J", "size=8"]
         volume.run("mke2fs", *_EXT4, *grows, "-L", partition.name, str(partition.mapped))
@@ -129,7 +129,7 @@ def _make(card: Card, boot: Path, holder: Holder) -> cardresult.Encryption:
 def _asked(boot: Path) -> KeyHolder | None:
     """Returns what a valid order on the card wants it encrypted with. `apply` reports errors of an invalid one."""
     try:
-        found = order.read(Source(boot / order.NAME, admit.read_card(boot / order.NAME)))
+        found = order.read(Source(boot / order.NAME, acceptorder.read_card(boot / order.NAME)))
     except BadInput:
         return None
     return None if found.card is None else found.card.encrypt

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
-from linetap.provision import admit, adopted, cardfiles, memory, pack, retire
-from linetap.provision.lay import lay, take_certificate
+from linetap.provision import acceptorder, adopted, cardfiles, memory, pack, retire
+from linetap.provision.applyorder import apply_order, take_certificate
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import privatefile
 from linetap_core.durable.files import replace_durably
@@ -111,11 +111,11 @@ def apply(
         path = boot / order.NAME
         memory.learn(etc / "linetap", path.exists())
         if path.exists():
-            data = admit.read_card(path)
+            data = acceptorder.read_card(path)
             digest = hashlib.sha256(data).hexdigest()
             cardfiles.require_text(data)
             if by_network:
-                admit.require_unowned(data, etc / "linetap")
+                acceptorder.require_unowned(data, etc / "linetap")
             done += _take(data, boot, etc, kept_etc or etc, run_dir, signed=by_network) + _how(run_dir)
             if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
                 cardresult.write_order_result(run_dir, "taken", digest)
@@ -140,7 +140,7 @@ def _name_desk(boot: Path, run_dir: Path) -> None:
     """Stores the desk's address from the card for `linetap adopt`, which has no access to the card."""
     (run_dir / cardresult.DESK).unlink(missing_ok=True)
     if (boot / cardfiles.DESK).exists():
-        address = cardfiles.one_line(admit.read_card(boot / cardfiles.DESK))
+        address = cardfiles.one_line(acceptorder.read_card(boot / cardfiles.DESK))
         cardfiles.desk_address(address)
         (run_dir / cardresult.DESK).write_text(f"{address}\n")
 
@@ -186,13 +186,13 @@ def _require_encrypted(found: order.Order, run_dir: Path) -> None:
 def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, signed: bool) -> str:
     """Checks and applies the same bytes: a card might return others when it is read again."""
     home = etc / "linetap"
-    admit.require_authority(data, boot, home)
+    acceptorder.require_authority(data, boot, home)
     found = order.read(Source(boot / order.NAME, data))
-    admit.require_new(found, data, home)
+    acceptorder.require_new(found, data, home)
     if signed or found.ssh_key is not None:
-        admit.require_own_authority(found, data, boot)
+        acceptorder.require_own_authority(found, data, boot)
     _require_encrypted(found, run_dir)
-    done = lay(found, data, etc, kept_etc, run_dir, boot)
+    done = apply_order(found, data, etc, kept_etc, run_dir, boot)
     privatefile.wipe(boot / order.NAME)
-    (boot / admit.SIGNATURE).unlink(missing_ok=True)
+    (boot / acceptorder.SIGNATURE).unlink(missing_ok=True)
     return done

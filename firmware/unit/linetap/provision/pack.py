@@ -14,7 +14,7 @@ from linetap_core.durable import privatefile, signedfile
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_core.tomlfile.source import Source
 

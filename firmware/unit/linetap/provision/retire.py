@@ -21,7 +21,7 @@ from linetap import unitkeys
 from linetap.boardchoice import panel_of
 from linetap.config import load_config
 from linetap.config.schema import Keys
-from linetap.provision import admit, cardfiles, memory
+from linetap.provision import acceptorder, cardfiles, memory
 from linetap.provision.memory import KEY, Memory
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
@@ -67,7 +67,7 @@ class _Ending(msgspec.Struct):
 def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     """Returns what was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was done."""
     try:
-        typed = cardfiles.one_line(admit.read_card(boot / ASKED))
+        typed = cardfiles.one_line(acceptorder.read_card(boot / ASKED))
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
     if (found := _cut_short(home)) is not None:

@@ -17,7 +17,7 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import DeviceFault
 from linetap_core.records import PlayNotice, Refused, ReleaseLine, StopNotice
-from linetap_core.rooms import socket_path
+from linetap_core.rundir import socket_path
 
 BATCH_SLOTS = 25  # the most at once: a command for the next half second must not come late
 WORK_SLOTS = 4  # fewer do not justify a wake-up of all detectors

@@ -20,7 +20,7 @@ from linetap.recorder.calls.context import LineMemory, Names
 from linetap.recorder.pbx.join import SmdrMemory
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.walk.walk import Walk
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.durable.smallfile import SmallFile
 
 NAME = "recorder.checkpoint"
@@ -60,10 +60,10 @@ _FILE = SmallFile("checkpoint", Checkpoint, 64 << 20, msgpack=True)
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> None:
     """Writes the checkpoint; restartstate.py logs where that fails."""
-    restartstate.keep(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, _FILE.encode(checkpoint))
+    restartstate.keep(rundir.make(run_dir / rundir.CALLS, private=True) / NAME, _FILE.encode(checkpoint))
 
 
 def load(run_dir: Path) -> Checkpoint:
     """The last checkpoint of this boot; an empty one where none can be read."""
-    found = _FILE.load(run_dir / rooms.CALLS / NAME)
+    found = _FILE.load(run_dir / rundir.CALLS / NAME)
     return found if found is not None and found.version == VERSION else Checkpoint()

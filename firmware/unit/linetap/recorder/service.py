@@ -33,7 +33,7 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide
 from linetap.ring import Batch
 from linetap.standby import stand_by
-from linetap_core import __version__, rooms
+from linetap_core import __version__, rundir
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import broken
 from linetap_core.errors import LinetapError
@@ -50,7 +50,7 @@ from linetap_core.records import (
     Refused,
     Walking,
 )
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap_core.timekeeping import clock_quality
 
@@ -92,7 +92,7 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
 
 
 def _rooms(config: Config) -> list[Path]:
-    return [rooms.room(config.run_path, "recorder"), config.run_path / rooms.CALLS]
+    return [rundir.service_folder(config.run_path, "recorder"), config.run_path / rundir.CALLS]
 
 
 class Service:

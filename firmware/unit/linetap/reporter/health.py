@@ -13,7 +13,7 @@ from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.records import FREE, ConfirmedBy, PbxPort, RecorderState
-from linetap_core.rooms import capture_service
+from linetap_core.rundir import capture_service
 from linetap_core.wire.health import Health
 from linetap_core.wire.legend import CONDITIONS, standing
 

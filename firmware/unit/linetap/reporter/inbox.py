@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.evidence.authorization.command import LIGHT, LIMIT_BYTES, MAY, SUFFIX
-from linetap_core.rooms import ANSWER, answers_for, commands_of
+from linetap_core.rundir import ANSWER, answers_for, commands_of
 from linetap_core.service import remove_quietly
 
 # Of those that a desk sends every second, and as many of all others: a queue of the first hides no hold.
@@ -44,8 +44,8 @@ class _Waiting:
 
 class Inbox:
     def __init__(self, run_dir: Path, clock: Clock) -> None:
-        rooms.enter(run_dir, "reporter")
-        self._spool, self._clock = rooms.make(commands_of(run_dir, "reporter")), clock
+        rundir.make_service_folder(run_dir, "reporter")
+        self._spool, self._clock = rundir.make(commands_of(run_dir, "reporter")), clock
         self._answers = answers_for(run_dir, "reporter")
         self._waiting: dict[str, _Waiting] = {}  # by file name
         self._last_name = 0
@@ -74,7 +74,7 @@ class Inbox:
         """Yields answers that have arrived, each once."""
         for name, waiting in list(self._waiting.items()):
             try:
-                data = rooms.read(self._answers, f"{name}{ANSWER}", ANSWER_LIMIT_BYTES)
+                data = rundir.read(self._answers, f"{name}{ANSWER}", ANSWER_LIMIT_BYTES)
             except OSError:
                 if self._clock.monotonic_ns() >= waiting.until_ns:
                     log.warning(

@@ -23,7 +23,7 @@ from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import LIMIT_BYTES
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Status, Topics
 

@@ -21,7 +21,7 @@ from linetap.reporter.health import Outgoing, health, outgoing
 from linetap.reporter.inbox import Inbox
 from linetap.reporter.link import Certificate, Link, Patience
 from linetap.reporter.telemetry import Alerts, Journal, Lines, LogHead, pace
-from linetap_core import __version__, rooms
+from linetap_core import __version__, rundir
 from linetap_core.broker.connection import Arrived, Connected, Ended
 from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, ns_of
@@ -76,7 +76,7 @@ class Reporter:
         self._feed = Feed(OutboxReader(outbox), self._cursor, clock, self._resending)
         self._outbox = OutboxReader(outbox)  # for the outbox's figures in health
         self._inbox = Inbox(config.run_path, clock)
-        self._copies = Copies(config.vault_path, rooms.index_list(config.run_path), topics, clock)
+        self._copies = Copies(config.vault_path, rundir.index_list(config.run_path), topics, clock)
         self._watch = Watch(config, clock)
         self._lines = Lines(topics, [line.number for line in config.line])
         self._alerts = Alerts(topics, ALERTS)

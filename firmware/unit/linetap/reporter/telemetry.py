@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.checks import Finding
 from linetap.checks.watch import Seen
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, NS_PER_S, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog import unitlog
@@ -162,7 +162,7 @@ class LogHead:
         return [self._topics.log(data, signature.decode("ascii"))]
 
     def _read(self, suffix: str, limit_bytes: int) -> bytes:
-        return rooms.read(self._path.parent, self._path.name + suffix, limit_bytes, copied=True)
+        return rundir.read(self._path.parent, self._path.name + suffix, limit_bytes, copied=True)
 
 
 # --- Alerts in the journal --------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.errors import DeviceFault
 
 RATE_HZ = 8000
@@ -63,7 +63,7 @@ def slot_dtype(lines: int) -> np.dtype[Any]:
 
 def audio_folder(run_dir: Path) -> Path:
     """The only place of audio in the clear: capture's folder, which the recorder alone may also enter."""
-    return run_dir / rooms.AUDIO
+    return run_dir / rundir.AUDIO
 
 
 def ring_path(run_dir: Path, card: int) -> Path:
@@ -145,7 +145,7 @@ def same_shape(path: Path, card: int, lines: list[int], slots: int, device_rate_
 def read_header(path: Path) -> Any | None:
     """None without a file, or where the header does not fit the file's size."""
     try:
-        with rooms.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
+        with rundir.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
             raw = os.pread(fd, HEADER_BYTES, 0)
     except OSError:
         return None

@@ -32,7 +32,7 @@ from linetap.ring.layout import (
     same_shape,
     slot_dtype,
 )
-from linetap_core import rooms
+from linetap_core import rundir
 
 _CRC = struct.Struct("=I")
 _BELLS_ENOUGH = contextlib.suppress(BlockingIOError)  # the FIFO is full: the reader is not waiting
@@ -61,7 +61,7 @@ class RingWriter:
 
     def __init__(self, run_dir: Path, card: int, line_numbers: list[int], seconds: int, device_rate_hz: int) -> None:
         """OSError where the tmpfs has no room; DeviceFault where `run_dir` is not in RAM."""
-        require_ram(rooms.make(audio_folder(run_dir)))
+        require_ram(rundir.make(audio_folder(run_dir)))
         bell = bell_path(run_dir, card)  # before the ring: a reader that finds the ring opens it
         if not bell.exists():
             os.mkfifo(bell, 0o640)

@@ -159,7 +159,7 @@ def _unsealed(sealed: bytes, tpm: Path, boots: list[Boot]) -> bytes:
         opened.close()
 
 
-def lay(partition: Partition, secret: bytes) -> None:
+def format_partition(partition: Partition, secret: bytes) -> None:
     """Write a new LUKS2 header over anything there. It is complete after `finish`."""
     checks = ("--integrity", "hmac-sha256") if partition.checked else ()
     # luksFormat requires a keyslot: its passphrase is not kept, and the keyslot is erased.

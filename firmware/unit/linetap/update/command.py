@@ -25,7 +25,7 @@ from linetap_core.broker.client import tls_context
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput
 from linetap_core.records import UpdateState
-from linetap_core.rooms import enter_own
+from linetap_core.rundir import make_private_folder
 from linetap_core.service import InstanceLock, start_logging
 
 EXAMPLE = "example: linetap update show --config /etc/linetap/unit.toml"
@@ -61,14 +61,14 @@ def run(args: argparse.Namespace) -> int:
     start_logging("update")
     match args.verb:
         case "install":
-            with InstanceLock(enter_own(config.run_path, "update"), "update"):
+            with InstanceLock(make_private_folder(config.run_path, "update"), "update"):
                 Install(config, Rauc(), fetcher(config), _red_checks_of(config), SYSTEM).run()
         case "trial":
             Trial(folder_of(config), Rauc(), _red_checks_of(config), SYSTEM, args.within).run()
         case "stick":
             _take_stick(config, args.device)
         case "eeprom":
-            with InstanceLock(enter_own(config.run_path, "eeprom"), "eeprom"):
+            with InstanceLock(make_private_folder(config.run_path, "eeprom"), "eeprom"):
                 Eeprom(config, Rauc(), restart, SYSTEM).run()
     return 0
 

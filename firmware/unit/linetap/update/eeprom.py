@@ -135,7 +135,7 @@ class Eeprom:
         except OSError as error:
             raise UpdateFault("eeprom_card", f"{self._folder}: {error.strerror}") from None
         self._step("trying", starts=self._state.starts + 1)
-        eepromfiles.lay(self._boot, made, recovery, image.chip, at_s)
+        eepromfiles.write_files(self._boot, made, recovery, image.chip, at_s)
 
     def _step(self, step: eepromstate.EepromStep, **more: Any) -> None:
         at = rfc3339(self._clock.utc_ns())

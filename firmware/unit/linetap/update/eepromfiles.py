@@ -29,7 +29,7 @@ def checksum(image: bytes, chip: str, at_s: int) -> bytes:
     return f"{hashlib.sha256(image).hexdigest()}\nts: {at_s}\ntarget-soc: {chip.removeprefix('bcm')}\n".encode()
 
 
-def lay(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None:
+def write_files(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None:
     """The next start writes the EEPROM. UpdateFault if the card does not keep what is written: then none does."""
     try:
         clear(boot)

@@ -21,14 +21,14 @@ from linetap_core.evidence.authorization import command as envelopes
 from linetap_core.evidence.authorization.command import AUTHORITY, LIMIT_BYTES, OF_MANY, OPERATOR, VAULT
 from linetap_core.evidence.signing import namespaces, signerline, signers, sshsig, unitnames
 from linetap_core.evidence.signing.signers import Signer
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.tomlfile.source import Source
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.deskfolder import ROLES
 from linetap_desk.custody.program import cosigning, steps
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import batches
-from linetap_desk.ingest.handed import unverified
+from linetap_desk.ingest.commandfiles import unverified
 from linetap_desk.ordering import command
 
 COMMANDS = "commands"  # in the folder for new files

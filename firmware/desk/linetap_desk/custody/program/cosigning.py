@@ -24,9 +24,9 @@ from linetap_core.evidence.calls import hold as holds
 from linetap_core.evidence.calls.hold import Hold
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.ingest.batches import LIMIT_BYTES, lines_of
-from linetap_desk.ingest.handed import unverified
+from linetap_desk.ingest.commandfiles import unverified
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from linetap_core.enrolment import request
 from linetap_core.enrolment.request import Request
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys import keys
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.custody.program import steps
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.pki import command

@@ -10,7 +10,7 @@ from pathlib import Path
 from linetap_core.durable import signedfile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import OF_MANY, SUFFIX
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.ceremony import keygen
 from linetap_desk.custody.program import commanding, enrolling, steps
 from linetap_desk.custody.program.program import Program

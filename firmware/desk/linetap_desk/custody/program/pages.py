@@ -18,8 +18,8 @@ from linetap_desk.custody import handlers, package
 from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package
 from linetap_desk.custody.program import ceremonypages, filekinds, folderlist, steps
+from linetap_desk.custody.program.downloads import OverflowCalls, Papers
 from linetap_desk.custody.program.filekinds import FILE_KINDS
-from linetap_desk.custody.program.papers import OverflowCalls, Papers
 from linetap_desk.custody.program.program import Program
 from linetap_desk.custody.program.responses import field, page, redirect_to, roles_in_force, run_alone, run_step
 from linetap_desk.custody.search import pages as searching

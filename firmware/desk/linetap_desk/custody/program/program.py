@@ -16,8 +16,8 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.custody.case import Case, CustodianFiles
 from linetap_desk.custody.package import Package
-from linetap_desk.custody.program import papers, settings, steps
-from linetap_desk.custody.program.papers import OverflowCalls, Papers
+from linetap_desk.custody.program import downloads, settings, steps
+from linetap_desk.custody.program.downloads import OverflowCalls, Papers
 from linetap_desk.custody.program.settings import MOST_FILES, Settings
 from linetap_desk.custody.search.connection import DeskConnection
 from linetap_desk.custody.search.pages import SearchSite
@@ -124,7 +124,7 @@ class Program(Helper):
     def take(self, source: Source) -> None:
         """Unpacks the file in place of the previous one."""
         self.leave()
-        self.open = papers.unpack(source, steps.emptied(self.work / "file"))
+        self.open = downloads.unpack(source, steps.emptied(self.work / "file"))
 
     def leave(self) -> None:
         """Closes the file and the release that was opened from it, and removes what was unpacked."""

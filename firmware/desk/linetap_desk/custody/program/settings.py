@@ -12,7 +12,7 @@ from msgspec import Meta
 from linetap_core import jsontext
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 
 NAME = "program.json"  # in the desk's folder
 MOST_FILES = 20

@@ -21,7 +21,7 @@ from linetap_core.evidence.keys.keys import PublicKey
 from linetap_core.evidence.sealing import keylist, members
 from linetap_core.evidence.sealing.keylist import KeyList, KeyListFault
 from linetap_core.evidence.signing import namespaces, sshsig
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.tomlfile.source import Source
 from linetap_desk.accesslog import roles as summaries
 from linetap_desk.web.text import N_

@@ -20,11 +20,11 @@ from linetap_core.evidence import sealing
 from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.evidence.calls import hold as holds
 from linetap_core.evidence.signing import namespaces
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.accesslog import deskfolder, roles
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.ceremony import hold, keygen, rewrap
-from linetap_desk.custody.program.papers import OverflowCalls, Papers
+from linetap_desk.custody.program.downloads import OverflowCalls, Papers
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
 from linetap_desk.ordering import command

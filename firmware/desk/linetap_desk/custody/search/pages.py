@@ -19,7 +19,7 @@ from linetap_desk.custody.search.memory import Kind
 from linetap_desk.custody.search.session import Answer, SearchSession
 from linetap_desk.custody.site import Helper
 from linetap_desk.searching.indexsearch import spans
-from linetap_desk.serve.calls import story as callwords
+from linetap_desk.serve.calls import calldetails as callwords
 from linetap_desk.web.text import N_
 
 KINDS: dict[Kind, str] = {

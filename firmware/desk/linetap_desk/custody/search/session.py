@@ -25,7 +25,7 @@ from linetap_core.evidence.calls.indexhead import ListHead
 from linetap_core.evidence.signing import unitnames
 from linetap_core.evidence.signing.signers import Signer
 from linetap_core.mask import masked
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_core.zones import local_time
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.accesslog.deskfolder import Desk

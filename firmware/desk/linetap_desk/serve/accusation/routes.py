@@ -15,7 +15,7 @@ from starlette.responses import Response
 from linetap_core.evidence.calls import sealed
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.calls import story
+from linetap_desk.serve.calls import calldetails
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.protection.released import GIVEN
@@ -38,7 +38,7 @@ async def page(request: Request, site: Site) -> Response:
     more, given = len(given) > MOST, given[:MOST]
     found = await read_ingest(site, lambda db: _calls(db, given)) if given else []
     return site.pages.page(
-        request, "accusation/accusation.html", case=case, found=found, more=more, words=story,
+        request, "accusation/accusation.html", case=case, found=found, more=more, words=calldetails,
         text_of=site.pages.text_of(request), command=_command(case, found),
         asked={(row["unit"], row["call_id"]): row["id"] for row in given},
     )  # fmt: skip

@@ -16,7 +16,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import news, paper, prepared, qr, store
+from linetap_desk.serve.adoption import pagestate, prepared, printedpage, qr, store
 from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
@@ -58,7 +58,7 @@ async def refusal(request: Request, site: Site, error: Exception | None = None) 
         roles=Path(site.settings.desk.serve.roles or "roles.json").name,
         free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None and one["has_order"]],
         error=None if error is None else _refusal_text(site, request, error), state=store.state_of,
-        mark=news.mark_of(rows, site),
+        mark=pagestate.mark_of(rows, site),
     )  # fmt: skip
 
 
@@ -73,13 +73,13 @@ async def printed_of(request: Request, site: Site) -> Response:
 
 
 def _paper(request: Request, site: Site, row: Any) -> Response:
-    url = None if row is None else paper.address_of(site.settings.url, row["unit"])
+    url = None if row is None else printedpage.address_of(site.settings.url, row["unit"])
     language = site.pages.language(request)
     return site.pages.page(
         request, "adoption/paper.html", 200, row=row, url=url, code=None if url is None else qr.code_of(url),
-        at={step: paper.rows(codes, language) for step, codes in paper.AT_STEP.items()},
-        others=paper.others(language), number=paper.number(),
-        lines=[] if row is None else paper.lines_of(row["order"] or row["draft"]),
+        at={step: printedpage.rows(codes, language) for step, codes in printedpage.AT_STEP.items()},
+        others=printedpage.others(language), number=printedpage.number(),
+        lines=[] if row is None else printedpage.lines_of(row["order"] or row["draft"]),
     )  # fmt: skip
 
 
@@ -214,7 +214,7 @@ _DONE = (303, 409)
 LARGER = {"/adoption/prepare": prepared.MOST_ORDER_BYTES + 128 * 1024}
 ROUTES: tuple[Route, ...] = (
     Route("/adoption", ("GET",), OFFICER, None, page, menu=N_("New units")),
-    Route("/adoption/news", ("GET",), OFFICER, None, news.news, background=True),
+    Route("/adoption/news", ("GET",), OFFICER, None, pagestate.page_state, background=True),
     Route("/adoption/paper", ("GET",), OFFICER | WATCH, None, printed),
     Route("/adoption/{id}/paper", ("GET",), OFFICER | WATCH, None, printed_of, answers=(200, 404)),
     Route("/adoption/prepare", ("POST",), OFFICER, None, prepare, takes=("file", "signature"), answers=_DONE),

@@ -20,7 +20,7 @@ from linetap_desk.calls import emptyresult, query
 from linetap_desk.copy import recordfile
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.calls import form, story
+from linetap_desk.serve.calls import calldetails, form
 from linetap_desk.serve.calls.form import Directory, Form
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
 from linetap_desk.serve.people.sessions import who_of
@@ -74,8 +74,8 @@ async def call(request: Request, site: Site) -> Response:
     common.require_call_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
-    def read(db: Connection) -> tuple[story.Story | None, recordfile.StoredRecord, Any, Any]:
-        found = story.read_story(db, unit, call_id, signers)
+    def read(db: Connection) -> tuple[calldetails.Story | None, recordfile.StoredRecord, Any, Any]:
+        found = calldetails.read_story(db, unit, call_id, signers)
         if found is None or found.row["destroyed_at"] is not None:
             return found, recordfile.StoredRecord(None), None, None
         stored = recordfile.read_record(desk, unit, call_id, found.row["record_sha256"])
@@ -87,7 +87,7 @@ async def call(request: Request, site: Site) -> Response:
         raise HTTPException(404)
     return site.pages.page(
         request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), stored=stored,
-        record=stored.record, hold=hold, words=story, witnessed=seen, release_words=release_words,
+        record=stored.record, hold=hold, words=calldetails, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         text_of=site.pages.text_of(request), **_whose(site, found.row),
         may_ask="officer" in who_of(request).roles and common.may_be_asked(found.row),
@@ -103,8 +103,8 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
     page: query.Page | None = found.get("page")
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
-        labels=LABELS, form=form, words=story, text_of=site.pages.text_of(request),
-        conditions=story.conditions(site.pages.language(request)),
+        labels=LABELS, form=form, words=calldetails, text_of=site.pages.text_of(request),
+        conditions=calldetails.conditions(site.pages.language(request)),
         departments=house.lines.names(), buildings=house.places.buildings(),
         trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
         page=page, known=found.get("known"), state_of=query.state_of,

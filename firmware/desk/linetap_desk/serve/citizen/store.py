@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The register of citizens' requests in serve's own database. What is about the person is cleared half a year after
-the end of a request, by a pass of keeping.py.
+the end of a request, by a pass of cleanup.py.
 
 180 days: so long can a decision be contested in any case (Administrative Appeals Act, art. 27(3)).
 """

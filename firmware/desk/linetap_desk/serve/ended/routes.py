@@ -17,7 +17,7 @@ from linetap_core.records import EndRecord
 from linetap_desk.copy import recordfile
 from linetap_desk.protection import ended, words
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.calls import story
+from linetap_desk.serve.calls import calldetails
 from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.ended.limits import seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
@@ -45,7 +45,7 @@ async def overview(request: Request, site: Site) -> Response:
     return site.pages.page(
         request, "ended/list.html", period=of, rows=[(row, ended.seat_of(row, lines)) for row in shown],
         more=len(rows) > ended.MOST, seats=ended.by_seat(shown, lines) if who.roles & COUNTS else None,
-        reviewed=found, findings=reviews.FINDINGS, words=story, text_of=site.pages.text_of(request),
+        reviewed=found, findings=reviews.FINDINGS, words=calldetails, text_of=site.pages.text_of(request),
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
     return site.pages.page(
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
         seat=ended.seat_of(row, site.calls.house.lines), reviews=found, names=names, findings=reviews.FINDINGS,
-        words=story, text_of=site.pages.text_of(request), may_review=bool(who.roles & SUPERVISORS),
+        words=calldetails, text_of=site.pages.text_of(request), may_review=bool(who.roles & SUPERVISORS),
         may_ask="officer" in who.roles and common.may_be_asked(row), most=reviews.REMARK_LIMIT,
         error=None if error is None else common.error_texts(site, request, error),
     )  # fmt: skip
@@ -97,7 +97,7 @@ async def show_statement(request: Request, site: Site, row: Mapping[str, Any], r
     """`receipt`: the number of the citizen's request that it answers."""
     return site.pages.page(
         request, "ended/statement.html", row=row, end=await _record(site, row), receipt=receipt,
-        department=ended.seat_of(row, site.calls.house.lines).department, words=story, reasons=words.REASON,
+        department=ended.seat_of(row, site.calls.house.lines).department, words=calldetails, reasons=words.REASON,
         text_of=site.pages.text_of(request), complaints=site.settings.desk.serve.complaints,
         today=site.pages.local(site.clock.utc_ns()).date(),
     )  # fmt: skip

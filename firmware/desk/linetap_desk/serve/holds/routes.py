@@ -25,13 +25,13 @@ from linetap_core.evidence.authorization.release import CASE_LIMIT, NotReleased
 from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import outgoing
-from linetap_desk.ingest.handed import sha256_of
+from linetap_desk.ingest.commandfiles import sha256_of
 from linetap_desk.release import holdasked
 from linetap_desk.release.holdasked import HoldAsked
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
-from linetap_desk.serve.holds import papers, views
+from linetap_desk.serve.holds import holdfiles, views
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import callfiles, checking, common, holdstore, package, store, uploadchecks
 from linetap_desk.serve.release.checking import in_force
@@ -145,7 +145,7 @@ async def bring(request: Request, site: Site) -> Response:
                 db, row["id"], command=data, signer=signer, command_expires=expires, command_by=who.name,
                 command_at=rfc3339(now_ns),
             )  # fmt: skip
-            papers.lay(site, row["id"], callfiles.of_command(data))
+            holdfiles.write_files(site, row["id"], callfiles.of_command(data))
 
         return do
 
@@ -224,9 +224,9 @@ async def check(request: Request, site: Site) -> Response:
         data, roles = await upload(form), (await anyio.to_thread.run_sync(in_force, site)).roles
         if asked.row["command"] is None:
             raise StepFault("step_not_yet", f"{asked.row['id']}: there is no command yet")
-        if papers.checked_by(site, asked.row, roles):
+        if holdfiles.checked_by(site, asked.row, roles):
             raise StepFault("step_done", f"{asked.row['id']}: it was checked already")
-        return lambda _db: papers.take_check(site, asked.row, data, roles)
+        return lambda _db: holdfiles.take_check(site, asked.row, data, roles)
 
     return await _step(request, site, "hold_check", prepare, ("command", "send", "held"))
 
@@ -237,7 +237,7 @@ async def check_file(request: Request, site: Site) -> Response:
     def members(row: Mapping[str, Any]) -> list[package.Member]:
         if row["command"] is None:
             raise StepFault("step_not_yet", f"{row['id']}: there is no command yet")
-        wrapped = papers.of_row(row).members()
+        wrapped = holdfiles.of_row(row).members()
         return [package.as_member(f"holds/{row['call_id']}/{name}", data) for name, data in wrapped.items()]
 
     return await _archive(request, site, "check", members)

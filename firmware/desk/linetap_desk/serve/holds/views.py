@@ -16,7 +16,7 @@ from linetap_core.evidence.authorization.command import SUFFIX
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_desk.ingest import outgoing
 from linetap_desk.serve.handling.site import Site, read_ingest, read_own
-from linetap_desk.serve.holds import papers
+from linetap_desk.serve.holds import holdfiles
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import callfiles, common, holdstore, steps, store, uploadchecks
 from linetap_desk.serve.release.callfiles import Officers
@@ -69,7 +69,7 @@ async def show_one(request: Request, site: Site, error: Exception | None = None)
         mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row, held), sign=_sign(row),
         check=_check(row), officers=together, outgoing=_outgoing(site, row), checked_by=signatures.checked_by,
         cosigned_by=signatures.cosigned_by, may_cosign=who.name not in (row["asked_by"], row["command_by"]),
-        is_kept=papers.folder_of(site, row["id"]) is not None, chain=asked.chain,
+        is_kept=holdfiles.folder_of(site, row["id"]) is not None, chain=asked.chain,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def _signatures(site: Site, row: Mapping[str, Any]) -> Signatures:
         roles = in_force(site).roles
     except RolesFault:
         return Signatures()
-    return Signatures(papers.checked_by(site, row, roles), holdstore.cosigners(row["command"], roles))
+    return Signatures(holdfiles.checked_by(site, row, roles), holdstore.cosigners(row["command"], roles))
 
 
 def _outgoing(site: Site, row: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from linetap_desk.protection.ended import seat_of
 from linetap_desk.serve.citizen import steps as citizensteps
 from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import adoptions
-from linetap_desk.serve.ended import now as endsnow
+from linetap_desk.serve.ended import endingcalls as endsnow
 from linetap_desk.serve.ended import reviews
 from linetap_desk.serve.ended.limits import seen_by
 from linetap_desk.serve.fleet import routes as fleet

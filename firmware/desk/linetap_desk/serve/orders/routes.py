@@ -27,7 +27,7 @@ from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.orders import endingform, made, smdrform, store, template, unitform
+from linetap_desk.serve.orders import endingform, orderfile, smdrform, store, template, unitform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import common
@@ -93,7 +93,7 @@ async def make(request: Request, site: Site) -> Response:
     form = _typed(data, unitform.fields_of(cards))
     unit = unitform.read(form, cards)
     try:
-        order = b"" if unit is None else made.order_of(found.template, unit, authority, now)
+        order = b"" if unit is None else orderfile.order_of(found.template, unit, authority, now)
     except BadInput as error:
         await logged.log_refusal(request, site, "order_make", Subject(), error)
         return await adoption.refusal(request, site, error)

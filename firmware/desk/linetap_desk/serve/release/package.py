@@ -27,7 +27,7 @@ from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.witness import tlogproof
 from linetap_core.evidence.witness.tlogproof import witnessed_path
-from linetap_core.rooms import read_small
+from linetap_core.rundir import read_small
 from linetap_desk.proofs import amended, callfolder
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import callfiles, store

@@ -21,7 +21,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import batches
 from linetap_desk.ingest.batches import DESTROY, Line
-from linetap_desk.ingest.handed import MOST, Delivery, sha256_of, unverified
+from linetap_desk.ingest.commandfiles import MOST, Delivery, sha256_of, unverified
 from linetap_desk.inputs import strict
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site

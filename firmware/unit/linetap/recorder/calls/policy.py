@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from linetap.config import narrower
+from linetap.config import patternsubset
 from linetap.config.schema import Recording
 from linetap.recorder.calls.evidence.decision import Number
 from linetap_core.records import InternalBy
@@ -75,4 +75,4 @@ def reason_to_skip(policy: Recording, dialled: str, internal: bool) -> str | Non
 
 
 def _is_internal(policy: Recording, number: str) -> bool:
-    return bool(number) and narrower.matches(policy.internal_pattern, number)
+    return bool(number) and patternsubset.matches(policy.internal_pattern, number)

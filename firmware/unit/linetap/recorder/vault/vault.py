@@ -16,13 +16,13 @@ from linetap.recorder.vault.recordings.recording import Recording, open_calls
 from linetap.recorder.vault.retention.epochs import CLOCKS_DIFFER_NS, Epochs
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord
-from linetap_core.supervisor import Steps
 from linetap_core.vaultformat.callevents import sealed_event
+from linetap_core.watchdog import Steps
 
 
 class Vault:
@@ -39,7 +39,7 @@ class Vault:
         journal: Journal | None = None,
     ) -> None:
         """`journal`: for the recovery after a power cut."""
-        rooms.make(open_calls(config), private=True)
+        rundir.make(open_calls(config), private=True)
         config.vault_path.mkdir(parents=True, exist_ok=True)
         self.config, self.source, self.outbox, self.sign, self.clock = config, source, outbox, sign, clock
         self.log, self.journal = unit_log, journal

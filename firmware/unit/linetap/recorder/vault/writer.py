@@ -6,8 +6,8 @@ writes the audio. A disk that stalls for less time than the ring holds costs not
 (admission.py) new calls are refused and open calls go on. When the reserve is used up, jobs wait until there is room,
 and audio that the ring no longer holds becomes a gap.
 
-A call: `open`, `permit` and `close` here, then calljobs.py. An interrupted call: leftopen.py. Jobs that wait for the
-unit's key: jobqueue.py, signing.py.
+A call: `open`, `permit` and `close` here, then calljobs.py. An interrupted call: unfinishedcalls.py. Jobs that wait for
+the unit's key: jobqueue.py, signing.py.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from linetap.recorder.vault.callfolder.jobs import (
 from linetap.recorder.vault.calljobs import open_call, resume_calls, seal_call, write_due, write_to_end
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.jobqueue import JobQueue
-from linetap.recorder.vault.leftopen import LeftOpen
 from linetap.recorder.vault.retention.time import kernel_is_synced, this_boot
 from linetap.recorder.vault.signing import Signing
+from linetap.recorder.vault.unfinishedcalls import LeftOpen
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.walks import Walks
@@ -53,8 +53,8 @@ from linetap_core.durable.files import replace_durably
 from linetap_core.errors import Refusal
 from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.records import CallEvent, CallRecord, RecorderState
-from linetap_core.supervisor import Steps
 from linetap_core.vaultformat.walkreport import WalkReport
+from linetap_core.watchdog import Steps
 
 log = logging.getLogger("linetap.recorder.vault")
 

@@ -24,7 +24,7 @@ import msgspec
 
 from linetap.recorder.vault.commands.effects import Effects
 from linetap.recorder.vault.log.log import UnitLog
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.clock import NS_PER_MS, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.files import replace_in_ram
@@ -36,7 +36,7 @@ from linetap_core.evidence.authorization.command import SUFFIX, Answer, Command,
 from linetap_core.evidence.authorization.counters import LATEST_MS, SOON_MS, Counters, Window
 from linetap_core.evidence.merklelog import leaflog
 from linetap_core.records import RefusedState
-from linetap_core.rooms import ANSWER, GIVERS, answers_for, commands_of
+from linetap_core.rundir import ANSWER, GIVERS, answers_for, commands_of
 from linetap_core.service import remove_quietly
 from linetap_core.vaultformat import keptlogs
 
@@ -87,11 +87,11 @@ class Commands:
     ) -> None:
         self._path, self._run_dir, self._unit = vault / NAME, run_dir, unit
         self._log, self._effects, self._clock = unit_log, effects, clock
-        rooms.enter(run_dir, "recorder")
+        rundir.make_service_folder(run_dir, "recorder")
         self._answered: dict[str, set[str]] = {}  # by giver, the names of answered commands whose files are still there
         for giver in GIVERS:
-            answers = rooms.make(rooms.make(answers_for(run_dir, giver).parent) / giver)
-            self._answered[giver] = {Path(name).stem for name in rooms.names(answers, ANSWER)}
+            answers = rundir.make(rundir.make(answers_for(run_dir, giver).parent) / giver)
+            self._answered[giver] = {Path(name).stem for name in rundir.names(answers, ANSWER)}
         self._logged_refusals: dict[bytes, None] = {}
         self._saved = self._load()
         self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
@@ -102,7 +102,7 @@ class Commands:
         if self._saved is not None and self._saved.begun is not None:
             self._carry_out(self._saved.begun, again=True)
         for giver in GIVERS:
-            there = [Path(name).stem for name in rooms.names(commands_of(self._run_dir, giver), SUFFIX)]
+            there = [Path(name).stem for name in rundir.names(commands_of(self._run_dir, giver), SUFFIX)]
             for gone in self._answered[giver].difference(there):
                 remove_quietly(answers_for(self._run_dir, giver) / f"{gone}{ANSWER}")
                 self._answered[giver].discard(gone)
@@ -111,7 +111,7 @@ class Commands:
 
     def _handle(self, giver: str, name: str) -> None:
         try:
-            data = rooms.read(commands_of(self._run_dir, giver), f"{name}{SUFFIX}", envelopes.LIMIT_BYTES + 1)
+            data = rundir.read(commands_of(self._run_dir, giver), f"{name}{SUFFIX}", envelopes.LIMIT_BYTES + 1)
         except FileNotFoundError:  # withdrawn
             return
         except OSError as error:

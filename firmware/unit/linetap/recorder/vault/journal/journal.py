@@ -21,8 +21,8 @@ from linetap.recorder.vault.recordings.entries import Beat, Entry, Over, Snapsho
 from linetap.recorder.vault.recordings.recording import Recording
 from linetap.recorder.vault.retention.time import this_boot
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
-from linetap_core.supervisor import Steps
 from linetap_core.timekeeping import kernel_synced
+from linetap_core.watchdog import Steps
 
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"

@@ -31,8 +31,8 @@ from linetap_core.evidence.merklelog.leaflog import LeafLog, LogShort
 from linetap_core.evidence.merklelog.unitlog import Head, HeadCopy, Kind, Leaf
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallEvent, CallRecord
-from linetap_core.supervisor import step
 from linetap_core.vaultformat import keptlogs, vaultname
+from linetap_core.watchdog import step
 
 REMEMBERED = 4096  # newest leaves that are recognised when appended again, as in the outbox
 ONCE_A_CALL = ("open", "end", "close", "gap", "notice_failure", "refused", "copy", "destruction")

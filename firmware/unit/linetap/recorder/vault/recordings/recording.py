@@ -21,7 +21,7 @@ from linetap.recorder.vault.callfolder.jobs import Open, OpenCall
 from linetap.recorder.vault.recordings.entries import chunk_samples, next_seam
 from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import RATE_HZ, Stretch
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.codecs.registry import codec_named
 from linetap_core.durable import broken
 from linetap_core.durable.smallfile import Broken, SmallFile
@@ -232,7 +232,7 @@ def _silence(first: int, end: int) -> Stretch:
 
 def open_calls(config: Config) -> Path:
     """The folder on tmpfs that holds the state of every recording being written."""
-    return config.run_path / rooms.CALLS
+    return config.run_path / rundir.CALLS
 
 
 def path_of(config: Config, call_id: str) -> Path:

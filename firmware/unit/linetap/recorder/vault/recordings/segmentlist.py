@@ -15,7 +15,7 @@ from itertools import islice
 from linetap.config.schema import Config
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention import lifetime
-from linetap_core import jsontext, rooms
+from linetap_core import jsontext, rundir
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.files import replace_in_ram
@@ -52,7 +52,7 @@ class SegmentList:
         self._vault, self._root = config.vault_path, config.vault_path / index.FOLDER
         self._unit, self._zone = config.unit, config.retention.zone
         self._log, self._clock = unit_log, clock
-        self.path = rooms.index_list(config.run_path)  # the reporter reads it
+        self.path = rundir.index_list(config.run_path)  # the reporter reads it
         self._wanted = False
         self._forget()
         self._hashes: dict[str, tuple[Stamp, str]] = {}
@@ -72,7 +72,7 @@ class SegmentList:
         data = indexlist.encode(self._content())
         digest = indexlist.digest(data)
         if digest != self._made or not self.path.exists():
-            rooms.make(self.path.parent)
+            rundir.make(self.path.parent)
             replace_in_ram(self.path, data)
             self._made = digest
         head = indexlist.encode(ListHead(

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from linetap import learned
-from linetap.config import Config, config_sha256, spoken
+from linetap.config import Config, config_sha256, namednotices
 from linetap.config.weakening import Weakening, weakenings
 from linetap.learned import Learned
 from linetap_core.evidence.sealing import members
@@ -162,7 +162,7 @@ def _remembered(was: Learned, now: Learned) -> Learned:
 
 
 def _notices(config: Config) -> list[tuple[str, Path]]:
-    return [(name, Path(config.notices) / f"{name}.wav") for name in sorted(spoken.names(config))]
+    return [(name, Path(config.notices) / f"{name}.wav") for name in sorted(namednotices.names(config))]
 
 
 def _end_of(key_list: KeyList) -> ListEnd:

@@ -3,8 +3,8 @@
 
 What was in force is compared with what is in force now, at a start and whenever a file changes that a service reads at
 its start. Each weakening has a leaf in the log and an alert until a person other than its signers has confirmed it. An
-edited unit.toml does not count if two have to sign weakenings (config/held.py): its presence is reported in the same
-way until it is cancelled. Used by the vault's thread; any thread may read `state`.
+edited unit.toml does not count if two have to sign weakenings (config/unsignededit.py): its presence is reported in
+the same way until it is cancelled. Used by the vault's thread; any thread may read `state`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 import msgspec
 
-from linetap.config import Config, config_sha256, held
+from linetap.config import Config, config_sha256, unsignededit
 from linetap.config.change import bounded
 from linetap.config.check import load_file
-from linetap.config.held import Held
+from linetap.config.unsignededit import Held
 from linetap.config.weakening import Weakening
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention.epochs import Epochs
@@ -138,7 +138,7 @@ class Weakened:
         saved = self._memory.saved.file_sha256
         if self._file is None:
             return self._config, saved, None
-        if (edited := held.weakening_edit(self._file)) is not None:
+        if (edited := unsignededit.weakening_edit(self._file)) is not None:
             return edited.config, saved, edited
         if self._file.is_file():  # a FIFO would block the thread
             try:

@@ -16,7 +16,7 @@ from linetap_core.evidence.signing.sshsig import unarmored
 from linetap_core.wire.legend import CONDITIONS
 from linetap_desk.ingest import callrow, judge, vaults
 from linetap_desk.ingest.callrow import HOLD_ENDED
-from linetap_desk.ingest.clear import CLEARED
+from linetap_desk.ingest.destroyedcalls import CLEARED
 from linetap_desk.ingest.heads import CODES
 from linetap_desk.ingest.judge import EventFields, Report
 from linetap_desk.ingest.tables import alerts, calls, copies, events, heads

@@ -26,15 +26,15 @@ TERMINAL = "terminal"  # root's: commands that a person brought
 _OWN = "own"
 
 
-def room(run_dir: Path, service: str) -> Path:
+def service_folder(run_dir: Path, service: str) -> Path:
     """The folder that a service shares with the others. All captures have one, as they run as one user."""
     return run_dir / service.partition("@")[0]
 
 
-def own(run_dir: Path, service: str) -> Path:
+def private_folder(run_dir: Path, service: str) -> Path:
     """The folder that only the service itself may open: its lock is there, which another process could hold
     otherwise."""
-    return room(run_dir, service) / _OWN
+    return service_folder(run_dir, service) / _OWN
 
 
 def capture_service(card: int) -> str:
@@ -57,14 +57,14 @@ def make(folder: Path, private: bool = False) -> Path:
     return folder
 
 
-def enter(run_dir: Path, service: str) -> Path:
-    """`room`, created if it is missing."""
-    return make(room(run_dir, service))
+def make_service_folder(run_dir: Path, service: str) -> Path:
+    """`service_folder`, created if it is missing."""
+    return make(service_folder(run_dir, service))
 
 
-def enter_own(run_dir: Path, service: str) -> Path:
-    enter(run_dir, service)
-    return make(own(run_dir, service), private=True)
+def make_private_folder(run_dir: Path, service: str) -> Path:
+    make_service_folder(run_dir, service)
+    return make(private_folder(run_dir, service), private=True)
 
 
 # --- Small files on tmpfs that one service writes and another reads ---------------------------------------------------
@@ -85,8 +85,8 @@ def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False)
     with _in_folder(folder, name) as (fd, owner):
         # Owners are only compared: in its own user namespace a service does not see the numbers of others.
         found = os.fstat(fd)
-        own = copied or (found.st_nlink <= 1 and found.st_uid == owner)
-        if not stat.S_ISREG(found.st_mode) or not own:
+        private_folder = copied or (found.st_nlink <= 1 and found.st_uid == owner)
+        if not stat.S_ISREG(found.st_mode) or not private_folder:
             raise OSError(errno.EINVAL, "not a plain file of the folder's owner", f"{folder}/{name}")
         if found.st_size > most_bytes:
             raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", f"{folder}/{name}")
@@ -163,13 +163,13 @@ GIVERS = ("reporter", TERMINAL)
 
 
 def commands_of(run_dir: Path, giver: str) -> Path:
-    return room(run_dir, giver) / "commands"
+    return service_folder(run_dir, giver) / "commands"
 
 
 def answers_for(run_dir: Path, giver: str) -> Path:
-    return room(run_dir, "recorder") / "answers" / giver
+    return service_folder(run_dir, "recorder") / "answers" / giver
 
 
 def index_list(run_dir: Path) -> Path:
     """Where the recorder lays the signed list of its index's segments (evidence/calls/indexlist.py), to be fetched."""
-    return room(run_dir, "recorder") / "index.list"
+    return service_folder(run_dir, "recorder") / "index.list"

@@ -20,7 +20,7 @@ from linetap.commission.configcheck import check_config
 from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.require import TLS_CERTIFICATE, require_usual_place
-from linetap.provision import admit, cardfiles
+from linetap.provision import acceptorder, cardfiles
 from linetap.provision.memory import KEY
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import copies, privatefile
@@ -33,7 +33,7 @@ SSH_KEYS = "linetap-ssh/authorized_keys"  # removed by the next boot
 _READABLE = 0o644  # by all services; there is no secret in it
 
 
-def lay(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path, boot: Path) -> str:
+def apply_order(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path, boot: Path) -> str:
     """Returns what was done, for a person. `data`: the order's bytes. BadInput: nothing of the order is in force.
 
     The memory (memory.py) is written before the key of a new unit is put in its place, which is the last step: a power
@@ -42,18 +42,18 @@ def lay(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path, boot: P
     home = etc / "linetap"
     home.mkdir(parents=True, exist_ok=True)
     with _checked(order, home) as staging:
-        _lay_network(order, etc, kept_etc)
-        _let_go_of_what_was_in_force(home / UNIT)
+        _write_network(order, etc, kept_etc)
+        _release_previous(home / UNIT)
         for name in sorted(order.files, key=lambda name: name == UNIT):
-            _lay(home / name, order.files[name].encode())
+            _install(home / name, order.files[name].encode())
         if not (home / KEY).exists():
-            admit.remember(order, home, taking=hashlib.sha256(data).hexdigest())
+            acceptorder.remember(order, home, taking=hashlib.sha256(data).hexdigest())
         for name in (f"{KEY}.pub", SIGNERS):
-            _lay(home / name, (staging / name).read_bytes())
+            _install(home / name, (staging / name).read_bytes())
         if not (home / KEY).exists():
             move_durably(staging / KEY, home / KEY)
-    admit.remember(order, home)  # before ssh access, which is given once, and even if the card cannot be written
-    _let_in(order.ssh_key, run)
+    acceptorder.remember(order, home)  # before ssh access, which is given once, and even if the card cannot be written
+    _permit_ssh(order.ssh_key, run)
     config = load_config(home / UNIT)
     asked, signer = tlsrequest.make_request(config)
     replace_durably(boot / f"{config.unit}.request", asked)
@@ -80,19 +80,19 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     found = boot / f"{config.unit}.pem"
     if not found.exists() or config.broker.certificate is None:
         return None
-    data = admit.read_card(found)
+    data = acceptorder.read_card(found)
     tlsrequest.require_own(config, data, found.name)
     place, home = Path(config.broker.certificate), etc / "linetap"
     if place.parent != home:
         raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {home} expected")
     # The recorder may replace unit.toml, and must not choose what root overwrites: that folder holds keys.
     require_usual_place(home / UNIT, "broker.certificate", place, home / TLS_CERTIFICATE)
-    _lay(place, data)
+    _install(place, data)
     found.unlink()
     return f"certificate of {config.unit} taken\n"
 
 
-def _lay(path: Path, data: bytes) -> None:
+def _install(path: Path, data: bytes) -> None:
     """Writes to the target of root's link: unit.toml, and no other file, links to where a signed command may replace it
     (systemd/README.md).
 
@@ -106,10 +106,9 @@ def _lay(path: Path, data: bytes) -> None:
     replace_durably(path, data, like=old, mode=_READABLE)
 
 
-def _let_go_of_what_was_in_force(path: Path) -> None:
-    """The authority has signed this order, so config/held.py must not hold its unit.toml as an edit. Done before it is
-    written.
-    """
+def _release_previous(path: Path) -> None:
+    """The authority has signed this order, so config/unsignededit.py must not hold its unit.toml as an edit. Done
+    before it is written."""
     path = path.parent / path.readlink() if path.is_symlink() else path
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         copies.kept_of(path).unlink()
@@ -157,7 +156,7 @@ def _check_name(unit: str, home: Path) -> None:
         raise BadInput(f"{NAME}: {UNIT}: this is unit {now}, not {unit}; the card of {unit}, or a new image, is wanted")
 
 
-def _lay_network(wanted: Order, etc: Path, kept_etc: Path) -> None:
+def _write_network(wanted: Order, etc: Path, kept_etc: Path) -> None:
     for name, text in (files_of(wanted.network) | udev_rules(wanted.codecs)).items():
         path = (etc if name == BROKER_NETWORKS else kept_etc) / name
         if text is None:
@@ -169,7 +168,7 @@ def _lay_network(wanted: Order, etc: Path, kept_etc: Path) -> None:
                 path.chmod(_READABLE)  # networkd and chronyd are users of their own
 
 
-def _let_in(key: str | None, run: Path) -> None:
+def _permit_ssh(key: str | None, run: Path) -> None:
     path = run / SSH_KEYS
     path.unlink(missing_ok=True)
     if key is not None:

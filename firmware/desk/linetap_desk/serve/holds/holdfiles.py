@@ -33,7 +33,7 @@ def folder_of(site: Site, hold_id: str) -> Path | None:
     return None if copy is None or copy.holds is None else Path(copy.holds) / hold_id
 
 
-def lay(site: Site, hold_id: str, papers: Wrapped) -> None:
+def write_files(site: Site, hold_id: str, papers: Wrapped) -> None:
     """In place of an earlier command's; the document is the last of the files. StepFault if it cannot be written."""
     folder = folder_of(site, hold_id)
     if folder is None:
@@ -70,7 +70,7 @@ def take_check(site: Site, row: Mapping[str, Any], armored: bytes, roles: Roles)
     except Refusal as error:
         raise StepFault("hold_check", f"{row['id']}: {error}") from None
     if not (folder / papers.name).exists() or (folder / papers.name).read_bytes() != papers.document:
-        lay(site, row["id"], papers)  # brought by a version that laid none down
+        write_files(site, row["id"], papers)  # brought by a version that laid none down
     replace_durably(folder / _CHECK, armored, mode=_MODE)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine, select
 
-from linetap_core import rooms
+from linetap_core import rundir
 from linetap_core.durable.files import DIRECTORY_MODE, replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.command import Answer, Command, Envelope
@@ -82,7 +82,7 @@ class HandedFolder:
     # --- The ingest's side ---
 
     def names(self) -> list[str]:
-        found = (file.removesuffix(self.suffix) for file in rooms.names(self.place, self.suffix))
+        found = (file.removesuffix(self.suffix) for file in rundir.names(self.place, self.suffix))
         return [name for name in found if self.name.fullmatch(name)][:MOST]
 
     def removed(self) -> set[str]:
@@ -94,12 +94,12 @@ class HandedFolder:
 
     def changed(self) -> dict[str, Stamp]:
         """New files, and marked ones that have changed since. The stamp is taken before the file is read."""
-        stamps = {name: rooms.stamp(self.path(name)) for name in self.names()}
+        stamps = {name: rundir.stamp(self.path(name)) for name in self.names()}
         return {name: stamp for name, stamp in stamps.items() if stamp and self._read_stamps.get(name) != stamp}
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         """OSError if it cannot be read."""
-        return rooms.read(self.place, f"{name}{self.suffix}", limit_bytes)
+        return rundir.read(self.place, f"{name}{self.suffix}", limit_bytes)
 
     def mark_read(self, name: str, stamp: Stamp) -> None:
         self._read_stamps[name] = stamp

@@ -23,7 +23,7 @@ def mark_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
     return hashlib.sha256(msgspec.json.encode((runs, states, site.adoption.refused > 0))).hexdigest()[:16]
 
 
-async def news(_request: Request, site: Site) -> Response:
+async def page_state(_request: Request, site: Site) -> Response:
     """Asked by the open page, which then loads itself again (static/adoption.js)."""
 
     return JSONResponse({"mark": mark_of(await read_own(site, store.listed), site)})
