@@ -12,9 +12,8 @@ from linetap.recorder.vault.recordings.index import Index
 from linetap.reporter.copies import Copies
 from linetap_core import rundir
 from linetap_core.evidence.authorization.command import Answer
-from linetap_core.evidence.calls import index, indexhead, indexlist, sealed
-from linetap_core.evidence.calls.indexhead import SignedListHead
-from linetap_core.evidence.calls.indexlist import IndexList
+from linetap_core.evidence.calls import index, indexhead, sealed
+from linetap_core.evidence.calls.indexhead import IndexList, SignedListHead
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signers
 from linetap_core.records import Caller, CallRecord
@@ -69,7 +68,7 @@ class Indexed:
     def listed(self) -> IndexList:
         """Read as the desk reads it."""
         head = indexhead.check_head(self.head(), UNIT, self.signers)
-        return indexlist.read(rundir.index_list(self.keeper.config.run_path).read_bytes(), head)
+        return indexhead.read(rundir.index_list(self.keeper.config.run_path).read_bytes(), head)
 
     @property
     def signers(self) -> list[signers.Signer]:

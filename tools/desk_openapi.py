@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from linetap_desk.serve.fleet import style
+from linetap_desk.serve.handling import assets
 from linetap_desk.serve.handling.site import Route
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.service import ROUTES
@@ -85,7 +85,7 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
 
 
 def _answers(route: Route, method: str) -> dict[str, Any]:
-    """What the handler says, and what is said before it is asked (gate.py, limits.py)."""
+    """What the handler says, and what is said before it is asked (gate.py)."""
     statuses = {503, *route.answers}
     if not route.public:
         statuses |= {403, 401 if method == "POST" or route.background else 303}
@@ -117,7 +117,7 @@ def _answer(status: int, kind: str) -> dict[str, Any]:
 
 def _header(value: str) -> dict[str, Any]:
     """A static file says of itself how long it keeps; the page of all units has its style sheet inside itself."""
-    others = {secure.HEADERS["Cache-Control"]: "no-cache", secure.POLICY: style.POLICY}
+    others = {secure.HEADERS["Cache-Control"]: "no-cache", secure.POLICY: assets.POLICY}
     values = [value, others[value]] if value in others else [value]
     return {"required": True, "schema": {"type": "string", "enum": values}}
 

@@ -17,7 +17,7 @@ import pytest
 
 from keeping_rig import DAY, START, UNIT, Keeper
 from linetap.config.retention import retention_of
-from linetap.recorder.vault import linefaults
+from linetap.recorder.vault import admission
 from linetap.recorder.vault.recordings.index import Index
 from linetap.recorder.vault.walks import Walks
 from linetap_core.cli import main
@@ -71,7 +71,7 @@ def keeper_of(folder: Path, run_dir: Path) -> Keeper:
     report = WalkReport(**walked, ended_at=START, ended_by="done", passed=True, lines=[])
     Walks(keeper.vault, keeper.key.signer(namespaces.WALK), keeper.log, keeper.report).store(report)
     keeper.outbox.confirm(2)
-    linefaults.write(keeper.vault, 3, keeper.clock.utc_ns())
+    admission.write(keeper.vault, 3, keeper.clock.utc_ns())
     for name in ("journal/a.journal", "journal/b.journal", "smdr/2026-11-24.json", "ballast"):
         (keeper.vault / name).parent.mkdir(exist_ok=True)
         (keeper.vault / name).write_bytes(b"what is open" * 10)

@@ -15,8 +15,8 @@ from login_house import NAME, PASSWORD, LoginHouse, Person, challenge_of, quick_
 
 from linetap_core.clock import NS_PER_S
 from linetap_desk.serve.login import login
-from linetap_desk.serve.people import accounts, ceremonies
-from linetap_desk.serve.people.ceremonies import Ceremonies, Ceremony
+from linetap_desk.serve.people import accounts, passkeys
+from linetap_desk.serve.people.passkeys import Ceremonies, Ceremony
 from passkey_rig import SoftPasskey
 
 
@@ -96,9 +96,9 @@ def test_an_answer_is_good_once_and_for_its_own_browser(house: LoginHouse) -> No
 def test_one_wrong_answer_ends_the_login(house: LoginHouse) -> None:
     thief = again(house, house.joined("kim", "officer"))
     house.begin(thief)
-    cookie = thief.client.cookies.get(ceremonies.COOKIE)
+    cookie = thief.client.cookies.get(passkeys.COOKIE)
     house.finish(thief, flags=0x01)
-    thief.client.cookies.set(ceremonies.COOKIE, str(cookie), domain="127.0.0.1")
+    thief.client.cookies.set(passkeys.COOKIE, str(cookie), domain="127.0.0.1")
     assert thief.client.get("/login/passkey").headers["location"] == "/login"
 
 
@@ -217,7 +217,7 @@ def test_a_change_while_a_password_waits_for_its_turn(
 def test_logins_that_wait_are_bounded() -> None:
     waiting, first = Ceremonies(), Ceremony(1, "kim", "login", 0)
     token = waiting.begin(first)
-    for _ in range(ceremonies.MOST_WAITING - 1):
+    for _ in range(passkeys.MOST_WAITING - 1):
         waiting.begin(first)
     assert waiting.peek(token, 0) is first
     waiting.begin(first)

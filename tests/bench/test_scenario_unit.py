@@ -13,7 +13,7 @@ from scripts import call, script_of
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
 from linetap.notices.shipped import ANNOUNCEMENTS
-from linetap_bench.script.expect import Expect, differences
+from linetap_bench.script.scriptkeys import Expect, differences
 from linetap_bench.stage.madeunit import make_unit, merged, toml_of
 from linetap_core.cli import main
 from linetap_core.errors import BadInput

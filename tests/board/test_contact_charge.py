@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.charge import AFTER_MS, BEFORE_MS, charges
-from linetap.board.meter.contacts import MeterContacts
+from linetap.board.meter.contacts import AFTER_MS, BEFORE_MS, MeterContacts, charges
 from linetap_core.clock import NS_PER_MS
 from meter_rig import START_NS, MeterRig, Wave, hundredths, steps, volts_at
 

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from linetap.meterprogram.command import replace_program
 from linetap.meterprogram.image import HEADER, parsed, with_suffix
-from linetap.meterprogram.replacing import replace_program
 from linetap_core.clock import NS_PER_S
 from loader_rig import AREA, MAKER, PAGE, RUN, STAGED, forged, need_monocypher
 from meterbuild import build_loader

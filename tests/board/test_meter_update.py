@@ -20,8 +20,8 @@ from test_meter_usb import Stalled
 
 from linetap.meterprogram import image as images
 from linetap.meterprogram import usbfs
+from linetap.meterprogram.command import replace_program
 from linetap.meterprogram.image import parsed, read, with_suffix
-from linetap.meterprogram.replacing import replace_program
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 from loader_rig import RUN, Loader, NoTime, for_part, forged, image
 

@@ -12,7 +12,7 @@ import bare
 import yaml
 from packaging.requirements import Requirement
 
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 
 DEBIAN = bare.ROOT / "firmware/debian"
 # A distribution's name at PyPI -> Debian's package, where it is not python3-NAME.
@@ -77,12 +77,12 @@ def test_whatever_a_container_keeps_is_in_a_volume() -> None:
     """And its users have the same numbers in every image, which each are of the package and of Mosquitto."""
     compose = yaml.safe_load((DEBIAN / "container/compose.yaml").read_text())
     volumes = {each.partition(":")[2] for each in compose["services"]["desk"]["volumes"]}
-    kept = (places.FOLDER, places.STATE, places.PAGES_STATE, places.COPY, places.PKI, places.MOSQUITTO)
+    kept = (machine.FOLDER, machine.STATE, machine.PAGES_STATE, machine.COPY, machine.PKI, machine.MOSQUITTO)
     assert {*map(str, kept), "/var/lib/mosquitto"} == volumes
     text = (DEBIAN / "container/Containerfile").read_text()
-    assert {name for name, _ in re.findall(r" ([a-z-]+):(8\d\d)", text)} == {places.DESK, places.PAGES, "mosquitto"}
+    assert {name for name, _ in re.findall(r" ([a-z-]+):(8\d\d)", text)} == {machine.DESK, machine.PAGES, "mosquitto"}
     ports = {each.partition(":")[0] for each in compose["services"]["desk"]["ports"]}
-    assert ports == {str(places.PORT), str(places.PAGES_PORT)}
+    assert ports == {str(machine.PORT), str(machine.PAGES_PORT)}
 
 
 def test_the_page_has_five_commands() -> None:

@@ -43,8 +43,8 @@ from linetap_desk.serve.live.hub import Note
 from linetap_desk.serve.live.journal import Acknowledged, Reader
 from linetap_desk.serve.orders import store
 from linetap_desk.serve.orders.template import Template
-from linetap_desk.serve.people import accounts, ceremonies
-from linetap_desk.serve.people.ceremonies import Ceremony
+from linetap_desk.serve.people import accounts, passkeys
+from linetap_desk.serve.people.passkeys import Ceremony
 
 ADDRESS = "https://desk.city.example"  # in the code on the printed page
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
@@ -186,7 +186,7 @@ class PictureSite:
         if shot.waits:
             waiting = Ceremony(1, "choi", "login", NOW_NS, invitation="-" if shot.waits == "new" else "")
             token = self.served.site.ceremonies.begin(waiting)
-            context.add_cookies([{"name": ceremonies.COOKIE, "value": token, "url": self.served.url, "secure": True}])
+            context.add_cookies([{"name": passkeys.COOKIE, "value": token, "url": self.served.url, "secure": True}])
         page = context.new_page()
         page.clock.set_fixed_time(NOW_NS / 1e9)
         page.set_viewport_size({"width": shot.wide, "height": 640})

@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from keeping_rig import DAY, UNIT
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.evidence.authorization.command import Answer
-from linetap_core.evidence.calls import index, indexhead, indexlist
+from linetap_core.evidence.calls import index, indexhead
 from linetap_core.evidence.calls.indexhead import SignedListHead
 from linetap_core.evidence.keys.keys import new_unit_key
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -30,7 +30,7 @@ def desk(tmp_path: Path, run_dir: Path) -> Iterator[IndexDesk]:
     desk.close()
 
 
-def lists(desk: IndexDesk) -> list[indexlist.IndexList]:
+def lists(desk: IndexDesk) -> list[indexhead.IndexList]:
     return [found for _, _, found, _ in desk.folder.lists(desk.signers.now())]
 
 

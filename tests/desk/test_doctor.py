@@ -19,7 +19,7 @@ from linetap_core.wire.mqtt import Broker
 from linetap_desk.config.desk import DeskConfig, ServeConfig
 from linetap_desk.doctor import brokerprobe, keyfiles, serverstate
 from linetap_desk.doctor.finding import Finding
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 from pki_rig import DAY_NS, Pki
 from shipped_broker import ShippedBroker
 
@@ -118,8 +118,8 @@ def test_a_key_of_another_certificate(pki: Pki) -> None:
 
 def test_owners_and_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     me = pwd.getpwuid(os.getuid()).pw_name
-    monkeypatch.setattr(places, "DESK", me)
-    monkeypatch.setattr(places, "PAGES", me)
+    monkeypatch.setattr(machine, "DESK", me)
+    monkeypatch.setattr(machine, "PAGES", me)
     for name, mode in (("desk.key", 0o600), ("log.key", 0o640), ("desk.db", 0o660), ("serve.db", 0o640)):
         (tmp_path / name).touch()
         (tmp_path / name).chmod(mode)
@@ -132,7 +132,7 @@ def test_owners_and_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         f"WRONG file: {tmp_path}/log.key is open to others, by 040; chmod 600 {tmp_path}/log.key",
         f"WRONG file: {tmp_path}/serve.db is open to others, by 040; chmod 600 {tmp_path}/serve.db",
     ]
-    monkeypatch.setattr(places, "DESK", "nobody")
+    monkeypatch.setattr(machine, "DESK", "nobody")
     assert Finding("file", f"{tmp_path}/desk.key is {me}'s", f"chown nobody {tmp_path}/desk.key") in list(
         keyfiles.modes(config, broker_here=False)
     )

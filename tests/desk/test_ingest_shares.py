@@ -22,13 +22,12 @@ from linetap_core.wire.mqtt import Broker as BrokerConfig
 from linetap_desk.config.desk import Settings
 from linetap_desk.copy import worklist
 from linetap_desk.ingest import database, destroyedcalls, outages, tables
-from linetap_desk.ingest.leases import Lease, Leases, ShareLost, fence
 from linetap_desk.ingest.missingevents import Holes
 from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.register import Notice, SignersFile
 from linetap_desk.ingest.service import session_of
-from linetap_desk.ingest.share import Share
+from linetap_desk.ingest.share import Lease, Leases, Share, ShareLost, fence
 from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 
@@ -162,7 +161,7 @@ def test_an_ingest_that_freezes_while_it_renews_holds_nobody_up(
     engine: Engine, leases_of: Callable[..., Leases], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its open transaction holds rows that every other one changes."""
-    monkeypatch.setattr("linetap_desk.ingest.leases.RENEW_S", 0.2)
+    monkeypatch.setattr("linetap_desk.ingest.share.RENEW_S", 0.2)
     leases, other = leases_of("one"), leases_of("other")
     leases.renew([], 0)
     leases.take(0)

@@ -28,7 +28,7 @@ from linetap_core.records import LineRelease
 from linetap_desk.coverage.register import imported
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
-from linetap_desk.protection import answers, period, report, sheet, smallcells
+from linetap_desk.protection import period, report, sheet
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found
 from linetap_desk.protection.report import Report
 from linetap_desk.searching.departments import Departments
@@ -173,8 +173,8 @@ def test_no_small_number_is_shown_or_follows_from_a_sum(table: list[list[int]]) 
         cells[str(row), "c"] = cells[str(row), "a"] + cells[str(row), "b"]
     sums = [[(str(row), name) for row in range(len(table))] for name in "abc"]
     sums += [[(str(row), name) for name in "abc"] for row in range(len(table))]
-    hidden = smallcells.hidden(cells, sums)
-    assert all(cell in hidden for cell, number in cells.items() if 0 < number < smallcells.LEAST)
+    hidden = report.hidden(cells, sums)
+    assert all(cell in hidden for cell, number in cells.items() if 0 < number < report.LEAST)
     for each in sums:
         assert len(hidden.intersection(each)) != 1 or len(each) == 1
 
@@ -186,25 +186,25 @@ def test_what_is_shown_beside_its_sum_has_no_one_answer(departments: int) -> Non
     alike: dict[tuple[str, ...], list[tuple[int, ...]]] = {}
     for numbers in product(range(11), repeat=departments):
         cells = {(str(row), "ended"): number for row, number in enumerate(numbers)}
-        found = hiding(cells, smallcells.hidden(cells, [list(cells)]))
+        found = hiding(cells, report.hidden(cells, [list(cells)]))
         shown = [sheet.cell(found, row, "ended", str) for row, _ in cells]
         alike.setdefault((*shown, str(sum(numbers))), []).append(numbers)
     told = [tables for tables in alike.values() for column in zip(*tables, strict=True)
-            if len(set(column)) == 1 and 0 < column[0] < smallcells.LEAST]  # fmt: skip
+            if len(set(column)) == 1 and 0 < column[0] < report.LEAST]  # fmt: skip
     assert told == []
 
 
-def hiding(cells: dict[smallcells.Cell, int], hidden: frozenset[smallcells.Cell]) -> Report:
+def hiding(cells: dict[report.Cell, int], hidden: frozenset[report.Cell]) -> Report:
     of = period.parse("2026-11", KOREA)
     return Report(of, 0, Found(), report.Pbx(0, 0, 0), True, None, None, cells=cells, hidden=hidden)
 
 
 def test_one_small_number_takes_the_next_smallest_with_it() -> None:
     cells = {("a", "x"): 3, ("b", "x"): 40, ("c", "x"): 7, ("d", "x"): 0}
-    assert smallcells.hidden(cells, [list(cells)]) == {("a", "x"), ("c", "x")}
+    assert report.hidden(cells, [list(cells)]) == {("a", "x"), ("c", "x")}
     cells |= {("b", "x"): 7}  # one of the two alone would tell which is below 5
-    assert smallcells.hidden(cells, [list(cells)]) == {("a", "x"), ("b", "x"), ("c", "x")}
-    assert smallcells.hidden({("a", "x"): 5, ("b", "x"): 0}, [[("a", "x"), ("b", "x")]]) == frozenset()
+    assert report.hidden(cells, [list(cells)]) == {("a", "x"), ("b", "x"), ("c", "x")}
+    assert report.hidden({("a", "x"): 5, ("b", "x"): 0}, [[("a", "x"), ("b", "x")]]) == frozenset()
 
 
 def test_a_department_of_few_lines_is_not_a_row(engine: Engine, tmp_path: Path) -> None:
@@ -290,10 +290,10 @@ def test_all_is_all_and_nothing_is_no_share(engine: Engine, tmp_path: Path) -> N
     rows = [recorded("floor-01", 1, 60 * n, proof="full") for n in range(1999)]
     fill(engine, [*rows, recorded("floor-01", 1, -60, disposition="discarded")])
     found = made(engine, "2026-11", table_of(tmp_path))
-    (recording, *_) = [lines for _, lines in answers.answers(found)]
+    (recording, *_) = [lines for _, lines in sheet.answers(found)]
     assert [sheet.value(line) for line in recording] == ["1,999 / 2,000 (99.9 %)", "1,999 / 1,999 (100.0 %)", ""]
     empty = made(engine, "2025", table_of(tmp_path))
-    assert [sheet.value(line) for line in answers.answers(empty)[0][1]] == ["0 / 0", "0 / 0", ""]
+    assert [sheet.value(line) for line in sheet.answers(empty)[0][1]] == ["0 / 0", "0 / 0", ""]
 
 
 # --- the page and the command -----------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from linetap.panel import button
 from linetap.recorder.walk import turn, walk
 from linetap_core.clock import rfc3339
 from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERN_NAMES_KO, PATTERNS, WALK, number_pattern
-from linetap_desk.serve.adoption import printedpage, qr
+from linetap_desk.serve.adoption import printedpage
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.web import text
@@ -219,10 +219,10 @@ def test_where_the_desks_own_address_is_not_known_there_is_no_code(served: Serve
 @given(text=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=120))
 def test_the_path_is_the_matrix(text: str) -> None:
     """Each module of the drawing, against the library's own."""
-    code = qr.code_of(text)
+    code = printedpage.code_of(text)
     drawn = {
         (int(x) + n, int(y)) for x, y, length in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", code.path)
         for n in range(int(length))
     }  # fmt: skip
-    own = segno.make_qr(text, error="m", boost_error=False).matrix_iter(border=qr.QUIET)
+    own = segno.make_qr(text, error="m", boost_error=False).matrix_iter(border=printedpage.QUIET)
     assert drawn == {(x, y) for y, row in enumerate(own) for x, dark in enumerate(row) if dark}

@@ -17,7 +17,7 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
-from linetap_desk.serve.people import ceremonies, invitations
+from linetap_desk.serve.people import invitations, passkeys
 from passkey_rig import SoftPasskey
 
 AUTHENTICATOR = {
@@ -150,7 +150,7 @@ def test_a_login_waits_five_minutes(house: LoginHouse) -> None:
     house.begin(again)
     page = again.client.get("/login/passkey")
     assert page.status_code == 200
-    house.clock.advance((ceremonies.WITHIN_S + 1) * NS_PER_S)
+    house.clock.advance((passkeys.WITHIN_S + 1) * NS_PER_S)
     assert again.client.get("/login/passkey").headers["location"] == "/login"
 
 

@@ -17,7 +17,7 @@ from linetap_core.errors import BadInput
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config import pages
 from linetap_desk.pki import authority
-from linetap_desk.setup import answers, broker, certificates, configuration, options, places
+from linetap_desk.setup import answers, certificates, configuration, machine, options, services
 from linetap_desk.setup.answers import Answers
 from pki_rig import DAY_NS, openssl
 
@@ -37,10 +37,10 @@ def asked(*words: str) -> argparse.Namespace:
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """With every place in a folder of the test's, and every file the test's own user's."""
-    monkeypatch.setattr(places, "FOLDER", tmp_path / "etc")
-    monkeypatch.setattr(places, "MOSQUITTO_FILES", tmp_path / "mosquitto")
+    monkeypatch.setattr(machine, "FOLDER", tmp_path / "etc")
+    monkeypatch.setattr(machine, "MOSQUITTO_FILES", tmp_path / "mosquitto")
     monkeypatch.setattr(certificates, "set_owner", lambda path, _user, _group, mode: path.chmod(mode))
-    for folder in (places.FOLDER, places.MOSQUITTO_FILES):
+    for folder in (machine.FOLDER, machine.MOSQUITTO_FILES):
         folder.mkdir()
     return Answers(name=NAME, addresses=("10.20.0.5",), domain="city.example", pki=tmp_path / "pki")
 
@@ -53,11 +53,11 @@ def made(given: Answers, clock: ManualClock) -> list[str]:
 
 def test_certificates_are_those_that_openssl_takes(given: Answers) -> None:
     made(given, ManualClock(NOW_NS))
-    trusted = ["-attime", str(NOW_NS // 10**9), "-CAfile", str(places.FOLDER / "ca.pem"), "-crl_check"]
-    trusted += ["-CRLfile", str(places.FOLDER / "crl.pem"), "-x509_strict"]
-    for name in (NAME, "10.20.0.5", places.LOOPBACK):
+    trusted = ["-attime", str(NOW_NS // 10**9), "-CAfile", str(machine.FOLDER / "ca.pem"), "-crl_check"]
+    trusted += ["-CRLfile", str(machine.FOLDER / "crl.pem"), "-x509_strict"]
+    for name in (NAME, "10.20.0.5", machine.LOOPBACK):
         kind = "-verify_hostname" if name == NAME else "-verify_ip"
-        for path in (places.MOSQUITTO_FILES / "broker.pem", places.FOLDER / "serve-tls.pem"):
+        for path in (machine.MOSQUITTO_FILES / "broker.pem", machine.FOLDER / "serve-tls.pem"):
             ended = openssl("verify", *trusted, "-purpose", "sslserver", kind, name, str(path))
             assert ended.returncode == 0, ended.stderr
     for one in certificates.server_certificates(given):
@@ -67,19 +67,19 @@ def test_certificates_are_those_that_openssl_takes(given: Answers) -> None:
 
 def test_a_second_time_makes_none_and_the_end_of_one_makes_all_anew(given: Answers) -> None:
     assert made(given, ManualClock(NOW_NS))
-    key = (places.FOLDER / "ingest-tls.key").read_bytes()
+    key = (machine.FOLDER / "ingest-tls.key").read_bytes()
     assert made(given, ManualClock(NOW_NS + 300 * DAY_NS)) == []
     assert (
         len(made(given, ManualClock(NOW_NS + 350 * DAY_NS))) == len(certificates.server_certificates(given)) + 2
     )  # and crl.pem, twice
-    assert (places.FOLDER / "ingest-tls.key").read_bytes() != key
+    assert (machine.FOLDER / "ingest-tls.key").read_bytes() != key
 
 
 def test_without_the_authoritys_medium_nothing_is_made_up(given: Answers, tmp_path: Path) -> None:
     made(given, ManualClock(NOW_NS))
     given.pki.rename(tmp_path / "away")
     assert made(given, ManualClock(NOW_NS)) == []
-    (places.FOLDER / "pages-tls.pem").unlink()
+    (machine.FOLDER / "pages-tls.pem").unlink()
     with pytest.raises(BadInput, match=r"pki: there is no ca\.key: bring the authority's medium"):
         made(given, ManualClock(NOW_NS))
     assert not given.pki.exists()
@@ -92,11 +92,11 @@ def test_an_authority_of_another_network_has_the_broker_called_by_its_name(given
     named = Answers(name=NAME, domain="city.example", pki=given.pki)
     made(named, ManualClock(NOW_NS))
     assert certificates.broker_host(named) == NAME
-    found = x509.load_pem_x509_certificate((places.MOSQUITTO_FILES / "broker.pem").read_bytes())
+    found = x509.load_pem_x509_certificate((machine.MOSQUITTO_FILES / "broker.pem").read_bytes())
     assert "127.0.0.1" not in str(found.extensions)
 
 
-@pytest.mark.parametrize("database", places.DATABASES)
+@pytest.mark.parametrize("database", machine.DATABASES)
 def test_ingest_and_pages_read_its_configuration(given: Answers, tmp_path: Path, database: str) -> None:
     made(given, ManualClock(NOW_NS))
     text = configuration.text_of(
@@ -110,7 +110,7 @@ def test_ingest_and_pages_read_its_configuration(given: Answers, tmp_path: Path,
     assert (settings.url, settings.desk.broker.host) == (f"https://{NAME}:8443", "127.0.0.1")
     assert settings.desk.copy is not None
     for folder in (settings.desk.outgoing, settings.desk.copy.holds):  # the pages finish a hold and an overflow call
-        assert f"d {folder} 2770 {places.PAGES} {places.DESK} -" in FOLDERS
+        assert f"d {folder} 2770 {machine.PAGES} {machine.DESK} -" in FOLDERS
     ingest = argparse.Namespace(
         config=tmp_path / "etc/desk.toml", broker=None, signers=None, db=None, key=None, client_id=None, copy=None
     )
@@ -118,7 +118,7 @@ def test_ingest_and_pages_read_its_configuration(given: Answers, tmp_path: Path,
 
 
 def test_the_acl_has_this_desks_names_and_no_example() -> None:
-    text = broker.acl_of((SHIPPED / "acl").read_text())
+    text = services.acl_of((SHIPPED / "acl").read_text())
     rules = [line for line in text.splitlines() if line and not line.startswith("#")]
     at = rules.index("user desk:ingest")
     assert rules[at : at + 3] == ["user desk:ingest", "topic read linetap/v1/#", "topic write linetap/v1/+/cmd/+"]

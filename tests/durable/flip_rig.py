@@ -23,7 +23,7 @@ from linetap.learned import Learned
 from linetap.notices import load_notices
 from linetap.recorder.pbx.ledger import DAY_FILE, Day
 from linetap.recorder.service import Service, _first_state
-from linetap.recorder.vault import linefaults
+from linetap.recorder.vault import admission
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.feed import Cursor
 from linetap.ring import Stretch
@@ -102,7 +102,7 @@ class WorkingUnit:
         assert house.command(house.hold(record, until_ns)).done
         house.passes(0.1)
         vault = house.vault
-        linefaults.write(vault, 2, house.clock.utc_ns())
+        admission.write(vault, 2, house.clock.utc_ns())
         learned.save(Path(house.config.learned), 1, Learned(on_hook_v=48.0, learned_at=rfc3339(house.clock.utc_ns())))
         house.outbox.confirm(house.outbox.last_seq)
         house.upkeep._rebuild.request(1, 2)

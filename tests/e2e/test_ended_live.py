@@ -27,7 +27,6 @@ from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.records import CallRecord, CaptureState
 from linetap_core.service import read_state
-from linetap_core.vaultformat import endleaf
 from unit_rig import save_notice, spoken
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -98,7 +97,7 @@ def test_its_loop_is_opened_once_and_closed_whatever_dies(victim: str, tmp_path:
     is_whole = victim in ("nobody", "recorder")
     assert (record.disposition, record.ended_by) == ("recorded", "released" if is_whole else "staff_after_notice")
     assert names.count("ending") == names.count("sealed") == 1
-    assert logged == {record.call_id: endleaf.fields_of(record)}
+    assert logged == {record.call_id: unitlog.fields_of(record)}
 
 
 def test_a_power_cut_with_loops_open_leaves_the_lines_whole_and_the_calls_known(tmp_path: Path) -> None:
@@ -119,7 +118,7 @@ def test_a_power_cut_with_loops_open_leaves_the_lines_whole_and_the_calls_known(
             world.start(service)
         world.until(lambda: len(_cut_off(world)) == LINES, "the calls are sealed")
         records = _cut_off(world)
-        said = {record.call_id: endleaf.fields_of(record) for record in records}
+        said = {record.call_id: unitlog.fields_of(record) for record in records}
         world.until(lambda: _logged_ends(world) == said, "each end is a leaf of the log")
         world.until(lambda: world.exchange.process.poll() == 0, "the exchange has ended")
         played, _ = world.played()
@@ -176,7 +175,7 @@ def _cut_off(world: World) -> list[CallRecord]:
 def _logged_ends(world: World) -> dict[str | None, dict[str, str | None] | None]:
     lines = (world.config.vault_path / unitlog.FOLDER / LEAVES).read_bytes().splitlines()
     leaves = (msgspec.json.decode(line, type=unitlog.Leaf) for line in lines)
-    return {leaf.call_id: endleaf.fields_in(leaf) for leaf in leaves if leaf.kind == "end"}
+    return {leaf.call_id: unitlog.fields_in(leaf) for leaf in leaves if leaf.kind == "end"}
 
 
 def _has_contacts(world: World) -> bool:

@@ -29,7 +29,7 @@ from linetap.recorder import checkpoint as recorder_checkpoint
 from linetap.recorder.pbx import ledger
 from linetap.recorder.replay.events import read_events
 from linetap.recorder.smdr import layouts
-from linetap.recorder.vault import linefaults
+from linetap.recorder.vault import admission
 from linetap.recorder.vault.journal import store
 from linetap.ring.layout import read_header
 from linetap.update import state as update_state
@@ -244,7 +244,7 @@ def _recorders(unit: Path, work: Path) -> Iterator[Target]:
         "state file": SmallFile("state", RecorderState),
         "learned": learned.FILE, "update state": update_state._FILE, "requested update": update_state.REQUEST_FILE,
         "PBX day": ledger.DAY_FILE,
-        "line fault": linefaults._FILE, "order memory": memory._FILE, "recorder checkpoint": recorder_checkpoint._FILE,
+        "line fault": admission._FILE, "order memory": memory._FILE, "recorder checkpoint": recorder_checkpoint._FILE,
     }  # fmt: skip
     for name, kind in kinds.items():
         old = [state, b'{"day":"2026-11-25","zone":"Asia/Seoul"}', b'{"learned_at":"2026-11-24T22:56:00.123Z"}']

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from hardware_rig import front_end
 
-from linetap.board.meter.charge import AFTER_MS, BEFORE_MS, charges
+from linetap.board.meter.contacts import AFTER_MS, BEFORE_MS, charges
 from meter_rig import hundredths
 from simulation.contact import BELLS, SHUT_S, STUCK, closing, volts_of
 from simulation.netlist import Netlist

@@ -13,8 +13,8 @@ from linetap.commission.init import SIGNERS
 from linetap.notices.defaults import make_default_notices
 from linetap.notices.shipped import ANNOUNCEMENTS
 from linetap_bench.exchange.timeline import render
-from linetap_bench.script.expect import Expect, differences
 from linetap_bench.script.script import load_script
+from linetap_bench.script.scriptkeys import Expect, differences
 from linetap_bench.sounds.voices import Voices, default_folder
 from linetap_bench.stage.madeunit import STARTS_AT, make_unit
 from linetap_core.cli import main

@@ -16,7 +16,7 @@ from walk_rig import ECHO_DELAY, Walked, Wire
 
 from linetap import learned
 from linetap.config.schema import Config, Recording
-from linetap.recorder.vault import linefaults
+from linetap.recorder.vault import admission
 from linetap.recorder.vault.commands.linelearning import Learning
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.walk import guide
@@ -164,13 +164,13 @@ def test_busy_tone_is_nobodys_answer_where_no_walk_asks(tmp_path: Path, run_dir:
 def test_a_walk_that_detects_the_notice_ends_the_fault_of_a_line(walked: Walked, unit: Unit) -> None:
     """And one that does not hear it leaves it."""
     for line in (1, 2):
-        linefaults.write(unit.config.vault_path, line, 1)
+        admission.write(unit.config.vault_path, line, 1)
     walked.restart()
     walked.wires[1].echo_db = -120.0
     found = walked.walk_all(1, 2)
     assert (found[1].colour, found[2].found) == ("green", ["notice_absent"])
     assert [line.troubles for line in walked.service.core.line_states()[:2]] == [[], ["notice_not_heard"]]
-    assert set(linefaults.load(unit.config.vault_path)) == {2}
+    assert set(admission.load(unit.config.vault_path)) == {2}
 
 
 def test_a_call_that_comes_in_goes_on_untouched(walked: Walked, unit: Unit) -> None:

@@ -14,7 +14,7 @@ from keeping_rig import UNIT, Keeper
 from linetap.recorder.vault.recordings import segmentlist
 from linetap.recorder.vault.recordings.segmentlist import SegmentList, Stamp
 from linetap_core.evidence.authorization.fetch import MOST_BYTES
-from linetap_core.evidence.calls import indexhead, indexlist
+from linetap_core.evidence.calls import indexhead
 from linetap_core.evidence.calls.indexhead import ListHead
 from linetap_core.evidence.keys import keys
 
@@ -37,7 +37,7 @@ def test_the_list_has_every_segment_as_it_is(unit: Indexed) -> None:
     assert len(unit.names()) == 2, "a restart begins the next segment"
     for each in found.segments:
         data = (unit.root / each.file).read_bytes()
-        assert (each.size, each.sha256) == (len(data), indexlist.digest(data))
+        assert (each.size, each.sha256) == (len(data), indexhead.digest(data))
     assert found.unlisted == []
 
 
@@ -95,7 +95,7 @@ def test_a_power_cut_between_leaf_and_segment_leaves_the_one_before(unit: Indexe
     before = (unit.root / name).read_bytes()
     unit.keeper.log.append("index", file=name, sha256="ab" * 32, call_id="20261124T031000.000Z-L01")
     found = unit.listed()
-    assert [(each.file, each.sha256) for each in found.segments] == [(name, indexlist.digest(before))]
+    assert [(each.file, each.sha256) for each in found.segments] == [(name, indexhead.digest(before))]
     assert found.unlisted == []
 
 

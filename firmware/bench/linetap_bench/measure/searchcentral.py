@@ -17,9 +17,8 @@ from pathlib import Path
 from linetap_bench.figures import Row
 from linetap_bench.measure.search import CALLS_A_DAY, DAYS, FIRST, KEPT_DAYS, LINES, NUMBER, year_of
 from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
-from linetap_core.evidence.calls import index, indexhead, indexlist
-from linetap_core.evidence.calls.indexhead import ListHead
-from linetap_core.evidence.calls.indexlist import IndexList, ListedSegment
+from linetap_core.evidence.calls import index, indexhead
+from linetap_core.evidence.calls.indexhead import IndexList, ListedSegment, ListHead
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.sealing import age
@@ -118,12 +117,12 @@ def archive_of(unit: str, key: SigningKey, plain: dict[date, bytes], sealed_to: 
         for day, data in plain.items()
     }
     listed = [
-        ListedSegment(file=name, size=len(data), sha256=indexlist.digest(data))
+        ListedSegment(file=name, size=len(data), sha256=indexhead.digest(data))
         for name, data in sorted(segments.items())
     ]
-    data = indexlist.encode(IndexList(segments=listed))
-    head = indexlist.encode(ListHead(
-        unit=unit, log="", leaves=1, at=rfc3339(SYSTEM.utc_ns()), sha256=indexlist.digest(data), size=len(data)
+    data = indexhead.encode(IndexList(segments=listed))
+    head = indexhead.encode(ListHead(
+        unit=unit, log="", leaves=1, at=rfc3339(SYSTEM.utc_ns()), sha256=indexhead.digest(data), size=len(data)
     ))  # fmt: skip
     signature = sshsig.sign(head, key, namespaces.HEAD).encode("ascii")
     small = {indexhead.list_file(""): data, indexhead.head_file(""): head}

@@ -25,7 +25,6 @@ from linetap_core.evidence.witness import quorum, tlogproof
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
-from linetap_core.vaultformat import endleaf
 from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.ceremony import certificate as certificates
@@ -160,7 +159,7 @@ def _ended(
         return None
     line = layout.read(sources, name, leaflog.LEAF_LIMIT_BYTES)
     leaf = _json(line, unitlog.Leaf, name)
-    if (leaf.kind, leaf.call_id, endleaf.fields_in(leaf)) != ("end", record.call_id, endleaf.fields_of(record)):
+    if (leaf.kind, leaf.call_id, unitlog.fields_in(leaf)) != ("end", record.call_id, unitlog.fields_of(record)):
         raise BadBundle("other_end", f"{name}: is not how this record says that the call was ended")
     paths = _paths(sources, record, facts, line, layout.end_path)
     if paths[layout.HEAD].index >= closes[layout.HEAD].index:

@@ -22,10 +22,9 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap_core.errors import Refusal
 from linetap_core.evidence.authorization.command import Answer
 from linetap_core.evidence.authorization.fetch import BLOCK_BYTES, LIST, MOST_BYTES, IndexWindow, ListSegments
-from linetap_core.evidence.calls import indexhead, indexlist
-from linetap_core.evidence.calls.indexhead import BadList, ListHead, SignedListHead
-from linetap_core.evidence.calls.indexlist import IndexList, ListedSegment
-from linetap_desk.copy import indexend
+from linetap_core.evidence.calls import indexhead
+from linetap_core.evidence.calls.indexhead import BadList, IndexList, ListedSegment, ListHead, SignedListHead
+from linetap_desk.copy import indexfolder
 from linetap_desk.copy.indexfolder import IndexFolder
 from linetap_desk.copy.transfers import PAUSE_S, STALL_S
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
@@ -146,10 +145,10 @@ class Segments:
         if now_ns < self._tidy_ns:
             return
         self._tidy_ns = now_ns + TIDY_EVERY_S * NS_PER_S
-        for name in filter(self._share.has, indexend.units_with_index(self._root)):
+        for name in filter(self._share.has, indexfolder.units_with_index(self._root)):
             known = self._units.get(name)
             folder = IndexFolder(self._root, name) if known is None else known.folder
-            over = indexend.over(db, folder, self._signers.now(), self._clock.utc_ns(), self._zone)
+            over = indexfolder.over(db, folder, self._signers.now(), self._clock.utc_ns(), self._zone)
             for segment in list(over):
                 folder.remove(segment)
                 log.info("index_removed: %s %s: its time is over", name, segment)
@@ -240,11 +239,11 @@ class Segments:
         """All of a file; it may be another than wanted."""
         if name == LIST:
             assert now.head is not None
-            now.found, now.data = indexlist.read(data, now.head), data
+            now.found, now.data = indexhead.read(data, now.head), data
             now.todo = deque(now.found.segments)
             if unit.newest is None and now.signed is not None:  # the first takes long: until then all are missing
                 unit.folder.put_list(now.head, now.signed, data)
-        elif indexlist.digest(data) == sha256:
+        elif indexhead.digest(data) == sha256:
             unit.folder.put(name, data)
         else:
             now.changed = True

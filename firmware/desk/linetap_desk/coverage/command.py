@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk coverage`: imports the register of extensions, and shows how much of it is recorded."""
+"""`linetap desk coverage`: imports the register of extensions, and shows how much of it is recorded, as lines of text
+or as a CSV with every extension."""
 
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,11 +18,44 @@ from linetap_core.clock import Clock
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
-from linetap_desk.coverage import register, sheet
-from linetap_desk.coverage.compare import Coverage, compare
+from linetap_desk.coverage import register
+from linetap_desk.coverage.compare import SEEN_DAYS, STATES, Coverage, compare
 from linetap_desk.coverage.register import KINDS, MOST_TOLD, Faults, Register
 from linetap_desk.ingest import database
+from linetap_desk.protection.sheet import BOM, safe
 from linetap_desk.searching.departments import Departments
+
+COLUMNS = ("extension", "department", "kind", "state", "unit", "line", "last_call")
+MOST_NAMED = 20
+
+
+def summary(coverage: Coverage) -> Iterator[str]:
+    """The first line is the measure: of the staff's telephones those of which a call was seen."""
+    share = "" if not coverage.staff else f" ({coverage.tapped * 1000 // coverage.staff / 10:.1f} %)"
+    yield f"seen in {SEEN_DAYS} days: {coverage.tapped} of {coverage.staff} telephones of staff{share}"
+    yield from (f"{state:12}{coverage.counts[state]:>6}" for state in STATES if coverage.counts[state])
+    for name, found in (("not in the register", coverage.strays), ("lines of nobody", coverage.nobodys)):
+        if found:
+            shown = ", ".join(one if isinstance(one, str) else f"{one[0]}/{one[1]}" for one in found[:MOST_NAMED])
+            yield f"{name}: {len(found)}: {shown}{', ...' if len(found) > MOST_NAMED else ''}"
+    for one in coverage.pbx:
+        yield (
+            f"PBX at {one.unit}: {one.days} days, {one.calls} calls, {one.recorded} recorded, {one.missing} missing, "
+            f"{one.unseen} recorded and not listed"
+        )
+
+
+def csv_of(coverage: Coverage) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for one in coverage.extensions:
+        unit, line = one.place or ("", 0)
+        writer.writerow([
+            one.extension.number, safe(one.extension.department), one.extension.kind, one.state, unit, line or "",
+            one.last or "",
+        ])  # fmt: skip
+    return BOM + out.getvalue().encode()
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
@@ -37,9 +73,9 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         sys.stdout.write(f"{args.out}: {len(found.extensions)} extensions{': ' if counts else ''}{counts}\n")
         return 0
     coverage = _compared(args.config, clock.utc_ns())
-    sys.stdout.writelines(f"{line}\n" for line in sheet.summary(coverage))
+    sys.stdout.writelines(f"{line}\n" for line in summary(coverage))
     if args.out is not None:
-        _write(args.out, sheet.csv_of(coverage))
+        _write(args.out, csv_of(coverage))
     return 1 if coverage.wrong else 0
 
 

@@ -17,12 +17,12 @@ from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker
 from linetap_core.wire.topics import Topics
 from linetap_desk.doctor.finding import Finding
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 
 _LIMIT_S = 10
 _NOT_AUTHORIZED = 0x87  # MQTT 5, 3.4.2.1
 _STRANGER = Topics("linetap-doctor").named("status")  # what only a unit of that name may say
-_LOG = f"journalctl -eu {places.BROKER_UNIT}"
+_LOG = f"journalctl -eu {machine.BROKER_UNIT}"
 _CERTIFICATES = "linetap desk setup lays the authority's certificates there"
 
 
@@ -40,7 +40,7 @@ def probe(broker: Broker, clock: Clock) -> Iterator[Finding]:
         yield Finding("broker", f"{at}: TLS: {why}", f"{_CERTIFICATES}; {_LOG}")
         return
     except OSError as error:
-        yield Finding("broker", f"{at}: {error.strerror or error}", f"systemctl status {places.BROKER_UNIT}; {_LOG}")
+        yield Finding("broker", f"{at}: {error.strerror or error}", f"systemctl status {machine.BROKER_UNIT}; {_LOG}")
         return
     if own is None or nobody is None:
         yield Finding("broker", f"{at}: answers, without TLS", "for a trial only: broker.ca in desk.toml")

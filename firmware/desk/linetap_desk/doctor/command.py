@@ -17,7 +17,7 @@ from linetap_core.wire.mqtt import Broker
 from linetap_desk.config import pages
 from linetap_desk.doctor import brokerprobe, keyfiles, serverstate
 from linetap_desk.doctor.finding import Finding
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 from linetap_desk.setup.services import units
 
 
@@ -44,7 +44,7 @@ def findings(path: Path, clock: Clock) -> Iterator[Finding]:
         return
     config = settings.desk
     yield Finding("configuration", f"{path} is read")
-    here = config.broker.host in (places.LOOPBACK, "localhost", "::1")
+    here = config.broker.host in (machine.LOOPBACK, "localhost", "::1")
     yield from keyfiles.modes(config, here)
     yield from keyfiles.certificates(config, here, from_utc_ns(clock.utc_ns()))
     yield keyfiles.authority_here(from_utc_ns(clock.utc_ns()))
@@ -60,7 +60,7 @@ def findings(path: Path, clock: Clock) -> Iterator[Finding]:
 
 def _as_doctor(broker: Broker) -> Broker:
     """The same broker, by the doctor's own certificate where it has one."""
-    own = places.FOLDER / "doctor-tls.pem"
+    own = machine.FOLDER / "doctor-tls.pem"
     if not own.exists():
         return broker if broker.ca is None else msgspec.structs.replace(broker, certificate=None, key=None)
     return msgspec.structs.replace(broker, certificate=str(own), key=str(own.with_suffix(".key")))

@@ -16,7 +16,7 @@ from linetap_desk.config.desk import DeskConfig
 from linetap_desk.doctor.finding import Finding
 from linetap_desk.ingest import database
 from linetap_desk.pki.authority import KEY
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 
 SOON = timedelta(days=30)
 _MAY_LIE_HERE = timedelta(days=7)
@@ -26,15 +26,15 @@ _AGAIN = "linetap desk setup, with the authority's medium as --pki DIR, makes an
 def modes(config: DeskConfig, broker_here: bool) -> Iterator[Finding]:
     serve = config.serve
     of_desk, of_pages = (config.key, config.broker.key), (serve.key, serve.log_key, serve.fleet_key)
-    for user, paths in ((places.DESK, of_desk), (places.PAGES, of_pages)):
+    for user, paths in ((machine.DESK, of_desk), (machine.PAGES, of_pages)):
         for path in paths:
             if path is not None:
                 yield _closed(Path(path), user, 0o077)
-    for user, url, closed in ((places.DESK, config.db, 0o007), (places.PAGES, serve.db, 0o077)):
+    for user, url, closed in ((machine.DESK, config.db, 0o007), (machine.PAGES, serve.db, 0o077)):
         if url is not None and (file := database.file_of(database.parse_url(url))) is not None:
             yield _closed(file, user, closed)
     if broker_here:
-        yield _closed(places.MOSQUITTO_FILES / "broker.key", "root", 0o037)
+        yield _closed(machine.MOSQUITTO_FILES / "broker.key", "root", 0o037)
 
 
 def _closed(path: Path, user: str, never: int) -> Finding:
@@ -63,7 +63,7 @@ def certificates(config: DeskConfig, broker_here: bool, now: datetime) -> Iterat
         (serve.fleet_certificate, serve.fleet_key),
     ]
     if broker_here:
-        at = places.MOSQUITTO_FILES
+        at = machine.MOSQUITTO_FILES
         pairs.append((str(at / "broker.pem"), str(at / "broker.key")))
     for certificate, key in pairs:
         if certificate is not None:
@@ -94,7 +94,7 @@ def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
     return Finding("certificate", f"{path}: until {until:%Y-%m-%d}")
 
 
-def authority_here(now: datetime, folder: Path = places.PKI) -> Finding:
+def authority_here(now: datetime, folder: Path = machine.PKI) -> Finding:
     """Whoever takes this server over would admit units to the broker: for a week after it was made it may lie here."""
     key = folder / KEY
     try:

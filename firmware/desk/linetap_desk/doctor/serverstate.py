@@ -16,7 +16,7 @@ from linetap_core.timekeeping import kernel_synced
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.config.pages import Settings
 from linetap_desk.doctor.finding import Finding
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 from linetap_desk.setup.machine import as_user, run_program
 
 _LIMIT_S = 10
@@ -45,17 +45,17 @@ def services(units: list[str]) -> Iterator[Finding]:
 def ingest_connected(port: int, clock: Clock) -> Finding:
     """By the kernel's own table: a connection to the broker's port that is the ingest's user's. One that has just
     begun is waited for."""
-    unit = places.INGEST_UNIT
+    unit = machine.INGEST_UNIT
     try:
-        user = pwd.getpwnam(places.DESK).pw_uid
+        user = pwd.getpwnam(machine.DESK).pw_uid
     except KeyError:
-        return Finding("ingest", f"there is no user {places.DESK}", "apt install --reinstall linetap-desk")
+        return Finding("ingest", f"there is no user {machine.DESK}", "apt install --reinstall linetap-desk")
     end_ns = clock.monotonic_ns() + _LIMIT_S * NS_PER_S
     while not (connected := _has_connection(user, port)) and clock.monotonic_ns() < end_ns:
         clock.sleep(0.5)
     if connected:
         return Finding("ingest", "is connected to the broker")
-    cure = f"journalctl -eu {unit}; its name in {places.MOSQUITTO_FILES / 'acl'}"
+    cure = f"journalctl -eu {unit}; its name in {machine.MOSQUITTO_FILES / 'acl'}"
     return Finding("ingest", "is not connected to the broker", cure)
 
 
@@ -68,11 +68,11 @@ def ports(wanted: list[int], clock: Clock) -> Iterator[Finding]:
     found = _open_to_all()
     for port in wanted:
         closed = port not in found
-        cure = f"listener in {places.MOSQUITTO}/conf.d, or serve.listen in desk.toml" if closed else ""
+        cure = f"listener in {machine.MOSQUITTO}/conf.d, or serve.listen in desk.toml" if closed else ""
         yield Finding("port", f"{port} is {'not ' if closed else ''}open to other machines", cure)
     if _PLAIN in found:
         yield Finding(
-            "port", f"{_PLAIN} is open: MQTT without TLS", f"no listener {_PLAIN} in {places.MOSQUITTO}/conf.d"
+            "port", f"{_PLAIN} is open: MQTT without TLS", f"no listener {_PLAIN} in {machine.MOSQUITTO}/conf.d"
         )
 
 
@@ -98,9 +98,9 @@ def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
     reading = ("desk", "calls", "--db", config.db or "", "--limit", "1")
     people = ("desk", "people", "list", "--config", str(path))
     for what, user, words in (
-        ("database of the ingest", places.DESK, reading),
-        ("database of the ingest, for the pages", places.PAGES, reading),
-        ("database of the pages", places.PAGES, people),
+        ("database of the ingest", machine.DESK, reading),
+        ("database of the ingest, for the pages", machine.PAGES, reading),
+        ("database of the pages", machine.PAGES, people),
     ):
         done = run_program(as_user(user, linetap, *words))
         said = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
@@ -115,8 +115,8 @@ def databases(config: DeskConfig, path: Path) -> Iterator[Finding]:
 def pages(settings: Settings) -> Iterator[Finding]:
     url = urlsplit(settings.url or "")
     name = url.hostname or settings.host
-    host = places.LOOPBACK if settings.host in ("0.0.0.0", "::") else settings.host
-    unit = places.PAGES_UNIT
+    host = machine.LOOPBACK if settings.host in ("0.0.0.0", "::") else settings.host
+    unit = machine.PAGES_UNIT
     try:
         with socket.create_connection((host, settings.port), _LIMIT_S) as plain:
             if settings.certificate is not None:
@@ -147,7 +147,7 @@ def _trust(settings: Settings) -> ssl.SSLContext:
 
 
 def disks(config: DeskConfig) -> Iterator[Finding]:
-    folders = [places.STATE, places.PAGES_STATE]
+    folders = [machine.STATE, machine.PAGES_STATE]
     store = urlsplit(config.copy.store) if config.copy else None
     if store is not None and store.scheme == "file":
         folders.append(Path(unquote(store.path)))
@@ -155,8 +155,8 @@ def disks(config: DeskConfig) -> Iterator[Finding]:
         yield _room(folder)
     if store is not None and store.scheme == "file" and folders[-1].is_dir():
         folder = folders[-1]
-        if run_program(as_user(places.DESK, "test", "-w", str(folder))).returncode:
-            yield Finding("copies", f"{folder} takes nothing from {places.DESK}", f"chown {places.DESK} {folder}")
+        if run_program(as_user(machine.DESK, "test", "-w", str(folder))).returncode:
+            yield Finding("copies", f"{folder} takes nothing from {machine.DESK}", f"chown {machine.DESK} {folder}")
 
 
 def _room(folder: Path) -> Finding:

@@ -123,7 +123,7 @@ def all_files_of(path: Path) -> list[Path]:
 
 def lock_as_writer(connection: Connection, shared: bool = False) -> bool:
     """Whether the lock was free. PostgreSQL: held until this connection ends, for its schema alone, since another
-    broker's ingest writes into another; `shared`: with ingests that have other shares of the units (leases.py). SQLite
+    broker's ingest writes into another; `shared`: with ingests that have other shares of the units (share.py). SQLite
     has a lock file beside its own."""
     if connection.dialect.name != "postgresql":
         return True

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap desk ingest`, the process: one ingest for all units, or, with `shares`, one for each share that it has.
 
-The shares move by themselves (leases.py). Whoever has one connects to the broker by that share's session: what the
+The shares move by themselves (share.py). Whoever has one connects to the broker by that share's session: what the
 broker has queued in it moves along. In one thread, in turn.
 """
 
@@ -23,10 +23,10 @@ from linetap_core.service import InstanceLock, Stop, start_logging
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.config.desk import Settings
 from linetap_desk.ingest import database
-from linetap_desk.ingest.leases import LEASE_S, RENEW_S, Lease, Leases, ShareLost, fence
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import TURN_S, Ingest, StartCopies
+from linetap_desk.ingest.share import LEASE_S, RENEW_S, Lease, Leases, ShareLost, fence
 
 log = logging.getLogger("linetap.ingest")
 

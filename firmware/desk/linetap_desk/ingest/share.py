@@ -3,14 +3,42 @@
 
 What an ingest remembers (holes, confirmations, transfers of copies) and what it judges before it writes belongs to one
 unit each. So nothing of it is shared between ingests that have different units.
+
+Which ingest has which share is in rows of `shares` and `ingests` in PostgreSQL, by its clock alone. A lease is renewed
+every RENEW_S and ends by itself after LEASE_S: an ingest that was killed, froze or was cut off is replaced without
+anybody's help. Each time a share is taken its `epoch` rises. Every transaction of a share's ingest first asks for its
+epoch and holds that row until it ends (`fence`): one that was frozen, and wakes up when another has the share, writes
+nothing. A transaction that a frozen ingest left open is ended by PostgreSQL itself.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Text, cast, func, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Text,
+    and_,
+    cast,
+    delete,
+    event,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
+
+from linetap_core.errors import BadInput, LinetapError
+from linetap_desk.ingest.tables import ingests, shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +73,124 @@ class Share:
 
 
 WHOLE = Share()
+
+
+LEASE_S = 15
+RENEW_S = 3
+_NOW_MS = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+_TABLES = 0x6C746173  # the number of the lock for changes of the whole division
+
+
+class ShareLost(LinetapError, RuntimeError):
+    """Another ingest has the share."""
+
+    code = "share_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """`counter`: no command of an earlier holder has a higher one."""
+
+    share: Share
+    epoch: int
+    counter: int
+
+
+class Leases:
+    """Of one process, under a `name` of its own, by an `engine` that is not connected yet. Every method is one
+    transaction. SQLAlchemyError: the database is away, and nothing has changed."""
+
+    def __init__(self, engine: Engine, of: int, name: str) -> None:
+        """Divides the units into `of` shares. BadInput while ingests run that divide them otherwise."""
+        self._engine, self._of, self._name = engine, of, name
+        end_idle(engine, RENEW_S)
+        with engine.begin() as db:
+            db.execute(select(func.pg_advisory_xact_lock(_TABLES)))
+            known = {row.share: row for row in db.execute(select(shares))}
+            if known.keys() == set(range(1, of + 1)):
+                return
+            if any(row.until_ms > _now_ms(db) for row in known.values()):
+                raise BadInput(f"shares: ingests run that divide the units into {len(known)}, and this one into {of}")
+            epoch = max((row.epoch for row in known.values()), default=0)
+            counter = max((row.counter for row in known.values()), default=0)
+            db.execute(delete(shares))
+            db.execute(insert(shares), [
+                {"share": n, "owner": "", "epoch": epoch, "until_ms": 0, "counter": counter} for n in range(1, of + 1)
+            ])  # fmt: skip
+
+    def renew(self, held: Collection[Lease], counter: int) -> set[Lease]:
+        """Those of `held` that are still held, for LEASE_S from now on. `counter`: no command will have a higher one
+        until then."""
+        with self._engine.begin() as db:
+            until_ms = _now_ms(db) + LEASE_S * 1000
+            db.execute(delete(ingests).where(or_(ingests.c.name == self._name, ingests.c.until_ms < _now_ms(db))))
+            db.execute(insert(ingests).values(name=self._name, until_ms=until_ms))
+            return {lease for lease in held if self._renewed(db, lease, until_ms, counter)}
+
+    def take(self, held: int) -> list[Lease]:
+        """Free shares, as many as this process lacks when all that run have equally many."""
+        with self._engine.begin() as db:
+            now_ms, lacking = _now_ms(db), self._fair(db) - held
+            free = select(shares).where(shares.c.until_ms < now_ms).order_by(shares.c.share).limit(max(0, lacking))
+            taken = []
+            for row in db.execute(free.with_for_update(skip_locked=True)).all():
+                mine = shares.c.share == row.share
+                its: dict[str, Any] = {"owner": self._name, "epoch": row.epoch + 1}
+                db.execute(update(shares).where(mine).values(until_ms=now_ms + LEASE_S * 1000, **its))
+                taken.append(Lease(Share(row.share, self._of), row.epoch + 1, row.counter))
+            return taken
+
+    def surplus(self, held: int) -> int:
+        """How many of `held` shares this process has beyond its part."""
+        with self._engine.begin() as db:
+            return max(0, held - self._fair(db))
+
+    def release(self, lease: Lease, counter: int) -> None:
+        """The share is free at once. Nothing of it may be under way any more."""
+        with self._engine.begin() as db:
+            self._renewed(db, lease, 0, counter)
+
+    def leave(self) -> None:
+        with self._engine.begin() as db:
+            db.execute(delete(ingests).where(ingests.c.name == self._name))
+
+    def _renewed(self, db: Connection, lease: Lease, until_ms: int, counter: int) -> bool:
+        values = {"until_ms": until_ms, "counter": func.greatest(shares.c.counter, counter)}
+        return db.execute(update(shares).where(_is(lease)).values(**values)).rowcount == 1
+
+    def _fair(self, db: Connection) -> int:
+        alive = select(func.count()).select_from(ingests).where(ingests.c.until_ms >= _now_ms(db))
+        return -(-self._of // max(1, db.execute(alive).scalar_one()))
+
+
+def fence(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
+    """From now on each transaction of `engine`, which is not connected yet, begins by asking for the lease, and raises
+    ShareLost without it."""
+
+    def begun(db: Connection) -> None:
+        its = select(shares.c.share).where(_is(lease)).with_for_update(read=True)
+        if db.execute(its).first() is None:
+            raise ShareLost(f"share {lease.share}: another ingest has it; nothing was written")
+
+    event.listen(engine, "begin", begun)
+    end_idle(engine, idle_s)
+
+
+def end_idle(engine: Engine, after_s: float) -> None:
+    """PostgreSQL ends a transaction of `engine` in which nothing happens: a frozen ingest would hold up others by its
+    locks."""
+
+    def connected(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {round(after_s * 1000)}")
+        connection.commit()
+
+    event.listen(engine, "connect", connected)
+
+
+def _is(lease: Lease) -> Any:
+    return and_(shares.c.share == lease.share.number, shares.c.epoch == lease.epoch)
+
+
+def _now_ms(db: Connection) -> int:
+    return int(db.execute(_NOW_MS).scalar_one())

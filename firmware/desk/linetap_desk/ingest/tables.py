@@ -350,7 +350,7 @@ outages = Table(
 _NOT_OVER = outages.c.ended_at.is_(None)
 Index("outages_standing", outages.c.unit, sqlite_where=_NOT_OVER, postgresql_where=_NOT_OVER)
 
-# The division of the units among several ingests (leases.py), by the clock of the database.
+# The division of the units among several ingests (share.py), by the clock of the database.
 shares = Table(
     "shares",
     metadata,

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a period: a row for each department, and the ministry's indicators one by one. It names no person and
-ranks none; departments are in the order of their names."""
+ranks none; departments are in the order of their names.
+
+Small numbers that would identify a person are not shown, nor are those from which they could be computed. A number from
+1 to 4 is hidden. Where it could be computed from a sum that is shown, the next smallest numbers are hidden as well. The
+sums of the whole office are always shown. Departments with fewer than three lines are joined into one.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +18,40 @@ from sqlalchemy import Connection, func, select
 from linetap_core.records import LineRelease
 from linetap_desk.ingest.measures import percent
 from linetap_desk.ingest.tables import pbx_days, units
-from linetap_desk.protection import figures, smallcells
+from linetap_desk.protection import figures
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Figures, Found
 from linetap_desk.protection.period import Period
-from linetap_desk.protection.smallcells import LEAST_LINES, Cell
 from linetap_desk.searching.departments import Departments
+
+LEAST = 5
+LEAST_LINES = 3
+Cell = tuple[str, str]  # row, column
+
+
+def hidden(
+    cells: Mapping[Cell, int], sums: Sequence[Sequence[Cell]], parts: Sequence[Sequence[Cell]] = ()
+) -> frozenset[Cell]:
+    """The cells not to be shown. `sums`: cells whose sum a reader knows. `parts`: a cell, and those that it is the sum
+    of. In each of them none are hidden, or so many that their sum says nothing of one."""
+    found = {cell for cell, number in cells.items() if 0 < number < LEAST}
+    for _ in range(len(cells)):
+        left = next(filter(None, (_left(cells, found, each, None) for each in sums)), None)
+        left = left or next(filter(None, (_left(cells, found, each, each[0]) for each in parts)), None)
+        if left is None:
+            break
+        least = min((cells[cell] for cell in left), key=lambda number: (number == 0, number))
+        found.update(cell for cell in left if cells[cell] == least)  # one of several alike would tell which was small
+    return frozenset(found)
+
+
+def _left(cells: Mapping[Cell, int], found: set[Cell], each: Sequence[Cell], whole: Cell | None) -> list[Cell]:
+    """The cells that may be hidden beside those that are, which are too few: one alone, or with a sum of less than
+    LEAST, or of so many that each of them must be the largest of the small ones. A hidden sum says nothing."""
+    ours = found.intersection(each)
+    number = sum(cells[cell] for cell in ours)
+    says = whole not in ours and (number < LEAST or number == (LEAST - 1) * len(ours))
+    return [cell for cell in each if cell not in ours] if ours and (len(ours) == 1 or says) else []
+
 
 COUNTED = ("calls", "due", "recorded", "heard")
 # Of these a small number could be one person's.
@@ -106,7 +140,7 @@ def _hidden(report: Report) -> frozenset[Cell]:
     shown = {(name, column): report.cells[name, column] for name in report.departments for column in columns}
     sums: list[Sequence[Cell]] = [[(name, column) for name in report.departments] for column in columns]
     parts = [[(name, column) for column in ("ended", *ends)] for name in report.departments] if ends else []
-    return smallcells.hidden(shown, sums, parts)
+    return hidden(shown, sums, parts)
 
 
 def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:

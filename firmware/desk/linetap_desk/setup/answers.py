@@ -14,7 +14,7 @@ import msgspec
 from linetap_core.errors import BadInput
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.pki import authority
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 
 _MOST = 200
 
@@ -24,8 +24,8 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()  # under which units find it besides
     domain: str
     database: str = "sqlite"
-    store: Path = places.COPY
-    pki: Path = places.PKI
+    store: Path = machine.COPY
+    pki: Path = machine.PKI
     broker: str | None = None  # on another machine; None: here
     admin: str | None = None
     shown: str | None = None
@@ -37,10 +37,10 @@ def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
     if found is not None:
         had = urlsplit(found.serve.url or "").hostname
         if name not in (None, had):
-            raise BadInput(f"--name {name}: {places.CONFIG} has serve.url {found.serve.url}; change it there")
+            raise BadInput(f"--name {name}: {machine.CONFIG} has serve.url {found.serve.url}; change it there")
         name = had
     broker = args.broker
-    if found is not None and found.broker.host not in (places.LOOPBACK, name):
+    if found is not None and found.broker.host not in (machine.LOOPBACK, name):
         broker = found.broker.host
     name = name or _prompt("host name of this server, as people will type it", socket.getfqdn())
     if not name:

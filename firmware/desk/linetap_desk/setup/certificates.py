@@ -17,7 +17,7 @@ from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.enrolment.certificates import Network, Role
 from linetap_core.errors import BadInput
 from linetap_desk.pki import authority
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 from linetap_desk.setup.answers import Answers
 from linetap_desk.setup.machine import set_owner, write_file
 
@@ -37,16 +37,16 @@ class ServerCertificate:
 
 
 def server_certificates(answers: Answers) -> list[ServerCertificate]:
-    at = places.FOLDER
+    at = machine.FOLDER
     found = [
-        ServerCertificate(at / "ingest-tls.pem", "desk", places.INGEST_NAME, places.DESK),
-        ServerCertificate(at / "pages-tls.pem", "desk", places.PAGES_NAME, places.PAGES),
-        ServerCertificate(at / "doctor-tls.pem", "desk", places.DOCTOR_NAME, "root"),
-        ServerCertificate(at / "serve-tls.pem", "broker", answers.name, places.PAGES),
+        ServerCertificate(at / "ingest-tls.pem", "desk", machine.INGEST_NAME, machine.DESK),
+        ServerCertificate(at / "pages-tls.pem", "desk", machine.PAGES_NAME, machine.PAGES),
+        ServerCertificate(at / "doctor-tls.pem", "desk", machine.DOCTOR_NAME, "root"),
+        ServerCertificate(at / "serve-tls.pem", "broker", answers.name, machine.PAGES),
     ]
     if answers.broker is None:
         found.append(
-            ServerCertificate(places.MOSQUITTO_FILES / "broker.pem", "broker", answers.name, "root", "mosquitto")
+            ServerCertificate(machine.MOSQUITTO_FILES / "broker.pem", "broker", answers.name, "root", "mosquitto")
         )
     return found
 
@@ -55,7 +55,7 @@ def renew_certificates(answers: Answers, clock: Clock, report: Report) -> bool:
     """Returns whether something changed."""
     now = from_utc_ns(clock.utc_ns())
     due = [one for one in server_certificates(answers) if not _is_current(one.path, now)]
-    if due or not (places.FOLDER / authority.CERTIFICATE).exists():
+    if due or not (machine.FOLDER / authority.CERTIFICATE).exists():
         _make_authority(answers, clock, report)
     for one in due:
         _make(one, answers, clock)
@@ -74,11 +74,11 @@ def _is_current(path: Path, now: datetime) -> bool:
 def _make_authority(answers: Answers, clock: Clock, report: Report) -> None:
     if (answers.pki / authority.KEY).exists():
         return
-    if (places.FOLDER / authority.CERTIFICATE).exists():
+    if (machine.FOLDER / authority.CERTIFICATE).exists():
         raise BadInput(
             f"{answers.pki}: there is no {authority.KEY}: bring the authority's medium, and name it by --pki"
         )
-    networks: list[Network] = [ip_network(places.LOOPBACK)]
+    networks: list[Network] = [ip_network(machine.LOOPBACK)]
     networks += [ip_network(address) for address in answers.addresses if _is_address(address)]
     authority.make(answers.pki, "linetap", [answers.domain], networks, clock)
     report(f"{answers.pki}: the authority, for {answers.domain}; keep it on a medium of its own")
@@ -101,7 +101,7 @@ def _make(one: ServerCertificate, answers: Answers, clock: Clock) -> None:
     hosts = [answers.name, *answers.addresses] if one.role == "broker" else []
     names = [authority.host_name(host, "--name") for host in hosts]
     if one.role == "broker" and _permits_loopback(answers.pki):
-        names.append(authority.host_name(places.LOOPBACK, "--name"))
+        names.append(authority.host_name(machine.LOOPBACK, "--name"))
     authority.make_host(answers.pki, clock, one.role, one.name, names, fresh)
     set_owner(fresh.with_suffix(".key"), one.user, one.group or "root", 0o640 if one.group else 0o600)
     os.replace(fresh.with_suffix(".key"), one.path.with_suffix(".key"))
@@ -110,14 +110,14 @@ def _make(one: ServerCertificate, answers: Answers, clock: Clock) -> None:
 
 def _permits_loopback(folder: Path) -> bool:
     made = x509.load_pem_x509_certificate((folder / authority.CERTIFICATE).read_bytes())
-    return authority.is_permitted(made, x509.IPAddress(ip_address(places.LOOPBACK)))
+    return authority.is_permitted(made, x509.IPAddress(ip_address(machine.LOOPBACK)))
 
 
 def broker_host(answers: Answers) -> str:
     """The name by which this server reaches the broker: the loopback, if the authority permits certificates for it."""
     if answers.broker is not None:
         return answers.broker
-    return places.LOOPBACK if _permits_loopback(places.FOLDER) else answers.name
+    return machine.LOOPBACK if _permits_loopback(machine.FOLDER) else answers.name
 
 
 def _copy_lists(answers: Answers, report: Report) -> bool:
@@ -127,9 +127,9 @@ def _copy_lists(answers: Answers, report: Report) -> bool:
         source = answers.pki / name
         if not source.exists():
             continue
-        targets = [places.FOLDER / name]
+        targets = [machine.FOLDER / name]
         if answers.broker is None and name != authority.SIGNERS:
-            targets.append(places.MOSQUITTO_FILES / name)
+            targets.append(machine.MOSQUITTO_FILES / name)
         for target in targets:
             if write_file(target, source.read_bytes()):
                 changed = True

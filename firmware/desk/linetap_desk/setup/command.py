@@ -14,7 +14,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 from linetap_desk.config import desk as desksettings
 from linetap_desk.config import pages
-from linetap_desk.setup import broker, certificates, configuration, database, places, services
+from linetap_desk.setup import certificates, configuration, database, machine, services
 from linetap_desk.setup.answers import Answers, from_options
 from linetap_desk.setup.machine import require_user, set_owner, write_file
 
@@ -22,18 +22,18 @@ from linetap_desk.setup.machine import require_user, set_owner, write_file
 def run_setup(args: argparse.Namespace, clock: Clock) -> int:
     if os.geteuid() != 0:
         raise BadInput("linetap desk setup: has to be run as root: sudo linetap desk setup")
-    for user in (places.DESK, places.PAGES):
+    for user in (machine.DESK, machine.PAGES):
         require_user(user)
     found = None
-    if places.CONFIG.exists():
-        found = desksettings.read_config(argparse.Namespace(config=places.CONFIG, broker=None))[0]
+    if machine.CONFIG.exists():
+        found = desksettings.read_config(argparse.Namespace(config=machine.CONFIG, broker=None))[0]
     answers = from_options(args, found)
     if answers.broker is None:
-        broker.require_broker()
-    set_owner(places.FOLDER, "root", places.DESK, 0o750)
+        services.require_broker()
+    set_owner(machine.FOLDER, "root", machine.DESK, 0o750)
     changed = _set_up(answers, clock)
     services.start(answers, changed, clock)
-    say(f"the pages: {pages.read_settings(places.CONFIG).url}   ca.pem for browsers: {places.FOLDER / 'ca.pem'}")
+    say(f"the pages: {pages.read_settings(machine.CONFIG).url}   ca.pem for browsers: {machine.FOLDER / 'ca.pem'}")
     if answers.admin is not None:
         say(services.invite(answers.admin, answers.shown or answers.admin))
     return 0
@@ -41,27 +41,27 @@ def run_setup(args: argparse.Namespace, clock: Clock) -> int:
 
 def _set_up(answers: Answers, clock: Clock) -> bool:
     """Returns whether a service has to restart."""
-    changed = broker.configure_broker(say) if answers.broker is None else False
+    changed = services.configure_broker(say) if answers.broker is None else False
     changed |= certificates.renew_certificates(answers, clock, say)
     changed |= _make_key("desk.key") | _make_key("serve-log.key")
-    if not places.CONFIG.exists():
+    if not machine.CONFIG.exists():
         database.make_databases(answers.database, say)
         answers.store.mkdir(parents=True, exist_ok=True)
-        set_owner(answers.store, places.DESK, places.DESK, 0o2750)
+        set_owner(answers.store, machine.DESK, machine.DESK, 0o2750)
         text = configuration.text_of(answers, certificates.broker_host(answers))
-        changed |= write_file(places.CONFIG, text.encode(), group=places.DESK, mode=0o640)
-        say(f"{places.CONFIG}: configuration")
+        changed |= write_file(machine.CONFIG, text.encode(), group=machine.DESK, mode=0o640)
+        say(f"{machine.CONFIG}: configuration")
     return changed
 
 
 def _make_key(name: str) -> bool:
     """A signing key and its .pub, where there is none."""
-    path = places.FOLDER / name
+    path = machine.FOLDER / name
     if path.exists():
         return False
     key = keys.new_unit_key()
     privatefile.write(path, keys.unit_key_file(key))
-    set_owner(path, places.KEYS[name], "root", 0o600)
+    set_owner(path, machine.KEYS[name], "root", 0o600)
     write_file(path.with_name(f"{name}.pub"), f"{keys.public_line(key.public_key())}\n".encode())
-    say(f"{path}: key, of {places.KEYS[name]} alone")
+    say(f"{path}: key, of {machine.KEYS[name]} alone")
     return True

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 from linetap_desk.setup.answers import Answers
 from linetap_desk.setup.database import urls
 
@@ -17,22 +17,22 @@ signers = "allowed_signers"      # from the authority: which key is which unit's
 key = "desk.key"                 # its .pub stands in roles.json, role desk
 db = "{desk}"
 # Once the authority has signed roles.json: these three, and releases and holds are done on the pages.
-# outgoing = "{places.OUTGOING}"
+# outgoing = "{machine.OUTGOING}"
 
 [copy]
 store = "file://{answers.store}"
-holds = "{places.HOLDS}"   # what vault officers have signed and checked: those calls are not deleted
+holds = "{machine.HOLDS}"   # what vault officers have signed and checked: those calls are not deleted
 
 [broker]
 host = "{broker}"
-port = {places.PORT}
+port = {machine.PORT}
 ca = "ca.pem"
 certificate = "ingest-tls.pem"
 key = "ingest-tls.key"
 
 [serve]
-listen = "0.0.0.0:{places.PAGES_PORT}"
-url = "https://{answers.name}:{places.PAGES_PORT}"
+listen = "0.0.0.0:{machine.PAGES_PORT}"
+url = "https://{answers.name}:{machine.PAGES_PORT}"
 certificate = "serve-tls.pem"
 key = "serve-tls.key"
 db = "{pages}"

@@ -7,11 +7,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from linetap_core.errors import BadInput
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 from linetap_desk.setup.certificates import Report
 from linetap_desk.setup.machine import as_user, run_checked, set_owner
 
-_DESK_FILE, _PAGES_FILE = places.STATE / "desk.db", places.PAGES_STATE / "serve.db"
+_DESK_FILE, _PAGES_FILE = machine.STATE / "desk.db", machine.PAGES_STATE / "serve.db"
 _DESK_NAME, _PAGES_NAME = "linetap_desk", "linetap_pages"
 _URLS = {
     "sqlite": (f"sqlite:///{_DESK_FILE}", f"sqlite:///{_PAGES_FILE}"),
@@ -19,10 +19,10 @@ _URLS = {
 }
 # Tables that the ingest makes later are the pages' to read, and nobody else's.
 _READ = f'''
-GRANT CONNECT ON DATABASE {_DESK_NAME} TO "{places.PAGES}";
-GRANT USAGE ON SCHEMA public TO "{places.PAGES}";
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{places.PAGES}";
-ALTER DEFAULT PRIVILEGES FOR ROLE "{places.DESK}" IN SCHEMA public GRANT SELECT ON TABLES TO "{places.PAGES}";
+GRANT CONNECT ON DATABASE {_DESK_NAME} TO "{machine.PAGES}";
+GRANT USAGE ON SCHEMA public TO "{machine.PAGES}";
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{machine.PAGES}";
+ALTER DEFAULT PRIVILEGES FOR ROLE "{machine.DESK}" IN SCHEMA public GRANT SELECT ON TABLES TO "{machine.PAGES}";
 '''
 
 
@@ -37,7 +37,7 @@ def make_databases(kind: str, report: Report) -> None:
         return
     if find_spec("psycopg") is None:
         raise BadInput("--database postgresql: apt install postgresql python3-psycopg")
-    for user, name in ((places.DESK, _DESK_NAME), (places.PAGES, _PAGES_NAME)):
+    for user, name in ((machine.DESK, _DESK_NAME), (machine.PAGES, _PAGES_NAME)):
         if not _psql(f"SELECT 1 FROM pg_roles WHERE rolname = '{user}'"):
             _psql(f'CREATE ROLE "{user}" LOGIN')
         if not _psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
@@ -50,7 +50,7 @@ def make_databases(kind: str, report: Report) -> None:
 def _make_file() -> None:
     """Empty, so that the ingest finds it writable by the group: a reader of SQLite's log has to register beside it."""
     _DESK_FILE.touch(mode=0o660)
-    set_owner(_DESK_FILE, places.DESK, places.DESK, 0o660)
+    set_owner(_DESK_FILE, machine.DESK, machine.DESK, 0o660)
 
 
 def _psql(statement: str, database: str = "postgres") -> str:

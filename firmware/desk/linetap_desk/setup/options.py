@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 
 _EXAMPLES = (
     "examples: linetap desk setup --name desk.city.example --admin kim --shown '김민지'\n"
@@ -26,14 +26,14 @@ def add_setup_action(actions: Any) -> None:
     parser.add_argument("--domain", metavar="NAME", help="for which the authority speaks; default what HOST is in")
     parser.add_argument("--admin", metavar="NAME", help="the first account, of role officer")
     parser.add_argument("--shown", metavar="TEXT", help="the name of that person, as others read it")
-    parser.add_argument("--database", choices=places.DATABASES, default="sqlite", help="default %(default)s")
-    parser.add_argument("--store", type=Path, default=places.COPY, metavar="DIR", help="copies; default %(default)s")
-    parser.add_argument("--pki", type=Path, default=places.PKI, metavar="DIR", help="authority; default %(default)s")
+    parser.add_argument("--database", choices=machine.DATABASES, default="sqlite", help="default %(default)s")
+    parser.add_argument("--store", type=Path, default=machine.COPY, metavar="DIR", help="copies; default %(default)s")
+    parser.add_argument("--pki", type=Path, default=machine.PKI, metavar="DIR", help="authority; default %(default)s")
     parser.add_argument("--broker", metavar="HOST", help="a broker on another machine; default Mosquitto on this one")
 
 
 def add_doctor_action(actions: Any) -> None:
     text = "report what is wrong with this server, one line each with its cure; exit 1 if anything is"
     parser = actions.add_parser("doctor", help=text, description=text, epilog="example: linetap desk doctor --quiet")
-    parser.add_argument("--config", type=Path, default=places.CONFIG, metavar="desk.toml", help="default %(default)s")
+    parser.add_argument("--config", type=Path, default=machine.CONFIG, metavar="desk.toml", help="default %(default)s")
     parser.add_argument("--quiet", action="store_true", help="only what is wrong")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the services of a desk's server, and makes the first account as the user of the pages."""
+"""The services of a desk's server: Mosquitto by the shipped files (docs/broker.md), with the names of this desk in its
+acl; the start of all of them; and the first account, made as the user of the pages."""
 
 from __future__ import annotations
 
@@ -8,16 +9,17 @@ import socket
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_desk.config import pages
-from linetap_desk.setup import places
+from linetap_desk.setup import machine
 from linetap_desk.setup.answers import Answers
-from linetap_desk.setup.machine import as_user, run_checked, run_program
+from linetap_desk.setup.certificates import Report
+from linetap_desk.setup.machine import as_user, run_checked, run_program, write_file
 
 _LINETAP = "/usr/bin/linetap"
 _WITHIN_S = 60
 
 
 def units(broker_here: bool) -> list[str]:
-    return ([places.BROKER_UNIT] if broker_here else []) + [places.INGEST_UNIT, places.PAGES_UNIT]
+    return ([machine.BROKER_UNIT] if broker_here else []) + [machine.INGEST_UNIT, machine.PAGES_UNIT]
 
 
 def start(answers: Answers, changed: bool, clock: Clock) -> None:
@@ -27,10 +29,10 @@ def start(answers: Answers, changed: bool, clock: Clock) -> None:
     run_checked("systemctl", "daemon-reload")
     run_checked("systemctl", "enable", "--quiet", *services)
     run_checked("systemctl", "restart" if changed else "start", *services)
-    settings = pages.read_settings(places.CONFIG)
+    settings = pages.read_settings(machine.CONFIG)
     if not _answers(settings.port, clock):
         raise BadInput(
-            f"{places.PAGES_UNIT}: does not answer on port {settings.port}: journalctl -eu {places.PAGES_UNIT}"
+            f"{machine.PAGES_UNIT}: does not answer on port {settings.port}: journalctl -eu {machine.PAGES_UNIT}"
         )
     for unit in services:
         if run_program(("systemctl", "is-active", "--quiet", unit)).returncode:
@@ -41,7 +43,7 @@ def _answers(port: int, clock: Clock) -> bool:
     end_ns = clock.monotonic_ns() + _WITHIN_S * NS_PER_S
     while clock.monotonic_ns() < end_ns:
         try:
-            socket.create_connection((places.LOOPBACK, port), timeout=1).close()
+            socket.create_connection((machine.LOOPBACK, port), timeout=1).close()
         except OSError:
             clock.sleep(0.2)
         else:
@@ -52,10 +54,53 @@ def _answers(port: int, clock: Clock) -> bool:
 def invite(name: str, shown: str) -> str:
     """The one-time link of a new account; of an existing one, how it gets another."""
     people = (_LINETAP, "desk", "people")
-    config = ("--config", str(places.CONFIG))
-    listed = run_checked(*as_user(places.PAGES, *people, "list", *config)).splitlines()
+    config = ("--config", str(machine.CONFIG))
+    listed = run_checked(*as_user(machine.PAGES, *people, "list", *config)).splitlines()
     if any(line.split("\t")[0] == name for line in listed):
-        again = " ".join(as_user(places.PAGES, "linetap", "desk", "people", "invite", name, *config))
+        again = " ".join(as_user(machine.PAGES, "linetap", "desk", "people", "invite", name, *config))
         return f"{name}: has an account; another link: {again}"
-    made = as_user(places.PAGES, *people, "add", name, "--shown", shown, "--roles", "officer", "--invite", *config)
+    made = as_user(machine.PAGES, *people, "add", name, "--shown", shown, "--roles", "officer", "--invite", *config)
     return f"{shown}: open this link within a day, once: {run_checked(*made)}"
+
+
+_FILES = {"linetap.conf": "linetap.conf", "city.conf": "linetap_city.conf"}  # shipped -> in conf.d
+_LIMITS = machine.MOSQUITTO.parent / "systemd/system/mosquitto.service.d/linetap.conf"
+_MANY_FILES = b"# Two files for each unit, and more for their desks: docs/broker.md\n[Service]\nLimitNOFILE=8192\n"
+_EXAMPLE = "user desk:seoul"  # in the shipped acl
+_DOCTOR = """
+# `linetap desk doctor`: it hears, and says nothing.
+user desk:{name}
+topic read linetap/v1/#
+"""
+
+
+def require_broker() -> None:
+    if not (machine.MOSQUITTO / "conf.d").is_dir():
+        raise BadInput("mosquitto is not installed: apt install mosquitto; or name a broker elsewhere by --broker")
+
+
+def configure_broker(report: Report) -> bool:
+    """Returns whether something changed. An acl that is there is a person's, and stays."""
+    machine.MOSQUITTO_FILES.mkdir(exist_ok=True)
+    shipped = machine.SHIPPED / "mosquitto"
+    changed = False
+    for source, name in _FILES.items():
+        target = machine.MOSQUITTO / "conf.d" / name
+        if not target.exists():
+            changed |= write_file(target, (shipped / source).read_bytes())
+            report(f"{target}: as shipped")
+    acl = machine.MOSQUITTO_FILES / "acl"
+    if not acl.exists():
+        changed |= write_file(
+            acl, acl_of((shipped / "acl").read_text(encoding="utf-8")).encode(), group="mosquitto", mode=0o640
+        )
+        report(f"{acl}: desk:{machine.INGEST_NAME}, desk:{machine.PAGES_NAME} and every unit")
+    _LIMITS.parent.mkdir(parents=True, exist_ok=True)
+    return write_file(_LIMITS, _MANY_FILES) or changed
+
+
+def acl_of(shipped: str) -> str:
+    """The shipped one with this desk's names."""
+    assert _EXAMPLE in shipped
+    acl = shipped.replace(_EXAMPLE, f"user desk:{machine.INGEST_NAME}")
+    return acl + _DOCTOR.format(name=machine.DOCTOR_NAME)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.records import PublicRecord
-from linetap_core.vaultformat import endleaf
 
 MOST_NAMED, LONGEST = 20, 40  # situations of a foreign file, and characters of one
 Bad = Callable[[str, str], None]
@@ -31,7 +31,7 @@ class LogEnds:
         if leaf.kind == "close":
             self._closed.add(leaf.call_id)
         elif leaf.kind == "end":
-            said = endleaf.fields_in(leaf)
+            said = unitlog.fields_in(leaf)
             if self._ends.setdefault(leaf.call_id, said) != said:
                 self._bad("other_end", f"leaf {index}: {leaf.call_id} was ended in another way by an earlier leaf")
             elif leaf.call_id in self._closed:
@@ -40,7 +40,7 @@ class LogEnds:
     def contradicts(self, record: PublicRecord) -> bool:
         """Whether the log says something else of the call's end than its record."""
         said = self._ends.get(record.call_id)
-        return said is not None and said != endleaf.fields_of(record)
+        return said is not None and said != unitlog.fields_of(record)
 
     def notes(self) -> Iterator[str]:
         if self._ends:

@@ -4,7 +4,7 @@
 The meter and the card bound an opening too. What the line can tell: while a contact is open it shows idle voltage,
 whatever the telephone does. So a loop that stays closed is a contact that did not open. One that did not close again
 looks like a handset that is down: it is suspected when the line rings and nobody lifts, or when the meter still reports
-it open; unless the handset was lifted since, or its bell was charged when the contact closed (board/meter/charge.py).
+it open; unless the handset was lifted since, or its bell was charged when the contact closed (board/meter/contacts.py).
 """
 
 from __future__ import annotations

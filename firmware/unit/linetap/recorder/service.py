@@ -24,7 +24,7 @@ from linetap.recorder.core import Recorder
 from linetap.recorder.pbx.join import start_smdr
 from linetap.recorder.selflog import SelfLog
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault import linefaults
+from linetap.recorder.vault import admission
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.time import this_boot
@@ -123,7 +123,7 @@ class Service:
             config, notices_of(config), self.cards, self.cards, to_vault, self._clock_record,
             names=self._names, connected=self.smdr.join.connected if self.smdr is not None else {},
         )  # fmt: skip
-        for line, since_ns in linefaults.load(config.vault_path).items():
+        for line, since_ns in admission.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
         self.core = Recorder(shared, remembered.lines)
         with contextlib.suppress(OSError):  # where the recorder may not write, root writes them

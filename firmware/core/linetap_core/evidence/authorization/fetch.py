@@ -24,7 +24,7 @@ VERB = "fetch"
 BLOCK_BYTES = 128 << 10
 MOST_BYTES = 4 << 20  # of a window
 FILES = (sealed.RECORD, sealed.SIGNATURE, sealed.KEY, sealed.META)  # then the parts, by their numbers
-LIST = "list"  # in the place of a segment's name: the list of all of them (evidence/calls/indexlist.py)
+LIST = "list"  # in the place of a segment's name: the list of all of them (evidence/calls/indexhead.py)
 # Its shape alone, so that it stays below the index's folder; the recorder judges the name.
 _SEGMENT = re.compile(r"[0-9a-z][0-9a-z.-]{9,40}/[12]\d{3}-\d\d-\d\d-\d{3,6}\.age", re.ASCII)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,11}")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The leaves of a unit's log, and its signed tree head, as the recorder writes them and the desk checks them.
 
-A leaf holds hashes, names and times, and nothing personal: it is never deleted.
+A leaf holds hashes, names and times, and nothing personal: it is never deleted. Of a call that was ended, the leaf
+`end` keeps what its record says of the end, without who the caller was or who ended it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from linetap_core.evidence.digest import Sha256
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer, require_trust
+from linetap_core.records import PublicRecord
 
 FOLDER = "log"
 HEAD = "head.json"
@@ -31,7 +33,7 @@ COPY_LIMIT_BYTES = 16 << 10
 Kind = Literal[
     "open",  # a call's recording begins
     "close",  # a call is sealed: record_sha256, disposition, until, sigsum (the unit's signature, sigsum.py)
-    "end",  # a call that was ended by staff's code or its time: how, as its record says (vaultformat/endleaf.py)
+    "end",  # a call that was ended by staff's code or its time: how, as its record says (evidence/merklelog/unitlog.py)
     "gap",  # missing parts of a call: gaps (their number), ms, causes
     "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
     "refused",  # a call that was not recorded because the vault took nothing: why
@@ -149,3 +151,27 @@ def check_head(data: bytes, armored: bytes, signers: list[Signer] | None, seen: 
     if signers is not None:
         require_trust(key, namespaces.HEAD, signers, head.unit, from_utc_ns(parse_rfc3339(head.at)), seen)
     return head
+
+
+FIELDS = ("situation", "by", "code_at", "released_at", "seen_by", "ended_at", "ended_by")
+
+
+def fields_of(record: PublicRecord) -> dict[str, str | None] | None:
+    """None: the unit did not end this call."""
+    end = record.end
+    if not end:
+        return None
+    return {
+        "situation": end.situation,
+        "by": end.by,
+        "code_at": end.code_at,
+        "released_at": end.released_at,
+        "seen_by": end.seen_by,
+        "ended_at": record.ended_at,
+        "ended_by": record.ended_by,
+    }
+
+
+def fields_in(leaf: Leaf) -> dict[str, str | None]:
+    """The same of a leaf."""
+    return {name: getattr(leaf, name) for name in FIELDS}

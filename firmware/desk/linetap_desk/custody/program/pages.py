@@ -17,7 +17,7 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.custody import handlers, package
 from linetap_desk.custody.helperapp import Handler, PageTable, app_of
 from linetap_desk.custody.package import Package
-from linetap_desk.custody.program import ceremonypages, filekinds, folderlist, steps
+from linetap_desk.custody.program import ceremonypages, filekinds, steps
 from linetap_desk.custody.program.downloads import OverflowCalls, Papers
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
@@ -80,11 +80,11 @@ async def choose(request: Request, program: Program) -> Response:
 def _choose(request: Request, program: Program, what: str, at: str, error: LinetapError | None = None) -> Response:
     if what not in FILE_KINDS:
         raise HTTPException(404)
-    places = folderlist.places()
+    places = filekinds.places()
     listed = None
     try:
         folder = Path(at) if at else next(iter(places), Path.home())
-        listed = folderlist.listed(folder.absolute(), FILE_KINDS[what].suffixes)
+        listed = filekinds.listed(folder.absolute(), FILE_KINDS[what].suffixes)
     except LinetapError as fault:
         error = error or fault
     return page(

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence.calls import index, indexhead, indexlist
-from linetap_core.evidence.calls.indexhead import ListHead, SignedListHead
-from linetap_core.evidence.calls.indexlist import IndexList
+from linetap_core.evidence.calls import index, indexhead
+from linetap_core.evidence.calls.indexhead import IndexList, ListHead, SignedListHead
 from linetap_core.evidence.sealing.keylist import DAY
 from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.signers import Signer
@@ -35,7 +34,7 @@ _NAMES = [
     (indexhead.SIGNATURE_FILE, sshsig.SIGNATURE_LIMIT_BYTES),
     (re.compile(rf"[0-9a-z][0-9a-z.-]{{9,40}}/{DAY}-\d{{3,6}}\.age", re.ASCII), index.SEGMENT_LIMIT_BYTES),
 ]
-_MOST_MEMBERS = indexlist.MOST_SEGMENTS + 64
+_MOST_MEMBERS = indexhead.MOST_SEGMENTS + 64
 
 # Why something was not searched; with each the days of the calls, or the epochs of the keys.
 NOT_GIVEN = N_("The desk has no index of this unit.")
@@ -116,10 +115,10 @@ class _Opening:
             return
         if self._lists is None:
             self._read_lists()
-        if not indexlist.is_segment(name) or not self._days.have(name):
+        if not indexhead.is_segment(name) or not self._days.have(name):
             return
         self._came.add(name)
-        if indexlist.digest(data) != self._named.get(name):
+        if indexhead.digest(data) != self._named.get(name):
             self._report.lacks(CHANGED, _day(name))
         elif self._calls.count >= MOST_CALLS:
             self._report.lacks(TOO_MANY, _day(name))
@@ -181,7 +180,7 @@ class _Opening:
                 sig = self._small.get(name + namespaces.SUFFIX, b"").decode("ascii")
                 signed = SignedListHead(head=data.decode("utf-8"), sig=sig)
                 head = indexhead.check_head(signed, self._report.unit, self._signers)
-                yield head, indexlist.read(self._small.get(indexhead.list_file(named[1]), b""), head)
+                yield head, indexhead.read(self._small.get(indexhead.list_file(named[1]), b""), head)
 
 
 def _day(name: str) -> str:

@@ -25,8 +25,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.adoption import prepared, store
 from linetap_desk.serve.adoption.runs import TooMany
 from linetap_desk.serve.database.transactions import overwrite, writing
-from linetap_desk.serve.handling.jsonbody import json_body
-from linetap_desk.serve.handling.site import Site
+from linetap_desk.serve.handling.site import Site, json_body
 from linetap_desk.web.secure import address_of
 
 MOST_BYTES = 64 * 1024

@@ -16,7 +16,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import pagestate, prepared, printedpage, qr, store
+from linetap_desk.serve.adoption import pagestate, prepared, printedpage, store
 from linetap_desk.serve.adoption.runs import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
@@ -76,7 +76,7 @@ def _paper(request: Request, site: Site, row: Any) -> Response:
     url = None if row is None else printedpage.address_of(site.settings.url, row["unit"])
     language = site.pages.language(request)
     return site.pages.page(
-        request, "adoption/paper.html", 200, row=row, url=url, code=None if url is None else qr.code_of(url),
+        request, "adoption/paper.html", 200, row=row, url=url, code=None if url is None else printedpage.code_of(url),
         at={step: printedpage.rows(codes, language) for step, codes in printedpage.AT_STEP.items()},
         others=printedpage.others(language), number=printedpage.number(),
         lines=[] if row is None else printedpage.lines_of(row["order"] or row["draft"]),

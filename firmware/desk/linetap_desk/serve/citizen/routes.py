@@ -16,7 +16,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.signing import document
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.citizen import ended, forms, releasing, steps, store, views
+from linetap_desk.serve.citizen import forms, releasing, steps, store, views
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.database.tables import citizens
 from linetap_desk.serve.handling.site import Route, Site
@@ -136,8 +136,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/citizen/{id}/receipt", ("GET",), steps.SEES, "citizen_print", views.receipt, subject=_subject_of),
     Route("/citizen/{id}/notice", ("GET",), steps.SEES, "citizen_print", views.notice, subject=_subject_of),
     Route(
-        "/citizen/{id}/ended", ("GET",), steps.SEES & READS_REPORTS, "citizen_print", ended.statement,
-        subject=ended.subject_of, takes=ended.TAKES, answers=(200, 404, 409),
+        "/citizen/{id}/ended", ("GET",), steps.SEES & READS_REPORTS, "citizen_print", views.statement,
+        subject=views.subject_of, takes=views.TAKES, answers=(200, 404, 409),
     ),
     Route("/citizen/{id}/decide", ("POST",), APPROVERS, None, decide, takes=forms.DECIDE, answers=DONE_OR_NOT),
     Route(

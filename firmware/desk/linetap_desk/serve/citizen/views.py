@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows the register of citizens' requests, one request, and its printed forms."""
+"""Shows the register of citizens' requests, one request, its printed forms, and the statement on a call that the office
+ended."""
 
 from __future__ import annotations
 
@@ -15,12 +16,16 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.authorization import citizen
 from linetap_core.evidence.authorization.release import MOST_DAYS
 from linetap_core.zones import local_time
+from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.citizen import steps, store
 from linetap_desk.serve.citizen.steps import CitizenRequest
+from linetap_desk.serve.ended.routes import show_statement
 from linetap_desk.serve.handling.site import Site, read_own
 from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import common
 from linetap_desk.serve.release import store as releases
 from linetap_desk.serve.release.common import error_texts, id_of
+from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.web.roles import OFFICER, READS_REPORTS
 
 
@@ -91,3 +96,31 @@ def day_of(site: Site, moment: str) -> date:
 def case_of(found: CitizenRequest) -> str:
     digits = found.row["digits"]
     return found.id if digits is None else citizen.case_text(found.id, digits)
+
+
+TAKES = ("ended_unit", "ended_call")
+
+
+async def subject_of(request: Request) -> Subject:
+    named = id_of(request)
+    call = request.query_params.get("ended_call", "")
+    return store.subject(named, calls=(call,) if call else ()) if store.ID.fullmatch(named) else Subject(terms=named)
+
+
+async def statement(request: Request, site: Site) -> Response:
+    found = await read_own(site, lambda db: store.require(db, id_of(request)))
+    unit, call_id = (request.query_params.get(name, "").strip() for name in TAKES)
+    try:
+        row = await common.find_call(site, unit, call_id)
+    except HTTPException as error:
+        if error.status_code != 404:
+            raise
+        fault = StepFault("citizen_no_call", "unit, call: no such call is known here")
+        return await show_one(request, site, "citizen/one.html", fault)
+    if str(day_of(site, row["began_at"])) != found.row["called_on"]:
+        fault = StepFault("citizen_other_day", f"{row['call_id']}: not of {found.row['called_on']}")
+    elif row["situation"] is None:
+        fault = StepFault("citizen_not_ended", f"{row['call_id']}: no unit ended it")
+    else:
+        return await show_statement(request, site, row, found.id)
+    return await show_one(request, site, "citizen/one.html", fault)

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.ingest.tables import IN_PROGRESS, calls, events
-from linetap_desk.serve.ended.limits import seen_by
+from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.web.roles import SUPERVISORS

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Supervisors' reviews of ended calls, in serve's own database. None is changed: a later one is added, and counts."""
+"""Supervisors' reviews of ended calls, in serve's own database. None is changed: a later one is added, and counts.
+
+A supervisor is notified of, sees and reviews the ended calls of the departments of their account, and those of
+departments that no supervisor has, so that no call is without one. An account without departments has all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import batched
 from typing import Any
 
@@ -13,8 +17,11 @@ from linetap_core.clock import NS_PER_DAY, rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.log import without_numbers
-from linetap_desk.serve.database.tables import access, end_reviews
+from linetap_desk.serve.database.tables import access, end_reviews, people
 from linetap_desk.serve.database.transactions import writing
+from linetap_desk.serve.people.accounts import departments_in
+from linetap_desk.serve.people.sessions import Who
+from linetap_desk.web.roles import SUPERVISOR, SUPERVISORS
 from linetap_desk.web.text import N_
 
 FINDINGS = {
@@ -77,3 +84,15 @@ def prune(engine: Engine) -> None:
     """Those from before the access log begins, which a wrong clock does not empty."""
     with writing(engine) as db:
         db.execute(delete(end_reviews).where(end_reviews.c.at < select(func.min(access.c.at)).scalar_subquery()))
+
+
+def seen_by(db: Connection, who: Who) -> Callable[[str], bool]:
+    """Whether this person sees the ended calls of a department; empty: of none."""
+    if not who.departments or not who.roles & SUPERVISORS:
+        return lambda _: True
+    rows = db.execute(select(people.c.roles, people.c.departments).where(people.c.locked.is_(False)))
+    others = [departments_in(row.departments) for row in rows if SUPERVISOR in row.roles.split(",")]
+    if not all(others):  # somebody has all of them
+        return lambda department: department in who.departments
+    somebodys = frozenset().union(*others)
+    return lambda department: department in who.departments or department not in somebodys

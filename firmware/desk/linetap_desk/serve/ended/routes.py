@@ -19,7 +19,7 @@ from linetap_desk.protection import ended, words
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails
 from linetap_desk.serve.ended import reviews
-from linetap_desk.serve.ended.limits import seen_by
+from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.protection.routes import period_of

@@ -24,16 +24,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from linetap_core.evidence.signing import unitnames
-from linetap_desk.copy.indexend import units_with_index
-from linetap_desk.copy.indexfolder import IndexFolder
+from linetap_desk.copy.indexfolder import IndexFolder, units_with_index
 from linetap_desk.searching.indexsearch import days_of
 from linetap_desk.serve.access.log import DONE, SHOWN, ChainFault
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.finding.grants import Grant
 from linetap_desk.serve.finding.pack import pack_index
 from linetap_desk.serve.finding.routes import SEARCHES, subject_of
-from linetap_desk.serve.handling.jsonbody import json_body
-from linetap_desk.serve.handling.site import Site, read_own
+from linetap_desk.serve.handling.site import Site, json_body, read_own
 from linetap_desk.serve.people import accounts
 from linetap_desk.serve.release import package
 from linetap_desk.web.secure import address_of, bearer_token

@@ -20,7 +20,6 @@ from starlette.responses import Response, StreamingResponse
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.zones import local_time
 from linetap_desk.serve.access.log import has_number
-from linetap_desk.serve.fleet import style
 from linetap_desk.serve.fleet.outages import KINDS, Outage, history, why_of
 from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import (
@@ -33,6 +32,7 @@ from linetap_desk.serve.fleet.words import (
     short_moment,
     since,
 )
+from linetap_desk.serve.handling import assets
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.live.hub import Hub, TooManyStreams
 from linetap_desk.serve.live.journal import Reader, event
@@ -141,12 +141,12 @@ AGAIN_S = "30"
 
 async def fleet(request: Request, site: Site) -> Response:
     asked = {name: request.query_params.get(name, "")[:MOST_CHARACTERS] for name in ("text", "standing")}
-    context = _context(request, site, None, asked=asked, means=STANDING_MEANS, style=style.STYLE)
+    context = _context(request, site, None, asked=asked, means=STANDING_MEANS, style=assets.STYLE)
     found = context["units"]
     context["none_fits"] = bool(found) and not any(fits(one, asked["text"], asked["standing"]) for one in found)
     # Each part in a thread: a thousand units take a while, and other streams must not wait meanwhile.
     page = site.pages.page_in_parts(request, "fleet/fleet.html", **context)
-    page.headers["Content-Security-Policy"] = style.POLICY
+    page.headers["Content-Security-Policy"] = assets.POLICY
     return page
 
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The static files, and the choice of language and theme."""
+"""The static files, and the choice of language and theme. The page of all units carries its style sheets inside itself:
+a telephone then paints the first unit without another round trip over its network."""
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
 
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -13,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from linetap_core.clock import S_PER_DAY
 from linetap_desk.serve.handling.site import Route, Site
-from linetap_desk.web import pages, text
+from linetap_desk.web import pages, secure, text
 from linetap_desk.web.roles import EVERYBODY
 
 _STATIC = StaticFiles(directory=Path(str(files("linetap_desk.serve"))) / "static")
@@ -57,3 +60,16 @@ ROUTES: tuple[Route, ...] = (
     Route("/look", ("POST",), EVERYBODY, None, choose, takes=("next", "language", "theme"), answers=(303, 400)),
     Route("/static/{path:path}", ("GET",), EVERYBODY, None, static, answers=(200, 304)),
 )
+
+
+_SHEETS = ("base.css", "fleet.css")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def _joined() -> str:
+    folder = files("linetap_desk.serve").joinpath("static")
+    return _COMMENT.sub("", "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _SHEETS))
+
+
+STYLE = Markup(_joined())
+POLICY = secure.policy_with_style(STYLE)

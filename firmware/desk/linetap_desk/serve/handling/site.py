@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The input of every handler, and its access to the ingest's database."""
+"""The input of every handler, a program's JSON among it, and its access to the ingest's database."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from linetap_core import jsontext
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_desk.config.pages import Settings
@@ -27,8 +28,8 @@ from linetap_desk.ingest.database import reason
 from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.live.hub import Hub
 from linetap_desk.serve.live.tiles import Tiles
-from linetap_desk.serve.people.ceremonies import Ceremonies
 from linetap_desk.serve.people.oidc import Oidc
+from linetap_desk.serve.people.passkeys import Ceremonies
 from linetap_desk.serve.people.sessions import OpenSessions, Who
 from linetap_desk.web import secure
 from linetap_desk.web.pages import Pages
@@ -164,3 +165,16 @@ def join(tables: Iterable[tuple[Route, ...]]) -> tuple[Route, ...]:
                 raise BadInput(f"route {method} {route.path}: it is defined twice")
             seen.add((route.path, method))
     return routes
+
+
+async def json_body[T](request: Request, kind: type[T], most_bytes: int) -> T:
+    """HTTPException 413 for a longer one, 400 for one of another kind."""
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > most_bytes:
+            raise HTTPException(413)
+    try:
+        return jsontext.decode(data, type=kind)
+    except ValueError:
+        raise HTTPException(400) from None

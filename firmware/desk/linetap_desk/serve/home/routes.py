@@ -20,7 +20,7 @@ from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.ended import endingcalls as endsnow
 from linetap_desk.serve.ended import reviews
-from linetap_desk.serve.ended.limits import seen_by
+from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.fleet.shift import UNITS
 from linetap_desk.serve.fleet.words import STANDING_WORDS

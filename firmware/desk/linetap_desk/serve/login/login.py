@@ -21,8 +21,7 @@ from linetap_desk.serve.database.tables import attempts, people
 from linetap_desk.serve.database.transactions import one_at_a_time, writing
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.people import accounts, passkeys, sessions
-from linetap_desk.serve.people.ceremonies import Ceremony
-from linetap_desk.serve.people.passkeys import Answer
+from linetap_desk.serve.people.passkeys import Answer, Ceremony
 from linetap_desk.serve.people.sessions import Who
 from linetap_desk.web import secure
 

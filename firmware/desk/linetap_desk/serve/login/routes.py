@@ -20,7 +20,7 @@ from linetap_desk.serve.handling.assets import local_path
 from linetap_desk.serve.handling.gate import UNLOCK, login_address
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.login import login
-from linetap_desk.serve.people import accounts, ceremonies, oidc, sessions
+from linetap_desk.serve.people import accounts, oidc, passkeys, sessions
 from linetap_desk.serve.people.sessions import Who, who_of
 from linetap_desk.web.roles import EVERYBODY, SIGNED_IN
 from linetap_desk.web.text import N_
@@ -56,7 +56,7 @@ def set_cookie(response: Response, token: str) -> Response:
 def set_second(response: Response, token: str) -> Response:
     """The cookie of a login that waits for its passkey."""
     response.set_cookie(
-        ceremonies.COOKIE, token, path="/", max_age=ceremonies.WITHIN_S, secure=True, httponly=True, samesite="strict"
+        passkeys.COOKIE, token, path="/", max_age=passkeys.WITHIN_S, secure=True, httponly=True, samesite="strict"
     )
     return response
 

@@ -17,9 +17,8 @@ from linetap_desk.serve.database.tables import sessions as kept
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.login import login, routes
-from linetap_desk.serve.people import accounts, ceremonies, invitations, passkeys, sessions
-from linetap_desk.serve.people.ceremonies import Ceremony
-from linetap_desk.serve.people.passkeys import Answer
+from linetap_desk.serve.people import accounts, invitations, passkeys, sessions
+from linetap_desk.serve.people.passkeys import Answer, Ceremony
 from linetap_desk.web.roles import EVERYBODY
 from linetap_desk.web.text import N_
 
@@ -31,11 +30,11 @@ NO_NAME = N_("These pages have no host name (serve.url), so no passkey can be ma
 
 
 def _token(request: Request) -> str:
-    return request.cookies.get(ceremonies.COOKIE, "")
+    return request.cookies.get(passkeys.COOKIE, "")
 
 
 def _forget(response: Response) -> Response:
-    response.delete_cookie(ceremonies.COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    response.delete_cookie(passkeys.COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return response
 
 

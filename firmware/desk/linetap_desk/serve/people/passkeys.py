@@ -4,21 +4,27 @@
 They are bound to the host name of these pages, so they can sign no approval: that is another site's passkey
 (decision 0164). A new one proves itself by an assertion over our challenge; attestation is not asked for, and no CBOR
 is read.
+
+A login that waits for the passkey has a challenge of its own, good once and for five minutes. One process serves the
+pages, so challenges are kept in its memory, as pending logins at the OIDC provider are. The browser has an opaque
+token; whoever has no such cookie can answer no challenge.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+import secrets
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from linetap_core.clock import rfc3339
+from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import p256, passkey
 from linetap_core.evidence.keys.passkey import PasskeyKey
@@ -26,7 +32,54 @@ from linetap_core.evidence.signing import assertion
 from linetap_core.evidence.signing.assertion import PasskeyFault
 from linetap_desk.config.pages import Settings
 from linetap_desk.serve.database.tables import passkeys
-from linetap_desk.serve.people.ceremonies import Ceremony
+from linetap_desk.web import secure
+
+COOKIE = "__Host-linetap-second"
+WITHIN_S = 300
+MOST_WAITING = 1000  # the oldest has to begin again
+
+
+@dataclass(frozen=True, slots=True)
+class Ceremony:
+    """`act`: what the access log calls the login. `as_of`: when the account had been changed last as it began; a change
+    since ends it. `invitation`: the one-time code that it uses up, `password` the new one, as argon2id."""
+
+    person: int
+    name: str
+    act: str
+    since_ns: int
+    as_of: str = ""
+    there: str = "/"
+    old: str = ""  # the browser's previous session
+    password: str = ""
+    invitation: str = ""
+    challenge: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+
+class Ceremonies:
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, Ceremony] = OrderedDict()
+
+    def begin(self, ceremony: Ceremony) -> str:
+        """The token for the browser."""
+        token = secrets.token_urlsafe(32)
+        self._waiting[secure.digest(token)] = ceremony
+        while len(self._waiting) > MOST_WAITING:
+            self._waiting.popitem(last=False)
+        return token
+
+    def peek(self, token: str, now_ns: int) -> Ceremony | None:
+        """For the page of the login; the token stays valid."""
+        return _fresh(self._waiting.get(secure.digest(token)), now_ns)
+
+    def pop(self, token: str, now_ns: int) -> Ceremony | None:
+        """For the answer, right or wrong; the token is used up."""
+        return _fresh(self._waiting.pop(secure.digest(token), None), now_ns)
+
+
+def _fresh(found: Ceremony | None, now_ns: int) -> Ceremony | None:
+    return None if found is None or now_ns - found.since_ns > WITHIN_S * NS_PER_S else found
+
 
 FIELDS = ("credential", "authenticator", "client", "signature")
 _TEXT = re.compile(r"[A-Za-z0-9_-]{1,4096}")

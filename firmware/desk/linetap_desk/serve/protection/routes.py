@@ -15,9 +15,9 @@ from starlette.responses import Response
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
 from linetap_desk.protection import period, report, sheet, words
-from linetap_desk.protection.answers import answers
 from linetap_desk.protection.period import Period
 from linetap_desk.protection.report import COLUMNS, Report, end_of
+from linetap_desk.protection.sheet import answers
 from linetap_desk.serve.coverage.routes import coverage_of
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.protection.released import released

@@ -1,15 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card's series contacts, commanded through its meter: open only while the command is repeated."""
+"""A card's series contacts, commanded through its meter: open only while the command is repeated.
+
+A line's voltage shows that its contact has closed onto a telephone on its cradle: the bell's capacitor, which the
+lifted handset had emptied, is charged again, and the voltage falls for some milliseconds. By the simulation of the
+drawing (row `contact_closes` of hardware/simulation) it falls by 1.2 to 3.9 V, and by nothing where the contact stays
+open. A fall proves that the contact has closed. No fall proves nothing: a telephone may keep its capacitor charged, and
+no real one has been measured.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.charge import AFTER_MS, BEFORE_MS, charges
 from linetap.board.meter.reader import Reader
+from linetap.ring import I16
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import DeviceFault
+
+BEFORE_MS, AFTER_MS = 60, 300  # of the command to close; the card follows it within 100 ms
+SINKS_BY, SINKS_MS = 60, 3  # hundredths of a volt, one after the other
+QUIET = 30  # the line moves less, before and at the end: hum and ringing prove nothing
+
+
+def charges(volts: I16) -> bool:
+    """`volts`: (BEFORE_MS + AFTER_MS,), 0.01 V, around the command to close."""
+    size = np.abs(volts.astype(np.int32))
+    before, last = size[:BEFORE_MS], size[-BEFORE_MS:]
+    idle = int(np.median(before))
+    if np.abs(before - idle).max() > QUIET or np.abs(last - idle).max() > QUIET:
+        return False
+    sunk = np.convolve(size[BEFORE_MS:] <= idle - SINKS_BY, np.ones(SINKS_MS, np.int32))
+    return bool(sunk.max() >= SINKS_MS)
+
 
 ARRIVED_MS = 100  # the last sample has come
 

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from linetap.recorder.calls.ports import CallSnapshot, Stretches, final_snapshot
-from linetap.recorder.vault import linefaults
+from linetap.recorder.vault import admission
 from linetap.recorder.vault.admission import UNIT_KEY, Admission
 from linetap.recorder.vault.callfolder.folder import Sign
 from linetap.recorder.vault.callfolder.jobs import (
@@ -337,7 +337,7 @@ class VaultWriter:
                 files.make_directories(root, (root / place).parent)
                 replace_durably(root / place, content)
             case LineFault(line, since_ns):
-                linefaults.write(root, line, since_ns)
+                admission.write(root, line, since_ns)
             case Walked(report):
                 assert vault.walks is not None
                 vault.walks.store(report)

@@ -21,7 +21,7 @@ from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.authorization.command import Command, CommandFault, Outcome
 from linetap_core.evidence.authorization.fetch import LIST, Close, Copied, IndexWindow, ListSegments
-from linetap_core.evidence.calls import index, indexlist, sealed
+from linetap_core.evidence.calls import index, indexhead, sealed
 from linetap_core.evidence.merklelog import closing
 from linetap_core.records import CallEvent
 
@@ -60,7 +60,7 @@ class Copies:
     def _of_index(self, wanted: IndexWindow) -> str:
         if wanted.file == LIST:
             path = self._segments.path
-        elif indexlist.is_segment(wanted.file):
+        elif indexhead.is_segment(wanted.file):
             path = self._vault / index.FOLDER / wanted.file
         else:
             raise CommandFault("command_malformed", f"index: {wanted.file} is no segment")

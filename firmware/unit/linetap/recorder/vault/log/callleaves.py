@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.evidence.keys.keys import SigningKey
+from linetap_core.evidence.merklelog import unitlog
 from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.evidence.witness import tlogproof
 from linetap_core.records import CallRecord
-from linetap_core.vaultformat import endleaf
 
 VAULT_REFUSES = ("disk_full", "disk_error")  # reasons of the vault for not recording a call
 
@@ -24,7 +24,7 @@ def leaves_of(call_id: str, record: CallRecord, data: bytes, key: SigningKey) ->
     """Returns the kinds and fields of the leaves. `data`: the record as signed; `key`: the unit's."""
     of_call: Fields = {"call_id": call_id, "line": record.line}
     found: list[tuple[Kind, Fields]] = []
-    if (end := endleaf.fields_of(record)) is not None:
+    if (end := unitlog.fields_of(record)) is not None:
         found.append(("end", {**of_call, **end}))
     if record.audio and record.audio.gaps:
         gaps = record.audio.gaps

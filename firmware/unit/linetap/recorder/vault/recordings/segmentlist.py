@@ -21,9 +21,8 @@ from linetap_core.durable import files
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.errors import LinetapError
 from linetap_core.evidence.authorization.command import CommandFault
-from linetap_core.evidence.calls import index, indexlist, sealed
-from linetap_core.evidence.calls.indexhead import ListHead, SignedListHead
-from linetap_core.evidence.calls.indexlist import IndexList, ListedSegment, Unlisted, Why
+from linetap_core.evidence.calls import index, indexhead, sealed
+from linetap_core.evidence.calls.indexhead import IndexList, ListedSegment, ListHead, SignedListHead, Unlisted, Why
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.zones import end_of_ns
 
@@ -69,13 +68,13 @@ class SegmentList:
         if unread or self._read < self._log.size:
             return f"the index is being read: {self._read} of {self._log.size} leaves, {unread} segments to go"
         self._wanted = False
-        data = indexlist.encode(self._content())
-        digest = indexlist.digest(data)
+        data = indexhead.encode(self._content())
+        digest = indexhead.digest(data)
         if digest != self._made or not self.path.exists():
             rundir.make(self.path.parent)
             replace_in_ram(self.path, data)
             self._made = digest
-        head = indexlist.encode(ListHead(
+        head = indexhead.encode(ListHead(
             unit=self._unit, log=self._log.name, leaves=self._log.size, at=rfc3339(self._clock.utc_ns()),
             sha256=digest, size=len(data),
         ))  # fmt: skip
@@ -158,8 +157,8 @@ class SegmentList:
                 segments.append(ListedSegment(file=name, size=there[0][0], sha256=there[1]))
             else:
                 unlisted.append(Unlisted(file=name, why=why))
-        if len(segments) + len(unlisted) > indexlist.MOST_SEGMENTS:
-            raise CommandFault("fetch_index_long", f"the index has more than {indexlist.MOST_SEGMENTS} segments")
+        if len(segments) + len(unlisted) > indexhead.MOST_SEGMENTS:
+            raise CommandFault("fetch_index_long", f"the index has more than {indexhead.MOST_SEGMENTS} segments")
         return IndexList(segments=segments, unlisted=unlisted)
 
     def _should_be_there(self, name: str, logged: _Logged) -> bool:
