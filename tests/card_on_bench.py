@@ -20,8 +20,7 @@ from cmeter_rig import LOOP_CLOSED, CMeter
 from linetap.board.meter.protocol import MOST_CHANNELS
 from linetap.cardtest.command import measured
 from linetap.cardtest.meterlink import MeterLink
-from linetap.cardtest.report import CardReport, Sheet
-from linetap.cardtest.rows import rows
+from linetap.cardtest.rows import CardReport, Sheet, rows
 from linetap.cardtest.sound import PLAYED, Waves
 from linetap.ring import I16
 from linetap_bench.exchange.meter import Faults, Meter

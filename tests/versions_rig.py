@@ -17,7 +17,7 @@ from boot_rig import CONFIG, IMAGE, SCRIPT
 from linetap.update.rauc import Rauc
 from linetap_core.cli import main
 from linetap_core.evidence.keys import keys
-from linetap_core.versions import logged
+from linetap_core.versions import entry
 from linetap_desk.versions import log
 from slots_rig import LIMIT_S, Signer, make_root, system_conf
 from witness_rig import Running
@@ -85,7 +85,7 @@ class VersionLog:
     def proof(self, made: Path) -> bytes:
         """Of a bundle that is added for it."""
         assert self.add(made) == 0
-        return logged.beside(made).read_bytes()
+        return entry.beside(made).read_bytes()
 
 
 @contextlib.contextmanager

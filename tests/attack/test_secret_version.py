@@ -25,7 +25,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.witness import checkpoint, note, tlogproof
 from linetap_core.evidence.witness.note import Note
 from linetap_core.evidence.witness.tlogproof import Proof
-from linetap_core.versions import entry, logged, payload
+from linetap_core.versions import entry, payload
 from linetap_core.wire.mqtt import Broker
 from pki_rig import Pki
 from slots_rig import Signer, why_not
@@ -99,7 +99,7 @@ class Unit(Rig):
             on_stick = self.top / f"linetap-{version}.raucb"
             on_stick.write_bytes(data)
             if proof is not None:
-                logged.beside(on_stick).write_bytes(proof)
+                entry.beside(on_stick).write_bytes(proof)
             stick.accept(self.top, self.config, self.machine)
         else:
             self.server.bundle = data
@@ -258,7 +258,7 @@ def test_a_format_of_which_the_payload_is_not_all_is_refused(unit: Unit, city: C
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
 def test_a_proof_on_a_stick_that_is_no_file(unit: Unit, city: City, kind: str) -> None:
-    place = logged.beside(unit.top / "linetap-0.2.0.raucb")
+    place = entry.beside(unit.top / "linetap-0.2.0.raucb")
     match kind:
         case "link":
             (unit.top / "elsewhere").write_bytes(city.proofs["good"])
@@ -280,10 +280,10 @@ def test_without_the_setting_nothing_is_asked_for(unit: Unit, city: City) -> Non
 def test_a_proof_is_as_good_after_years(city: City) -> None:
     """A time is in it, and does not count: what a quorum has seen once stays in the log, and a unit's clock may be
     years off."""
-    policy = logged.demanded(city.log.policy)
+    policy = entry.demanded(city.log.policy)
     head = tlogproof.decode(city.proofs["old"], extra=True)
     assert all(policy.cosigners(head.note).values())
-    assert logged.require_logged(policy, city.proofs["old"], "0.1.9", payload.sha256(city.bundles["old"]))
+    assert entry.require_logged(policy, city.proofs["old"], "0.1.9", payload.sha256(city.bundles["old"]))
 
 
 def test_the_server_may_be_away_for_a_while(unit: Unit, city: City, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,7 @@ import pytest
 
 from linetap.cardtest.command import channels_of
 from linetap.cardtest.fixture import INSTRUMENTS, STATES, ByHand, ByProgram
-from linetap.cardtest.report import CardReport, Sheet
-from linetap.cardtest.rows import rows
+from linetap.cardtest.rows import CardReport, Sheet, rows
 from linetap_bench.exchange.meter import WAITS_S, Meter, MeterOnPty
 from linetap_core import cli
 from linetap_core.clock import SYSTEM

@@ -17,8 +17,7 @@ from broker import HOST, until
 from linetap_core.clock import SYSTEM, ManualClock, from_utc_ns
 from linetap_core.wire.mqtt import Broker
 from linetap_desk.config.desk import DeskConfig, ServeConfig
-from linetap_desk.doctor import brokerprobe, keyfiles, serverstate
-from linetap_desk.doctor.finding import Finding
+from linetap_desk.doctor import Finding, brokerprobe, keyfiles, serverstate
 from linetap_desk.setup import machine
 from pki_rig import DAY_NS, Pki
 from shipped_broker import ShippedBroker

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from linetap_core.errors import BadInput
-from linetap_core.versions import logged
+from linetap_core.versions import entry
 from linetap_desk.versions import bundle as bundles
 from slots_rig import LIMIT_S
 
@@ -48,7 +48,7 @@ def content(**other: bytes | Path) -> dict[str, bytes | Path]:
 def test_a_boot_part_of_any_length_makes_it_the_signed_cards(tmp_path: Path, boot: bytes | None) -> None:
     facts = bundles.read(made(tmp_path, content() if boot is None else content(boot_part=boot)))
     assert (facts.product, facts.version, facts.root) == (
-        logged.PRODUCT if boot is None else logged.SIGNED,
+        entry.PRODUCT if boot is None else entry.SIGNED,
         "0.2.0",
         ROOT,
     )

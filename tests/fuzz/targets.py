@@ -48,8 +48,8 @@ from linetap_core.evidence.witness import checkpoint, note, quorum, tlogproof
 from linetap_core.records import RecorderState
 from linetap_core.tomlfile.source import Source
 from linetap_core.vaultformat import outboxfiles, walkreport
+from linetap_core.versions import entry
 from linetap_core.versions import entry as versions
-from linetap_core.versions import logged
 from linetap_desk.ingest import judge
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching import departments
@@ -177,7 +177,7 @@ def _documents(unit: Path) -> Iterator[Target]:
     )
     demanded = quorum.Policy(logs={key.public_key().public_bytes_raw()}, quorum=quorum.NONE)
     proven = tlogproof.Proof(0, (), log_head, logged_version).encode()
-    yield Target("proof of a version", [proven], lambda data: logged.of_proof(demanded, data))
+    yield Target("proof of a version", [proven], lambda data: entry.of_proof(demanded, data))
     yield Target("note", [b"name\n1\nAAAA\n\n\xe2\x80\x94 name AAAAAAAA\n"], note.parse)
     yield Target("checkpoint", [b"name\n1\n" + b"A" * 43 + b"=\n"], checkpoint.decode)
     yield Target(

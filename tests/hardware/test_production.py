@@ -15,7 +15,7 @@ from hardware_rig import front_end
 from card_on_bench import BenchCard, InC, Sampling, card, failed, report_on, sound_line
 from cmeter_rig import program
 from linetap.board.meter import protocol as wire
-from linetap.cardtest.report import CardReport, encode
+from linetap.cardtest.rows import CardReport, encode
 from rules.faults import UNTOLD, faults, said
 from rules.incircuit import ELSEWHERE, elsewhere
 from simulation import production

@@ -18,7 +18,7 @@ from broker import until as eventually
 from config_file import text
 from linetap.board.simulated import leds_shown
 from linetap.config.schema import Board
-from linetap.panel import badconfig
+from linetap.panel import unconfigured
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.errors import BadInput
 from linetap_core.records import PanelState
@@ -97,9 +97,9 @@ def test_where_nothing_of_it_can_be_read_the_pins_beside_it_count(
     file = tmp_path / "unit.toml"
     if content is not None:
         file.write_text(content)
-    board, run_dir = badconfig._what_can_be_read(file)
+    board, run_dir = unconfigured._what_can_be_read(file)
     assert (board.kind, board.pins, str(run_dir)) == ("hardware", str(tmp_path / "pins.toml"), "/run/linetap")
-    monkeypatch.setattr("linetap.panel.badconfig.RUN_DIR", str(tmp_path))
+    monkeypatch.setattr("linetap.panel.unconfigured.RUN_DIR", str(tmp_path))
     with panel(file) as process:
         assert process.wait(LIMIT_S) == 2
         assert process.stderr is not None
@@ -115,8 +115,8 @@ def test_without_a_configuration_it_starts_and_with_a_wrong_one_it_is_wrong(
     run_dir.mkdir()
     if content is not None:
         file.write_text(content)
-    monkeypatch.setattr("linetap.panel.badconfig.RUN_DIR", str(run_dir))
-    monkeypatch.setattr("linetap.panel.badconfig._what_can_be_read", lambda _: (Board(kind="simulated"), run_dir))
+    monkeypatch.setattr("linetap.panel.unconfigured.RUN_DIR", str(run_dir))
+    monkeypatch.setattr("linetap.panel.unconfigured._what_can_be_read", lambda _: (Board(kind="simulated"), run_dir))
 
     def watch() -> None:
         eventually(lambda: (state := read_state(run_dir, "panel", PanelState)) is not None and bool(state.unit_state))
@@ -128,7 +128,7 @@ def test_without_a_configuration_it_starts_and_with_a_wrong_one_it_is_wrong(
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        assert badconfig.run(file, BadInput("unit.toml")) == START_AGAIN
+        assert unconfigured.run(file, BadInput("unit.toml")) == START_AGAIN
     finally:
         watcher.join(LIMIT_S)
     assert seen == [condition]

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from linetap.adoption import exchange, https, places
 from linetap.adoption.exchange import Exchange
 from linetap.adoption.https import DeskAway
-from linetap.adoption.session import Kept
+from linetap.adoption.places import Kept
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Chosen, Opening, Question, Reply, Waits

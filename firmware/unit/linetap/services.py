@@ -63,7 +63,7 @@ class _Recorder(Service):
 class _Panel(Service):
     def _without_config(self, args: argparse.Namespace, error: BadInput) -> int:
         """The LEDs show it, under any supervisor."""
-        return int(import_module("linetap.panel.badconfig").run(args.config.absolute(), error))
+        return int(import_module("linetap.panel.unconfigured").run(args.config.absolute(), error))
 
 
 capture = _Capture("capture")

@@ -19,9 +19,8 @@ from linetap_bench.figures import Row
 from linetap_bench.measure import desk
 from linetap_bench.measure.deskstill import UNITS, still
 from linetap_bench.stage.distance import Distance, Way, distant
-from linetap_bench.stage.plaintab import plain_tab
 from linetap_bench.stage.servers import HOST
-from linetap_bench.stage.telephone import MIDDLE, SLOWEST, calibrate, slow_down
+from linetap_bench.stage.telephone import MIDDLE, SLOWEST, calibrate, plain_tab, slow_down
 from linetap_core.errors import LinetapError
 from linetap_desk.serve.people import sessions
 

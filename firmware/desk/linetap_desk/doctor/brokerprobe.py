@@ -16,7 +16,7 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput
 from linetap_core.wire.mqtt import Broker
 from linetap_core.wire.topics import Topics
-from linetap_desk.doctor.finding import Finding
+from linetap_desk.doctor import Finding
 from linetap_desk.setup import machine
 
 _LIMIT_S = 10

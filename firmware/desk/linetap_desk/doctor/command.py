@@ -15,8 +15,7 @@ from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.wire.mqtt import Broker
 from linetap_desk.config import pages
-from linetap_desk.doctor import brokerprobe, keyfiles, serverstate
-from linetap_desk.doctor.finding import Finding
+from linetap_desk.doctor import Finding, brokerprobe, keyfiles, serverstate
 from linetap_desk.setup import machine
 from linetap_desk.setup.services import units
 

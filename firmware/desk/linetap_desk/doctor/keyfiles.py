@@ -13,7 +13,7 @@ from cryptography import x509
 
 from linetap_core.errors import BadInput
 from linetap_desk.config.desk import DeskConfig
-from linetap_desk.doctor.finding import Finding
+from linetap_desk.doctor import Finding
 from linetap_desk.ingest import database
 from linetap_desk.pki.authority import KEY
 from linetap_desk.setup import machine

@@ -15,7 +15,7 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.timekeeping import kernel_synced
 from linetap_desk.config.desk import DeskConfig
 from linetap_desk.config.pages import Settings
-from linetap_desk.doctor.finding import Finding
+from linetap_desk.doctor import Finding
 from linetap_desk.setup import machine
 from linetap_desk.setup.machine import as_user, run_program
 

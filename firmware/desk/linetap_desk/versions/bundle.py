@@ -15,7 +15,7 @@ from pathlib import Path
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence import digest
-from linetap_core.versions import logged, payload
+from linetap_core.versions import entry, payload
 
 _LIMIT_S = 60
 _LIMIT_BYTES = 64 << 10
@@ -51,8 +51,8 @@ def read(bundle: Path) -> Facts:
     format_ = manifest.get("bundle", "format", fallback="plain")
     if format_ != "plain":
         raise BadInput(f"{bundle}: format {format_}; plain expected: of others the payload is not all that is signed")
-    if product == logged.PRODUCT and is_for_signed:
-        product = logged.SIGNED
+    if product == entry.PRODUCT and is_for_signed:
+        product = entry.SIGNED
     root = _ROOT.search(texts[_CMDLINE])
     if root is None:
         raise BadInput(f"{bundle}: its cmdline.txt names no root hash; `linetap.verity=BLOCKS:ROOT:SALT` expected")

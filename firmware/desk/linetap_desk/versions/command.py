@@ -19,7 +19,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.witness import quorum
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.timekeeping import KEPT
-from linetap_core.versions import logged, payload
+from linetap_core.versions import entry, payload
 from linetap_core.versions.entry import Entry, NotLogged, decode
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged
@@ -123,7 +123,7 @@ def _add_common(parser: argparse.ArgumentParser, *, log_required: bool = True) -
 
 def _policy(path: Path) -> Policy:
     try:
-        return logged.demanded(callfolder.read(path, quorum.LIMIT_BYTES).decode("utf-8", "replace"))
+        return entry.demanded(callfolder.read(path, quorum.LIMIT_BYTES).decode("utf-8", "replace"))
     except (Damaged, BadInput) as error:
         raise BadInput(f"{path}: {error}") from None
 
@@ -141,8 +141,8 @@ def _entry(bundle: Path, commit: str) -> Entry:
         decode(wanted.encode())
     except NotLogged as error:
         raise BadInput(f"{bundle}: {error}") from None
-    if wanted.product not in logged.PRODUCTS:
-        raise BadInput(f"{bundle}: for {wanted.product!r}; a bundle of {logged.PRODUCT!r} expected")
+    if wanted.product not in entry.PRODUCTS:
+        raise BadInput(f"{bundle}: for {wanted.product!r}; a bundle of {entry.PRODUCT!r} expected")
     return wanted
 
 
@@ -160,7 +160,7 @@ def _prove(args: argparse.Namespace, index: int, policy: Policy) -> int:
 def _verify_bundle(bundle: Path, policy: Policy) -> Entry:
     """By the proof beside it, as a unit does, and by its entry in the log."""
     facts = bundles.read(bundle)
-    found = logged.require_logged(policy, versionlog.read_proof(bundle), facts.version, facts.payload)
+    found = entry.require_logged(policy, versionlog.read_proof(bundle), facts.version, facts.payload)
     if found.root != facts.root:
         raise NotLogged(f"the log has root {found.root} for it, its command line has {facts.root}")
     return found

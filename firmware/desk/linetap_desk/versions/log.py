@@ -19,7 +19,7 @@ from linetap_core.evidence.witness import tlogproof
 from linetap_core.evidence.witness.note import BadNote
 from linetap_core.evidence.witness.quorum import Policy
 from linetap_core.evidence.witness.tlogproof import Proof
-from linetap_core.versions import entry, logged
+from linetap_core.versions import entry
 from linetap_core.versions.entry import Entry, NotLogged
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import prove, signedheads
@@ -85,7 +85,7 @@ def prove_entry(folder: Path, index: int, policy: Policy) -> Proof:
     tree.append_all(lines)
     for each in _kept(folder, above=index):
         with contextlib.suppress(NotLogged):
-            head = logged.require_cosigned(policy, each.note)
+            head = entry.require_cosigned(policy, each.note)
             if head.size > tree.size or tree.root(head.size) != head.root:
                 raise BadNote(f"{each.path}: the entries are not those of this head: the log was rewritten", "forked")
             path = tuple(tree.inclusion(index, head.size))
@@ -130,7 +130,7 @@ def audit(folder: Path, policy: Policy) -> tuple[list[Entry], list[Problem]]:
 def _counted(policy: Policy, each: Kept, problems: list[Problem]) -> int:
     """The number of entries that this head covers by the policy."""
     try:
-        return logged.require_cosigned(policy, each.note).size
+        return entry.require_cosigned(policy, each.note).size
     except NotLogged:
         return 0  # a quorum may have cosigned a later one
     except BadNote as error:
@@ -153,14 +153,14 @@ def _lines(folder: Path) -> Iterator[bytes]:
 
 
 def write_proof(bundle: Path, proof: Proof) -> Path:
-    path = logged.beside(bundle)
+    path = entry.beside(bundle)
     replace_durably(path, proof.encode())
     return path
 
 
 def read_proof(bundle: Path) -> bytes:
     """NotLogged if there is none."""
-    path = logged.beside(bundle)
+    path = entry.beside(bundle)
     try:
         with path.open("rb") as file:
             return file.read(tlogproof.LIMIT_BYTES + 1)

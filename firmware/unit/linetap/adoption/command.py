@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap.adoption import https
 from linetap.adoption.exchange import Exchange
-from linetap.adoption.session import Kept
+from linetap.adoption.places import Kept
 from linetap.cardresult import ADOPTED, DESK
 from linetap.config.schema import RUN_DIR
 from linetap.provision import cardfiles

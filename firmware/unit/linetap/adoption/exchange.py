@@ -22,8 +22,7 @@ from linetap import cardresult
 from linetap.adoption import asking, https, places
 from linetap.adoption.asking import Asking, Post
 from linetap.adoption.https import DeskAway
-from linetap.adoption.places import Shown
-from linetap.adoption.session import Kept, Session
+from linetap.adoption.places import Kept, Session, Shown
 from linetap.provision import cardfiles
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, Clock

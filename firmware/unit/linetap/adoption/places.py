@@ -7,12 +7,14 @@ shown since power on; and in `sent`, for root, linetap.toml with its signature, 
 * `linetap-adopted` below /run, root's: the files from the desk, in the form of a card, with the request for a
 certificate, or
   `linetap-error.txt`.
-* `session.json` on the disk, written by the exchange: session.py.
+* `session.json` on the disk, written by the exchange: the keys of an exchange that two people have confirmed, until the
+unit has its certificate.
 """
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +23,7 @@ import msgspec
 from linetap_core import rundir
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import SmallFile
+from linetap_core.enrolment.adoption import Channel
 
 ROOM, SHOWN, NUMBERS, PRESSED, ASKED = "adoption", "shown", "numbers", "adoption", "asked"
 _LIMIT_BYTES = 4096
@@ -79,3 +82,42 @@ def pressed(run_dir: Path) -> str:
         return rundir.read(rundir.service_folder(run_dir, "panel"), PRESSED, _LIMIT_BYTES).decode()
     except (OSError, ValueError):
         return ""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """`reserved`: all boxes of the unit so far have lower numbers."""
+
+    desk: str
+    port: int
+    run: str
+    unit_key: str
+    desk_key: str
+    reserved: int
+
+    @property
+    def channel(self) -> Channel:
+        return Channel("", self.run, bytes.fromhex(self.unit_key), bytes.fromhex(self.desk_key))
+
+
+_SESSION = SmallFile("adoption_session", Session, _LIMIT_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The session on the disk."""
+
+    path: Path
+
+    def load(self) -> Session | None:
+        """None if it is missing or was damaged: the unit then needs a card."""
+        try:
+            return _SESSION.read(self.path)
+        except (OSError, ValueError):
+            return None
+
+    def save(self, session: Session) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _SESSION.replace(self.path, session)
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)

@@ -17,8 +17,7 @@ from serial.tools import list_ports
 from linetap.board.meter.port import SerialPort
 from linetap.cardtest.fixture import ByHand, ByProgram, Fixture
 from linetap.cardtest.meterlink import MeterLink
-from linetap.cardtest.report import SUFFIX, CardReport, Sheet, encode
-from linetap.cardtest.rows import rows
+from linetap.cardtest.rows import SUFFIX, CardReport, Sheet, encode, rows
 from linetap.cardtest.sound import AlsaSound, Sound
 from linetap.cardtest.walk import walk
 from linetap.config.schema import Card

@@ -273,10 +273,10 @@ def _smdr(config: Config, source: Source) -> None:
 def _update(config: Config, source: Source) -> None:
     if not isinstance(text := config.update.log_policy, str):
         return
-    from linetap_core.versions import logged  # it uses keys, which capture and panel do not: 7 MB each
+    from linetap_core.versions import entry  # it uses keys, which capture and panel do not: 7 MB each
 
     try:
-        logged.demanded(text)
+        entry.demanded(text)
     except BadInput as error:
         source.add(("update", "log_policy"), f"update.log_policy: {error}")
 

@@ -20,7 +20,7 @@ from linetap_core.clock import Clock
 from linetap_core.durable import files
 from linetap_core.errors import BadInput
 from linetap_core.evidence.witness import tlogproof
-from linetap_core.versions import logged, payload
+from linetap_core.versions import entry, payload
 from linetap_core.versions.entry import NotLogged
 
 CODE = "update_not_logged"
@@ -44,14 +44,14 @@ def require_in_log(config: Config, bundle: Path, info: Info) -> None:
         signed = payload.sha256(bundle)
     except (BadInput, OSError) as error:
         raise UpdateFault(CODE, str(error)) from None
-    require_proof(config, _read(logged.beside(bundle)), info.version, signed)
+    require_proof(config, _read(entry.beside(bundle)), info.version, signed)
 
 
 def require_proof(config: Config, data: bytes, version: str, signed: str | None = None) -> None:
     """UpdateFault unless the proof is of this version, and of the payload with this SHA-256 if that is given."""
     assert config.update.log_policy is not None
     try:
-        found = logged.require_logged(logged.demanded(config.update.log_policy), data, version, signed)
+        found = entry.require_logged(entry.demanded(config.update.log_policy), data, version, signed)
     except (NotLogged, BadInput) as error:
         raise UpdateFault(CODE, str(error)) from None
     log.info("update_logged: %s", found.text)
@@ -61,22 +61,22 @@ def fetch_proof(
     config: Config, requested: UpdateRequest, bundle: Path, context: ssl.SSLContext, clock: Clock, progress: Progress
 ) -> None:
     """From beside the bundle's address to beside the place that the bundle will have."""
-    url = logged.beside_url(requested.url or "")
+    url = entry.beside_url(requested.url or "")
     data = fetch_small(url, LIMIT_BYTES, CODE, context, clock, progress)
     require_proof(config, data, requested.version)
-    files.replace_durably(logged.beside(bundle), data)
+    files.replace_durably(entry.beside(bundle), data)
 
 
 def copy_proof(config: Config, bundle: Path, copy: Path) -> None:
     """From beside a bundle on a stick to beside the copy of that bundle."""
     if is_demanded(config):
-        files.replace_durably(logged.beside(copy), _read(logged.beside(bundle)))
+        files.replace_durably(entry.beside(copy), _read(entry.beside(bundle)))
 
 
 def remove(bundle: Path) -> None:
     """With its proof."""
     bundle.unlink(missing_ok=True)
-    logged.beside(bundle).unlink(missing_ok=True)
+    entry.beside(bundle).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 """Whether the unit's key signs, and when it is tried again.
 
 Recording needs no signature: while the TPM that holds the key does not sign, audio is still sealed and written; events
-and the ends of calls wait in order (jobqueue.py).
+and the ends of calls wait in order (callfolder/jobs.py).
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from linetap import restartstate
-from linetap.recorder.vault.callfolder.jobs import Close, Open
-from linetap.recorder.vault.jobqueue import JobQueue
+from linetap.recorder.vault.callfolder.jobs import Close, JobQueue, Open
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import FOLDER
 from linetap.recorder.vault.journal.missingaudio import Start

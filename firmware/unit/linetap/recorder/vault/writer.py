@@ -7,7 +7,7 @@ writes the audio. A disk that stalls for less time than the ring holds costs not
 and audio that the ring no longer holds becomes a gap.
 
 A call: `open`, `permit` and `close` here, then calljobs.py. An interrupted call: unfinishedcalls.py. Jobs that wait for
-the unit's key: jobqueue.py, signing.py.
+the unit's key: callfolder/jobs.py, signing.py.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from linetap.recorder.vault.callfolder.folder import Sign
 from linetap.recorder.vault.callfolder.jobs import (
     Close,
     Job,
+    JobQueue,
     Keep,
     LineFault,
     LogLeaf,
@@ -39,7 +40,6 @@ from linetap.recorder.vault.callfolder.jobs import (
 )
 from linetap.recorder.vault.calljobs import open_call, resume_calls, seal_call, write_due, write_to_end
 from linetap.recorder.vault.incarnation import Incarnation
-from linetap.recorder.vault.jobqueue import JobQueue
 from linetap.recorder.vault.retention.time import kernel_is_synced, this_boot
 from linetap.recorder.vault.signing import Signing
 from linetap.recorder.vault.unfinishedcalls import LeftOpen

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel of a unit whose configuration cannot be used. It shows only that; of a new unit, how its desk adopts it.
+"""The panel of a unit whose configuration is missing or cannot be used. It shows only that; of a new unit, how its desk
+adopts it.
 
 From the file it needs only the board, and reads as much of it as can be read. Where even that fails, it uses the table
 of pins that `provision` and `config init` put beside the file. Without that table there are no LEDs to light, and only
