@@ -10,8 +10,7 @@ import pytest
 from test_pins import TABLE
 
 from fake_gpio import FakeGpio
-from linetap.board.gpio import import_gpio
-from linetap.board.hardware import ArmLine, HardwarePanel
+from linetap.board.hardware import ArmLine, HardwarePanel, import_gpio
 from linetap.board.pins import load_pins
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.errors import DeviceFault

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from cmeter_rig import LINES, CMeter, payloads, program
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.contacts import MeterContacts
+from linetap.board.meter.contacts import MeterContacts, OneShots
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays
-from linetap.board.meter.oneshot import OneShots
 from linetap.board.meter.port import SerialPort
 from linetap.board.meter.protocol import encode
 from linetap.board.meter.reader import Reader

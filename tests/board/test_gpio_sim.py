@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from test_pins import TABLE
 
-from linetap.board.gpio import import_gpio
-from linetap.board.hardware import ArmLine, HardwarePanel
+from linetap.board.hardware import ArmLine, HardwarePanel, import_gpio
 from linetap.board.pins import load_pins
 from linetap_core.clock import NS_PER_S, SYSTEM
 

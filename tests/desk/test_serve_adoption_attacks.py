@@ -22,8 +22,8 @@ from servesite import ServeSite
 
 from adoption_rig import LIMIT_S, NewUnit
 from broker import until
-from linetap.adoption import https, places
-from linetap.adoption.https import DeskAway
+from linetap.adoption import deskrequests, places
+from linetap.adoption.deskrequests import DeskAway
 from linetap.cardresult import ADOPTED, CARD_WRONG, DESK
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Chosen, Opening, Question, Reply, Waits
@@ -79,17 +79,17 @@ def exchanged(
     """What a unit does with a desk, where `choose` is an officer."""
     opening = Opening(key=adoption.public_of(own), nonce="cd" * 32)
     begin = Begin(commitment=adoption.commitment(opening), serial=serial)
-    run = msgspec.json.decode(https.post(desk, "/adopt", msgspec.json.encode(begin)), type=Waits).run
+    run = msgspec.json.decode(deskrequests.post(desk, "/adopt", msgspec.json.encode(begin)), type=Waits).run
     assert answer_of(desk, run) is None, "nobody has chosen it yet"
     choose(run)
     got = answer_of(desk, run)
     assert got is not None
-    https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
+    deskrequests.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
     return adoption.channel(own, begin, got, opening, got.key)
 
 
 def answer_of(desk: tuple[str, int], run: str) -> Answer | None:
-    return msgspec.json.decode(https.post(desk, f"/adopt/{run}/answer", b"{}"), type=Chosen).answer
+    return msgspec.json.decode(deskrequests.post(desk, f"/adopt/{run}/answer", b"{}"), type=Chosen).answer
 
 
 @contextlib.contextmanager
@@ -179,7 +179,7 @@ def test_a_replay_is_answered_by_nobody(tmp_path: Path, what: str) -> None:
         made = exchanged(desk, own, served.site.adoption.choose)
 
         def ask(box: Box) -> Box:
-            data = https.post(desk, f"/adopt/{made.run}", msgspec.json.encode(box))
+            data = deskrequests.post(desk, f"/adopt/{made.run}", msgspec.json.encode(box))
             return msgspec.json.decode(data, type=Box)
 
         first = made.close("unit", 5, Question())
@@ -205,10 +205,10 @@ def test_a_desk_tells_nobody_its_part_before_an_officer_has_chosen_them(tmp_path
         desk, runs = ("127.0.0.1", int(served.url.rpartition(":")[2])), served.site.adoption
         opening = Opening(key=adoption.public_of(X25519PrivateKey.generate()), nonce="cd" * 32)
         begin = msgspec.json.encode(Begin(commitment=adoption.commitment(opening)))
-        run = msgspec.json.decode(https.post(desk, "/adopt", begin), type=Waits).run
+        run = msgspec.json.decode(deskrequests.post(desk, "/adopt", begin), type=Waits).run
         assert answer_of(desk, run) is None
         with pytest.raises(DeskAway, match="status 409"):
-            https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
+            deskrequests.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
         assert answer_of(desk, run) is None
         officer = Officer(served)
         assert officer.chooses() == run
@@ -217,12 +217,12 @@ def test_a_desk_tells_nobody_its_part_before_an_officer_has_chosen_them(tmp_path
         officer.post(f"/adoption/run/{run}/choose")
         assert answer_of(desk, run) == first, "one number, however often"
         assert officer.log() == [("adopt_choose", "done")] * 2
-        https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
-        https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))  # its answer was lost
+        deskrequests.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))
+        deskrequests.post(desk, f"/adopt/{run}/open", msgspec.json.encode(opening))  # its answer was lost
         assert runs.get(run).channel is not None
         other = msgspec.structs.replace(opening, nonce="ce" * 32)
         with pytest.raises(DeskAway, match="status 409"):
-            https.post(desk, f"/adopt/{run}/open", msgspec.json.encode(other))
+            deskrequests.post(desk, f"/adopt/{run}/open", msgspec.json.encode(other))
         with pytest.raises(DeskAway, match="status 404"):
             answer_of(desk, run)
 
@@ -234,7 +234,9 @@ def test_while_right_digits_are_being_noted_the_unit_is_not_sent_away(tmp_path: 
         made = exchanged(desk, X25519PrivateKey.generate(), runs.choose)
 
         def ask(count: int) -> bytes:
-            return https.post(desk, f"/adopt/{made.run}", msgspec.json.encode(made.close("unit", count, Question())))
+            return deskrequests.post(
+                desk, f"/adopt/{made.run}", msgspec.json.encode(made.close("unit", count, Question()))
+            )
 
         ask(1)
         runs.compare(made.run, made.digits)
@@ -260,7 +262,7 @@ def test_a_flood_of_exchanges_is_bounded_and_a_unit_still_comes_through(tmp_path
         sent_away = 0
         for number in range(40):
             try:
-                https.post(desk, "/adopt", msgspec.json.encode(Begin(commitment=f"{number:064x}")))
+                deskrequests.post(desk, "/adopt", msgspec.json.encode(Begin(commitment=f"{number:064x}")))
             except DeskAway:
                 sent_away += 1
         assert sent_away == 32, "8 of one address"
@@ -272,11 +274,11 @@ def test_a_flood_of_exchanges_is_bounded_and_a_unit_still_comes_through(tmp_path
         assert {unit, chosen, newcomer} <= {one.run for one in runs.listed()}
         assert str(runs.refused) in Officer(served).page()
         with pytest.raises(DeskAway, match=r"status 413|Broken pipe|reset|EOF"):
-            https.post(desk, "/adopt", b" " * 200_000)
+            deskrequests.post(desk, "/adopt", b" " * 200_000)
         with pytest.raises(DeskAway, match="status 400"):
-            https.post(desk, "/adopt", b'{"commitment":"xyz"}')
+            deskrequests.post(desk, "/adopt", b'{"commitment":"xyz"}')
         with pytest.raises(DeskAway, match="status 404"):
-            https.post(desk, f"/adopt/{'0' * 64}", msgspec.json.encode(Box(count=1, box="")))
+            deskrequests.post(desk, f"/adopt/{'0' * 64}", msgspec.json.encode(Box(count=1, box="")))
 
 
 def test_a_commissioned_unit_asks_nobody(unit: NewUnit) -> None:

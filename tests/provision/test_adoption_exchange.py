@@ -18,9 +18,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from linetap.adoption import exchange, https, places
+from linetap.adoption import deskrequests, exchange, places
+from linetap.adoption.deskrequests import DeskAway
 from linetap.adoption.exchange import Exchange
-from linetap.adoption.https import DeskAway
 from linetap.adoption.places import Kept
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.enrolment import adoption
@@ -267,7 +267,7 @@ def test_an_answer_that_comes_by_single_bytes_ends(tmp_path: Path, what: str) ->
     thread.start()
     try:
         with pytest.raises(DeskAway):
-            https.post(("127.0.0.1", server.getsockname()[1]), "/adopt", b"{}", total_s=1)
+            deskrequests.post(("127.0.0.1", server.getsockname()[1]), "/adopt", b"{}", total_s=1)
     finally:
         stop.set()
         thread.join(60)

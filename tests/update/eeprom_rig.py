@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eeprom_file import NEW_S, OLD_S, OURS, RECOVERY, image
-from linetap.update import eepromfiles, eepromstate, state
+from linetap.update import eepromfiles, state
 from linetap.update.eeprom import IMAGES, Eeprom
+from linetap.update.eepromfiles import EepromState
 from linetap.update.eepromimage import EepromImage
-from linetap.update.eepromstate import EepromState
 from state_files import unit
 from update_rig import FakeMachine, Progress
 
@@ -125,7 +125,7 @@ class Pi:
 
     @property
     def state(self) -> EepromState:
-        found = eepromstate.load(self.folder)
+        found = eepromfiles.load(self.folder)
         assert found is not None
         return found
 

@@ -13,7 +13,7 @@ from eeprom_rig import Pi, PowerCut
 
 from eeprom_file import FACTORY, NEW_S, OLD_S, OURS, image
 from linetap.idle import HOLDS_S
-from linetap.update import eeprom, eepromstate, state
+from linetap.update import eeprom, eepromfiles, state
 from linetap_core.records import UpdateState
 
 
@@ -25,7 +25,7 @@ def pi(tmp_path: Path) -> Pi:
 def test_a_newer_one_is_written_with_this_boards_configuration(pi: Pi) -> None:
     pi.start()
     assert (pi.state.step, pi.restarts) == ("trying", 1)
-    assert (pi.folder / eepromstate.KEPT_CONFIG).read_bytes() == OURS
+    assert (pi.folder / eepromfiles.KEPT_CONFIG).read_bytes() == OURS
     pi.start()
     assert (pi.rom.running.built_s, pi.rom.running.config) == (NEW_S, OURS)
     assert (pi.state.step, pi.state.before_s, pi.state.wanted_s) == ("done", OLD_S, NEW_S)
@@ -176,7 +176,7 @@ def test_a_failed_one_is_forgotten_where_no_version_brings_it(pi: Pi) -> None:
     (pi.root / eeprom.IMAGES / pi.chip / "pieeprom.bin").unlink()
     pi.start()
     assert not (pi.root / "run/linetap-eeprom").exists()
-    assert eepromstate.load(pi.folder) is None
+    assert eepromfiles.load(pi.folder) is None
 
 
 class Disk:

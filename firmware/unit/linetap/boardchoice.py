@@ -24,8 +24,7 @@ def open_card(config: Config, card: int) -> CardBoard:
             return SimulatedCard(config.run_path, card, lines)
         arm: Arm = SimulatedArm(config.run_path, card, lines, SYSTEM)
     else:
-        from linetap.board.gpio import import_gpio
-        from linetap.board.hardware import ArmLine
+        from linetap.board.hardware import ArmLine, import_gpio
         from linetap.board.pins import arm_pin, load_pins
 
         arm = ArmLine(import_gpio(), arm_pin(config, card, load_pins(Path(config.board.pins))), SYSTEM)
@@ -46,8 +45,7 @@ def panel_of(board: Board, run_dir: Path) -> PanelBoard:
         from linetap.board.simulated import SimulatedPanel
 
         return SimulatedPanel(run_dir)
-    from linetap.board.gpio import import_gpio
-    from linetap.board.hardware import HardwarePanel
+    from linetap.board.hardware import HardwarePanel, import_gpio
     from linetap.board.pins import load_panel_pins
 
     return HardwarePanel(import_gpio(), load_panel_pins(Path(board.pins)))

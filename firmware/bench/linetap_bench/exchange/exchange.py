@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board.meter.oneshot import OneShots
+from linetap.board.meter.contacts import OneShots
 from linetap.board.meter.protocol import CONTACT_REST_MS
 from linetap.board.wires import Wires, wires_path
 from linetap.config.schema import Config

@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from linetap.board.meter import protocol as wire
-from linetap.board.meter.oneshot import OneShots
+from linetap.board.meter.contacts import OneShots
 from linetap.board.meter.protocol import Deframer, encode
 from linetap.board.meter.reader import SILENT_MS
 from linetap.board.wires import Wires

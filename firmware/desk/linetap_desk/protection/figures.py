@@ -3,12 +3,15 @@
 
 A line belongs to whoever sat there when the call began, by the table of lines: the period is divided where a row of the
 table begins, and each part is one grouped statement. Figures of cleared calls are by day.
+
+Of the calls that units ended, the number of each telephone counts too. Nobody is ranked: telephones are in the order of
+department and extension.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
@@ -16,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, not_, select
 
-from linetap_core.clock import NS_PER_DAY, rfc3339
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.zones import local_time
 from linetap_desk.ingest.measures import CLEARED, LINE, MEASURES, SITUATION
 from linetap_desk.ingest.tables import CALL_FIGURES, DESTROYED_FIGURES, calls, cleared_days, copies, destroyed_days
@@ -114,3 +117,38 @@ def _overdue(db: Connection, now_ns: int) -> int:
     ends = rfc3339(now_ns - NS_PER_DAY)
     late = (copies.c.removed_at.is_(None), copies.c.look_at < ends)
     return db.execute(select(func.count()).select_from(copies).where(*late)).scalar_one()
+
+
+MOST = 2000  # of a period
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a telephone is; extension and department by the table of lines, at the time of the call."""
+
+    department: str
+    extension: str
+    unit: str
+    line: int
+
+
+def ended_calls(db: Connection, period: Period) -> list[Row]:
+    """The newest first, MOST and one at most. A destroyed call is not among them: nothing is known of it any more."""
+    within = (calls.c.began_at >= rfc3339(period.since_ns), calls.c.began_at < rfc3339(period.until_ns))
+    wanted = select(calls).where(calls.c.situation.is_not(None), *within).order_by(calls.c.began_at.desc())
+    return [dict(row) for row in db.execute(wanted.limit(MOST + 1)).mappings()]
+
+
+def seat_of(row: Row, departments: Departments) -> Seat:
+    extension, department = departments.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
+    return Seat(department, extension, row["unit"], row["line"] or 0)
+
+
+def by_seat(rows: Sequence[Row], departments: Departments) -> list[tuple[Seat, Counter[str]]]:
+    """How often which situation, of each telephone."""
+    found: dict[Seat, Counter[str]] = {}
+    for row in rows:
+        found.setdefault(seat_of(row, departments), Counter())[row["situation"]] += 1
+    return sorted(found.items(), key=lambda each: (each[0].department, each[0].extension, each[0].unit, each[0].line))

@@ -7,7 +7,7 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from linetap.adoption import https
+from linetap.adoption import deskrequests
 from linetap.adoption.exchange import Exchange
 from linetap.adoption.places import Kept
 from linetap.cardresult import ADOPTED, DESK
@@ -56,7 +56,7 @@ def desks_of(option: str | None, named: Path) -> list[tuple[str, int]]:
     if option is None:
         with contextlib.suppress(FileNotFoundError):
             return [cardfiles.desk_address(named.read_text("utf-8", "replace").strip())]
-        return [(name, port) for name in https.NAMES for port in (cardfiles.DESK_PORT, 443)]
+        return [(name, port) for name in deskrequests.NAMES for port in (cardfiles.DESK_PORT, 443)]
     return [cardfiles.desk_address(option)]
 
 

@@ -19,9 +19,8 @@ from pathlib import Path
 import msgspec
 
 from linetap import cardresult
-from linetap.adoption import asking, https, places
-from linetap.adoption.asking import Asking, Post
-from linetap.adoption.https import DeskAway
+from linetap.adoption import deskrequests, places
+from linetap.adoption.deskrequests import Asking, DeskAway, Post
 from linetap.adoption.places import Kept, Session, Shown
 from linetap.provision import cardfiles
 from linetap_core import rundir
@@ -60,7 +59,7 @@ class Run:
 class Exchange:
     def __init__(
         self, run_dir: Path, home: Path, adopted: Path, kept: Kept, desks: list[tuple[str, int]], about: dict[str, str],
-        clock: Clock, post: Post = https.post,
+        clock: Clock, post: Post = deskrequests.post,
     ) -> None:  # fmt: skip
         """`home`: /etc/linetap, of which only the file names are read; `adopted`: root's answers."""
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept
@@ -130,7 +129,7 @@ class Exchange:
         if self._pause > 0:
             self._pause -= 1
         elif self._asking is None:
-            self._asking = asking.begin(self._desks, self._about, self._post)
+            self._asking = deskrequests.begin(self._desks, self._about, self._post)
         elif (channel := self._asking.ask(self._post)) is not None:
             self._numbers += 1
             places.note_numbers(self._run_dir, self._numbers)
@@ -177,7 +176,7 @@ class Exchange:
         if run.confirmed and run.count >= run.reserved:
             self._save(run)
         body = msgspec.json.encode(run.channel.close("unit", run.count, question))
-        box = https.decode(self._post(run.desk, f"/adopt/{run.channel.run}", body), Box)
+        box = deskrequests.decode(self._post(run.desk, f"/adopt/{run.channel.run}", body), Box)
         if box.count != run.count:
             raise AdoptionFault("adoption_box", f"an answer to question {box.count}, and {run.count} was asked")
         try:

@@ -48,7 +48,7 @@ class Wires:
     """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = driven, shared by both processes.
 
     A driven relay is not necessarily closed: see `closed`. `contacts` is int64 (lines,), the millisecond of the last
-    edge of the command to open a series contact; which one is open, board/meter/oneshot.py decides.
+    edge of the command to open a series contact; which one is open, board/meter/contacts.py decides.
     """
 
     def __init__(self, path: Path, lines: int) -> None:

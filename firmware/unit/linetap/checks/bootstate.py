@@ -10,7 +10,7 @@ from pathlib import Path
 from linetap.checks.kernelfiles import bytes_of
 from linetap_core.clock import NS_PER_S, rfc3339
 
-EEPROM = "run/linetap-eeprom"  # a line by root: linetap.update.eepromstate
+EEPROM = "run/linetap-eeprom"  # a line by root: linetap.update.eepromfiles
 SLOTS = "run/linetap-slots"  # a line a slot, by root, at each start that is good and after each scrub
 FELL_OFTEN = 3  # starts that ended by themselves: the initramfs leaves the slot (image/initramfs/heal.sh)
 _LOADER = "proc/device-tree/chosen/bootloader/build-timestamp"  # as rpi-eeprom-update reads it; 32 bits, big-endian

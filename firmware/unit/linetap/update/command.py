@@ -13,7 +13,7 @@ import msgspec
 from linetap.checks.command import diagnose
 from linetap.config import Config, load_config
 from linetap.config.require import require_usual_places
-from linetap.update import eepromstate, stick, versionlog
+from linetap.update import eepromfiles, stick, versionlog
 from linetap.update.eeprom import Eeprom
 from linetap.update.fetch import Progress, fetch
 from linetap.update.install import Fetch, Install, failed
@@ -88,7 +88,7 @@ def _take_stick(config: Config, name: str) -> None:
 
 
 def _show(config: Config) -> int:
-    found, eeprom = load(folder_of(config)), eepromstate.load(folder_of(config))
+    found, eeprom = load(folder_of(config)), eepromfiles.load(folder_of(config))
     text = b"{}" if found is None else msgspec.json.encode(found)
     if eeprom is not None:
         text = msgspec.json.encode({**msgspec.json.decode(text), "eeprom": eeprom})

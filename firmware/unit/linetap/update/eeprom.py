@@ -16,10 +16,10 @@ import msgspec
 
 from linetap.config import Config
 from linetap.idle import wait_for_idle
-from linetap.update import eepromfiles, eepromstate, state
+from linetap.update import eepromfiles, state
 from linetap.update.eepromboard import BOOT, Board, read_board, require_writable
+from linetap.update.eepromfiles import EepromState
 from linetap.update.eepromimage import BadImage, EepromImage
-from linetap.update.eepromstate import EepromState
 from linetap.update.install import Machine
 from linetap.update.state import UpdateFault
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
@@ -41,7 +41,7 @@ class Eeprom:
     ) -> None:
         self._config, self._machine, self._restart, self._clock, self._root = config, machine, restart, clock, root
         self._folder, self._boot = state.folder_of(config), root / BOOT
-        self._published = root / eepromstate.PUBLISHED.relative_to("/")
+        self._published = root / eepromfiles.PUBLISHED.relative_to("/")
 
     def run(self) -> None:
         """Ends in a restart, or with nothing to do. UpdateFault if the slots are unknown."""
@@ -56,7 +56,7 @@ class Eeprom:
         has_failed = last is not None and last.step == "failed"
         if found is None:
             if has_failed:
-                eepromstate.forget(self._folder, self._published)
+                eepromfiles.forget(self._folder, self._published)
             return
         image, recovery = found
         if has_failed and last is not None and last.wanted_s == image.built_s:
@@ -79,7 +79,7 @@ class Eeprom:
 
     def _settle(self, board: Board) -> EepromState | None:
         """Judges the last update of the loader."""
-        found = eepromstate.load(self._folder)
+        found = eepromfiles.load(self._folder)
         if found is None:
             eepromfiles.clear(self._boot)
             return None
@@ -90,7 +90,7 @@ class Eeprom:
         elif found.step == "trying" and (eepromfiles.is_laid(self._boot) or eepromfiles.has_run(self._boot)):
             ran = "recovery.bin has run" if eepromfiles.has_run(self._boot) else "recovery.bin was not run"
             self._fail(UpdateFault("eeprom_not_taken", f"{ran}, and the boot loader is of {board.loader.built_s}"))
-        eepromstate.publish(self._state, self._published)
+        eepromfiles.publish(self._state, self._published)
         eepromfiles.clear(self._boot)
         return self._state
 
@@ -129,7 +129,7 @@ class Eeprom:
         at_s = self._clock.utc_ns() // NS_PER_S
         try:
             made = image.with_config(board.kept_config, at_s)
-            replace_durably(self._folder / eepromstate.KEPT_CONFIG, board.config or b"")
+            replace_durably(self._folder / eepromfiles.KEPT_CONFIG, board.config or b"")
         except BadImage as error:
             raise UpdateFault("eeprom_image", str(error)) from None
         except OSError as error:
@@ -137,13 +137,13 @@ class Eeprom:
         self._step("trying", starts=self._state.starts + 1)
         eepromfiles.write_files(self._boot, made, recovery, image.chip, at_s)
 
-    def _step(self, step: eepromstate.EepromStep, **more: Any) -> None:
+    def _step(self, step: eepromfiles.EepromStep, **more: Any) -> None:
         at = rfc3339(self._clock.utc_ns())
         self._state = msgspec.structs.replace(self._state, step=step, at=at, code="", text="", **more)
-        eepromstate.save(self._folder, self._state, self._published)
+        eepromfiles.save(self._folder, self._state, self._published)
 
     def _fail(self, fault: UpdateFault) -> None:
         log.error("%s: %s", fault.code, fault)
         at = rfc3339(self._clock.utc_ns())
         self._state = msgspec.structs.replace(self._state, step="failed", at=at, code=fault.code, text=str(fault))
-        eepromstate.save(self._folder, self._state, self._published)
+        eepromfiles.save(self._folder, self._state, self._published)

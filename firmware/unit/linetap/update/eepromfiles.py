@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files on the boot partition by which a Pi's ROM has its EEPROM written, and their order.
+"""The files on the boot partition by which a Pi's ROM has its EEPROM written, and their order; and the state of that
+update: on the disk for root, and in RAM for the checks.
 
 "At power on, the ROM looks for a file called recovery.bin in the root directory of the boot partition on the SD card"
 and runs it in place of the EEPROM (Raspberry Pi, "recovery.bin"). It writes pieeprom.upd if that has the SHA-256 in
@@ -15,9 +16,14 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from linetap.update.state import UpdateFault
 from linetap_core.durable import files
+from linetap_core.durable.files import replace_in_ram
+from linetap_core.durable.smallfile import SmallFile
 
 IMAGE, SUM, RECOVERY = "pieeprom.upd", "pieeprom.sig", "recovery.bin"
 _OURS = (RECOVERY, IMAGE, SUM, "pieeprom.bin")  # removed in this order, as rpi-eeprom-update names them
@@ -87,3 +93,45 @@ def _read_again(path: Path) -> bytes:
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return file.read()
+
+
+STATE, KEPT_CONFIG = "eeprom.json", "eeprom-before.txt"  # in update.state.folder_of
+PUBLISHED = Path("/run/linetap-eeprom")
+
+EepromStep = Literal["waiting", "trying", "done", "failed"]
+
+
+class EepromState(msgspec.Struct, frozen=True, kw_only=True):
+    """`before_s`, `wanted_s`: Unix times of the builds. `trying`: recovery.bin has it from the next start on."""
+
+    step: EepromStep
+    before_s: int
+    wanted_s: int
+    at: str
+    starts: int = 0  # that it was begun, and nothing of it had reached the card
+    code: str = ""
+    text: str = ""
+
+
+_FILE = SmallFile("eeprom_state", EepromState, 16 << 10)
+
+
+def load(folder: Path) -> EepromState | None:
+    return _FILE.load_in_place(folder / STATE)
+
+
+def save(folder: Path, state: EepromState, file: Path = PUBLISHED) -> None:
+    _FILE.replace(folder / STATE, state)
+    publish(state, file)
+
+
+def forget(folder: Path, file: Path = PUBLISHED) -> None:
+    """Removes the state of a failed update that no version has any more."""
+    (folder / STATE).unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
+
+
+def publish(state: EepromState, file: Path = PUBLISHED) -> None:
+    """A line that every service may read: linetap.checks.bootstate."""
+    line = f"{state.step} before={state.before_s} wanted={state.wanted_s} {state.code}".rstrip()
+    replace_in_ram(file, line.encode() + b"\n")

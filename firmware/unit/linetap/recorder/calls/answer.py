@@ -9,7 +9,7 @@ notice, so no greeting is recorded.
 from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.doubt import UNKNOWN, is_doubtful
+from linetap.recorder.calls.doubtfulanswer import UNKNOWN, is_doubtful
 from linetap.recorder.calls.ending import leave_unrecorded
 from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.neighbours import called_by_neighbour

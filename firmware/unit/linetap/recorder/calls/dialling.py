@@ -13,7 +13,7 @@ from linetap.recorder.calls.answer import handle_answer, record_answer
 from linetap.recorder.calls.call import MOST_DIGITS
 from linetap.recorder.calls.codes import learn_near_end
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.doubt import is_doubtful
+from linetap.recorder.calls.doubtfulanswer import is_doubtful
 from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
 from linetap.recorder.calls.evidence.windows import SPAN, first_window, windows_of
 from linetap.recorder.calls.policy import kind_of_number

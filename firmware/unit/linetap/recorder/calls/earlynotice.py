@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from linetap.recorder.calls import dialling, parties
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.doubt import UNKNOWN
+from linetap.recorder.calls.doubtfulanswer import UNKNOWN
 from linetap.recorder.calls.evidence.windows import first_window
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.mailboxbeep import beeped_under_notice, is_beep, mark_notices_unheard, may_beep

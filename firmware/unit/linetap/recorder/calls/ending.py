@@ -7,7 +7,7 @@ import msgspec
 
 from linetap.config.retention import retention_of
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.doubt import UNKNOWN, dispel_doubt
+from linetap.recorder.calls.doubtfulanswer import UNKNOWN, dispel_doubt
 from linetap.recorder.calls.mailboxbeep import prove_at_end
 from linetap.recorder.calls.noticeproof import count_deafness
 from linetap.recorder.signals.events import Event

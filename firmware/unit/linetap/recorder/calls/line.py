@@ -13,7 +13,7 @@ from linetap.recorder.calls import overlong, parties, redial
 from linetap.recorder.calls.carrier import CarrierUnderNotice
 from linetap.recorder.calls.codes import DOUBTFUL
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Shared, open_frames
-from linetap.recorder.calls.doubt import dispel_doubt
+from linetap.recorder.calls.doubtfulanswer import dispel_doubt
 from linetap.recorder.calls.ending import end_call
 from linetap.recorder.calls.evidence.windows import STEP
 from linetap.recorder.calls.neighbours import neighbour_answer_ns, was_handed_on

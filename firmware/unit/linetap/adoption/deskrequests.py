@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One question to the desk over HTTPS: bounded in size and time, no redirect, no proxy.
+"""A new unit's questions to the desk, over HTTPS, and the first part of an exchange: the unit sends its commitment and
+polls until a person at a desk chooses it.
 
-The desk's certificate is not checked: a new unit has no authority yet. All answers are treated as hostile until the
-digits were compared, and then are boxes that only the desk with those digits can make (enrolment/adoption.py).
+Each question is bounded in size and time, without redirect or proxy. The desk's certificate is not checked: a new unit
+has no authority yet. All answers are treated as hostile until the digits were compared, and then are boxes that only
+the desk with those digits can make (enrolment/adoption.py). Until the choice neither the desk nor an attacker can
+compute the digits, so the exchange may be restarted at any time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import secrets
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from linetap_core import jsontext
-from linetap_core.enrolment.adoption import MOST_MESSAGE_BYTES
+from linetap_core.enrolment import adoption
+from linetap_core.enrolment.adoption import MOST_MESSAGE_BYTES, Begin, Channel, Chosen, Opening, Waits
 from linetap_core.errors import DeviceFault
 
 TIMEOUT_S = 10  # without a byte
@@ -74,3 +83,49 @@ def decode[T](data: bytes, kind: type[T]) -> T:
         return jsontext.decode(data, type=kind)
     except ValueError as error:
         raise DeskAway(f"an answer that no desk gives: {error}") from None
+
+
+MOST_FAULTS = 5  # in a row, before it tries another desk
+Post = Callable[[tuple[str, int], str, bytes], bytes]
+
+
+@dataclass(slots=True)
+class Asking:
+    desk: tuple[str, int]
+    run: str
+    own: X25519PrivateKey
+    begin: Begin
+    opening: Opening
+    faults: int = 0
+
+    def ask(self, post: Post) -> Channel | None:
+        """None until the desk has chosen. After DeskAway and AdoptionFault `is_lost` decides whether to continue."""
+        self.faults += 1
+        data = post(self.desk, f"/adopt/{self.run}/answer", b"{}")
+        answer = decode(data, Chosen).answer
+        self.faults = 0
+        if answer is None:
+            return None
+        if answer.run != self.run:
+            raise DeskAway("an answer to another exchange", gone=True)
+        return adoption.channel(self.own, self.begin, answer, self.opening, answer.key)
+
+    @property
+    def is_lost(self) -> bool:
+        return self.faults >= MOST_FAULTS
+
+
+def begin(desks: list[tuple[str, int]], about: dict[str, str], post: Post) -> Asking:
+    """Begins at the first desk that answers. DeskAway if none does."""
+    own = X25519PrivateKey.generate()
+    opening = Opening(key=adoption.public_of(own), nonce=secrets.token_hex(adoption.NONCE_BYTES))
+    first = msgspec.structs.replace(Begin(commitment=adoption.commitment(opening)), **about)
+    faults = []
+    for desk in desks:
+        try:
+            waits = decode(post(desk, "/adopt", msgspec.json.encode(first)), Waits)
+        except DeskAway as fault:
+            faults.append(str(fault))
+        else:
+            return Asking(desk, waits.run, own, first, opening)
+    raise DeskAway("; ".join(faults))
