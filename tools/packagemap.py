@@ -24,7 +24,7 @@ def drawing() -> str:
     for package in PACKAGES:
         knows = [other for other in PACKAGES if (package, other) in known and other != package]
         text.append(f"{package:6} {'──► ' + ', '.join(knows) if knows else ''}".rstrip())
-    text += ["```", "", "| Room | What it is |", "|---|---|"]
+    text += ["```", "", "| Folder | What it is |", "|---|---|"]
     for folder, package in PACKAGES.items():
         base = FIRMWARE / folder / package
         text.append(f"| **`firmware/{folder}/{package}`** | **{summary_of(base)}** |")
