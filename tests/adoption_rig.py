@@ -97,7 +97,7 @@ class NewUnit:
         found: list[str] = []
 
         def there() -> bool:
-            said = places.shown(self.run_dir)
+            said = places.read_shown(self.run_dir)
             found[:] = [said.digits] if said is not None and said.state == "code" else []
             return bool(found)
 

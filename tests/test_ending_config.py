@@ -14,7 +14,7 @@ from linetap.config import namednotices
 from linetap.config.change import services
 from linetap.config.retention import class_of
 from linetap.config.schema import Config, Ending
-from linetap.linerelease import notes
+from linetap.linerelease import staff_lines
 from linetap_core.cli import main
 from linetap_core.records import END_STEPS
 from test_config import Site
@@ -152,13 +152,13 @@ def test_no_situation_is_named_after_another_mark_of_a_record() -> None:
 
 
 def test_lines_that_staff_hang_up_are_named(site: Site) -> None:
-    assert list(notes(loaded(site), {})) == [
+    assert list(staff_lines(loaded(site), {})) == [
         "lines 1, 2, 3, 4, 5, 6, 7, 8: card 1 has no contacts: staff hang up after the notice"
     ]
     site.edit("# contacts = false", "contacts = true")
-    assert list(notes(loaded(site), {})) == []
+    assert list(staff_lines(loaded(site), {})) == []
     site.edit("number = 3\n", 'number = 3\nrelease = "staff"\n')
-    assert list(notes(loaded(site), {})) == ['line 3: release = "staff": staff hang up after the notice']
+    assert list(staff_lines(loaded(site), {})) == ['line 3: release = "staff": staff hang up after the notice']
     assert [loaded(site).has_contact(line) for line in loaded(site).line[1:4]] == [True, False, True]
 
 
@@ -190,7 +190,7 @@ def test_a_notice_of_an_end_that_is_long_is_named(site: Site, capsys: pytest.Cap
 def test_without_a_situation_nothing_is_said(tmp_path: Path) -> None:
     made = Site(tmp_path)
     made.write()
-    assert list(notes(loaded(made), {})) == []
+    assert list(staff_lines(loaded(made), {})) == []
 
 
 def test_a_situation_keeps_its_calls_in_its_own_class_or_in_that_of_a_marked_call(site: Site) -> None:

@@ -85,7 +85,7 @@ class VersionLog:
     def proof(self, made: Path) -> bytes:
         """Of a bundle that is added for it."""
         assert self.add(made) == 0
-        return entry.beside(made).read_bytes()
+        return entry.proof_path(made).read_bytes()
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ DATA = document.encode(REQUEST)
 
 def verdict(armored: bytes, data: bytes = DATA, people: Roles = ROLES) -> str:
     """Who has approved, or the code of the refusal."""
-    found = release.standing(data, release.parse(data), {"sig": armored}, people)
+    found = release.check_approvals(data, release.parse(data), {"sig": armored}, people)
     return found.approvals[0].person.name if found.approvals else found.faults["sig"].code
 
 
@@ -53,7 +53,7 @@ def stock(folder: Path, armored: bytes, data: bytes = DATA) -> bool:
 
 def test_two_passkeys_approve() -> None:
     signed = {"a": KIM.sign(DATA), "b": PARK.sign(DATA)}
-    release.require_approvals(REQUEST, release.standing(DATA, REQUEST, signed, ROLES))
+    release.require_approvals(REQUEST, release.check_approvals(DATA, REQUEST, signed, ROLES))
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ class Unit(Rig):
             on_stick = self.top / f"linetap-{version}.raucb"
             on_stick.write_bytes(data)
             if proof is not None:
-                entry.beside(on_stick).write_bytes(proof)
+                entry.proof_path(on_stick).write_bytes(proof)
             stick.accept(self.top, self.config, self.machine)
         else:
             self.server.bundle = data
@@ -258,7 +258,7 @@ def test_a_format_of_which_the_payload_is_not_all_is_refused(unit: Unit, city: C
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
 def test_a_proof_on_a_stick_that_is_no_file(unit: Unit, city: City, kind: str) -> None:
-    place = entry.beside(unit.top / "linetap-0.2.0.raucb")
+    place = entry.proof_path(unit.top / "linetap-0.2.0.raucb")
     match kind:
         case "link":
             (unit.top / "elsewhere").write_bytes(city.proofs["good"])

@@ -18,7 +18,7 @@ from machine_rig import PI, THROTTLED, VENDORS_THROTTLED, VOLTAGE, lay
 
 
 def read_machine(root: Path) -> Machine:
-    return machine.read_machine(root, machine.find(root))
+    return machine.read_machine(root, machine.find_files(root))
 
 
 def test_a_pi(tmp_path: Path) -> None:

@@ -370,9 +370,9 @@ def test_config_check_names_the_lines_that_do_not_release(unit: Unit) -> None:
     for line, measured in ((1, 0.0), (2, 1700.0), (3, None)):
         learned.save(folder, line, Learned(release_ms=measured, learned_at="2026-01-01T00:00:00.000Z"))
     found = learned.load(folder)
-    (note,) = linerelease.notes(config, found)
+    (note,) = linerelease.staff_lines(config, found)
     assert note == "line 1: the exchange does not release in time: staff hang up after the notice"
     assert [release_of(config, line, found.get(line.number)) for line in config.line[:3]] == [
         "exchange", "contact", "contact",
     ]  # fmt: skip
-    assert list(linerelease.notes(msgspec.structs.replace(config, situation=[]), found)) == []
+    assert list(linerelease.staff_lines(msgspec.structs.replace(config, situation=[]), found)) == []

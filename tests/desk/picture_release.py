@@ -128,7 +128,7 @@ def _line(unit: str, verb: str, counter: int, now_ns: int) -> bytes:
 
 
 def _put(folder: Path, name: str, lines: list[bytes], deliveries: dict[str, Delivery]) -> None:
-    batches.put(folder, name, lines)
+    batches.add_batch(folder, name, lines)
     answers = folder / "batches-answers"
     answers.mkdir(exist_ok=True)
     (answers / f"{name}.1.json").write_bytes(msgspec.json.encode(deliveries))

@@ -120,7 +120,7 @@ def documents(record: CallRecord, key: Ed25519PrivateKey) -> dict[str, Source]:
         Certificate(epoch="2027-11-24", recipient="", index=None, ended_at=None, rule="retention", sheets=0, copies=0,
                     destroyed_at="2027-11-25T03:00:00.000Z", key_list_version=1, files=[], canaries={})
     )  # fmt: skip
-    certificate, kept = layout.certificate("2027-11-24"), layout.kept(record.call_id, hold.HOLD)
+    certificate, kept = layout.certificate("2027-11-24"), layout.hold_member(record.call_id, hold.HOLD)
     return {
         layout.opened(record.call_id, "call.json"): whole,
         layout.opened(record.call_id, "call.wav"): b"",

@@ -36,7 +36,7 @@ def known(
     """Seconds from noon in Seoul."""
     since, until = (rfc3339(NOON_NS + round(seconds * NS_PER_S)) for seconds in (since_s, until_s))
     with house.engine.connect() as db:
-        return emptyresult.known(db, unit, line, since, until, now_ns)
+        return emptyresult.known_reasons(db, unit, line, since, until, now_ns)
 
 
 def kinds(found: Known) -> list[str]:

@@ -193,7 +193,7 @@ def test_what_was_refused_or_ran_out_is_signed_and_sent_anew(
     assert "1 of 3 units have accepted it" in page(house)
     assert press(house, "away") == 303
     assert sent(carrier, clock, AGAIN_S) == []
-    assert batches.waiting(carrier.folder) == {}
+    assert batches.waiting_batches(carrier.folder) == {}
     assert press(house, "away") == 409
 
 
@@ -252,7 +252,7 @@ def test_what_the_ingest_refuses_stands_on_the_page(house: ReleaseHouse, carrier
     data = signed(house, *UNITS[:2])
     bring(house, data)
     first, second = data.splitlines()
-    batches.put(carrier.folder, DAY, [first, second.replace(b"2026-11-25", b"2026-11-24")])
+    batches.add_batch(carrier.folder, DAY, [first, second.replace(b"2026-11-25", b"2026-11-24")])
     assert [one.payload for one in sent(carrier, clock)] == [first]
     assert "command_unsigned" in page(house)
     (carrier.folder / "batches" / "junk.commands").write_bytes(b"junk\n")
@@ -289,10 +289,10 @@ def test_who_may_bring_and_who_may_put_away(house: ReleaseHouse) -> None:
 
 def test_each_verb_has_a_name_that_is_listed(tmp_path: Path) -> None:
     for verb in batches.VERBS:
-        batches.put(tmp_path, f"{verb}-1796092255123", [b"x"])
-    assert len(batches.waiting(tmp_path)) == len(batches.VERBS)
+        batches.add_batch(tmp_path, f"{verb}-1796092255123", [b"x"])
+    assert len(batches.waiting_batches(tmp_path)) == len(batches.VERBS)
     with pytest.raises(BadInput, match="not a name"):
-        batches.put(tmp_path, "Roles/1", [b"x"])
+        batches.add_batch(tmp_path, "Roles/1", [b"x"])
 
 
 def test_every_refusal_of_a_unit_has_its_words() -> None:
@@ -311,7 +311,7 @@ def test_a_finished_one_makes_room_for_the_next(house: ReleaseHouse, carrier: Ba
     carrier.answered(*answer(data))
     list(carrier.turn())
     assert bring(house, signed(house, UNITS[0], day=OTHER_DAY)) == ""
-    assert list(batches.waiting(carrier.folder)) == [OTHER_DAY]
+    assert list(batches.waiting_batches(carrier.folder)) == [OTHER_DAY]
     sent(carrier, clock)
     assert not [path for path in (carrier.folder / "batches-answers").iterdir() if DAY in path.name]
 
@@ -359,7 +359,7 @@ def test_what_is_none_is_neither_taken_nor_sent(
     assert bring(house, data) == code
     assert not (carrier.folder / "batches").exists()
     if what not in ("two days", "twice"):  # those are signed, and a mistake alone
-        batches.put(carrier.folder, DAY, data.splitlines())
+        batches.add_batch(carrier.folder, DAY, data.splitlines())
         assert sent(carrier, clock) == []
 
 

@@ -93,7 +93,7 @@ class Overflow:
         place = self.house.copies / UNIT / amendment.FOLDER / amendment.name(AMENDED, 1)
         place.parent.mkdir(parents=True)
         place.write_bytes(document)
-        namespaces.beside(place).write_text(sig)
+        namespaces.signature_path(place).write_text(sig)
         with self.house.engine.begin() as db:
             values = {"unit": UNIT, "call_id": AMENDED, "number": 1, "document": document, "sig": sig, "until": UNTIL}
             db.execute(insert(tables.amendments).values(**values))

@@ -70,7 +70,7 @@ def test_an_entry_is_of_what_the_bundle_contains(log: VersionLog, bundles: list[
 def test_another_implementation_verifies_the_proof(log: VersionLog, bundles: list[Path], number: int) -> None:
     """aics-tlog of PyPI: inclusion, the log's signature, and a quorum of three witnesses. The file is split by its
     format's description alone."""
-    head, _, note = entry.beside(bundles[number]).read_text().partition("\n\n")
+    head, _, note = entry.proof_path(bundles[number]).read_text().partition("\n\n")
     first, extra, index, *path = head.split("\n")
     assert (first, index) == ("c2sp.org/tlog-proof@v1", f"index {number}")
     leaf = base64.b64decode(extra.removeprefix("extra "), validate=True)
@@ -91,13 +91,13 @@ def test_the_same_bundle_again_adds_nothing(
     log: VersionLog, bundles: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (log.folder / LEAVES).read_bytes()
-    good = entry.beside(bundles[0]).read_bytes()
-    entry.beside(bundles[0]).unlink()
+    good = entry.proof_path(bundles[0]).read_bytes()
+    entry.proof_path(bundles[0]).unlink()
     assert "linetap 0.1.9" in said(capsys, log.add(bundles[0]), 0)
-    assert entry.beside(bundles[0]).read_bytes() == good, "under the first head that covers it, as before"
-    entry.beside(bundles[0]).unlink()
+    assert entry.proof_path(bundles[0]).read_bytes() == good, "under the first head that covers it, as before"
+    entry.proof_path(bundles[0]).unlink()
     said(capsys, log.run("prove", bundles[0], "--log", log.folder), 0)
-    assert entry.beside(bundles[0]).read_bytes() == good
+    assert entry.proof_path(bundles[0]).read_bytes() == good
     assert (log.folder / LEAVES).read_bytes() == before
 
 
@@ -108,7 +108,7 @@ def test_a_version_is_published_once(
     before = (log.folder / LEAVES).read_bytes()
     other = bundle(tmp_path, "0.2.0", signer)
     assert "a published version does not change" in said(capsys, log.add(other), 1)
-    assert not entry.beside(other).exists()
+    assert not entry.proof_path(other).exists()
     assert (log.folder / LEAVES).read_bytes() == before
 
 
@@ -120,7 +120,7 @@ def test_signed_cards_have_an_update_of_their_own_for_each_version(
         signed = bundle(tmp_path / "signed", "0.2.0", signer, for_signed=True)
         assert made.add(usual) == made.add(signed) == 0
         assert "linetap-signed 0.2.0" in said(capsys, made.run("verify", usual, signed, "--log", made.folder), 0)
-        data = entry.beside(signed).read_bytes()
+        data = entry.proof_path(signed).read_bytes()
         policy = entry.demanded(made.policy)
         assert entry.require_logged(policy, data, "0.2.0", payload.sha256(signed)).product == entry.SIGNED
         with pytest.raises(entry.NotLogged, match="the bundle has"):
@@ -166,7 +166,7 @@ def test_a_bundle_that_is_another_than_its_proof(
     log: VersionLog, bundles: list[Path], signer: Signer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = bundle(tmp_path / "x", "0.2.0", signer)
-    shutil.copy(entry.beside(bundles[1]), entry.beside(other))
+    shutil.copy(entry.proof_path(bundles[1]), entry.proof_path(other))
     assert "[not_logged]" in said(capsys, log.run("verify", other), 1)
     assert "no entry has the payload" in said(capsys, log.run("prove", other, "--log", log.folder), 1)
 
@@ -183,10 +183,10 @@ def test_without_a_quorum_there_is_no_proof_until_there_is_one(
         told = said(capsys, made.add(one), 1)
         assert told.count("[no_answer]") == 2
         assert "[not_witnessed]" in told
-        assert not entry.beside(one).exists()
+        assert not entry.proof_path(one).exists()
         (made.root / "policy").write_text(whole)
         said(capsys, made.add(one), 0)
-        assert entry.decode(tlogproof.decode(entry.beside(one).read_bytes(), extra=True).extra).version == "0.2.0"
+        assert entry.decode(tlogproof.decode(entry.proof_path(one).read_bytes(), extra=True).extra).version == "0.2.0"
 
 
 def test_what_cannot_be_added(
@@ -244,7 +244,7 @@ def test_a_rewritten_log_gets_no_cosignature(
     words += ["--key", log.root / "versions.key"]
     told = said(capsys, main(["versions", "add", str(secret), *map(str, words)]), 1)
     assert told.count("[rollback]") == 3
-    assert not entry.beside(secret).exists()
+    assert not entry.proof_path(secret).exists()
     for each in bundles[2:]:
         shutil.copy(each, tmp_path)
         told = said(capsys, main(["versions", "add", str(tmp_path / each.name), *map(str, words)]), 1)

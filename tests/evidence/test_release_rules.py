@@ -69,7 +69,7 @@ def verdict(asked: Request, *signers: str, policy: Roles = POLICY) -> str:
     signed = {name: sshsig.sign(data, KEYS[name], namespaces.RELEASE).encode() for name in signers}
     try:
         release.require_purpose(asked, policy)
-        release.require_approvals(asked, release.standing(data, asked, signed, policy))
+        release.require_approvals(asked, release.check_approvals(data, asked, signed, policy))
     except NotReleased as error:
         return error.code
     return "ok"

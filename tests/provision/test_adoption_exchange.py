@@ -89,7 +89,7 @@ class Unit:
 
     @property
     def shown(self) -> tuple[str, str]:
-        said = places.shown(self.run_dir)
+        said = places.read_shown(self.run_dir)
         assert said is not None
         return said.state, said.digits
 

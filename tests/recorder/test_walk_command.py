@@ -15,7 +15,7 @@ from walk_rig import Walked, Wire
 
 import config_file
 from linetap.commission import walk as command
-from linetap.commission.walk import COLOURS, FOUND, STEPS, judged
+from linetap.commission.walk import COLOURS, FOUND, STEPS, result_text
 from linetap.config.schema import Recording
 from linetap.recorder.walk.turn import WAIT_S
 from linetap.recorder.walk.verdict import RED
@@ -148,7 +148,7 @@ def test_every_step_colour_and_code_has_its_words_in_both_languages() -> None:
 
 
 def test_what_was_not_measured_is_left_out() -> None:
-    told = judged(WalkedLine(line=1, colour="red", found=["hum"]))
+    told = result_text(WalkedLine(line=1, colour="red", found=["hum"]))
     assert told == f"   RED: {COLOURS['red']}; -\n   hum: linetap check"
 
 

@@ -20,7 +20,7 @@ def release_of(config: Config, line: Line, learned: Learned | None) -> LineRelea
     return "exchange" if learned is not None and learned.release_ms == 0 else "contact"
 
 
-def notes(config: Config, learned: Mapping[int, Learned]) -> Iterator[str]:
+def staff_lines(config: Config, learned: Mapping[int, Learned]) -> Iterator[str]:
     """The lines on which staff hang up, and why; nothing if no situation ends a call."""
     if not config.ends_calls:
         return

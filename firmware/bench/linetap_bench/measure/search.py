@@ -318,7 +318,7 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
 
     def known(db: Connection) -> object:
         week = span(7)
-        return emptyresult.known(db, unit(), line(), str(week.since), str(week.until), callsmade.LAST_NS)
+        return emptyresult.known_reasons(db, unit(), line(), str(week.since), str(week.until), callsmade.LAST_NS)
 
     return {
         "newest": ask(SearchCriteria),

@@ -40,7 +40,7 @@ def load_key(path: Path) -> SigningKey:
 
 
 def signature_of(path: Path) -> Path:
-    return namespaces.beside(path)
+    return namespaces.signature_path(path)
 
 
 def require_free(*paths: Path) -> None:
@@ -70,7 +70,7 @@ class Unreadable(KeyListFault):
 
 def load_key_list(path: Path) -> tuple[bytes, bytes]:
     """The bytes of the list and of its signature, unchecked."""
-    return _read(path, keylist.LIST_LIMIT_BYTES), _read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    return _read(path, keylist.LIST_LIMIT_BYTES), _read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
 def read_key_list(path: Path, authority: PublicKey | Authority) -> KeyList:

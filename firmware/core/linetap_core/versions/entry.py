@@ -71,12 +71,12 @@ PRODUCT, SIGNED = "linetap", "linetap-signed"  # the update of a signed card (do
 PRODUCTS = (PRODUCT, SIGNED)
 
 
-def beside(bundle: Path) -> Path:
+def proof_path(bundle: Path) -> Path:
     """The path of a bundle's proof."""
     return bundle.with_name(bundle.name + tlogproof.SUFFIX)
 
 
-def beside_url(url: str) -> str:
+def proof_url(url: str) -> str:
     """The address of a bundle's proof; a query stays as it is."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=(parts.path or "/") + tlogproof.SUFFIX))

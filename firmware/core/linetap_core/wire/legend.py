@@ -244,7 +244,7 @@ BUTTON = (
 RELEASE_PATTERN = "slow"
 
 
-def standing(leds: Iterable[str], starting: bool = False) -> tuple[str, ...]:
+def shown_conditions(leds: Iterable[str], starting: bool = False) -> tuple[str, ...]:
     """The conditions that hold, by the standing findings; the worst, which is shown, first. For panel and desk;
     `starting`: a service has not reported yet."""
     stand = {*leds, *(["starting"] if starting else [])}

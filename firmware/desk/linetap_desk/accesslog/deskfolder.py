@@ -129,7 +129,7 @@ def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) 
     """The file's bytes, its signature and its content. RolesFault if they are not valid, BadInput if they cannot be
     read."""
     data = read_small(path, document.LIMIT_BYTES)
-    armored = read_small(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    armored = read_small(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
     try:
         return data, armored, check(data, armored, authority, at_least)
     except BadInput as error:

@@ -190,7 +190,7 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
         if call.witnessed is not None:
             names |= {layout.QUORUM, layout.witnessed(unit, call_id)}
         if call.kept is not None:
-            kept = layout.kept(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
+            kept = layout.hold_member(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
             names |= {kept, kept + namespaces.SUFFIX}
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:

@@ -221,7 +221,7 @@ def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, fac
 
 
 def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Facts) -> Hold | Rewrap | None:
-    for name in (layout.kept(call_id, hold.HOLD), layout.kept(call_id, hold.REWRAP)):
+    for name in (layout.hold_member(call_id, hold.HOLD), layout.hold_member(call_id, hold.REWRAP)):
         if name in sources:
             found = hold.decode(layout.read(sources, name, hold.LIMIT_BYTES))
             if (found.call_id, found.record_sha256) != (call_id, sha256):

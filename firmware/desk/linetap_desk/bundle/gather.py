@@ -62,7 +62,7 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
         yield from _with_signature(layout.certificate(epoch), path, certificates.LIMIT_BYTES)
     for name in (hold.HOLD, hold.REWRAP) if args.holds else ():
         if (args.holds / call_id / name).exists():
-            yield from _with_signature(layout.kept(call_id, name), args.holds / call_id / name, hold.LIMIT_BYTES)
+            yield from _with_signature(layout.hold_member(call_id, name), args.holds / call_id / name, hold.LIMIT_BYTES)
             break
     if args.sigsum is not None:
         data = read_named(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
@@ -137,7 +137,7 @@ def gather_closings(
 
 def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
     """From the call's store or package, otherwise from a kept checkpoint over the closing's own head."""
-    path = prove.beside(call_dir)
+    path = prove.find_proof(call_dir)
     if rules.policy is None or path is None:
         return prove.from_closing(rules, found, unit, signers)
     proof = prove.read_proof(path)

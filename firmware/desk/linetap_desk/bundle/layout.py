@@ -104,7 +104,7 @@ def sigsum(call_id: str, suffix: str) -> str:
     return f"sigsum/{call_id}{suffix}"
 
 
-def kept(call_id: str, name: str) -> str:
+def hold_member(call_id: str, name: str) -> str:
     """hold.json or rewrap.json."""
     return f"holds/{call_id}/{name}"
 

@@ -125,7 +125,7 @@ def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
         f'test "$(jq -r \'select({wanted}).record_sha256\' {leaf})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"',
     )
     if call.kept is not None:
-        name = layout.kept(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
+        name = layout.hold_member(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
         yield Step(
             "step_kept", call_id, f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         )

@@ -57,7 +57,7 @@ class Known:
         return not self.calls and self.heard_at is not None and self.whole and not self.away and not self.ahead
 
 
-def known(db: Connection, unit: str, line: int | None, since: str, until: str, now_ns: int) -> Known:
+def known_reasons(db: Connection, unit: str, line: int | None, since: str, until: str, now_ns: int) -> Known:
     mine = [calls.c.unit == unit, WHOLE_UNIT if line is None else calls.c.line == line]
     span = select(calls.c.disposition, calls.c.why, calls.c.destroyed_at).where(
         *mine, calls.c.began_at >= since, calls.c.began_at < until

@@ -55,7 +55,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 def second_of(path: Path) -> Path:
     """The signature of the second person, beside the officer's."""
-    return namespaces.beside(path.with_name(f"{path.name}.second"))
+    return namespaces.signature_path(path.with_name(f"{path.name}.second"))
 
 
 def path_of(folder: Path, epoch: str, officers: list[int] | None = None) -> Path:

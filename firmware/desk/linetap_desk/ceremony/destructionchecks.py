@@ -66,7 +66,7 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
 def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
     """The document, its bytes, and its signer."""
     data = callfolder.read(path, hold.LIMIT_BYTES)
-    armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, namespaces.HOLD)
     person = None if roles is None else roles.holder(key)
     if roles is not None and (person is None or person.role != VAULT):

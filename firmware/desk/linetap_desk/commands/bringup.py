@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     for path, (data, signature, _) in zip(args.report, read, strict=True):
         if args.keep is not None:
             args.keep.mkdir(parents=True, exist_ok=True)
-            replace_durably(namespaces.beside(args.keep / path.name), signature)
+            replace_durably(namespaces.signature_path(args.keep / path.name), signature)
             replace_durably(args.keep / path.name, data)
     reports = [report for _, _, report in read]
     sys.stdout.write(bringup.table(reports) + "\n")
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(path: Path, listed: list[Signer]) -> tuple[bytes, bytes, BringupReport]:
     try:
-        with path.open("rb") as file, namespaces.beside(path).open("rb") as beside:
+        with path.open("rb") as file, namespaces.signature_path(path).open("rb") as beside:
             data, signature = file.read(document.LIMIT_BYTES + 1), beside.read(_SIGNATURE_BYTES)
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror}") from None

@@ -65,11 +65,11 @@ class IndexFolder:
         if data is not None:
             path.unlink(missing_ok=True)  # it would name another list
             files.replace_in_ram(self.folder / indexhead.list_file(head.log), data)
-        files.replace_in_ram(namespaces.beside(path), signed.sig.encode("ascii", "replace"))
+        files.replace_in_ram(namespaces.signature_path(path), signed.sig.encode("ascii", "replace"))
         files.replace_in_ram(path, signed.head.encode("utf-8"))
         for old in self._logs()[:-MOST_LOGS]:
             head_path = self.folder / indexhead.head_file(old)
-            for each in (self.folder / indexhead.list_file(old), head_path, namespaces.beside(head_path)):
+            for each in (self.folder / indexhead.list_file(old), head_path, namespaces.signature_path(head_path)):
                 each.unlink(missing_ok=True)
 
     def lists(self, signers: list[Signer]) -> list[tuple[ListHead, SignedListHead, IndexList, bytes]]:
@@ -80,7 +80,7 @@ class IndexFolder:
                 path = self.folder / indexhead.head_file(log)
                 signed = SignedListHead(
                     head=callfolder.read(path, indexhead.HEAD_LIMIT_BYTES).decode("utf-8"),
-                    sig=callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES).decode("ascii"),
+                    sig=callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES).decode("ascii"),
                 )
                 head = indexhead.check_head(signed, self.unit, signers)
                 data = callfolder.read(self.folder / indexhead.list_file(log), indexhead.LIST_LIMIT_BYTES)

@@ -93,7 +93,7 @@ class Tree:
             return
         path = self._root / unit / amendment_path(call_id, number)
         files.make_directories(self._root, path.parent)
-        replace_durably(namespaces.beside(path), signature.encode("ascii"))
+        replace_durably(namespaces.signature_path(path), signature.encode("ascii"))
         replace_durably(path, data)
 
     def remove(self, unit: str, call_id: str) -> None:

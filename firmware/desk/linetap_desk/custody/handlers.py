@@ -21,7 +21,7 @@ from linetap_desk.custody.citizen import masking
 from linetap_desk.custody.helperapp import PageTable, app_of, ended
 from linetap_desk.custody.refusals import REFUSAL
 from linetap_desk.custody.site import Site
-from linetap_desk.serve.calls import calldetails as callwords
+from linetap_desk.serve.calls import calldetails
 from linetap_desk.web.text import N_
 
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}
@@ -54,7 +54,7 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
 
     return site.page(
         request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, opened=opened,
-        record=record, text_of=site.pages.text_of(request), words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS,
+        record=record, text_of=site.pages.text_of(request), words=calldetails, moment_words=MOMENT, speeds=sound.SPEEDS,
         clock=_clock, by_passphrase=citizen.BY_PASSPHRASE, by_listening=citizen.BY_LISTENING, reasons=REASON,
         has_number=bool(opened and numbers(opened.record)),
     )  # fmt: skip

@@ -80,7 +80,7 @@ class _Certificate(msgspec.Struct, frozen=True):
     officers: list[int] = []
 
 
-def judged(data: bytes, authority: Authority, roles: Roles) -> Line:
+def checked_command(data: bytes, authority: Authority, roles: Roles) -> Line:
     """CommandFault or BadInput unless somebody whose role may send this verb has signed it, and of a certificate of
     destroyed keys a vault officer that. Whether it has expired, or takes a second signature, is not judged here."""
     signed = envelopes.check_signed(data, unverified(data).unit, authority, roles, Counters(), 0)
@@ -117,12 +117,12 @@ def batches(folder: Path) -> HandedFolder:
     return HandedFolder(folder, "batches", OF_MANY, NAME)
 
 
-def put(folder: Path, name: str, lines: list[bytes]) -> None:
+def add_batch(folder: Path, name: str, lines: list[bytes]) -> None:
     """The same lines again are sent again to units that refused them without counting them."""
     batches(folder).put(name, b"\n".join(lines) + b"\n")
 
 
-def waiting(folder: Path) -> dict[str, list[bytes]]:
+def waiting_batches(folder: Path) -> dict[str, list[bytes]]:
     """Name of the batch -> its commands, as they were put."""
     handed, found = batches(folder), {}
     for name in handed.names():
@@ -197,7 +197,7 @@ class Batches:
     def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
         """By the roles of now: whoever signed may have been taken out of them since the file was read."""
         try:
-            judged(line.data, authority, roles)
+            checked_command(line.data, authority, roles)
         except (Refusal, BadInput) as error:
             self._record(one, unit, code=getattr(error, "code", "bad_input"), text=str(error)[:TEXT_LIMIT])
             return False
@@ -251,7 +251,7 @@ class Batches:
             return one
         for data in lines:
             try:
-                line = judged(data, authority, roles)
+                line = checked_command(data, authority, roles)
             except (Refusal, BadInput) as error:
                 log.error("batch_refused: %s: %s", name, error)
                 self._refuse(one, data, error)

@@ -53,7 +53,7 @@ def read_amendment(
         return None, ""
     try:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
-        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+        armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
         return amendment.check(data, armored, unit, call_dir.name, record_sha256, signers), ""
     except Refusal as error:
         return None, f"{path.name}: {error}"
@@ -62,7 +62,7 @@ def read_amendment(
 def files(home: Path, call_id: str) -> Iterator[Path]:
     """All amendments of a call, each with its signature, from the first."""
     for path in _paths(home, call_id):
-        yield from (path, namespaces.beside(path))
+        yield from (path, namespaces.signature_path(path))
 
 
 def _paths(home: Path, call_id: str) -> Iterator[Path]:
@@ -85,7 +85,7 @@ def _read(path: Path, call_id: str) -> Amendment | None:
     try:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         found = amendment.decode(data)
-        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+        armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
         return amendment.check(data, armored, found.unit, call_id, found.record_sha256, None)
     except Refusal:
         return None

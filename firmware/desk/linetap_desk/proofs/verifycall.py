@@ -98,7 +98,7 @@ def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], 
     path = amended.path_of_newest(amended.home(call_dir), record.call_id)
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
-        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
+        armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
         found = amendment.check(data, armored, record.unit, record.call_id, verdict.record_sha256 or "", signers)
         return from_utc_ns(parse_rfc3339(found.began_at))
     return from_utc_ns(parse_rfc3339(record.actual.began_at)) if record.actual else None

@@ -26,12 +26,12 @@ from linetap_core.evidence.authorization.release import (
     NamedCall,
     NotReleased,
     Request,
+    check_approvals,
     parse,
     require_approver,
     require_id,
     require_purpose,
     require_time,
-    standing,
 )
 from linetap_core.evidence.authorization.releaserules import PARTIES
 from linetap_core.evidence.authorization.roles import Person, Roles
@@ -172,7 +172,7 @@ def approve_request(args: argparse.Namespace, clock: Clock) -> int:
         privatefile.require_new(output)
         step.granted()
         armored = _sign(file.data, args.key)
-        found = standing(file.data, file.request, {output.name: armored}, roles)
+        found = check_approvals(file.data, file.request, {output.name: armored}, roles)
         for fault in found.faults.values():
             raise fault
         if found.approvals[0].person != person:

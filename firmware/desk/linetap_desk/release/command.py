@@ -19,10 +19,10 @@ from linetap_core.cli import Verb, add_verbs
 from linetap_core.clock import Clock
 from linetap_core.evidence.authorization.release import (
     NotReleased,
+    check_approvals,
     require_approvals,
     require_purpose,
     require_time,
-    standing,
 )
 from linetap_core.evidence.authorization.releaserules import DEFAULT, slots
 from linetap_core.evidence.authorization.roles import Roles
@@ -118,7 +118,7 @@ def _steps(file: requestfile.RequestFile, roles: Roles, past: list[Entry], now_n
 def _approvals(file: requestfile.RequestFile, roles: Roles) -> Iterator[tuple[str, str]]:
     request = file.request
     try:
-        found = standing(file.data, request, file.signatures, roles)
+        found = check_approvals(file.data, request, file.signatures, roles)
     except NotReleased:  # its purpose or rule, which the line before names
         return
     for approval in found.approvals:

@@ -21,13 +21,13 @@ from linetap_core.evidence.authorization.release import (
     MOST_CALLS,
     NotReleased,
     Request,
+    check_approvals,
     parse,
     require_approvals,
     require_began,
     require_copy,
     require_purpose,
     require_time,
-    standing,
 )
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.calls import sealed
@@ -150,7 +150,7 @@ def require_stands(desk: Desk, step: LoggedStep, path: Path, *, gives: bool) -> 
     entry.roles = roles.version
     require_time(request, desk.now_ns(step.past))
     require_purpose(request, roles)
-    found = standing(file.data, request, file.signatures, roles)
+    found = check_approvals(file.data, request, file.signatures, roles)
     entry.approvers = sorted({a.person.name for a in found.approvals})
     require_approvals(request, found)
     require_open(request, step.past)

@@ -78,7 +78,7 @@ def _sessions(site: Site) -> Iterator[Sample]:
 def _citizens(site: Site) -> Iterator[Sample]:
     today = site.pages.local(site.clock.utc_ns()).date()
     with contextlib.suppress(SQLAlchemyError), site.own.connect() as db:
-        yield from (({"state": haste}, count) for haste, count in citizens.counts(db, today).items())
+        yield from (({"state": haste}, count) for haste, count in citizens.count_by_haste(db, today).items())
 
 
 def _is_away(engine: Engine) -> bool:

@@ -39,7 +39,7 @@ from linetap_desk.serve.adoption.runs import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.citizen import routes as citizen
 from linetap_desk.serve.coverage import routes as coverage
-from linetap_desk.serve.ended import endingcalls as endsnow
+from linetap_desk.serve.ended import endingcalls
 from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import api as findingapi
 from linetap_desk.serve.finding import routes as finding
@@ -196,7 +196,7 @@ ROUTES: tuple[Route, ...] = join(
         holdroutes.ROUTES,
         citizen.ROUTES,
         ended.ROUTES,
-        endsnow.ROUTES,
+        endingcalls.ROUTES,
         protection.ROUTES,
         coverage.ROUTES,
         accusation.ROUTES,

@@ -119,7 +119,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
     for path in given.witnessed:
         if path.name == name:
             return tlogproof.decode(read_named(path, tlogproof.LIMIT_BYTES))
-    if (found := prove.beside(call_dir)) is not None:
+    if (found := prove.find_proof(call_dir)) is not None:
         return prove.read_proof(found)
     index = closing.decode_inclusion(close.path.encode("ascii", "replace")).index
     for log in [*given.logs, callfolder.home(call_dir) / unitlog.FOLDER]:

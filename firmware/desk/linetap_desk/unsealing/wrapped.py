@@ -46,7 +46,7 @@ def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_ag
         raise BadInput(f"{folder}: there is neither {' nor '.join(DOCUMENTS)} in it")
     try:
         data = callfolder.read(path, hold.LIMIT_BYTES)
-        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES) if roles else b""
+        armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES) if roles else b""
     except callfolder.Damaged as error:
         raise NotReleased("wrapped_not_signed", f"{folder}: {error}") from None
     document = verify_wrapped(

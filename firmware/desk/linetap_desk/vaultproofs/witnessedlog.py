@@ -89,7 +89,7 @@ class LogWitness:
             moments_ns = [utc_ns_of(call.counted)]
             closed_ns = moments_ns[0]
         seen = self._first_over(index)
-        found = judge.against(self._rules, seen, moments_ns, closed_ns)
+        found = judge.call_problem(self._rules, seen, moments_ns, closed_ns)
         if found is not None:
             yield found
         else:
@@ -102,7 +102,7 @@ class LogWitness:
             return Verdict(f"{name}: {NO_POLICY}", counts=False)
         if self._rules.required:
             for call_id, (index, at_ns) in sorted(self._destroyed.items()):
-                if found := judge.against_destruction(self._first_over(index), at_ns):
+                if found := judge.destruction_problem(self._first_over(index), at_ns):
                     self._add(found.code, f"{call_id}: {found.text}")
             if newest is None:
                 self._add(NOT_WITNESSED, self._heads.seen[-1].text if self._heads.seen else NOBODY)

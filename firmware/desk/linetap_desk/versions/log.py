@@ -153,14 +153,14 @@ def _lines(folder: Path) -> Iterator[bytes]:
 
 
 def write_proof(bundle: Path, proof: Proof) -> Path:
-    path = entry.beside(bundle)
+    path = entry.proof_path(bundle)
     replace_durably(path, proof.encode())
     return path
 
 
 def read_proof(bundle: Path) -> bytes:
     """NotLogged if there is none."""
-    path = entry.beside(bundle)
+    path = entry.proof_path(bundle)
     try:
         with path.open("rb") as file:
             return file.read(tlogproof.LIMIT_BYTES + 1)

@@ -18,7 +18,7 @@ from linetap_core.clock import NS_PER_S
 from linetap_core.records import FREE, LineRelease, LineStatus, Severity
 from linetap_core.wire import topics
 from linetap_core.wire.alerts import led_of
-from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, activity_of, standing
+from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, activity_of, shown_conditions
 from linetap_core.wire.topics import HEALTH_EXPIRY_S, Address
 from linetap_desk.inputs.strict import Sentence, Status, Word
 
@@ -243,7 +243,7 @@ def leds_of(unit: Unit) -> Leds:
     """From the unit's reports, by the panel's own legend. A walk test, a disk being removed, an identify and a fault
     acknowledged at the button are not reported, so they are missing here."""
     starting = unit.health is not None and bool(unit.health.services_starting)
-    condition = standing((_led(check, alert) for check, alert in unit.alerts.items()), starting)[0]
+    condition = shown_conditions((_led(check, alert) for check, alert in unit.alerts.items()), starting)[0]
     return Leds(condition, activity_of(condition, (line.state for line in unit.lines.values())))
 
 

@@ -170,7 +170,9 @@ def moments(record: CallRecord) -> list[int]:
     return [sealed.call_ns(record.call_id), *(parse_rfc3339(text) for text in times if text is not None)]
 
 
-def against(rules: Rules, seen: CheckpointVerdict | None, moments_ns: Sequence[int], closed_ns: int) -> Problem | None:
+def call_problem(
+    rules: Rules, seen: CheckpointVerdict | None, moments_ns: Sequence[int], closed_ns: int
+) -> Problem | None:
     """The problem of a call with these times that was first witnessed by `seen`; None if there is none.
 
     Times of a clock that stood before the first version of linetap are ignored: such a call is as old as its witnesses.
@@ -203,7 +205,7 @@ def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
     return [f"first witnessed {hours:.1f} h after its stated end; with the unit's key a call could be backdated so far"]
 
 
-def against_destruction(seen: CheckpointVerdict | None, at_ns: int) -> Problem | None:
+def destruction_problem(seen: CheckpointVerdict | None, at_ns: int) -> Problem | None:
     """The problem of a destruction at `at_ns`: it may have been executed before its time."""
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "its destruction is not witnessed")

@@ -32,7 +32,7 @@ from linetap_desk.witnessing.signedheads import Kept
 Heads = list[tuple[int, Kept]]
 
 
-def beside(call_dir: Path) -> Path | None:
+def find_proof(call_dir: Path) -> Path | None:
     """The path of a call's proof in a package (calls/ID, witnessed/ID.tlog-proof) or in a desk's store."""
     name = call_dir.name + tlogproof.SUFFIX
     places = [callfolder.home(call_dir) / witnessed_path(call_dir.name)]
@@ -95,7 +95,7 @@ def call_against(
         return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")
     try:
         seen = judge.of_proof(rules, proof, leaf, record.unit, signers)
-        found = judge.against(rules, seen, judge.moments(record), parse_rfc3339(leaf_at))
+        found = judge.call_problem(rules, seen, judge.moments(record), parse_rfc3339(leaf_at))
     except Refusal as error:
         return None, Problem(error.code, f"{call_id}: not witnessed: {error}")
     except ValueError:

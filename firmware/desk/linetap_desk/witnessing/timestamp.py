@@ -144,7 +144,7 @@ def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) 
     if not token_path.exists():
         token = authority.token(signed.data)
         replace_durably(path, signed.data)
-        replace_durably(namespaces.beside(path), signed.signature)
+        replace_durably(namespaces.signature_path(path), signed.signature)
         replace_durably(token_path, token)  # last: if it exists, the others do
     return path
 

@@ -50,7 +50,7 @@ def show(run_dir: Path, shown: Shown) -> None:
     _SHOWN.replace_in_ram(rundir.make_service_folder(run_dir, ROOM) / SHOWN, shown)
 
 
-def shown(run_dir: Path) -> Shown | None:
+def read_shown(run_dir: Path) -> Shown | None:
     """For the panel, which treats it as hostile. None: no adoption is in progress."""
     try:
         return _SHOWN.decode(rundir.read(rundir.service_folder(run_dir, ROOM), SHOWN, _LIMIT_BYTES))

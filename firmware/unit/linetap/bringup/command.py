@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     report = measure(config, by_hand, args.minutes, SYSTEM, Path("/"))
     data = report_of.encode(report)
     path = args.out / f"{config.unit}-{compact(parse_rfc3339(report.ended_at))}{report_of.SUFFIX}"
-    replace_durably(namespaces.beside(path), sshsig.sign(data, key, namespaces.BRINGUP).encode("ascii"))
+    replace_durably(namespaces.signature_path(path), sshsig.sign(data, key, namespaces.BRINGUP).encode("ascii"))
     replace_durably(path, data)
     sys.stdout.write(f"{report_of.table([report])}\n{report_of.verdict(report)}\n{path}\n")
     return int(not all(figure.holds for figure in report.figures))

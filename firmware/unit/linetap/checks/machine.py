@@ -101,7 +101,7 @@ class MachineWatch:
             self._read_ns = now_ns
             root = self._root or ROOT
             if self._files is None or now_ns - self._found_ns >= FIND_EVERY_S * NS_PER_S:
-                self._files, self._found_ns = find(root), now_ns
+                self._files, self._found_ns = find_files(root), now_ns
             self._machine = self._with_dip(read_machine(root, self._files), now_ns)
         return self._machine
 
@@ -113,7 +113,7 @@ class MachineWatch:
         return replace(machine, under_voltage=now_ns - self._dip_ns < DIP_S * NS_PER_S)
 
 
-def find(root: Path) -> Files:
+def find_files(root: Path) -> Files:
     """`root`: the folder that has /proc and /sys."""
     zones, sensors = _all(root, "sys/class/thermal/thermal_zone*"), _all(root, "sys/class/hwmon/hwmon*")
     return Files(

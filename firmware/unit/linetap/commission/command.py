@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     config = check_config(args.file)
     lines = "1 line" if len(config.line) == 1 else f"{len(config.line)} lines"
     _warn_if_short(config)
-    notes = [*linerelease.notes(config, learned.load(Path(config.learned))), *namednotices.long_ends(config)]
+    notes = [*linerelease.staff_lines(config, learned.load(Path(config.learned))), *namednotices.long_ends(config)]
     sys.stderr.writelines(f"note: {args.file}: {text}\n" for text in notes)
     if (edited := unsignededit.weakening_edit(args.file)) is not None:
         what = "; ".join(what for _, what in edited.found)

@@ -107,11 +107,11 @@ class _Walker:
             if now is not None and now.began_at == began_at:
                 seen_ns = self._clock.monotonic_ns()
                 for walked in now.lines[printed:]:
-                    say(_first(walked, last) + judged(walked))
+                    say(_first(walked, last) + result_text(walked))
                 printed = len(now.lines)
                 if now.ended_by is not None:
                     return
-                if now.line is not None and now.step is not None and last != (text := asked(now.line, now.step)):
+                if now.line is not None and now.step is not None and last != (text := step_text(now.line, now.step)):
                     last = text
                     say(text)
             elif self._clock.monotonic_ns() - seen_ns > 60 * NS_PER_S:
@@ -173,11 +173,11 @@ FOUND = {
 }
 
 
-def asked(line: int, step: WalkStep) -> str:
+def step_text(line: int, step: WalkStep) -> str:
     return f"{line}번 회선 / line {line}: {STEPS[step]}"
 
 
-def judged(walked: WalkedLine) -> str:
+def result_text(walked: WalkedLine) -> str:
     """Returns two lines or more: the colour with the measurements, then the findings."""
     measured = [
         text.format(value)

@@ -43,7 +43,7 @@ class NewUnit:
         if self._looked_ms is None or now_ms - self._looked_ms >= _LOOK_EVERY_MS:
             self._looked_ms = now_ms
             self._is_card_wrong = self._run_dir.with_name(cardresult.CARD_WRONG).exists()
-            self._seen = None if self._is_card_wrong else places.shown(self._run_dir)
+            self._seen = None if self._is_card_wrong else places.read_shown(self._run_dir)
             if self.digits != self._counted:
                 self._counted, self._began_ms = self.digits, now_ms
         if self._seen is None and not self._is_card_wrong and now_ms - self._first_ms < self._starts_ms:

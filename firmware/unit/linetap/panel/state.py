@@ -20,7 +20,7 @@ from linetap_core.wire.legend import (
     IDENTIFY_EN,
     IDENTIFY_KO,
     activity_of,
-    standing,
+    shown_conditions,
 )
 
 _BY_ITSELF = ("removal_failed",)  # the panel's own conditions that can be acknowledged
@@ -68,7 +68,7 @@ def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Colle
 
     `now_ns`: monotonic; `also`: what the panel itself is doing, as conditions of the legend.
     """
-    stand = standing([*judgement.leds, *also], bool(judgement.starting))
+    stand = shown_conditions([*judgement.leds, *also], bool(judgement.starting))
     recorder = services.recorder.live
     identify = recorder is not None and now_ns < recorder.identify_until_ns
     marks = frozenset().union(*(it.marks for it in judgement.findings if it.led != "ok"), set(also) & set(_BY_ITSELF))

@@ -27,7 +27,7 @@ from linetap_core.tomlfile.source import MAX_BYTES
 _READABLE = 0o644
 
 
-def take(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int:
+def process_adoption(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int:
     """Returns the status of `apply`. Its result is in ADOPTED, for the exchange to report to the desk."""
     card, home = run_dir / ADOPTED, etc / "linetap"
     card.mkdir(mode=0o755, parents=True, exist_ok=True)

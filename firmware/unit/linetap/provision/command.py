@@ -69,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
         return pack.run(args)
     act = functools.partial(apply, kept_etc=args.kept)
     return (
-        act(args.boot, args.etc, args.run) if args.verb == "apply" else adopted.take(args.sent, args.etc, args.run, act)
+        act(args.boot, args.etc, args.run)
+        if args.verb == "apply"
+        else adopted.process_adoption(args.sent, args.etc, args.run, act)
     )
 
 

@@ -15,14 +15,14 @@ from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.records import FREE, ConfirmedBy, PbxPort, RecorderState
 from linetap_core.rundir import capture_service
 from linetap_core.wire.health import Health
-from linetap_core.wire.legend import CONDITIONS, standing
+from linetap_core.wire.legend import CONDITIONS, shown_conditions
 
 _FORECAST_AFTER_S = 600  # a forecast from less data is a guess
 
 
 def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health:
     services, machine = snapshot.services, snapshot.machine
-    condition = standing(judgement.leds, bool(judgement.starting))[0]
+    condition = shown_conditions(judgement.leds, bool(judgement.starting))[0]
     recorder = services.recorder.live
     captures = [state for seen in services.capture.values() if (state := seen.live)]
     dead = [capture_service(card) for card, seen in services.capture.items() if seen.status == "dead"]

@@ -44,7 +44,7 @@ def require_in_log(config: Config, bundle: Path, info: Info) -> None:
         signed = payload.sha256(bundle)
     except (BadInput, OSError) as error:
         raise UpdateFault(CODE, str(error)) from None
-    require_proof(config, _read(entry.beside(bundle)), info.version, signed)
+    require_proof(config, _read(entry.proof_path(bundle)), info.version, signed)
 
 
 def require_proof(config: Config, data: bytes, version: str, signed: str | None = None) -> None:
@@ -61,22 +61,22 @@ def fetch_proof(
     config: Config, requested: UpdateRequest, bundle: Path, context: ssl.SSLContext, clock: Clock, progress: Progress
 ) -> None:
     """From beside the bundle's address to beside the place that the bundle will have."""
-    url = entry.beside_url(requested.url or "")
+    url = entry.proof_url(requested.url or "")
     data = fetch_small(url, LIMIT_BYTES, CODE, context, clock, progress)
     require_proof(config, data, requested.version)
-    files.replace_durably(entry.beside(bundle), data)
+    files.replace_durably(entry.proof_path(bundle), data)
 
 
 def copy_proof(config: Config, bundle: Path, copy: Path) -> None:
     """From beside a bundle on a stick to beside the copy of that bundle."""
     if is_demanded(config):
-        files.replace_durably(entry.beside(copy), _read(entry.beside(bundle)))
+        files.replace_durably(entry.proof_path(copy), _read(entry.proof_path(bundle)))
 
 
 def remove(bundle: Path) -> None:
     """With its proof."""
     bundle.unlink(missing_ok=True)
-    entry.beside(bundle).unlink(missing_ok=True)
+    entry.proof_path(bundle).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

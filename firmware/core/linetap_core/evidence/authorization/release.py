@@ -152,7 +152,7 @@ def _check_party(request: Request) -> None:
         document.require_plain(request.unit, "unit", NAME_LIMIT)
 
 
-def standing(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Standing:
+def check_approvals(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Standing:
     """Checks each signature on its own; `signatures` by the name of their files. NotReleased if the request claims a
     rule that does not fit it."""
     found = Standing(terms_of(request, roles))

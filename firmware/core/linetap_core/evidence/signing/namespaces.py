@@ -45,6 +45,6 @@ COPY: Final = "linetap-citizen-copy"  # what is silenced in a citizen's copy: th
 ACCESS_TABLE: Final = "linetap-access-table"  # a head of the desk's table of who looked at what
 
 
-def beside(path: Path) -> Path:
+def signature_path(path: Path) -> Path:
     """The path of the signature of a signed file."""
     return path.with_name(f"{path.name}{SUFFIX}")

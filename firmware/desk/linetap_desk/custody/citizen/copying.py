@@ -80,7 +80,7 @@ class MadeCopy:
 def paths(output: Path) -> list[Path]:
     """The file under the passphrase; the proof and its signature beside it, for the office's own file."""
     beside = output.with_suffix(".copy.json")
-    return [output, beside, namespaces.beside(beside)]
+    return [output, beside, namespaces.signature_path(beside)]
 
 
 def prove(source: Source, spans: Sequence[Span], made_at: str, signer: str) -> CopyProof:

@@ -114,7 +114,7 @@ def signed(words: list[object], units: list[str], name: str, settings: Settings,
         for unit in some:  # each file has a counter of its own: the desk tells files by it
             one = msgspec.structs.replace(whole, unit=unit, counter=whole.counter + number)
             lines.append(envelopes.seal(one, lambda text: sshsig.sign(text, key, namespaces.COMMAND)))
-            cosigning.judged(lines[-1], opened.authority, in_force, clock)
+            cosigning.checked_command(lines[-1], opened.authority, in_force, clock)
         file = folder / f"{name}{f'-{number + 1}' if number else ''}{OF_MANY}"
         replace_durably(file, b"".join(lines))  # of a destroyed day signed anew, for units that were away too long
         said.append(str(file))

@@ -50,7 +50,7 @@ def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
     """BadInput or a Refusal for a command that no unit would take with any signature, or that differs among units."""
     data = read_small(path, LIMIT_BYTES if path.suffix == OF_MANY else envelopes.LIMIT_BYTES)
     try:
-        each = [judged(line, authority, roles, clock) for line in lines_of(data)]
+        each = [checked_command(line, authority, roles, clock) for line in lines_of(data)]
     except BadInput as error:
         raise BadInput(f"{path}: not a command: {error}") from None
     signed = each[0]
@@ -82,7 +82,7 @@ def cosign(
         envelopes.cosign(line, lambda text: sshsig.sign(text, signer, namespaces.COMMAND))
         for line in lines_of(order.data)
     ]
-    each = [judged(line, authority, roles, clock) for line in made]
+    each = [checked_command(line, authority, roles, clock) for line in made]
     signed = each[0]
     if not _counts(signed):
         last = signed.by[-1]
@@ -105,7 +105,7 @@ def _counts(signed: Signed) -> bool:
     return command.verb in ("hold", "config", "key_list") and (role == envelopes.VAULT or role not in OFFICES)
 
 
-def judged(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:
+def checked_command(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:
     """BadInput or a Refusal if no unit would take it, whoever signs it too. Of an authority of several, one is enough
     here: the others sign after."""
     one_of = dataclasses.replace(authority, needed=1)

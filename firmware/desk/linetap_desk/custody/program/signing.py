@@ -74,7 +74,7 @@ def sign(paper: Paper, sha256: str, key: Path) -> list[str]:
     fingerprint = keys.fingerprint(signer.public_key())
     if fingerprint in paper.signed:
         raise BadInput(f"{paper.path}: this key has signed it already")
-    place = namespaces.beside(paper.path)
+    place = namespaces.signature_path(paper.path)
     before = read_small(place, _SIG_BYTES) if paper.signed else b""
     replace_durably(place, before + sshsig.sign(paper.data, signer, paper.namespace).encode("ascii"))
     return [f"{place}: {len(paper.signed) + 1} signed, {fingerprint}"]
@@ -89,7 +89,7 @@ def _names(path: Path, data: bytes) -> set[str]:
 
 def _signers(path: Path, data: bytes, namespace: str) -> list[PublicKey]:
     """A signature of other bytes, as of an earlier version, is none."""
-    place = namespaces.beside(path)
+    place = namespaces.signature_path(path)
     try:
         return sshsig.check_all(data, read_small(place, _SIG_BYTES), namespace) if place.exists() else []
     except sshsig.SignatureFault:

@@ -19,7 +19,7 @@ from linetap_desk.custody.search.memory import Kind
 from linetap_desk.custody.search.session import Answer, SearchSession
 from linetap_desk.custody.site import Helper
 from linetap_desk.searching.indexsearch import spans
-from linetap_desk.serve.calls import calldetails as callwords
+from linetap_desk.serve.calls import calldetails
 from linetap_desk.web.text import N_
 
 KINDS: dict[Kind, str] = {
@@ -69,7 +69,7 @@ def _page(
 ) -> Response:  # fmt: skip
     return site.page(
         request, "search/search.html", 409 if error else 200, typed=typed, answer=answer, error=error,
-        refusal=REFUSAL, kinds=KINDS, directions=callwords.DIRECTION,
+        refusal=REFUSAL, kinds=KINDS, directions=calldetails.DIRECTION,
     )  # fmt: skip
 
 

@@ -63,7 +63,9 @@ async def search(request: Request, site: Site) -> Response:
         one = asked.unit_alone
         if one is None or asked.criteria.since is None:
             return page, None
-        return page, emptyresult.known(db, *one, asked.criteria.since, asked.criteria.until or rfc3339(now_ns), now_ns)
+        return page, emptyresult.known_reasons(
+            db, *one, asked.criteria.since, asked.criteria.until or rfc3339(now_ns), now_ns
+        )
 
     page, known = await read_ingest(site, read)
     return _page(request, site, asked, page=page, known=known)

@@ -73,7 +73,7 @@ def subject(request_id: str, remark: str = "", calls: tuple[str, ...] = ()) -> S
     return Subject(calls=calls, request=request_id, purpose=citizen.PURPOSE, remark=remark)
 
 
-def counts(db: Connection, today: date) -> dict[Haste, int]:
+def count_by_haste(db: Connection, today: date) -> dict[Haste, int]:
     found: dict[Haste, int] = {"overdue": 0, "soon": 0, "open": 0}
     for one in open_requests(db):
         found[one.haste(today)] += 1

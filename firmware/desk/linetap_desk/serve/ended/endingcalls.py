@@ -86,7 +86,7 @@ def _earliest(now_ns: int) -> str:
     return rfc3339(now_ns - LONGEST_S * NS_PER_S)
 
 
-async def said(request: Request, site: Site) -> list[dict[str, str]]:
+async def ending_calls(request: Request, site: Site) -> list[dict[str, str]]:
     """Each as a line of text, at most MOST, of departments that the person sees. Empty where the ingest's database
     cannot be read: the page has more to show."""
     engine, now_ns, lines = site.ingest_db, site.clock.utc_ns(), site.calls.house.lines
@@ -122,7 +122,7 @@ def _text(request: Request, site: Site, one: Now) -> str:
 
 
 async def page(request: Request, site: Site) -> Response:
-    return JSONResponse(await said(request, site))
+    return JSONResponse(await ending_calls(request, site))
 
 
 ROUTES: tuple[Route, ...] = (Route("/ended/now", ("GET",), SUPERVISORS, None, page, background=True),)

@@ -132,7 +132,7 @@ def _keep(site: Site, who: Who, address: str, kind: str, faults_of: Mapping[str,
     return at
 
 
-def standing(db: Connection) -> tuple[dict[str, Acknowledged], Note | None]:
+def latest_entries(db: Connection) -> tuple[dict[str, Acknowledged], Note | None]:
     """The last acknowledgement of each unit, and the last note."""
     last = select(func.max(shift_log.c.id)).where(shift_log.c.kind == SEEN).group_by(shift_log.c.unit)
     seen = db.execute(select(shift_log).where(shift_log.c.id.in_(last))).all()
@@ -146,7 +146,7 @@ def standing(db: Connection) -> tuple[dict[str, Acknowledged], Note | None]:
 async def lifespan(site: Site) -> AsyncIterator[None]:
     """What stood when the pages were stopped."""
     with site.own.connect() as db:
-        acknowledged, note = standing(db)
+        acknowledged, note = latest_entries(db)
     site.fleet.acknowledge(acknowledged)
     if note is not None:
         site.fleet.set_note(note)

@@ -18,8 +18,7 @@ from linetap_desk.protection.figures import seat_of
 from linetap_desk.serve.citizen import steps as citizensteps
 from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import adoptions
-from linetap_desk.serve.ended import endingcalls as endsnow
-from linetap_desk.serve.ended import reviews
+from linetap_desk.serve.ended import endingcalls, reviews
 from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.fleet.shift import UNITS
@@ -49,7 +48,7 @@ async def page(request: Request, site: Site) -> Response:
     if who.roles == WATCH:
         return RedirectResponse("/fleet", 303)
     tasks = await anyio.to_thread.run_sync(_tasks, site, who)
-    ends = await endsnow.said(request, site) if who.roles & SUPERVISORS else []
+    ends = await endingcalls.ending_calls(request, site) if who.roles & SUPERVISORS else []
     wrong = None
     if who.roles & UNITS:
         _, _, units = site.fleet.state(Reader(False, site.pages.language(request)))

@@ -118,7 +118,7 @@ async def by_person(
     return await _enter(site, _Tried(person, name, None), True, address, act, there, old)
 
 
-async def again(site: Site, who: Who, address: str) -> str:
+async def new_session(site: Site, who: Who, address: str) -> str:
     """Another session for somebody who is logged in and has just typed the password."""
 
     def now() -> str:

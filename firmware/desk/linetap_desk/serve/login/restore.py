@@ -37,7 +37,7 @@ WHY_NOT = {
 
 
 async def _page(request: Request, site: Site, status: int = 200, error: str = "", half: str = "") -> Response:
-    rows = await read_own(site, lambda db: list(invitations.waiting(db, site.clock.utc_ns())))
+    rows = await read_own(site, lambda db: list(invitations.pending_restorations(db, site.clock.utc_ns())))
     return site.pages.page(
         request, "people/restore.html", status, rows=rows, error=error, half=half, first=FIRST,
         url=site.settings.url, most=REASON_LIMIT,

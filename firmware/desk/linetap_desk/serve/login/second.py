@@ -113,7 +113,7 @@ def _invited(site: Site, name: str, code: str, address: str) -> tuple[int, str, 
             site.access.append_in(db, known, address, "login_too_often", Subject(), REFUSED)
         fits = ""
         if attempt.allowed and found is not None and not found.locked:
-            fits = invitations.fits(db, found.id, code, site.clock.utc_ns())
+            fits = invitations.matching_invitation(db, found.id, code, site.clock.utc_ns())
         if attempt.allowed and not fits:
             site.access.append_in(db, known, address, "people_first", Subject(), REFUSED)
     if not attempt.allowed:
@@ -170,7 +170,7 @@ def _finish(site: Site, waiting: Ceremony, given: Answer | None, address: str) -
         if used is None:
             return None
         if given is not None:
-            passkeys.put(db, site.settings, waiting, given, now_ns)
+            passkeys.store_passkey(db, site.settings, waiting, given, now_ns)
         mine = people.c.id == waiting.person
         db.execute(update(people).where(mine).values(password=waiting.password, changed_at=rfc3339(now_ns)))
         db.execute(delete(kept).where(kept.c.person == waiting.person))

@@ -143,7 +143,7 @@ async def sign(request: Request, site: Site) -> Response:
 
 
 async def _kept(site: Site) -> store.Kept | None:
-    return await read_own(site, store.kept)
+    return await read_own(site, store.load_template)
 
 
 def _authority(site: Site) -> Authority | None:

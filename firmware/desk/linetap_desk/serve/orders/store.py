@@ -19,7 +19,7 @@ class Kept(NamedTuple):
     at: str
 
 
-def kept(db: Connection) -> Kept | None:
+def load_template(db: Connection) -> Kept | None:
     row = db.execute(select(order_template)).mappings().first()
     if row is None:
         return None

@@ -53,7 +53,7 @@ async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
             roles = in_force(site).roles
         except RolesFault:
             roles = None
-        return waiting.looked_up(site, rows, roles)
+        return waiting.overflow_calls(site, rows, roles)
 
     return await anyio.to_thread.run_sync(read), len(rows) > waiting.MOST
 
@@ -119,7 +119,7 @@ async def bring(request: Request, site: Site) -> Response:
             if taking.place(site) is None:
                 raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
             roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-            taken = await anyio.to_thread.run_sync(taking.judged, site, data, by_id, roles)
+            taken = await anyio.to_thread.run_sync(taking.checked_files, site, data, by_id, roles)
             subject = Subject(calls=tuple(one.call_id for one in taken))
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, "overflow_take", subject, error)

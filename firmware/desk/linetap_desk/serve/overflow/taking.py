@@ -67,7 +67,7 @@ def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def judged(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[Taken]:
+def checked_files(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[Taken]:
     """StepFault or NotReleased names the first call that is not as it should be; then nothing is kept."""
     return [_judge(site, call_id, files, calls.get(call_id), roles) for call_id, files in sorted(unpack(data).items())]
 
@@ -76,7 +76,7 @@ def _judge(site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowC
     if call is None:
         raise StepFault("rewrap_other_call", f"{call_id}: it is not among the calls that wait here")
     brought = _papers(call_id, files)
-    before = waiting.laid_down(site, call_id)
+    before = waiting.stored_rewrap(site, call_id)
     known = before if call.rewrapped is not None else None
     if known is not None and brought is not None and brought.members() != known.members():
         raise StepFault("step_done", f"{call_id}: it was re-wrapped by {call.signer} already, for another key")
@@ -136,7 +136,7 @@ def keep(site: Site, taken: Taken) -> None:
     if taken.check:
         files[_CHECK] = taken.check
     with _KEEPING:
-        if waiting.laid_down(site, taken.call_id) != taken.before:
+        if waiting.stored_rewrap(site, taken.call_id) != taken.before:
             raise StepFault("step_done", f"{taken.call_id}: somebody else has uploaded it meanwhile")
         try:
             folder.mkdir(parents=True, exist_ok=True)

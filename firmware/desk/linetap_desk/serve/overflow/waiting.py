@@ -65,7 +65,7 @@ def candidates(desk: Connection) -> list[Mapping[str, Any]]:
     return [dict(row) for row in desk.execute(ordered).mappings()]
 
 
-def looked_up(site: Site, rows: list[Mapping[str, Any]], roles: Roles | None) -> list[OverflowCall]:
+def overflow_calls(site: Site, rows: list[Mapping[str, Any]], roles: Roles | None) -> list[OverflowCall]:
     """Those of them whose record names an overflow epoch, or cannot be read."""
     found = []
     for row in rows[:MOST]:
@@ -78,7 +78,7 @@ def looked_up(site: Site, rows: list[Mapping[str, Any]], roles: Roles | None) ->
 
 
 def _of(site: Site, row: Mapping[str, Any], epoch: str, roles: Roles | None, why: str) -> OverflowCall:
-    papers = laid_down(site, row["call_id"])
+    papers = stored_rewrap(site, row["call_id"])
     day = day_of(row["amended_until"], site.pages.zone)
     if papers is None or roles is None:
         return OverflowCall(row, epoch, day, None, "", False, why)
@@ -107,9 +107,9 @@ def folder_of(site: Site, call_id: str) -> Path | None:
     return Path(copy.holds) / call_id
 
 
-def laid_down(site: Site, call_id: str) -> Wrapped | None:
+def stored_rewrap(site: Site, call_id: str) -> Wrapped | None:
     """The re-wrapping stored there, not verified."""
-    return next((one for one in callfiles.laid_down(site, call_id) if one.name == hold.REWRAP), None)
+    return next((one for one in callfiles.hold_documents(site, call_id) if one.name == hold.REWRAP), None)
 
 
 def signer_of(papers: Wrapped, roles: Roles) -> str:
@@ -130,7 +130,7 @@ def _is_checked(site: Site, call_id: str, papers: Wrapped, roles: Roles, signer:
 
 def papers_of(site: Site, call_id: str) -> dict[str, bytes]:
     """The re-wrapping's files by name, with the check's signature if there is one."""
-    found, folder = laid_down(site, call_id), folder_of(site, call_id)
+    found, folder = stored_rewrap(site, call_id), folder_of(site, call_id)
     if found is None or folder is None:
         return {}
     members = found.members()

@@ -70,7 +70,7 @@ def confirm(db: Connection, name: str, by: str, by_person: int, now_ns: int) -> 
     return half
 
 
-def waiting(db: Connection, now_ns: int) -> list[Row[Any]]:
+def pending_restorations(db: Connection, now_ns: int) -> list[Row[Any]]:
     """Restorations that two people have begun or finished, and nobody has used yet."""
     wanted = (
         select(people.c.name, people.c.shown, invitations)
@@ -81,7 +81,7 @@ def waiting(db: Connection, now_ns: int) -> list[Row[Any]]:
     return list(db.execute(wanted.limit(100)).all())
 
 
-def fits(db: Connection, person: int, code: str, now_ns: int) -> str:
+def matching_invitation(db: Connection, person: int, code: str, now_ns: int) -> str:
     """The invitation that this code is of, by its first hash; empty if it is of none."""
     code = "".join(sign for sign in code.upper() if sign not in " -")
     found = db.execute(select(invitations).where(_open(person, now_ns))).one_or_none()

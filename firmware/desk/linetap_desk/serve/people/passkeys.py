@@ -160,7 +160,7 @@ def use(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, n
     db.execute(update(passkeys).where(mine).values(counter=counter, used_at=rfc3339(now_ns)))
 
 
-def put(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, now_ns: int) -> None:
+def store_passkey(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, now_ns: int) -> None:
     """Stores the new passkey, the account's only one. PasskeyFault unless it has signed the challenge itself."""
     key = PasskeyKey(site_of(settings), given.point)
     try:

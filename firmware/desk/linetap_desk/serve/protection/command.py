@@ -29,7 +29,7 @@ from linetap_desk.serve.protection.released import released
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     settings = pages.read_settings(args.config)
-    found = made(settings, period.parse(args.period, settings.zone), clock.utc_ns())
+    found = make_report(settings, period.parse(args.period, settings.zone), clock.utc_ns())
     data = sheet.csv_of(found, args.language)
     if args.out is None:
         sys.stdout.buffer.write(data)
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     return 0
 
 
-def made(settings: Settings, of: Period, now_ns: int) -> Report:
+def make_report(settings: Settings, of: Period, now_ns: int) -> Report:
     """BadInput if the ingest's database cannot be read; without the pages' own the report says so."""
     if settings.desk.db is None:
         raise BadInput("db: missing in desk.toml; sqlite:///desk.db expected")

@@ -84,7 +84,7 @@ def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped 
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
     from a hold's command uploaded on these pages. `row`: of a request, or of a hold, whose own command is left out."""
     call_id, sha256, signed = row["call_id"], row["record_sha256"], dict[str, Wrapped]()
-    for one in (*laid_down(site, call_id), *_brought(site, row)):
+    for one in (*hold_documents(site, call_id), *_brought(site, row)):
         try:
             signed[verify_wrapped(one, one.name, call_id, sha256, roles).made_at] = one
         except Refusal:
@@ -92,7 +92,7 @@ def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped 
     return signed[max(signed)] if signed else None
 
 
-def laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
+def hold_documents(site: Site, call_id: str) -> Iterator[Wrapped]:
     """The documents in the vault officer's folder of holds, not verified."""
     copy = site.settings.desk.copy
     if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:

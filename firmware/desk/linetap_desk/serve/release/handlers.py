@@ -270,7 +270,7 @@ async def ticket(request: Request, site: Site) -> Response:
         def do(db: Connection, found: RequestState, now: InForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
             uploadchecks.require_approved(found, now.roles, now_ns)
-            package.whole(site, found, now)
+            package.members(site, found, now)
             made.append(store.make_ticket(db, found.row["id"], who_of(request).name, now_ns))
 
         return do

@@ -48,7 +48,7 @@ class Member:
     content: bytes | Path
 
 
-def whole(site: Site, found: RequestState, roles: InForce) -> list[Member]:
+def members(site: Site, found: RequestState, roles: InForce) -> list[Member]:
     """StepFault without a second copy of the call."""
     row = found.row
     folder = callfiles.copy_folder(site, row)

@@ -62,7 +62,7 @@ async def packed(request: Request, site: Site) -> Response:
         found.require("give", who_of(request).name, site.clock.utc_ns())
         uploadchecks.require_approved(found, now.roles, site.clock.utc_ns())
         checking.require_call(site, found.row, now.roles)
-        return package.whole(site, found, now)
+        return package.members(site, found, now)
 
     return await _packed(request, site, f"{id_of(request)}.tar", members)
 
@@ -117,7 +117,7 @@ def _package_of(site: Site, found: RequestState, by: str) -> list[package.Member
     found.require("give", by, now_ns)
     uploadchecks.require_approved(found, now.roles, now_ns)
     checking.require_call(site, found.row, now.roles)
-    return package.whole(site, found, now)
+    return package.members(site, found, now)
 
 
 CLOSES = ("outcome", "remark")

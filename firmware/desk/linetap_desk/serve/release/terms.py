@@ -69,7 +69,7 @@ class Shown:
     people: list[Person]
 
 
-def shown(request: Request, roles: Roles) -> Shown | None:
+def shown_terms(request: Request, roles: Roles) -> Shown | None:
     """None if the request no longer fits its rule."""
     try:
         terms = terms_of(request, roles)

@@ -20,11 +20,11 @@ from linetap_core.evidence.authorization.release import (
     NamedCall,
     NotReleased,
     Request,
+    check_approvals,
     parse,
     require_approvals,
     require_purpose,
     require_time,
-    standing,
 )
 from linetap_core.evidence.authorization.releaserules import only_party, rule_for
 from linetap_core.evidence.authorization.roles import NAME_LIMIT, Person, Roles
@@ -159,7 +159,7 @@ def checked_approval(found: RequestState, sig: bytes, role: str, asker: str, rol
     request = parse(data)
     require_time(request, now_ns)
     require_purpose(request, roles)
-    judged = standing(data, request, {"the signature": sig}, roles)
+    judged = check_approvals(data, request, {"the signature": sig}, roles)
     for fault in judged.faults.values():
         raise fault
     person = judged.approvals[0].person
@@ -176,7 +176,7 @@ def require_approved(found: RequestState, roles: Roles, now_ns: int) -> Request:
     request = parse(data)
     require_time(request, now_ns)
     require_purpose(request, roles)
-    require_approvals(request, standing(data, request, found.signatures, roles))
+    require_approvals(request, check_approvals(data, request, found.signatures, roles))
     return request
 
 

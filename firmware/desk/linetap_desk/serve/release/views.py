@@ -269,7 +269,7 @@ def _terms(site: Site, found: RequestState) -> Shown | None:
     if found.row["request"] is None:
         return None
     try:
-        return terms.shown(parse(bytes(found.row["request"])), in_force(site).roles)
+        return terms.shown_terms(parse(bytes(found.row["request"])), in_force(site).roles)
     except (RolesFault, BadInput):
         return None
 

@@ -116,7 +116,7 @@ def _batches(site: Site) -> list[Batch]:
     folder, found = common.outgoing_folder(site), []
     if folder is None:
         return []
-    for name, lines in batches.waiting(folder).items():
+    for name, lines in batches.waiting_batches(folder).items():
         deliveries = batches.deliveries_of(folder, name)
         try:
             first, units = unverified(lines[0]), [_unit_of(data, deliveries) for data in lines]
@@ -157,7 +157,7 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
     found: dict[str, Line] = {}
     for number, one in enumerate(batches.lines_of(data), 1):
         try:
-            line = batches.judged(one, authority, roles)
+            line = batches.checked_command(one, authority, roles)
         except BadInput as error:
             raise BadInput(f"command {number}: {error}") from None
         except CommandFault as fault:
@@ -195,7 +195,7 @@ def _signatures(data: bytes) -> int:
 
 def _waiting_lines(site: Site, name: str) -> list[bytes]:
     folder = common.outgoing_folder(site)
-    return [] if folder is None else batches.waiting(folder).get(name, [])
+    return [] if folder is None else batches.waiting_batches(folder).get(name, [])
 
 
 async def again(request: Request, site: Site) -> Response:
@@ -241,7 +241,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
 
         def do(_db: Connection) -> None:
             if lines:
-                batches.put(folder, name, lines)
+                batches.add_batch(folder, name, lines)
                 for one in finished - {name}:
                     batches.batches(folder).withdraw(one)
             else:

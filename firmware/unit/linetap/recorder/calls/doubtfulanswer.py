@@ -30,7 +30,7 @@ def is_doubtful(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
     return by == "unknown" or (by == "sound" and alone)
 
 
-def dispel_doubt(line: LineContext, until: int) -> None:
+def confirm_by_two_voices(line: LineContext, until: int) -> None:
     """Accepts a doubtful answer by voice if two ends talk after the notice."""
     call = line.call
     if not (call.guessed and call.heard_as and call.answered_by == "sound") or call.answer is None:

@@ -34,14 +34,14 @@ def tone_under_notice(line: LineContext, event: Event) -> None:
     """Ringback or call waiting while the notice is asked for or plays."""
     line.call.waiting |= event.text == "call_waiting"
     if event.text == "ringback" and _may_be_wrong(line, event):
-        take_back_answer(line, event)
+        withdraw_answer(line, event)
         dialling.follow_progress_tone(line, event)
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
     """A tone in a recording: ringback takes the answer back or means a transfer; others go to parties.py."""
     if event.text == "ringback" and _may_be_wrong(line, event):
-        take_back_answer(line, event)
+        withdraw_answer(line, event)
         dialling.follow_progress_tone(line, event)
     elif event.text != "ringback":
         parties.tone_in_recording(line, event)
@@ -59,11 +59,11 @@ def polarity_after_guess(line: LineContext, event: Event) -> None:
 
 def answer_after_guess(line: LineContext, event: Event, by: AnsweredBy) -> None:
     """Certain evidence of an answer in a call that was answered on a guess: the notice plays again."""
-    take_back_answer(line, event)
+    withdraw_answer(line, event)
     dialling.accept_answer(line, event, by)
 
 
-def take_back_answer(line: LineContext, event: Event) -> None:
+def withdraw_answer(line: LineContext, event: Event) -> None:
     """Takes the answer back: the line waits for an answer as before."""
     call = line.call
     stop_notice(line)

@@ -7,7 +7,7 @@ import msgspec
 
 from linetap.config.retention import retention_of
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.doubtfulanswer import UNKNOWN, dispel_doubt
+from linetap.recorder.calls.doubtfulanswer import UNKNOWN, confirm_by_two_voices
 from linetap.recorder.calls.mailboxbeep import prove_at_end
 from linetap.recorder.calls.noticeproof import count_deafness
 from linetap.recorder.signals.events import Event
@@ -174,7 +174,7 @@ def end_call(
     """
     call = line.call
     if end_frame is not None:
-        dispel_doubt(line, end_frame)
+        confirm_by_two_voices(line, end_frame)
         why = call.why if why == UNKNOWN else why
     call.ended_ns, call.ended_by = line.utc_ns(event.at), _after_end_notice(line, event.at, by)
     call.disposition, call.why = disposition, why

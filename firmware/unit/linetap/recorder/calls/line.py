@@ -13,7 +13,7 @@ from linetap.recorder.calls import overlong, parties, redial
 from linetap.recorder.calls.carrier import CarrierUnderNotice
 from linetap.recorder.calls.codes import DOUBTFUL
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Shared, open_frames
-from linetap.recorder.calls.doubtfulanswer import dispel_doubt
+from linetap.recorder.calls.doubtfulanswer import confirm_by_two_voices
 from linetap.recorder.calls.ending import end_call
 from linetap.recorder.calls.evidence.windows import STEP
 from linetap.recorder.calls.neighbours import neighbour_answer_ns, was_handed_on
@@ -127,7 +127,7 @@ class LineCalls(LineContext):
         if call is None:
             return
         if call.held_until is not None and end_frame >= call.held_until:
-            dispel_doubt(self, end_frame)
+            confirm_by_two_voices(self, end_frame)
             self.open_held_recording()
         if call.first_frame is not None and call.held_until is None:
             until = min(self._certain_until(end_frame), redial.certain_until(self, end_frame))

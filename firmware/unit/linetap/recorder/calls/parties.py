@@ -125,7 +125,7 @@ def flash_to_first_party(line: LineContext, event: Event) -> None:
         announce_again(line, event)
 
 
-def take_back_end(line: LineContext, event: Event) -> None:
+def withdraw_end(line: LineContext, event: Event) -> None:
     """Takes an end by tone back: the line was not hung up, and a voice is on it."""
     line.call.tone = ""
     line.enter("recording", event.known)

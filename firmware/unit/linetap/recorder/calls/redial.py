@@ -46,9 +46,9 @@ def flash_in_notice(line: LineContext, event: Event) -> None:
     note_break(line, event)
 
 
-def take_back_end(line: LineContext, event: Event) -> None:
+def withdraw_end(line: LineContext, event: Event) -> None:
     """Takes an end by tone back, by a flash or a voice."""
-    parties.take_back_end(line, event)
+    parties.withdraw_end(line, event)
     if event.name == "flash":
         note_break(line, event)
 

@@ -70,7 +70,7 @@ class Incarnation:
         """
         self._path, self._sign, self._memory = vault / vaultname.FILE, sign, memory / MEMORY
         self.document = self._load(unit) or self._found_again(unit, origin) or self._new(unit, origin, clock)
-        if self.document is not None and not namespaces.beside(self._path).exists():
+        if self.document is not None and not namespaces.signature_path(self._path).exists():
             self._write(self.document)
         if self.document is None and not self._before(origin).count:
             self._remember(origin, _Before(1, ""))
@@ -106,17 +106,17 @@ class Incarnation:
             signature: str | None = self._sign(data)
         except TpmFault:
             signature = None  # the next start signs it
-        namespaces.beside(self._path).unlink(missing_ok=True)
+        namespaces.signature_path(self._path).unlink(missing_ok=True)
         replace_durably(self._path, data)
         if signature is not None:
-            replace_durably(namespaces.beside(self._path), signature.encode("ascii"))
+            replace_durably(namespaces.signature_path(self._path), signature.encode("ascii"))
         self.document = document
 
     # --- Loading---------------------------------------------------------------------------------------
 
     def _load(self, unit: str) -> VaultDocument | None:
         """Returns None if there is no document, or an invalid one, which is set aside."""
-        signature = namespaces.beside(self._path)
+        signature = namespaces.signature_path(self._path)
         try:
             data = self._path.read_bytes()[: vaultname.LIMIT_BYTES + 1]
             found = vaultname.decode(data)

@@ -42,7 +42,7 @@ class Walks:
         folder = self._vault / walkreport.WALKS_FOLDER
         files.make_directories(self._vault, folder)
         path = folder / f"{compact(parse_rfc3339(report.began_at))}.json"
-        replace_durably(namespaces.beside(path), self._sign(data).encode("ascii"))
+        replace_durably(namespaces.signature_path(path), self._sign(data).encode("ascii"))
         replace_durably(path, data)
         self._log.append("walk", at=report.ended_at, sha256=sha256)
         for line in report.lines:
@@ -64,7 +64,7 @@ class Walks:
     def _trim(self, folder: Path) -> None:
         for old in sorted(folder.glob("[0-9]*.json"))[:-MOST_REPORTS]:
             old.unlink(missing_ok=True)
-            namespaces.beside(old).unlink(missing_ok=True)
+            namespaces.signature_path(old).unlink(missing_ok=True)
 
 
 def _tested(report: WalkReport, line: WalkedLine) -> CallEvent:

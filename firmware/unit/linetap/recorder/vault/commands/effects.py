@@ -247,13 +247,13 @@ class Effects:
         copy = path.with_name(f"{path.stem}{filecopies.SET_SUFFIX}")
         for mends in (True, False):
             try:
-                found = roles.check(path.read_bytes(), namespaces.beside(path).read_bytes(), self._authority)
+                found = roles.check(path.read_bytes(), namespaces.signature_path(path).read_bytes(), self._authority)
             except (OSError, BadInput, roles.RolesFault) as error:
                 if mends and filecopies.mend_set(copy, error):
                     continue
                 broken.report(path, f"{error}; only the authority may command")
                 return None
-            filecopies.keep_set(copy, (path.name, namespaces.beside(path).name))
+            filecopies.keep_set(copy, (path.name, namespaces.signature_path(path).name))
             return found
         return None
 
@@ -288,7 +288,7 @@ def _end_of(epoch: str, zone: str) -> int:
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     """The signature is written first, so a document always has its signature."""
     files.make_directories(vault, path.parent)
-    beside = namespaces.beside(path)
+    beside = namespaces.signature_path(path)
     replace_durably(beside, signature)
     replace_durably(path, data)
     if path.name == ROLES:

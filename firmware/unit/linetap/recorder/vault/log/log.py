@@ -158,7 +158,7 @@ class UnitLog:
             replace_durably(path.with_name(unitlog.COPY), unitlog.encode_copy(copy))
             self._copied_ns = now_ns
         replace_durably(path, data)
-        replace_durably(namespaces.beside(path), signature.encode("ascii"))
+        replace_durably(namespaces.signature_path(path), signature.encode("ascii"))
         self._head_size, self._has_head = tree.size, True
 
     def held_against(self, data: str, signature: str) -> None:
@@ -199,7 +199,7 @@ class UnitLog:
             leaf=leaf,
             path=inclusion,
             head=path.read_text("utf-8"),
-            sig=namespaces.beside(path).read_text("ascii"),
+            sig=namespaces.signature_path(path).read_text("ascii"),
             end=end,
             end_path=end_path,
         )

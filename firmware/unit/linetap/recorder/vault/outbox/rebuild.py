@@ -124,7 +124,7 @@ class Rebuild:
             return None
         path = self._vault / amendment.FOLDER / amendment.name(call_id, leaf.number)
         try:
-            data, signature = path.read_bytes(), namespaces.beside(path).read_text("ascii")
+            data, signature = path.read_bytes(), namespaces.signature_path(path).read_text("ascii")
             found = amendment.decode(data)
         except (OSError, ValueError, Refusal):
             return None

@@ -42,13 +42,13 @@ OF_SEALING_S = 30  # the counted moment is the call's closing, soon after its en
 
 def dated(record: CallRecord, span: Span, config: Config) -> CallRecord:
     """Returns a record ready to be sealed, with its end and period as the agreed clock allows."""
-    if record.retention is None or record.ended_at is None or fits(parse_rfc3339(record.ended_at), span):
+    if record.retention is None or record.ended_at is None or is_possible_end(parse_rfc3339(record.ended_at), span):
         return record
     found = actual(record, span)
     return msgspec.structs.replace(record, actual=found, retention=kept_until(record.retention, found, config))
 
 
-def fits(ended_ns: int, span: Span, slack_ns: int = AGREES_NS) -> bool:
+def is_possible_end(ended_ns: int, span: Span, slack_ns: int = AGREES_NS) -> bool:
     """Whether the end that a call states is possible."""
     earliest_ns = span.latest_ns if span.earliest_ns is None else span.earliest_ns
     return earliest_ns - slack_ns <= ended_ns <= span.latest_ns + slack_ns
@@ -139,7 +139,7 @@ class Amending:
             record, _, last = lifetime.record_of(folder)
         except lifetime.BrokenAmendment as error:
             broken.set_aside(error.path, error.why)
-            namespaces.beside(error.path).unlink(missing_ok=True)
+            namespaces.signature_path(error.path).unlink(missing_ok=True)
             return True
         except (OSError, ValueError):
             return False  # being written, or reported by expiry
@@ -191,7 +191,7 @@ class Amending:
         ))  # fmt: skip
         path = self._vault / amendment.FOLDER / amendment.name(call_id, number)
         files.make_directories(self._vault, path.parent)
-        replace_durably(namespaces.beside(path), signature.encode("ascii"))
+        replace_durably(namespaces.signature_path(path), signature.encode("ascii"))
         replace_durably(path, document)
         log.warning("amended: %s ended at %s at the latest, and is kept until %s", call_id, found.ended_at, until)
 

@@ -161,7 +161,7 @@ def remove_amendments(folder: Path) -> None:
     cut leaves none that cannot be found.
     """
     for path in reversed(lifetime.amendments_of(folder)):
-        namespaces.beside(path).unlink(missing_ok=True)
+        namespaces.signature_path(path).unlink(missing_ok=True)
         path.unlink()
 
 

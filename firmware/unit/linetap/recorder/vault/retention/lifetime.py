@@ -80,7 +80,7 @@ def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
     last = None
     for path in amendments_of(folder)[-1:]:
         try:
-            signature = namespaces.beside(path).read_bytes()
+            signature = namespaces.signature_path(path).read_bytes()
             last = amendment.check(
                 path.read_bytes(), signature, record.unit, record.call_id, amendment.digest(data), None
             )
