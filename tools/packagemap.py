@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the packages and their rooms into docs/architecture.md, from the imports in the code.
 
-Run it as `.venv/bin/python tools/packagemap.py` when a room comes or goes; a test holds the page to it.
+Run it as `.venv/bin/python tools/packagemap.py` when a room comes or goes; a test holds the page to it. With
+`--figures` it prints the size of the source, of this clone or of a folder such as another commit's `firmware/`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path
+from statistics import median
 
 from importgraph import FIRMWARE, PACKAGES, arrows, product, roots
 
@@ -45,7 +47,31 @@ def page(text: str) -> str:
     return f"{before}{BEGIN}\n{drawing()}\n{END}{rest.partition(END)[2]}"
 
 
+def figures(firmware: Path) -> dict[str, float]:
+    """Of the modules below a folder, without packages' `__init__.py` and the migrations of a database."""
+    files = [path for path in firmware.rglob("*.py") if path.name != "__init__.py" and "migrations" not in path.parts]
+    lines = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
+    nodes = (node for path in files for node in ast.walk(ast.parse(path.read_bytes())))
+    imports = sum(
+        (node.end_lineno or 0) - node.lineno + 1 for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)
+    )
+    return {
+        "files": len(files),
+        "folders": len({path.parent for path in files}),
+        "lines": sum(lines),
+        "median lines of a file": median(lines),
+        "90th percentile": lines[len(lines) * 9 // 10],
+        "files below 40 lines": sum(count < 40 for count in lines),
+        "files above 350 lines": sum(count > 350 for count in lines),
+        "import lines, percent": round(100 * imports / sum(lines), 1),
+    }
+
+
 def main() -> int:
+    if sys.argv[1:2] == ["--figures"]:
+        found = figures(Path(sys.argv[2]) if len(sys.argv) > 2 else FIRMWARE)
+        sys.stdout.writelines(f"{name}: {value}\n" for name, value in found.items())
+        return 0
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
