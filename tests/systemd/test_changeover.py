@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 IMAGE = Path(__file__).resolve().parents[2] / "image/root"
 KEPT = IMAGE / "usr/lib/linetap/kept"
 SESSION, ORDER = "/var/lib/linetap/adoption/session.json", "/run/linetap-order.json"
-TOLD = "/usr/lib/linetap/told"
+RELOAD_ORDER = "/usr/lib/linetap/reloadorder"
 HERE, SWITCH, VLAN = "10.9.0.5", "10.9.0.1", 120
 EXCHANGE = "linetap_adopt.service"
 ENDS = "[Unit]\nConditionPathExists=\n[Service]\nExecStart=\nExecStart=/bin/true\n"  # nothing is left to be adopted
@@ -76,7 +76,7 @@ def take(made: Guest, network: Network) -> None:
     write(made, "/etc/linetap/unit.key", "")
     made.run("/usr/lib/linetap/state", "copy")
     assert made.run("cat", "/run/linetap-left") == "", "nothing of an order is set aside"
-    made.run(TOLD, "running")
+    made.run(RELOAD_ORDER, "running")
 
 
 def write(made: Guest, path: str, text: str) -> None:
@@ -93,9 +93,9 @@ def reaches(made: Guest, address: str) -> bool:
 def test_a_fixed_address_after_the_exchange_and_not_before(unit: Guest) -> None:
     take(unit, Network(address=f"{HERE}/24", gateway=SWITCH))
     write(unit, "/etc/linetap/tls.pem", "")
-    unit.run(TOLD, "running")  # by the certificate: the desk does not know yet that it is there
-    assert "linetap_told.timer" in unit.run("systemctl", "list-timers", "--no-pager"), "the latest moment"
-    unit.run(TOLD, "over")  # somebody ended the exchange in the middle of it
+    unit.run(RELOAD_ORDER, "running")  # by the certificate: the desk does not know yet that it is there
+    assert "linetap_reloadorder.timer" in unit.run("systemctl", "list-timers", "--no-pager"), "the latest moment"
+    unit.run(RELOAD_ORDER, "over")  # somebody ended the exchange in the middle of it
     assert network_of(unit, "end0") == "80-linetap-new"
     assert not reaches(unit, SWITCH)
     unit.run("rm", SESSION)
@@ -108,7 +108,7 @@ def test_a_fixed_address_after_the_exchange_and_not_before(unit: Guest) -> None:
 def test_a_desk_that_answers_no_more(unit: Guest) -> None:
     """Five minutes after the certificate, by the timer; here at once."""
     take(unit, Network(address=f"{HERE}/24", gateway=SWITCH))
-    unit.run(TOLD, "late")
+    unit.run(RELOAD_ORDER, "late")
     until(lambda: reaches(unit, SWITCH), "the address is in force")
 
 
@@ -119,7 +119,7 @@ def test_a_vlan_whose_file_was_empty_when_networkd_began(unit: Guest) -> None:
         on_switch(unit, f"ip link add link port name tagged type vlan id {VLAN} && ip link set tagged up"
                   f" && ip addr flush dev port && ip addr add {SWITCH}/24 dev tagged")  # fmt: skip
     unit.run("rm", SESSION)
-    unit.run(TOLD, "over")
+    unit.run(RELOAD_ORDER, "over")
     until(lambda: network_of(unit, "end0") == "10-linetap", "networkd has taken the order's")
     if has_vlans:
         until(lambda: reaches(unit, SWITCH), "the VLAN is in force")
@@ -131,12 +131,12 @@ def test_a_vlan_whose_file_was_empty_when_networkd_began(unit: Guest) -> None:
 def test_wi_fi_begins_without_a_start(unit: Guest) -> None:
     unit.run("ip", "link", "add", "wlan0", "type", "veth", "peer", "name", "radio")
     service = "wpa_supplicant@wlan0.service"
-    unit.run(TOLD, "late")
+    unit.run(RELOAD_ORDER, "late")
     unit.run("systemctl", "start", service)
     assert unit.property(service, "ConditionResult") == "no", "a unit by cable has no Wi-Fi"
     take(unit, Network(wifi=Wifi(ssid="city", passphrase="twelve chars")))
     unit.run("rm", SESSION)
-    unit.run(TOLD, "over")
+    unit.run(RELOAD_ORDER, "over")
     until(lambda: unit.property(service, "ActiveState") == "active", "it is started")
     until(lambda: network_of(unit, "wlan0") == "10-linetap", "the order's network is the radio's")
     assert network_of(unit, "end0") == "80-linetap-new", "the cable serves as long as it is there"
