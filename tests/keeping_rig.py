@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.retention.epochs import Epochs
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.retention.epochs import Epochs
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from linetap.config import load_config
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch

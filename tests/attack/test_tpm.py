@@ -19,10 +19,9 @@ from card_rig import Card
 from linetap import unitkeys
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import CallSnapshot
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.reader import OutboxReader
-from linetap.recorder.vault.signing import AGAIN_NS
+from linetap.recorder.vault.signing import AGAIN_NS, UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch

@@ -12,8 +12,8 @@ import numpy as np
 
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch

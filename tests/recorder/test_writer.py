@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap.config.schema import Config
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.encoding import joined
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch

@@ -17,7 +17,7 @@ from broker import Broker, Desk
 from kept_rig import Kept
 from linetap.checks import CHECKS
 from linetap.config.schema import HomeAssistant
-from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.signing import UnitKey
 from linetap_core.clock import SYSTEM
 from linetap_core.evidence.authorization.command import MAY
 from linetap_core.evidence.authorization.fetch import BLOCK_BYTES

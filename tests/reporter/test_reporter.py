@@ -15,8 +15,8 @@ from wire import Wire
 
 from broker import HOST, Broker, Desk, Heard, MuteServer, until
 from linetap.checks.judgement import CHANGES
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.signing import UnitKey
 from linetap.reporter.telemetry import EVERY_S, LogHead
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.evidence.signing import sshsig

@@ -18,12 +18,12 @@ import numpy as np
 from linetap.config.schema import Config
 from linetap.recorder.calls.call import new_call_id
 from linetap.recorder.calls.ports import CallSnapshot
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.recordings.entries import chunk_samples
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch

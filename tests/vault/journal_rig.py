@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from linetap.recorder.calls.ports import AudioSource, CallSnapshot
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch

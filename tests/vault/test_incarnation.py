@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.incarnation import MEMORY, Incarnation
+from linetap.recorder.vault.signing import UnitKey
 from linetap_core.clock import SYSTEM, ManualClock, parse_rfc3339
 from linetap_core.durable import broken
 from linetap_core.evidence.signing import namespaces

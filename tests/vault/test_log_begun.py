@@ -12,8 +12,8 @@ import pytest
 
 from ill_unit import ill_unit
 from linetap.checks.integrity import log_changed
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring.batch import Stretch

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap.config import load_config
 from linetap.recorder.calls.call import new_call_id
-from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.signing import UnitKey
 from linetap_core.clock import NS_PER_MS, SYSTEM, rfc3339
 from linetap_core.records import CallEvent
 from linetap_core.service import credential

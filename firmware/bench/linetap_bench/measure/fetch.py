@@ -25,8 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from linetap.commission.commandapply import ask
 from linetap.commission.init import SIGNERS
 from linetap.config import Config
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.callfolder.folder import CallFolder
+from linetap.recorder.vault.signing import UnitKey
 from linetap_bench.figures import Row
 from linetap_bench.script.scenarios import eight_busy
 from linetap_bench.stage.cable import SlowLine

@@ -22,10 +22,10 @@ import numpy as np
 from linetap.config import Config, load_config
 from linetap.recorder.calls.call import new_call_id
 from linetap.recorder.calls.ports import CallSnapshot
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.call import JournalCall
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.recordings.entries import State, Tick
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, RingReader, RingWriter, Stretch

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, func, select
 from linetap.config import load_config
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, Stretch

@@ -10,10 +10,33 @@ from typing import Any, get_args
 from linetap_core.clock import Clock
 from linetap_core.records import Disposition
 from linetap_core.timekeeping import KEPT
-from linetap_desk.coverage import options as coverage_options
 from linetap_desk.serve import commands as access
 from linetap_desk.serve import commands as people
 from linetap_desk.setup import options as setup
+
+
+def add_coverage_arguments(parser: argparse.ArgumentParser) -> None:
+    steps = parser.add_subparsers(dest="coverage", required=True, metavar="STEP")
+    taken = steps.add_parser(
+        "import", help="the register of extensions, from the PBX's list",
+        epilog="example: linetap desk coverage import pbx.csv --kind 9608=ip_phone -o extensions.csv",
+    )  # fmt: skip
+    taken.add_argument("list", type=Path, metavar="LIST.csv", help="a CSV as Excel saves it: UTF-8, CP949 or UTF-16")
+    taken.add_argument(
+        "--column", action="append", default=[], metavar="HEADING=COLUMN", help="extension, kind or department"
+    )
+    taken.add_argument(
+        "--kind", action="append", default=[], metavar="WORD=KIND",
+        help="what the PBX calls analog, ip_phone, digital_set, mobile, fax or unused",
+    )  # fmt: skip
+    taken.add_argument("-o", "--out", type=Path, required=True, metavar="extensions.csv")
+    shown = steps.add_parser(
+        "show", help="each telephone against lines and calls",
+        epilog="example: linetap desk coverage show --config desk.toml -o coverage.csv",
+    )  # fmt: skip
+    shown.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with extensions in [serve]")
+    shown.add_argument("-o", "--out", type=Path, metavar="FILE.csv", help="every extension of the register")
+
 
 _SERVE_ACTIONS = ("serve", "people", "access")
 _SERVE = "example: linetap desk serve --config desk.toml"
@@ -106,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
     summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
     coverage = actions.add_parser("coverage", help="which telephones are recorded", epilog=_COVERAGE)
-    coverage_options.add_arguments(coverage)
+    add_coverage_arguments(coverage)
     protection = actions.add_parser(
         "protection", help="the report on the protection of staff, of a month or a year, as CSV", epilog=_PROTECTION
     )

@@ -171,7 +171,7 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """BadInput if they cannot form a group."""
         return members.of(self.custodians, self.custodians_needed)
 
-    unit_key: Literal["file", "tpm"] = "file"  # where the unit's signing key is: recorder/unitkey.py
+    unit_key: Literal["file", "tpm"] = "file"  # where the unit's signing key is: recorder/vault/signing.py
     tpm: str = "/dev/tpmrm0"
     boots: str = "/proc/cmdline"  # the boots in which the key in the TPM signs
     release: str = "/usr/lib/linetap/release.pem"  # the signer of that rule, when the key is made

@@ -23,11 +23,11 @@ from linetap.recorder.control import ControlSocket, Removal
 from linetap.recorder.core import Recorder
 from linetap.recorder.pbx.join import start_smdr
 from linetap.recorder.selflog import SelfLog
-from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import admission
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.retention import lifetime
 from linetap.recorder.vault.retention.time import this_boot
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.custody.helperapp import PageTable
-from linetap_desk.custody.program import ceremony, commanding, cosigning, drafting, enrolling, signing, steps
+from linetap_desk.custody.program import ceremony, commanding, cosigning, drafting, signing, steps
 from linetap_desk.custody.program.ceremony import DaysWanted, Destruction
 from linetap_desk.custody.program.cosigning import Order
 from linetap_desk.custody.program.filekinds import FILE_KINDS
@@ -194,12 +194,12 @@ async def certificate_page(request: Request, program: Program) -> Response:
 def _certificate(request: Request, program: Program, error: LinetapError | None = None) -> Response:
     path, asked = program.ceremony_files.request, None
     try:
-        asked = None if path is None else enrolling.read(path)
+        asked = None if path is None else signing.read_request(path)
     except LinetapError as fault:
         error = error or fault
     return page(
         request, program, "program/certificate.html", error, asked=asked, path=path, what=FILE_KINDS,
-        fingerprint="" if asked is None else enrolling.fingerprint(asked), settings=program.settings,
+        fingerprint="" if asked is None else signing.fingerprint(asked), settings=program.settings,
         printed=program.printed,
     )  # fmt: skip
 
@@ -212,7 +212,7 @@ async def certify(request: Request, program: Program) -> Response:
         if path is None:
             raise BadInput("choose the unit's request first")
         renews, shown = form.get("renews") == "on", field(form, "fingerprint")
-        program.printed = enrolling.enrol(path, shown, renews, program.settings, program.clock)
+        program.printed = signing.enrol(path, shown, renews, program.settings, program.clock)
 
     return await run_step(request, program, step, _certificate, "/certificate")
 

@@ -15,7 +15,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization.command import OF_MANY, SUFFIX
 from linetap_core.rundir import read_small
 from linetap_desk.ceremony import keygen
-from linetap_desk.custody.program import commanding, enrolling, steps
+from linetap_desk.custody.program import commanding, signing, steps
 from linetap_desk.custody.program.program import Program
 from linetap_desk.searching.departments import Departments
 from linetap_desk.unsealing import stockage
@@ -90,7 +90,7 @@ def accept(program: Program, what: str, path: Path) -> None:
         case "paper":
             program.ceremony_files.paper = path
         case "request":
-            enrolling.read(path)
+            signing.read_request(path)
             program.ceremony_files.request = path
         case "order":
             program.ceremony_files.order = path

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the authority signs: roles.json, a key list, a unit's order. Each is read by the code that will judge it,
-shown in words, and signed in its own namespace; those of k of n sign one after another, in one .sig."""
+"""What the authority signs: roles.json, a key list, a unit's order, a unit's certificate. Each is read by the code that
+will judge it, shown in words, and what was shown is what is signed. Documents are signed in namespaces of their own;
+those of k of n sign one after another, in one .sig."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from linetap_core import jsontext
+from linetap_core.clock import Clock
 from linetap_core.durable import signedfile
 from linetap_core.durable.files import replace_durably
-from linetap_core.enrolment import order
-from linetap_core.errors import BadInput
+from linetap_core.enrolment import order, request
+from linetap_core.enrolment.request import Request
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import roles as rolesfile
 from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.evidence.keys import keys
@@ -24,6 +27,9 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.rundir import read_small
 from linetap_core.tomlfile.source import Source
 from linetap_desk.accesslog import roles as summaries
+from linetap_desk.custody.program import steps
+from linetap_desk.custody.program.settings import Settings
+from linetap_desk.pki import command
 from linetap_desk.web.text import N_
 
 _MOST_BYTES = keylist.LIST_LIMIT_BYTES
@@ -123,3 +129,27 @@ def _of_list(path: Path, data: bytes, last: KeyList | None) -> tuple[list[str], 
         *(f"custodian {each}" for each in found.custodians),
     ]
     return lines, [] if last is None else keylist.needs_fewer(found, last)
+
+
+def read_request(path: Path) -> Request:
+    """BadInput for a file that no unit made."""
+    try:
+        return request.check(read_small(path, request.LIMIT_BYTES))
+    except Refusal as fault:
+        raise BadInput(f"{path}: not a unit's request: {fault}") from None
+
+
+def fingerprint(asked: Request) -> str:
+    return keys.fingerprint(asked.signer)
+
+
+def enrol(path: Path, shown: str, renews: bool, settings: Settings, clock: Clock) -> list[str]:
+    """As `linetap pki unit` or `renew`: the certificate as a file, and the unit's line of allowed_signers. `shown`: the
+    fingerprint of the signing key that was shown."""
+    authority = steps.needed(settings, "pki")
+    target = steps.output_of(settings) / f"{read_request(path).unit}.pem"
+    lines = steps.run_command(
+        [command.add_arguments], command.run, clock,
+        "renew" if renews else "unit", path, f"--fingerprint={shown}", f"--dir={authority}", f"--output={target}",
+    )  # fmt: skip
+    return [*lines, str(target)]

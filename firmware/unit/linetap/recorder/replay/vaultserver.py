@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from linetap.recorder.replay.vaultside import DISK_S, Done, Setup, mapped
-from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch

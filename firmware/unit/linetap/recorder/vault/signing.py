@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the unit's key signs, and when it is tried again.
+"""The unit's signing key, used by the recorder alone; the outbox and log that it signs; and when it is tried again.
 
 Recording needs no signature: while the TPM that holds the key does not sign, audio is still sealed and written; events
 and the ends of calls wait in order (callfolder/jobs.py).
@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
+from linetap import unitkeys
+from linetap.config.schema import Config, Keys
 from linetap.recorder.vault.callfolder.folder import Sign
+from linetap.recorder.vault.incarnation import Incarnation
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.tpm.device import TpmFault
 from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.evidence.keys import keys
+from linetap_core.evidence.signing import namespaces, sshsig
 
 AGAIN_NS = 5 * NS_PER_S  # a hanging TPM costs seconds at each attempt
 
@@ -54,3 +62,38 @@ class Signing:
         if self.fault is not None:
             log.warning("the unit's key signs again")
         self.fault = None
+
+
+class UnitKey:
+    """BadInput, with the file's name, if the file at `path` is not of the kind that `settings` name."""
+
+    def __init__(self, path: Path, settings: Keys | None = None) -> None:
+        self._key = unitkeys.open_key(path, settings)
+
+    def signer(self, namespace: str) -> Callable[[bytes], str]:
+        """Signs bytes to an armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
+        return lambda data: sshsig.sign(data, self._key, namespace)
+
+    def incarnation(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
+        """Returns the name of the vault; an empty vault gets one here, before log and outbox are opened.
+
+        The number of vaults so far is kept beside `config_file`, or beside the key.
+        """
+        memory = (config_file.resolve() if config_file is not None else Path(config.key)).parent
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(namespaces.HEAD)
+        return Incarnation(config.vault_path, config.unit, origin, sign, clock, memory)
+
+    def open_outbox(
+        self, config: Config, log_size: Callable[[], int] = lambda: 0, vault: str = "", used: int = 0
+    ) -> Outbox:
+        """Opens the outbox.
+
+        `log_size`: leaves in the unit's log, `used`: the newest event that they know; a replay, which drops nothing,
+        needs neither. `vault`: its name.
+        """
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(namespaces.EVENT)
+        max_bytes = config.storage.outbox_mb << 20
+        return Outbox(config.vault_path / "outbox", config.unit, sign, origin, max_bytes, log_size, vault, used)
+
+    def open_log(self, config: Config, clock: Clock, vault: str = "") -> UnitLog:
+        return UnitLog(config.vault_path, config.unit, self._key, clock, vault)
