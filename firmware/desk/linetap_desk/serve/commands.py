@@ -117,8 +117,8 @@ def _departments(read: Any) -> list[str]:
     """Those that the table of lines and the register name; empty where there are neither."""
     from linetap_desk.serve.calls.form import Directory
 
-    house = Directory(read)
-    return sorted({*house.lines.names(), *house.register.departments.values()})
+    directory = Directory(read)
+    return sorted({*directory.lines.names(), *directory.register.departments.values()})
 
 
 def _link(read: Any, name: str, code: str) -> str:

@@ -144,7 +144,7 @@ def terms(query: Mapping[str, str]) -> str:
     return " ".join(f"{name}={text}" for name, text in typed(query).items() if name != "case")
 
 
-def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> Form:
+def read_form(query: Mapping[str, str], directory: Directory, zone: ZoneInfo) -> Form:
     fields = typed(query)
     errors: dict[str, str] = {}
     for name, text in fields.items():
@@ -159,14 +159,14 @@ def read_form(query: Mapping[str, str], house: Directory, zone: ZoneInfo) -> For
         good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
         criteria = replace(criteria, line=int(line)) if good else _wrong(criteria, errors, "line", "line")
     extension = fields.get("extension", "")
-    if extension and not (_is_extension(extension) or house.lines.sat(extension, "")):
+    if extension and not (_is_extension(extension) or directory.lines.sat(extension, "")):
         errors["extension"] = ERRORS["extension"]
     for name, choices in (("direction", DIRECTIONS), ("disposition", DISPOSITIONS), ("mark", MARKS), ("state", STATES)):
         if name in fields and fields[name] not in choices:
             errors[name] = ERRORS["choice"]
     if errors:
         return Form(fields, errors)
-    seats = house.seats(extension, fields.get("department", ""), fields.get("building", ""))
+    seats = directory.seats(extension, fields.get("department", ""), fields.get("building", ""))
     if seats is not None and criteria.unit is not None:
         seats = [seat for seat in seats if seat.unit == criteria.unit]
     if seats is not None and len(seats) > MOST_SEATS:

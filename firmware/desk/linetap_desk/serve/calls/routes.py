@@ -34,7 +34,7 @@ from linetap_desk.web.text import N_
 class Calls:
     """The state of the pages of calls between requests."""
 
-    house: Directory
+    directory: Directory
     signers: SignersFile | None
 
     @classmethod
@@ -49,11 +49,11 @@ class Calls:
 
 async def begin(request: Request, site: Site) -> Response:
     """The form alone: nothing is searched or shown."""
-    return _page(request, site, form.read_form({}, site.calls.house, site.pages.zone))
+    return _page(request, site, form.read_form({}, site.calls.directory, site.pages.zone))
 
 
 async def search(request: Request, site: Site) -> Response:
-    asked = form.read_form(request.query_params, site.calls.house, site.pages.zone)
+    asked = form.read_form(request.query_params, site.calls.directory, site.pages.zone)
     if asked.errors:
         return _page(request, site, asked, status=400)
     now_ns = site.clock.utc_ns()
@@ -101,14 +101,14 @@ async def subject_of_search(request: Request) -> Subject:
 
 
 def _page(request: Request, site: Site, asked: Form, status: int = 200, **found: Any) -> Response:
-    house: Directory = site.calls.house
+    directory: Directory = site.calls.directory
     page: query.Page | None = found.get("page")
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
         labels=LABELS, form=form, words=calldetails, text_of=site.pages.text_of(request),
         conditions=calldetails.conditions(site.pages.language(request)),
-        departments=house.lines.names(), buildings=house.places.buildings(),
-        trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
+        departments=directory.lines.names(), buildings=directory.places.buildings(),
+        trunks=directory.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
         page=page, known=found.get("known"), state_of=query.state_of,
         rows=[(row, _whose(site, row)) for row in page.rows] if page is not None else [],
         older=_link(asked, page.older.token()) if page is not None and page.older else "",
@@ -129,9 +129,9 @@ def _local(site: Site, at: str | None, before_ns: int) -> str:
 
 
 def _whose(site: Site, row: Mapping[str, Any]) -> dict[str, Any]:
-    house: Directory = site.calls.house
-    extension, department = house.lines.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
-    return {"place": house.place(row["unit"]), "extension": extension, "department": department}
+    directory: Directory = site.calls.directory
+    extension, department = directory.lines.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
+    return {"place": directory.place(row["unit"]), "extension": extension, "department": department}
 
 
 BEGIN, FOUND = "/calls", "/calls/found"

@@ -41,9 +41,9 @@ MOST_SHOWN = 500
 
 
 async def coverage_of(site: Site) -> Coverage:
-    house, now_ns = site.calls.house, site.clock.utc_ns()
+    directory, now_ns = site.calls.directory, site.clock.utc_ns()
     live = site.fleet.releases()
-    return await read_ingest(site, lambda db: compare.compare(db, house.register, house.lines, now_ns, live))
+    return await read_ingest(site, lambda db: compare.compare(db, directory.register, directory.lines, now_ns, live))
 
 
 async def page(request: Request, site: Site) -> Response:

@@ -89,7 +89,7 @@ def _earliest(now_ns: int) -> str:
 async def ending_calls(request: Request, site: Site) -> list[dict[str, str]]:
     """Each as a line of text, at most MOST, of departments that the person sees. Empty where the ingest's database
     cannot be read: the page has more to show."""
-    engine, now_ns, lines = site.ingest_db, site.clock.utc_ns(), site.calls.house.lines
+    engine, now_ns, lines = site.ingest_db, site.clock.utc_ns(), site.calls.directory.lines
     if engine is None:
         return []
 
@@ -111,10 +111,10 @@ def _text(request: Request, site: Site, one: Now) -> str:
     def say(msgid: str) -> str:
         return site.pages.translated(request, msgid)
 
-    house, at_ns = site.calls.house, parse_rfc3339(one.at)
-    place = house.place(one.unit)
+    directory, at_ns = site.calls.directory, parse_rfc3339(one.at)
+    place = directory.place(one.unit)
     where = " ".join(part for part in (place.building, place.floor) if part)
-    _, department = house.lines.at_line(one.unit, one.line, at_ns)
+    _, department = directory.lines.at_line(one.unit, one.line, at_ns)
     return say(SAYS[one.state]).format(
         place=where or say("Without a building"), department=department or say("No department"), line=one.line,
         unit=one.unit, at=f"{site.pages.local(at_ns):%H:%M:%S}",

@@ -34,7 +34,7 @@ COUNTS = SUPERVISORS | AUDITOR  # see how many ends came of each telephone
 async def overview(request: Request, site: Site) -> Response:
     of = period_of(request, site)
     rows = await read_ingest(site, lambda db: figures.ended_calls(db, of))
-    who, lines = who_of(request), site.calls.house.lines
+    who, lines = who_of(request), site.calls.directory.lines
 
     def read(db: Connection) -> tuple[list[figures.Row], dict[reviews.Name, str]]:
         sees = seen_by(db, who)
@@ -63,7 +63,7 @@ async def _one(request: Request, site: Site, row: Mapping[str, Any], error: Exce
     who = who_of(request)
     return site.pages.page(
         request, "ended/one.html", 200 if error is None else 409, row=row, end=await _record(site, row),
-        seat=figures.seat_of(row, site.calls.house.lines), reviews=found, names=names, findings=reviews.FINDINGS,
+        seat=figures.seat_of(row, site.calls.directory.lines), reviews=found, names=names, findings=reviews.FINDINGS,
         words=calldetails, text_of=site.pages.text_of(request), may_review=bool(who.roles & SUPERVISORS),
         may_ask="officer" in who.roles and common.may_be_asked(row), most=reviews.REMARK_LIMIT,
         error=None if error is None else common.error_texts(site, request, error),
@@ -97,7 +97,7 @@ async def show_statement(request: Request, site: Site, row: Mapping[str, Any], r
     """`receipt`: the number of the citizen's request that it answers."""
     return site.pages.page(
         request, "ended/statement.html", row=row, end=await _record(site, row), receipt=receipt,
-        department=figures.seat_of(row, site.calls.house.lines).department, words=calldetails, reasons=words.REASON,
+        department=figures.seat_of(row, site.calls.directory.lines).department, words=calldetails, reasons=words.REASON,
         text_of=site.pages.text_of(request), complaints=site.settings.desk.serve.complaints,
         today=site.pages.local(site.clock.utc_ns()).date(),
     )  # fmt: skip
@@ -116,7 +116,7 @@ async def _row(request: Request, site: Site, named: Mapping[str, Any]) -> Mappin
 
     def sees() -> bool:
         with site.own.connect() as db:
-            return seen_by(db, who_of(request))(figures.seat_of(row, site.calls.house.lines).department)
+            return seen_by(db, who_of(request))(figures.seat_of(row, site.calls.directory.lines).department)
 
     if not await anyio.to_thread.run_sync(sees):
         raise HTTPException(404)

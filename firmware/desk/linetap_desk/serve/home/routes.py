@@ -100,7 +100,7 @@ def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Na
             found = reviews.due(desk, now_ns)
     except SQLAlchemyError:
         return []
-    sees, lines = seen_by(db, who), site.calls.house.lines
+    sees, lines = seen_by(db, who), site.calls.directory.lines
     return [(row["unit"], row["call_id"]) for row in found if sees(seat_of(row, lines).department)]
 
 

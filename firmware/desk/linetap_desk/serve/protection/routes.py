@@ -46,7 +46,7 @@ class Kept:
 
 
 async def _made(site: Site, of: Period, now_ns: int) -> Report:
-    table = site.calls.house.lines
+    table = site.calls.directory.lines
 
     def own() -> report.Released:
         with site.own.connect() as db:
