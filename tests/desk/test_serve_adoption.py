@@ -81,8 +81,8 @@ def test_wrong_digits_end_the_exchange_and_the_next_has_others(served: ServeSite
     assert answer.status_code == 409
     assert "adoption_digits" in answer.text
     assert desk.compare(digits, run, chosen).status_code == 409, "one try"
-    until(lambda: (said := places.shown(unit.run_dir)) is not None and said.state != "code", LIMIT_S)
-    said = places.shown(unit.run_dir)
+    until(lambda: (said := places.read_shown(unit.run_dir)) is not None and said.state != "code", LIMIT_S)
+    said = places.read_shown(unit.run_dir)
     assert said is not None
     assert CONDITIONS[CONDITION_OF[said.state]].run == "fast", "at once, as the sheet says"
     desk.chooses()
