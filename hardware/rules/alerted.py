@@ -19,7 +19,7 @@ from linetap.learned import Learned
 from linetap.recorder.signals.health.linehealth import LineHealth
 from linetap.recorder.signals.health.rules import FRAMES, SECONDS, SLOTS
 from linetap.ring import I16, Batch
-from linetap_core.evidence.calls.g711 import FULL_SCALE_DBM0
+from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 IDLE_S, CALL_S = 70.0, 30.0
 LONG_S = 620.0  # a line that seems off-hook for good is told after ten minutes
