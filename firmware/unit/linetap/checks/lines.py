@@ -124,8 +124,14 @@ CHECKS = (
     of_lines(
         "battery_high",
         clears="when the voltage has been 1 V below the limit for 3 s",
-        text_ko="{lines}의 전압이 회선에 있을 수 없는 값으로 읽힙니다. 통화를 알아채지 못해 녹음하지 못할 수 있습니다.",
-        text_en="{lines}: the card reads a voltage that no line has. Calls may be missed and not recorded.",
+        text_ko=(
+            "{lines}의 전압이 측정해 둔 값이나 일반 회선의 값보다 훨씬 높게 읽힙니다. 통화를 알아채지 못해 녹음하지 못할 수 "
+            "있습니다."
+        ),
+        text_en=(
+            "{lines}: the voltage read is far above the learned one, or above any exchange's. Calls may be missed and "
+            "not recorded."
+        ),
         action_ko=(
             "드라이버로 {lines}의 단자를 조이고 두 단자 사이를 전압계로 재십시오. 기기가 표시하는 값과 다르면 "
             "카드를 교체하십시오. 같으면 통신사에 연락하십시오."
