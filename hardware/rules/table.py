@@ -43,6 +43,7 @@ RULES: dict[str, Rule] = {
     "stored": Rule("what outlasts a power cut is two capacitors in a row, and a coil", holdup.stored),
     "managed": Rule("the hold-up hands over, charges and gives at the voltages that the card needs", holdup.managed),
     "rated": Rule("no part carries more volts than it stands", voltages.rated),
+    "limited": Rule("a surge from the plug ends below what the converter stands", voltages.limited),
     "within": Rule("no pin of a chip sees more than its supply", voltages.within),
 }
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from rules.barrier import APART
 from rules.card import Card, Fitted
-from rules.worst import ACROSS, GROUNDS, NETS, SOURCES, TOLERANT, Range
+from rules.worst import ACROSS, FOR_A_SECOND_V, GROUNDS, LIMITS_V, NETS, SOURCES, TOLERANT, Range
 
 BEYOND_V = 0.3  # of its supply: what a pin of a chip stands
 PASSES = {"R", "C", "D", "L", "F", "TVS"}
@@ -51,6 +51,16 @@ def within(card: Card) -> Iterator[str]:
             if judged and not low <= carried[net].low <= carried[net].high <= high:
                 got = f"{carried[net].low:.3g} to {carried[net].high:.3g} V"
                 yield f"{part.reference} ({part.kind.value}): {pin} sees {got}, may see {low:.3g} to {high:.3g}"
+
+
+def limited(card: Card) -> Iterator[str]:
+    """A suppressor at the return of the 12 V side ends a surge below what the part behind it stands for a second."""
+    for kind, (ground, stands) in FOR_A_SECOND_V.items():
+        for part in card.of(kind):
+            across = card.on(part.nets.get(ground, ""), "D")
+            lets = [LIMITS_V[each.kind.value] for each in across if each.kind.value in LIMITS_V]
+            if len(lets) != 1 or lets[0] > stands:
+                yield f"{part.reference}: its suppressor lets {lets} V through, it stands {stands:g} for a second"
 
 
 def _across(part: Fitted, nets: list[str], carried: dict[str, Range]) -> float:

@@ -26,7 +26,7 @@ LINE = r"/Line\d/"
 NETS: tuple[tuple[str, float, float, str], ...] = (
     (r"GND", 0, 0, "the reference of all that may be touched"),
     (r"/supply/ret", 0, 0, "the reference of the 12 V side"),
-    (r"/supply/(plug|fused|vin)", 0, 18, "what the entry is made for; beyond it D1 limits"),
+    (r"/supply/(plug|fused|vin)", 0, 24.4, "what D1 lets through of a surge; it is made for 15 V"),
     (r"/supply/gate", 0, 12.6, "D2 keeps it within 12 V of the source, and R5 at the return"),
     (r"\+5V|/supply/v5in|COIL", 0, 5.25, "5 V, 5 %"),
     (r"\+3V3|PI3V3|/usb/v33|/audio/v33d", 0, 3.37, "3.3 V, 2 %"),
@@ -74,11 +74,20 @@ ACROSS: tuple[tuple[str, float, str], ...] = (  # part: what is across it, where
     (r"D[1-8]0[19]", 268.0, "it limits: what must not fire it is ringing of 150 Vrms on 56 V"),
     (r"D[1-8]07", 5.0, "it limits: what must not fire it is a notice: 4 V with 5 V at the drivers, 4.2 V with 5.25 V"),
     (r"J130[23]", 268.0, "ringing of 150 Vrms on 56 V; surges pass it before the fuses"),
+    (r"D1001", 15.0, "it limits: what must not fire it is the supply"),
+    (r"U1001", 15.0, "the supply; a surge is there for less than its second (`limited`)"),
     (r"D1002", 12.0, "it limits: the gate stands 20 V"),
     (r"D14\d\d", 5.0, "never turned: its resistor and its driver only pull it forward (`lit`)"),
     (r"C[1-8]11", 11.9, "the clamp, 6.4 V, and 5.25 V; its other end is an output behind 51 ohm"),
     (r"C130[12]", 3.37, "a capacitor of the pump carries its supply once"),
 )
+
+LIMITS_V = {  # a suppressor's value: what it lets through at 600 W of 10/1000 us (Littelfuse, series SMBJ)
+    "SMBJ15A": 24.4,
+    "SMBJ16A": 26.0,
+    "SMBJ18A": 29.2,
+}
+FOR_A_SECOND_V = {"buck": ("ret", 25.0)}  # kind: its return, and what it stands on it for a second (TRACO, THN 30)
 
 TOLERANT = {  # kind, pin: why it may see more than its supply
     ("holdup", "igate"): "its own pump",
