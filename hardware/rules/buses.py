@@ -46,7 +46,8 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
 }
 LED = {  # the same by a resistor that nothing else hangs on: its least and its most
     ("dac8", "msel"): ("dgnd", 209e3, 231e3),  # 220 kohm within 5 % (SLES211C, table 7)
-    # Read at the reset and of other use after it, two as outputs, which ground or another strap would short.
+    # Read at the reset and of other use after it, two as outputs, which ground or another strap would short. Down the
+    # maker has 47 to 100 kohm; at 100 the 10 uA that may leak in are 1 V, its low level 0.8 (DS00001692C, table 6-1).
     ("hub", "nonrem0"): ("vss", 9e3, 11e3),
     ("hub", "nonrem1"): ("vdd", 9e3, 11e3),
     ("hub", "cfg0"): ("vss", 9e3, 11e3),
@@ -56,7 +57,9 @@ RESETS = {("meter", "nrst"), ("hub", "reset")}
 RESET_OHM = (1e3, 100e3)
 DECOUPLING_F = 90e-9
 BULK_F = 4e-6
-BULK = {("hub", "vdd"), ("meter", "vdd")}  # 4.7 uF beside theirs, from memory; a regulator's output has one anyway
+BULK = {("hub", "vdd"), ("meter", "vdd")}  # 4.7 uF beside (SC571231; AN5096); a regulator's output has one anyway
+RESERVE_F = 8e-6
+RESERVE = {("adc4", "avdd"), ("adc4", "dvdd")}  # each its own 10 uF (SLAS831D, pin functions)
 BESIDE_ANOTHER = {("adc4", "iovdd")}  # 14, beside 13, its dvdd, on the same net
 RS232 = {("pi_header", "GPIO4"): "din", ("pi_header", "GPIO5"): "rout"}  # TXD and RXD of the Pi, as pins.toml has them
 FARTHER = {"din": "dout", "rout": "rin"}  # the same line on the plug's side
@@ -106,9 +109,6 @@ def serial(card: Card) -> Iterator[str]:
             found = {(part.kind_name, name) for part, name in card.nets.get(chip.nets.get(far, ""), [])}
             if ("db9", PLUG_PIN[far]) not in found:
                 yield f"{far} of {chip.reference} does not reach {PLUG_PIN[far]} of the plug"
-        for pump in (("c1p", "c1n"), ("c2p", "c2n"), ("vpos", "gnd"), ("vneg", "gnd")):
-            if not card.between(chip.nets.get(pump[0], ""), chip.nets.get(pump[1], ""), "C"):
-                yield f"{chip.reference}: no capacitor from {pump[0]} to {pump[1]}"
 
 
 def usb(card: Card) -> Iterator[str]:
@@ -167,12 +167,13 @@ def decoupled(card: Card) -> Iterator[str]:
     """Each supply pin has a capacitor from it to ground on its chip's sheet, and some chips ask for bulk beside it."""
     for (sheet, net), feeds in _supplies(card).items():
         beside = [each.value for each in card.on(net, "C") if each.sheet == sheet and _is_ground(each, net)]
+        own = [part.reference for part, pin in card.nets[net] if part.sheet == sheet and pin in part.kind.feeds[1:]]
         bulk = sorted({part.reference for part, pin in feeds if (part.kind_name, pin) in BULK})
-        if bulk:
-            own = [part for part, pin in card.nets[net] if part.sheet == sheet and pin in part.kind.feeds[1:]]
-            bulk += [part.reference for part in own]
-        if sum(each >= BULK_F for each in beside) < len(bulk):
-            yield f"{net}: on the sheet {sheet} less capacitors of 4.7 uF than {' and '.join(bulk)} ask for"
+        reserve = sorted(part.reference for part, pin in feeds if (part.kind_name, pin) in RESERVE)
+        for asking, least, said in ((bulk, BULK_F, "4.7"), (reserve, RESERVE_F, "10")):
+            if asking and sum(each >= least for each in beside) < len(asking) + len(own):
+                who = " and ".join(asking + own)
+                yield f"{net}: on the sheet {sheet} fewer capacitors of {said} uF than {who} ask for"
         small = [each for each in beside if each >= DECOUPLING_F and not (bulk and each >= BULK_F)]
         asked = _asked(feeds)
         if len(small) < asked:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from msgspec import structs
+
 from drawing.project import Circuit, net_name
 from drawing.tables import Kind
 from simulation.netlist import UNITS, VALUE, Element, Netlist
@@ -134,6 +136,11 @@ class Card:
         return self._with(
             replace(a, kind=b.kind, kind_name=b.kind_name), replace(b, kind=a.kind, kind_name=a.kind_name)
         )
+
+    def revalued(self, reference: str, value: str) -> Card:
+        """A part of another value in the same place."""
+        part = self.parts[reference]
+        return self._with(replace(part, kind=structs.replace(part.kind, value=value)))
 
     def without(self, *references: str) -> Card:
         return Card({name: part for name, part in self.parts.items() if name not in references})

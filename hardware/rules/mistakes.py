@@ -40,6 +40,10 @@ def opened(reference: str, pin: str) -> Change:
     return lambda card: card.opened(reference, pin)
 
 
+def worth(reference: str, value: str) -> Change:
+    return lambda card: card.revalued(reference, value)
+
+
 def joined(one: str, other: str) -> Change:
     return lambda card: card.bridged(one, other)
 
@@ -91,6 +95,15 @@ LISTED: dict[str, Change] = {
     "the hub's host sense straight on 5 V": joined("/usb/vbus", "/usb/there"),
     "a strap of the hub that becomes an output hard on ground": on("U1501", nonrem0="GND"),
     "two straps of the hub on one resistor": joined("/usb/nonrem0", "/usb/cfg1"),
+    "1 uF at the filter of the hub's core": worth("C1504", "1u"),
+    "1 uF at the filter of the hub's clock": worth("C1505", "1u"),
+    "the hub's crystal with 18 pF at either end": worth("C1509", "18p"),
+    "100 nF at the regulator within a converter": worth("C1211", "100n"),
+    "two converters on one capacitor of 10 uF": worth("C1214", "100n"),
+    "no capacitor of 10 uF at the digital half of a converter": worth("C1216", "100n"),
+    "10 kohm against what pulls the EEPROM's WP down": worth("R1303", "10k"),
+    "a capacitor of 10 nF at a pump of the driver": worth("C1302", "10n"),
+    "no suppressor at the entry": gone("D1001"),
     "the lamps' outputs off for good": on("U1401", oe="+3V3"),
     "lamps of two lines exchanged": pins("U1401", "q0", "U1401", "q1"),
     "a green lamp in the place of a red one": places("D1411", "D1421"),
@@ -204,6 +217,7 @@ BENIGN: tuple[tuple[str, str], ...] = (  # what of chance nobody notices, and wh
     (r"C\d+ \(c(100n|1u|10u)\) gone", "one capacitor of several at its supply: noise, which no row asks for"),
     (r"C1(08|09) \(c47p\) gone", "keeps radio out of the receive amplifier: far above what is simulated"),
     (r"C\d+ \(c(1u|10u)\) and C\d+ \(c(1u|10u)\) exchanged", "each is enough in the place of the other"),
+    (r"C\d+ \(c(100n|10u)(_\d+)?\) and C\d+ \(c\1(_\d+)?\) exchanged", "the same in another case"),
     (r"J1306 .*gone", "the jumper that opens the EEPROM for writing, once, in the factory"),
 )
 
