@@ -105,7 +105,7 @@ ROWS = (
     ),
     # --- 3.3 V
     Row(
-        r"U1003\.(in|gnd|en|out) open|U1003\.out low|C1005 shorted|C11(10|11|14|15) shorted|C12(13|14) shorted|"
+        r"U1003\.(in|gnd|en|out) open|U1003\.out low|C10(05|19) shorted|C11(10|11|14|15) shorted|C12(13|14|26|29) shorted|"
         r"C140[12] shorted|J1101 a-b shorted",
         "no 3.3 V", 8, ("meter_absent", "converter_unset"),
         "meter, converters' analog half and line amplifiers are dead; calls in progress go on by nothing, none "
@@ -116,7 +116,7 @@ ROWS = (
         "meter and converters stand 4 V; what the dead meter's pins do, the rows of RELAY and CONTACT have",
     ),
     Row(
-        r"C1005 open|C11(10|11|14|15) open|C12(13|14) open|C140[12] open", "nothing", 0, (PROBE,),
+        r"C10(05|19) open|C11(10|11|14|15) open|C12(13|14|26|29) open|C140[12] open", "nothing", 0, (PROBE,),
         "others are on +3V3, the nearest in another part of the card",
     ),
     # --- reference
@@ -125,8 +125,8 @@ ROWS = (
         "all lines read what none has. Where a comparator's offset is above 0 V its contact opens once",
     ),
     Row(
-        r"U1004\.out high|U1004\.gnd open", "reference at 5 V", 8, ("battery_low", "battery_24v", "meter_absent"),
-        "all lines read 0.57 of what they have; the meter's pin stands above its supply, and it may die",
+        r"U1004\.out high|U1004\.gnd open", "reference at 3.4 V", 0, ("row fed_v", "pad TP1005"),
+        "all lines read 0.89 of what they have, which a line that is learned then takes for its own",
     ),
     Row(r"C1006 open|C111[23] open", "nothing", 0, (PROBE,), "two others are on VREF"),
     Row(r"U1101\.vref open", "nothing", 8, ("meter_absent", "battery_high"), "its converter has no reference"),
@@ -206,7 +206,7 @@ ROWS = (
         "four channels give nothing, or the same for ever",
     ),
     Row(
-        r"U120[12]\.(dvdd|iovdd|dgnd|xi|ad|md0|ldo|sda|scl) open|C121[12] (open|shorted)", "nothing", 4, UNSET,
+        r"U120[12]\.(dvdd|iovdd|dgnd|xi|ad|md0|ldo|sda|scl) open|C121[12] (open|shorted)|C12(28|31) shorted", "nothing", 4, UNSET,
         "the converter does not answer, or not at its address",
     ),
     Row(
@@ -214,10 +214,10 @@ ROWS = (
         "neither converter answers: set already they go on, and are 13 dB low after their next start",
     ),
     Row(
-        r"U1205\.(in|gnd|en|out) open|U1205\.out (high|low)|C12(15|16|21|25) shorted", "nothing", 8, UNSET,
+        r"U1205\.(in|gnd|en|out) open|U1205\.out (high|low)|C12(15|16|21|25|27|30) shorted", "nothing", 8, UNSET,
         "the converters' digital half is dead",
     ),
-    Row(r"C12(15|16|18|21|25) open", "nothing", 0, (PROBE,), "noise"),
+    Row(r"C12(15|16|18|21|25|27|28|30|31) open", "nothing", 0, (PROBE,), "noise"),
     Row(
         r"U1204\.(mclk|sclk|lrck) (open|high|low)|R120[567] open", "nothing", 8, DEAF,
         "no clock: all converters stand still, none is heard and none plays",
@@ -243,7 +243,7 @@ ROWS = (
     Row(
         r"J1501\.(dp|dm|gnd|vbus) open|J1501 (dp|dm)-\w+ shorted|J1501 (gnd|shield)-vbus shorted|D1501 .* shorted|"
         r"R1503 open|R1504 shorted|U1502\.(in|gnd|en|out) open|U1502\.out (high|low)|"
-        r"C15(01|06|07|08|11|12|13|14) shorted|U1501\.up_d[pm] (open|high|low)|"
+        r"C15(01|06|07|08|11|12|13|14|15) shorted|U1501\.up_d[pm] (open|high|low)|"
         r"U1501\.(vdd[a-e]?|vss|crfilt|pllfilt|rbias|xin|xout|reset|vbus) open|U1501\.xout (high|low)|"
         r"R1505 (open|shorted)|C150[345] shorted|Y1501\.[ab] open|Y1501 .* shorted|C15(09|10) shorted|R1503 shorted",
         "no coil current", 8, CARD_GONE,
@@ -256,7 +256,7 @@ ROWS = (
     ),
     Row(r"D1501\.\w+ open", "nothing", 0, (PROBE,), "a protection is lost"),
     Row(
-        r"R1504 open|R1506 (open|shorted)|C150[3459] open|C1510 open|C15(01|06|07|08|11|12|13|14) open|Y1501\.gnd open",
+        r"R1504 open|R1506 (open|shorted)|C150[3459] open|C1510 open|C15(01|06|07|08|11|12|13|14|15) open|Y1501\.gnd open",
         "nothing", 0, (PROBE,),
         "starts later or noisier, or not at all: then it is as the hub gone (meter_absent)",
     ),

@@ -38,6 +38,9 @@ BOTH = {
 LOADED_F = {"crystal_24MHz": 18e-12}  # ABM8-24.000MHZ-B2-T, by public projects' lists
 STRAY_F = (4e-12, 10e-12)  # of a pin, its pad and track; from memory
 HALF = (0.4, 0.6)
+# Pins of two kinds on one net. VREF+ may be 0.4 V above the meter's supply at most (STM32G0's sheet, as a public project
+# quotes it), so what makes it is fed by that; it needs 50 mV above 3.0 V (SBVS032K), and has 0.21 at the least.
+TOGETHER = {("reference", "in"): ("meter", "vdd")}
 ANY = float("inf")
 STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums; where no sheet is named, from memory
     ("meter", "vref"): ("vss", 0.08e-6, ANY),
@@ -59,7 +62,16 @@ STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums
     ("rs232", "vneg"): ("gnd", 0.08e-6, 0.5e-6),
     ("rs232", "c1p"): ("c1n", 0.08e-6, 0.5e-6),
     ("rs232", "c2p"): ("c2n", 0.08e-6, 0.5e-6),
+    ("usb", "vbus"): ("gnd", 0.9e-6, 10e-6),  # 1 uF (SC571231); 1 to 10 (USB 2.0, 7.2.4.1, from memory)
 }
+# kind, pin: a small capacitor of its own on its sheet, beside what is larger there.
+QUICK = {
+    ("oneshot", "vcc"): "gnd",  # 0.1 uF (SCES586D)
+    ("adc4", "avdd"): "agnd",  # 0.1 uF at each of the three (SLAS831D, pin functions)
+    ("adc4", "dvdd"): "dgnd",
+    ("adc4", "ldo"): "dgnd",
+}
+QUICK_F = (90e-9, 220e-9)
 PARTS = {"meter": 1, "eeprom": 1, "holdup": 1, "reference": 1, "hub": 1, "oneshot": 1, "load_switch": 1, "tvs18": 1}
 
 
@@ -79,6 +91,10 @@ def beside(card: Card) -> Iterator[str]:
             near = [net, *(each.other(net) for each in card.on(net, "R"))]
             if not any(each.kind_name == plug for one in near if one not in ("GND", "+3V3") for each in card.on(one)):
                 yield f"{part.reference}: {pin} reaches no {plug}"
+    for (kind, pin), (other, theirs) in TOGETHER.items():
+        for part in card.of(kind):
+            if any(each.nets.get(theirs) != part.nets.get(pin) for each in card.of(other)):
+                yield f"{part.reference}: {pin} is not on the net of {theirs} of {other}"
     for kind, (other, pins) in BOTH.items():
         for part in card.of(kind):
             if not any(_has(each, part, pins) for each in card.of(other)):
@@ -88,6 +104,13 @@ def beside(card: Card) -> Iterator[str]:
             stores = card.between(part.nets.get(pin, ""), part.nets.get(ground, ""), "C")
             if not least <= (stored := sum(each.value for each in stores)) <= most:
                 yield f"{part.reference}: {stored * 1e6:g} uF at {pin}, asked {least * 1e6:g} to {most * 1e6:g}"
+    for (kind, pin), ground in QUICK.items():
+        for part in card.of(kind):
+            net = part.nets.get(pin, "")
+            small = [each for each in card.between(net, part.nets.get(ground, ""), "C") if each.sheet == part.sheet]
+            quick = sum(QUICK_F[0] <= each.value <= QUICK_F[1] for each in small)
+            if quick < (asked := sum(each.nets.get(pin) == net for each in card.of(kind))):
+                yield f"{part.reference}: {quick} capacitors of 0.1 uF at {pin}, asked {asked}"
 
 
 def _held(card: Card, net: str, to: str) -> bool:
