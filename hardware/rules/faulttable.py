@@ -105,8 +105,8 @@ ROWS = (
     ),
     # --- 3.3 V
     Row(
-        r"U1003\.(in|gnd|en|out) open|U1003\.out low|C10(05|19) shorted|C11(10|11|14|15) shorted|C12(13|14|26|29) shorted|"
-        r"C140[12] shorted|J1101 a-b shorted",
+        r"U1003\.(in|gnd|en|out) open|U1003\.out low|C10(05|19) shorted|C11(10|11|14|15) shorted|"
+        r"C12(13|14|26|29) shorted|C140[12] shorted|J1101 a-b shorted",
         "no 3.3 V", 8, ("meter_absent", "converter_unset"),
         "meter, converters' analog half and line amplifiers are dead; calls in progress go on by nothing, none "
         "begins",
@@ -122,7 +122,7 @@ ROWS = (
     # --- reference
     Row(
         r"U1004\.(in|out) open|U1004\.out low|C1006 shorted|C111[23] shorted", "no reference", 8, ("battery_high",),
-        "all lines read what none has. Where a comparator's offset is above 0 V its contact opens once",
+        "all lines read what none has; every contact stays closed",
     ),
     Row(
         r"U1004\.out high|U1004\.gnd open", "reference at 3.4 V", 0, ("row fed_v", "pad TP1005"),
@@ -130,7 +130,15 @@ ROWS = (
     ),
     Row(r"C1006 open|C111[23] open", "nothing", 0, (PROBE,), "two others are on VREF"),
     Row(r"U1101\.vref open", "nothing", 8, ("meter_absent", "battery_high"), "its converter has no reference"),
-    Row(r"C90[1-4] open", "nothing", 0, (PROBE,), "noise of a reference"),
+    Row(r"C90[1-5] open", "nothing", 0, (PROBE,), "noise of a reference"),
+    Row(
+        r"R903 open|R90[67] shorted|R908 open|C90[25] shorted", "nothing", 0, ("pad TP903",),
+        "edges must charge to less, 0.2 V at the least: a contact opens sooner, and closes up to 0.3 s later",
+    ),
+    Row(
+        r"R90[38] shorted|R90[67] open", "nothing", 0, ("contact_stuck", "pad TP903"),
+        "edges must charge to more than they have: no contact opens",
+    ),
     Row(
         r"C903 shorted|R90[45] (open|shorted)|U902 .*", "nothing", 8, ("row echo_db",),
         "the middle of the notices' drivers: half of each wave is played, far too quiet, and may still count as "
@@ -206,7 +214,8 @@ ROWS = (
         "four channels give nothing, or the same for ever",
     ),
     Row(
-        r"U120[12]\.(dvdd|iovdd|dgnd|xi|ad|md0|ldo|sda|scl) open|C121[12] (open|shorted)|C12(28|31) shorted", "nothing", 4, UNSET,
+        r"U120[12]\.(dvdd|iovdd|dgnd|xi|ad|md0|ldo|sda|scl) open|C121[12] (open|shorted)|C12(28|31) shorted",
+        "nothing", 4, UNSET,
         "the converter does not answer, or not at its address",
     ),
     Row(

@@ -111,10 +111,21 @@ def references(netlist: Netlist) -> list[Found]:
     return each(lambda fault: _found(fault[0], fault[1], sound), faults(netlist, REFERENCES))
 
 
-def opening_s(netlist: Netlist, lost_s: float = 0.05) -> list[float]:
-    """How long a contact opens when REFC falls to 0 V, with the comparator's offset at its one end and its other."""
+def edges_must_reach(netlist: Netlist) -> dict[str, float]:
+    """REFC with each part of the references open or shorted, and without VREF, in volts."""
+    lost = [("VREF lost", netlist, Supply(vref=0)), *((*fault, Supply()) for fault in faults(netlist, REFERENCES))]
+
+    def reaches(fault: tuple[str, Netlist, Supply]) -> float:
+        lines = [*tied(fault[1]), ".tran 10m 1"]
+        return run(Deck(fault[1], lines, [".meas tran v find v(REFC) at=0.9"], fault[2]))["v"]
+
+    return dict(zip([name for name, _, _ in lost], each(reaches, lost), strict=True))
+
+
+def opening_s(netlist: Netlist, to_v: float = 0.0, lost_s: float = 0.05) -> list[float]:
+    """How long a contact opens when REFC falls to `to_v`, with the comparator's offset at its one end and its other."""
     part, found = driver(netlist).renamed("REFC", "lost"), []
-    lines = [*PROBE, f"Vlost lost 0 pwl(0 1.3 {lost_s} 1.3 {lost_s + 1e-4} 0)", ".tran 2m 6 0 2m"]
+    lines = [*PROBE, f"Vlost lost 0 pwl(0 1.3 {lost_s} 1.3 {lost_s + 1e-4} {to_v})", ".tran 2m 6 0 2m"]
     measures = [
         ".meas tran opens when v(/TIP_TEL1)=0.5 fall=1",
         f".meas tran closes when v(/TIP_TEL1)=0.5 rise=last td={lost_s}",

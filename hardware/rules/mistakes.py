@@ -146,6 +146,8 @@ LISTED: dict[str, Change] = {
     "inputs of the notice's amplifier exchanged": pins("U109", "inp", "U109", "inn"),
     "inputs of the timer exchanged": pins("U111", "inp", "U111", "inn"),
     "a burden of 1 kohm": places("R122", "R124"),
+    "the lower half of the contacts' reference bridged": joined("GND", "/references/rm"),
+    "nothing holds the contacts' reference up": gone("R908"),
     "the middle of the notice's amplifier is that of 3.3 V": on("U109", inp="VMID"),
     "data lines of two ports of the hub exchanged": pins("U1501", "dp1", "U1501", "dp2"),
     "clock and latch of the lamps exchanged": pins("U1402", "sck", "U1402", "latch"),

@@ -38,8 +38,8 @@ BOTH = {
 LOADED_F = {"crystal_24MHz": 18e-12}  # ABM8-24.000MHZ-B2-T, by public projects' lists
 STRAY_F = (4e-12, 10e-12)  # of a pin, its pad and track; from memory
 HALF = (0.4, 0.6)
-# Pins of two kinds on one net. VREF+ may be 0.4 V above the meter's supply at most (STM32G0's sheet, as a public project
-# quotes it), so what makes it is fed by that; it needs 50 mV above 3.0 V (SBVS032K), and has 0.21 at the least.
+# Pins of two kinds on one net. VREF+ may be 0.4 V above the meter's supply at most (STM32G0's sheet, as a public
+# project quotes it), so what makes it is fed by that; it needs 50 mV above 3.0 V (SBVS032K), and has 0.21 at the least.
 TOGETHER = {("reference", "in"): ("meter", "vdd")}
 ANY = float("inf")
 STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums; where no sheet is named, from memory

@@ -37,6 +37,7 @@ RULES: dict[str, Rule] = {
     "strapped": Rule("enables, straps and resets hang where they must; VREF is the meter's", buses.strapped),
     "decoupled": Rule("every supply pin has a capacitor, and bulk where it is asked for", buses.decoupled),
     "fed_back": Rule("an amplifier's output leads back to its inverting input, and to no other", analog.fed_back),
+    "held_up": Rule("no one part that is open or shorted takes the contacts' reference to ground", analog.held_up),
     "clamped": Rule("a clamp leads to the supply of the amplifier that it protects", analog.clamped),
     "beside": Rule("a pin that needs a resistor, a plug or another part beside it has it", needed.beside),
     "timed": Rule("the hub has its crystal, and knows whether a host is there", needed.timed),
