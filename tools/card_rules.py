@@ -68,7 +68,7 @@ def failed(netlist: Netlist) -> int:
         wrong += (each.coil_ma > COIL_MA) != bool(overloads)
         print(f"{each.fault}: {drawn}; {', '.join(each.told) or untold or 'NOTHING TELLS'}"
               + ("" if each.harmless else f"; {seizes or 'IT SEIZES THE LINE'}")
-              + (f"; +5V FALLS {overloads}" if overloads else ""))  # fmt: skip
+              + (f"; COIL FALLS {overloads}" if overloads else ""))  # fmt: skip
     told, harmless = sum(bool(each.told) for each in found), sum(each.harmless for each in found)
     print(f"{len(found)} single faults of a line: {harmless} neither seize nor feed it, {told} are told by a figure, "
           f"{len(found) - told} are argued, {wrong} are neither")  # fmt: skip

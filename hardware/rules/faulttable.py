@@ -47,11 +47,10 @@ ROWS = (
         "the manager still sees its input, and may not begin to give: then the unit goes off at once",
     ),
     Row(
-        r"C10(04|08|12|15|16|17) shorted|C12(19|20|22|24) shorted|C1502 shorted|C1009 shorted|"
+        r"C10(04|08|12|15|16|17) shorted|C12(19|20|22|24) shorted|C1502 shorted|"
         r"J1301 (5VB-GNDA|3V3-5V) shorted|U1002\.vsys low|L1001 shorted",
         "no power", 8, (OFFLINE, "LED power"),
-        "+5V is pulled down. A short of COIL is one: its switch limits nothing, so the unit starts, arms, and falls "
-        "again",
+        "+5V is pulled down",
     ),
     Row(r"J1301\.(5V|5VB|GND[A-H]|3V3|3V3B) open", "nothing", 0, (), "another pin of the header carries the same net"),
     Row(
@@ -147,16 +146,18 @@ ROWS = (
     # --- current of the coils
     Row(
         r"U1005\.(a|b|clr|q|vcc|gnd|cext|rcext) open|U1005\.q low|R1002 (open|shorted)|C1007 open|R100[34] shorted|"
-        r"U1006\.(vin|on|gnd|vout) open|U1006\.vout low|J1301\.GPIO16 open|J1308 a-b shorted|J1301 GNDG-GPIO16 shorted",
+        r"U1006\.(vin|on|gnd|vout|ilim) open|U1006\.vout low|R1015 open|C1009 shorted|R1016 shorted|"
+        r"J1301\.GPIO16 open|J1308 a-b shorted|J1301 GNDG-GPIO16 shorted",
         "no coil current", 8, NOT_ARMED,
-        "no notice is heard on any line and no contact opens",
+        "no notice is heard on any line and no contact opens. U1006 limits a short behind it to 1.05 A: +5V stays",
     ),
     Row(
         r"U1005\.q high|U1006\.vout high|C1007 shorted",
         "coil current for good", 0, ("row unarmed_db", "row unarmed_v"),
         "one of the bounds on relays and contacts is lost, the other ones remain",
     ),
-    Row(r"R100[34] open|U1006\.qod open|C1009 open|J1308\.[ab] open", "nothing", 0, (PROBE,), "what drives it remains"),
+    Row(r"R100[34] open|R1016 open|C1009 open|J1308\.[ab] open", "nothing", 0, (PROBE,), "what drives it remains"),
+    Row(r"R1015 shorted", "nothing", 0, (PROBE,), "COIL is no longer limited: missed when a coil is shorted alone"),
     Row(
         r"J1301 GPIO19-(GPIO16|GNDG) shorted|J1301\.GPIO1[789] open|J1307\.[abcd] open|J1307 [abc]-[bcd] shorted|"
         r"J1301 (GNDB-GPIO17|GPIO17-GPIO18|GPIO18-GNDC) shorted",
@@ -265,7 +266,7 @@ ROWS = (
     ),
     Row(r"D1501\.\w+ open", "nothing", 0, (PROBE,), "a protection is lost"),
     Row(
-        r"R1504 open|R1506 (open|shorted)|C150[3459] open|C1510 open|C15(01|06|07|08|11|12|13|14|15) open|Y1501\.gnd open",
+        r"R1504 open|R1506 (open|shorted)|C150[459] open|C1510 open|C15(01|06|07|08|11|12|13|14|15) open|Y1501\.gnd open",
         "nothing", 0, (PROBE,),
         "starts later or noisier, or not at all: then it is as the hub gone (meter_absent)",
     ),

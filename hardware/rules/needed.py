@@ -13,7 +13,7 @@ RESTS = {  # kind, pin: where a resistor holds it while nothing else does, and o
     # It takes 120 uA below 0.7 of 3.13 V (CAT24C32/D, Rev. 26, table 4 and note 5); the Pi's design guide has 1 kohm.
     ("eeprom", "wp"): (SUPPLIED, 7.5e3),
     ("pi_header", "GPIO27"): ("GND", 100e3),
-    ("load_switch", "on"): ("GND", 100e3),  # not to be left floating (SLVSD76C, pin functions)
+    ("load_switch", "on"): ("GND", 100e3),
     ("oneshot", "a"): ("GND", 100e3),
 }
 REST_OHM = 0.99e3

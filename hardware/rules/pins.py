@@ -16,7 +16,7 @@ from rules.card import Card, Fitted
 
 OPEN = {  # kind, pin or pad: why it may have no net; without a sheet's name, from memory
     ("pi_header", r"GPIO\d+"): "pins.toml uses no more",
-    ("load_switch", "ct"): "may float (SLVSD76C): the fastest rise is slow enough for relays",
+    ("load_switch", "fault"): "it only tells",
     ("ldo", "nc"): "not connected in the part",
     ("adc4", r"ain[5-8]|micbias|xo|gpio[0-3]"): "its registers select the first four inputs, and name no use of these",
     ("dac8", r"zero"): "it only tells",

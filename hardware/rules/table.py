@@ -24,6 +24,7 @@ RULES: dict[str, Rule] = {
     "driven": Rule("one driver a net, every input driven, every supply fed, open collectors pulled up", pins.driven),
     "barrier": Rule("lines, unit and 12 V side meet only in parts that insulate enough", barrier.crossed),
     "armed": Rule("the coils' rail is there only while edges come from the Pi", relays.armed),
+    "limited": Rule("a short of the coils' rail leaves +5V, and eight coils are no short", relays.limited),
     "commanded": Rule("a coil is pulled only by its transistor, which is off without a command", relays.commanded),
     "kept_apart": Rule("no net but a shared one is on two lines", lines.kept_apart),
     "plugs": Rule("a pair goes from plug to plug by its own fuses and contact", lines.plugs),

@@ -51,6 +51,7 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
     (r"/supply/(cln|sw)", 0, 5.25, "5 V, 5 %"),
     (r"/supply/igate", 0, 12, "twice its input, by the manager's pump (LTC4041: 12 V)"),
     (r"/supply/(prog|cpf)", 0, 2, "set by the manager; PROG is 0.8 V"),
+    (r"/supply/ilim", 0, 5.25, "set by the switch, from its supply"),
     (r"/supply/r?ce", 0, 3.37, "the one-shot discharges it"),
     (r"/connectors/smdr_in|/connectors/handshake", -25, 25, "RS-232 (TIA-232: 25 V)"),
     (r"/connectors/(smdr_out|vpos|vneg|c[12][pn])", -7, 7, "the charge pump: twice 3.3 V"),
