@@ -37,7 +37,7 @@ class Row(NamedTuple):
 ROWS = (
     # --- 12 V and 5 V
     Row(
-        r"J1001\.[ab] open|J1001 a-b shorted|F1001 open|D1001 shorted|Q1001\.[ds] open|C10(01|11) shorted|"
+        r"J1001\.[ab] open|J1001 a-b shorted|F1001 open|D1001 shorted|Q1001\.[ds] open|C10(01|11|18) shorted|"
         r"U1001\.\w+ (open|low)|C1010 shorted",
         "no power", 8, ("power_failing", OFFLINE, "LED power"),
         "the hold-up carries the unit for some seconds, in which calls are closed; then all is dark",
@@ -59,7 +59,7 @@ ROWS = (
     ),
     Row(r"Q1001 d-s shorted", "nothing", 0, ("pad TP1002",), "a turned plug is then no longer kept out"),
     Row(
-        r"D1001 open|D1002 open|F1001 shorted|R1005 shorted|C10(01|11) open|C1010 open|R1006 shorted",
+        r"D1001 open|D1002 open|F1001 shorted|R1005 shorted|C10(01|11|18) open|C1010 open|R1006 shorted",
         "nothing", 0, (PROBE,),
         "a protection or a filter is lost, and nothing else",
     ),
@@ -253,9 +253,10 @@ ROWS = (
     Row(
         r"J1501\.(dp|dm|gnd|vbus) open|J1501 (dp|dm)-\w+ shorted|J1501 (gnd|shield)-vbus shorted|D1501 .* shorted|"
         r"R1503 open|R1504 shorted|U1502\.(in|gnd|en|out) open|U1502\.out (high|low)|"
-        r"C15(01|06|07|08|11|12|13|14|15) shorted|U1501\.up_d[pm] (open|high|low)|"
+        r"C15(01|06|07|08|11|12|13|14|15|16) shorted|U1501\.up_d[pm] (open|high|low)|"
         r"U1501\.(vdd[a-e]?|vss|crfilt|pllfilt|rbias|xin|xout|reset|vbus) open|U1501\.xout (high|low)|"
-        r"R1505 (open|shorted)|C150[345] shorted|Y1501\.[ab] open|Y1501 .* shorted|C15(09|10) shorted|R1503 shorted",
+        r"R1505 (open|shorted)|L1501 open|U1503\.out low|C150[345] shorted|"
+        r"Y1501\.[ab] open|Y1501 .* shorted|C15(09|10) shorted|R1503 shorted",
         "no coil current", 8, CARD_GONE,
         "the hub is gone, and with it codec and meter; ARM then has no edges",
     ),
@@ -266,13 +267,14 @@ ROWS = (
     ),
     Row(r"D1501\.\w+ open", "nothing", 0, (PROBE,), "a protection is lost"),
     Row(
-        r"R1504 open|R1506 (open|shorted)|C150[459] open|C1510 open|C15(01|06|07|08|11|12|13|14|15) open|Y1501\.gnd open",
+        r"R1504 open|R1506 (open|shorted)|C150[3459] open|C1510 open|C15(01|06|07|08|11|12|13|14|15|16) open|"
+        r"Y1501\.gnd open|L1501 shorted|U1503\.(out (open|high)|vcc open|gnd open)",
         "nothing", 0, (PROBE,),
         "starts later or noisier, or not at all: then it is as the hub gone (meter_absent)",
     ),
     Row(
         r"U1501\.(d[pm][34]|test|ocs\d) open|U1501\.(nonrem[01]|cfg[01]) (open|high|low)|"
-        r"R15(07|08|09|10) (open|shorted)",
+        r"R15(07|08|09|10|11|12) (open|shorted)",
         "nothing", 0, (*CARD_GONE, PROBE),
         "a strap: a port more or one that counts as removable; where it starts no hub, both are gone",
     ),

@@ -62,6 +62,7 @@ STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums
     ("rs232", "vneg"): ("gnd", 0.08e-6, 0.5e-6),
     ("rs232", "c1p"): ("c1n", 0.08e-6, 0.5e-6),
     ("rs232", "c2p"): ("c2n", 0.08e-6, 0.5e-6),
+    ("buck", "vin"): ("ret", 220e-6, ANY),  # beside its ceramics, for a surge of 2 kV (TRACO, THN 30WI)
     ("usb", "vbus"): ("gnd", 0.9e-6, 10e-6),  # 1 uF (SC571231); 1 to 10 (USB 2.0, 7.2.4.1, from memory)
 }
 # kind, pin: a small capacitor of its own on its sheet, beside what is larger there.
