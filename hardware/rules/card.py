@@ -106,7 +106,10 @@ class Card:
         return {net: root(net) for net in piece}
 
     def netlist(self) -> Netlist:
-        """What of it has models, as KiCad would export it."""
+        """What of it has models, as KiCad would export it.
+
+        In its order too: on it depends where ngspice begins with a relay that is neither driven nor at rest.
+        """
         elements = {}
         for part in self.parts.values():
             if part.simulated and part.kind.fitted:
@@ -114,7 +117,7 @@ class Card:
                 nodes = tuple(part.nets.get(row.name, open_ + row.name) for row in part.kind.pin_rows())
                 what = part.kind.spice or part.kind.value.replace("M", "Meg")
                 elements[part.reference] = Element(part.reference, nodes, what, subcircuit=bool(part.kind.spice))
-        return Netlist(elements)
+        return Netlist(dict(sorted(elements.items())))
 
     def rewired(self, reference: str, **nets: str) -> Card:
         """Pins of a part on other nets."""
