@@ -165,14 +165,14 @@ def strapped(card: Card) -> Iterator[str]:
                 pulls = [each for each in card.on(net, "R") if _is_fed(card, each.other(net))]
                 if not any(RESET_OHM[0] <= each.value <= RESET_OHM[1] for each in pulls):
                     yield f"{part.reference}: {pin} is not pulled up"
-                by = WATCHED.get((part.kind_name, pin))
-                if by and not any((each.kind_name, name) == (by, "out") for each, name in card.nets[net]):
-                    yield f"{part.reference}: no {by} holds {pin} until the supply is there"
-                elif not by and not card.between(net, "GND", "C"):
+                watch = WATCHED.get((part.kind_name, pin))
+                if watch and not any((each.kind_name, name) == (watch, "out") for each, name in card.nets[net]):
+                    yield f"{part.reference}: no {watch} holds {pin} until the supply is there"
+                elif not watch and not card.between(net, "GND", "C"):
                     yield f"{part.reference}: {pin} has no capacitor, so that it comes after the supply"
-    for watch in card.of("supervisor"):
-        if not any(part.nets.get("vdd") == watch.nets.get("vcc") for part in card.of("hub")):
-            yield f"{watch.reference}: watches {watch.nets.get('vcc')}, which is not the hub's supply"
+    for chip in card.of("supervisor"):
+        if not any(part.nets.get("vdd") == chip.nets.get("vcc") for part in card.of("hub")):
+            yield f"{chip.reference}: watches {chip.nets.get('vcc')}, which is not the hub's supply"
     for part in card.of(*ANALOG):
         supply, pins = ANALOG[part.kind_name]
         for net in {part.nets.get(pin, "") for pin in pins}:
