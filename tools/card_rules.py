@@ -21,7 +21,7 @@ from rules.faults import COIL_MA, OVERLOADS, SEIZES, UNTOLD, effects, said
 from rules.faulttable import Row, rows_of, told_by
 from rules.judge import judged
 from rules.linestates import SEIZES as OF_ITS_WIRES
-from rules.linestates import opening_s, references, states
+from rules.linestates import edges_must_reach, opening_s, references, states
 from rules.mistakes import LISTED, benign, of_chance
 from rules.table import RULES
 from simulation.netlist import Netlist
@@ -68,7 +68,7 @@ def failed(netlist: Netlist) -> int:
         wrong += (each.coil_ma > COIL_MA) != bool(overloads)
         print(f"{each.fault}: {drawn}; {', '.join(each.told) or untold or 'NOTHING TELLS'}"
               + ("" if each.harmless else f"; {seizes or 'IT SEIZES THE LINE'}")
-              + (f"; +5V FALLS {overloads}" if overloads else ""))  # fmt: skip
+              + (f"; COIL FALLS {overloads}" if overloads else ""))  # fmt: skip
     told, harmless = sum(bool(each.told) for each in found), sum(each.harmless for each in found)
     print(f"{len(found)} single faults of a line: {harmless} neither seize nor feed it, {told} are told by a figure, "
           f"{len(found) - told} are argued, {wrong} are neither")  # fmt: skip
@@ -82,7 +82,11 @@ def failed_elsewhere(card: Card) -> int:
     for each in found:
         print(f"{each.what}: draws {each.drawn_ma:.3g} mA, {each.playing_ma:.3g} with a notice; gives "
               f"{each.into_ua:.3g} uA; raises {_raised(each.alerts)}")  # fmt: skip
-    print(f"the contacts' reference lost: open for {' or '.join(f'{s:.2g} s' for s in opening_s(netlist))}")
+    reached = edges_must_reach(netlist)
+    lowest = min(reached, key=reached.__getitem__)
+    print(f"the contacts' reference is lowest with {lowest}, {reached[lowest]:.3g} V: a contact opens for "
+          f"{' or '.join(f'{s:.2g} s' for s in opening_s(netlist, reached[lowest]))}; at 0 V it would for "
+          f"{' or '.join(f'{s:.2g} s' for s in opening_s(netlist))}")  # fmt: skip
     seizing = {each.what for each in found if not each.harmless}
     wrong = len(seizing - OF_ITS_WIRES)
     rows: dict[str, Row | None] = {each.what: None for each in middles if not each.untold}

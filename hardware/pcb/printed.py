@@ -21,7 +21,7 @@ from pcb.places import Box, Places, on_board
 Flags = NDArray[np.bool_]
 NAMED = ("J", "TP")
 TURNABLE = ("U", "D", "Q", "J", "K", "T")  # a diode's 1 is its cathode
-POLAR = {"c25F"}  # 1 is the plus
+POLAR = {"c25F", "c220u_35V"}  # 1 is the plus
 HEIGHT, A_LETTER = 1.1, 0.78  # of text 0.8 mm high, with its pen
 DOT = 0.25
 SPARE = 0.25  # to pads and holes

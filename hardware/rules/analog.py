@@ -12,6 +12,7 @@ from rules.card import Card
 
 AMPLIFIERS = ("opamp", "opamp_precise")
 CLAMP = "rail_clamp"
+REFERENCE, HOLD_UP = "REFC", {"VREF", "+3V3"}
 
 
 def fed_back(card: Card) -> Iterator[str]:
@@ -22,6 +23,15 @@ def fed_back(card: Card) -> Iterator[str]:
             yield f"{part.reference}: nothing leads from its output to its inverting input"
         if part.nets.get("inp") in back:
             yield f"{part.reference}: its output leads to the input that does not invert"
+
+
+def held_up(card: Card) -> Iterator[str]:
+    """Two supplies hold the contacts' reference up, and what leads it to ground is of two parts in a row."""
+    over = {each.other(REFERENCE) for each in card.on(REFERENCE, "R")} & HOLD_UP
+    if over != HOLD_UP:
+        yield f"{REFERENCE}: held up by {' and '.join(sorted(over)) or 'nothing'} alone"
+    for part in card.between(REFERENCE, "GND", "R") + card.between(REFERENCE, "GND", "C"):
+        yield f"{REFERENCE}: {part.reference} alone, shorted, takes it to ground"
 
 
 def clamped(card: Card) -> Iterator[str]:

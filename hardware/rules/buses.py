@@ -46,17 +46,26 @@ STRAPS = {  # kind, pin: the pin of the same part on whose net it must be
 }
 LED = {  # the same by a resistor that nothing else hangs on: its least and its most
     ("dac8", "msel"): ("dgnd", 209e3, 231e3),  # 220 kohm within 5 % (SLES211C, table 7)
-    # Read at the reset and of other use after it, two as outputs, which ground or another strap would short.
+    # Read at the reset and of other use after it, two as outputs, which ground or another strap would short. Down the
+    # maker has 47 to 100 kohm; at 100 the 10 uA that may leak in are 1 V, its low level 0.8 (DS00001692C, table 6-1).
     ("hub", "nonrem0"): ("vss", 9e3, 11e3),
     ("hub", "nonrem1"): ("vdd", 9e3, 11e3),
     ("hub", "cfg0"): ("vss", 9e3, 11e3),
     ("hub", "cfg1"): ("vss", 9e3, 11e3),
 }
 RESETS = {("meter", "nrst"), ("hub", "reset")}
+# Its supply may rise for 0.4 ms, or 100 ms where a chip holds the reset until then (DS00001692C, note 6-2).
+WATCHED = {("hub", "reset"): "supervisor"}
+# Kind: its supply, and to which pins a ferrite leads it (SC571231).
+ANALOG = {"hub": ("vdd", ("vdda", "vddb", "vddd", "vdde"))}
+OFF_OHM = (9e3, 11e3)  # from the hub's supply to both data lines of a port that is off (SC571231 has one at each)
 RESET_OHM = (1e3, 100e3)
 DECOUPLING_F = 90e-9
 BULK_F = 4e-6
-BULK = {("hub", "vdd"), ("meter", "vdd")}  # 4.7 uF beside theirs, from memory; a regulator's output has one anyway
+# 4.7 uF beside, on both sides of the hub's ferrite (SC571231; AN5096); a regulator's output has one anyway.
+BULK = {("hub", "vdd"), ("hub", "vdda"), ("meter", "vdd")}
+RESERVE_F = 8e-6
+RESERVE = {("adc4", "avdd"), ("adc4", "dvdd")}  # each its own 10 uF (SLAS831D, pin functions)
 BESIDE_ANOTHER = {("adc4", "iovdd")}  # 14, beside 13, its dvdd, on the same net
 RS232 = {("pi_header", "GPIO4"): "din", ("pi_header", "GPIO5"): "rout"}  # TXD and RXD of the Pi, as pins.toml has them
 FARTHER = {"din": "dout", "rout": "rin"}  # the same line on the plug's side
@@ -106,16 +115,13 @@ def serial(card: Card) -> Iterator[str]:
             found = {(part.kind_name, name) for part, name in card.nets.get(chip.nets.get(far, ""), [])}
             if ("db9", PLUG_PIN[far]) not in found:
                 yield f"{far} of {chip.reference} does not reach {PLUG_PIN[far]} of the plug"
-        for pump in (("c1p", "c1n"), ("c2p", "c2n"), ("vpos", "gnd"), ("vneg", "gnd")):
-            if not card.between(chip.nets.get(pump[0], ""), chip.nets.get(pump[1], ""), "C"):
-                yield f"{chip.reference}: no capacitor from {pump[0]} to {pump[1]}"
 
 
 def usb(card: Card) -> Iterator[str]:
     """D+ meets D+ and D- meets D-; a plug of type C says that it takes no power."""
     for net, ends in card.nets.items():
         wires = {pin.replace("up_", "").rstrip("1234") for _, pin in ends} & {"dp", "dm"}
-        if len(wires) > 1 and not any(pin in ("out", "vdd") for _, pin in ends):
+        if len(wires) > 1 and not _off(card, net):
             yield f"{net}: D+ and D- are joined"
     for hub in card.of("hub"):
         for plus, minus in USB_PAIRS:
@@ -130,6 +136,14 @@ def usb(card: Card) -> Iterator[str]:
             if len(pulls) != 1 or not CC_OHM[0] <= pulls[0].value <= CC_OHM[1] or net in seen:
                 yield f"{plug.reference}: {pin} has not 5.1 kohm to ground of its own"
             seen.add(net)
+
+
+def _off(card: Card, net: str) -> bool:
+    """Both data lines of a port of the hub, and what leads them to its supply: this says that the port is off."""
+    hubs = [part for part, _ in card.nets[net] if part.kind_name == "hub"]
+    by = card.on(net, "R")
+    up = bool(hubs) and [hubs[0].nets.get("vdd")] == [each.other(net) for each in by]
+    return up and len(hubs) == 2 and len(card.nets[net]) == 3 and OFF_OHM[0] <= by[0].value <= OFF_OHM[1]
 
 
 def strapped(card: Card) -> Iterator[str]:
@@ -151,8 +165,19 @@ def strapped(card: Card) -> Iterator[str]:
                 pulls = [each for each in card.on(net, "R") if _is_fed(card, each.other(net))]
                 if not any(RESET_OHM[0] <= each.value <= RESET_OHM[1] for each in pulls):
                     yield f"{part.reference}: {pin} is not pulled up"
-                if not card.between(net, "GND", "C"):
+                watch = WATCHED.get((part.kind_name, pin))
+                if watch and not any((each.kind_name, name) == (watch, "out") for each, name in card.nets[net]):
+                    yield f"{part.reference}: no {watch} holds {pin} until the supply is there"
+                elif not watch and not card.between(net, "GND", "C"):
                     yield f"{part.reference}: {pin} has no capacitor, so that it comes after the supply"
+    for chip in card.of("supervisor"):
+        if not any(part.nets.get("vdd") == chip.nets.get("vcc") for part in card.of("hub")):
+            yield f"{chip.reference}: watches {chip.nets.get('vcc')}, which is not the hub's supply"
+    for part in card.of(*ANALOG):
+        supply, pins = ANALOG[part.kind_name]
+        for net in {part.nets.get(pin, "") for pin in pins}:
+            if not card.between(net, part.nets.get(supply, ""), "L"):
+                yield f"{part.reference}: no ferrite leads from {supply} to {net}"
     sources = {part.nets.get("out") for part in card.of("reference")}
     for part in card.of("meter"):
         if {part.nets.get("vref")} != sources:
@@ -167,12 +192,13 @@ def decoupled(card: Card) -> Iterator[str]:
     """Each supply pin has a capacitor from it to ground on its chip's sheet, and some chips ask for bulk beside it."""
     for (sheet, net), feeds in _supplies(card).items():
         beside = [each.value for each in card.on(net, "C") if each.sheet == sheet and _is_ground(each, net)]
+        own = [part.reference for part, pin in card.nets[net] if part.sheet == sheet and pin in part.kind.feeds[1:]]
         bulk = sorted({part.reference for part, pin in feeds if (part.kind_name, pin) in BULK})
-        if bulk:
-            own = [part for part, pin in card.nets[net] if part.sheet == sheet and pin in part.kind.feeds[1:]]
-            bulk += [part.reference for part in own]
-        if sum(each >= BULK_F for each in beside) < len(bulk):
-            yield f"{net}: on the sheet {sheet} less capacitors of 4.7 uF than {' and '.join(bulk)} ask for"
+        reserve = sorted(part.reference for part, pin in feeds if (part.kind_name, pin) in RESERVE)
+        for asking, least, said in ((bulk, BULK_F, "4.7"), (reserve, RESERVE_F, "10")):
+            if asking and sum(each >= least for each in beside) < len(asking) + len(own):
+                who = " and ".join(asking + own)
+                yield f"{net}: on the sheet {sheet} fewer capacitors of {said} uF than {who} ask for"
         small = [each for each in beside if each >= DECOUPLING_F and not (bulk and each >= BULK_F)]
         asked = _asked(feeds)
         if len(small) < asked:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from msgspec import structs
+
 from drawing.project import Circuit, net_name
 from drawing.tables import Kind
 from simulation.netlist import UNITS, VALUE, Element, Netlist
@@ -104,7 +106,10 @@ class Card:
         return {net: root(net) for net in piece}
 
     def netlist(self) -> Netlist:
-        """What of it has models, as KiCad would export it."""
+        """What of it has models, as KiCad would export it.
+
+        In its order too: on it depends where ngspice begins with a relay that is neither driven nor at rest.
+        """
         elements = {}
         for part in self.parts.values():
             if part.simulated and part.kind.fitted:
@@ -112,7 +117,7 @@ class Card:
                 nodes = tuple(part.nets.get(row.name, open_ + row.name) for row in part.kind.pin_rows())
                 what = part.kind.spice or part.kind.value.replace("M", "Meg")
                 elements[part.reference] = Element(part.reference, nodes, what, subcircuit=bool(part.kind.spice))
-        return Netlist(elements)
+        return Netlist(dict(sorted(elements.items())))
 
     def rewired(self, reference: str, **nets: str) -> Card:
         """Pins of a part on other nets."""
@@ -134,6 +139,11 @@ class Card:
         return self._with(
             replace(a, kind=b.kind, kind_name=b.kind_name), replace(b, kind=a.kind, kind_name=a.kind_name)
         )
+
+    def revalued(self, reference: str, value: str) -> Card:
+        """A part of another value in the same place."""
+        part = self.parts[reference]
+        return self._with(replace(part, kind=structs.replace(part.kind, value=value)))
 
     def without(self, *references: str) -> Card:
         return Card({name: part for name, part in self.parts.items() if name not in references})

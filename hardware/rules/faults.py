@@ -21,9 +21,7 @@ from simulation.spice import Deck, Supply, each, run
 
 SEIZES_MA = 3.0  # 47 CFR 68.312 allows it while ringing; no rule was found that speaks of faults
 INTO_UA = 20.0  # into 600 ohm: what 5 Mohm let through at 100 V
-COIL_MA = load_kinds()[
-    "load_switch"
-].most_ma  # of all lines; its sheet (SLVSD76C) has no limit of current and none of heat
+COIL_MA = load_kinds()["load_switch"].most_ma  # of all lines: there it begins to limit
 VOLTS, ECHO_DB, REST_V = 1.0, 2.0, (1.25, 1.75)  # what moves a figure far enough to be seen
 PAIRS = {  # kind: which of its nodes meet when it fails, by their place in the row
     "rail_clamp": ((0, 1), (0, 2)),
@@ -45,8 +43,8 @@ SEIZES = (  # what draws more than asked, and what is to be said of it
 BOUND = (
     "one of four bounds on an opening is lost; capture's, the meter's and RELAY_ARM's remain. A production test tells"
 )
-OVERLOADS = (  # what draws more from COIL than its switch carries, which limits nothing: +5V falls, and the Pi with it
-    (r"D108 shorted|K101 shorted 1-2", "while the line's notice plays; then ARM ends, and the unit starts again"),
+OVERLOADS = (  # what draws more from COIL than its switch gives: COIL falls, +5V stays, and all relays rest
+    (r"D108 shorted|K101 shorted 1-2", "while the line's notice plays"),
     (r"D110 shorted|K102 shorted 1-2", "the same while its contact opens"),
 )
 UNTOLD = (  # what moves no figure of a line in service, and why it may stay

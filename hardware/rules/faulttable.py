@@ -37,7 +37,7 @@ class Row(NamedTuple):
 ROWS = (
     # --- 12 V and 5 V
     Row(
-        r"J1001\.[ab] open|J1001 a-b shorted|F1001 open|D1001 shorted|Q1001\.[ds] open|C10(01|11) shorted|"
+        r"J1001\.[ab] open|J1001 a-b shorted|F1001 open|D1001 shorted|Q1001\.[ds] open|C10(01|11|18) shorted|"
         r"U1001\.\w+ (open|low)|C1010 shorted",
         "no power", 8, ("power_failing", OFFLINE, "LED power"),
         "the hold-up carries the unit for some seconds, in which calls are closed; then all is dark",
@@ -47,11 +47,10 @@ ROWS = (
         "the manager still sees its input, and may not begin to give: then the unit goes off at once",
     ),
     Row(
-        r"C10(04|08|12|15|16|17) shorted|C12(19|20|22|24) shorted|C1502 shorted|C1009 shorted|"
+        r"C10(04|08|12|15|16|17) shorted|C12(19|20|22|24) shorted|C1502 shorted|"
         r"J1301 (5VB-GNDA|3V3-5V) shorted|U1002\.vsys low|L1001 shorted",
         "no power", 8, (OFFLINE, "LED power"),
-        "+5V is pulled down. A short of COIL is one: its switch limits nothing, so the unit starts, arms, and falls "
-        "again",
+        "+5V is pulled down",
     ),
     Row(r"J1301\.(5V|5VB|GND[A-H]|3V3|3V3B) open", "nothing", 0, (), "another pin of the header carries the same net"),
     Row(
@@ -60,7 +59,7 @@ ROWS = (
     ),
     Row(r"Q1001 d-s shorted", "nothing", 0, ("pad TP1002",), "a turned plug is then no longer kept out"),
     Row(
-        r"D1001 open|D1002 open|F1001 shorted|R1005 shorted|C10(01|11) open|C1010 open|R1006 shorted",
+        r"D1001 open|D1002 open|F1001 shorted|R1005 shorted|C10(01|11|18) open|C1010 open|R1006 shorted",
         "nothing", 0, (PROBE,),
         "a protection or a filter is lost, and nothing else",
     ),
@@ -105,8 +104,8 @@ ROWS = (
     ),
     # --- 3.3 V
     Row(
-        r"U1003\.(in|gnd|en|out) open|U1003\.out low|C1005 shorted|C11(10|11|14|15) shorted|C12(13|14) shorted|"
-        r"C140[12] shorted|J1101 a-b shorted",
+        r"U1003\.(in|gnd|en|out) open|U1003\.out low|C10(05|19) shorted|C11(10|11|14|15) shorted|"
+        r"C12(13|14|26|29) shorted|C140[12] shorted|J1101 a-b shorted",
         "no 3.3 V", 8, ("meter_absent", "converter_unset"),
         "meter, converters' analog half and line amplifiers are dead; calls in progress go on by nothing, none "
         "begins",
@@ -116,21 +115,29 @@ ROWS = (
         "meter and converters stand 4 V; what the dead meter's pins do, the rows of RELAY and CONTACT have",
     ),
     Row(
-        r"C1005 open|C11(10|11|14|15) open|C12(13|14) open|C140[12] open", "nothing", 0, (PROBE,),
+        r"C10(05|19) open|C11(10|11|14|15) open|C12(13|14|26|29) open|C140[12] open", "nothing", 0, (PROBE,),
         "others are on +3V3, the nearest in another part of the card",
     ),
     # --- reference
     Row(
         r"U1004\.(in|out) open|U1004\.out low|C1006 shorted|C111[23] shorted", "no reference", 8, ("battery_high",),
-        "all lines read what none has. Where a comparator's offset is above 0 V its contact opens once",
+        "all lines read what none has; every contact stays closed",
     ),
     Row(
-        r"U1004\.out high|U1004\.gnd open", "reference at 5 V", 8, ("battery_low", "battery_24v", "meter_absent"),
-        "all lines read 0.57 of what they have; the meter's pin stands above its supply, and it may die",
+        r"U1004\.out high|U1004\.gnd open", "reference at 3.4 V", 0, ("row fed_v", "pad TP1005"),
+        "all lines read 0.89 of what they have, which a line that is learned then takes for its own",
     ),
     Row(r"C1006 open|C111[23] open", "nothing", 0, (PROBE,), "two others are on VREF"),
     Row(r"U1101\.vref open", "nothing", 8, ("meter_absent", "battery_high"), "its converter has no reference"),
-    Row(r"C90[1-4] open", "nothing", 0, (PROBE,), "noise of a reference"),
+    Row(r"C90[1-5] open", "nothing", 0, (PROBE,), "noise of a reference"),
+    Row(
+        r"R903 open|R90[67] shorted|R908 open|C90[25] shorted", "nothing", 0, ("pad TP903",),
+        "edges must charge to less, 0.2 V at the least: a contact opens sooner, and closes up to 0.3 s later",
+    ),
+    Row(
+        r"R90[38] shorted|R90[67] open", "nothing", 0, ("contact_stuck", "pad TP903"),
+        "edges must charge to more than they have: no contact opens",
+    ),
     Row(
         r"C903 shorted|R90[45] (open|shorted)|U902 .*", "nothing", 8, ("row echo_db",),
         "the middle of the notices' drivers: half of each wave is played, far too quiet, and may still count as "
@@ -139,16 +146,18 @@ ROWS = (
     # --- current of the coils
     Row(
         r"U1005\.(a|b|clr|q|vcc|gnd|cext|rcext) open|U1005\.q low|R1002 (open|shorted)|C1007 open|R100[34] shorted|"
-        r"U1006\.(vin|on|gnd|vout) open|U1006\.vout low|J1301\.GPIO16 open|J1308 a-b shorted|J1301 GNDG-GPIO16 shorted",
+        r"U1006\.(vin|on|gnd|vout|ilim) open|U1006\.vout low|R1015 open|C1009 shorted|R1016 shorted|"
+        r"J1301\.GPIO16 open|J1308 a-b shorted|J1301 GNDG-GPIO16 shorted",
         "no coil current", 8, NOT_ARMED,
-        "no notice is heard on any line and no contact opens",
+        "no notice is heard on any line and no contact opens. U1006 limits a short behind it to 1.05 A: +5V stays",
     ),
     Row(
         r"U1005\.q high|U1006\.vout high|C1007 shorted",
         "coil current for good", 0, ("row unarmed_db", "row unarmed_v"),
         "one of the bounds on relays and contacts is lost, the other ones remain",
     ),
-    Row(r"R100[34] open|U1006\.qod open|C1009 open|J1308\.[ab] open", "nothing", 0, (PROBE,), "what drives it remains"),
+    Row(r"R100[34] open|R1016 open|C1009 open|J1308\.[ab] open", "nothing", 0, (PROBE,), "what drives it remains"),
+    Row(r"R1015 shorted", "nothing", 0, (PROBE,), "COIL is no longer limited: missed when a coil is shorted alone"),
     Row(
         r"J1301 GPIO19-(GPIO16|GNDG) shorted|J1301\.GPIO1[789] open|J1307\.[abcd] open|J1307 [abc]-[bcd] shorted|"
         r"J1301 (GNDB-GPIO17|GPIO17-GPIO18|GPIO18-GNDC) shorted",
@@ -206,7 +215,8 @@ ROWS = (
         "four channels give nothing, or the same for ever",
     ),
     Row(
-        r"U120[12]\.(dvdd|iovdd|dgnd|xi|ad|md0|ldo|sda|scl) open|C121[12] (open|shorted)", "nothing", 4, UNSET,
+        r"U120[12]\.(dvdd|iovdd|dgnd|xi|ad|md0|ldo|sda|scl) open|C121[12] (open|shorted)|C12(28|31) shorted",
+        "nothing", 4, UNSET,
         "the converter does not answer, or not at its address",
     ),
     Row(
@@ -214,10 +224,10 @@ ROWS = (
         "neither converter answers: set already they go on, and are 13 dB low after their next start",
     ),
     Row(
-        r"U1205\.(in|gnd|en|out) open|U1205\.out (high|low)|C12(15|16|21|25) shorted", "nothing", 8, UNSET,
+        r"U1205\.(in|gnd|en|out) open|U1205\.out (high|low)|C12(15|16|21|25|27|30) shorted", "nothing", 8, UNSET,
         "the converters' digital half is dead",
     ),
-    Row(r"C12(15|16|18|21|25) open", "nothing", 0, (PROBE,), "noise"),
+    Row(r"C12(15|16|18|21|25|27|28|30|31) open", "nothing", 0, (PROBE,), "noise"),
     Row(
         r"U1204\.(mclk|sclk|lrck) (open|high|low)|R120[567] open", "nothing", 8, DEAF,
         "no clock: all converters stand still, none is heard and none plays",
@@ -243,9 +253,10 @@ ROWS = (
     Row(
         r"J1501\.(dp|dm|gnd|vbus) open|J1501 (dp|dm)-\w+ shorted|J1501 (gnd|shield)-vbus shorted|D1501 .* shorted|"
         r"R1503 open|R1504 shorted|U1502\.(in|gnd|en|out) open|U1502\.out (high|low)|"
-        r"C15(01|06|07|08|11|12|13|14) shorted|U1501\.up_d[pm] (open|high|low)|"
+        r"C15(01|06|07|08|11|12|13|14|15|16) shorted|U1501\.up_d[pm] (open|high|low)|"
         r"U1501\.(vdd[a-e]?|vss|crfilt|pllfilt|rbias|xin|xout|reset|vbus) open|U1501\.xout (high|low)|"
-        r"R1505 (open|shorted)|C150[345] shorted|Y1501\.[ab] open|Y1501 .* shorted|C15(09|10) shorted|R1503 shorted",
+        r"R1505 (open|shorted)|L1501 open|U1503\.out low|C150[345] shorted|"
+        r"Y1501\.[ab] open|Y1501 .* shorted|C15(09|10) shorted|R1503 shorted",
         "no coil current", 8, CARD_GONE,
         "the hub is gone, and with it codec and meter; ARM then has no edges",
     ),
@@ -256,13 +267,14 @@ ROWS = (
     ),
     Row(r"D1501\.\w+ open", "nothing", 0, (PROBE,), "a protection is lost"),
     Row(
-        r"R1504 open|R1506 (open|shorted)|C150[3459] open|C1510 open|C15(01|06|07|08|11|12|13|14) open|Y1501\.gnd open",
+        r"R1504 open|R1506 (open|shorted)|C150[3459] open|C1510 open|C15(01|06|07|08|11|12|13|14|15|16) open|"
+        r"Y1501\.gnd open|L1501 shorted|U1503\.(out (open|high)|vcc open|gnd open)",
         "nothing", 0, (PROBE,),
         "starts later or noisier, or not at all: then it is as the hub gone (meter_absent)",
     ),
     Row(
         r"U1501\.(d[pm][34]|test|ocs\d) open|U1501\.(nonrem[01]|cfg[01]) (open|high|low)|"
-        r"R15(07|08|09|10) (open|shorted)",
+        r"R15(07|08|09|10|11|12) (open|shorted)",
         "nothing", 0, (*CARD_GONE, PROBE),
         "a strap: a port more or one that counts as removable; where it starts no hub, both are gone",
     ),

@@ -51,10 +51,10 @@ STATES: dict[str, State] = {
     "18 V everywhere": _state("+5V", "+3V3", "COIL", "VMID", "REFC", v3=18, v5=18, vref=18, coil=18, meter=False),
     "5 V at 6.2 V": _state("+5V", "COIL", v5=OVER_V, coil=OVER_V),
     "5 V at 4.3 V": _state("+5V", "COIL", v5=5 - DIODE_V, coil=5 - DIODE_V),
-    "no 3.3 V": _state("+3V3", v3=0, meter=False),
+    "no 3.3 V": _state("+3V3", "VMID", "REFC", v3=0, vref=0, meter=False),
     "3.3 V at 5 V": _state("+3V3", v3=5.25, meter=False),
     "no reference": _state("VMID", "REFC", vref=0),
-    "reference at 5 V": _state("VMID", "REFC", vref=5.25),
+    "reference at 3.4 V": _state("VMID", "REFC", vref=3.37),
     "no coil current": _state("COIL", coil=0),
     "coil current for good": _state("COIL"),
     "relay pin high": _state("/RELAY1", relay=3.3),
@@ -111,10 +111,21 @@ def references(netlist: Netlist) -> list[Found]:
     return each(lambda fault: _found(fault[0], fault[1], sound), faults(netlist, REFERENCES))
 
 
-def opening_s(netlist: Netlist, lost_s: float = 0.05) -> list[float]:
-    """How long a contact opens when REFC falls to 0 V, with the comparator's offset at its one end and its other."""
+def edges_must_reach(netlist: Netlist) -> dict[str, float]:
+    """REFC with each part of the references open or shorted, and without VREF, in volts."""
+    lost = [("VREF lost", netlist, Supply(vref=0)), *((*fault, Supply()) for fault in faults(netlist, REFERENCES))]
+
+    def reaches(fault: tuple[str, Netlist, Supply]) -> float:
+        lines = [*tied(fault[1]), ".tran 10m 1"]
+        return run(Deck(fault[1], lines, [".meas tran v find v(REFC) at=0.9"], fault[2]))["v"]
+
+    return dict(zip([name for name, _, _ in lost], each(reaches, lost), strict=True))
+
+
+def opening_s(netlist: Netlist, to_v: float = 0.0, lost_s: float = 0.05) -> list[float]:
+    """How long a contact opens when REFC falls to `to_v`, with the comparator's offset at its one end and its other."""
     part, found = driver(netlist).renamed("REFC", "lost"), []
-    lines = [*PROBE, f"Vlost lost 0 pwl(0 1.3 {lost_s} 1.3 {lost_s + 1e-4} 0)", ".tran 2m 6 0 2m"]
+    lines = [*PROBE, f"Vlost lost 0 pwl(0 1.3 {lost_s} 1.3 {lost_s + 1e-4} {to_v})", ".tran 2m 6 0 2m"]
     measures = [
         ".meas tran opens when v(/TIP_TEL1)=0.5 fall=1",
         f".meas tran closes when v(/TIP_TEL1)=0.5 rise=last td={lost_s}",

@@ -40,6 +40,10 @@ def opened(reference: str, pin: str) -> Change:
     return lambda card: card.opened(reference, pin)
 
 
+def worth(reference: str, value: str) -> Change:
+    return lambda card: card.revalued(reference, value)
+
+
 def joined(one: str, other: str) -> Change:
     return lambda card: card.bridged(one, other)
 
@@ -58,6 +62,10 @@ LISTED: dict[str, Change] = {
     "the relays' watchdog fed by the meter": on("U1005", a="/LAMP_CLOCK"),
     "the relays' watchdog never ends: its capacitor shorted": joined("/supply/rce", "/supply/ce"),
     "the relays' watchdog lasts 1.5 s": places("R1002", "R138"),
+    "the coils' switch limits below what eight coils take": places("R1015", "R1011"),
+    "the coils' switch limits above what the converter has left": places("R1015", "R1012"),
+    "the coils' switch is not told where to limit": gone("R1015"),
+    "nothing discharges the coils' rail": gone("R1016"),
     "nothing holds the load switch down": gone("R1003"),
     "a notice relay hangs on 5 V": on("K101", c1="+5V"),
     "a contact hangs on 5 V": on("K102", c1="+5V"),
@@ -82,15 +90,38 @@ LISTED: dict[str, Change] = {
     "both CC of the plug on one resistor": joined("/usb/cc1", "/usb/cc2"),
     "the meter measures against 3.3 V": on("U1101", vref="+3V3"),
     "the meter on 5 V": on("U1101", vdd="+5V"),
+    "the reference comes before the meter's supply": on("U1004", **{"in": "+5V"}),
     "no pull-up at the meter's reset": gone("R1109"),
     "the hub has no crystal": gone("Y1501"),
-    "five capacitors for six supply pins of the hub": gone("C1512"),
+    "three capacitors for four analog supply pins of the hub": gone("C1512"),
+    "one capacitor for two supply pins of the hub": gone("C1507"),
+    "the hub's analog supply without a ferrite": on("U1501", vdda="/usb/v33"),
+    "no bulk behind the hub's ferrite": gone("C1516"),
+    "nothing holds the hub's reset until its supply is there": gone("U1503"),
+    "the hub's reset by another supply": on("U1503", vcc="+3V3"),
+    "a port of the hub that is off by 100 kohm": worth("R1511", "100k"),
+    "ports 3 and 4 of the hub on one resistor": joined("/usb/off3", "/usb/off4"),
+    "10 uF alone at the converter of 12 V": gone("C1018"),
     "no bulk at the hub": gone("C1514"),
     "no bulk at the meter": gone("C1115"),
     "one capacitor for both drivers of the lamps": gone("C1402"),
     "the hub's host sense straight on 5 V": joined("/usb/vbus", "/usb/there"),
     "a strap of the hub that becomes an output hard on ground": on("U1501", nonrem0="GND"),
     "two straps of the hub on one resistor": joined("/usb/nonrem0", "/usb/cfg1"),
+    "1 uF at the filter of the hub's core": worth("C1504", "1u"),
+    "1 uF at the filter of the hub's clock": worth("C1505", "1u"),
+    "the hub's crystal with 18 pF at either end": worth("C1509", "18p"),
+    "100 nF at the regulator within a converter": worth("C1211", "100n"),
+    "two converters on one capacitor of 10 uF": worth("C1214", "100n"),
+    "no capacitor of 10 uF at the digital half of a converter": worth("C1216", "100n"),
+    "10 uF alone at the regulator within a converter": gone("C1228"),
+    "10 uF alone at a converter's analog supply": gone("C1229"),
+    "10 uF alone at a converter's digital supply": gone("C1227"),
+    "the one-shot without a capacitor of its own": gone("C1019"),
+    "nothing at the plug's 5 V": gone("C1515"),
+    "10 kohm against what pulls the EEPROM's WP down": worth("R1303", "10k"),
+    "a capacitor of 10 nF at a pump of the driver": worth("C1302", "10n"),
+    "no suppressor at the entry": gone("D1001"),
     "the lamps' outputs off for good": on("U1401", oe="+3V3"),
     "lamps of two lines exchanged": pins("U1401", "q0", "U1401", "q1"),
     "a green lamp in the place of a red one": places("D1411", "D1421"),
@@ -127,6 +158,8 @@ LISTED: dict[str, Change] = {
     "inputs of the notice's amplifier exchanged": pins("U109", "inp", "U109", "inn"),
     "inputs of the timer exchanged": pins("U111", "inp", "U111", "inn"),
     "a burden of 1 kohm": places("R122", "R124"),
+    "the lower half of the contacts' reference bridged": joined("GND", "/references/rm"),
+    "nothing holds the contacts' reference up": gone("R908"),
     "the middle of the notice's amplifier is that of 3.3 V": on("U109", inp="VMID"),
     "data lines of two ports of the hub exchanged": pins("U1501", "dp1", "U1501", "dp2"),
     "clock and latch of the lamps exchanged": pins("U1402", "sck", "U1402", "latch"),
@@ -204,6 +237,7 @@ BENIGN: tuple[tuple[str, str], ...] = (  # what of chance nobody notices, and wh
     (r"C\d+ \(c(100n|1u|10u)\) gone", "one capacitor of several at its supply: noise, which no row asks for"),
     (r"C1(08|09) \(c47p\) gone", "keeps radio out of the receive amplifier: far above what is simulated"),
     (r"C\d+ \(c(1u|10u)\) and C\d+ \(c(1u|10u)\) exchanged", "each is enough in the place of the other"),
+    (r"C\d+ \(c(100n|10u)(_\d+)?\) and C\d+ \(c\1(_\d+)?\) exchanged", "the same in another case"),
     (r"J1306 .*gone", "the jumper that opens the EEPROM for writing, once, in the factory"),
 )
 

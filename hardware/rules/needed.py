@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from rules.card import Card, Fitted
 
 SUPPLIED = "supplied"
-RESTS = {  # kind, pin: where a resistor holds it while nothing else does
-    ("meter", "tamper"): SUPPLIED,
-    ("eeprom", "wp"): SUPPLIED,
-    ("pi_header", "GPIO27"): "GND",
-    ("load_switch", "on"): "GND",
-    ("oneshot", "a"): "GND",
+RESTS = {  # kind, pin: where a resistor holds it while nothing else does, and of how many ohm at most
+    ("meter", "tamper"): (SUPPLIED, 100e3),
+    # It takes 120 uA below 0.7 of 3.13 V (CAT24C32/D, Rev. 26, table 4 and note 5); the Pi's design guide has 1 kohm.
+    ("eeprom", "wp"): (SUPPLIED, 7.5e3),
+    ("pi_header", "GPIO27"): ("GND", 100e3),
+    ("load_switch", "on"): ("GND", 100e3),
+    ("oneshot", "a"): ("GND", 100e3),
 }
-REST_OHM = (1e3, 100e3)
+REST_OHM = 0.99e3
 OUTSIDE = {  # kind, pin: what of the card's edge must reach it, straight or through one resistor
     ("meter", "tamper"): "terminal2",
     ("eeprom", "wp"): "terminal2",
@@ -34,35 +35,55 @@ BOTH = {
     "usb": ("usb_esd", ("dp", "dm")),
     "pi_header": ("eeprom", ("ID_SD", "ID_SC")),
 }  # by which pins it needs the other
-CRYSTAL_F = (10e-12, 30e-12)
+LOADED_F = {"crystal_24MHz": 18e-12}  # ABM8-24.000MHZ-B2-T, by public projects' lists
+STRAY_F = (4e-12, 10e-12)  # of a pin, its pad and track; from memory
 HALF = (0.4, 0.6)
-STORES_F = {  # kind, pin: where a capacitor leads from it, and the least it needs; from memory of the data sheets
-    ("meter", "vref"): ("vss", 0.08e-6),
-    ("reference", "out"): ("gnd", 0.08e-6),
-    ("holdup", "vsys"): ("gnd", 8e-6),
-    ("holdup", "vin"): ("gnd", 8e-6),
-    ("holdup", "cap"): ("gnd", 8e-6),
-    ("holdup", "cpf"): ("gnd", 1e-9),
-    ("ldo", "out"): ("gnd", 0.8e-6),
-    ("ldo", "in"): ("gnd", 0.8e-6),
-    ("hub", "crfilt"): ("vss", 0.8e-6),
-    ("hub", "pllfilt"): ("vss", 0.8e-6),
-    ("adc4", "vref"): ("agnd", 0.8e-6),
-    ("adc4", "ldo"): ("dgnd", 0.08e-6),
-    ("dac8", "vcom"): ("agnd1", 8e-6),
-    ("load_switch", "vout"): ("gnd", 0.08e-6),
+# Pins of two kinds on one net. VREF+ may be 0.4 V above the meter's supply at most (STM32G0's sheet, as a public
+# project quotes it), so what makes it is fed by that; it needs 50 mV above 3.0 V (SBVS032K), and has 0.21 at the least.
+TOGETHER = {("reference", "in"): ("meter", "vdd")}
+ANY = float("inf")
+STORES_F = {  # kind, pin: where capacitors lead from it, and between which sums; where no sheet is named, from memory
+    ("meter", "vref"): ("vss", 0.08e-6, ANY),
+    ("reference", "out"): ("gnd", 0.08e-6, ANY),
+    ("holdup", "vsys"): ("gnd", 8e-6, ANY),
+    ("holdup", "vin"): ("gnd", 8e-6, ANY),
+    ("holdup", "cap"): ("gnd", 8e-6, ANY),
+    ("holdup", "cpf"): ("gnd", 1e-9, ANY),
+    ("ldo", "out"): ("gnd", 0.8e-6, ANY),
+    ("ldo", "in"): ("gnd", 0.8e-6, ANY),
+    # "Up to a 0.1 uF" (DS00001692C, table 3-1), "at least 0.1" (SC571231, the maker's list for schematics).
+    ("hub", "crfilt"): ("vss", 0.09e-6, 0.11e-6),
+    ("hub", "pllfilt"): ("vss", 0.09e-6, 0.11e-6),
+    ("adc4", "vref"): ("agnd", 0.8e-6, ANY),  # 1 uF (SLAS831D, pin functions), and 10.1 at the next
+    ("adc4", "ldo"): ("dgnd", 8e-6, ANY),
+    ("dac8", "vcom"): ("agnd1", 8e-6, ANY),
+    ("load_switch", "vout"): ("gnd", 0.08e-6, ANY),
+    ("rs232", "vpos"): ("gnd", 0.08e-6, 0.5e-6),  # 0.1 uF each at 3.3 V, 0.47 up to 5.5 (SLLS410O, table 9-1)
+    ("rs232", "vneg"): ("gnd", 0.08e-6, 0.5e-6),
+    ("rs232", "c1p"): ("c1n", 0.08e-6, 0.5e-6),
+    ("rs232", "c2p"): ("c2n", 0.08e-6, 0.5e-6),
+    ("buck", "vin"): ("ret", 220e-6, ANY),  # beside its ceramics, for a surge of 2 kV (TRACO, THN 30WI)
+    ("usb", "vbus"): ("gnd", 0.9e-6, 10e-6),  # 1 uF (SC571231); 1 to 10 (USB 2.0, 7.2.4.1, from memory)
 }
-PARTS = {"meter": 1, "eeprom": 1, "holdup": 1, "reference": 1, "hub": 1, "oneshot": 1, "load_switch": 1}
+# kind, pin: a small capacitor of its own on its sheet, beside what is larger there.
+QUICK = {
+    ("oneshot", "vcc"): "gnd",  # 0.1 uF (SCES586D)
+    ("adc4", "avdd"): "agnd",  # 0.1 uF at each of the three (SLAS831D, pin functions)
+    ("adc4", "dvdd"): "dgnd",
+    ("adc4", "ldo"): "dgnd",
+}
+QUICK_F = (90e-9, 220e-9)
+PARTS = {"meter": 1, "eeprom": 1, "holdup": 1, "reference": 1, "hub": 1, "oneshot": 1, "load_switch": 1, "tvs18": 1}
 
 
 def beside(card: Card) -> Iterator[str]:
     for kind, count in PARTS.items():
         if len(card.of(kind)) != count:
             yield f"{len(card.of(kind))} of {kind}, asked {count}"
-    for (kind, pin), to in RESTS.items():
+    for (kind, pin), (to, most) in RESTS.items():
         for part in card.of(kind):
             net = part.nets.get(pin, "")
-            pulls = [each for each in card.on(net, "R") if REST_OHM[0] <= each.value <= REST_OHM[1]]
+            pulls = [each for each in card.on(net, "R") if REST_OHM <= each.value <= most]
             if not any(_held(card, each.other(net), to) for each in pulls):
                 yield f"{part.reference}: nothing holds {pin} while nobody drives it"
     for (kind, pin), plug in OUTSIDE.items():
@@ -71,15 +92,26 @@ def beside(card: Card) -> Iterator[str]:
             near = [net, *(each.other(net) for each in card.on(net, "R"))]
             if not any(each.kind_name == plug for one in near if one not in ("GND", "+3V3") for each in card.on(one)):
                 yield f"{part.reference}: {pin} reaches no {plug}"
+    for (kind, pin), (other, theirs) in TOGETHER.items():
+        for part in card.of(kind):
+            if any(each.nets.get(theirs) != part.nets.get(pin) for each in card.of(other)):
+                yield f"{part.reference}: {pin} is not on the net of {theirs} of {other}"
     for kind, (other, pins) in BOTH.items():
         for part in card.of(kind):
             if not any(_has(each, part, pins) for each in card.of(other)):
                 yield f"{part.reference}: no {other} at {' and '.join(pins)}"
-    for (kind, pin), (ground, least) in STORES_F.items():
+    for (kind, pin), (ground, least, most) in STORES_F.items():
         for part in card.of(kind):
-            stored = card.between(part.nets.get(pin, ""), part.nets.get(ground, ""), "C")
-            if sum(each.value for each in stored) < least:
-                yield f"{part.reference}: less than {least * 1e6:g} uF at {pin}"
+            stores = card.between(part.nets.get(pin, ""), part.nets.get(ground, ""), "C")
+            if not least <= (stored := sum(each.value for each in stores)) <= most:
+                yield f"{part.reference}: {stored * 1e6:g} uF at {pin}, asked {least * 1e6:g} to {most * 1e6:g}"
+    for (kind, pin), ground in QUICK.items():
+        for part in card.of(kind):
+            net = part.nets.get(pin, "")
+            small = [each for each in card.between(net, part.nets.get(ground, ""), "C") if each.sheet == part.sheet]
+            quick = sum(QUICK_F[0] <= each.value <= QUICK_F[1] for each in small)
+            if quick < (asked := sum(each.nets.get(pin) == net for each in card.of(kind))):
+                yield f"{part.reference}: {quick} capacitors of 0.1 uF at {pin}, asked {asked}"
 
 
 def _held(card: Card, net: str, to: str) -> bool:
@@ -93,15 +125,21 @@ def _has(one: Fitted, other: Fitted, pins: tuple[str, ...]) -> bool:
 
 
 def timed(card: Card) -> Iterator[str]:
-    """The hub's crystal with its two capacitors; half of the Pi's 5 V tells the hub that a host is there."""
+    """The hub's crystal with its load; half of the Pi's 5 V tells the hub that a host is there.
+
+    Each capacitor is twice the crystal's load less what is there already (DS00001692C, figure 7-2).
+    """
     for hub in card.of("hub"):
         xin, xout = hub.nets.get("xin", ""), hub.nets.get("xout", "")
-        if not any({xin, xout} <= set(each.nets.values()) for each in card.of("crystal_24MHz")):
-            yield f"{hub.reference}: no crystal"
-        for net in (xin, xout):
-            loads = [each.value for each in card.between(net, "GND", "C")]
-            if len(loads) != 1 or not CRYSTAL_F[0] <= loads[0] <= CRYSTAL_F[1]:
-                yield f"{hub.reference}: {net} has not one capacitor of {CRYSTAL_F[0]:g} to {CRYSTAL_F[1]:g} F"
+        crystals = [each for each in card.of(*LOADED_F) if {xin, xout} <= set(each.nets.values())]
+        if len(crystals) != 1:
+            yield f"{hub.reference}: {len(crystals)} crystals"
+        for crystal in crystals:
+            least, most = (2 * LOADED_F[crystal.kind_name] - each for each in reversed(STRAY_F))
+            for net in (xin, xout):
+                loads = [each.value for each in card.between(net, "GND", "C")]
+                if len(loads) != 1 or not least <= loads[0] <= most:
+                    yield f"{hub.reference}: {net} has not one capacitor of {least * 1e12:g} to {most * 1e12:g} pF"
         there = hub.nets.get("vbus", "")
         below = [each.value for each in card.between(there, "GND", "R")]
         above = [

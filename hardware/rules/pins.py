@@ -14,23 +14,26 @@ from functools import cache
 from pcb import footprints
 from rules.card import Card, Fitted
 
-OPEN = {  # kind, pin or pad: why it may have no net; what a data sheet says is from memory
+OPEN = {  # kind, pin or pad: why it may have no net; without a sheet's name, from memory
     ("pi_header", r"GPIO\d+"): "pins.toml uses no more",
-    ("load_switch", "ct"): "the fastest rise is slow enough for relays",
+    ("load_switch", "fault"): "it only tells",
     ("ldo", "nc"): "not connected in the part",
     ("adc4", r"ain[5-8]|micbias|xo|gpio[0-3]"): "its registers select the first four inputs, and name no use of these",
     ("dac8", r"zero"): "it only tells",
     ("holdup", r"imon|sysgd|capgd"): "they only tell",
     ("usb_audio", r"dout[2-4]|din[34]"): "eight slots on one wire out, four on each of two in",
     ("shift8", "next"): "the last of the chain",
-    ("meter", r"P[A-D]\d+|PF1"): "an analog input from the reset on, which may float; its program moves no other pin",
-    ("hub", "12|16|18|20"): "switch supplies that are not there; at the reset their own pull-downs leave charging off",
+    (
+        "meter",
+        r"P[A-D]\d+|PF1",
+    ): "an analog input from the reset on (AN5096), which may float; its program moves no other pin",
+    ("hub", "12|16|18|20"): "switch supplies that are not there; their own pull-downs leave charging off (SC571231)",
     ("rs232", "7|9"): "outputs of the pair that is not used",
-    ("rs232", "8"): "a receiver, which has 5 kohm to ground in itself",
+    ("rs232", "8"): "a receiver, which has 5 kohm to ground in itself (SLLS410O)",
     ("db9", "[1469]"): "DCD, DTR, DSR and RI: the log is two wires and ground",
     ("rtc", "[12]"): "clock and interrupt, which nobody asks for",
     ("buck", "4"): "trims the voltage, which is as it comes",
-    ("buck", "6"): "switches it off; open is on",
+    ("buck", "6"): "switches it off; open is on (a sister's sheet, by a public project)",
     ("usb", "[AB]8"): "SBU, which USB 2.0 does not use",
     ("usb_esd", "[46]"): "the same two wires as 3 and 1, joined in the part",
     ("relay", "3|10"): "the contacts that are closed at rest: the pair itself, as the barrier takes it",

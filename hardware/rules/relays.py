@@ -17,20 +17,24 @@ HEADER, TERMINAL = "pi_header", "terminal2"
 ON_COIL = {"relay", "relay_closed", "diode", "load_switch"}  # and capacitors
 PULL_DOWN_OHM = (1e3, 100e3)
 GATE_OHM = 10e3
+# mA: between what eight coils take at 5.25 V and 10 % less of their 62 ohm, and what is left of the 5 A up to which the
+# cells are charged (R1006) when card and Pi take all they may.
+LIMIT_MA = (753.0, 1460.0)
 
 
 def armed(card: Card) -> Iterator[str]:
     """The coils' rail comes through the load switch, and that hears the one-shot alone."""
     for part in card.on(COIL):
-        if part.symbol != "C" and part.kind_name not in ON_COIL:
+        if part.symbol not in ("C", "R") and part.kind_name not in ON_COIL:
             yield f"{COIL}: {part.reference} is on it, which is neither coil, diode nor the load switch"
     switches, shots = card.of("load_switch"), card.of("oneshot")
     if (len(switches), len(shots)) != (1, 1):
         yield "one load switch and one one-shot arm the relays"
         return
     switch, shot = switches[0].nets, shots[0].nets
-    if not {switch.get("vout"), switch.get("qod")} <= {COIL} or switch.get("vin") != "+5V":
-        yield "the load switch does not take +5V to COIL, or does not discharge it"
+    if switch.get("vout") != COIL or switch.get("vin") != "+5V":
+        yield "the load switch does not take +5V to COIL"
+    yield from _down(card, COIL, "the coils' rail")
     if switch.get("on") != shot.get("q") or {part.kind_name for part in card.on(shot.get("q", ""))} - {
         "oneshot", "load_switch", "r10k"
     }:  # fmt: skip
@@ -46,6 +50,19 @@ def armed(card: Card) -> Iterator[str]:
         if shot.get(pin) != shot.get("vcc"):
             yield f"the one-shot's {pin} is not at its supply"
     yield from _window(card, shot)
+
+
+def limited(card: Card) -> Iterator[str]:
+    """The load switch ends a short behind it and lets eight coils be (SLVS841F, 9.5.1; kohm and mA)."""
+    for switch in card.of("load_switch"):
+        set_by = [each.value / 1000 for each in card.between(switch.nets.get("ilim", ""), switch.nets["gnd"], "R")]
+        if len(set_by) != 1:
+            yield f"{switch.reference}: not one resistor says where it limits"
+            continue
+        least, most = 25230 / (1.01 * set_by[0]) ** 1.016, 22980 / (0.99 * set_by[0]) ** 0.94
+        if not LIMIT_MA[0] <= least <= most <= LIMIT_MA[1]:
+            asked = f"{LIMIT_MA[0]:g} to {LIMIT_MA[1]:g}"
+            yield f"{switch.reference}: limits at {least:.0f} to {most:.0f} mA, asked {asked}"
 
 
 def lasts_s(card: Card, shot: dict[str, str]) -> float | None:

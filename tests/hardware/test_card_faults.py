@@ -9,6 +9,7 @@ from typing import get_args, get_type_hints
 
 from hardware_rig import drawn_card, front_end
 
+from drawing.tables import load_kinds
 from linetap.board.meter.protocol import LEDS as LAMPS
 from linetap.cardtest.rows import rows as production_rows
 from linetap_core.wire.alerts import ALERTS
@@ -22,6 +23,7 @@ from rules.linestates import (
     SEIZES,
     STATES,
     Found,
+    edges_must_reach,
     meets,
     opening_s,
     references,
@@ -130,11 +132,15 @@ def test_a_notice_relay_that_stays_closed_does_not_answer_a_call() -> None:
     assert 1.5 < 7000 / ohm < 2.5
 
 
-def test_the_loss_of_the_contacts_reference_opens_them_once_and_not_for_long() -> None:
-    """README: all of which the comparator's offset is above 0 V, which nobody chose."""
+def test_no_one_part_takes_the_contacts_reference_to_where_an_offset_opens_them() -> None:
+    """At 0 V a contact opens once whose comparator has its offset above 0 V, which nobody chose."""
     never, once = opening_s(front_end())
     assert never == 0.0
     assert LEAST_S <= once <= MOST_S
+    reached = edges_must_reach(front_end())
+    assert {"VREF lost", "R903 open", "R907 shorted", "C902 shorted", "C905 shorted"} <= reached.keys()
+    assert min(reached.values()) > 10 * load_kinds()["comparator"].second_offset_mv / 1000
+    assert opening_s(front_end(), min(reached.values())) == [0.0, 0.0]
 
 
 def test_what_tells_exists() -> None:
@@ -169,6 +175,6 @@ def test_the_alert_of_a_reading_is_that_which_the_units_own_code_raises() -> Non
 
 def test_a_lost_middle_is_told_whatever_the_line_and_whether_or_not_it_was_learned() -> None:
     told = {each.what for each in found_references() if not each.untold}
-    assert {"C901 shorted", "C902 shorted", "R901 open", "R902 shorted", "R903 open", "U901 open"} <= told
-    lost = [each for each in found_references() if not each.untold and each.what != "R902 shorted"]
+    assert {"C901 shorted", "R901 open", "R901 shorted", "R902 open", "R902 shorted", "U901 open"} <= told
+    lost = [each for each in found_references() if not each.untold]
     assert max(each.alerts["battery_high"] for each in lost) <= 10.0

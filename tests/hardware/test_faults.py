@@ -30,8 +30,8 @@ def test_each_is_told_or_argued() -> None:
     assert [each.fault for each in found() if not each.told and not said(UNTOLD, each.fault)] == []
 
 
-def test_what_pulls_down_the_whole_cards_supply_is_listed() -> None:
-    """A coil that is shorted, or the diode across it: all lines are without a unit while this one plays or opens."""
+def test_what_pulls_down_the_coils_of_all_lines_is_listed() -> None:
+    """A coil that is shorted, or the diode across it: no line has a notice while this one plays or opens."""
     found_ = {each.fault for each in found() if each.coil_ma > COIL_MA}
     assert found_ == {"D108 shorted", "K101 shorted 1-2", "D110 shorted", "K102 shorted 1-2"}
     assert found_ == {each.fault for each in found() if said(OVERLOADS, each.fault)}
