@@ -125,8 +125,8 @@ CHECKS = (
         "battery_high",
         clears="when the voltage has been 1 V below the limit for 3 s",
         text_ko=(
-            "{lines}의 전압이 측정해 둔 값이나 일반 회선의 값보다 훨씬 높게 읽힙니다. 통화를 알아채지 못해 녹음하지 못할 수 "
-            "있습니다."
+            "{lines}의 전압이 측정해 둔 값이나 일반 회선의 값보다 훨씬 높게 읽힙니다. 통화를 알아채지 못해 "
+            "녹음하지 못할 수 있습니다."
         ),
         text_en=(
             "{lines}: the voltage read is far above the learned one, or above any exchange's. Calls may be missed and "
