@@ -126,6 +126,8 @@ class TestMeter:
         assert told(unit(meters=(failing,), capture_is="dead")) == []
         silent = MeterState(connected=False, power_fail=True)
         assert told(unit(meters=(silent,))) == ["meter_absent"]
+        assert told(unit(meters=(silent,)), [finding]) == ["power_failing", "meter_absent"], "until it is heard again"
+        assert told(unit(meters=(failing,), capture_is="dead"), [finding]) == ["power_failing"]
 
     def test_a_converter_that_is_not_set_is_named_until_the_meter_says_otherwise(self) -> None:
         unset = MeterState(connected=True, unset=[2])

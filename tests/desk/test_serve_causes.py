@@ -72,6 +72,12 @@ FLOORS = ("a1", "a2", "a3", "a4", "b1", "b1-2", "b2", "b3", "b4", "xx")
         ({"a1": {"status": GOODBYE}}, "a1", "stopped"),
         ({"a1": {"alert__certificate_end": ALERT, "status": OFFLINE}}, "a1", "certificate"),
         ({"a1": {"alert__under_voltage": ALERT, "status": OFFLINE}}, "a1", "power"),
+        ({"a1": {"alert__power_failing": ALERT, "status": OFFLINE}}, "a1", "power"),
+        (
+            {"a1": {"alert__power_failing": ALERT, "status": OFFLINE}, "a2": {"status": OFFLINE}},
+            "a1",
+            "switch SW1",
+        ),
         ({"a1": {"status": OFFLINE}, "a2": {"status": OFFLINE}}, "a1", "switch SW1"),
         ({"a1": {"status": OFFLINE}, "a3": {"status": OFFLINE}}, "a1", "cut (SW1 1)"),  # not one switch
         ({"b1": {"status": OFFLINE}, "b1-2": {"status": OFFLINE}}, "b1", "floor 1"),

@@ -168,9 +168,12 @@ def test_a_voltage_that_no_line_has() -> None:
         rig = Rig(learned)
         assert rig.pass_s(9, volts=volts) == [], (learned, volts)
         assert "battery_high" in rig.pass_s(2, volts=volts), (learned, volts)
+        assert "battery_high" in rig.pass_s(20, volts=-8.0, use=True, audio=-20.0), "a call says nothing of it"
         assert rig.pass_s(4) == [], (learned, volts)
     assert Rig().pass_s(60, volts=-105.0) == []
     assert Rig(KNOWN).pass_s(60, volts=-56.5) == []  # a battery of 48 V on charge
+    long_loop = Learned(on_hook_v=95.0, off_hook_v=10.0, learned_at=AT)
+    assert "battery_high" in Rig(long_loop).pass_s(12, volts=-120.0), "whatever was learnt"
 
 
 def test_a_pbx_of_24_volts_until_it_is_learnt() -> None:

@@ -123,13 +123,16 @@ def test_what_is_not_written_is_reported_once_and_nothing_restarts(pi: Pi, why: 
         assert pi.left() <= {"boot.img", "autoboot.txt"}
 
 
-def test_a_pi_5_whose_loader_is_too_old_for_its_tree_says_what_to_do(tmp_path: Path) -> None:
-    """Its firmware wrote one cell of size, the kernel left the node out: tests/image/test_blconfig.py."""
+@pytest.mark.parametrize("built_s", [1_736_000_000, OLD_S])
+def test_a_pi_5_whose_loader_is_too_old_for_its_tree_says_what_to_do(tmp_path: Path, built_s: int) -> None:
+    """Its firmware wrote one cell of size, the kernel left the node out: tests/image/test_blconfig.py. OLD_S is of the
+    first release that writes two."""
     pi = Pi(tmp_path, chip="bcm2712")
+    pi.rom.written = image("bcm2712", built_s)
     _no_config(pi)
     pi.start()
     assert (pi.state.code, pi.restarts, pi.left()) == ("eeprom_config", 0, set())
-    assert "from 2025-02-11 on" in pi.state.text
+    assert ("from 2025-02-11 on" in pi.state.text) == (built_s < OLD_S)
 
 
 def test_a_configuration_that_is_none_is_not_carried_over(pi: Pi) -> None:

@@ -19,7 +19,8 @@ from msgspec import Meta
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 
-Volts = Annotated[float, Meta(ge=0, le=100)]
+MOST_V = 100.0  # of a line's battery
+Volts = Annotated[float, Meta(ge=0, le=MOST_V)]
 Decibels = Annotated[float, Meta(ge=-100, le=20)]
 Milliseconds = Annotated[float, Meta(ge=0, le=2000)]
 Opening = Annotated[float, Meta(ge=0, le=3000)]

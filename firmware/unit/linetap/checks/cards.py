@@ -8,7 +8,7 @@ from collections.abc import Callable
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
 from linetap.checks.watch import Seen
 from linetap_core.clock import NS_PER_MS, RECENT_S
-from linetap_core.records import CaptureState
+from linetap_core.records import CaptureState, MeterState
 
 STEADY_MS = 3000  # audio must flow for this long before it clears: a capture restarting in a loop is no cure
 OF_THE_CODEC = ("codec_stalled", "codec_absent", "codec_mismatch")
@@ -81,11 +81,6 @@ def _is_open(capture: Seen[CaptureState]) -> bool:
     return capture.state is not None and capture.state.meter is not None and capture.state.meter.tamper
 
 
-def _is_failing(capture: Seen[CaptureState]) -> bool:
-    state = capture.live
-    return state is not None and state.meter is not None and state.meter.connected and state.meter.power_fail
-
-
 def _overruns_of(capture: Seen[CaptureState]) -> int:
     return capture.live.overruns_lately if capture.live is not None else 0
 
@@ -139,20 +134,33 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
     )
 
 
+def _heard_meters(snapshot: Snapshot) -> dict[int, MeterState]:
+    """What the meters that are connected now report, by card."""
+    lives = {card: seen.live for card, seen in snapshot.services.capture.items()}
+    return {card: live.meter for card, live in lives.items() if live and live.meter and live.meter.connected}
+
+
+def power_failing(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+    """A card's supply is gone, and its capacitors carry the unit for some seconds; or the card says so wrongly."""
+    meters = _heard_meters(snapshot)
+    failing = [card for card, meter in meters.items() if meter.power_fail]
+    if not failing:
+        return None if meters else standing
+    cards = ", ".join(str(card) for card in failing)
+    return Words(
+        text_ko=f"카드 {cards}의 전원 입력이 끊겼습니다. 축전기로 몇 초 동안만 동작합니다.",
+        text_en=f"Card {cards}: the supply has failed. The unit runs on capacitors, for some seconds.",
+        action_ko="12 V 어댑터와 플러그를 확인하십시오. 기기가 계속 켜져 있으면 카드를 교체하십시오.",
+        action_en="Check the adapter of 12 V and its plug. If the unit stays on for minutes, replace the card.",
+    )
+
+
 def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
     """The meter reports that a converter does not hold the gain and format that it was set to, or does not answer."""
-    captures = snapshot.services.capture
-    found = [
-        f"{card}-{number}"
-        for card, seen in captures.items()
-        if (state := seen.live) is not None and state.meter is not None and state.meter.connected
-        for number in state.meter.unset
-    ]
+    meters = _heard_meters(snapshot)
+    found = [f"{card}-{number}" for card, meter in meters.items() for number in meter.unset]
     if not found:
-        unheard = all(
-            (state := seen.live) is None or not (state.meter and state.meter.connected) for seen in captures.values()
-        )
-        return standing if unheard else None
+        return None if meters else standing
     which = ", ".join(found)
     return Words(
         text_ko=(
@@ -242,16 +250,6 @@ CHECKS = (
         clears=f"when there were fewer than {WARN_OVERRUNS} within {RECENT_S // 60} min",
         find=overruns,
     ),
-    # A card's supply is gone, and its capacitors carry the unit for some seconds; or the card says so wrongly.
-    of_cards(
-        "power_failing",
-        clears="when the card's meter reports the supply as good",
-        text_ko="카드 {cards}의 전원 입력이 끊겼습니다. 축전기로 몇 초 동안만 동작합니다.",
-        text_en="Card {cards}: the supply has failed. The unit runs on capacitors, for some seconds.",
-        action_ko="12 V 어댑터와 플러그를 확인하십시오. 기기가 계속 켜져 있으면 카드를 교체하십시오.",
-        action_en="Check the adapter of 12 V and its plug. If the unit stays on for minutes, replace the card.",
-        is_ill=_is_failing,
-    ),
     # The housing is open according to the line meter's tamper switch.
     of_cards(
         "unit_opened",
@@ -263,5 +261,6 @@ CHECKS = (
         is_ill=_is_open,
     ),
     Check("meter_absent", clears="when the meter sends frames again", find=meter_absent),
+    Check("power_failing", clears="when the card's meter reports the supply as good", find=power_failing),
     Check("converter_unset", clears="when the meter has found the converter set for a round", find=converter_unset),
 )

@@ -120,10 +120,11 @@ CHECKS = (
             "fault is towards the exchange; otherwise towards the telephone."
         ),
     ),
-    # A line's on-hook voltage is above its earlier value, or any exchange's: the card reads wrongly.
+    # A line's on-hook voltage is far above its earlier value, or any exchange's: another port, or a card that reads
+    # wrongly.
     of_lines(
         "battery_high",
-        clears="when the voltage has been 1 V below the limit for 3 s",
+        clears="when the on-hook voltage has been 1 V below the limit for 3 s, or `linetap line learn` has learned it",
         text_ko=(
             "{lines}의 전압이 측정해 둔 값이나 일반 회선의 값보다 훨씬 높게 읽힙니다. 통화를 알아채지 못해 "
             "녹음하지 못할 수 있습니다."
@@ -134,11 +135,11 @@ CHECKS = (
         ),
         action_ko=(
             "드라이버로 {lines}의 단자를 조이고 두 단자 사이를 전압계로 재십시오. 기기가 표시하는 값과 다르면 "
-            "카드를 교체하십시오. 같으면 통신사에 연락하십시오."
+            "카드를 교체하십시오. 같으면 수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오."
         ),
         action_en=(
             "tighten the terminals of {lines} with a screwdriver and measure between them. If the unit shows another "
-            "voltage, replace the card. If it shows the same, call the telephone company."
+            "voltage, replace the card. If it shows the same, put the handset down and run linetap line learn {first}."
         ),
     ),
     # A line is off-hook without even noise: a dead codec channel, or missing wires.

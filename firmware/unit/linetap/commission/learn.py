@@ -82,6 +82,11 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
     say("1. 수화기를 내려놓으십시오 / put the handset down")
     rest_v = it.at_rest()
     if rest_v is not None:
+        if abs(rest_v) > learned.MOST_V:
+            raise Refusal(
+                f"line {line.number}: the card reads {rest_v:.1f} V, and no line has more than {learned.MOST_V:g} V: "
+                "nothing was learnt; measure with a voltmeter at the terminals"
+            )
         found = msgspec.structs.replace(found, on_hook_v=abs(rest_v), reversed=rest_v > 0)
     say(f"   {_volts(rest_v)}")
     say("2. 수화기를 드십시오 / lift the handset")

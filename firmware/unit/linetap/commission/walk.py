@@ -168,7 +168,7 @@ FOUND = {
     "too_quiet": "소리가 너무 작음 / too quiet",
     "no_digit": "번호가 들리지 않음 / no digit was heard",
     "line_cut": "전압이 없음 / no battery: the line is cut or not connected",
-    "battery_high": "회선에 없는 전압이 읽힘 / a voltage that no line has: the card reads it wrongly",
+    "battery_high": "전압이 측정해 둔 값보다 훨씬 높음 / the voltage is far above the learned one, or any exchange's",
     "sound_on_hook": "수화기가 내려져 있는데 통화 소리가 들림 / speech while on-hook: its hook is not detected",
 }
 

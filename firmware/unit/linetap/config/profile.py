@@ -77,7 +77,9 @@ class HealthNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     battery_low_v: float = 40.0  # ours: 48 V nominal
     battery_low_share: float = 0.8  # ours: of the voltage learnt on-hook
     battery_high_v: float = 110.0  # ours: above the 105 V of the longest loops (memory); the meter reads to 241 V
-    battery_high_share: float = 1.3  # ours: of the voltage learnt on-hook; a battery on charge stays below
+    battery_high_share: float = (
+        1.3  # ours: of the voltage learnt on-hook at a nominal battery; on charge it stays below
+    )
     battery_high_s: float = 10.0  # ours: on-hook
     battery_24v: tuple[float, float] = (18.0, 30.0)  # (memory) a PBX of 24 V nominal
     battery_s: float = 60.0  # ours: an exchange that tests its batteries is no fault

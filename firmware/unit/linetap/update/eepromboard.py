@@ -22,6 +22,7 @@ _NEEDS = "proc/device-tree/chosen/rpi-min-boot-ver"  # DT_MIN_BOOT_VER: 32 bits,
 LEAST_LINES = 3  # prepareImage: a shorter configuration is damaged, and the image's own is used
 _NO_CONFIG = "the kernel does not show the EEPROM's configuration, which would be lost"
 # firmware-2712/release-notes.md: "support dts files with size-cells of 2", which the kernel's tree has.
+_SHOWS_FROM_S = 1739232000  # 2025-02-11
 _PI_5 = "; a Pi 5's loader shows it from 2025-02-11 on, so the step to that one is by hand"
 
 
@@ -75,7 +76,8 @@ def require_writable(board: Board, image: EepromImage) -> None:
     if not board.on_card:  # findBootFS: "the ROM can only load recovery.bin from the on-board SD-CARD slot"
         raise UpdateFault("eeprom_board", "the boot partition is not on a card in the card slot")
     if board.config is None:
-        raise UpdateFault("eeprom_config", _NO_CONFIG + (_PI_5 if image.chip == "bcm2712" else ""))
+        is_older = image.chip == "bcm2712" and board.loader.built_s < _SHOWS_FROM_S
+        raise UpdateFault("eeprom_config", _NO_CONFIG + (_PI_5 if is_older else ""))
     if board.is_signed or board.setting("SIGNED_BOOT") not in ("", "0"):
         raise UpdateFault("eeprom_signed", "a signed EEPROM is written by the holder of the key")
     if board.setting("FREEZE_VERSION") not in ("", "0"):  # "Custom EEPROM update scripts must also check this flag"

@@ -6,7 +6,7 @@ other units are away with it. A guess, and worded as one: the desk sees neither 
 |---|---|
 | `reported` | the unit reports it: its worst alert |
 | `certificate` | it had reported the end of its certificate before its connection ended |
-| `power` | it had reported under-voltage before its connection ended |
+| `power` | it had reported under-voltage, or that its card's supply failed, before its connection ended |
 | `broker` | half of all units, at least three and not of one building alone, went within two minutes |
 | `bridge` | at least three units of a building are connected and silent |
 | `switch` | at least two units of one switch are away, and none of it is there |
@@ -47,7 +47,7 @@ CAUSES: dict[Code, tuple[str, str]] = {
         N_("Give it a new certificate (docs/operations.md, certificates)."),
     ),
     "power": (
-        N_("Probably its power supply: it had reported under-voltage before."),
+        N_("Probably its power supply: it had reported so before."),
         N_("Check its supply and the socket; replace the supply."),
     ),
     "broker": (
@@ -177,6 +177,8 @@ class Neighbours:
             return "power", "", 0
         if (shared := self._shared(one.place)) is not None:
             return shared
+        if "power_failing" in one.unit.alerts:
+            return "power", "", 0
         port = " ".join(filter(None, (one.place.switch, one.place.port)))
         return "gone" if left is None else "cut", f" ({port})" if port else "", 0
 

@@ -151,9 +151,9 @@ class Limits:
         low_v: F32 = np.where(self.on_hook_known, on_hook_v * each("battery_low_share"), each("battery_low_v"))
         self.battery_low_v = low_v
         self.battery_high_s = each("battery_high_s")
-        self.battery_high_v: F32 = np.where(
-            self.on_hook_known, on_hook_v * each("battery_high_share"), each("battery_high_v")
-        )
+        most_v = each("battery_high_v")
+        share_v = on_hook_v * each("battery_high_share")
+        self.battery_high_v: F32 = np.where(self.on_hook_known, np.minimum(share_v, most_v), most_v)
         self.pbx_low_v = np.array([numbers.battery_24v[0] for numbers in health], np.float32)
         self.pbx_high_v = np.array([numbers.battery_24v[1] for numbers in health], np.float32)
 
@@ -234,8 +234,8 @@ def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F3
             at_rest & (volts < limits.battery_low_v) & quiet & ~pbx,
             at_rest & ((volts >= limits.battery_low_v + limits.margin_v) | pbx),
         ),
-        # No line has such a voltage: the card reads it wrongly, so that a lifted handset seems on-hook.
-        (at_rest & (volts >= limits.battery_high_v), alive & (volts < limits.battery_high_v - limits.margin_v)),
+        # Far above what the line had: if the card reads it wrongly, a lifted handset seems on-hook.
+        (at_rest & (volts >= limits.battery_high_v), at_rest & (volts < limits.battery_high_v - limits.margin_v)),
         (at_rest & pbx & quiet, (at_rest & ~pbx) | limits.on_hook_known),
         (high & lifted & sound, limits.off_hook_known | (alive & use.off & (volts < limits.hook_v))),
     ]
