@@ -2,8 +2,8 @@
 """The line meter's protocol: every constant of hardware/meter-protocol.md (a test compares them), and the framing.
 
 Framing is SLIP's delimiter and escapes (RFC 1055) around type, sequence, payload and CRC-32. COBS was rejected: it
-bounds the overhead, but its decoder is a loop in Python, while SLIP needs three calls that run in C; the baud rate
-carries the worst case of SLIP too. An END on both sides flushes noise before the frame.
+bounds the overhead, but its decoder is a loop in Python, while SLIP needs three calls that run in C; USB carries
+the worst case of SLIP too. An END on both sides flushes noise before the frame.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 VERSION = 1
-BAUD = 460_800
+BAUD = 460_800  # USB ignores it; the simulated meter sends at this rate
 END, ESC, ESC_END, ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD  # RFC 1055
 MOST_CHANNELS = 8
 SAMPLE_US = 1000
