@@ -13,7 +13,7 @@ from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 from simulation.netlist import HARDWARE
 from simulation.spice import Supply
 
-REFERENCE_V = 0.7746  # rms: 1 mW in 600 ohm
+REFERENCE_V = 0.7746  # rms, 0 dBu: 1 mW in 600 ohm, 2 mW (3 dBm) in 300 ohm
 _KINDS = load_kinds()
 _ADC, _DAC = _KINDS["adc4"], _KINDS["dac8"]
 
@@ -31,7 +31,7 @@ def off_db(kind: Kind) -> float:
 
 
 def captured_db(kind: Kind = _ADC) -> float:
-    """How a line's level in dBm is read in dBm0 where all of its voltage reaches RX."""
+    """How a line's level in dBu is read in dBm0 where all of its voltage reaches RX."""
     return decibels(REFERENCE_V) - full_db(kind) + FULL_SCALE_DBM0
 
 

@@ -17,7 +17,7 @@ LOW = Supply(relay=3.3, v5=4.75)
 # An exchange and a telephone of 600 ohm on a line, so 300 ohm together.
 LOAD = ["Rexchange /TIP1 /RING1 600", "Rphone /TIP_TEL1 /RING1 600", "Rearth /RING1 0 1u"]
 ALONE = ["Rexchange /TIP1 /RING1 600", "Rearth /RING1 0 1u"]
-MOST_DBM = -9.0  # 47 CFR 68.308 allows it on average over 3 s, into 600 ohm
+MOST_DBU = -9.0  # 47 CFR 68.308: -9 dBm on average over 3 s into 600 ohm, where dBm and dBu are one
 SPOKEN_DBM0 = -16.0  # notices/importer.py
 OUTPUTS = ("do", "eo")
 BESIDE = [
@@ -46,7 +46,7 @@ def notice(netlist: Netlist) -> list[Finding]:
     corners = corners_of(netlist)
 
     def levels(supply: Supply) -> list[tuple[float, float]]:
-        """dBm on the line, and dB of what was played in what is captured."""
+        """dBu on the line, and dB of what was played in what is captured."""
         found = [run(Deck(each, lines, measures, supply)) for each in corners]
         return [(_db(each["line"]) - decibels(REFERENCE_V), _db(each["rx"]) - full_db()) for each in found]
 
@@ -66,18 +66,18 @@ def notice(netlist: Netlist) -> list[Finding]:
     played, silent = levels(PLAYING), levels(Supply())
     echo = of_adc(of_dac([captured for _, captured in played]))
     return [
-        over("Notice at full drive into 300 ohm", of_dac([line for line, _ in played]), "dBm", least=-5, most=-1),
+        over("Notice at full drive into 300 ohm", of_dac([line for line, _ in played]), "dBu", least=-5, most=-1),
         over(
             "Notice spoken at -16 dBm0, raised as far as it may be, 300 ohm",
             mean(LOAD),
-            "dBm",
+            "dBu",
             least=-18,
-            most=MOST_DBM,
+            most=MOST_DBU,
         ),
-        over("Notice spoken at -16 dBm0, raised as far as it may be, 600 ohm", mean(ALONE), "dBm", most=MOST_DBM),
+        over("Notice spoken at -16 dBm0, raised as far as it may be, 600 ohm", mean(ALONE), "dBu", most=MOST_DBU),
         over("Notice in what is captured, against as it is played", echo, "dB", least=-20, most=0),
         over("Notice at full drive: what is left of 4.75 V above and below it", room, "V", least=0.1),
-        over("Notice at full drive, the relay open", [line for line, _ in silent], "dBm", most=-70),
+        over("Notice at full drive, the relay open", [line for line, _ in silent], "dBu", most=-70),
     ]
 
 

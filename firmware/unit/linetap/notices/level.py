@@ -2,7 +2,7 @@
 """The level of speech, and of a notice played on a line.
 
 The active speech level is not lowered by pauses. The drawn output puts a notice spoken at -16 dBm0 on a line of 300 ohm
-at about -22 dBm. `linetap line learn` measures the echo of a notice, which is the notice's level on that line;
+at about -22 dBu. `linetap line learn` measures the echo of a notice, which is the notice's level on that line;
 the gain makes up the difference to `recording.notice_target_dbm0`, at most `most_gain_db`. Peaks beyond the codec are
 held below its full scale. Whatever the file and the gain, `limited` keeps the mean below what a line may get.
 """
