@@ -86,6 +86,15 @@ def test_each_fault_stands_in_one_row_and_each_row_has_one() -> None:
     assert [row.faults for row in ROWS if not any(re.fullmatch(row.faults, name) for name in [*names(), *untold])] == []
 
 
+def test_the_pages_count_them() -> None:
+    """README, the laboratory's plan and decision 0222."""
+    count = len(names()) + len(found_references())
+    assert f"**Of the rest of the card**, {count} faults" in (HARDWARE / "README.md").read_text()
+    assert f"`tools/card_rules.py --card-faults`: {count}, of which" in (HARDWARE / "laboratory.md").read_text()
+    decisions = (HARDWARE.parent / "docs" / "decisions" / "hardware.md").read_text()
+    assert f"low: {count} faults" in decisions.partition("## 0222 ")[2].partition("\n## ")[0]
+
+
 def test_a_line_meets_the_card_in_these_nets_alone() -> None:
     assert meets(drawn_card()) == SHARED
 
