@@ -63,15 +63,19 @@ def svg(connector: Kind) -> str:
     height = TOP + ROW * len(found) + 40
     body = [
         _text(20, 30, "교환기 · exchange", "head"), _text(WIDTH - 20, 30, "전화기 · telephones", "head", "end"),
-        _text(WIDTH / 2, 30, "linetap", "head", "middle"), _text(20, 50, "Krone / RJ21 (J2)", "note"),
-        _text(WIDTH - 20, 50, "Krone / RJ21 (J3)", "note", "end"),
+        _text(WIDTH / 2, 30, "linetap", "head", "middle"), _text(20, 50, "Krone / RJ21 (J1302)", "note"),
+        _text(WIDTH - 20, 50, "Krone / RJ21 (J1303)", "note", "end"),
         f'<rect x="{WIDTH / 2 - 45}" y="{TOP - 8}" width="90" height="{ROW * len(found) + 8}" class="card"/>',
     ]  # fmt: skip
     for n, pair in enumerate(found):
         body += _row(pair, TOP + 8 + n * ROW)
     body.append(
         _text(
-            WIDTH / 2, height - 12, "J2: beside the pair · 병렬 | J3: contact in the tip · 직렬 접점", "note", "middle"
+            WIDTH / 2,
+            height - 12,
+            "J1302: beside the pair · 병렬 | J1303: contact in the tip · 직렬 접점",
+            "note",
+            "middle",
         )
     )
     style = (

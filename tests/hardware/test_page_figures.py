@@ -19,12 +19,23 @@ from simulation.netlist import HARDWARE
 README, LABORATORY, PRODUCTION = (
     (HARDWARE / f"{name}.md").read_text() for name in ("README", "laboratory", "production")
 )
+PLUG = re.compile(r"(?<!\w)J\d+(?![A-Za-z0-9])")
+OTHERS = "its J1, 2 x 6 of 2 mm"  # the audio module's own
 ON_THE_HEADER = range(2, 28)  # GPIO2 to GPIO27: the EEPROM has 0 and 1
 
 
 def numbers(page: str, pattern: str) -> list[float]:
     (found,) = re.findall(pattern, page)
     return [float(number) for number in ([found] if isinstance(found, str) else found)]
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "commissioning.md", "laboratory.md", "production.md", "wiring.md", "wiring.svg"]
+)
+def test_each_plug_has_the_boards_reference(name: str) -> None:
+    named = set(PLUG.findall((HARDWARE / name).read_text().replace(OTHERS, "")))
+    assert named
+    assert named <= drawn_card().parts.keys()
 
 
 def test_pins_that_are_free() -> None:

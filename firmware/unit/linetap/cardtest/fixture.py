@@ -13,19 +13,19 @@ from typing import Protocol
 from linetap_core.errors import DeviceFault
 
 STATES = {
-    "open": "J2 and J3 with nothing on any line; 10 Hz on J8; the lid's loop closed",
-    "feed": "J2: 48 V on every line, minus on ring, 300 ohm in each wire; J3 open",
-    "reversed": "J2: the same, minus on tip",
-    "loop": "J2: as in feed; J3: 600 ohm on every line",
-    "unarmed": "J2 and J3 as in loop; no signal on J8",
-    "lid": "the lid's loop at J5 open; else as in loop, 10 Hz on J8",
-    "spark": "no battery, no 600 ohm, 10 Hz on J8; the insulation tester, set to 450 V and 1 mA, on the line asked for",
+    "open": "J1302 and J1303 with nothing on any line; 10 Hz on J1308; the lid's loop closed",
+    "feed": "J1302: 48 V on every line, minus on ring, 300 ohm in each wire; J1303 open",
+    "reversed": "J1302: the same, minus on tip",
+    "loop": "J1302: as in feed; J1303: 600 ohm on every line",
+    "unarmed": "J1302 and J1303 as in loop; no signal on J1308",
+    "lid": "the lid's loop at J1305 open; else as in loop, 10 Hz on J1308",
+    "spark": "no battery, no 600 ohm, 10 Hz on J1308; the insulation tester, 450 V and 1 mA, on the line asked for",
 }
 INSTRUMENTS = {
-    "spark_exchange_v": "J2, tip to ring: the highest voltage of the insulation tester",
-    "spark_telephone_v": "J3, tip to ring: the highest voltage of the insulation tester",
-    "pair_mohm": "J2, tip to ring, 100 V: megohms",
-    "earth_mohm": "J2, tip and ring together, to GND, 100 V: megohms",
+    "spark_exchange_v": "J1302, tip to ring: the highest voltage of the insulation tester",
+    "spark_telephone_v": "J1303, tip to ring: the highest voltage of the insulation tester",
+    "pair_mohm": "J1302, tip to ring, 100 V: megohms",
+    "earth_mohm": "J1302, tip and ring together, to GND, 100 V: megohms",
 }
 MOST_S = 30
 
