@@ -27,6 +27,10 @@ HOLD_FARAD, HOLD_OHM, HOLD_V = 12.5 * 0.8, 0.06, 4.54  # two in series at the en
 BOOST = 0.8  # assumed
 COIL_A = 5.0  # 5.5 A at least, less half of the ripple (LTC4041)
 GIVES_MW = 12500.0  # 2.5 A of 5 V (LTC4041)
+PI_A = 3.0  # a Pi 4
+RIBBON_OHM_A_M = 0.134  # 26 AWG: 4.081 ohm in 100 ft (Cirris' table of wires)
+CONTACT_OHM = 0.02  # of a plug of 2.54 mm; from memory
+ENDS = 2
 LONGEST_S, STEP_S = 60, 0.01
 MOST_S = 60
 
@@ -74,6 +78,14 @@ def loads(circuit: Circuit) -> Iterator[tuple[str, str, float]]:
         for pin, mw in kind.mw.items():
             if nets.get(pin) in VOLTS:
                 yield reference, nets[pin], mw
+
+
+def lost_to_the_pi(ribbon_m: float) -> float:
+    """Volts from J1301 to the Pi's header and back through a ribbon of 40 wires, contacts alike."""
+    pins = Circuit().kinds["pi_header"].pin_rows()
+    wire_ohm = ribbon_m * RIBBON_OHM_A_M + ENDS * CONTACT_OHM
+    there, back = (sum(pin.name.startswith(name) for pin in pins) for name in ("5V", "GND"))
+    return PI_A * wire_ohm * (1 / there + 1 / back)
 
 
 def forgotten(circuit: Circuit) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from simulation.budget import (
     hold_up_mw,
     hold_up_s,
     loads,
+    lost_to_the_pi,
     parts,
     rails,
 )
@@ -27,6 +29,7 @@ from simulation.power_table import CLOSING_MW, summary, table
 from simulation.warmth import LEAST_MW, Warm, warm
 
 CIRCUIT = Circuit()
+PI_WARNS_V = 4.63  # docs/alerts.md
 OPEN = {  # on purpose: inputs that select nothing, a crystal's output, pins that only tell
     "adc4": {"ain5", "ain6", "ain7", "ain8", "micbias", "xo", "gpio0", "gpio1", "gpio2", "gpio3"},
     "dac8": {"zero"},
@@ -188,3 +191,15 @@ def test_the_last_line_has_the_figures_of_the_table(tmp_path: Path) -> None:
     assert told.endswith(f"hold-up {hold_up_s(GIVES_MW):.1f} s at 12.5 W, {hold_up_s(CLOSING_MW):.1f} s at 8.0 W")
     small = Circuit(copied(tmp_path, ("parts.toml", "0.88\nmost_ma = 6000", "0.88\nmost_ma = 4000")))
     assert summary(small).startswith("over its limit: /supply/v5in: U1001 gives")
+
+
+def test_what_the_way_to_the_pi_loses_is_what_the_page_says() -> None:
+    """README, Beside the board. The card's own loss is that of the rail +5V."""
+    page = (HARDWARE / "README.md").read_text().partition("## Beside the board")[2].partition("\n## ")[0]
+    card = next(rail for rail in rails(CIRCUIT) if rail.net == "+5V")
+    on_card, on_way = card.loss_mw / card.gives_ma, lost_to_the_pi(0.15)
+    before = ("way to the Pi loses", "card itself loses", "the Pi has", "U1001 below")
+    said = re.search(".*".join(rf"{words}\s([\d.]+) V" for words in before), page, re.DOTALL)
+    assert said
+    found = (on_way, on_card, 5 - on_card - on_way, PI_WARNS_V + on_card + on_way)
+    assert [float(volts) for volts in said.groups()] == pytest.approx(found, abs=0.006)
