@@ -71,3 +71,32 @@ def test_a_track_that_is_moved_nearer_is_told() -> None:
     found = least(nearer, of("LINE"), of("CARD"))
     assert found.mm < LINE.barrier.line_to_card
     assert "to GND" in found.where
+
+
+def line_of(piece: Piece) -> str:
+    """The line, 1 to 8, whose pair a piece of copper belongs to; nothing for all else."""
+    if side(piece) != "LINE":
+        return ""
+    found = re.search(r"^/(?:TIP|RING|TIP_TEL)(\d)$|^/Line(\d)/", piece.net) or re.match(r"K(\d)()", piece.reference)
+    assert found, piece
+    return found[1] or found[2]
+
+
+def test_two_lines_are_as_near_as_the_pages_say() -> None:
+    """No rule keeps lines apart but that of any two nets of the class: the outer layers, each for itself."""
+    mm = min(
+        least(
+            on_layer, lambda piece, line=line: line_of(piece) == line, lambda piece, line=line: line_of(piece) > line
+        ).mm
+        for layer in ("F.Cu", "B.Cu")
+        for on_layer in [[piece for piece in COPPER if piece.copper.layer == layer and line_of(piece)]]
+        for line in "1234567"
+    )
+    assert f"come within {mm:.1f} mm of each other on a layer" in (HARDWARE / "README.md").read_text()
+    assert f"two lines are {mm:.1f} mm apart" in (HARDWARE / "laboratory.md").read_text()
+
+
+def test_tracks_of_lines_are_on_the_outer_layers_alone() -> None:
+    """On an inner one there are holes and vias, which all layers have."""
+    lines = [track for track in read(TEXT).tracks if track.layer and WHERE.class_of(BOARD.plain(track.net)) == "LINE"]
+    assert {track.layer for track in lines} == {"F.Cu", "B.Cu"}
