@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from drawing.project import LINES
 from pcb import cardboard, places
 from pcb.boardfile import read
 from pcb.cardboard import NAME, CardBoard
@@ -82,16 +83,16 @@ def line_of(piece: Piece) -> str:
     return found[1] or found[2]
 
 
+def nearest(layer: str, line: int) -> float:
+    """Between the copper of a line and that of the lines behind it, on one layer."""
+    copper = [piece for piece in COPPER if piece.copper.layer == layer and line_of(piece)]
+    found = least(copper, lambda it: int(line_of(it)) == line, lambda it: int(line_of(it)) > line)
+    return found.mm
+
+
 def test_two_lines_are_as_near_as_the_pages_say() -> None:
     """No rule keeps lines apart but that of any two nets of the class: the outer layers, each for itself."""
-    mm = min(
-        least(
-            on_layer, lambda piece, line=line: line_of(piece) == line, lambda piece, line=line: line_of(piece) > line
-        ).mm
-        for layer in ("F.Cu", "B.Cu")
-        for on_layer in [[piece for piece in COPPER if piece.copper.layer == layer and line_of(piece)]]
-        for line in "1234567"
-    )
+    mm = min(nearest(layer, line) for layer in ("F.Cu", "B.Cu") for line in range(1, LINES))
     assert f"come within {mm:.1f} mm of each other on a layer" in (HARDWARE / "README.md").read_text()
     assert f"two lines are {mm:.1f} mm apart" in (HARDWARE / "laboratory.md").read_text()
 
