@@ -93,7 +93,7 @@ def initramfs(folder: Path, *builtin: str) -> subprocess.CompletedProcess[str]:
     (folder / "image/initramfs").mkdir(parents=True)
     shutil.copy(ROOT / "image/initramfs/modules.txt", folder / "image/initramfs")
     script = """set -euo pipefail
-ROOT=root
+ROOT=root WORK=work
 say() { echo "$*"; }
 fail() { echo "$*" >&2; exit 1; }
 kernel() { echo 6.12-rpi-v8; }
