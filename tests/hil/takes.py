@@ -12,7 +12,7 @@ TAKES: Final = {
     "test_healing.py": 500,  # most of it a new unit's root, read and written block by block
     "test_closet.py": 450,
     "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 250,
-    "test_pi_boots.py": 480,  # beside another run 25 s to its root, 320 to its services, 150 to measure itself
+    "test_pi_boots.py": 220,  # 60; before those too
     "test_leds.py": 240,  # 100; it makes the kept machines of a short run, in which nothing else begins so early
     "test_firmware.py": 210,  # 30; before those that wait while another run makes the kept machine
     "test_first_start.py": 200,
