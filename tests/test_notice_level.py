@@ -121,7 +121,7 @@ def test_a_shipped_notice_is_played_as_it_is_with_every_gain(notice: Notice) -> 
 def test_the_limit_is_what_the_drawn_card_makes_the_permitted_level_of() -> None:
     """-9 dBm on 600 ohm (47 CFR 68.308), by the row of hardware/README.md: what the card makes of -16 dBm0 and 6 dB."""
     text = (Path(__file__).parents[1] / "hardware" / "README.md").read_text()
-    (highest,) = re.findall(r"raised as far as it may be, 600 ohm \| <= -9 dBm \| -[0-9.]+ to (-[0-9.]+) dBm", text)
+    (highest,) = re.findall(r"raised as far as it may be, 600 ohm \| <= -9 dBu \| -[0-9.]+ to (-[0-9.]+) dBu", text)
     card_db = float(highest) - (NUMBERS.tone_dbm0 + NUMBERS.most_gain_db)
     assert -10 <= NUMBERS.most_mean_dbm0 + card_db <= -9
 
