@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
 from rules.card import Card
 from rules.relays import lasts_s
 
-NS = 1_000_000_000
 Levels = list[tuple[float, bool]]  # (second, level from then on); low before the first
 
 
@@ -30,7 +30,7 @@ def levels(changes: Iterable[tuple[int, int]], pin: int) -> Levels:
     for ns, driven in changes:
         high = bool(driven >> pin & 1)
         if high != (bool(found) and found[-1][1]):
-            found.append((ns / NS, high))
+            found.append((ns / NS_PER_S, high))
     return found
 
 

@@ -122,6 +122,7 @@ class TestMeter:
         failing = MeterState(connected=True, power_fail=True)
         (finding,) = run(unit(meters=(failing,)))
         assert (finding.check, finding.trouble.severity) == ("power_failing", "critical")
+        assert finding.marks == {"power_failing card 1"}, "a second card's is new"
         assert told(unit(meters=(self.WELL,)), [finding]) == []
         assert told(unit(meters=(failing,), capture_is="dead")) == []
         silent = MeterState(connected=False, power_fail=True)

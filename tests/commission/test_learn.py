@@ -271,6 +271,7 @@ def test_an_exempt_line_is_learnt_by_its_voltage_alone(unit: Unit, teach: Learn)
         (Wire(lifted_at=1e9), "its handset was not lifted within 5 s"),
         (Wire(rings_at=3.0), "a call came in"),
         (Wire(on_hook_v=-0.3, lifted_at=1e9, threshold_v=0.1), "reads 0.3 V"),
+        (Wire(on_hook_v=-120.0, lifted_at=1e9), "no line has more than 100 V"),
         (Wire(down_at=4.7), "put down too early"),
         (Wire(down_at=7.0), "put down too early"),
         (Wire(echo_db=-120.0), "was played and not detected on it"),

@@ -19,6 +19,7 @@ from hardware_rig import drawn_card
 from twin_rig import Found, changes, edges_told, ends, shares
 
 from linetap.board.interface import Levels
+from linetap_core.clock import NS_PER_S
 from linetap_core.records import LEAST_OPEN_MS
 from meter_rig import joined
 from part.meter import played
@@ -28,8 +29,8 @@ from simulation.calls import battery, ohm_for, telephone
 from simulation.netlist import Netlist
 from simulation.spice import each
 from twin.driven import Driven, Seen, simulated
-from twin.wires import NS, coils, levels, meter_pins, moves
 from twin.wires import Levels as PinLevels
+from twin.wires import coils, levels, meter_pins, moves
 
 SOON_S = 0.01  # a telephone that is lifted already is so from then on
 SAME_S = 2.5e-3
@@ -111,7 +112,7 @@ def circuit(calls: Sequence[Held], driven: Sequence[Driven], netlist: Netlist | 
 def second_turn(script: Script, calls: Sequence[Held], driven: list[Driven], seen: list[Seen | None]) -> Played:
     """With what the circuit gave. The pins are those of the first turn, or the circle is not closed."""
     seconds = max(call.watched[1] for call in calls if call.watched)
-    idle = np.full(round(seconds * NS / STEP_NS), 0.5 - 48 / VOLTS_OF_ALL)
+    idle = np.full(round(seconds * NS_PER_S / STEP_NS), 0.5 - 48 / VOLTS_OF_ALL)
     rows = [
         idle if one is None else shares(list(zip(one.second, one.vm, strict=True)), seconds, ends()[call.end][1])
         for call, one in zip(calls, seen, strict=True)

@@ -18,12 +18,11 @@ from linetap.board.meter.limits import LearnedLimits
 from linetap.capture.contacts import Contacts
 from linetap.capture.player import Player
 from linetap.config.schema import Board, Card, Config, Keys, Line
-from linetap_core.clock import NS_PER_MS, ManualClock
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.records import LEAST_OPEN_MS, CaptureState
 from meter_rig import BATCH_MS, BEHIND_MS, START_NS
 from part.converter import Inputs
 from part_rig import LINES, PartRig
-from twin.wires import NS
 from twin.wires import Levels as PinLevels
 
 ARM_PIN = 16
@@ -42,7 +41,7 @@ class TimedGpio(FakeGpio):
 
     def output(self, channel: int, value: int, /) -> None:
         super().output(channel, value)
-        self.moved.append(((self._clock.monotonic_ns() - START_NS) / NS, bool(value)))
+        self.moved.append(((self._clock.monotonic_ns() - START_NS) / NS_PER_S, bool(value)))
 
 
 class DrivenRig(PartRig):
@@ -81,7 +80,7 @@ class DrivenRig(PartRig):
 
     @property
     def now_s(self) -> float:
-        return (self.clock.monotonic_ns() - START_NS) / NS
+        return (self.clock.monotonic_ns() - START_NS) / NS_PER_S
 
     def open(self, line: int, ms: int = LEAST_OPEN_MS) -> None:
         self.refused.append(self.contacts.open(line, ms))

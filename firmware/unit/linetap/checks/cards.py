@@ -26,20 +26,21 @@ def of_cards(
     action_en: str,
     is_ill: Callable[[Seen[CaptureState]], bool],
     steady: bool = False,
+    by_meter: bool = False,
 ) -> Check:
     """Returns a check of the faulty cards; with `steady`, a standing check also includes cards that have not worked for
-    long.
+    long. `by_meter`: only a meter that is heard clears it.
 
     In the texts {cards} are their numbers and {units} their services.
     """
 
-    def find(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
+    def find(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         captures = snapshot.services.capture
         ill = [card for card, seen in captures.items() if is_ill(seen)]
         if not ill and steady and standing is not None:
             ill = [card for card, seen in captures.items() if seen.moving_ns < STEADY_MS * NS_PER_MS]
         if not ill:
-            return None
+            return standing if by_meter and not _heard_meters(snapshot) else None
         cards = ", ".join(str(card) for card in ill)
         units = " ".join(f"linetap-capture@{card}" for card in ill)
         return Words(
@@ -51,6 +52,12 @@ def of_cards(
         )
 
     return Check(check_id, clears, find)
+
+
+def _heard_meters(snapshot: Snapshot) -> dict[int, MeterState]:
+    """What the meters that are connected now report, by card."""
+    lives = {card: seen.live for card, seen in snapshot.services.capture.items()}
+    return {card: live.meter for card, live in lives.items() if live and live.meter and live.meter.connected}
 
 
 def _is_dead(capture: Seen[CaptureState]) -> bool:
@@ -79,6 +86,11 @@ def _has_stalled(capture: Seen[CaptureState]) -> bool:
 def _is_open(capture: Seen[CaptureState]) -> bool:
     """The last report of a dead capture counts: its death does not close the housing."""
     return capture.state is not None and capture.state.meter is not None and capture.state.meter.tamper
+
+
+def _is_failing(capture: Seen[CaptureState]) -> bool:
+    state = capture.live
+    return state is not None and state.meter is not None and state.meter.connected and state.meter.power_fail
 
 
 def _overruns_of(capture: Seen[CaptureState]) -> int:
@@ -131,27 +143,6 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
         ),
         action_ko=(f"카드 {cards}의 USB 케이블을 뽑았다가 다시 꽂으십시오. 계속되면 카드를 교체하십시오."),
         action_en=f"Unplug the USB cable of card {cards} and plug it in again; if it continues, replace the card.",
-    )
-
-
-def _heard_meters(snapshot: Snapshot) -> dict[int, MeterState]:
-    """What the meters that are connected now report, by card."""
-    lives = {card: seen.live for card, seen in snapshot.services.capture.items()}
-    return {card: live.meter for card, live in lives.items() if live and live.meter and live.meter.connected}
-
-
-def power_failing(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """A card's supply is gone, and its capacitors carry the unit for some seconds; or the card says so wrongly."""
-    meters = _heard_meters(snapshot)
-    failing = [card for card, meter in meters.items() if meter.power_fail]
-    if not failing:
-        return None if meters else standing
-    cards = ", ".join(str(card) for card in failing)
-    return Words(
-        text_ko=f"카드 {cards}의 전원 입력이 끊겼습니다. 축전기로 몇 초 동안만 동작합니다.",
-        text_en=f"Card {cards}: the supply has failed. The unit runs on capacitors, for some seconds.",
-        action_ko="12 V 어댑터와 플러그를 확인하십시오. 기기가 계속 켜져 있으면 카드를 교체하십시오.",
-        action_en="Check the adapter of 12 V and its plug. If the unit stays on for minutes, replace the card.",
     )
 
 
@@ -250,6 +241,17 @@ CHECKS = (
         clears=f"when there were fewer than {WARN_OVERRUNS} within {RECENT_S // 60} min",
         find=overruns,
     ),
+    # A card's supply is gone, and its capacitors carry the unit for some seconds; or the card says so wrongly.
+    of_cards(
+        "power_failing",
+        clears="when the card's meter reports the supply as good",
+        text_ko="카드 {cards}의 전원 입력이 끊겼습니다. 축전기로 몇 초 동안만 동작합니다.",
+        text_en="Card {cards}: the supply has failed. The unit runs on capacitors, for some seconds.",
+        action_ko="12 V 어댑터와 플러그를 확인하십시오. 기기가 계속 켜져 있으면 카드를 교체하십시오.",
+        action_en="Check the adapter of 12 V and its plug. If the unit stays on for minutes, replace the card.",
+        is_ill=_is_failing,
+        by_meter=True,
+    ),
     # The housing is open according to the line meter's tamper switch.
     of_cards(
         "unit_opened",
@@ -261,6 +263,5 @@ CHECKS = (
         is_ill=_is_open,
     ),
     Check("meter_absent", clears="when the meter sends frames again", find=meter_absent),
-    Check("power_failing", clears="when the card's meter reports the supply as good", find=power_failing),
     Check("converter_unset", clears="when the meter has found the converter set for a round", find=converter_unset),
 )
