@@ -39,7 +39,6 @@ BOOT_OFFSET = 1 << 20
 BOOT_LIMIT_S, COMMAND_S = 240, 120
 REAL_TIME = ("-accel", "tcg,thread=multi", "-smp", "2")
 COUNTED = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-smp", "1")
-STEADY = " nohz=off"  # a processor that waits for its card looks up 250 times a second, and not at its next timer only
 # A second of a machine, in seconds here at the very worst: counted, and in real time beside others' work.
 PATIENCE, REAL_PATIENCE = 20, 4
 _KERNEL = ("vmlinuz", "initramfs", "told")
@@ -69,6 +68,7 @@ class Machine:
     """
 
     card_mib = 3072
+    steady = "nohz=off"  # a counted processor that waits for its card looks up 250 times a second
     # What guards a real processor from speculation is work for one that does not speculate. With isolated page tables
     # it forgets its translations at every system call, a third of a start's work (decision 0142); the loops at each
     # entry of the kernel are a tenth.
@@ -124,7 +124,7 @@ class Machine:
         with (self.folder / "initramfs").open("ab") as file:
             file.write(bytes(-file.tell() % 4))  # where the kernel looks for another archive
             file.write(self._brought())
-        words = begun.words + (STEADY if self.counted else "")
+        words = begun.words + (f" {self.steady}" if self.counted else "")
         words += "" if self._by_itself else " linetap.reset=power"
         (self.folder / "told").write_text(f"{words} {self.words} {self.board_words} panic_print=0")
         self._begin(f"power on, {begun.how}")
@@ -266,15 +266,16 @@ class Machine:
         self.until(lambda: self.read("/run/hil/up") == b"", "it is up")
 
     def wait(self, limit_s: int = BOOT_LIMIT_S) -> None:
-        end_ns = SYSTEM.monotonic_ns() + self._here(limit_s) * NS_PER_S
+        end_ns, answer_s = SYSTEM.monotonic_ns() + self._here(limit_s) * NS_PER_S, 1
         while True:
             assert self._process is not None
             assert self._process.poll() is None, f"the machine ended:\n{self.last_words()}"
             assert SYSTEM.monotonic_ns() < end_ns, f"nobody answers after {limit_s} s:\n{self.last_words()}"
             with contextlib.suppress(OSError, ValueError):
                 self._connect()
-                if self.ask({"run": ["true"]}, 10)["rc"] == 0:
+                if self.ask({"run": ["true"]}, answer_s)["rc"] == 0:
                     return
+            answer_s = min(2 * answer_s, 10)  # a question from before somebody listened gets no answer
             self._hang_up()
             SYSTEM.sleep(0.5)
 

@@ -21,9 +21,8 @@ sys.path.insert(0, str(PROJECT / "image"))
 from boards import rules
 from boards.models import BOARDS
 
-# Its four processors take turns in one thread: each that is not started yet waits by asking again, and with a thread of
-# its own it takes a processor here for that.
-BOARD_OPTIONS = ("-M", "raspi4b", "-accel", "tcg,thread=single")
+# Its four processors take turns in one thread, and a nanosecond of its time is one instruction of any of them.
+BOARD_OPTIONS = ("-M", "raspi4b", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off")
 # Drivers that would fall over registers that are not there: the display's, the sensor's.
 ABSENT = (
     "interrupt-controller@7ef00100", "hdmi@7ef00700", "hdmi@7ef05700", "i2c@7ef04500", "i2c@7ef09500", "clock@7ef00000",
@@ -41,17 +40,18 @@ REVISION = "c03114"  # a Pi 4B of 4 GB: the firmware writes what its fuses say
 
 
 class Pi(Machine):
-    """In real time: QEMU counts no instructions where there are four processors. The tests' agent is at a USB cable.
+    """It is counted, and the tests' agent is at a USB cable.
 
     `late`: run by the initramfs once the root is mounted, before systemd."""
 
+    steady = ""  # its card has an answer at once
     card_mib = 4096  # a power of two, as QEMU's card wants it
     # Its watchdog resets as soon as it is started (hw/misc/bcm2835_powermgt.c): nobody starts it.
     # The list of devices that wait is in debugfs, which the image switches off: the last word counts.
     board_words = "console=ttyAMA0,115200 earlycon=pl011,mmio32,0xfe201000 loglevel=6 systemd.watchdog_sec=0 debugfs=on"
 
     def __init__(self, folder: Path, late: str) -> None:
-        super().__init__(folder)
+        super().__init__(folder, counted=True)
         self.late = late
         self.fuses: bytes | None = None  # the key that is burnt into it (OTP), from its next start on
         self.tree = self._make_tree()

@@ -123,6 +123,7 @@ def test_the_firmware_says_whether_it_throttles(started: Started) -> None:
     assert told(started.said, "throttled") == {("0",)}
 
 
+@pytest.mark.quick
 def test_its_services_come_up(started: Started) -> None:
     """an emulated Pi 4B: the order is taken from its card, and every service runs"""
     pi = started.pi
