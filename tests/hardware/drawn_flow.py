@@ -106,7 +106,7 @@ class Flow:
         """Through each part at the net: its end there, its other end, the net of that."""
         for end in self.ends.get(net, ()):
             part = self.parts[end.part]
-            pairs = POLES.get(part.kind.symbol, ())
+            pairs: tuple[tuple[str, str], ...] = POLES.get(part.kind.symbol, ())
             if part.kind.symbol == "transformer":
                 pairs = WINDINGS
             elif part.kind.symbol in THROUGH and not part.kind.feeds:
