@@ -5,12 +5,17 @@ from __future__ import annotations
 
 from math import ceil, floor
 
-from drawing.laid import HIGH, WIDE, Box, Label, Layout
+from drawing.laid import HIGH, WIDE, Box, Label, Layout, Rail
 from drawing.route import Spot, Wires
 from drawing.symbols import OUT
 
 HEADING_WIDE = 0.8
 FREE = 0.02  # steps between two texts
+FRAME = 0.45  # from the middle of a label to its frame
+OVER = (0.72, 0.1)  # a name's upper and lower edge over its wire, by KiCad's picture
+CROSS = 0.3  # half of the one at an open pin
+PEN = 0.05  # half of a line's width
+FURTHEST = 12  # steps from a pin to its label
 BETWEEN = 0.25  # a text between two rows of the grid keeps wires off the nearer
 
 
@@ -24,13 +29,27 @@ class Labels:
         for each in layout.placed:
             self._take(each.body(), 0)
             for pin, (x, y) in zip(each.shape.pins, (spot for _, spot, _ in each.ends()), strict=True):
-                bx, by = each.turned((pin.at[0] - OUT[pin.pin.side][0], pin.at[1] - OUT[pin.pin.side][1]))
-                dx, dy = round(bx) - x, round(by) - y
+                inner = each.turned((pin.at[0] - OUT[pin.pin.side][0], pin.at[1] - OUT[pin.pin.side][1]))
+                dx, dy = round(inner[0]) - x, round(inner[1]) - y
+                bx, by = x + dx * pin.length, y + dy * pin.length
                 wires.blocked.update((x + dx * i, y + dy * i) for i in range(1, ceil(pin.length) + 1))
+                self.taken.append((min(bx, x) - PEN, min(by, y) - PEN, max(bx, x) + PEN, max(by, y) + PEN))
             for text in each.texts():
                 self._take(text.box())
         for heading in layout.headings:
             self._take((heading.x, heading.y - 0.5, heading.x + len(heading.text) * HEADING_WIDE, heading.y + 0.5))
+
+    def take_open(self, spot: Spot) -> None:
+        """The cross at a pin that is open."""
+        self.taken.append((spot[0] - CROSS, spot[1] - CROSS, spot[0] + CROSS, spot[1] + CROSS))
+
+    def take_rail(self, rail: Rail) -> None:
+        """A supply's symbol with its name; the layout keeps wires off it."""
+        if rail.net == "GND":
+            self.taken.append((rail.x - 0.5, rail.y, rail.x + 0.5, rail.y + 0.9))
+        else:
+            half = max(len(rail.net) * WIDE / 2, 0.4)
+            self.taken.append((rail.x - half, rail.y - 1.1 - HIGH / 2, rail.x + half, rail.y))
 
     def _take(self, box: Box, between: float = BETWEEN) -> None:
         self.taken.append(box)
@@ -38,13 +57,12 @@ class Labels:
         rows = range(ceil(box[1] - between), floor(box[3] + between) + 1)
         self.wires.blocked.update((x, y) for x in columns for y in rows)
 
-    def at_pin(self, net: str, spot: Spot, side: str) -> None:
-        """A step outside of the pin."""
-        end = (spot[0] + OUT[side][0], spot[1] + OUT[side][1])
-        if self.wires.free([end]):
-            self.wires.draw(net, [spot, end])
-        else:
-            end = spot
+    def at_pin(self, net: str, spot: Spot, side: str, steps: int = 1) -> None:
+        """Outside of the pin, at the end of a wire of its own."""
+        way, end = _out(spot, side, steps), spot
+        if self.wires.free(way):
+            self.wires.draw(net, [spot, *way])
+            end = way[-1]
         self._put(Label(net, *end, side))
         self.named[net].add(spot)
 
@@ -69,12 +87,13 @@ class Labels:
             self._put(Label(net, *spot, side, on_wire=True))
 
     def at_a_pin(self, net: str, island: set[Spot]) -> bool:
-        """At the first that has room for it."""
-        for spot, side in self._ends(net, island):
-            beyond = (spot[0] + OUT[side][0], spot[1] + OUT[side][1])
-            if self.wires.free([beyond]) and self._clear(self._box(Label(net, *beyond, side))):
-                self.at_pin(net, spot, side)
-                return True
+        """At the first that has room for it, as near as there is room."""
+        for steps in range(1, FURTHEST + 1):
+            for spot, side in self._ends(net, island):
+                way = _out(spot, side, steps)
+                if self.wires.free(way) and self._clear(self._box(Label(net, *way[-1], side))):
+                    self.at_pin(net, spot, side, steps)
+                    return True
         return False
 
     def _ends(self, net: str, island: set[Spot]) -> list[tuple[Spot, str]]:
@@ -92,22 +111,14 @@ class Labels:
                 leaves = self.wires.at.get(spot, {})
                 if len(leaves) == 1 and ahead in leaves.get(net, ()):
                     label = Label(net, *spot, side, on_wire=True)
-                    if self._clear(self._box(label)) and not self._crossed(self._box(label), ahead, spot):
+                    if self._clear(self._box(label)):
                         return label
         return None
-
-    def _crossed(self, box: Box, ahead: int, spot: Spot) -> bool:
-        """By a wire that goes the other way."""
-        if ahead == 0:
-            spots = [(x, spot[1]) for x in range(ceil(box[0]), floor(box[2]) + 1)]
-            return any(3 in leaves for each in spots for leaves in self.wires.at.get(each, {}).values())
-        spots = [(spot[0], y) for y in range(ceil(box[1]), floor(box[3]) + 1)]
-        return any(2 in leaves for each in spots for leaves in self.wires.at.get(each, {}).values())
 
     def _box(self, label: Label) -> Box:
         long, x, y = len(label.net) * WIDE + (1.2 if label.net in self.outer else 0.2), label.x, label.y
         plain = label.net not in self.outer
-        up, down = (0.58, -0.08) if plain else (HIGH / 2 + 0.05, HIGH / 2 + 0.05)
+        up, down = (OVER[0], -OVER[1]) if plain else (FRAME, FRAME)
         if label.side in ("left", "right"):
             left = x - long if label.side == "left" else float(x)
             return left, y - up, left + long, y + down
@@ -115,7 +126,7 @@ class Labels:
         return x - up, upper, x + down, upper + long
 
     def _clear(self, box: Box) -> bool:
-        return not any(
+        return not self.wires.within(box) and not any(
             box[0] < each[2] + FREE and each[0] < box[2] + FREE and box[1] < each[3] + FREE and each[1] < box[3] + FREE
             for each in self.taken
         )
@@ -124,3 +135,7 @@ class Labels:
         self.layout.labels.append(label)
         self.named.setdefault(label.net, set()).add((label.x, label.y))
         self._take(self._box(label))
+
+
+def _out(spot: Spot, side: str, steps: int) -> list[Spot]:
+    return [(spot[0] + OUT[side][0] * i, spot[1] + OUT[side][1] * i) for i in range(1, steps + 1)]

@@ -96,6 +96,8 @@ class Placed:
         upright = self.turn in ("down", "up")
         if self.turn == "up" and kind.symbol in ("nmos", "pmos"):  # its gate is below
             return [Text(name, self.x, self.y - 1.8), Text(value, self.x, self.y - 1.0)]
+        if self.turn == "down" and kind.symbol in ("nmos", "pmos"):  # its gate is above
+            return [Text(name, self.x, self.y + 1.0), Text(value, self.x, self.y + 1.8)]
         if kind.symbol == "amp":
             return [self._beside(name, 0.2, -2.4), self._beside(value, 0.2, 2.4)]
         if upright or kind.symbol in ("nmos", "pmos", "clamp"):

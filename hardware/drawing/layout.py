@@ -103,12 +103,13 @@ def _wire(layout: Layout, sheet: Sheet, wires: Wires) -> None:
             else:
                 wires.blocked.add(spot)
                 layout.open_pins.append(spot)
+                labels.take_open(spot)
     wired = {net for net, *_ in layout.anchors}  # a rail whose label has a place of its own has wires to it
     apart = {net for net in sheet.rails if net not in wired}
     for each in layout.placed:
         for pin, spot, side in each.ends():
             net = each.part.nets.get(pin.name, "")
-            if net in apart and not _supplied(layout, wires, each, net, spot, side):
+            if net in apart and not _supplied(layout, wires, labels, each, net, spot, side):
                 labels.at_pin(net, spot, side)
     for net, x, y, side in layout.anchors:
         if net in nets:
@@ -133,7 +134,7 @@ def _span(spots: list[Spot]) -> int:
     return max(across) - min(across) + max(down) - min(down)
 
 
-def _supplied(layout: Layout, wires: Wires, each: Placed, net: str, spot: Spot, side: str) -> bool:
+def _supplied(layout: Layout, wires: Wires, labels: Labels, each: Placed, net: str, spot: Spot, side: str) -> bool:
     """With the supply's symbol at its pin, or a step beside it; False where there is no room."""
     if not SUPPLY.fullmatch(net) or each.part.kind.symbol == "box":
         return False
@@ -148,4 +149,5 @@ def _supplied(layout: Layout, wires: Wires, each: Placed, net: str, spot: Spot, 
         wires.pins[x, y] = net
     wires.blocked.update(room)
     layout.rails.append(Rail(net, x, y))
+    labels.take_rail(layout.rails[-1])
     return True

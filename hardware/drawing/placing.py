@@ -4,6 +4,7 @@
 A row is a part or a port, its middle in steps of 2.54 mm, and how it lies: `right` as in its symbol, `down` with its
 first pin on top, `left`, `up`, `back` with left and right exchanged; a port's label has its wire on the other side.
 `R1..8 10 4 right 0 3` are eight, each 3 steps below the one before. `[Block] 4 2` is where a heading begins.
+`like NAME.place` takes over the rows of another file.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def load_places(path: Path, sheet: Sheet) -> Places:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if line.strip() and not line.startswith("#"):
                 try:
-                    _take(places, line, sheet)
+                    _take(places, line, sheet, path)
                 except ValueError as error:
                     raise BadInput(
                         f"{path}:{number}: {error}: {line!r} is not: name x y [turn [step-x step-y]]"
@@ -46,13 +47,22 @@ def load_places(path: Path, sheet: Sheet) -> Places:
     return places
 
 
-def _take(places: Places, line: str, sheet: Sheet) -> None:
+def _take(places: Places, line: str, sheet: Sheet, path: Path) -> None:
     if line.startswith("["):
         name, _, rest = line[1:].partition("]")
         left, top = (_steps(word) for word in rest.split())
         places.headings[name] = (left, top)
         return
     name, *words = line.split()
+    if name == "like":
+        (file,) = words
+        if not path.with_name(file).exists():
+            raise ValueError("no such file beside it")
+        other = load_places(path.with_name(file), sheet)
+        places.parts |= other.parts
+        places.ports += other.ports
+        places.headings |= other.headings
+        return
     words += {2: ["right", "0", "0"], 3: ["0", "0"]}.get(len(words), [])
     across, down, turn, *by = words
     x, y, (dx, dy) = _steps(across), _steps(down), map(int, by)

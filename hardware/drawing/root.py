@@ -20,6 +20,7 @@ X = {"connectors": 8, "line": 44, "audio": 104, "meter": 104, "panel": 44, "supp
 TRACKS = X["line"] + WIDE + 8  # of the wires between lines and meter
 METER_Y = TOP + LINES * PITCH + 6
 TO_METER = ("VM", "RELAY", "CONTACT")
+OTHER_TRACKS = {"LAMP_CLOCK": 65, "LAMP_DATA": 66, "LAMP_LATCH": 67, "PFAIL": 68, "CODEC_SCL": 128, "CODEC_SDA": 127}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,12 @@ def _pins() -> dict[str, dict[str, tuple[str, int]]]:
         "supply": {"ARM_IN": ("left", METER_Y + 14), "PFAIL": ("right", METER_Y + 14)},
         "audio": {f"{port}{i}": ("left", _line(i) + j) for i in range(1, 9) for j, port in enumerate(("RX", "TX"))}
         | {name: ("right", METER_Y - 12 + i) for name, i in usb.items()}
-        | {name: ("right", METER_Y - 7 + i) for i, name in enumerate(("CODEC_SDA", "CODEC_SCL"))},
+        | {name: ("right", METER_Y - 7 + i) for i, name in enumerate(("CODEC_SCL", "CODEC_SDA"))},
         "meter": {f"{port}{number}": ("left", METER_Y + i) for i, (port, number) in enumerate(by_line)}
         | lamps
         | {"PFAIL": ("left", low + 3), "TAMPER": ("left", low + 4)}
-        | {name: ("right", METER_Y + i) for name, i in meter_usb.items()}
-        | {name: ("right", METER_Y + 4 + i) for i, name in enumerate(("CODEC_SDA", "CODEC_SCL"))},
+        | {name: ("right", METER_Y + i) for i, name in enumerate(("CODEC_SCL", "CODEC_SDA"))}
+        | {name: ("right", METER_Y + 4 + i) for name, i in meter_usb.items()},
         "usb": {name: ("left", METER_Y - 12 + i) for name, i in usb.items()}
         | {name: ("left", METER_Y - 9 + i) for name, i in meter_usb.items()},
         "references": {},
@@ -131,15 +132,19 @@ def _run(wires: Wires, net: str, pin: Pin) -> int:
 
 
 def _tracks(wires: Wires, ends: dict[str, list[Pin]]) -> None:
-    """The upper a wire starts, the further right it goes down: none of them crosses another."""
+    """Wires with a place of their own. The upper a line's one starts, the further right it goes down: none crosses."""
     bundle = [f"{port}{number}" for number in range(1, LINES + 1) for port in TO_METER]
-    for i, net in enumerate(bundle):
-        pins = {pin.side: pin.at for pin in ends.get(net, [])}
-        if set(pins) == {"left", "right"}:
-            (x1, y1), (x2, y2), track = pins["right"], pins["left"], TRACKS + len(bundle) - i
-            across = [(x, y1) for x in range(x1, track)]
+    tracks = {net: TRACKS + len(bundle) - i for i, net in enumerate(bundle)} | OTHER_TRACKS
+    for net, track in tracks.items():
+        if len(ends.get(net, [])) == 2:
+            (x1, y1), (x2, y2) = sorted((pin.at for pin in ends[net]), key=lambda at: at[1])
             down = [(track, y) for y in range(y1, y2)]
-            wires.draw(net, [*across, *down, *((x, y2) for x in range(track, x2 + 1))])
+            wires.draw(net, [*_level(x1, track, y1), *down, *_level(track, x2, y2), (x2, y2)])
+
+
+def _level(start: int, end: int, y: int) -> list[Spot]:
+    """Without its end."""
+    return [(x, y) for x in range(start, end, 1 if end > start else -1)]
 
 
 def _placed(each: Instance, table: dict[str, tuple[str, int]]) -> tuple[list[Pin], int, int]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from heapq import heappop, heappush
 from itertools import pairwise
+from math import ceil, floor
 
 Spot = tuple[int, int]
 Segment = tuple[int, int, int, int]
@@ -69,6 +70,16 @@ class Wires:
 
     def free(self, spots: Iterable[Spot]) -> bool:
         return not any(spot in self.blocked or spot in self.pins or spot in self.at for spot in spots)
+
+    def within(self, box: tuple[float, float, float, float]) -> bool:
+        """Whether a wire goes through the box (left, upper, right, lower)."""
+        left, top, right, bottom = box
+        standing = ((x, y) for x in range(ceil(left), floor(right) + 1) for y in range(floor(top), ceil(bottom)))
+        lying = ((x, y) for y in range(ceil(top), floor(bottom) + 1) for x in range(floor(left), ceil(right)))
+        return any(self._leaves(spot, 1) for spot in standing) or any(self._leaves(spot, 0) for spot in lying)
+
+    def _leaves(self, spot: Spot, ahead: int) -> bool:
+        return any(ahead in leaves for leaves in self.at.get(spot, {}).values())
 
     def _way(self, net: str, starts: set[Spot], goals: set[Spot], most: int) -> list[Spot] | None:
         across, down = [x for x, _ in goals], [y for _, y in goals]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the committed .kicad_sch files, and KiCad's own picture of them, without the programs that drew them."""
+"""Reads the committed .kicad_sch files without the programs that drew them. Lengths in mm, y down."""
 
 from __future__ import annotations
 
@@ -9,19 +9,32 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 STEP_MM = 2.54
 WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|[()]|[^\s()"]+')
-SVG = "{http://www.w3.org/2000/svg}"
-Box = tuple[float, float, float, float]  # left, upper, right, lower; mm
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, upper, right, lower
 Node = list[Any]
 
 
 @dataclass(frozen=True)
-class Text:
-    text: str
-    box: Box
+class Pin:
+    name: str
+    type: str
+    at: Point
+
+
+@dataclass(frozen=True)
+class Part:
+    """A symbol as it stands on a sheet; `texts` are what KiCad writes within its outline, its pins' names."""
+
+    reference: str
+    pins: tuple[Pin, ...]
+    strokes: tuple[tuple[Point, ...], ...]
+    texts: tuple[str, ...]
+
+    def body(self) -> Box:
+        return around([each for stroke in self.strokes for each in stroke])
 
 
 def read(path: Path) -> Node:
@@ -42,12 +55,12 @@ def each(node: Node, name: str) -> Iterator[Node]:
     return (child for child in node if isinstance(child, list) and child and child[0] == name)
 
 
-def point(node: Node, name: str) -> tuple[float, float]:
+def point(node: Node, name: str) -> Point:
     found = next(each(node, name))
     return float(found[1]), float(found[2])
 
 
-def wires(sheet: Node) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def wires(sheet: Node) -> list[tuple[Point, Point]]:
     found = []
     for wire in each(sheet, "wire"):
         first, second = ((float(xy[1]), float(xy[2])) for xy in each(next(each(wire, "pts")), "xy"))
@@ -59,24 +72,39 @@ def labels(sheet: Node) -> list[str]:
     return [str(label[1]) for kind in ("label", "hierarchical_label", "global_label") for label in each(sheet, kind)]
 
 
-def bodies(sheet: Node) -> Iterator[tuple[str, Box]]:
-    """Reference and outline of each part, without its pins."""
-    library = {symbol[1]: symbol for symbol in each(next(each(sheet, "lib_symbols")), "symbol")}
+def parts(sheet: Node) -> Iterator[Part]:
+    library = {symbol[1]: symbol for symbols in each(sheet, "lib_symbols") for symbol in each(symbols, "symbol")}
     for part in each(sheet, "symbol"):
+        symbol = library[next(each(part, "lib_id"))[1]]
         place = next(each(part, "at"))
         mirrored = any(mirror[1] == "y" for mirror in each(part, "mirror"))
+        inner = list(each(symbol, "symbol"))
         strokes = [
-            (float(xy[1]), float(xy[2]))
-            for inner in each(library[next(each(part, "lib_id"))[1]], "symbol")
-            for line in each(inner, "polyline")
-            for xy in each(next(each(line, "pts")), "xy")
+            tuple(_placed((float(xy[1]), float(xy[2])), place, mirrored) for xy in each(next(each(line, "pts")), "xy"))
+            for group in inner
+            for line in each(group, "polyline")
         ]
-        at = [_placed(stroke, place, mirrored) for stroke in strokes]
-        name = next(prop[2] for prop in each(part, "property") if prop[1] == "Reference")
-        yield name, _around(at)
+        pins = [
+            Pin(str(next(each(pin, "name"))[1]), str(pin[1]), _placed(point(pin, "at"), place, mirrored))
+            for group in inner
+            for pin in each(group, "pin")
+        ]
+        hidden = any(each(next(each(symbol, "pin_names")), "hide"))
+        reference = next(prop[2] for prop in each(part, "property") if prop[1] == "Reference")
+        yield Part(reference, tuple(pins), tuple(strokes), () if hidden else tuple(pin.name for pin in pins))
 
 
-def _placed(stroke: tuple[float, float], place: Node, mirrored: bool) -> tuple[float, float]:
+def frames(root: Node) -> Iterator[Part]:
+    """The boxes that stand for sheets."""
+    for sheet in each(root, "sheet"):
+        (x, y), (wide, high) = point(sheet, "at"), point(sheet, "size")
+        corners = ((x, y), (x + wide, y), (x + wide, y + high), (x, y + high), (x, y))
+        pins = tuple(Pin(pin[1], pin[2], point(pin, "at")) for pin in each(sheet, "pin"))
+        name = next(prop[2] for prop in each(sheet, "property") if prop[1] == "Sheetname")
+        yield Part(name, pins, (corners,), tuple(pin.name for pin in pins))
+
+
+def _placed(stroke: Point, place: Node, mirrored: bool) -> Point:
     """KiCad turns against the clock with y up, then mirrors."""
     x, y = stroke
     for _ in range(round(float(place[3]) / 90)):
@@ -84,24 +112,7 @@ def _placed(stroke: tuple[float, float], place: Node, mirrored: bool) -> tuple[f
     return float(place[1]) + (-x if mirrored else x), float(place[2]) - y
 
 
-def texts(picture: Path) -> list[Text]:
-    """What KiCad wrote on a sheet, with the box of its strokes. It draws some twice in one place."""
-    found: dict[Text, None] = {}
-    for group in ElementTree.parse(picture).iter(f"{SVG}g"):
-        if group.get("class") == "stroked-text":
-            numbers = [
-                float(number)
-                for path in group.iter(f"{SVG}path")
-                for number in re.findall(r"-?\d+\.\d+", path.get("d", ""))
-            ]
-            if numbers:
-                found[
-                    Text(group.findtext(f"{SVG}desc", ""), _around(list(zip(numbers[::2], numbers[1::2], strict=True))))
-                ] = None
-    return list(found)
-
-
-def _around(points: list[tuple[float, float]]) -> Box:
+def around(points: list[Point]) -> Box:
     xs, ys = zip(*points, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
@@ -110,18 +121,6 @@ def meet(one: Box, other: Box, least: float) -> bool:
     """By more than `least` mm in both directions."""
     across = min(one[2], other[2]) - max(one[0], other[0])
     return across > least and min(one[3], other[3]) - max(one[1], other[1]) > least
-
-
-def overlapping(found: list[Text], least: float = 0.1) -> list[tuple[str, str]]:
-    found = sorted(found, key=lambda text: text.box)
-    pairs = []
-    for i, one in enumerate(found):
-        for other in found[i + 1 :]:
-            if other.box[0] > one.box[2]:
-                break
-            if meet(one.box, other.box, least):
-                pairs.append((one.text, other.text))
-    return pairs
 
 
 def collinear_overlaps(sheet: Node) -> list[tuple[Any, Any]]:

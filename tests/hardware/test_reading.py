@@ -3,31 +3,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
-from drawn_sheets import (
-    STEP_MM,
-    Node,
-    Text,
-    bodies,
-    collinear_overlaps,
-    each,
-    labels,
-    meet,
-    overlapping,
-    point,
-    read,
-    texts,
-    wires,
-)
+from drawn_sheets import STEP_MM, Node, collinear_overlaps, each, frames, labels, meet, parts, point, read, wires
+from drawn_strokes import Picture, Text, foreign, on_lines, overlapping, picture
 
 from drawing import kicad
 from drawing.placing import load_places
 from drawing.project import Circuit
 from linetap_core.errors import BadInput
+from pcb.lineboard import NAME as LINE_BOARD
 from simulation.netlist import HARDWARE
 
 CIRCUIT = Circuit()
@@ -88,26 +77,84 @@ def test_everything_is_on_the_grid(name: str) -> None:
 def test_no_wire_goes_through_a_part_or_along_another(name: str) -> None:
     sheet = drawn(name)
     if name != "linetap":
-        outlines = list(bodies(sheet))
+        outlines = [(part.reference, part.body()) for part in parts(sheet)]
         for (x1, y1), (x2, y2) in wires(sheet):
             line = (min(x1, x2) - 0.2, min(y1, y2) - 0.2, max(x1, x2) + 0.2, max(y1, y2) + 0.2)
             assert not [part for part, box in outlines if "PWR" not in part and meet(line, box, 0.3)], (x1, y1, x2, y2)
-        parts = [(part, box) for part, box in outlines if "PWR" not in part]
-        assert not [(a, b) for i, (a, one) in enumerate(parts) for b, two in parts[i + 1 :] if meet(one, two, 0.1)]
+        bought = [(part, box) for part, box in outlines if "PWR" not in part]
+        assert not [(a, b) for i, (a, one) in enumerate(bought) for b, two in bought[i + 1 :] if meet(one, two, 0.1)]
     assert not collinear_overlaps(sheet)
 
 
-@pytest.mark.skipif(not shutil.which("kicad-cli"), reason="kicad-cli is not installed: it draws the letters")
-def test_no_text_lies_on_another(tmp_path: Path) -> None:
-    """By the strokes of KiCad's own picture."""
-    kicad.vectors(HARDWARE, tmp_path)
-    names = ("", "-Line1", "-Line8", *(f"-{name}" for name in CIRCUIT.sheets if name != "line"))
-    found = {name: texts(tmp_path / f"linetap{name}.svg") for name in names}
-    assert all(len(written) > 20 for written in found.values())
-    assert not {name: pairs for name, written in found.items() if (pairs := overlapping(written))}
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Node, Picture]]:
+    """By KiCad's name: the sheet's file and the picture that KiCad draws of it."""
+    if not shutil.which("kicad-cli"):
+        pytest.skip("kicad-cli is not installed: it draws the letters")
+    into = tmp_path_factory.mktemp("pictures")
+    kicad.vectors(HARDWARE, into)
+    names = {"": "linetap", "-Line1": "line", "-Line8": "line"}
+    names |= {f"-{name}": name for name in CIRCUIT.sheets if name != "line"}
+    found = {f"linetap{name}": (drawn(sheet), picture(into / f"linetap{name}.svg")) for name, sheet in names.items()}
+    alone = tmp_path_factory.mktemp(LINE_BOARD)
+    shutil.copy(HARDWARE / LINE_BOARD / f"{LINE_BOARD}.kicad_sch", alone / "linetap.kicad_sch")
+    kicad.vectors(alone, alone)
+    return found | {LINE_BOARD: (read(alone / "linetap.kicad_sch"), picture(alone / "linetap.svg"))}
+
+
+def test_no_text_lies_on_another(pictures: dict[str, tuple[Node, Picture]]) -> None:
+    assert all(len(found.texts) > 20 for _, found in pictures.values())
+    assert not {name: pairs for name, (_, found) in pictures.items() if (pairs := overlapping(found.texts))}
     for name in SHEETS:
         spots = [tuple(point(node, "at")) for kind in LABELS for node in each(drawn(name), kind)]
         assert len(spots) == len(set(spots)), name
+
+
+def test_no_text_lies_on_a_wire_a_pin_or_an_outline(pictures: dict[str, tuple[Node, Picture]]) -> None:
+    assert not {name: hit for name, (sheet, found) in pictures.items() if (hit := on_lines(found, names(sheet)))}
+
+
+def test_within_a_block_stand_the_names_of_its_pins_and_nothing_else(
+    pictures: dict[str, tuple[Node, Picture]],
+) -> None:
+    wrong = {
+        part.reference: texts
+        for sheet, found in pictures.values()
+        for part in (*parts(sheet), *frames(sheet))
+        if (texts := foreign(found, part))
+    }
+    assert not wrong
+
+
+def names(sheet: Node) -> set[str]:
+    """Of wires, without the frame that other sheets' names have."""
+    return {str(label[1]) for label in each(sheet, "label")}
+
+
+MOVED = {  # on the sheet of the references, in steps: which text, to where, and which of the tests sees it
+    "a value onto a wire": ('"Value" "15k"', (12.3, 23), "lines"),
+    "a value onto a pin": ('"Value" "15k"', (60.5, 21), "lines"),
+    "a value onto a block's edge": ('"Value" "15k"', (61, 20), "lines"),
+    "a value into an amplifier": ('"Value" "15k"', (63.2, 22), "block"),
+    "a label onto a frame": ('(label "tm"', (40.6, 23), "lines"),
+}
+
+
+@pytest.mark.skipif(not shutil.which("kicad-cli"), reason="kicad-cli is not installed: it draws the letters")
+@pytest.mark.parametrize("change", MOVED)
+def test_a_text_that_was_moved_is_seen(tmp_path: Path, change: str) -> None:
+    which, (x, y), seen_by = MOVED[change]
+    text = (HARDWARE / "references.kicad_sch").read_text()
+    before, after = text[: (start := text.rindex(which))], text[start:]
+    after = re.sub(r"\(at [\d.]+ [\d.]+", f"(at {x * STEP_MM:.4f} {y * STEP_MM:.4f}", after, count=1)
+    (tmp_path / "linetap.kicad_sch").write_text(before + after)
+    kicad.vectors(tmp_path, tmp_path)
+    sheet, found = read(tmp_path / "linetap.kicad_sch"), picture(tmp_path / "linetap.svg")
+    seen = {
+        "lines": on_lines(found, names(sheet)),
+        "block": [text for part in parts(sheet) for text in foreign(found, part)],
+    }
+    assert seen[seen_by]
 
 
 def test_two_texts_in_one_place_are_seen() -> None:
@@ -133,6 +180,7 @@ def test_every_row_of_a_place_file_is_a_part_of_its_sheet(name: str) -> None:
         "R1 4 999",
         "R1..8 4 4 right 1",
         "[Sense 4 4",
+        "like nowhere.place",
         "R1 4 4 right 0 0 0",
     ],
 )
