@@ -87,7 +87,7 @@ def _variants() -> int:
         made = assembly.made(HARDWARE, board, where, name, variant, OUT / board.name)
         wrong |= int(bool(made.wrong))
         print(f"{variant.title}: {made.fitted} parts fitted, {made.left_out} not, {made.positions} positions; ", end="")
-        print(f"differences from KiCad's own lists and from its sheets: {len(made.wrong)}")
+        print(f"KiCad's lists and sheets: {len(made.wrong)} differences")
         print("\n".join(made.wrong[:20]), end="\n" if made.wrong else "")
     return wrong
 
