@@ -95,7 +95,8 @@ usage: ./build.sh COMMAND
                    the maker by one made for it, in build/meter/
   board [line|card]
                    the boards of the card and of one line of it: placed, routed, checked by KiCad; for a factory in
-                   build/board/; then what the drawing's rails, corners, rules, wrong cards and single faults come to
+                   build/board/, the card as card 1 and as cards 2 to 4; then what the drawing's rails, corners, rules,
+                   wrong cards and single faults come to
   deb [--try]      Debian packages of desk, tools and unit in build/deb/; try: installed on a bare Debian 13 as
                    docs/install-desk.md says, and built once more, which must give the same bytes
 EOF

@@ -3,12 +3,12 @@
 """Lays out the board of one line and that of the whole card anew and checks both; for a factory in build/board.
 
 Run it as `./build.sh board`, when a sheet, footprints.toml, places.toml or cardplaces.toml in circuit/ has changed. The
-card's tracks that nothing has moved into stay as they are; with --anew all are found again.
+card's tracks that nothing has moved into stay as they are; with --anew all are found again. `variants` makes of the
+committed card what a factory gets for each of its variants, and lays out nothing.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 import subprocess
 import sys
@@ -19,9 +19,21 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
-from drawing import kicad  # noqa: E402
+from drawing import kicad, variants  # noqa: E402
 from linetap_core.errors import LinetapError  # noqa: E402
-from pcb import boardfile, bodies, cardboard, earlier, making, pcb, places, readback, routing, usbpairs  # noqa: E402
+from pcb import (  # noqa: E402
+    assembly,
+    boardfile,
+    bodies,
+    cardboard,
+    earlier,
+    making,
+    pcb,
+    places,
+    readback,
+    routing,
+    usbpairs,
+)
 from pcb.board import Board  # noqa: E402
 from pcb.lineboard import LineBoard  # noqa: E402
 from pcb.places import Places  # noqa: E402
@@ -30,7 +42,7 @@ OUT = ROOT / "build" / "board"
 
 
 def main() -> int:
-    wanted = [name for name in sys.argv[1:] if name != "--anew"] or list(BOARDS)
+    wanted = [name for name in sys.argv[1:] if name != "--anew"] or ["line", "card"]
     try:
         return max([BOARDS[name]() for name in wanted])
     except KeyError as error:
@@ -43,8 +55,11 @@ def main() -> int:
 def _line() -> int:
     board, where = LineBoard(), places.load()
     tracks, not_routed = routing.route(board, where)
-    folder = HARDWARE / board.name
-    return _made(board, where, tracks, not_routed, board.files(where), folder / "lineboard.svg")
+    folder, out = HARDWARE / board.name, OUT / board.name
+    wrong = _made(board, where, tracks, not_routed, board.files(where), folder / "lineboard.svg")
+    making.assembly_files(folder, board.name, out, board.name)
+    assembly.parts_list(board, out / f"{board.name}-bom.csv")
+    return wrong
 
 
 def _card() -> int:
@@ -61,10 +76,23 @@ def _card() -> int:
     wrong = _made(board, where, given + found, not_routed + open_in_one, board.files(where), HARDWARE / "card.png")
     pairs = usbpairs.measured(boardfile.read(before.read_text()))
     print("\n".join(f"USB, {each.said()}" for each in pairs))
-    return max(wrong, *(int(not (each.matched() and each.within())) for each in pairs))
+    return max(wrong, _variants(), *(int(not (each.matched() and each.within())) for each in pairs))
 
 
-BOARDS: dict[str, Callable[[], int]] = {"line": _line, "card": _card}
+def _variants() -> int:
+    board = cardboard.CardBoard()
+    where, _ = cardboard.load(places.load())
+    wrong = 0
+    for name, variant in variants.load().items():
+        made = assembly.made(HARDWARE, board, where, name, variant, OUT / board.name)
+        wrong |= int(bool(made.wrong))
+        print(f"{variant.title}: {made.fitted} parts fitted, {made.left_out} not, {made.positions} positions; ", end="")
+        print(f"KiCad's lists and sheets: {len(made.wrong)} differences")
+        print("\n".join(made.wrong[:20]), end="\n" if made.wrong else "")
+    return wrong
+
+
+BOARDS: dict[str, Callable[[], int]] = {"line": _line, "card": _card, "variants": _variants}
 
 
 def _made(
@@ -80,7 +108,6 @@ def _made(
     not_as_drawn = readback.differences(out, board, where)
     _picture(out / f"{board.name}.svg", picture)
     making.solid_picture(folder, board.name, folder / f"{board.name}-3d.png", where)
-    _parts_list(board, out / f"{board.name}-bom.csv")
     vias = sum(track.layers == routing.BOTH for track in tracks)
     print(
         f"{board.title}: {where.width:g} x {where.height:g} mm, parts {len(board.parts)}, nets {len(board.nets)}, ",
@@ -113,16 +140,6 @@ def _picture(drawn: Path, picture: Path) -> None:
         subprocess.run(
             [*kicad.RASTER, "-i", str(drawn), str(picture)], check=True, timeout=120, stdin=subprocess.DEVNULL
         )
-
-
-def _parts_list(board: Board, path: Path) -> None:
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("reference", "value", "maker", "number", "second source", "footprint"))
-        for reference, part in board.parts.items():
-            kind = part.kind
-            fixed = (kind.value, kind.maker, kind.number, kind.second, board.footprint_of[part.kind_name])
-            rows.writerow((reference, *fixed))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Asks every rule of the card as it is drawn; with `--mistakes` also who notices each of the wrong cards, with
-`--faults` what each part of a line does to it, open and shorted, with `--card-faults` what every other part does.
+"""Asks every rule of the card as it is drawn and as each variant is fitted; with `--mistakes` also who notices each of
+the wrong cards, with `--faults` what each part of a line does to it, open and shorted, with `--card-faults` what every
+other part does.
 
 Run it as `.venv/bin/python tools/card_rules.py`. It ends with 1 where a rule is broken or a mistake passes.
 """
@@ -15,6 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hardware"))
 
+from drawing import variants
+from drawing.project import Circuit
 from rules.card import Card
 from rules.cardfaults import faults as card_faults
 from rules.faults import COIL_MA, OVERLOADS, SEIZES, UNTOLD, effects, said
@@ -23,7 +26,7 @@ from rules.judge import judged
 from rules.linestates import SEIZES as OF_ITS_WIRES
 from rules.linestates import edges_must_reach, opening_s, references, states
 from rules.mistakes import LISTED, benign, of_chance
-from rules.table import RULES
+from rules.table import RULES, broken
 from simulation.netlist import Netlist
 
 ALL = 8  # lines
@@ -39,6 +42,21 @@ def asked(card: Card) -> int:
         for sentence in found:
             print(f"        {sentence}")
     print(f"{len(card.parts)} parts on {len(card.nets)} nets: {len(RULES) - wrong} of {len(RULES)} rules hold")
+    return wrong
+
+
+def asked_of_variants(card: Card) -> int:
+    """How many rules are broken by the ways in which the card is fitted; all in one line where none is."""
+    circuit, wrong, holds = Circuit(), 0, []
+    for variant in variants.load().values():
+        fitted = card.fitted_without(variants.left_out(circuit, variant))
+        sentences = [f"{name}: {sentence}" for name, sentence in broken(fitted)]
+        print("\n".join(f"broken  {variant.title}: {each}" for each in sentences), end="\n" if sentences else "")
+        rules = len({each.split(":")[0] for each in sentences})
+        holds.append(f"{variant.title.split(':')[0]}, {len(fitted.parts)} parts on {len(fitted.nets)} nets: "
+                     f"{len(RULES) - rules} of {len(RULES)} rules hold")  # fmt: skip
+        wrong += rules
+    print("; ".join(holds))
     return wrong
 
 
@@ -119,7 +137,7 @@ def main() -> int:
     parser.add_argument("--card-faults", action="store_true", help="also each other part of the card, in a minute")
     given = parser.parse_args()
     card = Card.drawn()
-    wrong = asked(card)
+    wrong = asked(card) + asked_of_variants(card)
     if given.mistakes:
         wrong += tried(card)
     if given.faults:

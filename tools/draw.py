@@ -15,14 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
-from drawing import bom, kicad, picture, sheetpictures, wiring  # noqa: E402
+from drawing import bom, kicad, picture, sheetpictures, variants, wiring  # noqa: E402
 from drawing.project import Circuit, files  # noqa: E402
 
 
 def main() -> int:
     circuit = Circuit()
     others = {
-        bom.BOM: bom.bom(circuit),
+        **{
+            bom.name_of(name): bom.bom(circuit, variants.left_out(circuit, each))
+            for name, each in variants.load().items()
+        },
         bom.NETS: bom.nets(circuit),
         picture.NAME: picture.svg(circuit.sheets["line"], 1),
         wiring.PICTURE: wiring.svg(circuit.kinds["rj21"]),

@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be bought for a card, and the whole card's nets, as text."""
+"""What is to be bought for a card of each variant, and the whole card's nets, as text."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Collection
 
 from drawing.project import Circuit
 
 BOM = "bom.csv"
+FULL = "card-1"
 NETS = "linetap.nets"
 COLUMNS = ("count", "value", "rating", "maker", "number", "second source", "lifecycle", "references")
 
 
-def bom(circuit: Circuit) -> str:
-    """A part a line; rating is the one that matters."""
+def name_of(variant: str) -> str:
+    """The file of a variant's list. Card 1 has every part, so its list is that of the drawing."""
+    return BOM if variant == FULL else f"bom-{variant}.csv"
+
+
+def bom(circuit: Circuit, without: Collection[str] = ()) -> str:
+    """A part a line; rating is the one that matters. `without` has the references that are not fitted."""
     references: dict[str, list[str]] = {}
     for sheet in circuit.sheets.values():
         for _, base in circuit.instances(sheet.name):
             for part in sheet.parts():
-                if part.kind.bought:
+                if part.kind.bought and part.reference(base) not in without:
                     references.setdefault(part.kind_name, []).append(part.reference(base))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -49,12 +49,13 @@ def _nodes(net: ElementTree.Element) -> list[tuple[str, str]]:
     return [(node.attrib["ref"], node.attrib["pin"]) for node in net.iter("node")]
 
 
-def parts(folder: Path) -> set[tuple[str, str, str]]:
-    """(reference, value, maker's number) of all that is to be bought."""
+def parts(folder: Path, *, fitted: bool = False) -> set[tuple[str, str, str]]:
+    """(reference, value, maker's number) of all that is to be bought; `fitted` without what is marked as left out."""
     with tempfile.TemporaryDirectory(prefix="linetap-bom-") as scratch:
         path = Path(scratch) / "exported.csv"
         fields = "Reference,Value,Number"
-        _kicad("sch", "export", "bom", "--fields", fields, "--labels", fields, "-o", str(path), _root(folder))
+        some = ["--exclude-dnp"] if fitted else []
+        _kicad("sch", "export", "bom", *some, "--fields", fields, "--labels", fields, "-o", str(path), _root(folder))
         with path.open(newline="") as file:
             return {(row["Reference"], row["Value"], row["Number"]) for row in csv.DictReader(file)}
 

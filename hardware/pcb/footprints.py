@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -51,6 +52,8 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     `tall` says where the heights of `solids` are from.
 
+    `mates` says of two rows from which side of the board the other half comes (`wrong_way`).
+
     A `bare` one is copper alone: no paste, nothing to buy or place. One with a `mask` is a mark, round, on no net and
     no sheet, with so much of its surroundings free of solder mask.
     """
@@ -63,6 +66,7 @@ class Footprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     names: list[str] = []
     pegs: list[str] = []
     own: list[str] = []
+    mates: Literal["", "above", "below"] = ""
     like: str
     turned: int = 0
     cover: str = ""
@@ -145,6 +149,23 @@ def _named(row: str) -> list[tuple[str, str]]:
     return [(f"{letters}{begin + i}", name) for i, name in enumerate(names)]
 
 
+def wrong_way(footprint: Footprint) -> str:
+    """What is wrong where odd and even pins of two rows would be exchanged; empty where they are not.
+
+    On the Pi, seen from above with 3 below 1, pin 2 is to the right of 1. It is to the left in a socket that takes pins
+    from above, since their plug lies face down.
+    """
+    pads = {pad.number: pad for pad in footprint.numbered()}
+    first, second, third = (pads[number] for number in ("1", "2", "3"))
+    turn = (second.x - first.x) * (third.y - first.y) - (second.y - first.y) * (third.x - first.x)
+    socket = {look.look for look in footprint.looks()} == {"socket"}
+    mirrored = socket == (footprint.mates == "above")
+    if mirrored == (turn < 0):
+        return ""
+    side = "left" if mirrored else "right"
+    return f"{'socket' if socket else 'pins'}, the other half from {footprint.mates}: 2 has to be to the {side} of 1"
+
+
 def load(path: Path = CIRCUIT / "footprints.toml") -> dict[str, Footprint]:
     """BadInput names the footprint and what is wrong with it."""
     found: dict[str, Footprint] = {}
@@ -153,6 +174,8 @@ def load(path: Path = CIRCUIT / "footprints.toml") -> dict[str, Footprint]:
             found[name] = msgspec.convert(entry, Footprint)
         except msgspec.ValidationError as error:
             raise BadInput(f"{path}: [{name}]: {error}") from None
+        if found[name].mates and (said := wrong_way(found[name])):
+            raise BadInput(f"{path}: [{name}]: {said}")
     return found
 
 

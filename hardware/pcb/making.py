@@ -75,6 +75,13 @@ def design_rules(folder: Path, name: str) -> Verdict:
     return Verdict(len(broken), len(apart), len(parity), _words(every[0]) if every else "")
 
 
+def parity(folder: Path, name: str) -> list[str]:
+    """Where the board's parts are not those of its sheets, marks of what is not fitted included."""
+    with tempfile.TemporaryDirectory(prefix="linetap-parity-") as scratch:
+        found = _checked(copied(folder, Path(scratch)) / f"{name}.kicad_pcb", "--schematic-parity")
+    return [_words(each) for each in found["schematic_parity"]]
+
+
 def creepage(folder: Path, board: Board, places: Places, kept: Path | None = None) -> list[str]:
     """What KiCad finds too near to a pair along the surface, in what of a large board lies near its pairs.
 
@@ -130,14 +137,21 @@ def copper_files(folder: Path, name: str, into: Path) -> None:
 
 
 def other_files(folder: Path, name: str, into: Path) -> None:
-    """Pick and place, the test net list, the assembly drawing, a flat picture, and the board with its parts' bodies."""
+    """The test net list, a flat picture, and the board with its parts' bodies."""
     board = str(folder / f"{name}.kicad_pcb")
-    run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "-o", str(into / f"{name}-pos.csv"), board)
     run(*EXPORT, "ipcd356", "-o", str(into / f"{name}.d356"), board)
-    run(*EXPORT, "pdf", "--layers", "F.Fab,Edge.Cuts", "-o", str(into / f"{name}-assembly.pdf"), board)
     drawing = ("--layers", "F.Cu,F.Fab,F.SilkS,Edge.Cuts", "--page-size-mode", "2", "--exclude-drawing-sheet")
     run(*EXPORT, "svg", *drawing, "-o", str(into / f"{name}.svg"), board)
     run(*EXPORT, "step", "--force", "-o", str(into / f"{name}.step"), board)
+
+
+def assembly_files(folder: Path, name: str, into: Path, called: str) -> None:
+    """Pick and place of what is fitted, and the assembly drawing, in which the rest is crossed out."""
+    board = str(folder / f"{name}.kicad_pcb")
+    positions = str(into / f"{called}-pos.csv")
+    run(*EXPORT, "pos", "--format", "csv", "--units", "mm", "--exclude-dnp", "-o", positions, board)
+    crossed = ("--layers", "F.Fab,Edge.Cuts", "--crossout-DNP-footprints-on-fab-layers")
+    run(*EXPORT, "pdf", *crossed, "-o", str(into / f"{called}-assembly.pdf"), board)
 
 
 def solid_picture(folder: Path, name: str, picture: Path, places: Places) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -147,6 +147,16 @@ class Card:
 
     def without(self, *references: str) -> Card:
         return Card({name: part for name, part in self.parts.items() if name not in references})
+
+    def fitted_without(self, references: Collection[str]) -> Card:
+        """As a variant is fitted: a flag of the drawing goes with the last part on its net."""
+        card = self.without(*references)
+        alone = [
+            part.reference
+            for part in card.parts.values()
+            if not part.kind.fitted and not any(each.kind.fitted for net in part.nets.values() for each in card.on(net))
+        ]
+        return card.without(*alone)
 
     def bridged(self, one: str, other: str) -> Card:
         """Two nets that are one: the second's pins go to the first."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rules import analog, barrier, buses, holdup, lines, needed, pins, relays, voltages
+from rules import analog, barrier, buses, holdup, lines, needed, pins, relays, variants, voltages
 from rules.card import Card
 
 
@@ -44,6 +44,8 @@ RULES: dict[str, Rule] = {
     "timed": Rule("the hub has its crystal, and knows whether a host is there", needed.timed),
     "stored": Rule("what outlasts a power cut is two capacitors in a row, and a coil", holdup.stored),
     "managed": Rule("the hold-up hands over, charges and gives at the voltages that the card needs", holdup.managed),
+    "protected": Rule("each line has its barrier, protection and contact, each card its watchdog", variants.protected),
+    "whole": Rule("a card is on the Pi's header with all that belongs there, or without any of it", variants.whole),
     "rated": Rule("no part carries more volts than it stands", voltages.rated),
     "within": Rule("no pin of a chip sees more than its supply", voltages.within),
 }

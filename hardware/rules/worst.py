@@ -31,6 +31,7 @@ NETS: tuple[tuple[str, float, float, str], ...] = (
     (r"/supply/gate", 0, ENTRY_V - 11.4, "D2, 12 V less 5 %, below the source; R5 pulls to the return"),
     (r"\+5V|/supply/v5in|COIL", 0, 5.25, "5 V, 5 %"),
     (r"\+3V3|PI3V3|/usb/v33a?|/audio/v33d", 0, 3.37, "3.3 V, 2 %"),
+    (r"/ARM_IN", 0, 3.37, "a pin of the Pi, on this card's header or card 1's"),
     (r"VREF", 0, 3.02, "3 V, 0.5 %"),
     (rf"/(TIP|RING|TIP_TEL)\d|{LINE}(t|r|p|n[abcpq]|r[abcdpq])", 0, PAIR_V, "the thyristor"),
     (rf"{LINE}s[12]", 0, BARRIER_V / 2, "half of what is between a line and ground"),
