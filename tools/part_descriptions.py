@@ -128,7 +128,9 @@ def curated(folder: Path) -> Description:
     """alloy-devices: what that project needs of each register, tried on a Nucleo by its authors."""
     data = folder / "alloy_devices" / "data"
     chip = yaml.safe_load((data / "chips" / "st" / "stm32g0b1.yaml").read_text())
-    bases, registers, clocks = {}, {}, {}
+    bases: dict[str, int] = {}
+    registers: dict[tuple[str, str], Described] = {}
+    clocks: dict[str, tuple[str, int]] = {}
     for name, row in chip["peripherals"].items():
         bases[name.upper()] = int(row["base"], 16)
         if "gate" in row:

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,7 +168,7 @@ def test_the_same_as_a_file_of_sts_differs_in_nothing(tmp_path: Path) -> None:
 
 
 CR, MODER, PLLCFGR = ("ADC", "CR"), ("GPIOA", "MODER"), ("RCC", "PLLCFGR")
-WRONG = {
+WRONG: dict[str, tuple[tuple[str, str], dict[str, Any], str]] = {
     "another place": (CR, {"offset": 0xC}, "ADC_CR: at 0xc there"),
     "another value after a reset": (MODER, {"reset": 0xFFFFFFFF}, "GPIOA_MODER: 0xffffffff after a reset there"),
     "a field at another bit": (CR, {"fields": ours()[CR].fields | {"ADCAL": (30, 1)}}, "ADC_CR.ADCAL: bit and width"),
