@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What others say of the STM32G0B1's registers, in the names of hardware/part/registers.toml: ST's SVD, ST's header for
-C, and the table of another project.
+C, ST's SVD of a sister, and the table of another project.
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,13 @@ CALLED = {
     "CHEP_EA": "CHEP_ADDR", "CHEP_STATTX": "CHEP_TX_STTX", "CHEP_DTOGTX": "CHEP_DTOG_TX", "CHEP_EPKIND": "CHEP_KIND",
     "CHEP_STATRX": "CHEP_RX_STRX", "CHEP_DTOGRX": "CHEP_DTOG_RX", "CHEP_LS_EP": "CHEP_LSEP",
     "CHEP_ERR_TX": "CHEP_ERRTX", "CHEP_ERR_RX": "CHEP_ERRRX",
+}  # fmt: skip
+SISTER = "STM32L4x2.svd"  # of pyOCD's; USB there is the device's half of the part's, at another place, as is CRS
+SAME_PLACE, OTHER_PLACE = ("I2C1", "IWDG", "TIM2", "VREFBUF"), {"CRS": "CRS", "USB_FS": "USB"}
+SISTERS = {
+    "STAT_TX": "STATTX", "DTOG_TX": "DTOGTX", "CTR_TX": "VTTX", "EP_KIND": "EPKIND", "EP_TYPE": "UTYPE",
+    "STAT_RX": "STATRX", "DTOG_RX": "DTOGRX", "CTR_RX": "VTRX", "FRES": "USBRST", "FSUSP": "SUSPEN",
+    "RESUME": "L2RESUME", "EP_ID": "IDN", "RESET": "RST_DCON", "DPPU": "DPPU_DPD",
 }  # fmt: skip
 
 
@@ -54,6 +62,26 @@ class Description:
 def svd(path: Path) -> Description:
     """ST's STM32G0B1.svd. ET.ParseError, KeyError and OSError for what is none."""
     root = ET.parse(path).getroot()
+    bases, registers = _of_root(root)
+    interrupts = {each.findtext("name"): _number(each, "value") for each in root.iter("interrupt")}
+    return Description(bases, registers, {"usb_interrupt": interrupts[USB_INTERRUPTS[0]]})
+
+
+def sister(folder: Path) -> Description:
+    """ST's STM32L4x2.svd, out of pyOCD: of what both parts have."""
+    with zipfile.ZipFile(folder / "pyocd" / "debug" / "svd" / "svd_data.zip") as archive:
+        bases, registers = _of_root(ET.fromstring(archive.read(SISTER)))
+    names = {name: name for name in SAME_PLACE} | OTHER_PLACE
+    found: dict[tuple[str, str], Described] = {}
+    for (peripheral, register), described in registers.items():
+        if peripheral in names:
+            key = names[peripheral], re.sub(r"^EP(\d)R$", r"CHEP\1", register)
+            fields = {SISTERS.get(name, name): at for name, at in described.fields.items()}
+            found[key] = Described(described.offset, described.reset, fields)
+    return Description({name: bases[name] for name in SAME_PLACE}, found)
+
+
+def _of_root(root: ET.Element) -> tuple[dict[str, int], dict[tuple[str, str], Described]]:
     found = {each.findtext("name") or "": each for each in root.iter("peripheral")}
     bases = {name: _number(each, "baseAddress") for name, each in found.items()}
     registers: dict[tuple[str, str], Described] = {}
@@ -62,8 +90,7 @@ def svd(path: Path) -> Description:
         for register in source.iter("register"):
             key = name, _short(name, register.findtext("name") or "")
             registers.setdefault(key, _of_svd(register))
-    interrupts = {each.findtext("name"): _number(each, "value") for each in root.iter("interrupt")}
-    return Description(bases, registers, {"usb_interrupt": interrupts[USB_INTERRUPTS[0]]})
+    return bases, registers
 
 
 def _of_svd(register: ET.Element) -> Described:
