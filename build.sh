@@ -221,6 +221,7 @@ fetch_foreign() {
   install_packages "${FOREIGN_PACKAGES[@]}"
   fetch_gerbonara
   fetch_beside unicorn hardware/part/requirements.txt
+  fetch_beside descriptions hardware/part/descriptions.txt
   fetch_monocypher
   [ -x build/mosquitto21/mosquitto ] || three_times tools/mosquitto21.sh build/mosquitto21
   [ -e build/trees/bcm2837-rpi-3-b.dtb ] || three_times "$BIN/python" tools/kernel_trees.py
@@ -359,7 +360,7 @@ quick_pytests() {
 
 # A skipped test is no test. What stays is what no package cures, by the reason given: a kernel's module, a mount, being root.
 readonly CURELESS='gpio-sim|namespace|loop device|mount|in RAM|root|overlayfs|block device'
-readonly ELSEWHERE="(rpi-eeprom(-digest)?|the signed example|Raspberry Pi's trees) (is|are) not fetched" # published, and in no archive of packages
+readonly ELSEWHERE="(rpi-eeprom(-digest)?|the signed example|Raspberry Pi's trees|ST's description) (is|are) not fetched" # published, and in no archive of packages
 skipped() {
   local curable
   curable=$(cat build/{calls,machines,cables,recorder,attacks,cards,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS|$ELSEWHERE)") ||

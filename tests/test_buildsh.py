@@ -138,7 +138,9 @@ def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, 
         ("no Mosquitto 2.1 here: tools/mosquitto21.sh build/mosquitto21", "skipped"),
         ("Unicorn is not fetched: ./build.sh test fetches it", "skipped"),
         ("/sys/kernel/config/gpio-sim is not there", ""),
+        ("pyOCD's SVD is missing: ./build.sh test installs it", "skipped"),
         ("raspberrypi/rpi-eeprom is not fetched: LINETAP_RPI_EEPROM names no checkout", ""),
+        ("ST's description is not fetched: tools/st_description.sh", ""),
     ],
 )
 def test_what_a_package_would_cure_is_not_skipped(stood_in: Path, reason: str, failed: str) -> None:

@@ -7,6 +7,7 @@ from part.registers import Misuse, Peripheral
 
 HSI_HZ = 16e6
 MOST_HZ = 64e6
+OFF = 0.01  # nominal frequencies: ST's own oscillator, of which 64 MHz may be made, is 1 % off
 MOST_HZ_BY_WAITS = (24e6, 48e6, 64e6)  # of the core, by LATENCY, at the voltage that the part begins with
 PLL_IN_HZ, PLL_VCO_HZ = (2.66e6, 16e6), (96e6, 344e6)
 HSI, HSE, PLL = 0, 1, 2  # of SW
@@ -52,7 +53,7 @@ class Clocks(Peripheral):
         self.core_hz = hertz / (1 if ahb < 8 else (2, 4, 8, 16, 64, 128, 256, 512)[ahb - 8])
         self.bus_hz = self.core_hz / (1 if apb < 4 else 2 ** (apb - 3))
         waits = self.flash.field("ACR", "LATENCY")
-        if self.core_hz > min(MOST_HZ, MOST_HZ_BY_WAITS[min(waits, 2)]):
+        if self.core_hz > min(MOST_HZ, MOST_HZ_BY_WAITS[min(waits, 2)]) * (1 + OFF):
             raise Misuse(f"the core runs at {self.core_hz / 1e6:g} MHz with {waits} wait states of the flash")
 
     def timer_hz(self) -> float:

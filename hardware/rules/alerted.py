@@ -19,7 +19,7 @@ from linetap.learned import Learned
 from linetap.recorder.signals.health.linehealth import LineHealth
 from linetap.recorder.signals.health.rules import FRAMES, SECONDS, SLOTS
 from linetap.ring import I16, Batch
-from linetap_core.codecs.g711 import FULL_SCALE_DBM0
+from linetap_bench.sounds.synth import rms_of
 
 IDLE_S, CALL_S = 70.0, 30.0
 LONG_S = 620.0  # a line that seems off-hook for good is told after ten minutes
@@ -62,6 +62,5 @@ def _batches(decider: Decider, volts: float, lasts_s: float, audio: I16) -> Iter
 
 
 def _noise(dbm0: float) -> I16:
-    rms = 32767 / np.sqrt(2) * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 20)
-    samples: I16 = np.rint(np.random.default_rng(0).standard_normal((1, FRAMES)) * rms).astype(np.int16)
+    samples: I16 = np.rint(np.random.default_rng(0).standard_normal((1, FRAMES)) * rms_of(dbm0)).astype(np.int16)
     return samples

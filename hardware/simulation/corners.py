@@ -11,6 +11,14 @@ from simulation.netlist import Netlist
 from simulation.spice import Supply, each
 
 RAIL, REFERENCE = 0.02, 0.005  # of 3.3 V; of the reference: 0.2 % and 75 ppm/K over 40 K
+CONVERTER = 6.5 / 4096  # total unadjusted error of the STM32G0B1's converter, of its reference; from memory of DS13560
+CLOCK = 50e-6  # of the meter's oscillator, by its rating
+LEAK_A = 5e-9  # of a rail clamp at 25 C, by its rating; to either rail
+MOVES = 2e-6  # of the reference, a millivolt of the line: less than this is no effect on a reading
+CLAMP = "rail_clamp"
+EXCHANGED = "exchanged, "  # before the name of a corner of a pair whose wires are exchanged
+
+Measure = Callable[[Netlist, Supply], dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +27,15 @@ class Wrong:
 
     name: str
     amount: float
-    kind: str  # value, offset, rail
+    kind: str  # value, offset, rail, leak
 
     def apply(self, netlist: Netlist, supply: Supply, sign: int) -> tuple[Netlist, Supply]:
         if self.kind == "value":
             return netlist.scaled({self.name: 1 + sign * self.amount}), supply
         if self.kind == "offset":
             return netlist.given({self.name: f"off={sign * self.amount:.6g}"}), supply
+        if self.kind == "leak":
+            return netlist.leaking(self.name, sign * self.amount), supply
         factor = 1 + sign * self.amount
         if self.name == "v3":
             return netlist, replace(supply, v3=supply.v3 * factor)
@@ -47,23 +57,44 @@ def all_wrongs(netlist: Netlist) -> list[Wrong]:
     return wrongs
 
 
-def worst(
-    netlist: Netlist, wrongs: list[Wrong], measure: Callable[[Netlist, Supply], dict[str, float]]
-) -> dict[str, tuple[float, float, float]]:
+def leaks(netlist: Netlist) -> list[Wrong]:
+    """Not among `all_wrongs`, nor so in the table of figures: a tenth of a volt of a reading."""
+    clamps = [name for name, each in netlist.elements.items() if each.what == CLAMP]
+    return [Wrong(name, LEAK_A, "leak") for name in clamps]
+
+
+@dataclass(frozen=True, slots=True)
+class Corner:
+    """A card with its parts at one end: circuit and rails, what its converter is off, as a share of its reference, and
+    its clock."""
+
+    netlist: Netlist
+    supply: Supply
+    converter: float = 0.0
+    clock: float = 0.0
+
+
+def effects(netlist: Netlist, wrongs: list[Wrong], measure: Measure) -> list[dict[str, float]]:
+    """What each, at its upper end alone, changes of each figure."""
+    nominal = measure(netlist, Supply())
+    moved = each(lambda wrong: measure(*wrong.apply(netlist, Supply(), 1)), wrongs)
+    return [{figure: after[figure] - nominal[figure] for figure in nominal} for after in moved]
+
+
+def worst(netlist: Netlist, wrongs: list[Wrong], measure: Measure) -> dict[str, tuple[float, float, float]]:
     """(nominal, lowest, highest) of each figure, every part at its worst end for it.
 
     The ends are found one part at a time: 2^n corners are too many, and so near its value a part's effect is straight.
     """
     nominal = measure(netlist, Supply())
-    moved = each(lambda wrong: measure(*wrong.apply(netlist, Supply(), 1)), wrongs)
+    found = effects(netlist, wrongs, measure)
 
     def corner(task: tuple[str, int]) -> float:
         figure, direction = task
         at = (netlist, Supply())
-        for wrong, after in zip(wrongs, moved, strict=True):
-            effect = after[figure] - nominal[figure]
-            if effect:
-                at = wrong.apply(*at, direction if effect > 0 else -direction)
+        for wrong, effect in zip(wrongs, found, strict=True):
+            if effect[figure]:
+                at = wrong.apply(*at, direction if effect[figure] > 0 else -direction)
         return measure(*at)[figure]
 
     tasks = [(figure, direction) for figure in nominal for direction in (-1, 1)]
@@ -71,19 +102,24 @@ def worst(
     return {figure: (nominal[figure], ends[figure, -1], ends[figure, 1]) for figure in nominal}
 
 
-def reading_ends(netlist: Netlist, reads: Callable[[Netlist, Supply], float]) -> dict[str, tuple[Netlist, Supply]]:
-    """As drawn; and every part and rail at the end at which a voltage reads lowest, and highest. What does not move the
-    reading, the capacitors above all, is high in the one and low in the other.
+def reading_corners(netlist: Netlist, reads: Measure) -> dict[str, Corner]:
+    """As drawn; and every part, rail and the converter at the end at which a line reads lowest, and highest, each with
+    all that moves no reading, the capacitors above all, high (slow) and low (fast).
+
+    `reads`: the pin's share of the reference, of a pair ("") and of one whose wires are EXCHANGED.
     """
-    wrongs, nominal = all_wrongs(netlist), reads(netlist, Supply())
-    effects = each(lambda wrong: reads(*wrong.apply(netlist, Supply(), 1)) - nominal, wrongs)
-    ends = {"as drawn": (netlist, Supply())}
-    for name, direction in (("reads lowest", -1), ("reads highest", 1)):
-        at = (netlist, Supply())
-        for wrong, effect in zip(wrongs, effects, strict=True):
-            at = wrong.apply(*at, direction if effect > 0 else -direction)
-        ends[name] = at
-    return ends
+    wrongs = [*all_wrongs(netlist), *leaks(netlist)]
+    found = effects(netlist, wrongs, reads)
+    corners = {"as drawn": Corner(netlist, Supply())}
+    for pair in found[0]:
+        for end, direction in (("lowest", -1), ("highest", 1)):
+            for pace, side in (("slow", 1), ("fast", -1)):
+                at = (netlist, Supply())
+                for wrong, effect in zip(wrongs, found, strict=True):
+                    to = side if abs(effect[pair]) < MOVES else direction if effect[pair] > 0 else -direction
+                    at = wrong.apply(*at, to)
+                corners[f"{pair}{end}, {pace}"] = Corner(*at, direction * CONVERTER, direction * CLOCK)
+    return corners
 
 
 def all_to_one_side(netlist: Netlist, sign: int) -> Netlist:

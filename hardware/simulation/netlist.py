@@ -99,6 +99,11 @@ class Netlist:
         changed = {ref: replace(self.elements[ref], more=text) for ref, text in parameters.items()}
         return Netlist(self.elements | changed)
 
+    def leaking(self, reference: str, ampere: float) -> Netlist:
+        """A current out of the part's first node, beside whatever its model has."""
+        source = Element(f"I{reference.lstrip('D')}", (self.elements[reference].nodes[0], "0"), f"{ampere:.6g}", False)
+        return Netlist(self.elements | {source.reference: source})
+
     def without(self, reference: str) -> Netlist:
         return Netlist({name: each for name, each in self.elements.items() if name != reference})
 

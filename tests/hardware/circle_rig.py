@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from driven_rig import RESTED_S, DrivenRig
 from hardware_rig import drawn_card
-from twin_rig import Found, changes, edges_told, ends, shares
+from twin_rig import Found, changes, corners, edges_told, shares
 
 from linetap.board.interface import Levels
 from linetap_core.clock import NS_PER_S
@@ -43,12 +43,13 @@ LASTS_S = LEAST_OPEN_MS / 1000
 
 @dataclass(frozen=True)
 class Held:
-    """A telephone that is lifted on a line, from and to, by the clock of the part's supply. `end`: of twin_rig.ends."""
+    """A telephone that is lifted on a line, from and to, by the clock of the part's supply; `corner` is one of
+    twin_rig.corners."""
 
     battery_v: float = 48
     off_hook_v: float = 9.6
     lifted: tuple[float, float] = (RESTED_S - 0.2, 99)
-    end: str = "as drawn"
+    corner: str = "as drawn"
     learnt: tuple[float, float] | None = None
     more: Sequence[str] = ()
     watched: tuple[float, float] | None = None  # what is simulated; None: an idle line all the time
@@ -103,8 +104,8 @@ def circuit(calls: Sequence[Held], driven: Sequence[Driven], netlist: Netlist | 
         call = calls[row]
         if call.watched is None:
             return None
-        drawn, supply = ends()[call.end]
-        return simulated(netlist or drawn, supply, call.around(call.watched[0]), driven[row], *call.watched)
+        at = corners()[call.corner]
+        return simulated(netlist or at.netlist, at.supply, call.around(call.watched[0]), driven[row], *call.watched)
 
     return each(one, range(len(calls)))
 
@@ -114,7 +115,7 @@ def second_turn(script: Script, calls: Sequence[Held], driven: list[Driven], see
     seconds = max(call.watched[1] for call in calls if call.watched)
     idle = np.full(round(seconds * NS_PER_S / STEP_NS), 0.5 - 48 / VOLTS_OF_ALL)
     rows = [
-        idle if one is None else shares(list(zip(one.second, one.vm, strict=True)), seconds, ends()[call.end][1])
+        idle if one is None else shares(list(zip(one.second, one.vm, strict=True)), seconds, corners()[call.corner])
         for call, one in zip(calls, seen, strict=True)
     ]
     rig = DrivenRig(played(np.array(rows), STEP_NS), [call.learnt for call in calls])

@@ -3,7 +3,7 @@
 
 ngspice has the drawn net, the emulated part converts against the net that is drawn on VREF+ and runs the meter's own
 ELF, a host takes its bytes from its USB endpoint, and linetap's reader decides. Eight calls at a time, each of a front
-end of its own at its end of tolerance: a part has eight lines.
+end of its own at a corner of its own: a part has eight lines, and one clock.
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import batched
+from itertools import batched, groupby
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hardware_rig import copied, front_end
-from twin_rig import Found, changes, edges_told, ends, fits, limits, shares
+from twin_rig import Found, changes, corners, edges_told, fits, limits, shares
 
 from drawing.project import Circuit
 from linetap.board.interface import PERIOD_MS
 from linetap.config.profile import Profile
 from meter_rig import BATCH_MS, PLAIN, joined
+from part.chip import OSCILLATOR_HZ
 from part.meter import played
 from part.registers import Misuse
 from part_rig import LINES, READY_S, STEP_NS, PartRig, needs_part, wrong_program
 from simulation.calls import CALLS, Call, vm
 from simulation.converters import drawn_reference, reference_net
+from simulation.corners import EXCHANGED, Corner
 from simulation.linetable import BREAK_MS, FLASH_MS, LINE, RING_HZ, Rows
 from simulation.netlist import Netlist
 from simulation.spice import Supply, each
@@ -58,17 +60,19 @@ class Ran:
     polarity: npt.NDArray[np.bool_]
 
 
-def of(call: Call, netlist: Netlist, supply: Supply, net: str) -> npt.NDArray[np.float64]:
-    return shares(vm(call, netlist, supply), call.seconds, supply, net)
+def of(call: Call, corner: Corner, net: str) -> npt.NDArray[np.float64]:
+    return shares(vm(call, corner.netlist, corner.supply), call.seconds, corner, net)
 
 
-def through(calls: Sequence[Call], rows: Sequence[npt.NDArray[np.float64]], elf: Path | None = None) -> list[Ran]:
+def through(
+    calls: Sequence[Call], rows: Sequence[npt.NDArray[np.float64]], elf: Path | None = None, clock: float = 0.0
+) -> list[Ran]:
     """At most eight, each on its line, through one part and one reader."""
     length = max(len(row) for row in rows)
     whole = [np.pad(row, (0, length - len(row)), mode="edge") for row in rows]
     whole += [np.full(length, 0.5)] * (LINES - len(rows))
     learnt = [*(limits(call.learnt) for call in calls), *[PLAIN] * (LINES - len(calls))]
-    rig = PartRig(played(np.array(whole), STEP_NS), elf, limits=learnt)
+    rig = PartRig(played(np.array(whole), STEP_NS), elf, OSCILLATOR_HZ * (1 + clock), learnt)
     heard = bytearray()
     sent_until = rig.part.sent_until
 
@@ -104,22 +108,31 @@ def lasting(found: Found, call: Call) -> Found:
     return kept
 
 
+def corners_of(call: Call) -> list[str]:
+    """Lowest and highest are of a tip above its ring: a pair that is exchanged, or turned, has its own."""
+    pairs = ("", EXCHANGED) if "polarity" in call.shows else ("",)
+    return [f"{pair}{end}, {pace}" for pair in pairs for end in ("lowest", "highest") for pace in ("slow", "fast")]
+
+
+WANTED = [(call, corner) for call in CALLS for corner in corners_of(call)]
+
+
 @cache
 def all_of_them() -> dict[tuple[str, str], Ran]:
-    """Every call at every end, the long ones together."""
-    wanted = sorted(((call, end) for call in CALLS for end in ends()), key=lambda each_: each_[0].seconds)
-    rows = each(lambda it: of(it[0], *ends()[it[1]], drawn_reference()), wanted)
+    """Every call at each of its corners: those of one clock together, and of them the long ones."""
+    wanted = sorted(WANTED, key=lambda it: (corners()[it[1]].clock, it[0].seconds))
+    rows = each(lambda it: of(it[0], corners()[it[1]], drawn_reference()), wanted)
     ran: dict[tuple[str, str], Ran] = {}
-    for some in batched(zip(wanted, rows, strict=True), LINES, strict=False):
-        made = through([call for (call, _), _ in some], [row for _, row in some])
-        ran |= {(call.name, end): one for ((call, end), _), one in zip(some, made, strict=True)}
+    for clock, alike in groupby(zip(wanted, rows, strict=True), lambda it: corners()[it[0][1]].clock):
+        for some in batched(alike, LINES, strict=False):
+            made = through([call for (call, _), _ in some], [row for _, row in some], clock=clock)
+            ran |= {(call.name, corner): one for ((call, corner), _), one in zip(some, made, strict=True)}
     return ran
 
 
-@pytest.mark.parametrize("end", ["as drawn", "reads lowest", "reads highest"])
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_what_happens_on_a_line_is_what_linetap_reads(call: Call, end: str) -> None:
-    ran = all_of_them()[call.name, end]
+@pytest.mark.parametrize(("call", "corner"), WANTED, ids=[f"{call.name}: {corner}" for call, corner in WANTED])
+def test_what_happens_on_a_line_is_what_linetap_reads(call: Call, corner: str) -> None:
+    ran = all_of_them()[call.name, corner]
     assert fits(lasting(ran.hook, call), call.hook), ran.hook
     assert fits(lasting(ran.ring, call), call.ring), ran.ring
     assert fits(lasting(ran.told, call), call.hook), "the part's own edges"
@@ -150,7 +163,7 @@ def test_the_lines_table_has_what_the_profile_takes() -> None:
 
 def found_wrong(calls: Sequence[Call], netlist: Netlist, net: str, elf: Path | None = None) -> bool:
     """Whether any of these calls is read as another one."""
-    rows = each(lambda call: of(call, netlist, Supply(), net), calls)
+    rows = each(lambda call: of(call, Corner(netlist, Supply()), net), calls)
     try:
         ran = through(calls, rows, elf)
     except (Lost, Misuse):

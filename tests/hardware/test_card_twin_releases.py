@@ -42,12 +42,17 @@ APART_S = 0.08  # between commands to two lines, so that neither can be taken fo
 LEARNT_BELOW_V = 25  # the profile takes no line below for one that is on-hook
 
 
-def corner(battery_v: float, off_hook_v: float, end: str) -> Held:
+def held(battery_v: float, off_hook_v: float, corner: str) -> Held:
     learnt = (battery_v, off_hook_v) if battery_v < LEARNT_BELOW_V or off_hook_v > LEARNT_BELOW_V else None
-    return Held(battery_v, off_hook_v, end=end, learnt=learnt)
+    return Held(battery_v, off_hook_v, corner=corner, learnt=learnt)
 
 
-RELEASED = [corner(*volts, end) for volts in CORNERS_V for end in ("reads lowest", "reads highest")]
+PACES = (("slow", "fast"), ("fast", "slow"), ("slow", "fast"), ("fast", "slow"))  # a part has no more lines
+RELEASED = [
+    held(*volts, f"{end}, {pace}")
+    for volts, paces in zip(CORNERS_V, PACES, strict=True)
+    for end, pace in zip(("lowest", "highest"), paces, strict=True)
+]
 ASKED_S = [RESTED_S + APART_S * row for row in range(LINES)]
 ONE_END_S = RESTED_S + LASTS_S + 0.24
 RELEASES_END_S = ASKED_S[-1] + LASTS_S + 0.24
@@ -73,7 +78,7 @@ def released() -> Played:
     return second_turn(releases, calls, driven, circuit(calls, driven))
 
 
-@pytest.mark.parametrize("row", range(LINES), ids=lambda row: f"{RELEASED[row].battery_v:g} V, {RELEASED[row].end}")
+@pytest.mark.parametrize("row", range(LINES), ids=lambda row: f"{RELEASED[row].battery_v:g} V, {RELEASED[row].corner}")
 def test_a_call_is_released_by_a_command_of_linetap(row: int) -> None:
     ran, at = released(), ASKED_S[row]
     opened, closed = (at, at + OPENS_S, True), (at + LASTS_S, at + LASTS_S + CLOSES_S, False)

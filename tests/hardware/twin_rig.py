@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of the card as a twin share: front ends at their ends, what a pin has of VREF, edges out of levels."""
+"""What tests of the card as a twin share: cards at their corners, what a pin has of VREF, edges out of levels."""
 
 from __future__ import annotations
 
@@ -18,35 +18,37 @@ from meter_rig import BATCH_MS, NUMBERS, PLAIN
 from part_rig import READY_S, STEP_NS
 from simulation.calls import Edges
 from simulation.converters import drawn_reference, share_of
-from simulation.corners import reading_ends
+from simulation.corners import EXCHANGED, Corner, reading_corners
 from simulation.levels import PAIR
 from simulation.netlist import Netlist
 from simulation.spice import Deck, Supply, run
 
-HANDSET = ["Vd d 0 5", *PAIR, ".tran 1m 20m"]
+HANDSET = ["Vd d 0 pwl(0 5 20m 5 20.1m -5)", *PAIR, ".tran 1m 40m"]  # at 5 V, then on a pair that is exchanged
 LONG_AGO = "2026-01-01T00:00:00.000Z"
 
 Found = list[tuple[float, bool]]  # (second, off-hook, or ringing, or ...)
 
 
-def _reads(netlist: Netlist, supply: Supply) -> float:
-    found = run(Deck(netlist, HANDSET, [".meas tran v find v(/VM1) at=19m"], supply))
-    return share_of(found["v"], supply, drawn_reference())
+def handset(netlist: Netlist, supply: Supply) -> dict[str, float]:
+    """What the pin has of its reference, as `reading_corners` asks it."""
+    measures = [".meas tran v0 find v(/VM1) at=19m", ".meas tran v1 find v(/VM1) at=39m"]
+    found = run(Deck(netlist, HANDSET, measures, supply))
+    return {pair: share_of(found[v], supply, drawn_reference()) for pair, v in (("", "v0"), (EXCHANGED, "v1"))}
 
 
 @cache
-def ends() -> dict[str, tuple[Netlist, Supply]]:
-    """Netlists as drawn, and with all parts where a line reads lowest and highest."""
-    return reading_ends(front_end(), _reads)
+def corners() -> dict[str, Corner]:
+    return reading_corners(front_end(), handset)
 
 
 def shares(
-    rows: Sequence[tuple[float, float]], seconds: float, supply: Supply, net: str | None = None
+    rows: Sequence[tuple[float, float]], seconds: float, corner: Corner, net: str | None = None
 ) -> npt.NDArray[np.float64]:
-    """What the part's pin has of its reference, each tenth of a millisecond; `rows`: (second, volts)."""
+    """What the part's pin seems to have of its reference, each tenth of a millisecond; `rows`: (second, volts)."""
     second, volts = np.array(rows).T
     at = np.arange(0, seconds, STEP_NS / 1e9)
-    found: npt.NDArray[np.float64] = np.interp(at, second, volts) * share_of(1.0, supply, net or drawn_reference())
+    share = share_of(1.0, corner.supply, net or drawn_reference())
+    found: npt.NDArray[np.float64] = np.interp(at, second, volts) * share + corner.converter
     return found
 
 

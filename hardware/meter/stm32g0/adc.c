@@ -7,6 +7,7 @@
 #define INPUTS 9u /* PA0 to PA7 are 0 to 7, PB0 is 8 */
 #define TEMPERATURE 12u
 
+#define APBENR2_CONVERTER (1u << 20)
 #define CR_ENABLE (1u << 0)
 #define CR_START (1u << 2)
 #define CR_REGULATOR (1u << 28)
@@ -37,7 +38,7 @@ static void choose(uint32_t channels) {
 }
 
 void adc_begin(void) {
-    RCC_APBENR2 |= 1u << 20;
+    RCC_APBENR2 |= APBENR2_CONVERTER;
     ADC_CR = CR_REGULATOR;
     const uint32_t begun = clock_us();
     while (clock_us() - begun < 20u) { /* its regulator */

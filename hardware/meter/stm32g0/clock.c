@@ -5,6 +5,8 @@
 
 #define WAIT 100000u /* turns of a loop: some ten milliseconds at 16 MHz */
 
+#define ACR_LATENCY 7u
+#define ACR_TWO_WAITS 2u
 #define CR_HSEON (1u << 16)
 #define CR_HSERDY (1u << 17)
 #define CR_HSEBYP (1u << 18)
@@ -16,8 +18,16 @@
 #define PLL_TIMES_16 (16u << 8)
 #define PLL_R_ON (1u << 28)
 #define PLL_R_BY_2 (1u << 29)
+#define CFGR_SWITCH 7u
+#define CFGR_SWITCHED (7u << 3)
 #define SWITCH_TO_PLL 2u
-#define SWITCHED (2u << 3)
+#define SWITCHED_TO_PLL (2u << 3)
+#define APBENR1_TIMER 1u
+#define EGR_UPDATE 1u
+#define CR1_COUNTS 1u
+#define PR_BY_8 1u
+#define RLR_125_MS 500u /* of 32 kHz by 8 */
+#define SR_UPDATES 7u
 
 static bool comes(volatile uint32_t *where, uint32_t mask, uint32_t value) {
     for (uint32_t i = 0; i < WAIT; i++) {
@@ -35,21 +45,21 @@ static void begin_pll(void) {
     RCC_PLLCFGR = (outside ? PLL_FROM_HSE : PLL_FROM_HSI | PLL_BY_2) | PLL_TIMES_16 | PLL_R_ON | PLL_R_BY_2;
     RCC_CR |= CR_PLLON;
     if (comes(&RCC_CR, CR_PLLRDY, CR_PLLRDY)) {
-        RCC_CFGR = (RCC_CFGR & ~7u) | SWITCH_TO_PLL;
-        comes(&RCC_CFGR, 7u << 3, SWITCHED);
+        RCC_CFGR = (RCC_CFGR & ~CFGR_SWITCH) | SWITCH_TO_PLL;
+        comes(&RCC_CFGR, CFGR_SWITCHED, SWITCHED_TO_PLL);
     }
 }
 
 void clock_begin(void) {
-    FLASH_ACR = (FLASH_ACR & ~7u) | 2u; /* two wait states above 48 MHz */
+    FLASH_ACR = (FLASH_ACR & ~ACR_LATENCY) | ACR_TWO_WAITS; /* above 48 MHz */
     if ((RCC_CR & CR_PLLRDY) == 0) { /* else the loader has done it */
         begin_pll();
     }
-    RCC_APBENR1 |= 1u; /* TIM2 */
+    RCC_APBENR1 |= APBENR1_TIMER;
     TIM2_PSC = CPU_HZ / 1000000u - 1u;
     TIM2_ARR = UINT32_MAX;
-    TIM2_EGR = 1u;
-    TIM2_CR1 = 1u;
+    TIM2_EGR = EGR_UPDATE;
+    TIM2_CR1 = CR1_COUNTS;
 }
 
 uint32_t clock_us(void) {
@@ -66,9 +76,9 @@ void restart_part(void) {
 void watchdog_begin(void) {
     IWDG_KR = 0xccccu;
     IWDG_KR = 0x5555u;
-    IWDG_PR = 1u;    /* 32 kHz by 8 */
-    IWDG_RLR = 500u; /* 125 ms */
-    comes(&IWDG_SR, 7u, 0);
+    IWDG_PR = PR_BY_8;
+    IWDG_RLR = RLR_125_MS;
+    comes(&IWDG_SR, SR_UPDATES, 0);
     watchdog_feed();
 }
 

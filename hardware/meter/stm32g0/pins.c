@@ -6,6 +6,7 @@
 
 #include "../port.h"
 
+#define IOPENR_A_B_C 7u
 #define POWER_FAIL 1u /* PB1, low when the supply goes */
 #define LAMP_CLOCK 3u
 #define LAMP_LATCH 4u
@@ -23,7 +24,7 @@ static void drive(unsigned pin, bool high) {
 }
 
 void pins_begin(void) {
-    RCC_IOPENR |= 7u;
+    RCC_IOPENR |= IOPENR_A_B_C;
     GPIO_BSRR(GPIOB) = 0xffffu << 16; /* before any is an output: no relay closes for a moment */
     GPIO_BSRR(GPIOC) = 0xffu << 16;
     for (unsigned pin = 0; pin < 8; pin++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the program touches of an STM32G0B1 (RM0444). Addresses of the peripherals, and the bits of RCC and ADC, were
-   compared with published headers, the bits of USB's channel and control registers with ST's own description of the part
-   (STM32G0B1.svd 1.6); the other bits are from memory. No vendor's header, so that Debian's compiler alone builds it. */
+/* What the program touches of an STM32G0B1 (RM0444). Addresses, and the bits that each file names, are those of
+   ../../part/registers.toml, which is compared with ST's own description of the part; tests hold them to it. No vendor's
+   header, so that Debian's compiler alone builds it. */
 #ifndef LINETAP_METER_REGISTERS_H
 #define LINETAP_METER_REGISTERS_H
 

@@ -28,6 +28,15 @@
 #define NAK 2u
 #define VALID 3u
 
+#define APBENR1_POWER (1u << 28)
+#define APBENR1_RECOVERY (1u << 16)
+#define APBENR1_USB (1u << 13)
+#define CR2_USB_SUPPLY (1u << 10)
+#define CR_HSI48_ON (1u << 22)
+#define CR_HSI48_READY (1u << 23)
+#define CR_COUNTS (1u << 5)
+#define CR_TRIMS (1u << 6)
+
 #define CNTR_RESET 1u
 #define CNTR_TRANSFERS (1u << 15)
 #define CNTR_RESETS (1u << 10)
@@ -115,13 +124,13 @@ static void ready_for(uint32_t channel, uint32_t at) {
 void usb_begin(void) {
     const uint32_t unique[3] = {UNIQUE_ID(0), UNIQUE_ID(1), UNIQUE_ID(2)};
     usb_control_begin(&control, unique);
-    RCC_APBENR1 |= 1u << 28; /* PWR: its USB's supply is there */
-    PWR_CR2 |= 1u << 10;
-    RCC_CR |= 1u << 22; /* 48 MHz of its own, which CCIPR2 has USB take after a reset ... */
-    for (uint32_t i = 0; i < WAIT && !(RCC_CR & 1u << 23); i++) {
+    RCC_APBENR1 |= APBENR1_POWER;
+    PWR_CR2 |= CR2_USB_SUPPLY; /* it is there */
+    RCC_CR |= CR_HSI48_ON; /* 48 MHz of its own, which CCIPR2 has USB take after a reset ... */
+    for (uint32_t i = 0; i < WAIT && !(RCC_CR & CR_HSI48_READY); i++) {
     }
-    RCC_APBENR1 |= 1u << 16 | 1u << 13;
-    CRS_CR |= 1u << 6 | 1u << 5; /* ... and which follows the host's frames, as CFGR has it after a reset */
+    RCC_APBENR1 |= APBENR1_RECOVERY | APBENR1_USB;
+    CRS_CR |= CR_TRIMS | CR_COUNTS; /* ... and which follows the host's frames, as CFGR has it after a reset */
     USB_CNTR = CNTR_RESET;
     const uint32_t begun = clock_us();
     while (clock_us() - begun < 10u) {

@@ -12,6 +12,7 @@
 #define CLOCKS 9u                  /* by which a slave that is within a byte has come to its end */
 #define HALF_US 5u
 
+#define APBENR1_WIRE (1u << 21)
 #define CR1_ON 1u
 #define CR2_READ (1u << 10)
 #define CR2_START (1u << 13)
@@ -43,7 +44,7 @@ void wire_begin(void) {
     GPIO_OTYPER(GPIOB) |= 1u << SCL | 1u << SDA; /* open drain; the pull-ups are the sheet's R1 and R2 of Audio */
     GPIO_BSRR(GPIOB) = 1u << SCL | 1u << SDA;
     GPIO_AFRL(GPIOB) = (GPIO_AFRL(GPIOB) & 0x00ffffffu) | 6u << 4 * SCL | 6u << 4 * SDA;
-    RCC_APBENR1 |= 1u << 21;
+    RCC_APBENR1 |= APBENR1_WIRE;
 }
 
 static void pause(void) {

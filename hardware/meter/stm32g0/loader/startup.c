@@ -5,6 +5,8 @@
 #include "../machine.h"
 #include "../registers.h"
 
+#define ECCR_DETECTED (1u << 31)
+
 extern uint32_t data_from[], data_begin[], data_end[], bss_begin[], bss_end[], stack_top[];
 
 int main(void);
@@ -41,7 +43,7 @@ void reset(void) {
 /* Eight bytes of flash whose code does not hold: power went while they were written. They are read as they are, and the
    signature over them decides. */
 void spoilt(void) {
-    FLASH_ECCR |= 1u << 31;
+    FLASH_ECCR |= ECCR_DETECTED;
 }
 
 void stopped(void) {
