@@ -6,6 +6,7 @@ That it finds what is broken is shown on the board of one line (test_line_board_
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from drawing.project import LINES
 from pcb import boardfile, cardboard, distance, making, places, windows
 from pcb.cardboard import NAME, CardBoard
 from pcb.places import Box
@@ -69,6 +71,34 @@ def test_a_track_beside_any_pair_is_told(tmp_path: Path) -> None:
     told = [any(f"[/{wire}{line}]" in each for wire in ("TIP", "RING") for each in found) for line in range(1, 9)]
     assert told == [True] * 8, found
     assert any("actual 3.0000 mm" in each for each in found)
+
+
+@kicad
+def test_a_track_of_another_line_beside_a_pair_is_told(tmp_path: Path) -> None:
+    """Eight, each of the next line's ring and 0.8 mm from the tip's pad of a fuse."""
+    text = (HARDWARE / f"{NAME}.kicad_pcb").read_text()
+    every, tracks, near = boardfile.read(text).pads, "", []
+    for line in range(1, LINES + 1):
+        fuse = [pad for pad in every if pad.reference == f"F{line}01"]
+        pad, other = sorted(fuse, key=lambda each: each.net != f"/TIP{line}")
+        x = pad.x + (1 if pad.x > other.x else -1) * (pad.width / 2 + 0.8 + 0.4)
+        (number,) = re.findall(rf'\n\t\(net (\d+) "/RING{line % LINES + 1}"\)', text)
+        ends = f"(start {x:.4f} {pad.y:.4f})\n\t\t(end {x:.4f} {pad.y + 0.5:.4f})\n\t\t(width 0.8)"
+        tracks += f'\n\t(segment\n\t\t{ends}\n\t\t(layer "F.Cu")\n\t\t(net {number})\n\t)'
+        near.append(Box(x - 2, pad.y - 2, x + 2, pad.y + 2))
+    wrong = text.rstrip().removesuffix(")") + tracks + "\n)\n"
+    (tmp_path / f"{NAME}.kicad_pcb").write_text(windows.cut(wrong, boardfile.items(wrong), near))
+    for kind in ("dru", "pro"):
+        shutil.copy(HARDWARE / f"{NAME}.kicad_{kind}", tmp_path)
+    options = ("--severity-all", "--format", "json", "-o", str(tmp_path / "told.json"))
+    making.run("kicad-cli", "pcb", "drc", *options, str(tmp_path / f"{NAME}.kicad_pcb"))
+    told = [
+        [each["description"], *(item["description"] for item in each["items"])]
+        for each in json.loads((tmp_path / "told.json").read_text())["violations"]
+    ]
+    words = "to another' clearance 1.0000 mm; actual 0.8000 mm"
+    found = {part for what, *items in told if words in what for part in items}
+    assert {f"Pad 1 [/TIP{line}] of F{line}01 on F.Cu" for line in range(1, LINES + 1)} <= found
 
 
 def test_what_creepage_is_asked_of_can_be_opened_alone(tmp_path: Path) -> None:
