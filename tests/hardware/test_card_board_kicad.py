@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from drawing.project import LINES
 from pcb import boardfile, cardboard, distance, making, places, windows
@@ -62,7 +63,8 @@ def added(text: str, away: float, width: float, net: Callable[[int], str]) -> tu
     edges = [each.copper.edges() for each in front]
     begins, ends = (np.concatenate([pair[i] for pair in edges]) for i in (0, 1))
     count = [len(pair[0]) for pair in edges]
-    radii, owner = np.repeat([each.copper.radius for each in front], count), np.repeat(np.arange(len(front)), count)
+    radii = np.repeat([each.copper.radius for each in front], count)
+    owner = np.repeat(np.arange(len(front), dtype=np.intp), count)
     tracks, where = "", []
     for line in range(1, LINES + 1):
         x, y, end = next(_free(line, away + width / 2, front, (begins, ends, radii, owner)))
@@ -74,7 +76,7 @@ def added(text: str, away: float, width: float, net: Callable[[int], str]) -> tu
 
 
 def _free(
-    line: int, away: float, front: list[distance.Piece], copper: tuple[Points, Points, Points, Points]
+    line: int, away: float, front: list[distance.Piece], copper: tuple[Points, Points, Points, NDArray[np.intp]]
 ) -> Iterator[tuple[float, float, float]]:
     begins, ends, radii, owner = copper
     for i, piece in enumerate(front):
@@ -94,7 +96,7 @@ def test_a_track_beside_any_pair_is_told(tmp_path: Path) -> None:
     """Eight of ground, each 3.0 mm from a pad of a pair, on the same side of the board."""
     copy = making.copied(HARDWARE, tmp_path)
     file = copy / f"{NAME}.kicad_pcb"
-    file.write_text(added(file.read_text(), 3.0, 0.25, lambda line: "GND")[0])
+    file.write_text(added(file.read_text(), 3.0, 0.25, lambda _: "GND")[0])
     found = making.creepage(copy, BOARD, WHERE)
     assert all("creepage 3.2000 mm" in each and "[GND]" in each for each in found)
     for line in range(1, LINES + 1):
