@@ -14,6 +14,7 @@ sys.path.insert(0, str(HARDWARE))
 
 from drawing.project import Circuit  # noqa: E402
 from simulation.budget import rails  # noqa: E402
+from simulation.inrush import inrush  # noqa: E402
 from simulation.power_table import summary, table  # noqa: E402
 from simulation.warmth import warm  # noqa: E402
 
@@ -29,7 +30,11 @@ def main() -> int:
     DOCUMENT.write_text(f"{before}{BEGIN}\n\n{said}\n{END}{after}")
     print(said)
     print(summary(circuit))
-    holds = [*(rail.holds() for rail in rails(circuit)), *(part.holds() for part in warm(circuit))]
+    holds = [
+        *(rail.holds() for rail in rails(circuit)),
+        *(part.holds() for part in warm(circuit)),
+        inrush(circuit).holds(),
+    ]
     return 0 if all(holds) else 1
 
 

@@ -44,7 +44,8 @@ Symbol = Literal[
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of parts.toml. `off` is in percent of the value; `full_v` is rms of a sine.
 
-    `stands_v` is the most between two pins of one side, peak; `insulates_v` between its sides, rms.
+    `stands_v` is the most between two pins of one side, peak; `insulates_v` between its sides, rms, with its maker's
+    grade as `insulation`.
     """
 
     symbol: Symbol
@@ -57,6 +58,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     stands_v: Annotated[float, Meta(ge=0, le=5000)] = 0.0
     clamps_v: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # what a suppressor lets through at its full current
     insulates_v: Annotated[float, Meta(ge=0, le=10000)] = 0.0
+    insulation: Literal["", "functional", "basic", "supplementary", "reinforced"] = ""
     maker: str = ""
     number: str = ""
     second: str = ""
@@ -70,6 +72,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     most_ma: Annotated[float, Meta(ge=0, le=20_000)] = 0.0  # that it can give
     ohm: Annotated[float, Meta(ge=0, le=10)] = 0.0  # in the way of the current that it feeds, or that it `passes`, hot
     passes: str = ""  # the rail whose current goes through it
+    melts_a2s: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # of a fuse, cold
     heat_mw: Annotated[float, Meta(ge=0, le=50_000)] = 0.0  # of its own, where it is not the loss of what it feeds
     k_per_w: Annotated[float, Meta(ge=0, le=1000)] = 0.0  # junction above ambient
     most_c: Annotated[float, Meta(gt=0, le=200)] = 125.0  # the junction

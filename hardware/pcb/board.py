@@ -22,5 +22,8 @@ class Board(Protocol):
     def plain(self, net: str) -> str:
         """The net's name as the classes of nets have it."""
 
+    def line_of(self, name: str) -> int:
+        """The line, from 1, of a net or of a part; 0 of what is no line's, and where a board has one line alone."""
+
     def path_of(self, reference: str) -> str:
         """As KiCad finds a part in the schematic."""

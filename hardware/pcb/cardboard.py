@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from drawing.project import LINE_SHEET, Circuit, net_name
+from drawing.project import LINE_SHEET, LINES, Circuit, net_name
 from drawing.schematic import PROJECT
 from drawing.sexpr import identity
 from drawing.tables import CIRCUIT, Part
@@ -22,6 +22,7 @@ from pcb.routing import Track
 
 NAME = PROJECT
 INNER = re.compile(r"/Line\d/(.+)")
+OF_LINE = re.compile(r"/(?:TIP|RING|TIP_TEL)(\d)|/Line(\d)/.+|K(\d)\d\d")
 
 
 class CardBoard:
@@ -60,6 +61,10 @@ class CardBoard:
         port = net[1:-1]
         return port if net.startswith("/") and port in self._line.ports else net
 
+    def line_of(self, name: str) -> int:
+        matched = OF_LINE.fullmatch(name)
+        return int(next(filter(None, matched.groups()))) if matched else 0
+
     def path_of(self, reference: str) -> str:
         return self._path[reference]
 
@@ -67,7 +72,8 @@ class CardBoard:
         """File name -> text of what stands beside the board; its sheets are the drawing's own."""
         return {
             f"{NAME}.kicad_pro": project.settings(NAME, places, self._patterns(places)),
-            f"{NAME}.kicad_dru": project.rules(places, "clearance"),  # creepage is checked by windows (windows.py)
+            # Creepage is checked by windows (windows.py).
+            f"{NAME}.kicad_dru": project.rules(places, "clearance", lines=LINES),
         }
 
     def _patterns(self, places: Places) -> dict[str, list[str]]:

@@ -46,6 +46,10 @@ class LineBoard:
     def plain(self, net: str) -> str:
         return net.removeprefix("/")
 
+    def line_of(self, name: str) -> int:  # noqa: ARG002
+        """There is no other line on it."""
+        return 0
+
     def path_of(self, reference: str) -> str:
         """As KiCad finds a part in the schematic."""
         part = self.parts[reference]

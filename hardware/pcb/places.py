@@ -33,6 +33,7 @@ class NetClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class Barrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     line_to_card: Length
+    line_to_line: Length
     line_to_middle: Length
     middle_to_card: Length
     entry_to_card: Length

@@ -7,6 +7,8 @@ import json
 
 from pcb.places import Places
 
+PAIR = (("/TIP", ""), ("/RING", ""), ("/TIP_TEL", ""), ("/Line", "/*"))  # how the nets of a pair begin and end
+
 
 def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
     """`patterns` are the nets of each class; an asterisk stands for anything."""
@@ -43,11 +45,11 @@ def settings(name: str, places: Places, patterns: dict[str, list[str]]) -> str:
     )
 
 
-def rules(places: Places, *kinds: str) -> str:
+def rules(places: Places, *kinds: str, lines: int = 0) -> str:
     """The barrier, as KiCad checks it: creepage, clearance, or both where none is named.
 
     A pad without a net is a relay's other contact: the pair's as well. On a board without slots the way along a layer
-    is never shorter than that in air, which is ruled too.
+    is never shorter than that in air, which is ruled too. Between pairs the rule is one for each of the `lines`.
     """
     card = "A.NetClass != 'LINE' && A.NetClass != 'MIDDLE' && A.NetName != ''"
     contact = "B.Type == 'Pad' && B.NetName == '' && B.memberOfFootprint('K*')"
@@ -63,7 +65,19 @@ def rules(places: Places, *kinds: str) -> str:
         ("12 V to card", "clearance", entry, barrier.entry_to_card),
         ("middle to pair", "clearance", "A.NetClass == 'MIDDLE' && B.NetClass == 'LINE'", barrier.line_to_middle),
     ]
-    lines = ["(version 1)"]
+    rows += [(f"line {n} to another", "clearance", _others(n), barrier.line_to_line) for n in range(1, lines + 1)]
+    text = ["(version 1)"]
     for name, kind, condition, least in [row for row in rows if not kinds or row[1] in kinds]:
-        lines.append(f'(rule "{name}"\n  (condition "{condition}")\n  (constraint {kind} (min {least:g}mm)))')
-    return "\n".join(lines) + "\n"
+        text.append(f'(rule "{name}"\n  (condition "{condition}")\n  (constraint {kind} (min {least:g}mm)))')
+    return "\n".join(text) + "\n"
+
+
+def _others(line: int) -> str:
+    """What a line's pair keeps away from: the pairs of all others, and the contacts of their relays that are open."""
+
+    def of(side: str) -> str:
+        return "(" + " || ".join(f"{side}.NetName == '{net}{line}{rest}'" for net, rest in PAIR) + ")"
+
+    pair = f"B.NetClass == 'LINE' && !{of('B')}"
+    contact = f"B.Type == 'Pad' && B.NetName == '' && B.memberOfFootprint('K*') && !B.memberOfFootprint('K{line}*')"
+    return f"A.NetClass == 'LINE' && {of('A')} && (({pair}) || ({contact}))"

@@ -6,10 +6,13 @@
  * touches what is counted on grids, one for each class of nets and layer. Bounded by MOST_WORK; what is still open then
  * is tried once more without crossing, and counted.
  *
- * Reads: width height classes nets pads tracks earlier planes holes; a class: half width, via radius, distance to each class; a
- * net: its class; a pad: net class left top right bottom layers; a track: net layers x1 y1 x2 y2; a plane's rectangle:
- * net left top right bottom; a hole: x y radius. Tracks that an earlier run found come after the given ones, and may be
- * taken up. Layers: 1 front, 2 back, 3 both; a track of both is a via. Net -1: none.
+ * Two nets of one class and of two lines (numbered from 1) keep lines_apart on a layer, where it is more than their
+ * class asks. The grids count every line as another one; while a net is routed, its own line is counted nearer.
+ *
+ * Reads: width height lines_apart classes nets pads tracks earlier planes holes; a class: half width, via radius, distance to
+ * each class; a net: its class and line; a pad: net class line left top right bottom layers; a track: net layers x1 y1 x2
+ * y2; a plane's rectangle: net left top right bottom; a hole: x y radius. Tracks that an earlier run found come after the
+ * given ones, and may be taken up. Layers: 1 front, 2 back, 3 both; a track of both is a via. Net -1: none, line 0: none.
  * Writes: net layers x1 y1 x2 y2 for each track found, and "open N". */
 #include <math.h>
 #include <stdint.h>
@@ -21,11 +24,11 @@ enum { CLASSES = 8, NETS = 2048, SHAPES = 60000, PLANES = 64, VIA_COST = 60, BUC
 enum { FAR = 1000000000, PRICE = 100, MOST_PRICE = 1500 };
 static const double GRID = 0.1, EDGE = 0.7, NEAR = 1e-6, THROUGH_LAYERS = 1.0, INSIDE = 1.0, VIA_IN_PAD = 3.0, HOLES_APART = 0.3;
 static const long long MOST_WORK = 1500000000LL;
-typedef struct { int net, class, layers, found; double x1, y1, x2, y2, half; } Shape; /* half 0: a pad, a rectangle */
+typedef struct { int net, class, line, layers, found; double x1, y1, x2, y2, half; } Shape; /* half 0: a pad, a rectangle */
 typedef struct { int net; double x1, y1, x2, y2; } Plane;
 
-static double width, height, half_width[CLASSES], via_radius[CLASSES], distance[CLASSES][CLASSES];
-static int classes, nets, shapes, planes, nx, ny, size, class_of[NETS], tries[NETS];
+static double width, height, lines_apart, half_width[CLASSES], via_radius[CLASSES], distance[CLASSES][CLASSES];
+static int classes, nets, shapes, planes, nx, ny, size, class_of[NETS], line_of[NETS], tries[NETS];
 static Shape shape_of[SHAPES];
 static Plane plane_of[PLANES];
 static uint16_t *hard[CLASSES][3], *soft[CLASSES][3]; /* front, back, vias: how much is too near */
@@ -60,13 +63,25 @@ static void count(uint16_t *map, const Shape *s, double reach, int by) {
   }
 }
 
-static void count_class(const Shape *s, int class, int by) {
+static void count_at(const Shape *s, int class, double d, int by) {
   uint16_t **maps = s->found ? soft[class] : hard[class];
-  double d = distance[class][s->class] + 0.01;
+  int through = distance[class][s->class] + 0.01 > THROUGH_LAYERS;
   for (int layer = 0; layer < 2; layer++)
-    if (s->layers >> layer & 1 || d > THROUGH_LAYERS) count(maps[layer], s, d + half_width[class], by);
-  count(maps[2], s, d + via_radius[class], by);
+    if (s->layers >> layer & 1 || through) count(maps[layer], s, d + 0.01 + half_width[class], by);
+  count(maps[2], s, d + 0.01 + via_radius[class], by);
 }
+
+static double of_lines(int class, int other, double d) { return class == other ? fmax(d, lines_apart) : d; }
+static void count_class(const Shape *s, int class, int by) {
+  double d = distance[class][s->class];
+  count_at(s, class, s->line ? of_lines(class, s->class, d) : d, by);
+}
+
+static double asked(const Shape *a, const Shape *b) { /* between two shapes on one layer */
+  double d = distance[a->class][b->class];
+  return a->line && b->line && a->line != b->line ? of_lines(a->class, b->class, d) : d;
+}
+static int meet(const Shape *a, const Shape *b) { return a->layers & b->layers || distance[a->class][b->class] > THROUGH_LAYERS; }
 
 static void count_all(const Shape *s, int by) { for (int c = 0; c < classes; c++) count_class(s, c, by); }
 
@@ -203,7 +218,7 @@ static int search(int net, int to_plane, int price) {
 static int first_new; /* of the shapes that a trace adds, in `own` */
 static void lay(int net, int layers, int x1, int y1, int x2, int y2) {
   double half = layers == 3 ? via_radius[class_of[net]] : half_width[class_of[net]];
-  own[owns++] = add((Shape){net, class_of[net], layers, 1, x1 * GRID, y1 * GRID, x2 * GRID, y2 * GRID, half});
+  own[owns++] = add((Shape){net, class_of[net], line_of[net], layers, 1, x1 * GRID, y1 * GRID, x2 * GRID, y2 * GRID, half});
 }
 
 static void trace(int net, int cell, int price) { /* back to where it began, as straight pieces and vias */
@@ -243,8 +258,7 @@ static void clear_way(int net) { /* what the new tracks cross is taken up */
     for (int j = 0; j < shapes; j++) {
       const Shape *b = &shape_of[j];
       if (!b->found || b->net < 0 || b->net == net) continue;
-      double d = distance[a->class][b->class];
-      if ((a->layers & b->layers || d > THROUGH_LAYERS) && apart(a, b) < d - NEAR) {
+      if (meet(a, b) && apart(a, b) < asked(a, b) - NEAR) {
         int other = b->net;
         if (has_plane(other)) take_up_from(j);
         else take_up(other);
@@ -267,6 +281,15 @@ static void apart_from_vias(int shape, int by) { /* one net's vias keep their ho
   int c = class_of[s->net];
   if (s->half == 0 && fmin(s->x2 - s->x1, s->y2 - s->y1) < VIA_IN_PAD) count(hard[c][2], s, via_radius[c] + 0.1, by);
   if (s->half > 0 && s->layers == 3) count(hard[c][2], s, HOLES_APART, by);
+}
+
+static void count_own_line(int net, int by) { /* its other nets as near as their class allows */
+  int c = class_of[net];
+  for (int i = 0; line_of[net] && i < shapes; i++) {
+    const Shape *s = &shape_of[i];
+    if (s->net == -2 || s->net == net || s->line != line_of[net] || s->class != c) continue;
+    count_class(s, c, -by), count_at(s, c, distance[c][c], by);
+  }
 }
 
 static int join(int net, int price) { /* two of the pieces; 0 when no way was found */
@@ -296,7 +319,7 @@ static int join(int net, int price) { /* two of the pieces; 0 when no way was fo
     trace(net, cell, price);
     if (!at_goal) lay(net, 3, cell % size % nx, cell % size / nx, cell % size % nx, cell % size / nx);
     for (int i = before; i < owns; i++) piece_of[own[i]] = piece, apart_from_vias(own[i], 1);
-    if (price) clear_way(net);
+    if (price) count_own_line(net, -1), clear_way(net), count_own_line(net, 1);
   }
   for (int i = 0; i < touches; i++) cost[touched[i]] = FAR;
   touches = 0;
@@ -307,11 +330,13 @@ static int join(int net, int price) { /* two of the pieces; 0 when no way was fo
 static int route(int net, int price) { /* how many of its connections it could not make */
   int failed = 0, left = pieces(net), c = class_of[net], before = owns;
   if (left < 2) return 0;
+  count_own_line(net, 1);
   for (int i = 0; i < before; i++) {
     const Shape *s = &shape_of[own[i]];
     count_class(s, c, -1), apart_from_vias(own[i], 1);
   }
   while (left-- > 1) failed += !join(net, price);
+  count_own_line(net, -1);
   for (int i = 0; i < before; i++) {
     const Shape *s = &shape_of[own[i]];
     count_class(s, c, 1), apart_from_vias(own[i], -1);
@@ -323,7 +348,7 @@ static int route(int net, int price) { /* how many of its connections it could n
 static void need(int got, int wanted) { if (got != wanted) stop("the input ends too soon or is no number"); }
 
 static void keep_off(double x1, double y1, double x2, double y2, double half, double extra) {
-  Shape s = {-1, 0, 3, 0, x1, y1, x2, y2, half};
+  Shape s = {-1, 0, 0, 3, 0, x1, y1, x2, y2, half};
   for (int c = 0; c < classes; c++) {
     for (int layer = 0; layer < 2; layer++) count(hard[c][layer], &s, extra + half_width[c], 1);
     count(hard[c][2], &s, extra + via_radius[c], 1);
@@ -332,7 +357,7 @@ static void keep_off(double x1, double y1, double x2, double y2, double half, do
 
 static void read_all(void) {
   int pads, tracks, earlier, holes;
-  need(scanf("%lf %lf %d %d %d %d %d %d %d", &width, &height, &classes, &nets, &pads, &tracks, &earlier, &planes, &holes), 9);
+  need(scanf("%lf %lf %lf %d %d %d %d %d %d %d", &width, &height, &lines_apart, &classes, &nets, &pads, &tracks, &earlier, &planes, &holes), 10);
   if (classes < 1 || classes > CLASSES || nets < 1 || nets > NETS || pads < 1 || tracks < 0 || earlier < 0 || pads + tracks + earlier > SHAPES / 2 || planes < 0 ||
       planes > PLANES || holes < 0 || holes > 100 || width > SIDE || height > SIDE)
     stop("more than it can hold");
@@ -343,12 +368,12 @@ static void read_all(void) {
     for (int i = 0; i < 3; i++) hard[c][i] = get(size, 2), soft[c][i] = get(size, 2);
   }
   for (int i = 0; i < nets; i++) {
-    need(scanf("%d", &class_of[i]), 1);
+    need(scanf("%d %d", &class_of[i], &line_of[i]), 2);
     if (class_of[i] < 0 || class_of[i] >= classes) stop("a net of no class");
   }
   for (int i = 0; i < pads; i++) {
     Shape s = {0};
-    need(scanf("%d %d %lf %lf %lf %lf %d", &s.net, &s.class, &s.x1, &s.y1, &s.x2, &s.y2, &s.layers), 7);
+    need(scanf("%d %d %d %lf %lf %lf %lf %d", &s.net, &s.class, &s.line, &s.x1, &s.y1, &s.x2, &s.y2, &s.layers), 8);
     if (s.net >= nets || s.class < 0 || s.class >= classes) stop("a pad of no net or class");
     if (s.x1 < 0 || s.y1 < 0 || s.x2 > width || s.y2 > height) stop("a pad beside the board");
     count_all(&s, 1), add(s);
@@ -357,7 +382,7 @@ static void read_all(void) {
     Shape s = {.found = i >= tracks};
     need(scanf("%d %d %lf %lf %lf %lf", &s.net, &s.layers, &s.x1, &s.y1, &s.x2, &s.y2), 6);
     if (s.net < 0 || s.net >= nets) stop("a track of no net");
-    s.class = class_of[s.net], s.half = s.layers == 3 ? via_radius[s.class] : half_width[s.class];
+    s.class = class_of[s.net], s.line = line_of[s.net], s.half = s.layers == 3 ? via_radius[s.class] : half_width[s.class];
     count_all(&s, 1), add(s);
   }
   for (int i = 0; i < planes; i++) {
@@ -366,7 +391,7 @@ static void read_all(void) {
     if (p->net < 0 || p->net >= nets) stop("a plane of no net");
     for (int c = 0; c < classes; c++) {
       double d = distance[c][class_of[p->net]] + 0.01;
-      Shape s = {-1, 0, 3, 0, p->x1, p->y1, p->x2, p->y2, 0};
+      Shape s = {-1, 0, 0, 3, 0, p->x1, p->y1, p->x2, p->y2, 0};
       for (int m = 0; m < 3 && d > THROUGH_LAYERS; m++) count(hard[c][m], &s, d + (m == 2 ? via_radius[c] : half_width[c]), 1);
     }
   }
@@ -384,11 +409,18 @@ static double from_pad(const Shape *a, const Shape *b) { /* a track from a pad t
   if (a->half == 0 || b->half > 0) return least;
   for (int i = 0; i < 4; i++) least = fmin(least, away(a, xs[i & 1], ys[i >> 1]));
   for (int i = 0; i < 2; i++) {
-    Shape across = {0, 0, 3, 0, b->x1, ys[i], b->x2, ys[1 - i], 1};
+    Shape across = {0, 0, 0, 3, 0, b->x1, ys[i], b->x2, ys[1 - i], 1};
     if (side(a, across.x1, across.y1) * side(a, across.x2, across.y2) < 0 && side(&across, a->x1, a->y1) * side(&across, a->x2, a->y2) < 0)
       least = -a->half;
   }
   return least;
+}
+
+static double beside(double low, double high, double other_low, double other_high) { return fmax(low - other_high, other_low - high); }
+static int far_off(const Shape *a, const Shape *b, double d) { /* by the rectangles around them, which is told soon */
+  double reach = d + a->half + b->half;
+  return beside(fmin(a->x1, a->x2), fmax(a->x1, a->x2), fmin(b->x1, b->x2), fmax(b->x1, b->x2)) >= reach ||
+         beside(fmin(a->y1, a->y2), fmax(a->y1, a->y2), fmin(b->y1, b->y2), fmax(b->y1, b->y2)) >= reach;
 }
 
 static void drop_what_is_too_near(void) { /* of an earlier run, where a part has moved since */
@@ -397,8 +429,8 @@ static void drop_what_is_too_near(void) { /* of an earlier run, where a part has
     if (!a->found) continue;
     for (int j = 0; j < shapes && a->net >= 0; j++) {
       const Shape *b = &shape_of[j];
-      double d = distance[a->class][b->class];
-      if (b->net == a->net || b->net == -2 || !((a->layers & b->layers) || d > THROUGH_LAYERS) || from_pad(a, b) >= d - NEAR) continue;
+      if (b->net == a->net || b->net == -2 || !meet(a, b) || far_off(a, b, asked(a, b)) || from_pad(a, b) >= asked(a, b) - NEAR)
+        continue;
       if (has_plane(a->net)) take_up_from(i);
       else take_up(a->net);
     }

@@ -76,7 +76,7 @@ def asked(board: Board, places: Places, given: Sequence[Track], earlier: Sequenc
         row = [each.width / 2, each.via / 2, *(places.distance(name, other) for other in classes)]
         lines.append(" ".join(map(str, row)))
     kind_of = [classes.index(places.class_of(board.plain(net))) for net in names]
-    lines += map(str, kind_of)
+    lines += [f"{kind} {_line(board, classes[kind], net)}" for net, kind in zip(names, kind_of, strict=True)]
     pads = _pads(board, places, number, kind_of, classes)
     tracks = [f"{number[t.net]} {t.layers} {t.x1:.4f} {t.y1:.4f} {t.x2:.4f} {t.y2:.4f}" for t in (*given, *earlier)]
     planes = [
@@ -85,7 +85,8 @@ def asked(board: Board, places: Places, given: Sequence[Track], earlier: Sequenc
     holes = [f"{x} {y} {wide / 2}" for x, y, wide in places.holes] + _pegs(board, places)
     holes += [f"{x} {y} {MARK}" for x, y in places.fiducials]
     sizes = f"{len(classes)} {len(names)} {len(pads)} {len(given)} {len(earlier)} {len(planes)} {len(holes)}"
-    return "\n".join([f"{places.width} {places.height} {sizes}", *lines, *pads, *tracks, *planes, *holes]) + "\n"
+    head = f"{places.width} {places.height} {places.barrier.line_to_line} {sizes}"
+    return "\n".join([head, *lines, *pads, *tracks, *planes, *holes]) + "\n"
 
 
 def _pads(board: Board, places: Places, number: dict[str, int], kind_of: list[int], classes: list[str]) -> list[str]:
@@ -97,11 +98,17 @@ def _pads(board: Board, places: Places, number: dict[str, int], kind_of: list[in
             # A relay's contact that nothing is wired to is the pair's all the same.
             kind = kind_of[number[net]] if net else classes.index("LINE" if part.prefix == "K" else "CARD")
             corners = f"{box.left:.4f} {box.top:.4f} {box.right:.4f} {box.bottom:.4f}"
-            rows.append(f"{number[net] if net else -1} {kind} {corners} {BOTH if pad.drill else FRONT}")
+            line = _line(board, classes[kind], net or reference)
+            rows.append(f"{number[net] if net else -1} {kind} {line} {corners} {BOTH if pad.drill else FRONT}")
     for pour in places.pours:
-        of = f"{number[pour.net]} {kind_of[number[pour.net]]}"
+        of = f"{number[pour.net]} {kind_of[number[pour.net]]} 0"
         rows += [f"{of} {' '.join(map(str, corners))} {FRONT}" for corners in pour.plane().rectangles()]
     return rows
+
+
+def _line(board: Board, kind: str, name: str) -> int:
+    """Of the pairs alone: what else a line has is the card's, and as near to the next line's as any two nets."""
+    return board.line_of(name) if kind == "LINE" else 0
 
 
 def _pegs(board: Board, places: Places) -> list[str]:

@@ -145,6 +145,11 @@ class Card:
         part = self.parts[reference]
         return self._with(replace(part, kind=structs.replace(part.kind, value=value)))
 
+    def specified(self, reference: str, **fields: float | str) -> Card:
+        """A part of the same kind by other figures of its sheet."""
+        part = self.parts[reference]
+        return self._with(replace(part, kind=structs.replace(part.kind, **fields)))
+
     def without(self, *references: str) -> Card:
         return Card({name: part for name, part in self.parts.items() if name not in references})
 

@@ -44,6 +44,10 @@ def worth(reference: str, value: str) -> Change:
     return lambda card: card.revalued(reference, value)
 
 
+def sheet(reference: str, **fields: float | str) -> Change:
+    return lambda card: card.specified(reference, **fields)
+
+
 def joined(one: str, other: str) -> Change:
     return lambda card: card.bridged(one, other)
 
@@ -122,6 +126,9 @@ LISTED: dict[str, Change] = {
     "10 kohm against what pulls the EEPROM's WP down": worth("R1303", "10k"),
     "a capacitor of 10 nF at a pump of the driver": worth("C1302", "10n"),
     "no suppressor at the entry": gone("D1001"),
+    "1000 uF at the entry": worth("C1018", "1000u"),
+    "the entry's fuse that of a line": places("F1001", "F101"),
+    "one wire of 5 V to the Pi": opened("J1301", "5VB"),
     "the lamps' outputs off for good": on("U1401", oe="+3V3"),
     "lamps of two lines exchanged": pins("U1401", "q0", "U1401", "q1"),
     "a green lamp in the place of a red one": places("D1411", "D1421"),
@@ -131,6 +138,14 @@ LISTED: dict[str, Change] = {
     "lines 1 and 2 exchanged at the telephones' plug": pins("J1303", "T1", "J1303", "T2"),
     "a bridge over the contact": joined("/TIP1", "/TIP_TEL1"),
     "one pole of the contact on the neighbour": on("K102", b2="/TIP_TEL2"),
+    "a notice relay that stands 1 kV from coil to contact": sheet("K101", insulates_v=1000.0),
+    "a notice relay of basic insulation alone": sheet("K101", insulation="basic"),
+    "a notice relay of which no grade is known": sheet("K101", insulation=""),
+    "a contact's relay of basic insulation": sheet("K102", insulation="basic"),
+    "a contact's relay that stands 1.5 kV": sheet("K102", insulates_v=1500.0),
+    "a transformer that stands 1.5 kV": sheet("T101", insulates_v=1500.0),
+    "a transformer that its maker states as functional": sheet("T102", insulation="functional"),
+    "resistors of the barrier for 1 kV": sheet("R101", stands_v=1000.0),
     "one of the two resistors of the barrier shorted": joined("/Line1/s1", "/Line1/sp"),
     "62 kohm in the place of 4.99 Mohm": places("R102", "R105"),
     "a transformer that is wired across": pins("T101", "p2", "T101", "s2"),

@@ -28,8 +28,11 @@ BOOST = 0.8  # assumed
 COIL_A = 5.0  # 5.5 A at least, less half of the ripple (LTC4041)
 GIVES_MW = 12500.0  # 2.5 A of 5 V (LTC4041)
 PI_A = 3.0  # a Pi 4
-RIBBON_OHM_A_M = 0.134  # 26 AWG: 4.081 ohm in 100 ft (Cirris' table of wires)
-CONTACT_OHM = 0.02  # of a plug of 2.54 mm; from memory
+WIRE_OHM_A_M = 0.053  # 22 AWG: from the 4.081 ohm in 100 ft of 26 AWG (Cirris' table of wires), by their areas
+CONTACT_OHM = 0.03  # of a crimped plug of 2.54 mm, at most (Harwin M20)
+CONTACT_A = (
+    3.0  # the same; a ribbon's wire and its plug are good for 1 A (Mosaic Industries, ribbon cable current rating)
+)
 ENDS = 2
 LONGEST_S, STEP_S = 60, 0.01
 MOST_S = 60
@@ -80,10 +83,10 @@ def loads(circuit: Circuit) -> Iterator[tuple[str, str, float]]:
                 yield reference, nets[pin], mw
 
 
-def lost_to_the_pi(ribbon_m: float) -> float:
-    """Volts from J1301 to the Pi's header and back through a ribbon of 40 wires, contacts alike."""
+def lost_to_the_pi(cable_m: float) -> float:
+    """Volts from J1301 to the Pi's header and back through a cable of single wires, contacts alike."""
     pins = Circuit().kinds["pi_header"].pin_rows()
-    wire_ohm = ribbon_m * RIBBON_OHM_A_M + ENDS * CONTACT_OHM
+    wire_ohm = cable_m * WIRE_OHM_A_M + ENDS * CONTACT_OHM
     there, back = (sum(pin.name.startswith(name) for pin in pins) for name in ("5V", "GND"))
     return PI_A * wire_ohm * (1 / there + 1 / back)
 
@@ -127,16 +130,21 @@ B1 b 0 I = {watts} / max(V(b), 1)
 
 def measured(deck: str, what: str) -> float:
     """One figure of a deck of its own. Refusal where ngspice has none."""
+    return measures(deck, what)[0]
+
+
+def measures(deck: str, *names: str) -> list[float]:
     with tempfile.TemporaryDirectory(prefix="linetap-holdup-") as scratch:
         path = Path(scratch) / "holdup.cir"
         path.write_text(deck)
         done = subprocess.run(
             ["ngspice", "-b", str(path)], capture_output=True, text=True, timeout=MOST_S, check=False, cwd=scratch
         )
-    for line in done.stdout.splitlines():
-        if line.startswith(what):
-            return float(line.split("=")[1].split()[0])
-    raise Refusal(f"ngspice did not measure {what!r}: {done.stderr[-400:]}")
+    words = (line.split() for line in done.stdout.splitlines())
+    found = {row[0]: float(row[2]) for row in words if row[:1] and row[0] in names and row[1:2] == ["="]}
+    if missing := [name for name in names if name not in found]:
+        raise Refusal(f"ngspice did not measure {missing[0]!r}: {done.stderr[-400:]}")
+    return [found[name] for name in names]
 
 
 def expected_s(load_mw: float) -> float:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from drawing.project import Circuit
-from simulation.budget import GIVES_MW, VOLTS, hold_up_mw, hold_up_s, loads, rails
+from simulation.budget import GIVES_MW, PI_A, VOLTS, hold_up_mw, hold_up_s, loads, rails
 from simulation.handover import LOAD_A, PFI_V, sinks_to
+from simulation.inrush import CABLES_M, HIGHEST_V, PULSES, inrush
 from simulation.warmth import AMBIENT_C, LEAST_MW, warm
 
 CLOSING_MW = 8000.0  # a Pi 4 that closes its files, and the card: assumed
+BUSY_MW = 7200.0  # a Pi 4 with all cores at their most, at the wall (geerlingguy/sbc-reviews, issue 4)
 SUPPLY = "/supply/v5in"  # behind the converter of 12 V
 MOST_SHOWN = 4
 
@@ -30,9 +32,11 @@ def table(circuit: Circuit) -> str:
         way = "rated by the air around" if each.around else f"{each.k_per_w:g} K/W"
         lines.append(f"| {each.reference} | {each.mw:.0f} mW | {way} | {each.celsius:.0f} C | {each.most_c:.0f} C |")
     lines += ["", "| Hold-up, at the end of the capacitors' life | lasts |", "|---|---|"]
+    beside_mw = hold_up_mw(circuit) - 1000 * PI_A * VOLTS["+5V"]
     for what, mw in (
-        ("all that a card and a Pi 4 ask for, relays open", hold_up_mw(circuit)),
+        ("all that a card and a Pi 4 at its full 3 A ask for, relays open", hold_up_mw(circuit)),
         ("the most that it gives", GIVES_MW),
+        ("a Pi 4 with all its cores busy, nothing on its USB but the card, relays open", BUSY_MW + beside_mw),
         ("a Pi 4 that closes its files", CLOSING_MW),
     ):
         lasts = f"{hold_up_s(mw):.1f} s" if mw <= GIVES_MW else "it gives less"
@@ -40,7 +44,19 @@ def table(circuit: Circuit) -> str:
     ends = ", ".join(f"{sinks_to(circuit, volts):.2f} V" for volts in PFI_V)
     lines += ["", f"| +5V as it takes over at {LOAD_A} A, its threshold at its least, as meant, at its most |", "|---|"]
     lines.append(f"| {ends} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_plugged_in(circuit), ""])
+
+
+def _plugged_in(circuit: Circuit) -> list[str]:
+    found, share = inrush(circuit), f"{PULSES * 100:.0f} %"
+    return [
+        f"| Plugging {HIGHEST_V:g} V in, from a supply that gives any current | worst found | of at most |",
+        "|---|---|---|",
+        f"| I2t of the fuse, by {share} of what melts it | {found.i2t:.2g} A2s | {found.most_i2t:.3g} A2s |",
+        f"| across the suppressor, behind the fuse | {found.volts:.1f} V | {found.most_v:.1f} V |",
+        f"| current, with a cable of {CABLES_M[1]:g} m and more | {found.usual_a:.0f} A | not known |",
+        f"| current, with one of {CABLES_M[0]:g} m | {found.peak_a:.0f} A | not known |",
+    ]
 
 
 def summary(circuit: Circuit) -> str:

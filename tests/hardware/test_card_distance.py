@@ -90,11 +90,20 @@ def nearest(layer: str, line: int) -> float:
     return found.mm
 
 
-def test_two_lines_are_as_near_as_the_pages_say() -> None:
-    """No rule keeps lines apart but that of any two nets of the class: the outer layers, each for itself."""
+def test_two_lines_are_as_far_apart_as_is_asked_and_the_pages_say() -> None:
+    """The outer layers, each for itself: between them there is the board."""
     mm = min(nearest(layer, line) for layer in ("F.Cu", "B.Cu") for line in range(1, LINES))
+    assert mm >= LINE.barrier.line_to_line
     assert f"come within {mm:.1f} mm of each other on a layer" in (HARDWARE / "README.md").read_text()
     assert f"two lines are {mm:.1f} mm apart" in (HARDWARE / "laboratory.md").read_text()
+
+
+def test_the_router_takes_a_line_for_the_one_that_it_is() -> None:
+    """As this measure does by the nets' names; what else has a line's number is the card's own."""
+    for piece in COPPER:
+        if line := line_of(piece):
+            assert BOARD.line_of(piece.net or piece.reference) == int(line), piece
+    assert [BOARD.line_of(name) for name in ("+3V3", "/VM3", "/RELAY1", "K1001", "GND")] == [0, 0, 0, 0, 0]
 
 
 def test_tracks_of_lines_are_on_the_outer_layers_alone() -> None:

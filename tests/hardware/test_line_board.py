@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from board_rig import on_copper
 
 from linetap_core.errors import BadInput, Refusal
 from pcb import footprints, places, routing
 from pcb.boardfile import read
+from pcb.copper import apart
 from pcb.lineboard import NAME, LineBoard
 from simulation.netlist import HARDWARE
 
@@ -18,6 +20,7 @@ BOARD = LineBoard()
 WHERE = places.load()
 FOLDER = HARDWARE / NAME
 ACROSS = ("hv_4M99", "transformer")  # what the pair ends at; a relay's coil is one more
+CLASS_OF_TWO = ["0.1 0.3 0.2", "0 0", "0 0"]  # half width, via, distance; of each net its class and line
 
 
 @pytest.mark.parametrize("name", sorted(BOARD.files(WHERE)))
@@ -72,9 +75,9 @@ def test_a_part_without_footprint_or_place_is_named(tmp_path: Path) -> None:
 def test_the_router_counts_what_it_leaves_open(tmp_path: Path) -> None:
     """A net of three pads, one of them walled in by another net's pads."""
     program = routing.built(tmp_path)
-    wall = ["1 0 9 9 15 10 3", "1 0 9 14 15 15 3", "1 0 9 9 10 15 3", "1 0 14 9 15 15 3"]
-    pads = ["0 0 2 2 3 3 1", "0 0 20 2 21 3 1", "0 0 11.5 11.5 12.5 12.5 1", *wall]
-    head = [f"24 24 1 2 {len(pads)} 0 0 0 0", "0.1 0.3 0.2", "0", "0"]
+    wall = ["1 0 0 9 9 15 10 3", "1 0 0 9 14 15 15 3", "1 0 0 9 9 10 15 3", "1 0 0 14 9 15 15 3"]
+    pads = ["0 0 0 2 2 3 3 1", "0 0 0 20 2 21 3 1", "0 0 0 11.5 11.5 12.5 12.5 1", *wall]
+    head = [f"24 24 0 1 2 {len(pads)} 0 0 0 0", *CLASS_OF_TWO]
     tracks, missing = routing.answered(program, "\n".join([*head, *pads]) + "\n", ["a", "b"])
     assert missing == 1
     assert any(track.net == "a" for track in tracks)
@@ -85,9 +88,9 @@ def test_the_router_counts_what_it_leaves_open(tmp_path: Path) -> None:
 def test_the_router_takes_up_what_is_in_the_way(tmp_path: Path) -> None:
     """The short net is first and straight through the only gap; the other one's pads are on the front alone."""
     program = routing.built(tmp_path)
-    wall = ["-1 0 9.5 0.5 10.5 8 3", "-1 0 9.5 9.2 10.5 19.5 3"]
-    pads = ["0 0 8 8.1 8.8 9.1 1", "0 0 11.2 8.1 12 9.1 1", "1 0 2 2 3 3 1", "1 0 17 2 18 3 1", *wall]
-    head = [f"20 20 1 2 {len(pads)} 0 0 0 0", "0.1 0.3 0.2", "0", "0"]
+    wall = ["-1 0 0 9.5 0.5 10.5 8 3", "-1 0 0 9.5 9.2 10.5 19.5 3"]
+    pads = ["0 0 0 8 8.1 8.8 9.1 1", "0 0 0 11.2 8.1 12 9.1 1", "1 0 0 2 2 3 3 1", "1 0 0 17 2 18 3 1", *wall]
+    head = [f"20 20 0 1 2 {len(pads)} 0 0 0 0", *CLASS_OF_TWO]
     tracks, missing = routing.answered(program, "\n".join([*head, *pads]) + "\n", ["a", "b"])
     assert missing == 0
     assert {track.net for track in tracks} == {"a", "b"}
@@ -96,13 +99,44 @@ def test_the_router_takes_up_what_is_in_the_way(tmp_path: Path) -> None:
 def test_tracks_that_are_given_are_kept_and_not_found_again(tmp_path: Path) -> None:
     """Two pads are joined already; a third is joined to them, and a via into the plane beside it."""
     program = routing.built(tmp_path)
-    pads = ["0 0 2 2 3 3 1", "0 0 10 2 11 3 1", "0 0 2 8 3 9 1", "1 0 10 8 11 9 1"]
-    head = [f"20 20 1 2 {len(pads)} 1 0 1 0", "0.1 0.3 0.2", "0", "0"]
+    pads = ["0 0 0 2 2 3 3 1", "0 0 0 10 2 11 3 1", "0 0 0 2 8 3 9 1", "1 0 0 10 8 11 9 1"]
+    head = [f"20 20 0 1 2 {len(pads)} 1 0 1 0", *CLASS_OF_TWO]
     rest = ["0 1 2.5 2.5 10.5 2.5", "1 8 6 18 18"]
     tracks, missing = routing.answered(program, "\n".join([*head, *pads, *rest]) + "\n", ["a", "b"])
     assert missing == 0
     assert not [track for track in tracks if track.net == "a" and track.y1 == track.y2 == 2.5]
     assert [track for track in tracks if track.net == "b" and track.layers == routing.BOTH]
+
+
+@pytest.mark.parametrize(("lines", "asked"), [(("1", "2"), 1.6), (("1", "1"), 0.2), (("0", "0"), 0.2)])
+def test_the_router_keeps_two_lines_apart_on_a_layer(tmp_path: Path, lines: tuple[str, str], asked: float) -> None:
+    """Side by side through a gap of 3 mm; the second has to cross the first, whose track is given, on the back."""
+    program = routing.built(tmp_path)
+    of_a, of_b = lines
+    wall = ["-1 0 0 9 0.5 10 8 3", "-1 0 0 9 11 10 19.5 3"]
+    pads = [
+        f"0 0 {of_a} 2 9 3 10 1",
+        f"0 0 {of_a} 16 9 17 10 1",
+        f"1 0 {of_b} 2 4 3 5 1",
+        f"1 0 {of_b} 16 14 17 15 1",
+        *wall,
+    ]
+    head = [f"20 20 1.6 1 2 {len(pads)} 1 0 0 0", "0.1 0.3 0.2", f"0 {of_a}", f"0 {of_b}"]
+    given = routing.Track("a", routing.FRONT, 2.5, 9.5, 16.5, 9.5)
+    tracks, missing = routing.answered(program, "\n".join([*head, *pads, "0 1 2.5 9.5 16.5 9.5"]) + "\n", ["a", "b"])
+    assert missing == 0
+    found = [_away(given, track) for track in tracks if track.layers & routing.FRONT]
+    assert min(found) >= asked
+    assert asked == 1.6 or min(found) < 1.6
+    assert [track for track in tracks if track.layers == routing.BACK]
+
+
+def _away(one: routing.Track, other: routing.Track) -> float:
+    """Between their edges, a tenth from each middle, or three of a via."""
+    ends = np.array([[one.x1, one.y1], [one.x2, one.y2]]), np.array([[other.x1, other.y1], [other.x2, other.y2]])
+    radius = 0.3 if other.layers == routing.BOTH else 0.1
+    begin, end = ends[0]
+    return float(apart(begin, end, ends[1][:1], ends[1][1:])[0]) - 0.1 - radius
 
 
 def test_a_plane_with_a_notch_is_the_rectangles_it_has() -> None:
