@@ -104,4 +104,4 @@ def test_who_assembles_card_1_is_told() -> None:
     """The part is one with a socket, and the drawing's note says side and plug."""
     assert "socket" in load_kinds()["pi_header"].rating
     (note,) = [each for each in variants.load()["card-1"].notes if each.startswith("J1301")]
-    assert f"female socket on this side. The ribbon's plug of pins goes in from {HEADER.mates}, wire 1 to pin 1" in note
+    assert f"female socket on this side. The cable's plug of pins goes in from {HEADER.mates}, wire 1 to pin 1" in note
