@@ -11,6 +11,7 @@ import stat
 import tomllib
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -169,7 +170,7 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, tuple[msgspec.structs.Field
 
 def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) -> Any:
     """The value as `hint`, UNSET when it is none."""
-    bare = get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+    bare = _struct_or(get_args(hint)[0] if hasattr(hint, "__metadata__") else hint)
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         return _convert_struct(value, bare, at, problems)
     inner = get_args(bare)[0] if get_origin(bare) in (list, tuple) else None
@@ -180,8 +181,27 @@ def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) 
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        problems.append((at, f"{_name(at)} = {_quote(value)}: {_lower(str(error))}"))
+        problems.append((at, _fault(at, hint, value, _lower(str(error)))))
         return UNSET
+
+
+def _struct_or(hint: Any) -> Any:
+    """Of `Struct | None` the struct, since TOML has no None; another hint as it is."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    if isinstance(hint, UnionType) and len(kinds) == 1 and isinstance(kinds[0], type):
+        return kinds[0]
+    return hint
+
+
+def _fault(at: KeyPath, hint: Any, value: Any, error: str) -> str:
+    """In `Meta(extra=...)` a field may say what is `wanted`, in words, and that it is `secret`: such a value is not
+    quoted, since the line goes onto the card, into the journal and to the desk.
+    """
+    more: dict[str, Any] = {}
+    for meta in getattr(hint, "__metadata__", ()):
+        more |= meta.extra or {}
+    shown = "" if more.get("secret") else f" = {_quote(value)}"
+    return f"{_name(at)}{shown}: {more['wanted']} expected" if "wanted" in more else f"{_name(at)}{shown}: {error}"
 
 
 def _check_length(items: list[Any], hint: Any, at: KeyPath, problems: list[Problem]) -> None:
