@@ -42,9 +42,10 @@ class Network:
 def read(form: Form) -> Network:
     """To be used only if the form has no mistakes."""
     address, gateway = form.text("address"), form.text("gateway")
-    if address and not networks.is_interface(address):
+    is_known = networks.is_interface(address)
+    if address and not is_known:
         form.wrong("address", SAYS["interface"])
-    elif bool(address) != bool(gateway) or (gateway and not networks.is_gateway(gateway, address)):
+    if bool(address) != bool(gateway) or (is_known and not networks.is_gateway(gateway, address)):
         form.wrong("gateway", SAYS["gateway"])
     dns, vlan, wifi = form.addresses("dns"), form.number("vlan", 1, 4094, is_required=False), _wifi(form)
     if vlan is not None and wifi is not None:
