@@ -125,14 +125,16 @@ def decode(data: bytes) -> BringupReport:
 
 # --- The table --------------------------------------------------------------------------------------------------------
 
+_MOST_SHOWN = 300
 _VERDICTS = {True: "holds", False: "DOES NOT HOLD", None: "not measured"}
 
 
 def table(reports: list[BringupReport]) -> str:
     """A column for each report, in Markdown."""
-    head = ["", *(f"{it.board.model or 'unknown board'} {it.board.revision}".strip() for it in reports), "holds when"]
+    boards = [_text(f"{it.board.model or 'unknown board'} {it.board.revision}".strip()) for it in reports]
+    head = ["", *boards, "holds when"]
     rows = [head, ["---"] * len(head)]
-    rows.append(["unit, version, date", *(f"{it.unit} {it.version} {it.ended_at[:10]}" for it in reports), ""])
+    rows.append(["unit, version, date", *(_text(f"{it.unit} {it.version} {it.ended_at[:10]}") for it in reports), ""])
     for place, (_, limit) in enumerate(LIMITS.items()):
         cells = [_cell(it.figures[place]) for it in reports]
         rows.append([limit.title, *cells, limit.holds_when])
@@ -141,8 +143,14 @@ def table(reports: list[BringupReport]) -> str:
 
 def _cell(figure: Figure) -> str:
     if figure.value is None:
-        return f"{_VERDICTS[None]}: {figure.note}"
+        return f"{_VERDICTS[None]}: {_text(figure.note)}"
     return f"{figure.value:g}" if figure.holds else f"**{figure.value:g}** {_VERDICTS[False]}"
+
+
+def _text(text: str) -> str:
+    """As one cell. A unit's words begin no row of another unit, no tag, and nothing that a terminal obeys."""
+    plain = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:_MOST_SHOWN])
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def verdict(report: BringupReport) -> str:
