@@ -78,14 +78,16 @@ def _walk(done: Closure, role: Role, tree: Tree, kernel: Kernel, starts: list[No
         if device not in seen:
             seen.add(device)
             names = tuple(device.compatible)
-            done.steps.append(Step(role.name, device.path, names, kernel.takers(device), why, role.is_early))
+            takers = kernel.takers(device) if device.is_available() else ()
+            done.steps.append(Step(role.name, device.path, names, takers, why, role.is_early))
             by_pin = "reset-gpios" in device.properties and "resets" not in device.properties
             if by_pin and kernel.resets_by_pin:
                 takers, why = kernel.for_alias(BY_PIN), f"reset-gpios of {device.path}"
                 done.steps.append(Step(role.name, BY_PIN, (BY_PIN,), takers, why, role.is_early))
             for name, supplier in suppliers(tree, device):
                 if not _is_on_other_bus(supplier):
-                    todo.append((supplier, f"{name} of {device.path}"))
+                    state = "" if supplier.is_available() else ", and disabled"
+                    todo.append((supplier, f"{name} of {device.path}{state}"))
 
 
 def _is_on_other_bus(device: Node) -> bool:
