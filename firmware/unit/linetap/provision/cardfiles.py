@@ -30,7 +30,7 @@ _LONGEST_NAME = 80
 _LIKE_ORDER = re.compile(r"\.tom(l|$)|^linetap(\.txt)?$", re.IGNORECASE)
 _LIKE_DECOMMISSION = re.compile(r"^linetap[-_ ]decom+is+ion", re.IGNORECASE)
 _LIKE_DESK = re.compile(r"^linetap[-_ ]desk", re.IGNORECASE)
-_LIKE_CERTIFICATE = re.compile(r"\.pem", re.IGNORECASE)
+_LIKE_CERTIFICATE = re.compile(r"\.(pem|crt|cer$|cer\.)", re.IGNORECASE)
 _OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's, an archive
 
 
@@ -135,7 +135,7 @@ def desk_address(text: str) -> tuple[str, int]:
         port = url.port
     except ValueError:
         url, port = urlsplit(""), None
-    if port == 0:
+    if port == 0 or not text.isprintable():  # urlsplit takes two lines for one
         url = urlsplit("")
     if (
         url.scheme != "https"
