@@ -50,6 +50,16 @@ def test_a_damaged_file_is_named_as_damaged(card: Card, damaged: Callable[[bytes
     assert card.start() == 0
 
 
+@pytest.mark.parametrize("head", ["", '[files]\n"unit.toml" = \'\'\'\nunit = "floor-03"\n'], ids=["order", "unit.toml"])
+def test_another_programs_file_does_not_fill_the_card(card: Card, head: str) -> None:
+    """Each of its lines is an error, and the journal is in RAM."""
+    (card.boot / "linetap.toml").write_text(head + "".join(f"k{i} = 1\n" for i in range(50_000)) + "'''\n" * bool(head))
+    assert card.start() == 2
+    told = (card.boot / "linetap-error.txt").read_text()
+    assert len(told) < 64 * 1024
+    assert re.search(r"and \d{5} more$", told.rstrip())
+
+
 @pytest.mark.parametrize("name", ["linetap.toml", "linetap-desk.txt", "linetap-decommission.txt"])
 def test_a_folder_of_that_name_is_named_as_one(card: Card, name: str) -> None:
     (card.boot / name).unlink(missing_ok=True)

@@ -26,6 +26,7 @@ Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20
 MAX_QUOTED = 80
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # as an editor of Windows writes them
+_MOST_ERRORS = 100  # a file of another program's has one on each line
 _MOST_DOTS = 50  # parts of one key; tomllib's time grows with their square
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
@@ -71,9 +72,10 @@ class Source:
         self._no_value.add(at)
 
     def lines(self) -> list[str]:
-        """`file:line: text` for every error, in the order of the file."""
+        """`file:line: text` for every error, in the order of the file; of very many the first."""
         found = sorted((nearest(self._lines, at), text) for at, text in self.problems)
-        return [f"{self.path}:{line}: {text}" for line, text in found]
+        lines = [f"{self.path}:{line}: {text}" for line, text in found[:_MOST_ERRORS]]
+        return lines if len(lines) == len(found) else [*lines, f"{self.path}: and {len(found) - len(lines)} more"]
 
     def check(self) -> None:
         """BadInput with a line for each error."""
