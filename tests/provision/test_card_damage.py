@@ -57,6 +57,9 @@ def test_another_programs_file_does_not_fill_the_card(card: Card, head: str) -> 
     assert card.start() == 2
     told = (card.boot / "linetap-error.txt").read_text()
     assert len(told) < 64 * 1024
+    (card.boot / "linetap.toml").write_text("k" * 900_000 + " = 1\n")
+    assert card.start() == 2
+    assert len((card.boot / "linetap-error.txt").read_text()) < 4096, "a key may be as long as the file"
     assert re.search(r"and \d{5} more$", told.rstrip())
 
 

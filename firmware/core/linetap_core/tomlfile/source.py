@@ -26,6 +26,7 @@ Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20
 MAX_QUOTED = 80
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # as an editor of Windows writes them
+_LONGEST_ERROR = 1000  # a key may be as long as the file
 _MOST_ERRORS = 100  # a file of another program's has one on each line
 _MOST_DOTS = 50  # parts of one key; tomllib's time grows with their square
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
@@ -74,7 +75,7 @@ class Source:
     def lines(self) -> list[str]:
         """`file:line: text` for every error, in the order of the file; of very many the first."""
         found = sorted((nearest(self._lines, at), text) for at, text in self.problems)
-        lines = [f"{self.path}:{line}: {text}" for line, text in found[:_MOST_ERRORS]]
+        lines = [f"{self.path}:{line}: {_cut(text, _LONGEST_ERROR)}" for line, text in found[:_MOST_ERRORS]]
         return lines if len(lines) == len(found) else [*lines, f"{self.path}: and {len(found) - len(lines)} more"]
 
     def check(self) -> None:
@@ -221,7 +222,11 @@ def _quote(value: Any) -> str:
         return f"({type(value).__name__})"
     if "SECRET-KEY" in text.upper():
         return "(a private key, which does not belong here)"
-    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."
+    return _cut(text, MAX_QUOTED)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def _lower(text: str) -> str:
