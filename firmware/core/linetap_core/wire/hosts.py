@@ -33,6 +33,11 @@ def is_tls_host(text: str) -> bool:
     return is_host(text) and not text.endswith(".")
 
 
+def in_url(host: str) -> str:
+    """As a URL has it: an address of IPv6 in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def is_address(text: str) -> bool:
     """Whether it is an address of IPv4 or IPv6, without a zone."""
     try:
