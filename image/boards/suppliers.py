@@ -41,7 +41,7 @@ WAITED_FOR = {  # and how many cells follow the supplier's own
 }
 # A driver waits for ever for one of these that is disabled: regulator_dev_lookup() in drivers/regulator/core.c has
 # found its node and says -EPROBE_DEFER, as gpiolib-of.c and mmc/core/pwrseq.c do. Clocks pass a disabled parent over.
-NEVER_WITHOUT = ("-supply", "-gpio", "-gpios", "mmc-pwrseq")
+NEVER_WITHOUT = ("-supply", "gpio", "gpios", "mmc-pwrseq")
 CELLS = 4096  # a property longer than this is no list of suppliers
 
 
