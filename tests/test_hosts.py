@@ -19,8 +19,8 @@ OWN = [
 @pytest.mark.parametrize("text", OWN)
 def test_every_spelling_of_the_machine_itself(text: str) -> None:
     """getaddrinfo(3) without a look-up, so by its own reading of numbers (inet_aton(3))."""
-    ((*_, reached), *_) = socket.getaddrinfo(text, 1, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    address = ipaddress.ip_address(reached[0])
+    found = socket.getaddrinfo(text, 1, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    address = ipaddress.ip_address(found[0][4][0])
     mapped = getattr(address, "ipv4_mapped", None) or address
     assert mapped.is_loopback or mapped.is_unspecified
     assert is_own_host(text)

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,10 +113,10 @@ def test_power_that_goes_while_the_order_is_wiped_leaves_no_fault(
 def test_a_full_card_takes_the_request_when_the_order_has_gone(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without UNIT.request the unit never gets a certificate, and it takes no second order without a signature."""
 
-    def full(path: Path, data: bytes, **more: object) -> None:
+    def full(path: Path, data: bytes, **more: Any) -> None:
         if path.parent == card.boot and (card.boot / "linetap.toml").exists():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        replace_durably(path, data, **more)  # type: ignore[arg-type]
+        replace_durably(path, data, **more)
 
     monkeypatch.setattr(applyorder, "replace_durably", full)
     assert card.start() == 0
