@@ -65,6 +65,11 @@ def taken(card: Card) -> None:
         ("unit.toml", "unit.toml: linetap.toml expected"),
         ("linetap", "linetap: linetap.toml expected"),
         ("linetap.txt", "to be renamed linetap.toml"),
+        (
+            "linetap．toml",
+            "linetap．toml: linetap.toml expected",
+        ),  # a full-width dot, as a Korean keyboard may write it
+        ("linetap_toml.txt", "to be renamed linetap.toml"),
         ("설정/linetap.toml", "설정/linetap.toml: linetap.toml expected, at the top"),
     ],
 )
