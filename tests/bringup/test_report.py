@@ -87,6 +87,21 @@ def test_the_report_is_the_units(config: Path, tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / "kept" / f"{path.name}.sig").read_bytes() == Path(f"{path}.sig").read_bytes()
 
 
+def test_a_report_is_kept_under_its_own_name(config: Path, tmp_path: Path) -> None:
+    """Else one that was renamed would replace another unit's."""
+    bringup(config)
+    path, listed, kept = made(config), signers(config), tmp_path / "kept"
+    kept.mkdir()
+    other = kept / "floor-04-20261128T090000.000Z.bringup.json"
+    other.write_text("of another unit")
+    renamed = tmp_path / other.name
+    renamed.write_bytes(path.read_bytes())
+    namespaces.signature_path(renamed).write_bytes(namespaces.signature_path(path).read_bytes())
+    taken(renamed, "--signers", listed, "--keep", kept)
+    assert other.read_text() == "of another unit"
+    assert (kept / path.name).read_bytes() == path.read_bytes()
+
+
 def test_the_desk_takes_nothing_that_is_not_the_units(config: Path, tmp_path: Path) -> None:
     bringup(config)
     path, listed, kept = made(config), signers(config), tmp_path / "kept"

@@ -12,8 +12,10 @@ from typing import Literal
 
 import msgspec
 
+from linetap_core.clock import compact, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import document
+from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.records.states import Colour
 
 SUFFIX = ".bringup.json"
@@ -98,7 +100,7 @@ class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BringupReport(msgspec.Struct, frozen=True, kw_only=True):
-    unit: str
+    unit: UnitId
     version: str  # of linetap
     config_sha256: str
     board: BoardFacts
@@ -108,6 +110,11 @@ class BringupReport(msgspec.Struct, frozen=True, kw_only=True):
     figures: list[Figure]  # of each limit one, in the order of LIMITS
     standing: list[str] = []  # checks that stand at the end
     walked: dict[str, Colour] = {}  # line -> result of the last walk test
+
+
+def file_name(report: BringupReport) -> str:
+    """Of its own words, whatever the file was called on the way."""
+    return f"{report.unit}-{compact(parse_rfc3339(report.ended_at))}{SUFFIX}"
 
 
 def encode(report: BringupReport) -> bytes:
