@@ -14,6 +14,7 @@ from boards.tree import Node, Tree
 BY_PIN = (
     "auxiliary:reset.gpio"  # drivers/reset/core.c makes a device of reset-gpios, which waits for a module of its own
 )
+NOWHERE = "no node that is enabled"
 OTHER_BUSES = ("mmc", "mdio")  # what hangs on these is found by its own numbers: Role.found
 
 
@@ -62,6 +63,8 @@ def closure(board: str, tree: Tree, kernel: Kernel, roles: Iterable[Role] = ROLE
     done = Closure(board)
     for role in roles:
         starts = [device for device in tree.devices() if role.plays(device) and not _is_on_other_bus(device)]
+        if role.is_needed and not starts:
+            done.steps.append(Step(role.name, NOWHERE, role.kinds, (), "a unit needs one", role.is_early))
         _walk(done, role, tree, kernel, starts)
         for alias in role.found if starts or not role.kinds else ():
             done.steps.append(

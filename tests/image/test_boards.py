@@ -70,6 +70,16 @@ def test_a_supply_that_is_disabled_never_comes(enabled: str, path: str) -> None:
     assert ", and disabled: nothing in the kernel or its modules takes it" in fault
 
 
+def test_a_board_without_a_card_reader_is_a_fault() -> None:
+    """An overlay that switches it off by mistake had left a board of which nothing was wanted."""
+    roles = [role for role in ROLES if role.name in ("card", "GPIO")]
+    tree = tree_of(
+        BOARD.replace('compatible = "reader"; interrupts', 'status = "disabled"; compatible = "reader"; interrupts')
+    )
+    (fault,) = closure("board", tree, small_kernel(), roles).faults()
+    assert fault.startswith("board: card: no node that is enabled (mmc), a unit needs one: nothing in the kernel")
+
+
 @pytest.mark.parametrize("phandle", ["0xffffffff", "0x99"])
 @pytest.mark.parametrize("name", ["vmmc-supply = <", "clocks = <", "mmc-pwrseq = <", "dmas = <"])
 def test_a_phandle_of_no_node_is_a_fault(name: str, phandle: str) -> None:
