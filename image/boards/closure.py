@@ -14,6 +14,7 @@ from boards.tree import Node, Tree
 BY_PIN = (
     "auxiliary:reset.gpio"  # drivers/reset/core.c makes a device of reset-gpios, which waits for a module of its own
 )
+NOWHERE = "no node that is enabled"
 OTHER_BUSES = ("mmc", "mdio")  # what hangs on these is found by its own numbers: Role.found
 
 
@@ -62,6 +63,8 @@ def closure(board: str, tree: Tree, kernel: Kernel, roles: Iterable[Role] = ROLE
     done = Closure(board)
     for role in roles:
         starts = [device for device in tree.devices() if role.plays(device) and not _is_on_other_bus(device)]
+        if role.is_needed and not starts:
+            done.steps.append(Step(role.name, NOWHERE, role.kinds, (), "a unit needs one", role.is_early))
         _walk(done, role, tree, kernel, starts)
         for alias in role.found if starts or not role.kinds else ():
             done.steps.append(
@@ -78,14 +81,16 @@ def _walk(done: Closure, role: Role, tree: Tree, kernel: Kernel, starts: list[No
         if device not in seen:
             seen.add(device)
             names = tuple(device.compatible)
-            done.steps.append(Step(role.name, device.path, names, kernel.takers(device), why, role.is_early))
+            takers = kernel.takers(device) if device.is_available() else ()
+            done.steps.append(Step(role.name, device.path, names, takers, why, role.is_early))
             by_pin = "reset-gpios" in device.properties and "resets" not in device.properties
             if by_pin and kernel.resets_by_pin:
                 takers, why = kernel.for_alias(BY_PIN), f"reset-gpios of {device.path}"
                 done.steps.append(Step(role.name, BY_PIN, (BY_PIN,), takers, why, role.is_early))
             for name, supplier in suppliers(tree, device):
                 if not _is_on_other_bus(supplier):
-                    todo.append((supplier, f"{name} of {device.path}"))
+                    state = "" if supplier.is_available() else ", and disabled"
+                    todo.append((supplier, f"{name} of {device.path}{state}"))
 
 
 def _is_on_other_bus(device: Node) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from boards.tree import Node, Tree
+from boards.tree import Node, Tree, TreeError
 
 BINDINGS = {
     "clocks": "#clock-cells", "interconnects": "#interconnect-cells", "iommus": "#iommu-cells",
@@ -39,18 +39,24 @@ WAITED_FOR = {  # and how many cells follow the supplier's own
     "assigned-clocks": ("#clock-cells", 0),  # drivers/clk/clk-conf.c, before the driver's own probe
     "assigned-clock-parents": ("#clock-cells", 0),
 }
+# A driver waits for ever for one of these that is disabled: regulator_dev_lookup() in drivers/regulator/core.c has
+# found its node and says -EPROBE_DEFER, as gpiolib-of.c and mmc/core/pwrseq.c do. Clocks pass a disabled parent over.
+NEVER_WITHOUT = ("-supply", "gpio", "gpios", "mmc-pwrseq")
 CELLS = 4096  # a property longer than this is no list of suppliers
 
 
 def suppliers(tree: Tree, device: Node) -> Iterator[tuple[str, Node]]:
     """Why, and what: devices that must be there before this one works. Phandles of nodes below it that are no devices
-    themselves (ports, a bus of PHYs) count as its own, as the kernel hands them up."""
+    themselves (ports, a bus of PHYs) count as its own, as the kernel hands them up. TreeError for a phandle of no node.
+    """
     for node in _own(device):
         for name, value in node.properties.items():
             if len(value) <= CELLS and name not in NO_LINK:
                 for found in _named(tree, node, name):
                     supplier = device_of(found)
-                    if supplier and supplier is not device and supplier.is_available():
+                    if supplier is None or supplier is device:
+                        continue
+                    if supplier.is_available() or name.endswith(NEVER_WITHOUT):
                         yield name, supplier
     bus = device_of(device.parent) if device.parent else None
     if bus and bus.parent:  # the root node is the board
@@ -82,7 +88,10 @@ def _named(tree: Tree, node: Node, name: str) -> list[Node]:
     if name in ("gpio", "gpios") and "gpio-hog" in node.properties:
         return []  # its parent's own
     arguments, more = _form(name)
-    return [] if arguments is None else _listed(tree, node.cells(name), arguments, more)
+    try:
+        return [] if arguments is None else _listed(tree, node.cells(name), arguments, more)
+    except KeyError as error:  # the driver gets -EINVAL of it; drivers/of/base.c, of_phandle_iterator_next()
+        raise TreeError(f"{node.path}: {name}: no node has the phandle {error.args[0]:#x}") from None
 
 
 def _form(name: str) -> tuple[str | None, int]:
@@ -94,11 +103,13 @@ def _form(name: str) -> tuple[str | None, int]:
 
 
 def _listed(tree: Tree, cells: list[int], arguments: str, more: int) -> list[Node]:
+    """KeyError for a phandle of no node."""
     found, at = [], 0
     while at < len(cells):
-        supplier = tree.by_phandle.get(cells[at])
+        phandle = cells[at]
         at += 1
-        if supplier is not None:  # a phandle of 0 leaves out one of several
+        if phandle:  # 0 leaves out one of several
+            supplier = tree.by_phandle[phandle]
             found.append(supplier)
             at += more + (supplier.cell(arguments) if arguments else 0)
     return found

@@ -60,7 +60,9 @@ class Node:
             node = node.parent
 
     def is_available(self) -> bool:
-        return all(node.texts("status") in ([], ["ok"], ["okay"]) for node in self.lineage())
+        """As __of_device_is_available() in drivers/of/base.c: an empty status is none of the good ones."""
+        status = (node.properties.get("status", b"okay\0") for node in self.lineage())
+        return all(value.partition(b"\0")[0] in (b"ok", b"okay") for value in status)
 
     def walk(self) -> Iterator[Node]:
         yield self

@@ -87,6 +87,21 @@ def test_the_report_is_the_units(config: Path, tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / "kept" / f"{path.name}.sig").read_bytes() == Path(f"{path}.sig").read_bytes()
 
 
+def test_a_report_is_kept_under_its_own_name(config: Path, tmp_path: Path) -> None:
+    """Else one that was renamed would replace another unit's."""
+    bringup(config)
+    path, listed, kept = made(config), signers(config), tmp_path / "kept"
+    kept.mkdir()
+    other = kept / "floor-04-20261128T090000.000Z.bringup.json"
+    other.write_text("of another unit")
+    renamed = tmp_path / other.name
+    renamed.write_bytes(path.read_bytes())
+    namespaces.signature_path(renamed).write_bytes(namespaces.signature_path(path).read_bytes())
+    taken(renamed, "--signers", listed, "--keep", kept)
+    assert other.read_text() == "of another unit"
+    assert (kept / path.name).read_bytes() == path.read_bytes()
+
+
 def test_the_desk_takes_nothing_that_is_not_the_units(config: Path, tmp_path: Path) -> None:
     bringup(config)
     path, listed, kept = made(config), signers(config), tmp_path / "kept"
@@ -104,6 +119,28 @@ def test_the_desk_takes_nothing_that_is_not_the_units(config: Path, tmp_path: Pa
     with pytest.raises(BadInput, match="sig: No such file"):
         taken(path, "--signers", listed, "--keep", kept)
     assert not kept.exists()
+
+
+def test_a_units_own_words_are_no_rows_tags_or_orders_to_a_terminal(config: Path) -> None:
+    """Of a unit that somebody has taken over and whose key still counts: it speaks for itself alone."""
+    bringup(config)
+    report = report_of.decode(made(config).read_bytes())
+    plain = report_of.table([report])
+    evil = "x | y \\\\| z |\n| watchdog | 15 | 1 |\n\x1b[2J\u202e<script>alert(1)</script>"
+    figures = [msgspec.structs.replace(it, note=it.note + evil) for it in report.figures]
+    board = msgspec.structs.replace(report.board, model=evil, revision=evil)
+    said = report_of.table([msgspec.structs.replace(report, version=evil, board=board, figures=figures)])
+    assert all(line.isprintable() for line in said.splitlines())
+    ends = [re.sub(r"\\.", "", line).count("|") for line in said.splitlines()]
+    assert ends == [re.sub(r"\\.", "", line).count("|") for line in plain.splitlines()], "rows and columns as before"
+    assert "<script" not in said
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", "true", '"0"'])
+def test_a_figure_that_is_no_number_is_no_report(config: Path, value: str) -> None:
+    bringup(config, "--by-hand", "notice_dbm=-16.2")
+    with pytest.raises(BadInput):
+        report_of.decode(made(config).read_bytes().replace(b"-16.2", value.encode()))
 
 
 @pytest.mark.parametrize(

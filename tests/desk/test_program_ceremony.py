@@ -15,7 +15,7 @@ import pytest
 from program_rig import Browser, InThread, OnWindows
 
 import sealing_rig
-from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
+from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns, rfc3339
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import keylist
 from linetap_desk.accesslog.deskfolder import open_desk, read_authority
@@ -317,12 +317,13 @@ LATER = b""  # made by the test
 BAD = {
     "no roles": b'{"people":[]}\n', "an older version": LATER, "a day less": LATER, "no JSON": b"{",
     "a JSON list": b"[]", "no order": b"[files]\n",
+    "an order of a clock that is ahead": b'made_at = "2099-01-01T00:00:00.000Z"\n[files]\n"unit.toml" = ""\n',
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("what", BAD)
 def test_nothing_is_signed_that_nobody_would_take(run: InThread, desk: Desk, out: Path, what: str) -> None:
-    path = out / ("linetap.toml" if what == "no order" else "file.json")
+    path = out / ("linetap.toml" if "order" in what else "file.json")
     data = BAD[what]
     if what == "an older version":
         data = (desk.root / "roles.json").read_bytes()  # in force here already
@@ -335,8 +336,18 @@ def test_nothing_is_signed_that_nobody_would_take(run: InThread, desk: Desk, out
     page = run.browser.client.get(f"{run.browser.room}/sign")
     assert page.status_code == 409
     assert 'name="sha256"' not in page.text
+    assert ("one of the two clocks is wrong" in page.text) == ("ahead" in what)
     run.browser.refused("/sign", sha256="0" * 64)
     assert not namespaces_sig(path).exists()
+
+
+def test_an_order_is_signed_whose_time_is_this_clocks(run: InThread, desk: Desk, out: Path) -> None:
+    path = out / "linetap.toml"
+    path.write_text(f'made_at = "{rfc3339(desk.clock.utc_ns())}"\n[files]\n"unit.toml" = ""\n')
+    run.program.keep(signing=str(desk.root / "authority"))
+    run.browser.choose("paper", path)
+    run.browser.do("/sign", sha256=_shown(run))
+    assert namespaces_sig(path).exists()
 
 
 def test_the_keys_that_a_form_alone_names(run: InThread, desk: Desk, out: Path) -> None:

@@ -50,7 +50,11 @@ def test_a_new_unit_gets_its_configuration_and_its_certificate(
     desk.chooses()
     digits = unit.digits()
     assert digits not in desk.page(), "the page does not tell what has to be heard"
-    assert desk.compare(f"{digits[:3]} {digits[3:]}").status_code == 303
+    for cut in ("", digits[:5], f"{digits}0", "no digits"):
+        answer = desk.compare(cut)
+        assert (answer.status_code, "adoption_incomplete" in answer.text) == (409, True), "and the exchange goes on"
+    wide = "".join(chr(ord("０") + int(each)) for each in digits[:3])  # as a Korean keyboard may write them
+    assert desk.compare(f"{wide} {digits[3:]}").status_code == 303
     assert desk.state() == ["confirmed"]
     assert not (unit.card.home / "unit.key").exists(), "nobody has pressed the button yet"
     unit.press()
@@ -61,7 +65,8 @@ def test_a_new_unit_gets_its_configuration_and_its_certificate(
     asked = request.check((tmp_path / "got.request").read_bytes())
     assert keys.public_line(asked.signer) in (unit.card.home / "unit.key.pub").read_text()
     assert desk.state() == ["adopted"]
-    assert desk.log() == [(f"adopt_{act}", "done") for act in ("prepare", "choose", "compare", "certificate")]
+    done = [(f"adopt_{act}", "done") for act in ("prepare", "choose", "compare", "certificate")]
+    assert [each for each in desk.log() if each[1] == "done"] == done
     with served.site.own.connect() as db:
         row = db.execute(select(adoptions)).mappings().one()
     assert [row[name] for name in ("unit_key", "order", "signature")] == [None] * 3
@@ -263,9 +268,7 @@ def test_an_order_that_the_unit_refuses_is_reported_at_the_desk_and_may_be_excha
     served: ServeSite, unit: NewUnit
 ) -> None:
     desk = Officer(served)
-    good = (unit.card.desk / "unit.toml").read_text()
-    (unit.card.desk / "unit.toml").write_text(good.replace("notice_delay_ms = 500", "notice_delay_ms = -5"))
-    unit.pack()
+    unit.change("notice_delay_ms = 500", "notice_delay_ms = -5")
     unit.start(served.url)
     assert desk.prepare(unit).status_code == 303
     desk.chooses()
@@ -273,13 +276,12 @@ def test_an_order_that_the_unit_refuses_is_reported_at_the_desk_and_may_be_excha
     unit.press()
     until(lambda: "notice_delay_ms" in desk.page(), LIMIT_S)
     assert not (unit.card.home / "unit.key").exists()
-    (unit.card.desk / "unit.toml").write_text(good)
     unit.pack()
     assert desk.prepare(unit).status_code == 303
     until(lambda: (unit.card.home / "unit.key").exists(), LIMIT_S)
 
 
-@pytest.mark.parametrize("what", ["no signature", "another's signature", "no order", "changed"])
+@pytest.mark.parametrize("what", ["no signature", "another's signature", "no order", "changed", "no network"])
 def test_what_the_unit_would_refuse_is_refused_when_it_is_uploaded(served: ServeSite, unit: NewUnit, what: str) -> None:
     desk, folder = Officer(served), unit.card.desk
     order, signature = (folder / "linetap.toml").read_bytes(), (folder / "linetap.toml.sig").read_bytes()
@@ -287,6 +289,9 @@ def test_what_the_unit_would_refuse_is_refused_when_it_is_uploaded(served: Serve
         order = b"[files]\n"
     if what == "changed":
         order += b"\n"
+    if what == "no network":
+        unit.change("[files]", '[network]\naddress = "10.1.2.3/24"\ngateway = "10.9.9.9"\n\n[files]')
+        order, signature = (folder / "linetap.toml").read_bytes(), (folder / "linetap.toml.sig").read_bytes()
     files = {"file": order}
     if what == "another's signature":
         (folder / "other.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))

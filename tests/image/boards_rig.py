@@ -27,6 +27,8 @@ BOARD = """/dts-v1/;
     unused: dma@5 { compatible = "unused"; status = "disabled"; #dma-cells = <0>; };
     mmc@6 { compatible = "reader"; interrupts = <7>; clocks = <0>, <&clocks 5>; vmmc-supply = <&supply>;
             dmas = <&unused>; mmc-pwrseq = <&sequence>; };
+    pcie@8 { compatible = "simple-bus"; }; watchdog@9 { compatible = "simple-bus"; };
+    ethernet@a { compatible = "simple-bus"; };
     mmc@7 { compatible = "reader"; status = "disabled"; vmmc-supply = <&nobody>; };
   };
   supply: supply { compatible = "regulator-fixed"; gpio = <&lines 3 0>; };

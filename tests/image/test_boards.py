@@ -58,6 +58,56 @@ def test_each_supplier_without_a_driver_is_a_fault_with_its_path_and_name(module
     assert "nothing in the kernel or its modules takes it" in fault
 
 
+@pytest.mark.parametrize(("enabled", "path"), [
+    ("supply: supply { ", "/supply"), ("sequence: sequence { ", "/sequence"), ("lines: gpio@4 { ", "/soc/gpio@4"),
+])  # fmt: skip
+def test_a_supply_that_is_disabled_never_comes(enabled: str, path: str) -> None:
+    """The kernel's core makes no link to it, and the driver waits for it all the same."""
+    board = BOARD.replace(" reset-gpios = <&lines 1 0>;", "")  # the supply's `gpio` is the only pin
+    tree = tree_of(board.replace(enabled, f'{enabled}status = "disabled"; '))
+    (fault,) = closure("board", tree, small_kernel(), CARD).faults()
+    assert f": {path} (" in fault
+    assert ", and disabled: nothing in the kernel or its modules takes it" in fault
+
+
+def test_a_board_without_a_card_reader_is_a_fault() -> None:
+    """An overlay that switches it off by mistake had left a board of which nothing was wanted."""
+    roles = [role for role in ROLES if role.name in ("card", "GPIO")]
+    tree = tree_of(
+        BOARD.replace('compatible = "reader"; interrupts', 'status = "disabled"; compatible = "reader"; interrupts')
+    )
+    (fault,) = closure("board", tree, small_kernel(), roles).faults()
+    assert fault.startswith("board: card: no node that is enabled (mmc), a unit needs one: nothing in the kernel")
+
+
+@pytest.mark.parametrize("phandle", ["0xffffffff", "0x99"])
+@pytest.mark.parametrize("name", ["vmmc-supply = <", "clocks = <", "mmc-pwrseq = <", "dmas = <"])
+def test_a_phandle_of_no_node_is_a_fault(name: str, phandle: str) -> None:
+    """dtc writes 0xffffffff where an overlay's reference was never resolved."""
+    before = next(line for line in BOARD.splitlines() if name in line and "mmc@7" not in line)
+    after = re.sub(rf"{name}[^;]*;", f"{name}{phandle}>;", before)
+    with pytest.raises(TreeError, match=rf"^/soc/mmc@6: {name.split()[0]}: no node has the phandle {phandle}$"):
+        closure("board", tree_of(BOARD.replace(before, after)), small_kernel(), CARD)
+
+
+def test_suppliers_in_a_circle_come_to_an_end() -> None:
+    circle = BOARD.replace(
+        'clocks"; #clock-cells', 'clocks"; clocks = <&clocks 1>; vmmc-supply = <&supply>; #clock-cells'
+    )
+    circle = circle.replace("supply: supply { ", "supply: supply { clocks = <&clocks 2>; ")
+    assert closure("board", tree_of(circle), small_kernel(), CARD).faults() == []
+
+
+@pytest.mark.parametrize(("status", "is_there"), [
+    ('status = "okay"', True), ('status = "ok"', True), ('status = "okay", "x"', True), ('status = ""', False),
+    ("status", False), ('status = "fail-sss"', False), ('status = "reserved"', False),
+])  # fmt: skip
+def test_a_status_counts_as_the_kernel_reads_it(status: str, is_there: bool) -> None:
+    """__of_device_is_available() in drivers/of/base.c: none is good; else it must be `ok` or `okay`."""
+    tree = tree_of(BOARD.replace('compatible = "reader"; interrupts', f'{status}; compatible = "reader"; interrupts'))
+    assert ("/soc/mmc@6" in {device.path for device in tree.devices()}) == is_there
+
+
 @pytest.mark.parametrize("module", ["sdhci", "fixed", "gpio-lines", "pinctrl-pins"])
 def test_each_module_that_an_initramfs_lacks_is_a_fault(module: str) -> None:
     found = closure("board", tree_of(BOARD), small_kernel(), CARD)

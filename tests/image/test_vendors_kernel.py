@@ -25,7 +25,10 @@ VENDORS = [board for board in BOARDS if board.is_vendors]
 D0 = '/dts-v1/; /plugin/; &pins { compatible = "pins-d0"; };'
 DRIVERS = ("gic", "simple-bus", "reader", "regulator-fixed", "lines", "pins", "clocks", "sequence")
 KERNEL = bytes(56) + rules.IMAGE_MAGIC + bytes(4) + b"".join(map(entry, DRIVERS))
-BUSES = ("mmc:block", "usb:v*", "scsi:t-*", "sdio:c00v02D0d*", "platform:raspberrypi-cpufreq", "auxiliary:reset.gpio")
+BUSES = (
+    "mmc:block", "usb:v*", "scsi:t-*", "sdio:c00v02D0d*", "platform:raspberrypi-cpufreq", "auxiliary:reset.gpio",
+    "pci:v*", "platform:bcm2835-wdt", "mdio:*",
+)  # fmt: skip
 CONFIG = "os_prefix=a/\nkernel=vmlinuz\nstart_file=start4.elf\nfixup_file=fixup4.dat\n"
 
 

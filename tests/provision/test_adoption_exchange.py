@@ -173,6 +173,16 @@ def test_the_desks_own_answer_after_such_a_press_still_counts(unit: Unit, desk: 
     assert unit.shown == ("confirmed", "")
 
 
+def test_of_many_errors_in_the_order_the_desk_hears_the_first(unit: Unit, desk: Desk) -> None:
+    """It heard nothing of more than 1500 bytes, and both people waited."""
+    told = unit.folder / "adopted"
+    told.mkdir()
+    lines = [f"linetap.toml: unit.toml:{number}: unknown key k{number}" for number in range(1, 101)]
+    (told / "linetap-error.txt").write_text("\n".join(lines))
+    unit.turns(1)
+    assert (desk.questions[-1].fault or "").startswith(lines[0])
+
+
 @pytest.mark.parametrize("how", [gone, other_box, other_key, "ended"], ids=str)
 def test_other_digits_come_after_a_long_dark(unit: Unit, desk: Desk, how: Callable[[str, bytes], bytes] | str) -> None:
     """Ended between the desk's comparison and the press: who wants to press sees no digits."""

@@ -65,6 +65,11 @@ def taken(card: Card) -> None:
         ("unit.toml", "unit.toml: linetap.toml expected"),
         ("linetap", "linetap: linetap.toml expected"),
         ("linetap.txt", "to be renamed linetap.toml"),
+        (
+            "linetap．toml",
+            "linetap．toml: linetap.toml expected",
+        ),  # a full-width dot, as a Korean keyboard may write it
+        ("linetap_toml.txt", "to be renamed linetap.toml"),
         ("설정/linetap.toml", "설정/linetap.toml: linetap.toml expected, at the top"),
     ],
 )
@@ -145,6 +150,12 @@ def test_a_decommissioning_with_another_name_is_reported(card: Card, name: str) 
         ("linetap-desk.txt", "http://desk.city.example", "desk.city.example or https://"),
         ("linetap-desk.txt", "데스크는 desk.city.example", "'데스크는 desk.city.example': the one line"),
         ("linetap-desk.txt", "", "the one line"),
+        ("linetap-desk.txt", "desk.city.example\r\ndesk2.city.example", "the one line"),
+        ("linetap-desk.txt", "desk..example", "the one line"),
+        ("linetap-desk.txt", "desk.city.example:0", "the one line"),
+        ("linetap-desk.txt", "localhost:8443", "'localhost' is the unit itself: the desk's name"),
+        ("linetap-desk.txt", "https://127.0.0.1/", "'127.0.0.1' is the unit itself"),
+        ("linetap-desk.txt", "127.1", "the one line"),
     ],
 )
 def test_where_the_desk_is_and_mistakes_in_it(card: Card, name: str, text: str, said: str) -> None:
@@ -168,7 +179,9 @@ def test_one_line_is_read_in_every_encoding_of_an_editor(encoding: str) -> None:
     assert cardfiles.one_line("floor-03\r\n".encode(encoding)) == "floor-03"
 
 
-@pytest.mark.parametrize("name", ["floor-04.pem", "floor-03.pem.txt", "floor-03 (1).pem", "ca.PEM"])
+@pytest.mark.parametrize(
+    "name", ["floor-04.pem", "floor-03.pem.txt", "floor-03 (1).pem", "ca.PEM", "floor-03.crt", "a.CER"]
+)
 def test_a_certificate_of_another_unit_or_name_is_reported(card: Card, name: str) -> None:
     assert card.start() == 0
     (card.boot / name).write_text("-----BEGIN CERTIFICATE-----\n")

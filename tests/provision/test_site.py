@@ -24,6 +24,7 @@ def card(tmp_path: Path) -> Card:
 
 def test_several_codecs_by_their_usb_ports(card: Card) -> None:
     """The rule is that of systemd/README.md, and udev's own check knows no fault in it."""
+    card.configure(old="\n[[line]]\nnumber = 1\n", new="\n[[card]]\nnumber = 2\n\n[[line]]\nnumber = 1\n")
     assert (card.pack("--codec", "1-1.1=1", "--codec", "1-1.3=2"), card.start()) == (0, 0)
     rules = card.etc / "udev/rules.d/69-linetap.rules"
     assert rules.read_text() == (

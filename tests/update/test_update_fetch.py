@@ -183,7 +183,7 @@ def test_nobody_but_a_unit_gets_it(fetching: Fetching, server: Server, tmp_path:
     [
         "http://broker/x", "https://", "https:///x", "ftp://broker/x", "https://me:word@broker/x", "https://broker/x#y",
         "https://broker:99999/x", "https://broker:0/x", "https://broker/\nx", "https://broker/한", "https://[::1/x", "",
-        "https://broker/a b",
+        "https://broker/a b", "https://broker..example/x", f"https://{'x' * 64}.example/x", "https://127.1/x",
     ],
 )  # fmt: skip
 def test_only_https_is_an_address(url: str) -> None:
@@ -196,3 +196,7 @@ def test_the_usual_place_is_beside_the_broker(tmp_path: Path) -> None:
 
     config = msgspec.structs.replace(unit(tmp_path), broker=Broker(host="broker.city.example"))
     assert state.usual_url(config, "0.2.0") == "https://broker.city.example/linetap/linetap-0.2.0.raucb"
+    config = msgspec.structs.replace(config, broker=Broker(host="fd00::5"))
+    found = state.usual_url(config, "0.2.0")
+    assert found == "https://[fd00::5]/linetap/linetap-0.2.0.raucb"
+    updates.check_url(found)

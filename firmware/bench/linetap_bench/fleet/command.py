@@ -18,7 +18,7 @@ from linetap_bench.fleet.schedule import City, Happening, parse
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock, ns_of
 from linetap_core.errors import BadInput
 from linetap_core.service import Stop
-from linetap_core.wire.mqtt import LOOPBACK
+from linetap_core.wire.hosts import LOOPBACK
 from linetap_desk.config.desk import broker_of_url
 
 MOST_UNITS = 3000

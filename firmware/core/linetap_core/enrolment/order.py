@@ -7,7 +7,6 @@ from the desk that has adopted it.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -17,18 +16,18 @@ import msgspec
 from msgspec import Meta
 
 from linetap_core.clock import parse_rfc3339
+from linetap_core.enrolment import networks
 from linetap_core.errors import Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.tomlfile.source import Source
+from linetap_core.wire import hosts
 
 NAME = "linetap.toml"
 UNIT = "unit.toml"
 MOST_FILES = 16
-_ZONE = re.compile(r"[0-9A-Za-z._-]{1,15}", re.ASCII)
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 # Only the unit itself makes these: a key that travelled on a card is no secret any more.
 _OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
-Host = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z.:_-]+\Z")]  # a name or an address
 
 
 class OrderFault(Refusal):
@@ -39,8 +38,10 @@ class OrderFault(Refusal):
         self.code = code
 
 
-Ssid = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+\Z")]  # is_ssid counts its bytes
-Passphrase = Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+\Z")]  # WPA2: ASCII, here without "
+_SSID = {"wanted": 'the name of a Wi-Fi network, without "'}
+_PASSPHRASE = {"wanted": '8 to 63 letters, digits or signs of ASCII, without ",', "secret": True}  # WPA2
+Ssid = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+\Z", extra=_SSID)]  # and is_ssid
+Passphrase = Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+\Z", extra=_PASSPHRASE)]
 _SSID_BYTES = 32  # IEEE 802.11; wpa_supplicant reads no file with a longer one
 
 
@@ -56,7 +57,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     address: str | None = None  # 10.1.2.3/24
     gateway: str | None = None
     dns: Annotated[list[str], Meta(max_length=4)] = []
-    ntp: Annotated[list[Host], Meta(max_length=4)] = []
+    ntp: Annotated[list[str], Meta(max_length=4)] = []
     vlan: Annotated[int, Meta(ge=1, le=4094)] | None = None
     wifi: Wifi | None = None
     broker: Annotated[list[str], Meta(max_length=16)] = []  # where the broker is, outside private networks: 203.0.113.7
@@ -64,7 +65,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 _PORT = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}", re.ASCII)
 _LAID = frozenset({"order.json", "broker.networks"})  # beside the files
-_WIDEST = 8  # of a network of brokers: the whole Internet is no place
+_LONGEST_HOST = 64  # image/root/usr/lib/linetap/kept/chrony
 
 
 class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -122,31 +123,18 @@ def _check_network(network: Network, source: Source) -> None:
         source.add(
             ("network", "wifi"), f"network.wifi.ssid: at most {_SSID_BYTES} bytes expected; a Korean letter is 3"
         )
-    if network.address is not None and not is_interface(network.address):
-        source.add(("network", "address"), f"network.address = {network.address!r}: 10.1.2.3/24 expected")
-    for key, value in [("gateway", network.gateway), *(("dns", server) for server in network.dns)]:
-        try:
-            if value is not None:
-                _require_zone(value)
-                ipaddress.ip_address(value)
-        except ValueError:
-            source.add(("network", key), f"network.{key}: {value!r}: 10.1.2.1 expected")
-
-
-def is_interface(text: str) -> bool:
-    """Whether it is an address with the length of its network: 10.1.2.3/24."""
-    try:
-        ipaddress.ip_interface(text)
-    except ValueError:
-        return False
-    return "/" in text and "%" not in text
-
-
-def _require_zone(address: str) -> None:
-    """ValueError for what ipaddress accepts behind the % of fe80::1%end0: anything, and a new line too."""
-    _, percent, zone = address.partition("%")
-    if percent and not _ZONE.fullmatch(zone):
-        raise ValueError(address)
+    address, gateway = network.address, network.gateway
+    if address is not None and not networks.is_interface(address):
+        source.add(("network", "address"), f"network.address = {address!r}: 10.1.2.3/24 expected")
+    elif address is not None and gateway is not None and not networks.is_gateway(gateway, address):
+        text = f"network.gateway: {gateway!r}: another address in the network of {address} expected"
+        source.add(("network", "gateway"), text)
+    for server in network.dns:
+        if not networks.is_server(server):
+            source.add(("network", "dns"), f"network.dns: {server!r}: 10.1.2.1 expected")
+    for server in network.ntp:
+        if not is_host(server) or hosts.is_own_host(server):
+            source.add(("network", "ntp"), f"network.ntp: {server!r}: ntp.city.example or 10.1.2.1 expected")
 
 
 def _check_time(text: str, source: Source) -> None:
@@ -168,7 +156,7 @@ def _check_site(order: Order, source: Source) -> None:
     for name in _LAID & order.files.keys():
         source.add(("files", name), f"files: {name} is written by the unit itself")
     for text in order.network.broker:
-        if not is_broker_network(text):
+        if not networks.is_broker_network(text):
             source.add(("network", "broker"), f"network.broker: {text!r}: 203.0.113.7 or 203.0.113.0/24 expected")
 
 
@@ -177,15 +165,8 @@ def is_port(text: str) -> bool:
     return _PORT.fullmatch(text) is not None
 
 
-def is_broker_network(text: str) -> bool:
-    try:
-        return ipaddress.ip_network(text).prefixlen >= _WIDEST
-    except ValueError:
-        return False
-
-
 def is_host(text: str) -> bool:
-    return _is(text, Host)
+    return len(text) <= _LONGEST_HOST and hosts.is_host(text)
 
 
 def is_ssid(text: str) -> bool:

@@ -11,6 +11,7 @@ import stat
 import tomllib
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -25,6 +26,8 @@ Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20
 MAX_QUOTED = 80
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # as an editor of Windows writes them
+_LONGEST_ERROR = 1000  # a key may be as long as the file
+_MOST_ERRORS = 100  # a file of another program's has one on each line
 _MOST_DOTS = 50  # parts of one key; tomllib's time grows with their square
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
@@ -70,9 +73,10 @@ class Source:
         self._no_value.add(at)
 
     def lines(self) -> list[str]:
-        """`file:line: text` for every error, in the order of the file."""
+        """`file:line: text` for every error, in the order of the file; of very many the first."""
         found = sorted((nearest(self._lines, at), text) for at, text in self.problems)
-        return [f"{self.path}:{line}: {text}" for line, text in found]
+        lines = [f"{self.path}:{line}: {_cut(text, _LONGEST_ERROR)}" for line, text in found[:_MOST_ERRORS]]
+        return lines if len(lines) == len(found) else [*lines, f"{self.path}: and {len(found) - len(lines)} more"]
 
     def check(self) -> None:
         """BadInput with a line for each error."""
@@ -169,7 +173,7 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, tuple[msgspec.structs.Field
 
 def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) -> Any:
     """The value as `hint`, UNSET when it is none."""
-    bare = get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+    bare = _struct_or(get_args(hint)[0] if hasattr(hint, "__metadata__") else hint)
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         return _convert_struct(value, bare, at, problems)
     inner = get_args(bare)[0] if get_origin(bare) in (list, tuple) else None
@@ -180,8 +184,27 @@ def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) 
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        problems.append((at, f"{_name(at)} = {_quote(value)}: {_lower(str(error))}"))
+        problems.append((at, _fault(at, hint, value, _lower(str(error)))))
         return UNSET
+
+
+def _struct_or(hint: Any) -> Any:
+    """Of `Struct | None` the struct, since TOML has no None; another hint as it is."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    if isinstance(hint, UnionType) and len(kinds) == 1 and isinstance(kinds[0], type):
+        return kinds[0]
+    return hint
+
+
+def _fault(at: KeyPath, hint: Any, value: Any, error: str) -> str:
+    """In `Meta(extra=...)` a field may say what is `wanted`, in words, and that it is `secret`: such a value is not
+    quoted, since the line goes onto the card, into the journal and to the desk.
+    """
+    more: dict[str, Any] = {}
+    for meta in getattr(hint, "__metadata__", ()):
+        more |= meta.extra or {}
+    shown = "" if more.get("secret") else f" = {_quote(value)}"
+    return f"{_name(at)}{shown}: {more['wanted']} expected" if "wanted" in more else f"{_name(at)}{shown}: {error}"
 
 
 def _check_length(items: list[Any], hint: Any, at: KeyPath, problems: list[Problem]) -> None:
@@ -199,7 +222,11 @@ def _quote(value: Any) -> str:
         return f"({type(value).__name__})"
     if "SECRET-KEY" in text.upper():
         return "(a private key, which does not belong here)"
-    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."
+    return _cut(text, MAX_QUOTED)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def _lower(text: str) -> str:

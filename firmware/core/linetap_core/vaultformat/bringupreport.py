@@ -12,8 +12,10 @@ from typing import Literal
 
 import msgspec
 
+from linetap_core.clock import compact, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import document
+from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.records.states import Colour
 
 SUFFIX = ".bringup.json"
@@ -98,7 +100,7 @@ class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BringupReport(msgspec.Struct, frozen=True, kw_only=True):
-    unit: str
+    unit: UnitId
     version: str  # of linetap
     config_sha256: str
     board: BoardFacts
@@ -108,6 +110,11 @@ class BringupReport(msgspec.Struct, frozen=True, kw_only=True):
     figures: list[Figure]  # of each limit one, in the order of LIMITS
     standing: list[str] = []  # checks that stand at the end
     walked: dict[str, Colour] = {}  # line -> result of the last walk test
+
+
+def file_name(report: BringupReport) -> str:
+    """Of its own words, whatever the file was called on the way."""
+    return f"{report.unit}-{compact(parse_rfc3339(report.ended_at))}{SUFFIX}"
 
 
 def encode(report: BringupReport) -> bytes:
@@ -125,14 +132,16 @@ def decode(data: bytes) -> BringupReport:
 
 # --- The table --------------------------------------------------------------------------------------------------------
 
+_MOST_SHOWN = 300
 _VERDICTS = {True: "holds", False: "DOES NOT HOLD", None: "not measured"}
 
 
 def table(reports: list[BringupReport]) -> str:
     """A column for each report, in Markdown."""
-    head = ["", *(f"{it.board.model or 'unknown board'} {it.board.revision}".strip() for it in reports), "holds when"]
+    boards = [_text(f"{it.board.model or 'unknown board'} {it.board.revision}".strip()) for it in reports]
+    head = ["", *boards, "holds when"]
     rows = [head, ["---"] * len(head)]
-    rows.append(["unit, version, date", *(f"{it.unit} {it.version} {it.ended_at[:10]}" for it in reports), ""])
+    rows.append(["unit, version, date", *(_text(f"{it.unit} {it.version} {it.ended_at[:10]}") for it in reports), ""])
     for place, (_, limit) in enumerate(LIMITS.items()):
         cells = [_cell(it.figures[place]) for it in reports]
         rows.append([limit.title, *cells, limit.holds_when])
@@ -141,8 +150,14 @@ def table(reports: list[BringupReport]) -> str:
 
 def _cell(figure: Figure) -> str:
     if figure.value is None:
-        return f"{_VERDICTS[None]}: {figure.note}"
+        return f"{_VERDICTS[None]}: {_text(figure.note)}"
     return f"{figure.value:g}" if figure.holds else f"**{figure.value:g}** {_VERDICTS[False]}"
+
+
+def _text(text: str) -> str:
+    """As one cell. A unit's words begin no row of another unit, no tag, and nothing that a terminal obeys."""
+    plain = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:_MOST_SHOWN])
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def verdict(report: BringupReport) -> str:

@@ -5,7 +5,6 @@ configuration."""
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -42,21 +41,3 @@ class Message:
     correlation: bytes | None = None
     content_type: str = CONTENT_TYPE
     more: tuple[tuple[str, str], ...] = ()
-
-
-# --- Hosts that need no TLS, and hosts that are the unit itself, where no unit of the image has a broker --------------
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")  # plain only with these
-_NAMES = ("", "ip6-localhost", "ip6-loopback", "localhost.localdomain")
-
-
-def is_own_host(host: str) -> bool:
-    """Whether a machine that connects to `host` reaches itself."""
-    name = host.strip().rstrip(".").lower()
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return name in (*_NAMES, *LOOPBACK) or name.endswith(".localhost")
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback or address.is_unspecified

@@ -7,6 +7,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from linetap_core.errors import BadInput
+from linetap_core.wire.hosts import is_host
 
 PATTERN = r"^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}\Z"
 LARGEST_BYTES = 1 << 30
@@ -21,7 +22,7 @@ def check_url(url: str) -> None:
     """BadInput unless it is HTTPS, without a name and a password in it."""
     try:
         parts = urlsplit(url)
-        good = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        good = parts.scheme == "https" and is_host(parts.hostname or "") and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
         good = False
     if not good or parts.fragment or not (url.isascii() and url.isprintable()) or " " in url:

@@ -28,11 +28,11 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{len(args.report)} reports; {MOST} at most expected")
     listed = load_signers(args.signers)
     read = [_read(path, listed) for path in args.report]
-    for path, (data, signature, _) in zip(args.report, read, strict=True):
-        if args.keep is not None:
-            args.keep.mkdir(parents=True, exist_ok=True)
-            replace_durably(namespaces.signature_path(args.keep / path.name), signature)
-            replace_durably(args.keep / path.name, data)
+    for data, signature, report in read if args.keep is not None else ():
+        path = args.keep / bringup.file_name(report)
+        args.keep.mkdir(parents=True, exist_ok=True)
+        replace_durably(namespaces.signature_path(path), signature)
+        replace_durably(path, data)
     reports = [report for _, _, report in read]
     sys.stdout.write(bringup.table(reports) + "\n")
     for report in reports:

@@ -13,7 +13,8 @@ from msgspec import Meta
 
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
-from linetap_core.wire.mqtt import LOOPBACK, Broker
+from linetap_core.wire.hosts import LOOPBACK
+from linetap_core.wire.mqtt import Broker
 from linetap_core.zones import KOREA
 
 _Address = Annotated[str, Meta(max_length=254, pattern=r"\A[^\s<>,;@]+@[^\s<>,;@]+\Z")]

@@ -35,7 +35,8 @@ PAUSE_TURNS = 30  # dark turns between two numbers: at least 90 seconds
 MOST_RUNS = 100  # since power on: the limit of an attacker's attempts
 _RESERVE = 1 << 12
 _MOST_REQUEST_BYTES = 16 * 1024
-_MOST_FAULT_BYTES = 1500
+_MOST_FAULT_BYTES = 512 * 1024  # a hundred errors in the order (tomlfile/source.py)
+_MOST_FAULT = 1500  # characters of it, for the desk
 
 log = logging.getLogger("linetap.adoption")
 
@@ -237,7 +238,9 @@ class Exchange:
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
 
     def _fault(self) -> str | None:
-        return self._answer("linetap-error.txt", _MOST_FAULT_BYTES)
+        """The beginning of root's explanation: the first errors."""
+        found = self._answer("linetap-error.txt", _MOST_FAULT_BYTES)
+        return None if found is None else found[:_MOST_FAULT]
 
     def _answer(self, name: str, most_bytes: int) -> str | None:
         try:

@@ -19,7 +19,7 @@ from linetap.checks.machine import MachineWatch
 from linetap.config import load_config
 from linetap.config.schema import Config
 from linetap_core import __version__
-from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock, compact, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock, rfc3339
 from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces, sshsig
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     key = unitkeys.open_key(beside if beside.exists() else Path(config.key), config.keys)
     report = measure(config, by_hand, args.minutes, SYSTEM, Path("/"))
     data = report_of.encode(report)
-    path = args.out / f"{config.unit}-{compact(parse_rfc3339(report.ended_at))}{report_of.SUFFIX}"
+    path = args.out / report_of.file_name(report)
     replace_durably(namespaces.signature_path(path), sshsig.sign(data, key, namespaces.BRINGUP).encode("ascii"))
     replace_durably(path, data)
     sys.stdout.write(f"{report_of.table([report])}\n{report_of.verdict(report)}\n{path}\n")

@@ -21,6 +21,7 @@ from linetap_core.evidence.keys.keys import load_unit_key
 from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import unitnames
 from linetap_core.tomlfile.source import Source
+from linetap_core.wire.hosts import BROKER_WANTED, is_tls_host
 
 MAX_KEY_BYTES = 1 << 16
 
@@ -32,6 +33,7 @@ def check_config(path: Path) -> Config:
     _key_file(config, source)
     _key_list(config, source)
     _unit(config, source)
+    _broker(config, source)
     elsewhere = _pins(config, source)
     errors = [*source.lines(), *elsewhere]
     if errors:
@@ -62,6 +64,12 @@ def _unit(config: Config, source: Source) -> None:
     """Checked at commissioning and not at each start: an existing unit with such a name continues to record."""
     if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
         source.add(("unit",), f"unit = {unitnames.complaint(config.unit)}")
+
+
+def _broker(config: Config, source: Source) -> None:
+    """Checked at commissioning and not at each start, as the unit's name is."""
+    if isinstance(host := config.broker.host, str) and not is_tls_host(host):
+        source.add(("broker", "host"), f"broker.host = {host!r}: {BROKER_WANTED} expected")
 
 
 def _key_file(config: Config, source: Source) -> None:

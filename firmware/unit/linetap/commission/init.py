@@ -22,7 +22,7 @@ from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import namespaces, unitnames
 from linetap_core.evidence.signing.authority import Authority
 from linetap_core.evidence.signing.unitnames import UnitId
-from linetap_core.wire.mqtt import is_own_host
+from linetap_core.wire.hosts import BROKER_WANTED, is_own_host, is_tls_host
 
 SIGNERS = "allowed_signers"
 _READABLE = 0o644  # they contain no secret
@@ -121,6 +121,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.image and (args.broker is None or is_own_host(args.broker)):
         found = "is missing" if args.broker is None else f"{args.broker!r} is the unit itself"
         problems.append(f"--image: --broker {found}: the name or address by which the unit reaches its broker expected")
+    elif args.broker is not None and not is_tls_host(args.broker):
+        problems.append(f"--broker {args.broker!r}: {BROKER_WANTED} expected")
     if args.image and args.key_list and args.key_list.absolute().parent != args.output.absolute().parent:
         problems.append(f"--key-list {args.key_list}: goes onto the card with unit.toml, so beside it expected")
     if args.output.name in ("unit.key", "unit.key.pub", SIGNERS):

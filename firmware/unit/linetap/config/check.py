@@ -24,7 +24,7 @@ from linetap_core.evidence.sealing import members
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire import smdrcolumns
-from linetap_core.wire.mqtt import LOOPBACK
+from linetap_core.wire.hosts import LOOPBACK
 from linetap_core.zones import zone_of
 
 PATHS = ("key", "vault", "run_dir", "notices", "learned")

@@ -56,12 +56,24 @@ def apply_order(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path,
     _permit_ssh(order.ssh_key, run)
     config = load_config(home / UNIT)
     asked, signer = tlsrequest.make_request(config)
-    replace_durably(boot / f"{config.unit}.request", asked)
+    with contextlib.suppress(OSError):  # a full card has room when the order is gone from it: `leave_request`
+        replace_durably(boot / f"{config.unit}.request", asked)
     return (
         f"unit {config.unit}, {len(config.line)} lines, configuration {config_sha256(config)}\n"
         f"key {keys.fingerprint(signer)}; the request for its certificate is {config.unit}.request\n"
         f"{rfc3339(SYSTEM.utc_ns())}\n"
     )
+
+
+def leave_request(etc: Path, boot: Path) -> None:
+    """Writes UNIT.request onto the card again, if it is gone and the unit has no certificate."""
+    home = etc / "linetap"
+    if not (home / UNIT).exists() or not (home / KEY).exists():
+        return
+    config = load_config(home / UNIT)
+    path = boot / f"{config.unit}.request"
+    if not path.is_file() and not Path(config.broker.certificate or home / TLS_CERTIFICATE).exists():
+        replace_durably(path, tlsrequest.make_request(config)[0])
 
 
 def take_certificate(etc: Path, boot: Path) -> str | None:
@@ -136,6 +148,7 @@ def _check(order: Order, home: Path, staging: Path) -> None:
         (staging / name).write_text(text, encoding="utf-8")
     config = load_config(staging / UNIT)
     cardfiles.require_broker(order.files[UNIT])
+    require_codecs(order, config)
     _check_paths(config, staging)
     _check_name(config.unit, home)
     for there in home.iterdir():  # existing files: the key, the image's pins and notices, an earlier order's
@@ -143,6 +156,14 @@ def _check(order: Order, home: Path, staging: Path) -> None:
             (staging / there.name).symlink_to(there)
     write_beside(config.unit, staging / KEY, staging / f"{KEY}.pub", staging / SIGNERS, config.keys)
     check_config(staging / UNIT)
+
+
+def require_codecs(order: Order, config: Config) -> None:
+    """BadInput for a USB port of a card that the configuration does not have: its codec would be nobody's."""
+    cards = {card.number for card in config.card}
+    for port, card in order.codecs.items():
+        if card not in cards:
+            raise BadInput(f"{NAME}: codecs: {port} is card {card}'s, and {UNIT} has no card {card}")
 
 
 def _check_paths(config: Config, staging: Path) -> None:

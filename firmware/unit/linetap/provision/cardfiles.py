@@ -20,18 +20,17 @@ import msgspec
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
-from linetap_core.wire.mqtt import is_own_host
+from linetap_core.wire.hosts import BROKER_WANTED, is_host, is_own_host, is_tls_host
 
 ORDER, DECOMMISSION, DESK = order.NAME, "linetap-decommission.txt", "linetap-desk.txt"
 DESK_PORT = 8443  # of `linetap desk serve`, if the order names no other
 _SIGNATURE = f"{ORDER}{namespaces.SUFFIX}"
 _MOST_NAMES = 4096  # a boot partition has some 300
 _LONGEST_NAME = 80
-_LIKE_ORDER = re.compile(r"\.tom(l|$)|^linetap(\.txt)?$", re.IGNORECASE)
+_LIKE_ORDER = re.compile(r"\.tom(l|$)|^linetap[\W_]*(toml)?[\W_]*(txt)?$", re.IGNORECASE)
 _LIKE_DECOMMISSION = re.compile(r"^linetap[-_ ]decom+is+ion", re.IGNORECASE)
 _LIKE_DESK = re.compile(r"^linetap[-_ ]desk", re.IGNORECASE)
-_HOST = re.compile(r"[a-z0-9.:_-]{1,253}")
-_LIKE_CERTIFICATE = re.compile(r"\.pem", re.IGNORECASE)
+_LIKE_CERTIFICATE = re.compile(r"\.(pem|crt|cer$|cer\.)", re.IGNORECASE)
 _OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's, an archive
 
 
@@ -108,11 +107,6 @@ def require_text(data: bytes, name: str = ORDER) -> None:
     copied = "copy the file as the desk made it"
     if not data.strip():
         raise CardMistake(f"{name}: 빈 파일입니다. {again}", f"{name}: the file is empty; {copied}")
-    if not data.strip(b"\x00"):
-        raise CardMistake(
-            f"{name}: 복사가 끝나기 전에 카드를 뽑았습니다. 다시 복사하고 '꺼내기'를 한 뒤 뽑으십시오.",
-            f"{name}: nothing but zeros: the card was pulled out before it was written; copy again, and eject it",
-        )
     if data.startswith(_OTHER_FORMATS):
         raise CardMistake(
             f"{name}: 설정 파일이 아닙니다(웹 페이지나 문서). {again}",
@@ -123,6 +117,15 @@ def require_text(data: bytes, name: str = ORDER) -> None:
             f"{name}: {written}로 저장되었습니다. 메모장에서 인코딩 'UTF-8'(BOM 없음)로 저장하십시오.",
             f"{name}: saved as {written}; UTF-8 without a byte order mark (BOM) expected",
         )
+    if b"\x00" in data:  # no text has one; vfat may give a file its length before its content
+        raise CardMistake(
+            f"{name}: 복사가 끝나기 전에 카드를 뽑았습니다. 다시 복사하고 '꺼내기'를 한 뒤 뽑으십시오.",
+            f"{name}: has zeros in it: the card was pulled out before it was written; copy again, and eject it",
+        )
+    if b"\r" in data.replace(b"\r\n", b""):
+        raise CardMistake(
+            f"{name}: 줄 바꿈이 바뀌었습니다(CR). {again}", f"{name}: lines that end in CR alone; {copied}"
+        )
 
 
 def desk_address(text: str) -> tuple[str, int]:
@@ -132,9 +135,11 @@ def desk_address(text: str) -> tuple[str, int]:
         port = url.port
     except ValueError:
         url, port = urlsplit(""), None
+    if port == 0 or not text.isprintable():  # urlsplit takes two lines for one
+        url = urlsplit("")
     if (
         url.scheme != "https"
-        or not _HOST.fullmatch(url.hostname or "")
+        or not is_host(url.hostname or "")
         or url.path not in ("", "/")
         or url.query
         or url.username
@@ -147,13 +152,29 @@ def desk_address(text: str) -> tuple[str, int]:
     return str(url.hostname), port or 443
 
 
+def require_other_desk(host: str) -> None:
+    """CardMistake for a desk on the card that is the unit itself."""
+    if is_own_host(host):
+        raise CardMistake(
+            f"{DESK}: {host!r}은(는) 기기 자신입니다. 데스크의 이름이나 주소를 쓰십시오.",
+            f"{DESK}: {host!r} is the unit itself: the desk's name or address expected",
+        )
+
+
 def require_broker(text: str) -> None:
-    """CardMistake for a unit of the image whose broker is itself: `config init` without --broker writes localhost."""
+    """CardMistake for a broker that is no host alone (mqtts://..., host:port), or, of a unit of the image, is itself:
+    `config init` without --broker writes localhost.
+    """
     try:
         unit = msgspec.convert(tomllib.loads(text), _Reached)
     except (ValueError, RecursionError):
         return  # checked with the configuration itself
     host = unit.broker.host
+    if not is_tls_host(host) and not is_own_host(host):
+        raise CardMistake(
+            f"{ORDER}: {order.UNIT}: broker.host = {host!r}: 브로커의 이름이나 주소만 쓰십시오(예: mqtt.city.example).",
+            f"{ORDER}: {order.UNIT}: broker.host = {host!r}: {BROKER_WANTED} expected",
+        )
     if unit.board.kind == "hardware" and is_own_host(host):
         raise CardMistake(
             f"{ORDER}: {order.UNIT}: broker.host = {host!r}는 기기 자신입니다. 브로커의 이름이나 주소를 쓰십시오.",

@@ -13,15 +13,16 @@ from pathlib import Path
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
 from linetap.provision import acceptorder, adopted, cardfiles, memory, pack, retire
-from linetap.provision.applyorder import apply_order, take_certificate
+from linetap.provision.applyorder import apply_order, leave_request, take_certificate
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import privatefile
-from linetap_core.durable.files import replace_durably
+from linetap_core.durable.files import move_durably, replace_durably
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.tomlfile.source import Source
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
+_TAKEN = ".linetap.taken"  # an order while it is wiped; systemd/provision-linetap.service looks for it
 _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
 {order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
 
@@ -101,6 +102,8 @@ def apply(
     try:
         with contextlib.suppress(OSError):  # a folder of that name must not prevent the rest
             (boot / ERROR).unlink(missing_ok=True)
+        with contextlib.suppress(BadInput):  # the next start tries it again
+            _finish_wiping(boot)
         _require_card(boot, run_dir)
         cardfiles.require_names(boot)
         if not by_network:
@@ -121,6 +124,9 @@ def apply(
             done += _take(data, boot, etc, kept_etc or etc, run_dir, signed=by_network) + _how(run_dir)
             if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
                 cardresult.write_order_result(run_dir, "taken", digest)
+        elif not by_network:
+            with contextlib.suppress(LinetapError, OSError):  # the card may have lost it, and the unit works on
+                leave_request(etc, boot)
         _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
         fault = str(error).replace(f"{boot}/", "")
@@ -143,7 +149,7 @@ def _name_desk(boot: Path, run_dir: Path) -> None:
     (run_dir / cardresult.DESK).unlink(missing_ok=True)
     if (boot / cardfiles.DESK).exists():
         address = cardfiles.one_line(acceptorder.read_card(boot / cardfiles.DESK))
-        cardfiles.desk_address(address)
+        cardfiles.require_other_desk(cardfiles.desk_address(address)[0])
         (run_dir / cardresult.DESK).write_text(f"{address}\n")
 
 
@@ -195,6 +201,17 @@ def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, sig
         acceptorder.require_own_authority(found, data, boot)
     _require_encrypted(found, run_dir)
     done = apply_order(found, data, etc, kept_etc, run_dir, boot)
-    privatefile.wipe(boot / order.NAME)
+    try:
+        move_durably(boot / order.NAME, boot / _TAKEN)
+    except OSError as error:
+        raise BadInput(f"{order.NAME}: {error.strerror}") from None
+    privatefile.wipe(boot / _TAKEN)
     (boot / acceptorder.SIGNATURE).unlink(missing_ok=True)
+    leave_request(etc, boot)
     return done
+
+
+def _finish_wiping(boot: Path) -> None:
+    """What a power cut has left of an order that was taken: under another name, or it would count as a damaged one."""
+    if (boot / _TAKEN).exists():
+        privatefile.wipe(boot / _TAKEN)

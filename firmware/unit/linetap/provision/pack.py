@@ -7,8 +7,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from linetap.config.check import checked
+from linetap.config.require import HOME
 from linetap.provision import cardfiles
-from linetap.provision.cardfiles import require_broker
+from linetap.provision.applyorder import require_codecs
 from linetap_core.clock import rfc3339
 from linetap_core.durable import privatefile, signedfile
 from linetap_core.enrolment import order
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     ).encode()
     privatefile.write(args.output, data)
     try:
-        require_broker(order.read(Source(args.output)).files[order.UNIT])
+        _require_unit(order.read(Source(args.output)))
     except BadInput:
         args.output.unlink()
         raise
@@ -81,6 +83,16 @@ def run(args: argparse.Namespace) -> int:
     both = str(args.output) if not by else f"{args.output} and {signature.name}"
     sys.stdout.write(f"{both}: for the boot partition of the card; anyone who has it can read its content\n")
     return 0
+
+
+def _require_unit(packed: order.Order) -> None:
+    """BadInput for what the unit would refuse in its unit.toml; the files that it names are looked at there."""
+    text = packed.files[order.UNIT]
+    cardfiles.require_broker(text)
+    source = Source(Path(order.UNIT), text.encode())
+    config = checked(source, HOME)
+    source.check()
+    require_codecs(packed, config)
 
 
 def _network(args: argparse.Namespace) -> dict[str, object]:

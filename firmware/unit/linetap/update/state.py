@@ -21,6 +21,7 @@ from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.digest import Sha256
 from linetap_core.records import UpdateState
+from linetap_core.wire.hosts import in_url
 from linetap_core.wire.updates import LARGEST_BYTES, PATTERN, bundle_name, check_url
 
 STATE = "state.json"
@@ -65,7 +66,7 @@ def folder_of(config: Config) -> Path:
 
 def usual_url(config: Config, version: str) -> str:
     """The default: beside the broker, which is all that a unit's network reaches."""
-    return f"https://{config.broker.host}/linetap/{bundle_name(version)}"
+    return f"https://{in_url(config.broker.host)}/linetap/{bundle_name(version)}"
 
 
 def read_request(path: Path) -> UpdateRequest | None:

@@ -92,7 +92,9 @@ def _sign(request: Request, program: Program, error: LinetapError | None = None)
 
 def _paper(program: Program) -> Paper | None:
     path = program.ceremony_files.paper
-    return None if path is None else signing.read(path, roles_in_force(program), ceremony.current(program.settings))
+    if path is None:
+        return None
+    return signing.read(path, roles_in_force(program), ceremony.current(program.settings), program.clock)
 
 
 async def sign(request: Request, program: Program) -> Response:

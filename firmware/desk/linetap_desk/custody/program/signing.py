@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from linetap_core import jsontext
-from linetap_core.clock import Clock
+from linetap_core.clock import NS_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import signedfile
 from linetap_core.durable.files import replace_durably
 from linetap_core.enrolment import order, request
+from linetap_core.enrolment.order import Order
 from linetap_core.enrolment.request import Request
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization import roles as rolesfile
@@ -33,6 +34,7 @@ from linetap_desk.pki import command
 from linetap_desk.web.text import N_
 
 _MOST_BYTES = keylist.LIST_LIMIT_BYTES
+_AHEAD_NS = NS_PER_DAY
 _SIG_BYTES = sshsig.MOST_SIGNATURES * sshsig.SIGNATURE_LIMIT_BYTES
 TITLES = {
     namespaces.ROLES: N_("Roles (roles.json)"),
@@ -57,12 +59,12 @@ class Paper:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def read(path: Path, in_force: Roles | None, last: KeyList | None) -> Paper:
+def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock) -> Paper:
     """BadInput for a document that would be refused even with signatures. `last`: the key list chosen here."""
     data = read_small(path, _MOST_BYTES)
     lines, changes = list[str](), list[str]()
     if path.suffix == ".toml":
-        order.read(Source(path, data))
+        _require_made(path, order.read(Source(path, data)), clock)
         namespace, lines = namespaces.ORDER, data.decode("utf-8").splitlines()
     elif "epochs" in _names(path, data):
         namespace, (lines, changes) = namespaces.KEY_LIST, _of_list(path, data, last)
@@ -70,6 +72,13 @@ def read(path: Path, in_force: Roles | None, last: KeyList | None) -> Paper:
         namespace, (lines, changes) = namespaces.ROLES, _of_roles(path, data, in_force)
     signed = [keys.fingerprint(key) for key in _signers(path, data, namespace)]
     return Paper(path, data, namespace, lines, changes, signed)
+
+
+def _require_made(path: Path, found: Order, clock: Clock) -> None:
+    """A unit takes no order that is older than its last: one from a clock that is ahead would be its last for years."""
+    if found.made_at is not None and parse_rfc3339(found.made_at) > clock.utc_ns() + _AHEAD_NS:
+        now = rfc3339(clock.utc_ns())
+        raise BadInput(f"{path}: made_at = {found.made_at}, and it is {now} here: one of the two clocks is wrong")
 
 
 def sign(paper: Paper, sha256: str, key: Path) -> list[str]:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 from cryptography import x509
 
-from linetap_core.enrolment import request
+from linetap_core.enrolment import order, request
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.signing import authority, namespaces, sshsig
 from linetap_core.evidence.signing.unitnames import UnitId
+from linetap_core.tomlfile.source import Source
 
 MOST_ORDER_BYTES = 1 << 20
-_UNIT = "unit.toml"
 
 
 class _Keys(msgspec.Struct):
@@ -28,10 +29,6 @@ class _Keys(msgspec.Struct):
 class _Unit(msgspec.Struct):
     unit: UnitId
     keys: _Keys
-
-
-class _Order(msgspec.Struct):
-    files: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +45,9 @@ def order_of(data: bytes, signature: bytes) -> Prepared:
     if not signature:
         raise BadInput(f"linetap.toml{namespaces.SUFFIX}: a unit takes an order from a desk only with its signature")
     try:
-        order = msgspec.convert(tomllib.loads(data.decode()), _Order)
-        unit = msgspec.convert(tomllib.loads(order.files[_UNIT]), _Unit)
+        found = order.read(Source(Path(order.NAME), data))
+        unit = msgspec.convert(tomllib.loads(found.files[order.UNIT]), _Unit)
         whose = authority.from_lines(unit.keys.authority, unit.keys.authority_needed)
-    except KeyError:
-        raise BadInput(
-            f"linetap.toml: files: there is no {_UNIT!r}; what `linetap provision pack` made expected"
-        ) from None
     except BadInput:
         raise
     except (ValueError, RecursionError, msgspec.ValidationError) as error:

@@ -4,7 +4,6 @@ of an SVG. No markup comes from elsewhere."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from itertools import groupby
 from urllib.parse import urlsplit
 
 from linetap_core.enrolment.order import UNIT
+from linetap_core.wire.hosts import is_own_host
 from linetap_core.wire.legend import (
     CONDITIONS,
     NUMBER_DARK,
@@ -23,7 +23,6 @@ from linetap_core.wire.legend import (
     lit,
     number_pattern,
 )
-from linetap_core.wire.mqtt import is_own_host
 from linetap_desk.web.text import Language
 
 # The lights of each step, in the order in which a person sees them.
@@ -75,11 +74,7 @@ def address_of(desk: str | None, unit: str) -> str | None:
     """The unit's page at the desk, which requires a login. None if the desk's own address is unknown: it listens on all
     addresses, or on the loopback."""
     host = urlsplit(desk or "").hostname or ""
-    try:
-        is_known = not is_own_host(host) and not ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        is_known = not is_own_host(host)
-    return f"{desk}/fleet/unit/{unit}" if is_known else None
+    return None if is_own_host(host) else f"{desk}/fleet/unit/{unit}"
 
 
 def bar(pattern: str, language: Language) -> Bar:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
+from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
@@ -32,6 +34,9 @@ REFUSAL = {
     "adoption_digits": N_(
         "These are not the digits of this unit. The exchange has ended; the unit counts other digits now. If it "
         "happens again although they were read correctly, somebody may be between the unit and the desk: report it."
+    ),
+    "adoption_incomplete": N_(
+        "Six digits are needed. Nothing was compared, and the unit goes on counting: type them again."
     ),
     "adoption_gone": N_("This unit does not wait, or has not begun to count. It asks again by itself; look once more."),
 }
@@ -115,7 +120,7 @@ async def choose(request: Request, site: Site) -> Response:
 async def compare(request: Request, site: Site) -> Response:
     """One try: wrong digits end the exchange."""
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
-    typed = "".join(each for each in typed_field(form.get("digits"))[:40] if each.isdecimal())
+    typed = typed_digits(typed_field(form.get("digits")))
     chosen = typed_field(form.get("id"))[:40]
     run = str(request.path_params["run"])
     try:
@@ -123,6 +128,9 @@ async def compare(request: Request, site: Site) -> Response:
     except KeyError:
         return await _refused(request, site, "adopt_compare", Subject(), AdoptionFault("adoption_gone", "not there"))
     subject = Subject(terms=f"{chosen} {one.begin.serial} {one.address}")
+    if len(typed) != adoption.DIGITS:
+        fault = AdoptionFault("adoption_incomplete", f"{len(typed)} digits; {adoption.DIGITS} expected")
+        return await _refused(request, site, "adopt_compare", subject, fault)
 
     def do(db: Connection) -> Subject:
         row = store.require_open(db, chosen)
@@ -140,6 +148,11 @@ async def compare(request: Request, site: Site) -> Response:
         if right:
             site.adoption.settle(run, is_kept=answer is not None and answer.status_code == 303)
     return answer
+
+
+def typed_digits(text: str) -> str:
+    """In whichever width and grouping: a keyboard of East Asia may write full-width ones, and one wrong try is all."""
+    return "".join(str(unicodedata.decimal(each)) for each in text[:40] if each.isdecimal())
 
 
 async def asked(request: Request, site: Site) -> Response:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from linetap_core.enrolment.order import is_broker_network, is_host
+from linetap_core.enrolment.networks import is_broker_network, is_server
+from linetap_core.enrolment.order import is_host
+from linetap_core.wire.hosts import is_own_host
 from linetap_desk.web.text import N_
 
 LONGEST = 200
@@ -58,7 +59,7 @@ class Form:
 
     def number(self, name: str, least: int, most: int, *, is_required: bool = True) -> int | None:
         text = self.text(name, is_required=is_required)
-        if text.isascii() and text.isdigit() and least <= int(text[:9]) <= most:
+        if text.isascii() and text.isdigit() and least <= int(text) <= most:
             return int(text)
         if text:
             self.wrong(name, MISTAKES["number"])
@@ -78,13 +79,13 @@ class Form:
 
     def hosts(self, name: str) -> list[str]:
         words = self.words(name)
-        if len(words) > MOST_SERVERS or not all(map(is_host, words)):
+        if len(words) > MOST_SERVERS or not all(is_host(word) and not is_own_host(word) for word in words):
             self.wrong(name, MISTAKES["hosts"])
         return words
 
     def addresses(self, name: str) -> list[str]:
         words = self.words(name)
-        if len(words) > MOST_SERVERS or not all(map(is_address, words)):
+        if len(words) > MOST_SERVERS or not all(map(is_server, words)):
             self.wrong(name, MISTAKES["addresses"])
         return words
 
@@ -93,11 +94,3 @@ class Form:
         if len(words) > MOST_NETWORKS or not all(map(is_broker_network, words)):
             self.wrong(name, MISTAKES["networks"])
         return words
-
-
-def is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text

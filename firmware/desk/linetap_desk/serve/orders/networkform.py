@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from linetap_core.enrolment import order
-from linetap_desk.serve.orders.fields import MISTAKES, Form, is_address
+from linetap_core.enrolment import networks, order
+from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.web.text import N_
 
 FIELDS = ("address", "gateway", "dns", "vlan", "wifi_ssid", "wifi_passphrase", "broker_network")
 
 SAYS = {
     "interface": N_("Enter the address with the length of its network, such as 10.1.2.3/24."),
-    "gateway": N_("Enter the gateway's address, such as 10.1.2.1; address and gateway go together."),
+    "gateway": N_("Enter a gateway in the unit's own network, such as 10.1.2.1; address and gateway go together."),
     "wire": N_("A VLAN is on the wire, not on Wi-Fi: leave one of them empty."),
     "ssid": N_('Enter a name of at most 32 bytes, a Korean letter being 3, without ".'),
     "ssid_missing": N_("Enter the name of the Wi-Fi network too."),
@@ -42,9 +42,10 @@ class Network:
 def read(form: Form) -> Network:
     """To be used only if the form has no mistakes."""
     address, gateway = form.text("address"), form.text("gateway")
-    if address and not order.is_interface(address):
+    is_known = networks.is_interface(address)
+    if address and not is_known:
         form.wrong("address", SAYS["interface"])
-    if bool(address) != bool(gateway) or (gateway and not is_address(gateway)):
+    if bool(address) != bool(gateway) or (is_known and not networks.is_gateway(gateway, address)):
         form.wrong("gateway", SAYS["gateway"])
     dns, vlan, wifi = form.addresses("dns"), form.number("vlan", 1, 4094, is_required=False), _wifi(form)
     if vlan is not None and wifi is not None:

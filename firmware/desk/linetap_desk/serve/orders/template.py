@@ -16,7 +16,7 @@ from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence.keys import publickeys
 from linetap_core.evidence.sealing import keylist, members
 from linetap_core.evidence.signing.authority import Authority
-from linetap_core.wire.mqtt import is_own_host
+from linetap_core.wire.hosts import is_own_host, is_tls_host
 from linetap_desk.serve.orders import endingform
 from linetap_desk.serve.orders.fields import MISTAKES, Form
 from linetap_desk.web.text import N_
@@ -84,6 +84,8 @@ def read(form: Form, files: dict[str, bytes], before: Template | None, authority
     host = form.host("broker_host")
     if host and is_own_host(host):
         form.wrong("broker_host", SAYS["own_broker"])
+    elif host and not is_tls_host(host):
+        form.wrong("broker_host", MISTAKES["host"])
     port = form.number("broker_port", 1, 65535)
     is_public = form.choice("broker_authority", AUTHORITIES) == PUBLIC
     ca = None if is_public else _ca(form, files.get(CA, b""), before)

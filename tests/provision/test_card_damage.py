@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A card that was pulled out too early, is full, or lost its power while its order was taken."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from card_rig import Card
+from linetap.cardresult import CARD_WRONG
+from linetap.provision import applyorder
+from linetap_core.durable import privatefile
+from linetap_core.durable.files import replace_durably
+
+SERVICE = Path(__file__).parents[2] / "systemd/provision-linetap.service"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    made = Card.new(tmp_path)
+    assert made.pack("--wifi", "city", "p4ss phrase") == 0
+    return made
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        (lambda data: data + bytes(300), "pulled out before it was written"),
+        (lambda data: data[: len(data) // 2] + bytes(len(data) - len(data) // 2), "pulled out before it was written"),
+        (lambda data: bytes(512) + data[512:], "pulled out before it was written"),
+        (lambda data: data[:4096] + bytes(512) + data[4608:], "pulled out before it was written"),
+        (lambda data: data.replace(b"\n", b"\r"), "lines that end in CR alone"),
+    ],
+    ids=["zeros behind", "second half", "first sector", "a sector", "CR"],
+)
+def test_a_damaged_file_is_named_as_damaged(card: Card, damaged: Callable[[bytes], bytes], said: str) -> None:
+    path = card.boot / "linetap.toml"
+    good = path.read_bytes()
+    path.write_bytes(damaged(good))
+    assert card.start() == 2
+    ko, en = (card.boot / "linetap-error.txt").read_text().rstrip().splitlines()[-2:]
+    assert said in en
+    assert re.search("[가-힣]", ko)
+    path.write_bytes(good)
+    assert card.start() == 0
+
+
+@pytest.mark.parametrize("head", ["", '[files]\n"unit.toml" = \'\'\'\nunit = "floor-03"\n'], ids=["order", "unit.toml"])
+def test_another_programs_file_does_not_fill_the_card(card: Card, head: str) -> None:
+    """Each of its lines is an error, and the journal is in RAM."""
+    (card.boot / "linetap.toml").write_text(head + "".join(f"k{i} = 1\n" for i in range(50_000)) + "'''\n" * bool(head))
+    assert card.start() == 2
+    told = (card.boot / "linetap-error.txt").read_text()
+    assert len(told) < 64 * 1024
+    (card.boot / "linetap.toml").write_text("k" * 900_000 + " = 1\n")
+    assert card.start() == 2
+    assert len((card.boot / "linetap-error.txt").read_text()) < 4096, "a key may be as long as the file"
+    assert re.search(r"and \d{5} more$", told.rstrip())
+
+
+@pytest.mark.parametrize("name", ["linetap.toml", "linetap-desk.txt", "linetap-decommission.txt"])
+def test_a_folder_of_that_name_is_named_as_one(card: Card, name: str) -> None:
+    (card.boot / name).unlink(missing_ok=True)
+    (card.boot / name).mkdir()
+    assert card.start() == 2
+    assert f"{name}: a folder or a device; a file expected" in (card.boot / "linetap-error.txt").read_text()
+    assert (card.run / CARD_WRONG).exists()
+
+
+class Cut(BaseException):
+    """The power."""
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_power_that_goes_while_the_order_is_wiped_leaves_no_fault(
+    card: Card, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """The unit has its order; what is left of the file is noise or zeros, and no order of somebody's."""
+    count = 0
+    fsync = os.fsync
+
+    def cut(fd: int) -> None:
+        nonlocal count
+        fsync(fd)
+        count += 1
+        if count == after:
+            raise Cut
+
+    wipe = privatefile.wipe
+
+    def wiped(path: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", cut)
+            wipe(path)
+
+    monkeypatch.setattr(privatefile, "wipe", wiped)
+    with pytest.raises(Cut):
+        card.start()
+    monkeypatch.undo()
+    (left,) = {path.name for path in card.boot.iterdir()} - {"floor-03.request"}
+    assert f"ConditionPathExists=|/boot/firmware/{left}\n" in SERVICE.read_text(), "systemd starts the rest for it"
+    assert card.start() == 0
+    assert not (card.run / CARD_WRONG).exists()
+    assert card.on_card() == {"floor-03.request"}
+
+
+def test_a_full_card_takes_the_request_when_the_order_has_gone(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without UNIT.request the unit never gets a certificate, and it takes no second order without a signature."""
+
+    def full(path: Path, data: bytes, **more: Any) -> None:
+        if path.parent == card.boot and (card.boot / "linetap.toml").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        replace_durably(path, data, **more)
+
+    monkeypatch.setattr(applyorder, "replace_durably", full)
+    assert card.start() == 0
+    assert card.on_card() == {"floor-03.request", "linetap-done.txt"}
+
+
+def test_a_request_that_somebody_has_deleted_comes_back(card: Card) -> None:
+    assert card.start() == 0
+    asked = card.boot / "floor-03.request"
+    asked.unlink()
+    assert card.start() == 0
+    assert asked.exists()
+    (card.home / "tls.pem").write_text("")
+    asked.unlink()
+    assert card.start() == 0
+    assert not asked.exists(), "it has its certificate"
