@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import stat
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +96,29 @@ def test_usage_is_two_and_no_traceback(arguments: list[str], capsys: pytest.Capt
 def test_version() -> None:
     ended = run("--version")
     assert (ended.returncode, ended.stdout.split()[0]) == (0, "linetap")
+
+
+def test_a_command_makes_no_parser_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sixty of them take as long as the rest of a start."""
+    made: list[str] = []
+    begin = argparse.ArgumentParser.__init__
+
+    def counted(parser: argparse.ArgumentParser, *words: Any, **options: Any) -> None:
+        begin(parser, *words, **options)
+        made.append(parser.prog)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "__init__", counted)
+    assert cli.main(["panel", "--config", "/none.toml"]) == 2
+    assert cli.main(["command", "state", "--config", "/none.toml"]) == 2
+    assert made == ["linetap panel", "linetap command state"]
+
+
+@pytest.mark.parametrize("words", [["--", "capture", "--config", "x"], ["-x", "capture"], ["-x", "command", "state"]])
+def test_a_commands_name_comes_first(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("linetap: error: ")
 
 
 def _imported(*arguments: str) -> set[str]:
