@@ -8,8 +8,10 @@ import contextlib
 import io
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,6 +38,17 @@ PURPOSES = [
     {"basis": "Terms 12", "id": "dispute", "text_en": "A caller disputes what was said", "text_ko": "통화 내용 분쟁"},
     {"basis": "Act 39", "id": "abuse", "text_en": "Abuse of staff", "text_ko": "폭언"},
 ]
+
+
+@cache
+def _key_of(name: str) -> tuple[bytes, bytes]:
+    """A person's key by stock ssh-keygen, private and public; the same in all desks of a process, of which some hundred
+    are made."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        made = sealing_rig.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)])
+        assert made.returncode == 0, made.stderr
+        return path.read_bytes(), path.with_name(f"{name}.pub").read_bytes()
 
 
 @dataclass
@@ -71,8 +84,9 @@ class Desk:
         return desk
 
     def ssh_key(self, name: str) -> None:
-        made = sealing_rig.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self.root / name)])
-        assert made.returncode == 0, made.stderr
+        for ending, data in zip(("", ".pub"), _key_of(name), strict=True):
+            (self.root / f"{name}{ending}").write_bytes(data)
+            (self.root / f"{name}{ending}").chmod(0o644 if ending else 0o600)
 
     def sign_roles(self, version: int, people: dict[str, str] | None = None, purposes: Any = None, **more: Any) -> Path:
         """roles.json as a person makes it: jq for the spelling, ssh-keygen for the signature. `more`: rules, lines."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import stat
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +98,29 @@ def test_version() -> None:
     assert (ended.returncode, ended.stdout.split()[0]) == (0, "linetap")
 
 
+def test_a_command_makes_no_parser_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are fifty, and each asks the disk for translations of its words."""
+    made: list[str] = []
+    begin = argparse.ArgumentParser.__init__
+
+    def counted(parser: argparse.ArgumentParser, *words: Any, **options: Any) -> None:
+        begin(parser, *words, **options)
+        made.append(parser.prog)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "__init__", counted)
+    assert cli.main(["panel", "--config", "/none.toml"]) == 2
+    assert cli.main(["command", "state", "--config", "/none.toml"]) == 2
+    assert made == ["linetap panel", "linetap command state"]
+
+
+@pytest.mark.parametrize("words", [["--", "capture", "--config", "x"], ["-x", "capture"], ["-x", "command", "state"]])
+def test_a_commands_name_comes_first(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("linetap: error: ")
+
+
 def _imported(*arguments: str) -> set[str]:
     """The top-level packages that are loaded when the command has ended."""
     code = (
@@ -114,13 +139,15 @@ def test_help_loads_no_library() -> None:
 @pytest.mark.parametrize(
     ("name", "never"),
     [
-        ("recorder", {"scipy", "rich", "pyrage", "paho", "alsaaudio"}),
-        ("capture", {"scipy", "rich", "pyrage", "paho"}),
-        ("reporter", {"scipy", "rich", "pyrage", "alsaaudio", "http", "email"}),
-        ("panel", {"scipy", "pyrage", "paho", "alsaaudio"}),
+        ("recorder", {"paho", "alsaaudio", "ssl"}),
+        ("capture", {"paho", "cryptography", "ssl", "subprocess", "urllib"}),
+        ("reporter", {"numpy", "alsaaudio", "subprocess"}),
+        ("panel", {"numpy", "paho", "alsaaudio", "cryptography", "ssl", "subprocess", "urllib"}),
     ],
 )
 def test_a_service_loads_no_tool_and_no_other_service(name: str, never: set[str]) -> None:
+    """What is imported is nearly all that its start computes."""
+    never |= {"scipy", "rich", "pyrage", "http", "email", "asyncio", "sqlite3", "multiprocessing"}
     code = f"import sys, linetap.config, linetap.{name}.service\nprint(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True)
     assert not never & {word.partition(".")[0] for word in ended.stdout.split()}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+import pathlib
 import tomllib
 from typing import Any
 
@@ -10,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linetap_core.errors import BadInput
+from linetap_core.tomlfile import source
 from linetap_core.tomlfile.locate import Path, line_numbers, nearest
+from linetap_core.tomlfile.source import Source
 
 EVERYTHING = """\
 a.b = 1
@@ -134,3 +139,30 @@ def test_every_value_has_a_line_and_keys_stand_where_they_were_written(data: dic
     found = line_numbers(text)
     assert found.keys() == _paths(data)
     assert {key: found[(key,)] for key in data} == begins
+
+
+def _nested(depth: int) -> Source:
+    return Source(pathlib.Path("x.toml"), f"\na = {'[' * depth}{']' * depth}\n".encode())
+
+
+def test_a_file_without_an_error_is_not_scanned_for_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "line_numbers", lambda _: pytest.fail("it was"))
+    _nested(1).check()
+
+
+def test_an_error_in_a_file_that_is_nested_as_deeply_as_can_be_read() -> None:
+    """Reported from deeper calls than those that read it, where a scan for lines has less of the stack."""
+
+    def lines(found: Source, deeper: int) -> list[str]:
+        return lines(found, deeper - 1) if deeper else found.lines()
+
+    deepest = None
+    for depth in itertools.count(10):
+        try:
+            deepest = _nested(depth)
+        except BadInput:
+            break
+    assert deepest is not None
+    deepest.add(("a",), "wrong")
+    assert lines(deepest, 0) == ["x.toml:2: wrong"]
+    assert lines(deepest, 50) == ["x.toml:1: wrong"]

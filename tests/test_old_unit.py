@@ -7,8 +7,6 @@ of one of them, and the private keys of that demo, which guard nothing else.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tarfile
 import wave
 from pathlib import Path
@@ -21,6 +19,7 @@ from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
+from linetap_bench.stage.stage import linetap
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.signing import namespaces
@@ -29,7 +28,6 @@ from unit_rig import save_notice, spoken
 
 VECTOR = Path(__file__).parent / "vectors" / "unit-0.1.tar.xz"
 CALL, NEW_CALL = "20261128T091148.858Z-L01", "20261129T080000.000Z-L02"
-TIMEOUT_S = 120
 
 
 @pytest.fixture
@@ -41,13 +39,6 @@ def old(tmp_path: Path, run_dir: Path) -> Path:
     config.write_text(config.read_text().replace("@FOLDER@", str(folder)).replace("@RUN@", str(run_dir)))
     save_notice(folder / "notices" / "ko.wav", spoken(1.0))
     return folder
-
-
-def linetap(*words: object) -> str:
-    command = [sys.executable, "-m", "linetap", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("what", ["vault", "case.zip"])

@@ -48,29 +48,36 @@ class _Taken:
 
     def next_to(self, x: Points, y: Points, pad: Box) -> Flags:
         """From which of the spots this pad is the nearest of all, by a tenth."""
-        near = [each for each in self.pads if each[0] < x.max() + FAR and each[2] > x.min() - FAR
-                and each[1] < y.max() + FAR and each[3] > y.min() - FAR]  # fmt: skip
-        mine = (pad.left, pad.top, pad.right, pad.bottom)
-        others = np.array([each for each in near if each != mine] or [(1e6, 1e6, 1e6, 1e6)])
-        nearer: Flags = _off(x, y, np.array([mine])) + 0.1 < _off(x, y, others)
+        near = _within(self.pads, x.min() - FAR, y.min() - FAR, x.max() + FAR, y.max() + FAR)
+        mine = np.array([(pad.left, pad.top, pad.right, pad.bottom)])
+        others = near[(near != mine).any(axis=1)]
+        nearer: Flags = _off(x, y, mine) + 0.1 < _off(x, y, others if len(others) else np.full((1, 4), 1e6))
         return nearer
 
     def add(self, box: Box, spare: float = 0.0) -> None:
         self.boxes.append((box.left - spare, box.top - spare, box.right + spare, box.bottom + spare))
 
-    def free(self, boxes: Points) -> Flags:
-        """Which of the rows left, top, right, bottom overlap nothing."""
-        taken = np.array(self.boxes)
-        near = taken[
-            (taken[:, 0] < boxes[:, 2].max()) & (taken[:, 2] > boxes[:, 0].min())
-            & (taken[:, 1] < boxes[:, 3].max()) & (taken[:, 3] > boxes[:, 1].min())
-        ]  # fmt: skip
-        over = (
-            (boxes[:, None, 0] < near[:, 2]) & (boxes[:, None, 2] > near[:, 0])
-            & (boxes[:, None, 1] < near[:, 3]) & (boxes[:, None, 3] > near[:, 1])
-        )  # fmt: skip
-        free: Flags = ~over.any(axis=1)
-        return free
+    def around(self, x: Points, y: Points, reach: float) -> Points:
+        """The boxes within `reach` of any of the spots: of thousands some dozens, found once for all spots."""
+        return _within(self.boxes, x.min() - reach, y.min() - reach, x.max() + reach, y.max() + reach)
+
+
+def _within(
+    boxes: list[tuple[float, float, float, float]], left: float, top: float, right: float, bottom: float
+) -> Points:
+    """Those that overlap the rectangle, as rows left, top, right, bottom."""
+    found = [each for each in boxes if each[0] < right and each[2] > left and each[1] < bottom and each[3] > top]
+    return np.array(found).reshape(-1, 4)
+
+
+def _free(boxes: Points, taken: Points) -> Flags:
+    """Which of the rows overlap none of `taken`."""
+    over = (
+        (boxes[:, None, 0] < taken[:, 2]) & (boxes[:, None, 2] > taken[:, 0])
+        & (boxes[:, None, 1] < taken[:, 3]) & (boxes[:, None, 3] > taken[:, 1])
+    )  # fmt: skip
+    free: Flags = ~over.any(axis=1)
+    return free
 
 
 def _off(x: Points, y: Points, boxes: Points) -> Points:
@@ -138,12 +145,15 @@ def _beside(
         if pad is not None and len(x):
             beside = taken.next_to(x, y, pad)
             x, y = x[beside], y[beside]
+        if not len(x):
+            continue
+        around = taken.around(x, y, max(across, down))
         for begin in range(0, len(x), 200):
             some = slice(begin, begin + 200)
             rows = np.stack(
                 [x[some] - across / 2, y[some] - down / 2, x[some] + across / 2, y[some] + down / 2], axis=1
             )
-            free = np.flatnonzero(taken.free(rows))
+            free = np.flatnonzero(_free(rows, around))
             if len(free):
                 at = begin + int(free[0])
                 spot = Print(what.reference, what.text, round(float(x[at]), 2), round(float(y[at]), 2), turned)

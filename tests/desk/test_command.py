@@ -20,6 +20,7 @@ from broker import until
 from linetap.config import load_config
 from linetap.config.retention import retention_of
 from linetap.recorder.vault.callfolder.folder import CallFolder
+from linetap_bench.stage.stage import run_command
 from linetap_core import cli
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap_core.durable.signedfile import load_key
@@ -44,10 +45,9 @@ LIMIT_S = 120
 
 def linetap(*words: object, code: int = 0) -> str:
     """What the command prints."""
-    command = [sys.executable, "-m", "linetap", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    assert done.returncode == code, (words, done.stdout, done.stderr)
-    return done.stdout or done.stderr
+    done = run_command(*words)
+    assert done.status == code, (words, done)
+    return done.output or done.messages
 
 
 def stock(script: str, folder: Path) -> bytes:

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
 from linetap_bench.stage.cable import SlowLine
+from linetap_bench.stage.stage import linetap
 from linetap_core.durable import files
 from linetap_core.evidence.calls import index, sealed
 from linetap_core.evidence.merklelog.closing import closing_path
@@ -102,18 +101,13 @@ def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
     copied(ingest, floor, store, *records)
     for record in records:
         words = ["verify", str(place(store, record)), "--signers", str(floor.signers)]
-        command = [sys.executable, "-m", "linetap", *words]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert found.returncode == 0, found.stdout + found.stderr
+        linetap(*words)
         proof = store / UNIT / closing_path(record.call_id)
         until(proof.exists, 120)
         bundle = tmp_path / f"{record.call_id}.zip"
         words = ["bundle", str(place(store, record)), "--signers", str(floor.signers), "-o", str(bundle)]
         for command in (words, ["verify", str(bundle), "--signers", str(floor.signers)]):
-            done = subprocess.run(
-                [sys.executable, "-m", "linetap", *command], capture_output=True, text=True, timeout=120, check=False
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
+            linetap(*command)
     leaves = (floor.config.vault_path / "log" / LEAVES).read_text()
     assert leaves.count('{"kind":"copy"') == len(records)
 

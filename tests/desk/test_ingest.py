@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from paho.mqtt.properties import Properties
 
 from broker import HOST, Broker, until
 from ingest_rig import Ingesting, Teller, rows, trusted
+from linetap_bench.stage.stage import run_command
 from linetap_core import cli
 from linetap_core.evidence.keys import keys
 from linetap_desk.ingest import database, tables
@@ -186,11 +186,6 @@ def test_two_of_them_never_write(ingest: Ingesting, floor: Floor) -> None:
         assert "already running" in second.said()
 
 
-def linetap(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "linetap", "desk", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd)
-
-
 def test_desk_toml(ingest: Ingesting, floor: Floor, broker: Broker, tmp_path: Path) -> None:
     """Names in it are relative to it."""
     config = tmp_path / "desk.toml"
@@ -239,12 +234,15 @@ def test_one_line_for_what_does_not_fit(
         ("--signers S --db sqlite:///x.db --key S", "Ed25519"),
     ],
 )
-def test_one_line_for_what_cannot_be_used(tmp_path: Path, words: str, said: str) -> None:
-    (tmp_path / "S").write_text("")
-    done = linetap("ingest", "--broker", "mqtt://localhost:1", *words.split(), cwd=tmp_path)
-    assert done.returncode == 2
-    assert said in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+def test_one_line_for_what_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("S").write_text("")
+    done = run_command("desk", "ingest", "--broker", "mqtt://localhost:1", *words.split())
+    assert done.status == 2
+    assert said in done.messages.splitlines()[-1]
+    assert "Traceback" not in done.messages
 
 
 class TestCalls:
@@ -285,9 +283,9 @@ class TestCalls:
         assert len(found("--from", "2026-11-24", "--to", "2026-11-25")) == 4
 
     def test_the_newest_where_there_are_more(self, db: str) -> None:
-        done = linetap("calls", "--db", db, "--limit", 1)
-        assert "there are more than 1" in done.stderr
-        (line,) = done.stdout.splitlines()[1:]
+        done = run_command("desk", "calls", "--db", db, "--limit", 1)
+        assert "there are more than 1" in done.messages
+        (line,) = done.output.splitlines()[1:]
         assert line.split() == [
             *("2026-11-24T22:56:06.000Z", "floor-04", "1", "in", "missed", "ended", "20261124T225601.000Z-L01")
         ]

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, insert
 
 from broker import HOST, Broker, until
 from ingest_rig import END_S, START_NS, UNIT, Ingesting, Teller, rows, trusted
+from linetap_bench.stage.stage import linetap, run_command
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_desk.ingest import database, heads, missingevents, tables
 from linetap_desk.ingest.metrics import exposition
@@ -218,8 +219,7 @@ class Served:
 
 def test_served_and_printed_are_the_same(url: str, engine: Engine, teller: Teller) -> None:
     Store(engine).write([status("online"), said("alert", HUM, "hum")], trusted(teller))
-    command = [sys.executable, "-m", "linetap", "desk", "metrics", "--db", url]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=END_S, check=True).stdout
+    printed = linetap("desk", "metrics", "--db", url)
     with Served(url) as served:
         slow = [socket.create_connection((HOST, served.port)) for _ in range(2)]  # they say nothing
         with urllib.request.urlopen(served.url, timeout=END_S) as answer:
@@ -243,11 +243,10 @@ def test_served_and_printed_are_the_same(url: str, engine: Engine, teller: Telle
 )
 def test_bad_usage_is_one_line(url: str, engine: Engine, words: list[str], says: str) -> None:
     assert engine is not None  # the database is there
-    command = [sys.executable, "-m", "linetap", "desk", "metrics", "--db", url, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=END_S)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    done = run_command("desk", "metrics", "--db", url, *words)
+    assert done.status == 2
+    assert says in done.messages
+    assert len(done.messages.splitlines()) == 1
 
 
 def test_a_real_units_alert_comes_to_the_figures_and_goes(tmp_path: Path, run_dir: Path) -> None:

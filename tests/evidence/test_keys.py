@@ -42,6 +42,8 @@ def test_bech32_notices_every_mistyped_character(at: int, character: str) -> Non
         (GOOD.recipient.upper(), "lower case"),
         (GOOD.recipient.replace("age1", "age1b", 1), "character 5"),
         (bech32.encode("age", bytes(31)), "31 bytes"),
+        ("age1qpu0j2ex", "padding"),  # ten bits, of which the last two are no byte and not zero
+        ("age1qdd35qf", "padding"),  # five bits, which no byte needs
         (bech32.encode("npub", bytes(32)), "age1... expected"),
         (GOOD.secret, "private"),
     ],

@@ -111,7 +111,7 @@ def lay_cable(guest: Guest) -> None:
     guest.run("install", "-m", "666", "/dev/null", LATENESS)
     backend = ("-d", "dummy", "-r", "8000", "-p", "80", "-C", "1", "-P", "1")
     start(guest, "jackd", "jackd", "-n", SERVER, *scheduling(JACK_PRIORITY), "-p", "64", *backend)
-    until(lambda: f"jack_{SERVER}_" in guest.run("ls", "/dev/shm"), "jackd is up")
+    until(lambda: any(guest.place("/dev/shm").glob(f"*jack_{SERVER}_*")), "jackd is up")
     start(
         guest, "exchange", "/usr/bin/linetap", "bench", "--config", "/etc/linetap/unit.toml", "--script",
         "/etc/linetap/calls.toml", "--wait-services", str(LIMIT_S), "--stalled-ms", PATIENT_MS,
@@ -159,7 +159,7 @@ def start_unit(guest: Guest) -> None:
 
 def events(guest: Guest) -> list[str]:
     """What has reached the broker so far, as it came."""
-    return guest.run("cat", SEEN).splitlines()
+    return guest.place(SEEN).read_text().splitlines()
 
 
 def all_reported(guest: Guest) -> list[str]:
@@ -186,8 +186,8 @@ def recorded(guest: Guest, numbers: Collection[int] = (1, 2)) -> str | None:
 def record_of(guest: Guest, call_id: str) -> CallRecord:
     """Once the call is sealed."""
     path = f"/var/lib/linetap/vault/{sealed.call_path(call_id)}/{sealed.RECORD}"
-    until(lambda: guest.run("cat", path, check=False) != "", "the call is sealed")
-    return msgspec.json.decode(guest.run("cat", path), type=CallRecord)
+    until(guest.place(path).exists, "the call is sealed")
+    return msgspec.json.decode(guest.place(path).read_bytes(), type=CallRecord)
 
 
 def relays(guest: Guest) -> list[int]:
@@ -206,5 +206,5 @@ def lost(record: CallRecord) -> list[Gap]:
 
 
 def state_of[S: ServiceState](guest: Guest, name: str, kind: type[S]) -> S:
-    told = guest.run("cat", f"/run/linetap/{name.partition('@')[0]}/{name}.json")
+    told = guest.place(f"/run/linetap/{name.partition('@')[0]}/{name}.json").read_bytes()
     return msgspec.json.decode(told.splitlines()[-1], type=kind)

@@ -96,7 +96,7 @@ def holds(condition: Callable[[], bool], what: str) -> None:
     def look() -> bool:
         try:
             return condition()
-        except (AssertionError, msgspec.DecodeError):
+        except (AssertionError, OSError, msgspec.DecodeError):
             return False
 
     until(look, what)

@@ -228,7 +228,7 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
 
 def _darker(before: Panel, after: Panel) -> Iterator[Weakening]:
     """LEDs that are darker at any minute of the day: they inform the person in the closet."""
-    if any(percent_at(after, minute) < percent_at(before, minute) for minute in range(24 * 60)):
+    if before != after and any(percent_at(after, minute) < percent_at(before, minute) for minute in range(24 * 60)):
         values = (f"{each.night_from} to {each.night_to} at {each.night_percent} %" for each in (before, after))
         yield Weakening("alert_later", words("panel.night", *values))
 

@@ -9,6 +9,8 @@ from operator import xor
 from linetap_core.errors import BadInput
 
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_VALUE = {character: value for value, character in enumerate(_ALPHABET)}
+_AS_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # those of int(..., 32)
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 # What each of the five bits that leave the checksum brings back, for all 32 of them together.
 _REDUCED = tuple(
@@ -41,7 +43,7 @@ def encode_secret_line(prefix: str, data: bytearray) -> bytearray:
 
 
 def _symbols(prefix: str, data: bytes | bytearray) -> list[int]:
-    values = _regroup(data, 8, 5, pad=True)
+    values = _in_fives(data)
     check = _polymod([*_expand(prefix), *values, *([0] * _CHECKSUM_CHARACTERS)]) ^ 1
     return values + [(check >> 5 * (5 - i)) & 31 for i in range(_CHECKSUM_CHARACTERS)]
 
@@ -55,13 +57,22 @@ def decode(text: str) -> tuple[str, bytes]:
         raise Bech32Error("there is no '1' between a prefix and the data")
     if len(tail) < _CHECKSUM_CHARACTERS:
         raise Bech32Error("too short to hold a checksum")
-    for offset, character in enumerate(tail):
-        if character not in _ALPHABET:
-            raise Bech32Error(f"character {len(prefix) + 2 + offset} cannot occur in Bech32")
-    values = [_ALPHABET.index(character) for character in tail]
+    values = [_VALUE.get(character, -1) for character in tail]
+    if -1 in values:
+        raise Bech32Error(f"character {len(prefix) + 2 + values.index(-1)} cannot occur in Bech32")
     if _polymod([*_expand(prefix), *values]) != 1:
         raise Bech32Error("the checksum does not fit: a character is mistyped or missing")
-    return prefix, bytes(_regroup(values[:-_CHECKSUM_CHARACTERS], 5, 8, pad=False))
+    return prefix, _whole_bytes(tail[:-_CHECKSUM_CHARACTERS])
+
+
+def _whole_bytes(symbols: str) -> bytes:
+    """Of five bits a character. As one number: a unit reads some thousand recipients at each start, and this takes a
+    tenth of what a loop over bits takes."""
+    number, bits = int(f"0{symbols.translate(_AS_DIGITS)}", 32), 5 * len(symbols)
+    rest = bits % 8
+    if rest >= 5 or number & ((1 << rest) - 1):
+        raise Bech32Error("the padding at the end is not zero")
+    return (number >> rest).to_bytes(bits // 8, "big")
 
 
 def _expand(prefix: str) -> list[int]:
@@ -75,19 +86,17 @@ def _polymod(values: list[int]) -> int:
     return check
 
 
-def _regroup(data: bytes | bytearray | list[int], from_bits: int, to_bits: int, *, pad: bool) -> list[int]:
-    """Groups of `from_bits` bits into groups of `to_bits`; without `pad` the rest must be zeros, less than a group."""
+def _in_fives(data: bytes | bytearray) -> list[int]:
+    """Groups of five bits, the last one filled up with zeros."""
     accumulator = bits = 0
     out: list[int] = []
     for value in data:
-        accumulator = (accumulator << from_bits) | value
-        bits += from_bits
-        while bits >= to_bits:
-            bits -= to_bits
-            out.append((accumulator >> bits) & ((1 << to_bits) - 1))
+        accumulator = (accumulator << 8) | value
+        bits += 8
+        while bits >= 5:
+            bits -= 5
+            out.append((accumulator >> bits) & 31)
         accumulator &= (1 << bits) - 1
-    if pad and bits:
-        out.append((accumulator << (to_bits - bits)) & ((1 << to_bits) - 1))
-    elif not pad and (bits >= from_bits or accumulator):
-        raise Bech32Error("the padding at the end is not zero")
+    if bits:
+        out.append((accumulator << (5 - bits)) & 31)
     return out
