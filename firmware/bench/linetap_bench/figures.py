@@ -71,7 +71,7 @@ def main_thread_cpu_s(pid: int) -> float:
 
 
 def pss_mb(pid: int) -> float:
-    """Its share of memory, shared pages divided among those who share them, MiB."""
+    """The process's memory in MiB, shared pages divided among those who share them."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024

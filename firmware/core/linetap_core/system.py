@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Linux and Windows do differently, for the tools that people run on either: flags of os.open, positioned reads,
+"""Differences of Linux and Windows, for the tools that people run on either: flags of os.open, positioned reads,
 locks, synced folders, the account's name. No other module of theirs asks which system it is (decision 0165).
 
 On Windows nobody can sync a folder, and a file's mode is its read-only flag: who may read a file follows from the

@@ -74,7 +74,7 @@ class Node:
 
     @property
     def pid(self) -> int:
-        """Of Erlang's machine; that of the child is a shell's."""
+        """The process of Erlang's machine; the child itself is a shell."""
         return int((self._folder / "pid").read_text())
 
     def log_text(self) -> str:

@@ -71,7 +71,7 @@ class Outcome:
     trespasses: list[str] = field(default_factory=list)  # what a client may not do and could
 
     def failures(self) -> list[Failure]:
-        """Those after which all units were connected again."""
+        """The failures after which all units were connected again."""
         found, moments = [], list(self.at_ns.items())
         for number, (moment, at_ns) in enumerate(moments):
             end_ns = moments[number + 1][1] if number + 1 < len(moments) else SYSTEM.utc_ns()
@@ -115,7 +115,7 @@ class Trial:
     # --- participants --------------------------------------------------------------------------------------------
 
     def _fleet(self) -> subprocess.Popen[bytes]:
-        """With its keys made, waiting for the start."""
+        """Starts the fleet, which makes its keys and waits for the start."""
         plan = self._plan
         words = [
             *("--units", plan.units, "--lines", plan.lines, "--every", plan.every_s, "--for", LONGEST_S),
@@ -158,7 +158,7 @@ class Trial:
         return self._children.start(f"ingest-{name}{count or ''}", [sys.executable, *words])
 
     def _subscribed(self) -> bool:
-        """To all units, before these connect: each filter becomes durable on each node."""
+        """Whether every share is subscribed before the units connect: each filter becomes durable on each node."""
         said = "".join(one.log.read_text() for one in self._ingests.values())
         return all(f"-{share}\n" in said for share in range(1, SHARES + 1)) and said.count("session_") >= SHARES
 

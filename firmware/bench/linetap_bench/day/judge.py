@@ -93,7 +93,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
 
 
 def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -> dict[int, list[CallRecord]]:
-    """By the call's number: the records of its line that began during it."""
+    """For each call, by its number, the records of its line that began during it."""
     found: dict[int, list[CallRecord]] = {each.number: [] for each in calls}
     for record in records:
         times = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]

@@ -32,7 +32,7 @@ _DISPUTE = Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disput
 
 
 class DemoKeys:
-    """In the demo's folder; the private keys of a real city are in several places and never in one."""
+    """All keys in the demo's folder; the private keys of a real city are in several places and never in one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.pki = folder, folder / "pki"

@@ -95,7 +95,7 @@ class Utterance(NamedTuple):
 
 
 def utterances(call: Call, times: Times, language: Language, voices: Voices) -> Iterator[Utterance]:
-    """In the order of their beginnings."""
+    """The utterances of a call, in the order of their beginnings."""
     if not call.talk or times.answer is None:
         return
     quiet = hushed(call, times.answer)

@@ -76,7 +76,7 @@ class Meter:
         self.restart(now_ns, beginning_us)
 
     def restart(self, now_ns: int, beginning_us: int = 0) -> None:
-        """As after a brown-out: its clock begins again, and its settings are lost."""
+        """Restarts as after a brown-out: the clock begins again, and the settings are lost."""
         self._began_ns, self._beginning_us = now_ns, beginning_us
         self._boot = int(self._random.integers(1 << 32))
         self._sequence = 0

@@ -62,7 +62,7 @@ class Outcome:
     cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
 
     def all_back_s(self, since_ns: int) -> float | None:
-        """From that moment (UTC) until all were connected again; None: never."""
+        """Seconds from that moment (UTC) until all were connected again; None: never."""
         fewer = False
         for one in self.standings:
             if parse_rfc3339(one.t) < since_ns:

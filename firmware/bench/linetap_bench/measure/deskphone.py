@@ -116,7 +116,7 @@ def _watch(config: Path, url: str) -> Found:
 
 
 def _load(browser: Browser, at: Distance, token: str, slower: float) -> Load:
-    """Of a browser that has shown the login page and nothing else of this desk, without a connection."""
+    """One load of the page, by a browser that has only the login page in its cache and no open connection."""
     url = f"https://{HOST}:{at.port}"
     cookie = {"name": sessions.COOKIE, "value": token, "url": url, "secure": True, "httpOnly": True}
     with plain_tab(browser, 390, 844) as tab:

@@ -64,7 +64,7 @@ class Kills:
 
 @dataclass(frozen=True)
 class Judged:
-    """By the lines: for each victim how many loops were open when it was killed, and how many of them for too long."""
+    """The verdict by the lines: for each victim the loops open when it was killed, and those open for too long."""
 
     open_then: dict[str, int]
     too_long: dict[str, int]

@@ -86,7 +86,7 @@ class _Timed(Journal):
             self._durable.append((now_ns, begin, begin + tick.samples))
 
     def late_ms(self) -> list[float]:
-        """From the least to the worst."""
+        """Delays until the audio was durable, sorted."""
         return sorted(
             (at_ns - self._ring.captured_ns(frame)) / NS_PER_MS
             for at_ns, begin, end in self._durable

@@ -49,7 +49,7 @@ _TINY = np.finfo(np.float64).eps
 
 
 def stoi(clean: F64, received: F64, rate_hz: int) -> float:
-    """Of two signals (n,) of the same length, aligned. At least SEGMENT frames of speech; ValueError otherwise."""
+    """STOI of two aligned signals (n,). At least SEGMENT frames of speech; ValueError otherwise."""
     if rate_hz != STOI_RATE_HZ:
         common = int(np.gcd(rate_hz, STOI_RATE_HZ))
         clean, received = (resample_poly(x, STOI_RATE_HZ // common, rate_hz // common) for x in (clean, received))
@@ -268,7 +268,7 @@ def late_ms(record: CallRecord) -> float:
 def _heard_late_ms(
     script_path: Path, played: Played, lines: dict[int, I16], notice: I16
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """From the due time by the script's own times to the place of the notice's first half second on the line."""
+    """Delay from the scripted time to the place of the notice's first half second on the line."""
     assert played.script_sample is not None
     reference = notice[: RATE_HZ // 2].astype(np.float64)
     late = []

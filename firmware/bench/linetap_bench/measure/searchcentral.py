@@ -69,7 +69,7 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
 
 
 def _searches() -> list[tuple[Wanted, int]]:
-    """With the number of calls that each must find."""
+    """The searches, each with the number of calls that it must find."""
     first_ns = parse_rfc3339(f"{FIRST}T00:00:00+09:00")
     last_ns = first_ns + (DAYS + 1) * 24 * 3600 * NS_PER_S
     every = UNITS * DAYS * CALLS_A_DAY
@@ -82,7 +82,7 @@ def _searches() -> list[tuple[Wanted, int]]:
 
 
 def _took_s(found: list[UnitCalls], wanted: Wanted, most: int, shown: int = 1001) -> float:
-    """As a session searches: it stops at as many as it shows."""
+    """Seconds of a session's search, which stops at as many calls as it shows."""
     began_ns, count = SYSTEM.monotonic_ns(), 0
     for calls in found:
         for _ in calls.search(wanted):
@@ -109,7 +109,7 @@ def _epoch(day: date) -> str:
 
 
 def archive_of(unit: str, key: SigningKey, plain: dict[date, bytes], sealed_to: Callable[[date], str]) -> bytes:
-    """As the desk gives it out."""
+    """A unit's archive as the desk sends it."""
     segments = {
         f"{_epoch(day)}/{index.segment_name(day.isoformat(), 1)}": age.encrypt(
             data.replace(b"unit-000", unit.encode()), [sealed_to(day)]

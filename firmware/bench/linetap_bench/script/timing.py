@@ -71,7 +71,7 @@ def pulses(digit: str) -> int:
 
 
 def caller_digits(call: Call) -> str:
-    """Of a DTMF caller ID: start, number or reason, stop."""
+    """The digits of a DTMF caller ID: start, number or reason, stop."""
     caller = call.caller_id
     if caller.kind != "dtmf":
         return ""

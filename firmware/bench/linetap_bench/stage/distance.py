@@ -72,7 +72,7 @@ class Distance:
 
 @contextlib.contextmanager
 def distant(port: int, way: Way) -> Iterator[Distance]:
-    """In front of `port`, both of the loopback."""
+    """A network in front of `port`; both ports are on the loopback."""
     ready, found = threading.Event(), list[int]()
     loop = asyncio.new_event_loop()
     ended = asyncio.Event()

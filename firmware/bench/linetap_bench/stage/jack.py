@@ -153,7 +153,7 @@ class JackCable:
 
 
 def late_periods_ms(log: str) -> list[float]:
-    """Of each period that jackd began late, by how much, as its log has it."""
+    """The delay of each period that jackd began late, by its log."""
     return [int(us) / 1000 for us in re.findall(r"XRun = (\d+) usec", log)]
 
 

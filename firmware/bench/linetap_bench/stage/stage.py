@@ -134,7 +134,7 @@ class Stage:
             self.children.children.remove(child)
 
     def forget_ram(self) -> None:
-        """What a power cut takes: all in RAM but the lines themselves. No service may run."""
+        """Removes all state in RAM but the lines themselves, as a power cut does. No service may run."""
         wires, cable = wires_path(self.run_dir, 1), self.run_dir / "jack"
         kept = wires.replace(cable / wires.name)
         for path in self.run_dir.iterdir():

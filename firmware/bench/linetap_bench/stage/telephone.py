@@ -81,7 +81,7 @@ class PlainTab:
 
 @contextlib.contextmanager
 def plain_tab(browser: Browser, width: int, height: int) -> Iterator[PlainTab]:
-    """With cookies and cache of its own."""
+    """A tab with cookies and cache of its own."""
     session = browser.new_browser_cdp_session()
     context = session.send("Target.createBrowserContext")["browserContextId"]
     try:

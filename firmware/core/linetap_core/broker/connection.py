@@ -114,7 +114,7 @@ Happening = Connected | Unread | Subscribed | Acknowledged | Arrived | Ended
 
 
 class Connection:
-    """Its events are put into `happenings`, with the connection itself, in order; the last one is Ended."""
+    """One connection. It puts its events into `happenings`, with itself, in order; the last one is Ended."""
 
     def __init__(
         self,
@@ -252,7 +252,7 @@ class Connection:
             self._happenings.put((self, refused))
 
     def _subscribe(self) -> None:
-        """To some of the filters; the next when these are answered."""
+        """Subscribes to some of the filters; the others follow once these are answered."""
         self._asked, self._unasked = self._unasked[:_FILTERS_AT_ONCE], self._unasked[_FILTERS_AT_ONCE:]
         handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         if self._terms.sweep:
@@ -301,8 +301,8 @@ class Connection:
         )  # fmt: skip
 
     def _on_log(self, _c: mqtt.Client, _u: Any, level: int, text: str) -> None:
-        """With TLS 1.3 a broker refuses a certificate after the handshake, and paho reports the reason only in its
-        log."""
+        """Keeps the reason of a refused certificate: with TLS 1.3 it comes after the handshake, and only paho's log has
+        it."""
         if level == LogLevel.MQTT_LOG_ERR and (alert := _ALERT.search(text)):
             self._why = f"TLS alert from the broker: {alert[1]}"
 

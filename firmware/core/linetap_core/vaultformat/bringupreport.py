@@ -86,7 +86,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """As the kernel has it. Empty: it has none."""
+    """The board as the kernel describes it. Empty: the kernel has no such value."""
 
     model: str = ""
     revision: str = ""  # Raspberry Pi's code of the board's revision, in hex

@@ -110,7 +110,7 @@ class AccessLog:
 
     @property
     def name(self) -> str:
-        """As in its heads."""
+        """The log's name in its heads."""
         return log_name(self._key.public_key())
 
     def sign(self, data: bytes, namespace: str) -> bytes:

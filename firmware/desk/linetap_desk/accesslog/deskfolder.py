@@ -137,8 +137,7 @@ def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) 
 
 
 def read_authority(source: Path | str) -> Authority:
-    """From a .pub file, from one with several keys (evidence/signing/authority.py), or from the ssh-ed25519 line
-    itself."""
+    """Reads a .pub file, a file with several keys (evidence/signing/authority.py), or the ssh-ed25519 line itself."""
     if str(source).startswith(("ssh-", "ecdsa-")):
         return authorities.from_lines(str(source))
     text = read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace")

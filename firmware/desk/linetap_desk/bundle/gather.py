@@ -136,7 +136,7 @@ def gather_closings(
 
 
 def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
-    """From the call's store or package, otherwise from a kept checkpoint over the closing's own head."""
+    """The proof in the call's store or package, otherwise by a kept checkpoint over the closing's own head."""
     path = prove.find_proof(call_dir)
     if rules.policy is None or path is None:
         return prove.from_closing(rules, found, unit, signers)

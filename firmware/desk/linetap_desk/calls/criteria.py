@@ -132,8 +132,8 @@ def _is_rare(criteria: SearchCriteria) -> bool:
 
 
 def _leg(criteria: SearchCriteria, seat: Seat) -> Leg:
-    """By the index with the fewest entries. Other columns are `unindexed`, hidden from SQLite's planner (a test holds
-    the plan)."""
+    """The leg of the index with the fewest entries. Other columns are `unindexed`, hidden from SQLite's planner (a test
+    holds the plan)."""
     by: list[ColumnElement[bool]] = []
     rest: list[ColumnElement[bool]] = []
     if criteria.mark is not None:

@@ -132,7 +132,7 @@ class Reading:
         return select(calls).where(tuple_(calls.c.unit, calls.c.call_id).in_(named))
 
     def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> Asked:
-        """From the index alone, without reading rows."""
+        """A statement on the index alone, which reads no rows."""
         bounds = Bounds.of(leg, cursor, self.way, None)
         statement = self._once(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
         return statement, {**leg.values, **bounds.values(), "most": most}
@@ -172,6 +172,6 @@ class Reading:
         return column.desc() if self.way == "older" else column.asc()
 
     def _ties(self) -> list[ColumnElement[str]]:
-        """By code point, as Python and SQLite compare: PostgreSQL's order is that of its own language."""
+        """Compares by code point, as Python and SQLite do: PostgreSQL's order is that of its own language."""
         ties: list[ColumnElement[str]] = [calls.c.unit, calls.c.call_id]
         return [one.collate("C") for one in ties] if self.db.dialect.name == "postgresql" else ties

@@ -112,7 +112,7 @@ def _gone(found: Certificate, epoch: Epoch, count: int) -> set[int]:
 
 
 def read(path: Path, signers: list[Signer] | None) -> Certificate:
-    """Without `signers` any signature is accepted."""
+    """Reads and checks a certificate. Without `signers` any signature is accepted."""
     data = callfolder.read(path, LIMIT_BYTES)
     signature = callfolder.read(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, signature, namespaces.CERTIFICATE)

@@ -257,7 +257,7 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
 
 
 def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
-    """Without witnesses, a clock alone does not prove the end of the day: it takes the units' counted time, or the date
+    """A clock alone does not prove the end of the day. Without witnesses it takes the units' counted time, or the date
     typed by the officer. Otherwise a clock set forward, here or at a unit, would destroy every future day."""
     why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:

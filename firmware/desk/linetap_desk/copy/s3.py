@@ -136,7 +136,7 @@ class Bucket:
             yield Stored(unit, call_id, frozenset(its), record, signature, at_ns)
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        """In the order of their keys, a page at a time."""
+        """All objects in the order of their keys, a page at a time."""
         more: dict[str, str] = {}
         while True:
             with self._translated_errors():

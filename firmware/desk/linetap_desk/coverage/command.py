@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _compared(config: Path, now_ns: int) -> Coverage:
-    """Without what units report at this moment: that is on the page."""
+    """The coverage without the units' present reports, which only the page has."""
     settings = pages.read_settings(config)
     desk = settings.desk
     if desk.db is None or desk.serve.extensions is None:

@@ -41,7 +41,7 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class PbxFound:
-    """What a unit's PBX listed in SEEN_DAYS, and what of it the unit recorded."""
+    """The calls that a unit's PBX listed in SEEN_DAYS, and the part of them that the unit recorded."""
 
     unit: str
     days: int

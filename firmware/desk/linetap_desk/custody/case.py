@@ -69,7 +69,7 @@ def began_ns(record: CallRecord, samples: int) -> int:
 
 
 def numbers(record: CallRecord) -> list[str]:
-    """Of the other party: who called, or who was called. Empty where it is not known."""
+    """The number of the other party: the caller's, or the one called. Empty if unknown."""
     if record.direction == "out":
         return [record.dialled] if record.dialled else []
     return [record.caller.number] if record.caller and record.caller.number else []
@@ -159,7 +159,7 @@ class Case:
         return bool(self.means.logs) or len(self.package.closings()) == len(self.request.calls)
 
     def purpose(self) -> Purpose | None:
-        """By the roles in force; None if they do not list it, or are invalid."""
+        """The purpose by the roles in force; None if they do not list it, or are invalid."""
         try:
             return self.desk.roles(self.desk.access.entries()).purpose(self.request.purpose)
         except LinetapError:

@@ -127,7 +127,7 @@ def _moments(rows: Iterable[RowMapping], column: str) -> Iterator[Sample]:
 
 
 def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
-    """By the key that the unit uses now: another key's numbers do not apply."""
+    """Unconfirmed events of the key that the unit uses now: another key's numbers do not apply."""
     wanted = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
     wanted = wanted.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
     now = {unit: max(0, max(newest, reported or 0) - through) for unit, through, newest, reported in db.execute(wanted)}

@@ -97,8 +97,8 @@ class Lease:
 
 
 class Leases:
-    """Of one process, under a `name` of its own, by an `engine` that is not connected yet. Every method is one
-    transaction. SQLAlchemyError: the database is away, and nothing has changed."""
+    """The leases of one process, under a `name` of its own, by an `engine` that is not connected yet. Every method is
+    one transaction. SQLAlchemyError: the database is away, and nothing has changed."""
 
     def __init__(self, engine: Engine, of: int, name: str) -> None:
         """Divides the units into `of` shares. BadInput while ingests run that divide them otherwise."""
@@ -119,8 +119,8 @@ class Leases:
             ])  # fmt: skip
 
     def renew(self, held: Collection[Lease], counter: int) -> set[Lease]:
-        """Those of `held` that are still held, for LEASE_S from now on. `counter`: no command will have a higher one
-        until then."""
+        """The leases of `held` that are still held, for LEASE_S from now on. `counter`: no command will have a higher
+        one until then."""
         with self._engine.begin() as db:
             until_ms = _now_ms(db) + LEASE_S * 1000
             db.execute(delete(ingests).where(or_(ingests.c.name == self._name, ingests.c.until_ms < _now_ms(db))))
@@ -164,7 +164,7 @@ class Leases:
 
 
 def fence(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
-    """From now on each transaction of `engine`, which is not connected yet, begins by asking for the lease, and raises
+    """Makes each transaction of `engine`, which is not connected yet, begin by checking the lease, and raises
     ShareLost without it."""
 
     def begun(db: Connection) -> None:

@@ -68,7 +68,7 @@ Released = Mapping[str, int]  # department -> calls that were opened by request 
 
 @dataclass(frozen=True, slots=True)
 class Pbx:
-    """What the PBXs themselves listed in the period; `days` of units with such a list."""
+    """The calls that the PBXs listed in the period; `days` of units with such a list."""
 
     days: int
     calls: int
@@ -96,7 +96,7 @@ class Report:
     joined: int = 0
 
     def share(self, department: str, column: str) -> float | None:
-        """In percent, as `percent` rounds it."""
+        """The share in percent, as `percent` rounds it."""
         return percent(self.cells[department, column], self.cells[department, SHARES[column]])
 
     def total_share(self, column: str) -> float | None:

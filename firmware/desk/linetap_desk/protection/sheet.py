@@ -74,7 +74,7 @@ Translate = Callable[[str], str]
 
 
 def name_of(report_name: str, say: Translate) -> str:
-    """Of a row."""
+    """The name of a row."""
     fixed = {OTHERS: words.OTHERS, TRUNKS: words.TRUNKS, NO_DEPARTMENT: words.NO_DEPARTMENT}
     return say(fixed[report_name]) if report_name in fixed else report_name
 

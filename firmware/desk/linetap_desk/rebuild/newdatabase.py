@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the new database is built, and how it replaces the old one: in one step, or not at all.
+"""The new database beside the old one, which it replaces in one step or not at all.
 
 SQLite: NAME.rebuild beside NAME; once complete it is renamed to NAME.whole, which every later start puts in place. The
 old file stays as NAME.before-TIME. PostgreSQL: a separate schema; the tables are exchanged in one transaction.

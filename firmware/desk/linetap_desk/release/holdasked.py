@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an officer has asked to be held, as the desk gives it to the vault officer beside the call: a suggestion. What
-counts is the hold that the vault officer signs."""
+"""An officer's request for a hold, which the desk gives to the vault officer beside the call: a suggestion. Only the
+hold that the vault officer signs counts."""
 
 from __future__ import annotations
 

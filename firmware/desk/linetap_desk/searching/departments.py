@@ -76,7 +76,7 @@ class Departments:
         return cls(list(rows.values()))
 
     def filled(self, departments: Mapping[str, str], trunks: Collection[str]) -> Self:
-        """With the register's word: a row without a department takes that of its extension, or of its trunk's name.
+        """Fills gaps from the register: a row without a department takes that of its extension, or of its trunk's name.
         `trunks`: these names are no extensions."""
         rows = [row for kept in (self._of_line, self._of_extension) for rows in kept.values() for row in rows]
         found = type(self)([

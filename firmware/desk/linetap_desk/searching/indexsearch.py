@@ -287,7 +287,7 @@ def spans(epochs: set[str]) -> str:
 def _found(
     segment: Segment, keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
 ) -> list[Entry] | str:
-    """Its matching entries, or why it was not searched."""
+    """The matching entries of a segment, or the reason why it was not searched."""
     files = keys.of(segment.epoch)
     destroyed = (segment.vault / _CERTIFICATES / f"{segment.epoch}.json").exists()
     if not files:

@@ -114,7 +114,7 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _departments(read: Any) -> list[str]:
-    """Those that the table of lines and the register name; empty where there are neither."""
+    """The departments of the table of lines and of the register; empty if there are neither."""
     from linetap_desk.serve.calls.form import Directory
 
     directory = Directory(read)

@@ -46,7 +46,7 @@ def open_own(name: str) -> Engine:
 
 
 def migrate_apart(name: str) -> None:
-    """What opening it would do, in a process of its own where anything is to be done. BadInput as there."""
+    """Migrates in a process of its own if there is anything to migrate. BadInput as of opening the database."""
     url = parse_url(name)
     path = file_of(url)
     if path is not None and not path.is_file():

@@ -39,7 +39,7 @@ SIGNERS = "allowed_signers"  # in the desk's folder
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """With `roles` in force, signers and a close are required; without them (the demo) a missing one is only a
+    """The basis of a check. With `roles` in force signers and a close are required; otherwise a missing one is a
     doubt."""
 
     signers: list[Signer] | None

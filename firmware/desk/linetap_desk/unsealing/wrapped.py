@@ -34,7 +34,7 @@ class Wrapped:
     key_age: bytes
 
     def members(self) -> dict[str, bytes]:
-        """Its files, by name."""
+        """The files by name."""
         return {sealed.KEY: self.key_age, self.name: self.document, f"{self.name}{namespaces.SUFFIX}": self.sig}
 
 

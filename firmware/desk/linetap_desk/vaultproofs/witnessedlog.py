@@ -96,7 +96,7 @@ class LogWitness:
             call.notes.extend(judge.late(seen, max(moments_ns)))
 
     def verdict(self) -> Verdict:
-        """Its own verdict. It counts only under a policy."""
+        """The log's own verdict, which counts only under a policy."""
         newest, name = self._heads.newest, f"witness of {self._unit or 'the log'}"
         if self._rules.policy is None:
             return Verdict(f"{name}: {NO_POLICY}", counts=False)

@@ -123,7 +123,7 @@ def _worst_first(placed: tuple[Unit, Place]) -> tuple[int, str, str, str]:
 
 
 def _lines(unit: Unit) -> Text:
-    """Of a unit that is away its last reports are no states of now."""
+    """The lines' states; unknown for a unit that is away."""
     text = Text()
     if unit.standing in AWAY:
         return Text("?" * len(unit.lines), style="dim")

@@ -76,7 +76,7 @@ POLICY = "; ".join(
 
 
 def policy_with_style(style: str) -> str:
-    """Of a page that carries this one style sheet inside itself: allowed by its hash, and no other is."""
+    """The policy of a page with this one inline style sheet, which it allows by its hash."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return POLICY.replace("style-src 'self'", f"style-src 'self' 'sha256-{digest}'")
 

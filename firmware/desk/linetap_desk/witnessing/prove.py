@@ -80,7 +80,7 @@ def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer
 
 
 def trimmed(policy: Policy, note: Note) -> Note:
-    """Without signatures unknown to the policy: an unchecked line could hide anything."""
+    """The note without signatures unknown to the policy: an unchecked line could hide anything."""
     own = checkpoint.decode(note.text).origin
     kept = [line for line in note.lines if line.name == own or policy.cosigners(Note(note.text, (line,)))]
     return Note(note.text, tuple(kept))

@@ -140,7 +140,7 @@ class Exchange:
             self._open(self._run, chosen.opening)
 
     def _open(self, run: Run, opening: Opening) -> None:
-        """From here on the desk, or an attacker in the middle, can compute the digits."""
+        """Opens the commitment. From here on the desk, or an attacker in the middle, can compute the digits."""
         self._post(run.desk, f"/adopt/{run.channel.run}/open", msgspec.json.encode(opening))
         run.opening = None
         log.info("adoption_digits: the desk at %s is asked; CALL counts the digits", run.desk[0])

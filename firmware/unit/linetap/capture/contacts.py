@@ -50,7 +50,7 @@ class Contacts:
         self._contacts = {line.number: _Contact(row) for row, line in enumerate(lines) if not line.exempt}
 
     def take_over(self, before: CaptureState | None) -> None:
-        """What the capture before this one had noticed, by its last state: a restart makes no contact sound."""
+        """Takes over the state of the previous capture: a restart makes no stuck contact sound."""
         if before is None or not self._card.contacts:
             return
         self._state.contact_stuck = [

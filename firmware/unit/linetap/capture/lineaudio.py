@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the codec's interleaved bytes to the ring's planar int16 at 8 kHz, the lines in the ring's order.
+"""Converts the codec's interleaved bytes to the ring's planar int16 at 8 kHz, the lines in the ring's order.
 
 48 kHz to 8 kHz and back by one Kaiser low-pass, polyphase both ways, numpy alone (scipy's import costs 60 MB). 193
 taps, beta 8, cut-off 4000 Hz: flat to +-0.01 dB over 300-3400 Hz, and everything that would alias into it is below -63

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line does, by its sound alone: while its card's meter is silent, in the place of levels.
+"""Line states by sound alone, in the place of levels while the card's meter is silent.
 
 A call that was in progress goes on, until its line has been silent for SILENT_MS or rings. A line that was idle is in
 use once it has sounded for a while; after ringing, longer than a caller ID lasts. So a call begins late and ends late,
@@ -30,7 +30,7 @@ Int = npt.NDArray[np.int64]
 
 
 class SoundLevels:
-    """Of all lines of a card, a period at a time."""
+    """The levels of all lines of a card, a period at a time."""
 
     def __init__(self, lifted: Bits) -> None:
         """`lifted`: bool (lines,), which lines were off-hook when last seen."""

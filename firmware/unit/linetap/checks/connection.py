@@ -68,7 +68,8 @@ def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble 
 
 
 def _is_critical(outbox: OutboxState, desk: bool) -> bool:
-    """Without a desk the outbox is always full, with events that a broker acknowledged long ago."""
+    """A full outbox counts only with a desk: otherwise it is always full, with events that a broker has
+    acknowledged."""
     full = desk and outbox.size_bytes >= TOO_FULL_SHARE * outbox.limit_bytes
     old = outbox.oldest_s is not None and outbox.oldest_s >= TOO_OLD_S
     return full or old

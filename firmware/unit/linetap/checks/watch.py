@@ -43,7 +43,7 @@ class Seen[S: ServiceState]:
 
     @property
     def live(self) -> S | None:
-        """Its current state; None: the service is not alive."""
+        """The service's present state; None: it is not alive."""
         return self.state if self.status == "alive" else None
 
     @property

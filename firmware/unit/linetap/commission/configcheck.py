@@ -65,7 +65,7 @@ def _unit(config: Config, source: Source) -> None:
 
 
 def _key_file(config: Config, source: Source) -> None:
-    """Of a key in a TPM only the file is checked: a card is usually prepared elsewhere."""
+    """Checks the key. Of a key in a TPM only the file is checked: a card is usually prepared elsewhere."""
     keys: Keys | UnsetType = config.keys
     try:
         with Path(config.key).open("rb") as file:

@@ -209,7 +209,7 @@ def _key_list(args: argparse.Namespace) -> str | None:
 
 
 def _authority(text: str | None) -> Authority | None:
-    """From the line itself, or from a file of that name."""
+    """The authority of the line itself, or of the file of that name."""
     if text is None:
         return None
     if not text.startswith(("ssh-", "ecdsa-")):

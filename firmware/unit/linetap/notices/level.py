@@ -47,7 +47,7 @@ def active_level_dbm0(samples: F64, rate_hz: int) -> float:
 
 
 def _dbm0(power: float) -> float:
-    """Of a mean power, of samples from -1 to 1."""
+    """The level of a mean power of samples from -1 to 1."""
     if power <= 0:
         return SILENCE_DBM0
     return max(SILENCE_DBM0, float(10 * np.log10(power / _FULL_SCALE_SINE_POWER)) + FULL_SCALE_DBM0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a ten-second press to a disk that may be pulled. The panel has no right to unmount anything.
+"""The removal of the disk after a press of ten seconds. The panel has no right to unmount anything.
 
 It asks the recorder to stop, waits until all calls are sealed, and creates a file in its own folder. systemd detects
 the file (linetap_removal.path), stops what uses the disk, unmounts it, and writes the outcome to a file in root's

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which orders a unit accepts from its card. A new unit accepts any; a commissioned one, only its authority's.
+"""The acceptance of an order from the unit's card. A new unit accepts any; a commissioned one, only its authority's.
 
 The authority is the one that root remembers (memory.py). A unit commissioned without one accepts no order until it is
 decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is over the

@@ -52,7 +52,7 @@ class _Host(msgspec.Struct, frozen=True):
 
 
 class _Reached(msgspec.Struct, frozen=True):
-    """Of a unit.toml only where its broker is."""
+    """The part of a unit.toml that says where its broker is."""
 
     broker: _Host = _Host()
     board: _Board = _Board()
@@ -126,7 +126,7 @@ def require_text(data: bytes, name: str = ORDER) -> None:
 
 
 def desk_address(text: str) -> tuple[str, int]:
-    """Of https://desk.city.example, desk.city.example:8443 or a bare name. CardMistake."""
+    """Host and port of https://desk.city.example, desk.city.example:8443 or a bare name. CardMistake."""
     try:
         url = urlsplit(text if "//" in text else f"https://{text}" if ":" in text else f"https://{text}:{DESK_PORT}")
         port = url.port

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which boots a key in the TPM is valid in: those whose root the release key has signed, on the kernel's command line.
+"""The boots in which a key in the TPM is valid: those whose root the release key has signed, on the kernel's command
+line.
 
     linetap.verity=BLOCKS:ROOTHASH:SALT linetap.boot=linetap-unit-key:SIG linetap.boot=linetap-volume:SIG
 

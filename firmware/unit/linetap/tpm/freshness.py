@@ -57,7 +57,7 @@ def check_state(state: Path, transport: Transport) -> int:
 
 
 def begin_uncounted(state: Path) -> int:
-    """As `begin`, where no TPM counts."""
+    """Begins as `begin` does, for a unit whose TPM counts no boots."""
     copies.replace_both(_BOOTS, state / NAME, _FIRST)
     return _FIRST
 

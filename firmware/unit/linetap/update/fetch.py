@@ -31,7 +31,7 @@ Progress = Callable[[int, str], None]  # bytes downloaded, and the trouble
 
 
 class _Later(Exception):
-    """It may succeed another time."""
+    """A failure that another attempt may not have."""
 
 
 def fetch(

@@ -183,7 +183,8 @@ def require_purpose(request: Request, roles: Roles) -> None:
 
 
 def terms_of(request: Request, roles: Roles) -> Terms:
-    """What the request takes: by the rule of its purpose and party, otherwise two people of different roles.
+    """The approvals that the request needs: by the rule of its purpose and party, otherwise two people of different
+    roles.
 
     NotReleased if it claims a rule that is not in force, or that its own statements contradict.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which approvals a release takes, by purpose and by who asks for it: the rules that stand in the signed roles.json.
+"""The approvals that a release needs, by purpose and requester: the rules in the signed roles.json.
 
 A rule belongs to one purpose and one party. Under a purpose without rules any two people of different roles approve,
 as without this table. Whatever the table says, no one person releases a call: besides the approvals it takes a vault

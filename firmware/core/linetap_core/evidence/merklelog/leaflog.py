@@ -95,7 +95,7 @@ class LeafLog:
         return first
 
     def leaves(self, first: int = 0) -> Iterator[bytes]:
-        """From leaf `first` to the last."""
+        """The leaves from `first` to the last."""
         index, offset = self._marks[bisect_right(self._marks, (first, self._end)) - 1]
         for line in lines_of(self._path, offset, self._end):
             if index >= first:

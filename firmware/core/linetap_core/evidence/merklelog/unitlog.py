@@ -116,7 +116,7 @@ def encode_copy(copy: HeadCopy) -> bytes:
 
 
 class BadHead(Refusal):
-    """It is no tree head, or not signed by the key that it names."""
+    """Not a tree head, or not signed by the key that it names."""
 
     code = "bad_head"
 

@@ -176,7 +176,7 @@ def require_follows(new: KeyList, old: KeyList) -> None:
 
 
 def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
-    """In words, what fewer people open by the new list than by the old one: each is a weakening."""
+    """Groups that fewer people open by the new list than by the old one, in words: each is a weakening."""
     found = []
     if old.custodians:
         before = members.of(old.custodians)

@@ -62,7 +62,7 @@ VERBS = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """As it was typed. `about`: a unit, and what the desk's page shows beside its name; or units, empty for all.
+    """The form as typed. `about`: a unit with the text beside its name on the desk's page; or units, empty for all.
     `document`: the chosen configuration or version; `text`: of the configuration, as it was shown."""
 
     verb: str
@@ -165,7 +165,7 @@ def _role_of_key(settings: Settings, desk: Path, clock: Clock) -> str:
 
 
 def _document(asked: Asked, unit: str, folder: Path, settings: Settings, desk: Path) -> list[object]:
-    """Of a configuration the text that was shown: the file may be another by now."""
+    """The command's document. A configuration is sent as the text that was shown: the file may have changed."""
     if asked.verb == "roles":
         return [f"--document={desk / ROLES}"]
     if asked.verb == "key_list":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person downloads from the desk for their step, unpacked: for an approver, a vault officer (release or hold) or
+"""A download from the desk for a person's step, unpacked: for an approver, a vault officer (release or hold) or
 a custodian. It is treated as hostile: known names, bounded sizes, and each step verifies what it uses."""
 
 from __future__ import annotations

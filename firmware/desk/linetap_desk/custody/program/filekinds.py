@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be chosen among the files of this machine, and what becomes of it; and the folders and files that the page
-of a choice shows, since a browser tells a page no paths."""
+"""The kinds of files that can be chosen on this machine, and their use; and the folders and files that the page of a
+choice shows, since a browser tells a page no paths."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def places() -> list[Path]:
 
 
 def listed(folder: Path, suffixes: tuple[str, ...]) -> Listed:
-    """What is in a folder, without hidden names; files with one of these endings, or all. BadInput if it cannot be
+    """The folder's content without hidden names; files with one of these endings, or all. BadInput if it cannot be
     read."""
     folders, files = list[Path](), list[tuple[float, Path]]()
     try:

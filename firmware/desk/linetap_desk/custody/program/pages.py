@@ -42,7 +42,7 @@ async def papers(request: Request, program: Program) -> Response:
 
 
 def _papers(request: Request, program: Program, error: LinetapError | None = None) -> Response:
-    """What the file says, and the steps that can be taken with it."""
+    """The open file's content and the steps that can be taken with it."""
     found = program.open
     if found is None:
         return redirect_to(program, "/")
@@ -233,7 +233,7 @@ async def leave(request: Request, program: Program) -> Response:
 
 
 def _identities(program: Program, form: FormData) -> list[Path]:
-    """Of the person's own; a path that the form alone names is none."""
+    """The chosen key files among the person's own; a path that only the form names is ignored."""
     named = {str(each) for each in form.getlist("identity")}
     found = [Path(each) for each in program.settings.identities if each in named]
     if not found:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the program remembers of its person: the desk's address and where the files are. No content of any key."""
+"""The settings of the program's person: the desk's address and the places of files. No content of any key."""
 
 from __future__ import annotations
 

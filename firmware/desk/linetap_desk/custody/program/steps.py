@@ -240,7 +240,7 @@ def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
 
 
 def checked_bundle(path: Path, desk: Path) -> list[str]:
-    """As `linetap verify`: its verdicts. A Refusal with them unless all are good."""
+    """The verdicts of `linetap verify`. A Refusal with them unless all are good."""
     signers = callfolder.load_signers(desk / SIGNERS)
     verdicts = list(verify_bundle(path, signers, None, options.of_desk(desk)))
     lines = [line for verdict in verdicts for line in verdict.lines()]
@@ -257,7 +257,7 @@ def emptied(folder: Path) -> Path:
 
 
 def role_of(settings: Settings, desk: Path, clock: Clock) -> str:
-    """By the roles in force; empty without a name or roles."""
+    """The person's role by the roles in force; empty without a name or roles."""
     if not settings.name or not deskfolder.is_made(desk):
         return ""
     opened = deskfolder.open_desk(desk, clock)

@@ -38,7 +38,7 @@ class NotLogged(Refusal):
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """What the desk granted, by its own statement."""
+    """The search session as the desk granted it."""
 
     token: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{20,100}\Z")]
     id: _Name

@@ -33,7 +33,7 @@ _FORM = np.frombuffer(b"00000000T000000.000Z-L00", np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is searched, between two moments (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of
+    """A search between two moments (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of
     it (NFC), or an extension. `seats`: lines, and extensions behind a PBX, that have it by the table of lines."""
 
     kind: Kind

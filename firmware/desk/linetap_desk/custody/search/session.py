@@ -81,7 +81,7 @@ class SearchSession:
         self.units = sorted(filter(unitnames.is_name, named | set(self.begun.units)))
 
     def purpose(self) -> Purpose | None:
-        """By the roles in force here; None if they do not list it, or are invalid."""
+        """The purpose by the roles in force here; None if they do not list it, or are invalid."""
         try:
             return self.desk.roles(self.desk.access.entries()).purpose(self.begun.purpose)
         except LinetapError:
@@ -207,5 +207,5 @@ class SearchSession:
 
 
 def _masked(kind: Kind, typed: str) -> str:
-    """Of a name and an extension only that it was one: both may be a person."""
+    """The number, masked; of a name or an extension only its kind: both may be a person."""
     return masked(index.digits_of(normalize("NFKC", typed))) if kind == "number" else f"({kind})"

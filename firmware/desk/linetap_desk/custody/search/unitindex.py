@@ -140,7 +140,7 @@ class _Opening:
             self._report.lacks(DAMAGED, _day(name))
 
     def finish(self, before: ListHead | None) -> None:
-        """What is missing, by the lists."""
+        """Reports the segments that are missing, by the lists."""
         if self._lists is None:
             self._read_lists()
         assert self._lists is not None

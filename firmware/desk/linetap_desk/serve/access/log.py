@@ -59,7 +59,7 @@ def signed_head(head: Head, key: SigningKey) -> dict[str, str]:
 
 
 def own_head(text: str, sig: str, kind: str, key: PublicKey) -> Head:
-    """As `read_signed_head`, but it must be signed by `key`: a head of another key must not be continued."""
+    """A head as of `read_signed_head` that `key` has signed: the log is continued under no other key."""
     head, signer = read_signed_head(text, sig, kind)
     if keys.public_blob(signer) != keys.public_blob(key):
         raise ChainFault(
@@ -214,7 +214,7 @@ def last_head(db: Connection, key: PublicKey) -> Head:
 
 
 def _cut(text: Any, limit: int = _TEXT_LIMIT) -> str:
-    """Without NUL and lone surrogates, which PostgreSQL refuses."""
+    """The text without NUL and lone surrogates, which PostgreSQL refuses."""
     return str(text).replace("\0", "")[:limit].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -294,7 +294,7 @@ def _at_home(number: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """As long as the text: digits of any script as ASCII, any dash as a hyphen, any space as a space."""
+    """A text of the same length: digits of any script as ASCII, any dash as a hyphen, any space as a space."""
     return "".join(map(_plain_sign, text))
 
 

@@ -45,7 +45,7 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def _calls(db: Connection, given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """In the order of time; a destroyed one is not among them."""
+    """The calls in the order of time, without destroyed ones."""
     names = {(row["unit"], row["call_id"]) for row in given}
     mine = (tuple_(calls.c.unit, calls.c.call_id).in_(names), calls.c.destroyed_at.is_(None))
     return [dict(row) for row in db.execute(select(calls).where(*mine).order_by(calls.c.began_at)).mappings()]

@@ -67,7 +67,7 @@ async def printed(request: Request, site: Site) -> Response:
 
 
 async def printed_of(request: Request, site: Site) -> Response:
-    """With the unit's name, its place, and a code that opens its page at the desk: an address, and no secret."""
+    """The printed page: unit, place, and a code with the address of the unit's page at the desk, which is no secret."""
 
     return _paper(request, site, await read_own(site, lambda db: store.require(db, _id(request))))
 

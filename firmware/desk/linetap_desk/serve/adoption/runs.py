@@ -116,7 +116,7 @@ class Runs:
         return self._waiting[run]
 
     def listed(self) -> list[Waiting]:
-        """Those that were chosen first, the oldest first."""
+        """The exchanges, chosen ones first, the oldest first."""
         self._forget_old()
         return sorted(self._waiting.values(), key=lambda one: one.answer is None)
 

@@ -33,7 +33,7 @@ def listed(db: Connection) -> list[Mapping[str, Any]]:
 
 
 def state_of(row: Mapping[str, Any]) -> str:
-    """Of a row of `listed`."""
+    """The state of a row of `listed`."""
     if row["closed_at"] is not None:
         return str(row["outcome"])
     if row["certificate"] is not None:

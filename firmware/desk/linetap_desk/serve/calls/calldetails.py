@@ -94,7 +94,7 @@ def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | 
 
 
 def _ordered(found: Sequence[Any]) -> list[Any]:
-    """In the order of callrow.py: a key's events by their numbers, keys by their first event."""
+    """The events in the order of callrow.py: a key's events by their numbers, keys by their first event."""
     first: dict[str, str] = {}
     for row in found:
         first[row.origin] = min(row.at, first.get(row.origin, row.at))

@@ -124,7 +124,7 @@ def _link(asked: Form, token: str) -> str:
 
 
 def _local(site: Site, at: str | None, before_ns: int) -> str:
-    """In the form of a field for a local time."""
+    """A local time in the form of its input field."""
     return "" if at is None else site.pages.local(parse_rfc3339(at) - before_ns).strftime("%Y-%m-%dT%H:%M")
 
 

@@ -69,7 +69,7 @@ def releases_of(db: Connection, found: CitizenRequest) -> Sequence[Mapping[str, 
 
 
 def subject(request_id: str, remark: str = "", calls: tuple[str, ...] = ()) -> Subject:
-    """Of a log row: nothing about the person."""
+    """The subject of a row of the access log: no personal data."""
     return Subject(calls=calls, request=request_id, purpose=citizen.PURPOSE, remark=remark)
 
 

@@ -81,7 +81,7 @@ def due(desk: Connection, now_ns: int) -> list[Mapping[str, Any]]:
 
 
 def prune(engine: Engine) -> None:
-    """Those from before the access log begins, which a wrong clock does not empty."""
+    """Deletes reviews from before the first row of the access log, which a wrong clock does not empty."""
     with writing(engine) as db:
         db.execute(delete(end_reviews).where(end_reviews.c.at < select(func.min(access.c.at)).scalar_subquery()))
 

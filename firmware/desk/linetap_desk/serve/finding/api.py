@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `linetap search` requests, without a session and a form: the begin of a search session with its ticket, the
+"""The requests of `linetap search`, without a session and a form: the begin of a search session with its ticket, the
 sealed index of one unit, and the log entry of each search.
 
 The bodies have no field for a number, and one with a further field is refused. A search's entry is committed before the
@@ -56,7 +56,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is about to be searched, without the number. `entry`: of the searching person's own log, which has the
+    """A search before it is made, without the number. `entry`: of the searching person's own log, which has the
     number masked."""
 
     kind: Literal["number", "name", "extension"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ingest has recorded about absences: since when a unit is away and when it was last heard, for the page of
+"""Absences recorded by the ingest: since when a unit is away and when it was last heard, for the page of
 all units; and the outages of one unit, with their causes, for its own page.
 """
 

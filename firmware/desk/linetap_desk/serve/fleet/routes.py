@@ -201,7 +201,7 @@ class _Held(StreamingResponse):
 
 
 def _context(request: Request, site: Site, only: str | None, **more: Any) -> dict[str, Any]:
-    """Of the page of all units, or of the one. HTTPException 404 for one that is not known."""
+    """The template's values for all units, or for one. HTTPException 404 for an unknown one."""
     reader = _reader(request, site, only)
     id, desk, units = site.fleet.state(reader)
     if only is not None and not units:
@@ -243,7 +243,7 @@ def _reader(request: Request, site: Site, only: str | None) -> Reader:
 
 @contextlib.asynccontextmanager
 async def lifespan(site: Site) -> AsyncIterator[None]:
-    """From the start of the pages to their end."""
+    """Runs the watcher while the pages are served."""
     with site.fleet:
         yield
 

@@ -144,7 +144,7 @@ def latest_entries(db: Connection) -> tuple[dict[str, Acknowledged], Note | None
 
 @contextlib.asynccontextmanager
 async def lifespan(site: Site) -> AsyncIterator[None]:
-    """What stood when the pages were stopped."""
+    """Restores the acknowledgements and the note of the last run."""
     with site.own.connect() as db:
         acknowledged, note = latest_entries(db)
     site.fleet.acknowledge(acknowledged)

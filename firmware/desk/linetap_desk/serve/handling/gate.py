@@ -65,7 +65,7 @@ LOGIN, UNLOCK = "/login", "/unlock"
 
 
 def login_address(there: str, place: str = LOGIN) -> str:
-    """Of the login or unlocking that leads back to `there`."""
+    """The address of the login or unlock page that leads back to `there`."""
     return f"{place}?next={quote(there, safe='')}"
 
 

@@ -207,7 +207,7 @@ def worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
 
 
 def _most_within(moments: list[int], within_ns: int) -> int:
-    """Of sorted moments, how many lie within such a time at most."""
+    """The largest number of sorted moments within such a time."""
     most = first = 0
     for last, moment in enumerate(moments):
         while moment - moments[first] > within_ns:

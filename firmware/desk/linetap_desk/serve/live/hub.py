@@ -200,11 +200,11 @@ class Hub:
     # --- from the databases ---
 
     def set_absences(self, absences: Absences) -> None:
-        """As the ingest has recorded them."""
+        """Replaces the absences recorded by the ingest."""
         self._absences = absences
 
     def acknowledge(self, news: Mapping[str, Acknowledged]) -> None:
-        """By unit; replaces an earlier one of the same unit."""
+        """Adds acknowledgements by unit; each replaces an earlier one of its unit."""
         self._acknowledged = {**self._acknowledged, **news}
         self._newly_acknowledged.extend(news)
 

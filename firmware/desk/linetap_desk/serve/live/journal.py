@@ -24,7 +24,7 @@ from linetap_desk.web.text import Language
 
 @dataclass(frozen=True, slots=True)
 class Absences:
-    """What the ingest has recorded of units that are away: RFC 3339 by the desk's clock."""
+    """The absences of units recorded by the ingest: RFC 3339 by the desk's clock."""
 
     began: Mapping[tuple[str, Standing], str] = field(default_factory=dict)
     heard: Mapping[str, str] = field(default_factory=dict)
@@ -160,7 +160,7 @@ def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str,
 
 
 def _line(line: Line, away: bool) -> dict[str, Any]:
-    """Of a unit that is away its last report is no state of now; how its calls are ended does not change with that."""
+    """A line for readers. A unit that is away has no present state; its kind of release does not change with that."""
     now = {"state": "unknown", "since": "", "call": None} if away else {
         "state": line.state, "since": line.since, "call": line.call_id
     }  # fmt: skip
@@ -293,7 +293,7 @@ def _visible_cause(cause: dict[str, Any], language: Language) -> dict[str, str]:
 
 
 def event(kind: str, data: object, id: str | None = None) -> bytes:
-    """As a stream has it. JSON contains no line break, whatever a unit sends."""
+    """A server-sent event. JSON contains no line break, whatever a unit sends."""
     head = b"" if id is None else b"id: " + id.encode() + b"\n"
     return head + b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
 

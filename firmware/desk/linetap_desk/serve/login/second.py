@@ -134,7 +134,7 @@ async def new_page(request: Request, site: Site) -> Response:
 
 
 def _must_have(site: Site, waiting: Ceremony) -> bool:
-    """By the policy, or because it replaces one."""
+    """Whether a passkey is required: by the policy, or because this one replaces one."""
     with site.own.connect() as db:
         found = accounts.by_name(db, waiting.name)
         return passkeys.has_any(db, waiting.person) or (

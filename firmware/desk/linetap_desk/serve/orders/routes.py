@@ -126,7 +126,7 @@ async def order_file(request: Request, site: Site) -> Response:
 
 
 async def sign(request: Request, site: Site) -> Response:
-    """Of k of n keys each signature may be a file of its own."""
+    """Takes an uploaded signature. Of an authority of k of n keys each signature may be a file of its own."""
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
 
     def do(db: Connection) -> Subject:

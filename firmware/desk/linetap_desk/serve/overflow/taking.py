@@ -44,7 +44,7 @@ _MODE = 0o644  # the officers of the ceremony read it as other users
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What is to be kept of one call. `papers`: None if the re-wrapping is kept already. `check`: the signature of a
+    """The files of one call to be kept. `papers`: None if the re-wrapping is kept already. `check`: the signature of a
     second officer; empty if none was brought. `before`: what lay there when it was judged."""
 
     call_id: str

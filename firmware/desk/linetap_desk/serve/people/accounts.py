@@ -42,7 +42,7 @@ def hashed(password: str) -> str:
 
 
 def password_fits(stored: str | None, password: str) -> bool:
-    """As slow without an account: the time must not reveal which accounts exist."""
+    """Takes the same time without an account, so that the time does not reveal which accounts exist."""
     try:
         same = _HASHER.verify(stored or _placeholder(), password[: MOST_CHARACTERS + 1])
     except (VerificationError, InvalidHash):
@@ -165,7 +165,7 @@ def set_departments(table: AccessTable, by: str, name: str, departments: Sequenc
 
 
 def departments_in(stored: str) -> frozenset[str]:
-    """As the table stores them; empty: all."""
+    """The departments of an account's row; empty: all."""
     return frozenset(filter(None, stored.split("\n")))
 
 

@@ -98,7 +98,7 @@ class Unknown(PasskeyFault):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the browser gives for a challenge. `point`: of a new passkey its public key."""
+    """The browser's answer to a challenge. `point`: the public key of a new passkey."""
 
     credential: str
     authenticator: bytes

@@ -35,7 +35,7 @@ class Who:
 
 
 def who_of(request: Request) -> Who:
-    """Of a request to a route that is not public, after the gate."""
+    """The person of a request to a route that is not public, after the gate."""
     who: Who = request.state.who
     return who
 

@@ -109,7 +109,7 @@ class RequestState:
 
     @property
     def signatures(self) -> dict[str, bytes]:
-        """By the names that `linetap release approve` gives them."""
+        """The signatures, by the file names that `linetap release approve` gives them."""
         return {f"request.json.{one['signer_role']}{namespaces.SUFFIX}": bytes(one["sig"]) for one in self.approvals}
 
     @property

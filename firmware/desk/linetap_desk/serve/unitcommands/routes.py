@@ -93,7 +93,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> list[UnitOf]:
-        """Of one unit alone the answer is shown also when it is done."""
+        """The units on the page. The answer of a single unit is shown also when its command is done."""
         return self.units if len(self.units) == 1 else self.missing
 
 
@@ -211,7 +211,7 @@ async def again(request: Request, site: Site) -> Response:
 
 
 async def put_away(request: Request, site: Site) -> Response:
-    """It is not sent any more; what units have done stays in their logs."""
+    """Stops the sending of a batch; effects at units stay in their logs."""
     name = str((await request.form()).get("name", ""))
 
     async def prepare() -> tuple[str, list[bytes]]:

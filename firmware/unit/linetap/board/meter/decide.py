@@ -80,7 +80,7 @@ class Decider:
         return self._hook.push(hook), rings[:, :n], self._polarity.push(turned)
 
     def _start(self, volts: I16) -> None:
-        """From the first sample; where that has no meaning, the state stays."""
+        """Takes the states from the first sample; a line whose sample has no meaning keeps its state."""
         first = volts[:, :1]
         size = np.abs(first)
         alive = size >= self.limits.no_line

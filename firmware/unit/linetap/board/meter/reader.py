@@ -170,7 +170,7 @@ class Reader:
         self._send_limits()
 
     def _restarted(self) -> None:
-        """Its clock counts from another zero: nothing earlier can be compared with what comes."""
+        """Forgets all earlier samples: the meter's clock counts from another zero."""
         self.state.restarts += 1
         log.warning("meter_restarted: %d times now", self.state.restarts)
         self._boot = None  # the next hello identifies it and is no second restart

@@ -154,7 +154,7 @@ def _notices_until(line: LineContext, at: int) -> list[NoticeRecord]:
 
 
 def _stepped_ms(line: LineContext, frame: int) -> int:
-    """By how much the clock was set since the call began; 0 for what a codec may drift."""
+    """The clock's step since the call began; 0 within a codec's drift."""
     ms = (line.batch.utc_ns_at(frame) - line.utc_ns(frame)) // NS_PER_MS
     since_ms = (frame - line.anchor.frame) * 1000 // RATE_HZ
     return ms if abs(ms) > SET_MS + since_ms * DRIFT_PPM // 1_000_000 else 0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls stay unrecorded because of their numbers, and why: the configuration's rules for the two numbers."""
+"""Calls that stay unrecorded because of their numbers, and the reason: the configuration's rules for the two
+numbers."""
 
 from __future__ import annotations
 

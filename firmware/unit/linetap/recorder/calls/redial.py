@@ -265,7 +265,7 @@ def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
 
 
 def _judge_no_number(line: LineContext) -> None:
-    """Without dial tone it is not proven that these keys were pressed here: the number is not judged by policy."""
+    """Does not apply the policy to the number: without dial tone it is not proven that the keys were pressed here."""
     if line.memory.state == "off_hook":
         line.call.digits_incomplete = True
 

@@ -155,7 +155,7 @@ class Upkeep:
         self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
 
     def _do_with_room(self) -> None:
-        """On a full disk destruction needs room for its records, and is what makes room."""
+        """Makes room on a full disk: destruction frees space, and needs some for its records."""
         try:
             self._do()
         except OSError as error:

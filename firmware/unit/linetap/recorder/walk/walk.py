@@ -78,7 +78,7 @@ class Walk(msgspec.Struct, kw_only=True):
         return self.reported and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
 
     def state(self, mono_s: float) -> WalkState:
-        """Its live state for the state file."""
+        """The walk test's live state for the state file."""
         turn = self.turn
         return WalkState(
             began_at=rfc3339(self.began_ns),

@@ -226,7 +226,7 @@ class Evidence(msgspec.Struct):
         return self.bursts.rings
 
     def _rings_on(self) -> None:
-        """It still rings: every sound before the last burst was no answer (a jingle, "please hold", colleagues)."""
+        """Ringback goes on: no sound before the last burst was an answer (a jingle, "please hold", colleagues)."""
         last = self.bursts.last_end
         if last is None:
             return

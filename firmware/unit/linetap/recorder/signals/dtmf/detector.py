@@ -60,7 +60,7 @@ class Run(msgspec.Struct):
 
 @lru_cache(maxsize=8)
 def _ear(numbers: DtmfNumbers) -> Ear:
-    """Without state: shared by all lines of a profile, and so are gate and hum fit."""
+    """The stateless part, shared by all lines of a profile; gate and hum fit are shared too."""
     return Ear(numbers)
 
 

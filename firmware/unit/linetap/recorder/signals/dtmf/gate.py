@@ -39,7 +39,7 @@ _TWIST_MAX = np.float32(10**1.4)
 
 
 class HumFit:
-    """Without state: one for all lines of a profile."""
+    """Stateless: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         """The mains' frequencies are taken as multiples of 10 Hz: a grid keeps its own within 0.2 Hz."""
@@ -70,7 +70,7 @@ def low_space(to_hz: float, samples: int) -> F64:
 
 
 class Gate:
-    """Without state: one for all lines of a profile."""
+    """Stateless: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         hz = np.array([*ROWS_HZ, *COLUMNS_HZ, *numbers.beneath_hz])

@@ -148,7 +148,7 @@ class LineHealth:
         return [code for code in CODES if code in codes]
 
     def reading(self, index: int) -> Reading | None:
-        """Of the line at `index`; None before the first half second, and after a gap."""
+        """The reading of the line at `index`; None before the first half second, and after a gap."""
         if self._read is None:
             return None
         block, use = self._read

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a line has a fault and when it is well again: half a second of a card against the limits of its lines.
+"""The conditions of a line's faults, and of their end: half a second of a card against the limits of its lines.
 
 The limits are each line's profile, or what was learnt of the line.
 """
@@ -211,7 +211,7 @@ def conditions(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F32
 
 
 def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F32) -> list[tuple[Lines, Lines]]:
-    """Without a meter none of these holds."""
+    """Faults that show in the voltage; none without a meter."""
     still, volts = block.still, np.abs(block.volts)
     quiet = ~sound
     cut = still & (volts < limits.cut_v)

@@ -196,8 +196,8 @@ class Loop(msgspec.Struct):
         return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
 
     def _seen_again(self, profile: Profile) -> int:
-        """From when on a handset that holds the line would be certain: a slot of the meter after the battery's
-        return.
+        """The first frame at which a handset that holds the line would be certain: a slot of the meter after the
+        battery's return.
         """
         if self.dead:
             return 1 << 62

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of silence, noise, tone, music and speech fills a line, chunk by chunk, and when that changes.
+"""Classification of a line's sound, chunk by chunk, as silence, noise, tone, music or speech, and its changes.
 
 Speech is separated from music by weights that were fitted to recorded people and music through telephone codecs
 (`SoundNumbers.speech_weights`); a class is accepted after two chunks, or after one certain chunk. `kept_notes` measures

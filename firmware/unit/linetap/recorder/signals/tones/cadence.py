@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From stretches of a tone and of its absence to named tones, for one line.
+"""Names the tones of one line by the stretches of each tone and of its absence.
 
 Every tone of the profile is followed at once; the lengths decide which of those with the same frequencies it is.
 Several may share a name, such as a PBX's ringback and the exchange's: either is reported by that name. Times are

@@ -65,7 +65,7 @@ class JournalCall:
 
     @property
     def line(self) -> int | None:
-        """Of its recording, if it has one."""
+        """The line of its recording, if it has one."""
         return self._recording.state.line if self._recording is not None else None
 
     def present_state(self) -> State:

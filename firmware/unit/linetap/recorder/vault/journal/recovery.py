@@ -107,7 +107,8 @@ class Recovery:
         files.sync_directory(self._path)
 
     def _key_lost(self, record: CallRecord) -> CallRecord:
-        """By the size of the files put away, also after a power cut in the middle of it."""
+        """The record with the length of the lost audio, by the size of the unopenable files; also after a second power
+        cut."""
         kept = self._vault / sealed.UNOPENABLE / self.call_id
         parts = sorted(kept.iterdir()) if kept.is_dir() else []
         if not parts:
@@ -176,7 +177,7 @@ class Recovery:
         )  # fmt: skip
 
     def _ended_record(self) -> CallRecord | None:
-        """Of a call that was over but not sealed: with its reported end, if there is one."""
+        """The record of a call that was over but not sealed: with its reported end, if there is one."""
         record, event = self._state.record, self._found.ended
         if event is None:
             return record if record.ended_at is not None else None

@@ -106,7 +106,7 @@ class UnitLog:
         return list(self._open)
 
     def count_events(self, last_seq: Callable[[], int]) -> None:
-        """From now on every leaf has the newest event's number, so that no missing outbox file goes unnoticed."""
+        """Adds the newest event's number to every leaf from now on, so that a missing outbox file is noticed."""
         self._last_event = last_seq
 
     def has_any(self, kind: Kind) -> bool:
@@ -348,7 +348,7 @@ def _of(leaf: Mapping[str, object]) -> Identity:
 
 
 def _identity(kind: object, at: object, call_id: object, sha256: object) -> Identity:
-    """By the call that it is about, else by the SHA-256 of what it is about; an index segment by that alone."""
+    """The leaf's call, otherwise the SHA-256 of its subject; an index segment by the SHA-256 alone."""
     of = sha256 if kind == "index" else call_id or sha256
     once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
     return str(kind), str(of if once else f"{at} {of}")

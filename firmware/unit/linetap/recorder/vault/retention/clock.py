@@ -51,7 +51,7 @@ class Credit(msgspec.Struct, frozen=True):
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """It was `utc_ns` at this elapsed time, in this boot: by an agreed clock; or by a signed answer, which may have
+    """The time `utc_ns` at this elapsed time of this boot: by an agreed clock; or by a signed answer, which may have
     been under way for `unsure_ns`.
     """
 

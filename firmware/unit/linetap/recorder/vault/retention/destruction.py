@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an expired call is destroyed, so that nothing vanishes without a record and nothing is reported twice, wherever
+"""The destruction of an expired call, so that nothing vanishes without a record and nothing is reported twice, wherever
 the power fails:
 
 1. `destroying.json`: the calls, and the time that leaf and event will have. If it is done again, both are recognised.
@@ -166,7 +166,7 @@ def remove_amendments(folder: Path) -> None:
 
 
 def _overwrite(path: Path) -> None:
-    """In place: enough on a disk that writes in place; on flash only the epoch's key counts."""
+    """Overwrites in place, which is enough on a disk that writes in place; on flash only the epoch's key counts."""
     with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
         file.write(bytes(os.fstat(file.fileno()).st_size))
         os.fdatasync(file.fileno())

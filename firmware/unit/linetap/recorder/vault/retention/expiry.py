@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls are over: each tick scans and destroys a bounded number, in the vault's thread.
+"""Finds calls whose period is over: each tick scans and destroys a bounded number, in the vault's thread.
 
 A call goes when retention time has reached its record's `until` and its whole period has elapsed in counted time, never
 before; not while it is held; and never one of an overflow epoch, which has no day yet. The next ones are known from a
