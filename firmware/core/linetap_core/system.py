@@ -37,7 +37,7 @@ def open_alone(path: Path | str) -> int:
     """The descriptor of a file for reading. OSError for a link: it may lead anywhere."""
     if not IS_WINDOWS:
         return os.open(path, READ_ALONE)
-    found = os.lstat(path)  # there is no O_NOFOLLOW: what was looked at has to be what was opened
+    found = os.lstat(path)  # without O_NOFOLLOW: the checked file must be the opened one
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     fd = os.open(path, READ)

@@ -43,7 +43,7 @@ class Plan:
     lines: int = 2
     every_s: float = 1200
     steady_s: float = 15  # so long all have been connected
-    calm_s: float = 30  # in which processor time is counted
+    calm_s: float = 30  # time over which processor time is counted
     killed_s: float = 30  # node 1
     parted_s: float = 60  # node 3 and its peers
     ingest_s: float = 30  # ingest a
@@ -68,7 +68,7 @@ class Outcome:
     at_ns: dict[str, int] = field(default_factory=dict)  # UTC, of each moment
     cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
     memory_mb: dict[str, float] = field(default_factory=dict)
-    trespasses: list[str] = field(default_factory=list)  # what a client may not do and could
+    trespasses: list[str] = field(default_factory=list)  # forbidden actions of a client that succeeded
 
     def failures(self) -> list[Failure]:
         """The failures after which all units were connected again."""

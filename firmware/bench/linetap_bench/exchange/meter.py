@@ -316,7 +316,7 @@ def main() -> int:
             late_ms = (now_ns - turned_ns) / NS_PER_MS
             report_late("the meter", late_ms - LATE_MS)
             if late_ms > SILENT_MS:
-                meter.skip(now_ns)  # what it never catches up with would only make it later
+                meter.skip(now_ns)  # a backlog that it cannot catch up with would make it later
             turned_ns = now_ns
     return 0
 

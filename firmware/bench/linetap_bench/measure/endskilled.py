@@ -43,7 +43,7 @@ SETTLED_S = 8.0  # after that no loop of the same round opens
 AGAIN_MS = 10_000  # openings of a line so close are of one call
 FILL_MS = 120
 GREETING = {"greeting_max_ms = 6000": "greeting_max_ms = 0"}
-# A capture that begins again returns notices at another delay: a line that knows its own would not believe two of them.
+# After a restart of capture notices return at another delay, and a line with a measured delay rejects two of them.
 PROFILE = '\n[[profile]]\nname = "kr-pstn"\nproof = { delays_known_after = 1000 }\n'
 WORDS = {"ko": "녹음됩니다.", "end-abuse": "통화를 종료합니다."}
 

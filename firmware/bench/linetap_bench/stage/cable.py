@@ -163,7 +163,7 @@ class SlowLine:
     def __init__(self, broker_port: int, kbit_s: int) -> None:
         self._broker_port, self._byte_s = broker_port, kbit_s * 125
         self._server = socket.socket()
-        self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)  # inherited by what it accepts
+        self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)  # inherited by accepted connections
         self._server.bind((HOST, 0))
         self._server.listen()
         self.port: int = self._server.getsockname()[1]

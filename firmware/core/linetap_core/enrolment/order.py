@@ -64,7 +64,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 _PORT = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}", re.ASCII)
 _LAID = frozenset({"order.json", "broker.networks"})  # beside the files
-_WIDEST = 8  # of a network of brokers: the whole Internet is no place
+_WIDEST = 8  # shortest prefix of the brokers' network: not the whole Internet
 
 
 class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

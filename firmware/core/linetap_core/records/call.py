@@ -250,7 +250,7 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     # How another party was detected, in a call that was first skipped and then recorded.
     party_by: PartyBy | msgspec.UnsetType = msgspec.UNSET
     party_unknown: bool | msgspec.UnsetType = msgspec.UNSET  # the party may have changed; the line cannot tell
-    # Seconds of it in which the card's meter was silent: what the line did then is known by its sound alone. Unset: 0.
+    # Seconds of it in which the card's meter was silent: then the line's states are known by sound alone. Unset: 0.
     by_sound_s: float | msgspec.UnsetType = msgspec.UNSET
     unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: by a version without this field
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it

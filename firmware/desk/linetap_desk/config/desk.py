@@ -151,7 +151,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     signers: str | None = None  # allowed_signers: the keys of the units
     key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
-    outgoing: str | None = None  # a folder: what the pages take for units, the ingest sends
+    outgoing: str | None = None  # the folder of uploaded commands, which the ingest sends to units
     copy: CopyConfig | None = None
     witnesses: WitnessesConfig = WitnessesConfig()
     serve: ServeConfig = ServeConfig()
@@ -168,7 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outgoing: Path | None = None
     shares: int = 1
     zone: str = KOREA  # of the days of the figures
-    roles: Path | None = None  # by these the ingest checks what it sends for the pages
+    roles: Path | None = None  # the ingest checks the pages' commands by these
     authority: Path | None = None
 
 

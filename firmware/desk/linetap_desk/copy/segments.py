@@ -197,7 +197,7 @@ class Segments:
     def _window(self, unit: _Unit, name: str, first: int, now_ns: int) -> Request:
         return self._ask(unit, IndexWindow(file=name, first=first, most=unit.most).body(), now_ns)
 
-    # --- what comes ----------------------------------------------------------------------------------------------
+    # --- receiving -----------------------------------------------------------------------------------------------
 
     def _answered(self, unit: _Unit, now: _Round, payload: bytes, now_ns: int) -> None:
         answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)

@@ -142,7 +142,7 @@ class Case:
         self._short: set[str] = set()  # calls that took more custodians than are here
         self.handed_on: dict[str, int] = {}  # call id -> the number of custodians still needed
         self.done: list[str] = []  # files that were written
-        self.spans: dict[str, list[Span]] = {}  # call id -> what is silenced in a citizen's copy
+        self.spans: dict[str, list[Span]] = {}  # call id -> the silenced spans of a citizen's copy
 
     @property
     def request(self) -> Request:

@@ -21,7 +21,7 @@ from linetap_desk.setup import machine
 
 _LIMIT_S = 10
 _NOT_AUTHORIZED = 0x87  # MQTT 5, 3.4.2.1
-_STRANGER = Topics("linetap-doctor").named("status")  # what only a unit of that name may say
+_STRANGER = Topics("linetap-doctor").named("status")  # a topic of which only that unit may publish
 _LOG = f"journalctl -eu {machine.BROKER_UNIT}"
 _CERTIFICATES = "linetap desk setup lays the authority's certificates there"
 

@@ -60,7 +60,7 @@ SENSITIVE = (
 )  # fmt: skip
 KEPT = ("destroyed", "late")
 COLUMNS = (*COUNTED, *SENSITIVE, *KEPT)
-SHARES = {"recorded": "due", "heard": "judged"}  # column -> what it is a share of
+SHARES = {"recorded": "due", "heard": "judged"}  # column -> the column of its whole
 OTHERS = "*"  # departments with few lines
 UNNAMED = (OTHERS, TRUNKS, NO_DEPARTMENT)  # rows that are no department, in their order at the end
 Released = Mapping[str, int]  # department -> calls that were opened by request in the period

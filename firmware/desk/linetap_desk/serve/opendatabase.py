@@ -55,7 +55,7 @@ def migrate_apart(name: str) -> None:
     engine = _engine(url)
     try:
         current = migrations.is_current(engine)
-    except SQLAlchemyError:  # the other process says what is wrong
+    except SQLAlchemyError:  # the other process reports the error
         current = False
     finally:
         engine.dispose()

@@ -82,7 +82,7 @@ def run(settings: Settings, clock: Clock = KEPT) -> int:
     require_possible(clock)  # it ends requests and sessions
     _bound_arenas()
     _bound_buffers()
-    # its memory contains what people type, and must not be written to a disk
+    # its memory contains typed text, and must not be written to a disk
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("uvicorn.error").parent = start_logging("serve")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -24,8 +24,8 @@ from linetap_core.tomlfile.source import Source
 from linetap_core.wire.alerts import Contact
 
 EVERY = "*"
-CONTACT = "contact"  # whoever it is, where no other is named
-CONTACTS: tuple[str, ...] = (CONTACT, *get_args(Contact))  # by what is probably wrong
+CONTACT = "contact"  # the contact where no other is named
+CONTACTS: tuple[str, ...] = (CONTACT, *get_args(Contact))  # contacts by probable cause
 MOST_CHARACTERS = 40
 MOST_CONTACT = 80  # characters
 _FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f

@@ -17,7 +17,7 @@ from linetap.ring import I16, NO_VOLTS, Bits
 SOUND_RMS = 90.0  # of int16: -45 dBm0, as SoundNumbers.sound_min_dbm0
 LIFT_MS = 300  # of sound on a line that has not rung lately
 LIFT_AFTER_RINGING_MS = 1500  # caller ID takes 1.2 s at most
-RINGING_GOES_ON_MS = 8000  # without a burst: nobody rings any more
+RINGING_GOES_ON_MS = 8000  # without a burst: ringing is over
 SILENT_MS = 60_000
 # Ringing is far beyond full scale and below 70 Hz (hardware/README.md), so a period's mean is a third of it and more;
 # the lowest voice comes to a tenth.

@@ -20,7 +20,7 @@ from linetap.cardtest.sound import Sound, level_db
 from linetap_core.errors import DeviceFault
 
 SETTLE_MS, READ_MS = 300, 200
-TONE_MS = 700  # the codec's 200 ms of buffer, and 300 of what is heard
+TONE_MS = 700  # 200 ms of the codec's buffer and 300 of captured tone
 METER_TONE_HZ, METER_READS_HZ = 1100, 100  # a thousand samples a second make the one of the other
 METER_TONE_MS = 1000
 PEAK_DB = 3.01  # of a sine above its rms

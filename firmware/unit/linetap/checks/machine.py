@@ -251,5 +251,5 @@ def fault_of(room: Path) -> RoomFault | None:
         return "failing" if error.errno in DAMAGE else None
     if figures.f_bavail < _FEWEST_BLOCKS or (figures.f_files and not figures.f_favail):
         return "full"
-    mount = mount_of(room)  # not ST_RDONLY: a sandbox closes for one service what another may write
+    mount = mount_of(room)  # not ST_RDONLY: a file system may be read-only in one service's sandbox alone
     return "read_only" if mount is not None and mount.read_only else None

@@ -62,7 +62,7 @@ def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
     try:
         old = load_file(path, folder, before)
     except BadInput:
-        return None  # this version cannot read what was in force: judged as any other edit
+        return None  # this version cannot read the former configuration: judged as any other edit
     try:
         new = load_file(path, folder)
     except BadInput:

@@ -21,7 +21,7 @@ from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 F64 = npt.NDArray[np.float64]
 
 BLOCK_MS = 20
-MARGIN_DB = 15.9  # ITU-T P.56: what lies further below the active level is a pause
+MARGIN_DB = 15.9  # ITU-T P.56: a level further below the active level is a pause
 SILENCE_DBM0 = -100.0  # for a signal without power
 _FULL_SCALE_SINE_POWER = 0.5  # samples from -1 to 1
 _ROUNDS = 50

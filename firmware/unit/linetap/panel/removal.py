@@ -20,7 +20,7 @@ from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import RecorderState
 
 WANTED, DONE = "removal", "removal"  # in the panel's folder, and in root's
-SEALED_MS = 90_000  # a PBX may print for a minute; then what is not sealed is left to the next start
+SEALED_MS = 90_000  # a PBX may print for a minute; calls not sealed by then are left to the next start
 UNMOUNTED_MS = 90_000  # longer than the services may take to stop
 
 Shows = Literal["removing", "pull", "removal_failed"]

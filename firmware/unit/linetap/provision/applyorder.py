@@ -85,7 +85,7 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     place, home = Path(config.broker.certificate), etc / "linetap"
     if place.parent != home:
         raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {home} expected")
-    # The recorder may replace unit.toml, and must not choose what root overwrites: that folder holds keys.
+    # The recorder may replace unit.toml, and must not choose the files that root overwrites: that folder holds keys.
     require_usual_place(home / UNIT, "broker.certificate", place, home / TLS_CERTIFICATE)
     _install(place, data)
     found.unlink()

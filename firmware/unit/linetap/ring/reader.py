@@ -102,7 +102,7 @@ class Copied:
 class RingReader:
     """Reads the ring from a cursor of its own."""
 
-    GUARD_SLOTS = 8  # never read what the writer is about to overwrite
+    GUARD_SLOTS = 8  # never read slots that the writer is about to overwrite
     MOST_INCOMPLETE_READS = 200  # of a slot that is not whole: then it is given up as lost
 
     def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:

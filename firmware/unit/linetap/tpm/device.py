@@ -16,7 +16,7 @@ from typing import Protocol
 
 from linetap_core.errors import DeviceFault
 
-DEVICE = "/dev/tpmrm0"  # the kernel's resource manager, which flushes what a process leaves loaded
+DEVICE = "/dev/tpmrm0"  # the kernel's resource manager, which flushes objects that a process leaves loaded
 ANSWER_S = 4.0  # for one command; a signature takes a chip a fraction of a second
 _ANSWER_BYTES = 4096  # TPM 2.0 part 2, 6.10: no implementation in use answers with more
 

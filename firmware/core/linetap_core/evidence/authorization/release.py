@@ -234,7 +234,7 @@ def _require_asker(request: Request, roles: Roles) -> None:
         if person is not None and not person.approves:
             text = f"{person.name} is of role {person.role}, and cannot ask for a release that one person approves"
             raise NotReleased("party_differs", text)
-    elif request.party in OUTSIDE and request.recipient not in GIVEN_OUT:  # with nobody's key the desk's officer asks
+    elif request.party in OUTSIDE and request.recipient not in GIVEN_OUT:  # the desk's officer requests
         asker = document.name_key(request.requester)
         staff = [person.name for person in roles.people] + [line.name for line in roles.lines]
         if asker in map(document.name_key, staff):

@@ -142,7 +142,7 @@ class LeafLog:
         if offset >= self._marks[-1][1] + _BLOCK_BYTES:
             self._marks.append((index, offset))
 
-    # --- what is there at the start ----------------------------------------------------------------------------
+    # --- loading at the start ----------------------------------------------------------------------------------
 
     def _open(self) -> Tree:
         hashed = merkle.most_leaves(self._nodes.count)

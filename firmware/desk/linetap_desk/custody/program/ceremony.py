@@ -144,7 +144,7 @@ def destroy(
     return steps.run_command([add_destroy_arguments], run, clock, *words, "--", asked.day)
 
 
-# --- what follows a destruction ---------------------------------------------------------------------------------------
+# --- after a destruction ----------------------------------------------------------------------------------------------
 
 
 def late(settings: Settings, clock: Clock) -> list[str]:

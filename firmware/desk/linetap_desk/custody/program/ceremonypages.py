@@ -71,7 +71,7 @@ def _took(program: Program, made: ceremony.Made) -> None:
     program.printed = made.lines
 
 
-# --- what the authority signs -----------------------------------------------------------------------------------------
+# --- the authority's signatures ---------------------------------------------------------------------------------------
 
 
 async def sign_page(request: Request, program: Program) -> Response:

@@ -32,7 +32,7 @@ from linetap_desk.ingest.commandfiles import unverified
 from linetap_desk.ordering import command
 
 COMMANDS = "commands"  # in the folder for new files
-CONFIGURATION, BUNDLE = ".toml", ".raucb"  # of what is chosen
+CONFIGURATION, BUNDLE = ".toml", ".raucb"  # endings of a chosen file
 _ROOM_BYTES = batches.LIMIT_BYTES * 3 // 4  # of a file; the others sign in it too
 
 

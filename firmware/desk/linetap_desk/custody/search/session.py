@@ -160,7 +160,7 @@ class SearchSession:
         ask = f"{self._connection.url}/release/ask/{quote(entry.unit, safe='')}/{quote(entry.call_id, safe='')}"
         return Row(at_ns, entry, extension, department, ask)
 
-    # --- what was not searched -----------------------------------------------------------------------------------
+    # --- segments not searched -----------------------------------------------------------------------------------
 
     def late(self) -> list[UnitReport]:
         """Units whose list ends more than LATE_S before the granted days do, or before now."""

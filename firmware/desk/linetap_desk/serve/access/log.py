@@ -237,7 +237,7 @@ def rekey(table: AccessTable, old: PublicKey) -> int:
     return verdict.rows
 
 
-# --- The last safeguard before the log: masks whatever looks like a telephone number in typed text --------------------
+# --- The last safeguard before the log: masks typed text that looks like a telephone number ---------------------------
 
 
 _BETWEEN = r"[-. ()/]{0,3}"

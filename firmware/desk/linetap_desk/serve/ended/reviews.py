@@ -30,7 +30,7 @@ FINDINGS = {
     "unclear": N_("To be looked into"),
 }
 REMARK_LIMIT = 300
-DUE_DAYS, MOST_DUE = 90, 1000  # what waits for a review
+DUE_DAYS, MOST_DUE = 90, 1000  # calls that wait for a review
 _AT_ONCE = 250
 Name = tuple[str, str]  # unit, call_id
 

@@ -40,7 +40,7 @@ SHARED: frozenset[Code] = frozenset({"broker", "bridge", "switch", "building", "
 TOGETHER_NS = 120 * NS_PER_S
 LEAST_FLEET, LEAST_BUILDING, LEAST_FLOOR = 3, 3, 2
 
-# code -> what is probably wrong, and what to do.
+# code -> the probable cause, and the remedy.
 CAUSES: dict[Code, tuple[str, str]] = {
     "certificate": (
         N_("Probably its certificate has ended: it had reported that before."),

@@ -52,7 +52,7 @@ class Picture(TypedDict):
     heard: str
     began: str
     cause: dict[str, Any] | None  # None: nothing is wrong
-    faults: str  # what an acknowledgement is of; empty: nothing is wrong
+    faults: str  # the fault that an acknowledgement names; empty: no fault
     seen: dict[str, str] | None  # the acknowledgement: by, at
     order: str  # among units of the same standing
     days: int | None  # until the disk is full

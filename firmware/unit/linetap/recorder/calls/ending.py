@@ -129,7 +129,7 @@ def _after_end_notice(line: LineContext, at: int, by: EndedBy | None) -> EndedBy
     call = line.call
     if call.end is None or call.end_spoken is None:
         return by
-    if at < call.end_spoken and call.end.notice is not None:  # what was played after it had no listener
+    if at < call.end_spoken and call.end.notice is not None:  # a notice played after it had no listener
         notice = msgspec.structs.replace(call.end.notice, ended_at=line.rfc3339(at))
         call.end = msgspec.structs.replace(call.end, notice=notice)
         return by

@@ -45,7 +45,7 @@ def prove_notice(line: LineContext, until: int) -> None:
     captured = line.shared.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
     notice = line.shared.notices.get(record.id)
-    if notice is None:  # a restart with other notices: what was played is no longer known
+    if notice is None:  # a restart with other notices: the played samples are no longer known
         call.notice_from = None
         return
     captured = captured[notice.words_from :]
