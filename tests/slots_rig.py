@@ -19,7 +19,7 @@ SLOT_BYTES = 2 << 20
 HERE = 'here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)'  # of bundle.sh
 
 
-def why_not() -> str | None:
+def skip_reason() -> str | None:
     """Why no bundle can be made here."""
     return None if shutil.which("rauc") and shutil.which("mksquashfs") else "there is no rauc or no mksquashfs here"
 

@@ -14,7 +14,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import SERVICES, lay_cable, make_unit, pid_of, state_of
 
 PLACES = ("/run/linetap", "/var/lib/linetap")
@@ -151,6 +151,17 @@ def opened_by(unit: Guest, service: str, seconds: int) -> set[str]:
 
 
 __all__ = [
-    "KINDS", "PLACES", "SERVICES", "Guest", "TakenOver", "guest", "lay_cable", "make_unit", "opened_by", "pid_of",
-    "state_of", "until", "why_not",
+    "KINDS",
+    "PLACES",
+    "SERVICES",
+    "Guest",
+    "TakenOver",
+    "guest",
+    "lay_cable",
+    "make_unit",
+    "opened_by",
+    "pid_of",
+    "skip_reason",
+    "state_of",
+    "until",
 ]  # fmt: skip

@@ -22,9 +22,9 @@ from rooms_rig import (
     make_unit,
     opened_by,
     pid_of,
+    skip_reason,
     state_of,
     until,
-    why_not,
 )
 
 from linetap_core.clock import NS_PER_MS
@@ -57,7 +57,7 @@ NOT_SHARED = (
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 )  # fmt: skip
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @pytest.fixture(scope="module")

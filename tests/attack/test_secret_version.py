@@ -28,11 +28,11 @@ from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.versions import entry, payload
 from linetap_core.wire.mqtt import Broker
 from pki_rig import Pki
-from slots_rig import Signer, why_not
+from slots_rig import Signer, skip_reason
 from update_rig import FakeMachine, Rig
 from versions_rig import VersionLog, bundle, rauc, version_log
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
 from aptproxy import PORT, proxy_for
-from guest import Guest, guest, why_not
+from guest import Guest, guest, skip_reason
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "build/deb"
@@ -72,4 +72,4 @@ def commands(page: Path) -> list[str]:
 
 def cannot() -> str | None:
     """Why there can be no such machine here."""
-    return why_not() or (None if os.access("/usr/bin/mmdebstrap", os.X_OK) else "mmdebstrap is not installed")
+    return skip_reason() or (None if os.access("/usr/bin/mmdebstrap", os.X_OK) else "mmdebstrap is not installed")

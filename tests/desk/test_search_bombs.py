@@ -133,7 +133,7 @@ def test_columns_find_what_the_entries_themselves_say(entries: list[Entry], want
     calls.seal()
     assert calls.count == len(entries)
     found = {entry.call_id: entry for entry in calls.search(wanted)}
-    assert found.keys() == {entry.call_id for entry in entries if wanted.is_it(entry)}
+    assert found.keys() == {entry.call_id for entry in entries if wanted.matches(entry)}
     for entry in entries:
         if entry.call_id in found:
             other = found[entry.call_id]

@@ -203,7 +203,7 @@ def test_passwords_are_looked_at_one_after_the_other_and_some_wait(monkeypatch: 
 
     async def one() -> None:
         try:
-            await accounts.fits_in_turn(None, "")
+            await accounts.check_password(None, "")
         except accounts.Crowded:
             refused[0] += 1
 

@@ -269,8 +269,8 @@ class Machine:
         end_ns = SYSTEM.monotonic_ns() + self._here(limit_s) * NS_PER_S
         while True:
             assert self._process is not None
-            assert self._process.poll() is None, f"the machine ended:\n{self.last_words()}"
-            assert SYSTEM.monotonic_ns() < end_ns, f"nobody answers after {limit_s} s:\n{self.last_words()}"
+            assert self._process.poll() is None, f"the machine ended:\n{self.log_tail()}"
+            assert SYSTEM.monotonic_ns() < end_ns, f"nobody answers after {limit_s} s:\n{self.log_tail()}"
             with contextlib.suppress(OSError, ValueError):
                 self._connect()
                 if self.ask({"run": ["true"]}, 10)["rc"] == 0:
@@ -338,7 +338,7 @@ class Machine:
             except (AssertionError, msgspec.MsgspecError) as error:
                 why = f": {error}"
             if self.now_s >= end_s:
-                raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.last_words(10)}")
+                raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.log_tail(10)}")
             self.rest(every_s)  # a question costs the machine something
 
     def rest(self, seconds: float) -> None:
@@ -370,10 +370,10 @@ class Machine:
         """Shut down in good order."""
         with contextlib.suppress(OSError):
             self.ask({"run": ["systemctl", "--no-block", "poweroff"]}, 10)
-        assert self.ended(COMMAND_S), f"it does not end:\n{self.last_words()}"
+        assert self.ended(COMMAND_S), f"it does not end:\n{self.log_tail()}"
         self._by_itself = False
 
-    def last_words(self, lines: int = 40) -> str:
+    def log_tail(self, lines: int = 40) -> str:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-lines:])
 
 

@@ -57,8 +57,8 @@ def copy_to_b(machine: Machine) -> None:
 def ends(machine: Machine) -> str:
     """Power on, until it restarts by itself; what it said."""
     machine.start()
-    assert machine.ended(HEALS_S), machine.last_words()
-    return machine.last_words(60)
+    assert machine.ended(HEALS_S), machine.log_tail()
+    return machine.log_tail(60)
 
 
 def comes_up(machine: Machine) -> None:
@@ -144,8 +144,8 @@ def test_a_block_that_rots_in_service_costs_one_start(unit_of_two: Machine) -> N
         card.write(b"\xa5" * BLOCK)
     read = ("dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1", "iflag=direct")
     machine.run("systemd-run", *read, check=False)
-    assert machine.ended(COMMAND_S), machine.last_words()
-    assert "dm-verity device corrupted" in machine.last_words(60)
+    assert machine.ended(COMMAND_S), machine.log_tail()
+    assert "dm-verity device corrupted" in machine.log_tail(60)
     comes_up(machine)
     assert "1 blocks were written again from slot a" in machine.console.read_text(errors="replace")
     machine.run(*read)

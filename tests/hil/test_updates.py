@@ -90,7 +90,7 @@ class Updated:
         """Installed, and the machine ends in order to start it; what will never come is not waited for."""
         end_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
         while not self.machine.ended(LOOK_S):
-            assert SYSTEM.monotonic_ns() < end_ns, self.machine.last_words()
+            assert SYSTEM.monotonic_ns() < end_ns, self.machine.log_tail()
             found = self._state_unless_it_ends()
             assert found is None or (found.version, found.step) != (version, "failed"), found
 
@@ -102,7 +102,7 @@ class Updated:
 
     def starts_again(self) -> None:
         """By itself; and then somebody is there again."""
-        assert self.machine.ended(LIMIT_S), self.machine.last_words()
+        assert self.machine.ended(LIMIT_S), self.machine.log_tail()
         self.machine.boot()
 
     def runs(self) -> tuple[str, str]:

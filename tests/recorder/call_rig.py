@@ -31,7 +31,7 @@ START_NS = 1_795_647_360_123_000_000  # 2026-11-25T22:56:00.123Z
 class Kept:
     """A vault that keeps what it is told."""
 
-    why_not: str | None = None
+    skip_reason: str | None = None
     events: list[CallEvent] = field(default_factory=list)
     opened: list[tuple[str, int, int]] = field(default_factory=list)
     permitted: dict[str, list[int]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Kept:
     snapshots: dict[str, CallSnapshot] = field(default_factory=dict)
 
     def refused(self) -> str | None:
-        return self.why_not
+        return self.skip_reason
 
     def report(self, event: CallEvent) -> None:
         self.events.append(event)

@@ -175,7 +175,7 @@ def test_an_exempt_line_gets_neither_notice_nor_recording(tmp_path: Path, run_di
 
 def test_a_full_disk_refuses_new_calls_without_a_notice(config: Config) -> None:
     story = incoming(config, 10.0, 13)
-    story.vault.why_not = "disk_full"
+    story.vault.skip_reason = "disk_full"
     kept = story.tell()
     assert (kept.records[0].disposition, kept.records[0].why) == ("discarded", "disk_full")
     assert "notice" not in kept.names()

@@ -62,7 +62,7 @@ class Wire:
     def is_off(self, t: float) -> bool:
         return self.lifted_at is not None or any(a <= t < b for a, b in self.off_hook)
 
-    def obey(self, walk: WalkState, line: int, t: float) -> None:
+    def carry_out(self, walk: WalkState, line: int, t: float) -> None:
         """What the unit asks for, half a second later."""
         step = walk.step if walk.line == line else None
         if step != self.asked:
@@ -182,7 +182,7 @@ class Walked:
         walk = self.walk
         for i, wire in enumerate(self.wires):
             if walk is not None:
-                wire.obey(walk, i + 1, t)
+                wire.carry_out(walk, i + 1, t)
             off = wire.is_off(t)
             hook[i], ring[i] = off, any(a <= t < b for a, b in wire.rings)
             volts[i] = _volts(wire, off)

@@ -2,7 +2,7 @@
 """A real systemd as process 1 of a namespace of its own, over this machine's root read-only: the units run under what
 will run them. Whatever it writes is in RAM and gone with it.
 
-Needs root, overlayfs and cgroup2; where one of them is missing `why_not` says which.
+Needs root, overlayfs and cgroup2; where one of them is missing `skip_reason` says which.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def until(holds: object, what: str, limit_s: float = LIMIT_S) -> None:
         SYSTEM.sleep(0.05)
 
 
-def why_not() -> str | None:
+def skip_reason() -> str | None:
     """Why there can be no guest here."""
     if os.geteuid() != 0:
         return "only root can boot a systemd"

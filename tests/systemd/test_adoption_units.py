@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import COMMAND
 
 from adoption_rig import NewUnit
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 SENT, ADOPTED = "/run/linetap/adoption/sent", "/run/linetap-adopted"
 AS_EXCHANGE = ("setpriv", "--reuid=linetap-adopt", "--regid=linetap", "--clear-groups")
 EXCHANGE, PATH = "linetap_adopt.service", "linetap_adopted.path"

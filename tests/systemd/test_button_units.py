@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import SERVICES, lay_cable, make_unit, state_of
 
 from linetap_core.evidence.calls import sealed
@@ -19,7 +19,7 @@ SCRIPT = (
     'lines = 2\nduration_s = 900.0\n[[call]]\nline = 1\nstart_s = 1.0\ndirection = "in"\nrings = 1\ntalk_s = 800.0\n'
 )
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @pytest.fixture(scope="module")

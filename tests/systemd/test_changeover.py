@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 
 from linetap.provision.applyorder import files_of
 from linetap_core.enrolment.order import Network, Wifi
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 IMAGE = Path(__file__).resolve().parents[2] / "image/root"
 KEPT = IMAGE / "usr/lib/linetap/kept"
 SESSION, ORDER = "/var/lib/linetap/adoption/session.json", "/run/linetap-order.json"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 REFUSED, NO_DRIVER = "Operation not permitted", "No such device"

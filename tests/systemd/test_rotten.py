@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import (
     CONFIG,
     LOG,
@@ -62,7 +62,7 @@ with open(path, "r+b") as file:
 os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 """
 
-pytestmark = [pytest.mark.skipif(why_not() is not None, reason=str(why_not())), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason())), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from heldthread import held, threads_of
 from systemd_rig import (
     CONFIG,
@@ -48,7 +48,7 @@ SCRIPT = (
 # hangs and the bite of the watchdog there is time for a command that looks.
 SOON = "[Service]\nWatchdogSec=6\nRestartSec=2s\n"
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 PEOPLE: dict[str, Ed25519PrivateKey] = {}

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import Guest, guest, until
-from guest import why_not as no_guest
+from guest import skip_reason as no_guest
 from systemd_rig import CONFIG, make_unit, obeyed, state_of
 
 from boot_rig import IMAGE, SCRIPT, files
@@ -22,7 +22,7 @@ from linetap_core.evidence.signing import document, sshsig
 from linetap_core.records import RecorderState, UpdateState
 from pki_rig import Pki
 from slots_rig import SLOT_BYTES, Signer, make_bundle, system_conf
-from slots_rig import why_not as no_rauc
+from slots_rig import skip_reason as no_rauc
 
 HOST, PORT = "127.0.0.1", 8443
 UPDATE, BOOT, PROC = "/var/lib/linetap/update", "/boot/firmware", "/var/proc"

@@ -13,9 +13,9 @@ from boot_rig import IMAGE, SCRIPT
 from linetap.update.judge import require_fit
 from linetap.update.rauc import Info, Rauc
 from linetap.update.state import UpdateFault
-from slots_rig import LIMIT_S, Signer, make_bundle, system_conf, why_not
+from slots_rig import LIMIT_S, Signer, make_bundle, skip_reason, system_conf
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @pytest.fixture(scope="module", params=["plain", "verity"])

@@ -446,7 +446,7 @@ class TestServices:
         assert change.services(old, msgspec.structs.replace(old, profile=[Profile(name="pbx")])) == [
             "recorder", "capture@1",
         ]  # fmt: skip
-        assert set(change.services(old, new)) <= set(change.everybody(old))
+        assert set(change.services(old, new)) <= set(change.all_services(old))
 
 
 def test_what_changed_is_bounded_and_names_no_persons_number() -> None:

@@ -29,7 +29,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name, figure in self.beside.items() if sign * figure < sign * self.figure]
 
     @property
-    def met(self) -> bool:
+    def meets_target(self) -> bool:
         return self.figure <= self.target if self.at_most else self.figure >= self.target
 
 
@@ -40,7 +40,7 @@ def table(rows: list[Row]) -> str:
         sign = "<=" if row.at_most else ">="
         lines.append(
             f"{row.name:58} {row.figure:>8.2f} {row.unit:3} {sign} {row.target:>6g} {row.unit:3}"
-            f" {'met' if row.met else 'MISSED':6}  {_beside(row)}".rstrip()
+            f" {'met' if row.meets_target else 'MISSED':6}  {_beside(row)}".rstrip()
         )
         if following is None or following.method != row.method:
             lines.append(f"    {row.method}")

@@ -61,7 +61,7 @@ class Node:
         assert self._run is not None
         self._children.wait_for_text(self._run, _STARTED, READY_S)
 
-    def wait_again(self) -> None:
+    def wait_until_restarted(self) -> None:
         """After a minority's pause, which ends with a start of its own."""
         wait(lambda: self.log_text().count(_STARTED) > 1, self._children, f"{self.name} does not serve again", READY_S)
 

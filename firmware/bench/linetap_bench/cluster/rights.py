@@ -111,7 +111,7 @@ def _until_it_serves(city: Path, port: int) -> None:
         SYSTEM.sleep(1)
 
 
-def trespasses(city: Path, port: int) -> list[str]:
+def permission_faults(city: Path, port: int) -> list[str]:
     """Forbidden actions that succeeded, and permitted ones that failed: a unit without any rights would pass too."""
     unit, other = unit_names(2)
     found = []

@@ -68,7 +68,7 @@ class Outcome:
     at_ns: dict[str, int] = field(default_factory=dict)  # UTC, of each moment
     cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
     memory_mb: dict[str, float] = field(default_factory=dict)
-    trespasses: list[str] = field(default_factory=list)  # forbidden actions of a client that succeeded
+    permission_faults: list[str] = field(default_factory=list)  # forbidden actions of a client that succeeded
 
     def failures(self) -> list[Failure]:
         """The failures after which all units were connected again."""
@@ -99,7 +99,7 @@ class Trial:
             fleet = held.enter_context(self._fleet())
             held.callback(fleet.kill)
             self._start_nodes()
-            self._out.trespasses = rights.trespasses(self._city, self._port)
+            self._out.permission_faults = rights.permission_faults(self._city, self._port)
             self._ingests = {name: self._start_ingest(name) for name in INGESTS}
             wait(self._subscribed, self._children, "the ingests have not subscribed", self._plan.settle_s)
             self._begin(fleet)
@@ -189,7 +189,7 @@ class Trial:
         self._wires.part(third.number)
         SYSTEM.sleep(plan.parted_s)
         self._wires.join(third.number)
-        third.wait_again()
+        third.wait_until_restarted()
         self._steady()
         self._note("ingest a killed")
         ingest = self._ingests["a"]

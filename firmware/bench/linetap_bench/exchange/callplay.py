@@ -18,7 +18,7 @@ from linetap_bench.exchange.linesounds import add_sounds, through
 from linetap_bench.exchange.linetimeline import LineTimeline
 from linetap_bench.script import timing
 from linetap_bench.script.callkeys import Call, CallerId, Keys, Network
-from linetap_bench.script.timing import PER_MS, Times, hushed
+from linetap_bench.script.timing import PER_MS, Times, quiet_spans
 from linetap_bench.sounds import signalling, synth
 from linetap_bench.sounds.synth import Sound, Wave, peak_of
 from linetap_bench.sounds.voices import MADE_DBM0, Language, Speaker, Voices
@@ -79,7 +79,7 @@ def add_talk(call: Call, times: Times, language: Language, voices: Voices, add: 
             late = 2 * utterance.network.delay_ms
             add(
                 utterance.at + late,
-                utterance.wave.fainter(10 ** (echo_db / 20), (times.talk_to - utterance.at - late) * PER_MS),
+                utterance.wave.scaled(10 ** (echo_db / 20), (times.talk_to - utterance.at - late) * PER_MS),
             )
 
 
@@ -98,7 +98,7 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
     """The utterances of a call, in the order of their beginnings."""
     if not call.talk or times.answer is None:
         return
-    quiet = hushed(call, times.answer)
+    quiet = quiet_spans(call, times.answer)
     turns: tuple[Speaker, Speaker] = ("staff", "caller") if call.first_speaker == "staff" else ("caller", "staff")
     at = times.talk_from
     for turn, text in zip(cycle(turns), cycle(call.talk), strict=False):

@@ -56,7 +56,7 @@ class Found:
         """Other work on the machine only adds."""
         return min(load[page] for load in self.loads[way])
 
-    def trips(self, visit: str) -> int:
+    def round_trips(self, visit: str) -> int:
         """So far away all else is less than one."""
         return int(self.least_s((FAR, MIDDLE), visit) / NETWORKS[FAR].round_trip_s)
 
@@ -93,7 +93,7 @@ def _visit(found: Found, visit: str) -> list[Row]:
         f"{found.least_s((FAR, MIDDLE), visit):.2f} s after the navigation, at {NETWORKS[FAR].round_trip_s:g} s a trip"
     )
     name = f"{name}: round trips before the first unit"
-    return [*rows, Row(name=name, figure=found.trips(visit), unit="", target=trips, method=method)]
+    return [*rows, Row(name=name, figure=found.round_trips(visit), unit="", target=trips, method=method)]
 
 
 def _watch(config: Path, url: str) -> Found:

@@ -153,7 +153,7 @@ def _words_row(notice: Notice, line: Learned, numbers: NoticeNumbers) -> Row:
     louder = raised(notice.samples, by_db)
     assert line.echo_db is not None
     output_db = line.echo_db - numbers.captured_db
-    before, after = (understood(notice.samples, played, output_db) for played in (notice.samples, louder))
+    before, after = (intelligibility(notice.samples, played, output_db) for played in (notice.samples, louder))
     levels = [level_of(played, RATE_HZ) + output_db for played in (notice.samples, louder)]
     method = (
         f"against the file; {LOSS_DB:.0f} dB of loss, noise {FLOOR_DBM0:.0f} dBm0 at the listener, {BAND_HZ[0]} to "
@@ -165,7 +165,7 @@ def _words_row(notice: Notice, line: Learned, numbers: NoticeNumbers) -> Row:
     )  # fmt: skip
 
 
-def understood(notice: I16, played: I16, output_db: float) -> float:
+def intelligibility(notice: I16, played: I16, output_db: float) -> float:
     """STOI of `played` after the line, `output_db` louder, against the notice."""
     sound = played.astype(np.float64) * 10 ** ((output_db - LOSS_DB) / 20)
     sound = sosfiltfilt(butter(2, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), sound)

@@ -152,7 +152,7 @@ class Wave:
     def cut(self, length: int) -> None:
         self.length = min(self.length, length)
 
-    def fainter(self, gain: float, length: int) -> Wave:
+    def scaled(self, gain: float, length: int) -> Wave:
         """The same again, no longer than `length`."""
         return Wave(self._samples, self._gain * gain, max(0, min(self.length, length)))
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
-from linetap.capture.alsa import close_at_once, complain_of_difference, require_pyalsaaudio
+from linetap.capture.alsa import close_at_once, require_pyalsaaudio, require_same_parameters
 from linetap.config.schema import Card
 from linetap.ring import SLOT_MS
 from linetap_bench.stage.servers import HOST
@@ -106,7 +106,7 @@ def _open(alsaaudio: Any, kind: int, name: str, card: Card, period_ms: int) -> A
         )  # fmt: skip
     except alsaaudio.ALSAAudioError as error:
         raise DeviceFault("cable_absent", f"{name}: cannot be opened: {error}; is ALSA_CONFIG_PATH set?") from None
-    complain_of_difference(name, card, pcm.info(), period_ms)
+    require_same_parameters(name, card, pcm.info(), period_ms)
     return pcm
 
 

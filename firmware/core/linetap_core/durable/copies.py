@@ -41,7 +41,7 @@ def replace_both[T](file: SmallFile[T], path: Path, value: T) -> None:
     file.replace(twin_of(path), value)
 
 
-def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
+def read_file_or_twin[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
     """The content of the file or of its twin, for the file's owner. FileNotFoundError: the file is missing. Broken:
     both are damaged; both are listed in the alert, and set aside unless `stays`, for files whose absence has a
     meaning. A missing or broken twin is rewritten."""

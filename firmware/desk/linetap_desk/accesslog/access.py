@@ -118,7 +118,7 @@ class AccessLog:
         return sshsig.sign(data, self._key, namespace).encode("ascii")
 
     @contextlib.contextmanager
-    def deed(self, entry: Entry) -> Iterator[LoggedStep]:
+    def logged_step(self, entry: Entry) -> Iterator[LoggedStep]:
         """One step, under the log's lock. Before `granted()` an exception is logged as a refusal, after it as a
         failure; it propagates."""
         with contextlib.ExitStack() as lock:

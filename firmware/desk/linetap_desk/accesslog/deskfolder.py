@@ -115,9 +115,9 @@ def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
 
 
 @contextlib.contextmanager
-def deed(desk: Desk | None, entry: Entry) -> Iterator[LoggedStep]:
+def logged_step(desk: Desk | None, entry: Entry) -> Iterator[LoggedStep]:
     """One step in the desk's access log; without a desk it is not logged."""
-    with unrecorded(entry) if desk is None else desk.access.deed(entry) as step:
+    with unrecorded(entry) if desk is None else desk.access.logged_step(entry) as step:
         yield step
 
 

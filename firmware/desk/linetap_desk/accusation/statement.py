@@ -10,7 +10,7 @@ from html import escape
 
 from linetap_core.clock import rfc3339
 from linetap_core.records import END_STEPS, CallRecord
-from linetap_desk.bundle.words import both_times, word
+from linetap_desk.bundle.words import time_with_utc, word
 from linetap_desk.protection.words import SITUATION
 from linetap_desk.web import text
 
@@ -58,7 +58,7 @@ def draft(case: str, records: Sequence[CallRecord], bundle: str, digest: str, no
     )
     page = _PAGE.format(
         case=escape(case), count=len(ordered), kinds=escape(f": {kinds}" if kinds else ""), rows=rows,
-        bundle=escape(bundle), digest=digest, day=both_times("ko", rfc3339(now_ns))[:10],
+        bundle=escape(bundle), digest=digest, day=time_with_utc("ko", rfc3339(now_ns))[:10],
     )  # fmt: skip
     return page.encode()
 
@@ -71,7 +71,7 @@ def named(situation: str) -> str:
 
 def _lines(record: CallRecord) -> Iterator[str]:
     def time(moment: str | None) -> str:
-        return escape(both_times("ko", moment)) if moment else "-"
+        return escape(time_with_utc("ko", moment)) if moment else "-"
 
     yield f"회선: {escape(record.unit)} {record.line}"
     yield f"응답 {time(record.answered_at)}, 종료 {time(record.ended_at)}"

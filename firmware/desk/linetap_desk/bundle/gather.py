@@ -265,7 +265,7 @@ def _of_log(
         nodes.close()
     kept = prove.witnessed_heads(rules, unit, signers, log=check.head.log)
     for call_id, (index, _) in leaves.items():
-        if (proof := prove.under_first(kept, rules, log, index)) is not None:
+        if (proof := prove.first_witnessed_proof(kept, rules, log, index)) is not None:
             sources[layout.witnessed(unit, call_id)] = proof.encode()
     sources |= {layout.leaf(unit, call_id): line for call_id, (_, line) in leaves.items()}
     return sources | {layout.end(unit, call_id): line for call_id, (_, line) in ends.items()}

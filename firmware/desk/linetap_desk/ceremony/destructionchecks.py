@@ -74,7 +74,7 @@ def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]
     return hold.decode(data), data, "" if person is None else person.name
 
 
-def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
+def reason_unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
     """Why the units' counted time does not prove that an epoch is over; None if it does.
 
     Every call of the epoch in the copies must be as old as its period, by the time that its unit counted between its

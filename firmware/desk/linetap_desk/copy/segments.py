@@ -139,7 +139,7 @@ class Segments:
         for unit in self._units.values():
             self._drop(unit)
 
-    def tidy(self, db: Connection) -> None:
+    def remove_expired(self, db: Connection) -> None:
         """Now and then removes the segments whose day's calls are gone. OSError: the folder cannot be used."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._tidy_ns:

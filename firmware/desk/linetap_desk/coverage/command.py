@@ -22,7 +22,7 @@ from linetap_desk.coverage import register
 from linetap_desk.coverage.compare import SEEN_DAYS, STATES, Coverage, compare
 from linetap_desk.coverage.register import KINDS, MOST_TOLD, Faults, Register
 from linetap_desk.ingest import database
-from linetap_desk.protection.sheet import BOM, safe
+from linetap_desk.protection.sheet import BOM, escape_formula
 from linetap_desk.searching.departments import Departments
 
 COLUMNS = ("extension", "department", "kind", "state", "unit", "line", "last_call")
@@ -52,8 +52,8 @@ def csv_of(coverage: Coverage) -> bytes:
     for one in coverage.extensions:
         unit, line = one.place or ("", 0)
         writer.writerow([
-            one.extension.number, safe(one.extension.department), one.extension.kind, one.state, unit, line or "",
-            one.last or "",
+            one.extension.number, escape_formula(one.extension.department), one.extension.kind, one.state, unit,
+            line or "", one.last or "",
         ])  # fmt: skip
     return BOM + out.getvalue().encode()
 

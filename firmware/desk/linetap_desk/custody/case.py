@@ -208,7 +208,7 @@ class Case:
         """`linetap release peel`: takes off this custodian's layer, and writes the file for the next one."""
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.part{sealing.SUFFIX}"
-            with self.desk.access.deed(Entry(verb="peel")) as step:
+            with self.desk.access.logged_step(Entry(verb="peel")) as step:
                 peeled = hand_on(self.desk, step, self._inputs(call_id), output)
             self.handed_on[call_id] = peeled.left
             self.done.append(str(output))
@@ -218,7 +218,7 @@ class Case:
         with self._one_at_a_time:
             if call_id in self._opened:
                 return
-            with self.desk.access.deed(Entry(verb="listen")) as step:
+            with self.desk.access.logged_step(Entry(verb="listen")) as step:
                 wanted = replace(self._inputs(call_id), gives=False)
                 call = require_released(self.desk, step, wanted)
                 step.granted()
@@ -238,7 +238,7 @@ class Case:
             raise BadInput(f"request {self.request.id}: a citizen's; nobody has the key that it names")
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.wav{sealing.SUFFIX}"
-            with self.desk.access.deed(Entry(verb="open", recipient=self._recipient)) as step:
+            with self.desk.access.logged_step(Entry(verb="open", recipient=self._recipient)) as step:
                 wanted = self._inputs(call_id)
                 for path in (output, json_path(output)):
                     privatefile.require_new(path)
@@ -254,7 +254,7 @@ class Case:
             if opened is None:
                 raise BadInput(f"{call_id}: open it and listen to it first")
             output = self.means.output / f"{call_id}.zip"
-            with self.desk.access.deed(Entry(verb="copy")) as step:
+            with self.desk.access.logged_step(Entry(verb="copy")) as step:
                 call = require_released(self.desk, step, self._inputs(call_id))
                 citizen.require_copy(self.request)
                 citizen.require_own_number(self.request, numbers(opened.record))

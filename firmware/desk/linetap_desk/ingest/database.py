@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from linetap_core.durable.files import FILE_MODE, close_to_others
+from linetap_core.durable.files import FILE_MODE, restrict_to_group
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import SUPERSEDED, metadata
 
@@ -112,7 +112,7 @@ def make_file(url: URL, mode: int) -> None:
         raise BadInput(f"{without_password(url)}: {path}: {error.strerror}") from None
     for one in all_files_of(path):
         with contextlib.suppress(FileNotFoundError):
-            if not close_to_others(one):
+            if not restrict_to_group(one):
                 log.warning("database_not_closed: %s is another user's, and stays as readable as it is", one)
 
 

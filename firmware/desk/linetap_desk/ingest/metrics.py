@@ -40,7 +40,7 @@ _OF_DISKS = (heads.BEGUN, *vaults.CODES)
 
 def exposition(db: Connection, now_ns: int) -> str:
     """All figures; `now_ns` UTC."""
-    return "".join(family(*each) for each in _families(db, now_ns))
+    return "".join(metric_family(*each) for each in _families(db, now_ns))
 
 
 def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
@@ -159,7 +159,7 @@ def _ended(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
     yield from _moments([row for row in rows if row["unit"] in known], "last")
 
 
-def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
+def metric_family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
     lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
     for labels, value in samples:
         within = ",".join(f'{key}="{label.translate(_ESCAPES)}"' for key, label in labels.items())

@@ -7,8 +7,8 @@ unit each. So nothing of it is shared between ingests that have different units.
 Which ingest has which share is in rows of `shares` and `ingests` in PostgreSQL, by its clock alone. A lease is renewed
 every RENEW_S and ends by itself after LEASE_S: an ingest that was killed, froze or was cut off is replaced without
 anybody's help. Each time a share is taken its `epoch` rises. Every transaction of a share's ingest first asks for its
-epoch and holds that row until it ends (`fence`): one that was frozen, and wakes up when another has the share, writes
-nothing. A transaction that a frozen ingest left open is ended by PostgreSQL itself.
+epoch and holds that row until it ends (`guard_transactions`): one that was frozen, and wakes up when another has the
+share, writes nothing. A transaction that a frozen ingest left open is ended by PostgreSQL itself.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Leases:
         return -(-self._of // max(1, db.execute(alive).scalar_one()))
 
 
-def fence(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
+def guard_transactions(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
     """Makes each transaction of `engine`, which is not connected yet, begin by checking the lease, and raises
     ShareLost without it."""
 

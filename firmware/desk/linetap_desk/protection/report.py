@@ -146,7 +146,7 @@ def _hidden(report: Report) -> frozenset[Cell]:
 def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:
     """Departments with fewer than three lines as one row, with the next smallest where they have fewer together."""
     lines = {
-        name: len({(sat.row.unit, sat.row.line) for sat in table.sat(department=name)})
+        name: len({(sat.row.unit, sat.row.line) for sat in table.periods_of(department=name)})
         for name in found
         if name not in UNNAMED
     }

@@ -61,7 +61,7 @@ class RebuildResult:
 
     old: Counter[str] | None = None
     taken: Counter[str] = field(default_factory=Counter)
-    why_not: str = ""
+    refusal_reason: str = ""
     new: Counter[str] = field(default_factory=Counter)
     copied: int | None = None
     from_record: int = 0
@@ -129,13 +129,13 @@ def _take_over(db: str, new: Engine, signers: SignersFile, found: RebuildResult)
     try:
         old = database.open_reader(db)
     except BadInput:
-        found.why_not = "there is no old database"
+        found.refusal_reason = "there is no old database"
         return
     try:
         found.old = _counts(old)
         found.taken = take_over(old, new, signers.now())
     except SQLAlchemyError as error:
-        found.old, found.why_not = None, f"the old database cannot be read: {database.reason(error)}"
+        found.old, found.refusal_reason = None, f"the old database cannot be read: {database.reason(error)}"
     finally:
         old.dispose()
 
@@ -159,7 +159,7 @@ def _lines(found: RebuildResult) -> list[str]:
                       if table.name in ("outages", "pbx_days", "alerts", "set_aside", "heads"))  # fmt: skip
     lines.append(f"observed by the desk only, and taken over: {taken}" if found.old is not None else
                  f"what only the desk observed (outages, pbx_days, alerts, set_aside, older heads) is lost: "
-                 f"{found.why_not or 'nothing was to be taken over'}")  # fmt: skip
+                 f"{found.refusal_reason or 'nothing was to be taken over'}")  # fmt: skip
     if found.copied is not None:
         lines.append(f"{found.copied} calls have a verified record in the store; {sum(found.refused.counts.values())} "
                      "entries there or among the holds were refused")  # fmt: skip

@@ -57,7 +57,7 @@ def add_peel_arguments(parser: argparse.ArgumentParser) -> None:
 
 def peel_layer(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
-    with desk.access.deed(Entry(verb="peel")) as step:
+    with desk.access.logged_step(Entry(verb="peel")) as step:
         for path in args.identity:
             stockage.check_identity_file(path)
         recipient = requestfile.load_request(args.request).request.recipient

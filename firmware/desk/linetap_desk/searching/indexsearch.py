@@ -54,7 +54,7 @@ class IndexLog:
 
     def refuses(self, segment: Path, data: bytes) -> str | None:
         """Why these bytes are rejected, or None."""
-        if not self._named.knows_index:
+        if not self._named.has_index_leaves:
             return None
         known = self._named.segments.get(segment.relative_to(self._root).as_posix())
         if known is None:
@@ -87,7 +87,7 @@ class IndexLog:
         if (root, size) != (head.root, head.size):
             self._named = LogClaims()
             return "its log does not match its head: `linetap verify` gives details"
-        if not self._named.knows_index:
+        if not self._named.has_index_leaves:
             return "written by a version that did not log it"
         return None if signers is not None else "no --signers"
 

@@ -103,7 +103,7 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
             accounts.lock_account(table, by, args.name, args.verb == "lock")
         else:
             keyed = accounts.with_passkey(table)
-            for one in accounts.everybody(table):
+            for one in accounts.list_accounts(table):
                 had = (("password", one.password), ("passkey", one.name in keyed), ("oidc", one.subject))
                 ways = [way for way, there in had if there]
                 state = "locked" if one.locked else "open"

@@ -24,7 +24,7 @@ def subject_line(found: dict[str, Any]) -> str:
     return f"linetap {found['day']}: 통화 calls {found['calls']['total']}"
 
 
-def letter(found: dict[str, Any]) -> str:
+def mail_text(found: dict[str, Any]) -> str:
     return "\n".join(_lines(found)) + "\n"
 
 
@@ -107,7 +107,7 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
     message["Date"] = format_datetime(from_utc_ns(now_ns))
     message["Message-ID"] = make_msgid(domain=(config.mail_from or "").rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter(found))
+    message.set_content(mail_text(found))
     host, port = config.mail_host()
     secret, trust = password(config), context(config)
     try:

@@ -222,7 +222,7 @@ class LogClaims:
     _written_in: dict[str, str] = field(default_factory=dict)  # call -> segment of its last leaf
 
     @property
-    def knows_index(self) -> bool:
+    def has_index_leaves(self) -> bool:
         return bool(self.segments)
 
     def look_at(self, leaf: Leaf) -> None:

@@ -39,7 +39,7 @@ class Place:
     port: str = ""
     contacts: Mapping[str, str] = field(default_factory=dict)  # of CONTACTS
 
-    def whom(self, kind: Contact | None) -> str:
+    def contact_for(self, kind: Contact | None) -> str:
         """Whom to call; empty: nobody is named."""
         return self.contacts.get(kind or CONTACT) or self.contacts.get(CONTACT, "")
 

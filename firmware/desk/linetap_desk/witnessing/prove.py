@@ -48,10 +48,10 @@ def read_proof(path: Path) -> Proof:
 def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
     """The proof of leaf `index` under the first witnessed checkpoint that covers it; None if there is none."""
     name = signedheads.read_head(log / HEAD, None).head.log
-    return under_first(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
+    return first_witnessed_proof(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
 
 
-def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
+def first_witnessed_proof(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
     found = _first(kept, lambda each: each.checkpoint.size > index)
     if found is None or rules.policy is None:
         return None
@@ -128,7 +128,7 @@ def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) ->
     kept = witnessed_heads(rules, unit, signers, wanted[0][0], head.log) if wanted else []
     for index, call_id in wanted:
         path = store / unit / witnessed_path(call_id)
-        if (proof := under_first(kept, rules, log, index)) is None:
+        if (proof := first_witnessed_proof(kept, rules, log, index)) is None:
             continue
         files.make_directories(store, path.parent)
         replace_durably(path, proof.encode())

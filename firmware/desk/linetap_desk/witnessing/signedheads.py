@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
-from linetap_core.durable.copies import read_either, replace_both, twin_of
+from linetap_core.durable.copies import read_file_or_twin, replace_both, twin_of
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import BadInput, Refusal
@@ -96,7 +96,7 @@ def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
     try:
         if not path.exists() and (kept := file.load_in_place(twin_of(path))) is not None:
             file.replace(path, kept)
-        return read_either(file, path, stays=True)
+        return read_file_or_twin(file, path, stays=True)
     except FileNotFoundError:
         return {}
     except Broken as error:

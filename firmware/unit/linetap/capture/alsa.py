@@ -65,7 +65,7 @@ class Codec:
             )  # fmt: skip
         except alsaaudio.ALSAAudioError as error:
             raise DeviceFault("codec_absent", f"{name} (card {card.number}): cannot be opened: {error}") from None
-        complain_of_difference(name, card, pcm.info())
+        require_same_parameters(name, card, pcm.info())
         return pcm
 
     def restart_capture(self) -> None:
@@ -136,7 +136,7 @@ def close_at_once(*pcms: Any, error: type[Exception]) -> None:
         pcm.close()
 
 
-def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
+def require_same_parameters(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
     """DeviceFault `codec_mismatch` when the device differs from the configuration."""
     period = card.rate_hz * period_ms // 1000
     wanted = {"rate": card.rate_hz, "format_name": card.format, "channels": card.channels, "period_size": period}

@@ -61,7 +61,7 @@ def _key_list(config: Config, source: Source) -> None:
 def _unit(config: Config, source: Source) -> None:
     """Checked at commissioning and not at each start: an existing unit with such a name continues to record."""
     if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
-        source.add(("unit",), f"unit = {unitnames.complaint(config.unit)}")
+        source.add(("unit",), f"unit = {unitnames.reserved_message(config.unit)}")
 
 
 def _key_file(config: Config, source: Source) -> None:

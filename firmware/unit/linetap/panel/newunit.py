@@ -74,7 +74,7 @@ class NewUnit:
         if pressed and self._held is None:
             was_counted = now_ms - self._began_ms >= len(self._steps) * STEP_MS
             self._held = (self._counted if was_counted else "", self._began_ms)
-        if self._button.let_go(pressed, now_ms) == "walk" and self._counted:
+        if self._button.update(pressed, now_ms) == "walk" and self._counted:
             if self._held == (self._counted, self._began_ms):
                 places.press(self._run_dir, self._counted)
             else:

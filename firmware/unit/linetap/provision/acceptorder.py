@@ -141,7 +141,7 @@ def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None
         signers = sshsig.check_all(data, read_card(path), namespaces.ORDER)
     except sshsig.SignatureFault as error:
         raise OrderFault("order_signature", f"{SIGNATURE}: {error}") from None
-    if (wrong := whose.lacks(signers)) is not None:
+    if (wrong := whose.reason_against(signers)) is not None:
         raise OrderFault("order_signer", f"{SIGNATURE}: {wrong}: it takes {who}")
 
 

@@ -52,7 +52,7 @@ def load(home: Path) -> Memory | None:
     decommissioned.
     """
     try:
-        return copies.read_either(_FILE, home / NAME, stays=True)
+        return copies.read_file_or_twin(_FILE, home / NAME, stays=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

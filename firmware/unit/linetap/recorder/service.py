@@ -104,7 +104,7 @@ class Service:
         self._config, self._clock = config, clock
         self._state_file, self._state = state_file, state
         for folder in _OF_SMALL_FILES:
-            broken.recall(config.vault_path / folder, clock)
+            broken.restore_alerts(config.vault_path / folder, clock)
         remembered = checkpoint.load(config.run_path)
         self._failed = remembered.failed
         self._following: tuple[int, Batch] | None = None  # the batch being followed
@@ -217,7 +217,7 @@ class Service:
             case CancelRemoval():
                 self.removal.cancel()
             case _:
-                return self.guide.obey(command)
+                return self.guide.carry_out(command)
         return None
 
     def _reload_learned(self) -> None:

@@ -122,9 +122,9 @@ class _Socket(_Way):
     __del__ = close
 
 
-def _or_close(thing: socket.socket, deed: Callable[[], None]) -> None:
+def _or_close(thing: socket.socket, act: Callable[[], None]) -> None:
     try:
-        deed()
+        act()
     except OSError:
         thing.close()
         raise

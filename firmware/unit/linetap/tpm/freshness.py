@@ -90,7 +90,7 @@ def check_data(state: Path, data: Path) -> None:
 def _read[T](file: SmallFile[T], path: Path) -> T | None:
     """Returns None if it is missing, or broken in both copies, which then stay."""
     try:
-        return copies.read_either(file, path, stays=True)
+        return copies.read_file_or_twin(file, path, stays=True)
     except (OSError, Broken):
         return None
 

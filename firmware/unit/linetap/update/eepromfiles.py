@@ -65,7 +65,7 @@ def clear(boot: Path) -> None:
         files.sync_directory(boot)
 
 
-def is_laid(boot: Path) -> bool:
+def is_pending(boot: Path) -> bool:
     """The ROM has not run it."""
     return (boot / RECOVERY).exists()
 

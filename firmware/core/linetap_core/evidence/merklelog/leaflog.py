@@ -145,7 +145,7 @@ class LeafLog:
     # --- loading at the start ----------------------------------------------------------------------------------
 
     def _open(self) -> Tree:
-        hashed = merkle.most_leaves(self._nodes.count)
+        hashed = merkle.largest_tree(self._nodes.count)
         safe = max(0, hashed - MOST_AT_ONCE)
         self._behind_safe = merkle.node_count(safe)
         self._as_found = self._nodes.read_all(self._behind_safe, merkle.node_count(hashed) - self._behind_safe)

@@ -141,7 +141,7 @@ def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> Key
         signers = sshsig.check_all(data, signature, namespaces.KEY_LIST)
     except sshsig.SignatureFault as fault:
         raise NotSigned(str(fault)) from None
-    if (wrong := authorities.of(authority).lacks(signers)) is not None:
+    if (wrong := authorities.of(authority).reason_against(signers)) is not None:
         raise Stranger(wrong)
     return sound(data)
 

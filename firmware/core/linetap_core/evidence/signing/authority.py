@@ -37,7 +37,7 @@ class Authority:
     def holds(self, key: PublicKey) -> bool:
         return keys.public_blob(key) in self.blobs
 
-    def lacks(self, signers: Sequence[PublicKey]) -> str | None:
+    def reason_against(self, signers: Sequence[PublicKey]) -> str | None:
         """Why these signers, each counted once, are not the authority; None: they are."""
         for signer in signers:
             if not self.holds(signer):

@@ -226,7 +226,7 @@ async def draft(request: Request, program: Program) -> Response:
 
 def _draft(request: Request, program: Program, error: LinetapError | None = None) -> Response:
     in_force = roles_in_force(program)
-    found = program.ceremony_files.draft or drafting.begun(in_force)
+    found = program.ceremony_files.draft or drafting.next_draft(in_force)
     return page(
         request, program, "program/draft.html", error, next_roles=found, sections=drafting.SECTIONS, in_force=in_force,
         printed=program.printed,
@@ -238,7 +238,7 @@ async def draft_add(request: Request, program: Program) -> Response:
     section = _section(form)
 
     def step() -> None:
-        before = program.ceremony_files.draft or drafting.begun(roles_in_force(program))
+        before = program.ceremony_files.draft or drafting.next_draft(roles_in_force(program))
         typed = {name: field(form, name) for name in form}
         program.ceremony_files.draft = drafting.with_row(before, section, typed)
         program.printed = []
@@ -251,7 +251,7 @@ async def draft_remove(request: Request, program: Program) -> Response:
     section, number = _section(form), field(form, "number")
 
     def step() -> None:
-        before = program.ceremony_files.draft or drafting.begun(roles_in_force(program))
+        before = program.ceremony_files.draft or drafting.next_draft(roles_in_force(program))
         program.ceremony_files.draft = drafting.without_row(before, section, int(number) if number.isdecimal() else -1)
         program.printed = []
 

@@ -20,7 +20,7 @@ from linetap_core.clock import NS_PER_MS, compact, rfc3339
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.records import Direction, Disposition
-from linetap_desk.searching.departments import Row, Sat
+from linetap_desk.searching.departments import Row, SeatPeriod
 
 Kind = Literal["number", "name", "extension"]
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -41,9 +41,9 @@ class Wanted:
     last_ns: int
     digits: str = ""
     text: str = ""
-    seats: Sequence[Sat] = ()
+    seats: Sequence[SeatPeriod] = ()
 
-    def is_it(self, entry: Entry) -> bool:
+    def matches(self, entry: Entry) -> bool:
         began_ns = index.began_ns(entry)
         if not self.first_ns <= began_ns <= self.last_ns:
             return False
@@ -131,7 +131,7 @@ class UnitCalls:
             )
             for place in np.flatnonzero(within & self._matches(columns, wanted)):
                 yield self._entry(columns, int(place))
-        yield from filter(wanted.is_it, {entry.call_id: entry for entry in self._odd}.values())
+        yield from filter(wanted.matches, {entry.call_id: entry for entry in self._odd}.values())
 
     def _matches(self, columns: _Columns, wanted: Wanted) -> NDArray[np.bool_]:
         if wanted.kind == "number":

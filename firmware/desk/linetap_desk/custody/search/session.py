@@ -121,7 +121,7 @@ class SearchSession:
             entry = Entry(verb="find", number=_masked(kind, typed), name=self.begun.person)
             entry.purpose, entry.case, entry.request = self.begun.purpose, self.begun.case, self.begun.id
             entry.span = f"{first}/{last}"
-            with self.desk.access.deed(entry) as step:
+            with self.desk.access.logged_step(entry) as step:
                 wanted = self._wanted(kind, typed, first, last)
                 named = f"{self.desk.access.name} {len(step.past)}"
                 step.granted()
@@ -140,11 +140,13 @@ class SearchSession:
                 raise BadInput(f"number: at least {index.LEAST_DIGITS} digits of its ending expected")
         elif not text or len(text) > _MOST_TEXT:
             raise BadInput(f"{kind}: 1 to {_MOST_TEXT} characters expected")
-        seats = self._table.sat(extension=text) if kind == "extension" else []
+        seats = self._table.periods_of(extension=text) if kind == "extension" else []
         if kind == "name":
             named = [name for name in self._table.names() if text.casefold() in normalize("NFC", name).casefold()]
             seats = [
-                seat for name in named for seat in (*self._table.sat(department=name), *self._table.behind_pbx(name))
+                seat
+                for name in named
+                for seat in (*self._table.periods_of(department=name), *self._table.behind_pbx(name))
             ]
         return Wanted(
             kind, strict.moment_ns(str(first), self.zone), strict.last_ns(str(last), self.zone), digits, text, seats

@@ -82,7 +82,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
         row = store.of_run(db, run)
         if row is None or row["closed_at"] is not None:
             raise KeyError(run)  # closed at this moment; the next question is answered so
-        if not store.count_on(db, run, box.count):
+        if not store.record_count(db, run, box.count):
             raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
         reply = _reply(db, row, question, rfc3339(site.clock.utc_ns()))
     if question.has_certificate:

@@ -118,7 +118,7 @@ def channel_of(row: Mapping[str, Any]) -> Channel | None:
     return Channel("", row["run"], bytes(row["unit_key"]), bytes(row["desk_key"]))
 
 
-def count_on(db: Connection, run: str, count: int) -> bool:
+def record_count(db: Connection, run: str, count: int) -> bool:
     """False for a repeated number: no number is used for two boxes."""
     done = db.execute(update(adoptions).where(adoptions.c.run == run, adoptions.c.count < count).values(count=count))
     return bool(done.rowcount)

@@ -230,7 +230,7 @@ def _context(request: Request, site: Site, only: str | None, **more: Any) -> dic
         "since": partial(since, words["says"], zone=zone, now_ns=now_ns),
         "fits": fits,
         "alike": Alike(),
-        "well_tile": partial(site.tiles.well, reader.language),
+        "well_tile": partial(site.tiles.well_tile, reader.language),
         "only": only,
         **more,
     }

@@ -156,7 +156,7 @@ class Neighbours:
             return None
         if one.standing in ("fault", "warning"):
             check, alert = min(one.unit.alerts.items(), key=worst_first)
-            return Cause("reported", one.place.whom(contact_of(check)), alert=alert)
+            return Cause("reported", one.place.contact_for(contact_of(check)), alert=alert)
         code, where, n = self._guess(one)
         return Cause(code, " / ".join(_contacts(one.place, code)), where, n)
 
@@ -199,7 +199,7 @@ class Neighbours:
 
 def _contacts(place: Place, code: Code) -> dict[str, None]:
     """Whom to call, each once."""
-    return dict.fromkeys(filter(None, (place.whom(kind) for kind in _CONTACTS.get(code, (None,)))))
+    return dict.fromkeys(filter(None, (place.contact_for(kind) for kind in _CONTACTS.get(code, (None,)))))
 
 
 def worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:

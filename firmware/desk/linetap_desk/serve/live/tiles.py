@@ -35,7 +35,9 @@ class Tiles:
         self._made: dict[tuple[Any, ...], Markup] = {}
         self._lock = threading.Lock()  # pages are rendered by several threads
 
-    def well(self, language: Language, render: Callable[..., Markup], one: Mapping[str, Any], hidden: bool) -> Markup:
+    def well_tile(
+        self, language: Language, render: Callable[..., Markup], one: Mapping[str, Any], hidden: bool
+    ) -> Markup:
         """`render` gets `one` and `hidden`."""
         if one["cause"] is not None:
             return render(one, hidden=hidden)

@@ -186,7 +186,7 @@ async def password_form(request: Request, site: Site) -> Response:
     try:
         if not await login.unlock(site, who, old, request.state.address):
             return again(WRONG_PASSWORD, 403)
-        await accounts.in_turn(partial(accounts.set_password, site.access, who.name, who.name, new))
+        await accounts.run_hashing(partial(accounts.set_password, site.access, who.name, who.name, new))
         token = await login.new_session(site, who, request.state.address)
     except login.TooMany:
         return again(TOO_MANY, 429)

@@ -96,7 +96,7 @@ async def first_form(request: Request, site: Site) -> Response:
         return _first(request, site, WRONG_CODE, 403)
     person, as_of, invitation = found
     try:
-        stored = await accounts.hashed_in_turn(new)
+        stored = await accounts.hash_password(new)
     except accounts.Crowded:
         return routes.later(_first(request, site, routes.CROWDED, 503))
     waiting = Ceremony(person, name, "people_first", now_ns, as_of, password=stored, invitation=invitation)
@@ -177,7 +177,7 @@ def _finish(site: Site, waiting: Ceremony, given: Answer | None, address: str) -
         act = "people_restored" if used.reason else "people_first"
         both = f"{used.asked_by}, {used.confirmed_by}" if used.reason else used.asked_by
         site.access.append_in(db, waiting.name, address, act, Subject(terms=both, remark=used.reason), DONE)
-        login.forgive(db, waiting.name, address)
+        login.clear_attempts(db, waiting.name, address)
         return sessions.begin(db, waiting.person, address, site.settings, now_ns)
 
 

@@ -50,17 +50,17 @@ def password_fits(stored: str | None, password: str) -> bool:
     return same and stored is not None
 
 
-async def fits_in_turn(stored: str | None, password: str) -> bool:
+async def check_password(stored: str | None, password: str) -> bool:
     """Crowded: too many wait, and it was not checked."""
-    return await in_turn(partial(password_fits, stored, password))
+    return await run_hashing(partial(password_fits, stored, password))
 
 
-async def hashed_in_turn(password: str) -> str:
+async def hash_password(password: str) -> str:
     """Crowded: too many wait, and it was not hashed."""
-    return await in_turn(partial(hashed, password))
+    return await run_hashing(partial(hashed, password))
 
 
-async def in_turn[T](do: Callable[[], T]) -> T:
+async def run_hashing[T](do: Callable[[], T]) -> T:
     """Runs a function that hashes a password, one at a time. Crowded: too many wait, and it was not begun."""
     require_room()
     _taken.append(None)
@@ -184,7 +184,7 @@ def set_password(table: AccessTable, by: str, name: str, password: str) -> None:
         _log(table, db, by, "people_password", name)
 
 
-def everybody(table: AccessTable) -> Sequence[Row[Any]]:
+def list_accounts(table: AccessTable) -> Sequence[Row[Any]]:
     with table.engine.connect() as db:
         return db.execute(select(people).order_by(people.c.name)).all()
 

@@ -241,5 +241,5 @@ class Reader:
         now_ns = self._clock.monotonic_ns()
         if not 0 <= now_ns - stamp < ECHO_MAX_MS * NS_PER_MS or at_us >= 1 << 62:
             return
-        if not self._map.beaten(stamp, at_us):
+        if not self._map.add_beat(stamp, at_us):
             self._restarted()

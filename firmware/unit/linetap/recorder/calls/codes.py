@@ -52,7 +52,7 @@ def learn_near_end(line: LineContext, event: Event) -> None:
         memory.near_digit_dbm0 = round(median(each.level_dbm0 for each in memory.near_end), 2)
 
 
-def whose_keys(line: LineContext, keys: list[Key]) -> Whose:
+def dialling_end(line: LineContext, keys: list[Key]) -> Whose:
     """Which end has dialled these consecutive digits."""
     pressed = [key for key in keys if key.level_dbm0]
     if not pressed:
@@ -137,7 +137,7 @@ def is_of_staff(line: LineContext, event: Event) -> bool:
     keys = _keys_with(line, event)
     typed = "".join(each.digit for each in keys)
     code = next((each for each in _codes(line) if typed.endswith(each)), "")
-    return any(whose_keys(line, keys[-count:]) == "near" for count in {1, len(code) or 1})
+    return any(dialling_end(line, keys[-count:]) == "near" for count in {1, len(code) or 1})
 
 
 def _keys_with(line: LineContext, event: Event) -> list[Key]:
@@ -162,14 +162,14 @@ def add_key(line: LineContext, event: Event) -> Whose | None:
     call.keys = _keys_with(line, event)
     typed = "".join(each.digit for each in call.keys)
     if typed.endswith(policy.mark_code):
-        by = whose_keys(line, _remove_code(line, len(policy.mark_code)))
+        by = dialling_end(line, _remove_code(line, len(policy.mark_code)))
         _mark(line, event, MARKS[by])
     elif policy.notice_code and typed.endswith(policy.notice_code):
-        by = whose_keys(line, _remove_code(line, len(policy.notice_code)))
+        by = dialling_end(line, _remove_code(line, len(policy.notice_code)))
         line.add_mark(event, NOTICE_CODE[by])
         return by
     elif (code := next((each for each in _codes_of_an_end(line) if typed.endswith(each)), None)) is not None:
-        by = whose_keys(line, _remove_code(line, len(code)))
+        by = dialling_end(line, _remove_code(line, len(code)))
         if by == "near":
             _obey_end_code(line, event, code)
         else:

@@ -180,7 +180,7 @@ class VaultWriter:
         """Returns the code of the reason for refusing new calls, or None."""
         return self._closed or self._admission.refused
 
-    def close_to_calls(self, why: str | None) -> None:
+    def refuse_calls(self, why: str | None) -> None:
         """Refuses new calls for this reason, whatever the state of the disk; None: accepts them again."""
         self._closed = why
 

@@ -158,7 +158,7 @@ class DtmfDetector:
             return []
         until -= (until - run.done) % HOP
         first, end = run.done - REACH - begin, until + REACH - begin
-        piece = self._hum.without(samples[min(first, end - CYCLE) : end], end - first)
+        piece = self._hum.remove_hum(samples[min(first, end - CYCLE) : end], end - first)
         stretches, run.reference = self._ear.examine(piece, run.done - REACH, run.key, run.reference)
         run.done = until + HOP
         if more and stretches and stretches[-1].end >= until and until - stretches[-1].start < _PIECE // 3:

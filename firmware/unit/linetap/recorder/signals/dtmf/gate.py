@@ -47,7 +47,7 @@ class HumFit:
         hz = {base * k for base in numbers.mains_hz for k in range(1, int(numbers.hum_to_hz // base) + 1)}
         self._bins = np.array(sorted({0, *(round(f / step) for f in hz)}))
 
-    def without(self, audio: NDArray[np.int16], count: int) -> F64:
+    def remove_hum(self, audio: NDArray[np.int16], count: int) -> F64:
         """The last `count` samples of `audio`, CYCLE or more, without hum and direct current."""
         spectrum = np.zeros(CYCLE // 2 + 1, np.complex128)
         spectrum[self._bins] = np.fft.rfft(audio[-CYCLE:])[self._bins]

@@ -196,7 +196,7 @@ class LineHealth:
         sound = rules.sound(block, limits)
         self._share[:] = rules.sounding(self._share, sound, block, use, limits, self._rest_v)
         ill, well = rules.conditions(block, use, limits, sound, self._rest_v, self._share)
-        self._rest_v[:] = rules.sink(self._rest_v, block, use, limits)
+        self._rest_v[:] = rules.rest_voltage(self._rest_v, block, use, limits)
         self._last(ill, well)
         over = self._was_used & use.on
         self._was_used = (self._was_used | use.off) & ~use.on

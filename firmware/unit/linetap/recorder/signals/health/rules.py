@@ -181,7 +181,7 @@ def lasts(limits: Limits) -> F32:
     ])  # fmt: skip
 
 
-def sink(rest_v: F32, block: Block, use: Use, limits: Limits) -> F32:
+def rest_voltage(rest_v: F32, block: Block, use: Use, limits: Limits) -> F32:
     """The voltage of each line at rest, from the one before."""
     volts = np.abs(block.volts)
     at_rest = block.still & use.on & (volts >= limits.cut_v)

@@ -27,7 +27,7 @@ Bools = NDArray[np.bool_]
 CHUNK = CHUNK_WINDOWS * SIZE
 
 
-def kept_notes(audio: I16) -> float | None:
+def spectrum_steadiness(audio: I16) -> float | None:
     """How alike spectra 96 ms apart are, 0 to 1: the median of those with sound. None: too little sound."""
     windows = (len(audio) - WINDOW) // STEP + 1
     if windows < FEWEST + LATER:

@@ -111,7 +111,7 @@ class ConfigChange:
         new = self._look_again(waiting)
         if new is None:
             return
-        names = change.everybody(new)
+        names = change.all_services(new)
         if self.pending != self._sha256:  # else a recorder was killed after replacing the file
             names = change.services(self._config, new)
             data = waiting.read_bytes()

@@ -77,7 +77,7 @@ class UnitLog:
             files.remove_temporary(self._folder)
             self._forget()
             self._index_leaves(max(0, self._log.size - REMEMBERED))
-            if not self._has_head and (begun := keptlogs.begun(self._log)) is not None:
+            if not self._has_head and (begun := keptlogs.begun_event(self._log)) is not None:
                 self._begun.append(begun)  # a power cut may have prevented the report
             self._prove()
         if not self._log.size and (kept := keptlogs.numbers(vault)):  # a power cut came before the new log's first leaf
@@ -161,7 +161,7 @@ class UnitLog:
         replace_durably(namespaces.signature_path(path), signature.encode("ascii"))
         self._head_size, self._has_head = tree.size, True
 
-    def held_against(self, data: str, signature: str) -> None:
+    def compare_with_desk_head(self, data: str, signature: str) -> None:
         """Compare the log with the newest head that the desk has, which our own signature authenticates.
 
         Heads of another log or another key are ignored.
@@ -256,7 +256,7 @@ class UnitLog:
         leaf: dict[str, object] = {"kind": "log_begun", "at": at, "log": self.name, "before": before}
         leaf |= {} if head is None else {"size": head.size, "root": head.root}
         first = leaflog.encode(leaf | {"why": misfit.code, "kept": place})
-        self._log.append_lines([first, *keptlogs.carried(self._folder.with_name(place)), *new])
+        self._log.append_lines([first, *keptlogs.carried_leaves(self._folder.with_name(place)), *new])
         self._index_leaves(0)
         self._begun = [CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code)]
         self._kept_ns = 0

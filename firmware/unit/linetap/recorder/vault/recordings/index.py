@@ -163,7 +163,7 @@ class IndexEnd:
         self._undated_ns = 0
         self._calls_went = True
 
-    def calls_went(self) -> None:
+    def calls_were_destroyed(self) -> None:
         """Calls were destroyed: a segment without a day of its own may be over."""
         self._calls_went = True
 

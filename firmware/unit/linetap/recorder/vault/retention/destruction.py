@@ -73,7 +73,7 @@ class Destruction:
     def unfinished(self) -> bool:
         return bool(self._intent.calls)
 
-    def intend(self, calls: list[str], now_ns: int) -> None:
+    def write_intent(self, calls: list[str], now_ns: int) -> None:
         """OSError: nothing is intended."""
         intent = _Intent(rfc3339(now_ns), calls)
         _FILE.replace(self._vault / NAME, intent)

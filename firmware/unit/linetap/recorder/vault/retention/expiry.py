@@ -110,7 +110,7 @@ class Expiry:
             self._look_further()
             return False
         try:
-            self._destruction.intend(list(due), now_ns)
+            self._destruction.write_intent(list(due), now_ns)
         except OSError:
             for call_id, until_ns in due.items():
                 heapq.heappush(self._next, (until_ns, call_id))

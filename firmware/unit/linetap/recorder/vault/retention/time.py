@@ -219,7 +219,7 @@ class RetentionTime:
         """
         name = secrets.token_hex(8)
         try:
-            saved = copies.read_either(_FILE, self._path)
+            saved = copies.read_file_or_twin(_FILE, self._path)
             if not saved.memory.name:  # from an older version, whose calls have no counted time
                 saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
             return saved

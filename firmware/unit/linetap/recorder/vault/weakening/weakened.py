@@ -81,7 +81,7 @@ class Weakened:
         if stamp != self._stamp:
             self._compare()
             self._stamp = stamp
-        self._memory.remind()
+        self._memory.repeat_leaf()
         self._look_ns = mono_ns + LOOK_EVERY_NS
 
     def compare(self, signed: Sequence[Holder] = ()) -> None:
