@@ -18,7 +18,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
-from linetap_desk.serve.protection.released import GIVEN
+from linetap_desk.serve.release.steps import GIVEN
 from linetap_desk.web.roles import READS_REPORTS
 
 MOST_CASE, MOST = 120, 100

@@ -13,8 +13,7 @@ from linetap_desk.protection.figures import department_of
 from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
-
-GIVEN = "given"
+from linetap_desk.serve.release.steps import GIVEN
 
 
 def released(db: Connection, period: Period, departments: Departments) -> Counter[str]:

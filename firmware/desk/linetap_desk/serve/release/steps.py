@@ -224,7 +224,8 @@ PARTY = {
     "citizen": N_("The citizen who spoke"),
     "court": N_("A court or an investigating authority"),
 }
-OUTCOME = {"given": N_("Handed over"), "not_given": N_("Not handed over")}
+GIVEN, NOT_GIVEN = "given", "not_given"  # outcomes of a closed request
+OUTCOME = {GIVEN: N_("Handed over"), NOT_GIVEN: N_("Not handed over")}
 OF_WITNESSES = {
     "policy_missing": N_("The witness policy in force is missing or empty. Tell the vault officer."),
     "policy_differs": N_("The witness policy is not the one that the signed roles name. Tell the vault officer."),
