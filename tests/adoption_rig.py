@@ -15,7 +15,7 @@ from pathlib import Path
 
 from broker import until
 from card_rig import Card
-from linetap.adoption import places
+from linetap.adoption import adoptionfiles
 from linetap.cardresult import ADOPTED
 from linetap_core import cli
 from pki_rig import Pki
@@ -57,7 +57,7 @@ class NewUnit:
 
     @property
     def sent(self) -> Path:
-        return places.sent(self.run_dir)
+        return adoptionfiles.sent(self.run_dir)
 
     def start(self, url: str) -> subprocess.Popen[bytes]:
         """The exchange."""
@@ -97,7 +97,7 @@ class NewUnit:
         found: list[str] = []
 
         def there() -> bool:
-            said = places.read_shown(self.run_dir)
+            said = adoptionfiles.read_shown(self.run_dir)
             found[:] = [said.digits] if said is not None and said.state == "code" else []
             return bool(found)
 
@@ -106,7 +106,7 @@ class NewUnit:
 
     def press(self) -> None:
         """The button, held while these digits are shown, as the panel tells it."""
-        places.press(self.run_dir, self.digits())
+        adoptionfiles.press(self.run_dir, self.digits())
 
     def __enter__(self) -> NewUnit:
         self._root = threading.Thread(target=self.root)

@@ -10,7 +10,7 @@ import pytest
 from broker import until
 from linetap_bench.stage.cable import VARIABLE, reports
 from linetap_bench.stage.processes import Processes
-from linetap_bench.stage.starved import StarvedProcesses, waited
+from linetap_bench.stage.starvation import StarvedProcesses, waited
 
 BUSY = "while :; do :; done"
 

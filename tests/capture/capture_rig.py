@@ -25,7 +25,7 @@ from linetap.ring import Batch, RingReader
 from linetap.sockets import Caller
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child
-from linetap_bench.stage.starved import StarvedProcesses
+from linetap_bench.stage.starvation import StarvedProcesses
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CaptureCommand, CaptureState
 from linetap_core.rundir import socket_path

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, delete, select
 
-from linetap_bench.measure import callsmade
+from linetap_bench.measure import generatedcalls
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import query
@@ -284,7 +284,7 @@ class TestWork:
     @classmethod
     def many(cls) -> Iterator[Connection]:
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-            callsmade.make(Path(folder) / "desk.db", cls.CALLS)
+            generatedcalls.make(Path(folder) / "desk.db", cls.CALLS)
             engine = database.open_reader(f"sqlite:///{folder}/desk.db")
             with engine.connect() as db:
                 yield db
@@ -296,7 +296,7 @@ class TestWork:
         for setting, value in (("CHUNK", self.ROWS // 2), ("BUDGET", self.ROWS), ("LEAST", self.ROWS // 2)):
             monkeypatch.setattr(query, setting, value)
         made = dataclasses.replace(MIX[name], since=None, until=None)
-        middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
+        middle = rfc3339((generatedcalls.FIRST_NS + generatedcalls.LAST_NS) // 2)
         for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):
             with counting(many) as steps:
                 query.page(many, made, cursor)
@@ -317,8 +317,8 @@ class TestPostgresql:
     @classmethod
     def many(cls) -> Iterator[Connection]:
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, Postgres() as server:
-            callsmade.make(Path(folder) / "desk.db", cls.CALLS)
-            callsmade.copy(Path(folder) / "desk.db", server.url)
+            generatedcalls.make(Path(folder) / "desk.db", cls.CALLS)
+            generatedcalls.copy(Path(folder) / "desk.db", server.url)
             engine = database.open_reader(server.url)
             with engine.connect() as db:
                 yield db
@@ -328,7 +328,7 @@ class TestPostgresql:
     @pytest.mark.parametrize("way", ["older", "newer"])
     def test_no_search_reads_the_whole_table(self, many: Connection, name: str, way: Way) -> None:
         criteria = dataclasses.replace(MIX[name], since=None, until=None)
-        middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
+        middle = rfc3339((generatedcalls.FIRST_NS + generatedcalls.LAST_NS) // 2)
         for leg in legs(criteria):
             reading = Reading(many, way, whole=True)
             for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):

@@ -29,7 +29,7 @@ from linetap_desk.ceremony import hold as holds
 from linetap_desk.ceremony import keygen, rewrap
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import tables
-from linetap_desk.serve.overflow import waiting
+from linetap_desk.serve.overflow import overflowcalls
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from release_rig import HAN, PEOPLE, Desk
 from sealing_rig import UNIT, noise, record
@@ -290,4 +290,4 @@ def test_several_calls_in_one_command(overflow: Overflow, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(("until", "day"), [(UNTIL, DAY), (MOVED, DAY), (None, ""), ("", "")])
 def test_the_day_that_ends_then_is_the_units_own(until: str | None, day: str) -> None:
-    assert waiting.day_of(until, zone_of(KOREA)) == day
+    assert overflowcalls.day_of(until, zone_of(KOREA)) == day

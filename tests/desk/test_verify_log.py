@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from linetap.recorder.vault.log.log import UnitLog
-from linetap.recorder.vault.log.newest import Newest
+from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.calls import sealed
@@ -252,7 +252,7 @@ def test_a_call_sealed_a_second_time_by_the_unit_itself(rig: Rig) -> None:
 
 def test_a_call_closed_twice(rig: Rig) -> None:
     log = rig.log()
-    log._known = Newest(0)  # as after more leaves than it remembers
+    log._known = RecentlyWritten(0)  # as after more leaves than it remembers
     log.close_call(CALL_ID)
     log.publish()
     assert codes(rig) == ["closed_twice"]

@@ -31,9 +31,9 @@ import msgspec
 from sqlalchemy import func, select
 
 from linetap_bench.figures import Row, cpu_s, resident_mb
-from linetap_bench.measure import callsmade, desk
-from linetap_bench.measure.callsmade import write_events
+from linetap_bench.measure import desk, generatedcalls
 from linetap_bench.measure.desk import session
+from linetap_bench.measure.generatedcalls import write_events
 from linetap_bench.stage.processes import ChildFailed, Processes
 from linetap_bench.stage.servers import HOST, READY_S, free_port, start_broker, wait
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
@@ -148,7 +148,7 @@ def _at(times: list[float], part: float) -> float:
 
 def _under_load(children: Processes, folder: Path, city: Path, port: int, size: desk.Size) -> Found:
     path = folder / "desk.db"
-    callsmade.make(path, CALLS)
+    generatedcalls.make(path, CALLS)
     url = f"sqlite:///{path}"
     server, config, https = desk.started(children, folder, city, port, size, url)
     officer = [desk.session(config, f"officer-{n}", "officer") for n in range(-(-STREAMS // OF_A_SESSION))]
@@ -216,8 +216,8 @@ async def _load(load: Load, client: httpx.AsyncClient) -> None:
 
 async def _search(load: Load, client: httpx.AsyncClient, chance: random.Random) -> None:
     while True:
-        since = rfc3339(chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS))[:10]
-        unit = callsmade.unit_name(chance.randrange(callsmade.UNITS))
+        since = rfc3339(chance.randrange(generatedcalls.FIRST_NS, generatedcalls.LAST_NS))[:10]
+        unit = generatedcalls.unit_name(chance.randrange(generatedcalls.UNITS))
         asked = chance.choice((f"unit={unit}", f"from={since}", f"unit={unit}&line=3&from={since}", "mark=any"))
         found = _CALL.findall(await load.page(client, "search", f"/calls/found?{asked}"))
         await asyncio.sleep(PAUSE_S)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from linetap_bench.figures import Row
 from linetap_bench.measure import desk
-from linetap_bench.measure.deskstill import UNITS, still
+from linetap_bench.measure.deskidle import UNITS, still
 from linetap_bench.stage.distance import Distance, Way, distant
 from linetap_bench.stage.servers import HOST
 from linetap_bench.stage.telephone import MIDDLE, SLOWEST, calibrate, plain_tab, slow_down

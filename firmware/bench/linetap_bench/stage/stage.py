@@ -21,7 +21,7 @@ from linetap_bench.stage.cable import Cable
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import start_broker
-from linetap_bench.stage.starved import StarvedProcesses
+from linetap_bench.stage.starvation import StarvedProcesses
 from linetap_core import cli, rundir
 
 UNIT = "floor-03"

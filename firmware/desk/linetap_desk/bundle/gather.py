@@ -27,7 +27,7 @@ from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.report import CA_LIMIT_BYTES
 from linetap_desk.ceremony import certificate as certificates
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import read_named
 from linetap_desk.proofs.verdict import Verdict
 from linetap_desk.proofs.verifycall import verify_call
@@ -54,7 +54,7 @@ class NotBundled(Refusal):
 def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> Found:
     """A call's amendment; and, if requested, its hold, Sigsum proof and the certificate of its day's destroyed key."""
     call_id = call_dir.name
-    if (path := amended.path_of_newest(amended.home(call_dir), call_id)) is not None:
+    if (path := amendments.path_of_newest(amendments.home(call_dir), call_id)) is not None:
         yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
     epoch = record.retention.epoch if record.retention else ""
     path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None

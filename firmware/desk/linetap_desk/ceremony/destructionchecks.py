@@ -29,7 +29,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.unsealing.wrapped import require_checked
 
@@ -135,7 +135,7 @@ def _counted(call_dir: Path) -> _Counted | None:
     """None for unrecorded or unreadable calls: they prove nothing."""
     try:
         record = strict.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
-        last = amended.newest(amended.home(call_dir), record.call_id)
+        last = amendments.newest(amendments.home(call_dir), record.call_id)
         kept, moment = record.retention, record.counted or None
         until = last.until if last is not None else kept.until if kept is not None else None
         ended = last.ended_at if last is not None else record.actual.ended_at if record.actual else record.ended_at

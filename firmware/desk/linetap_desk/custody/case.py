@@ -38,8 +38,8 @@ from linetap_desk.custody.citizen import copying
 from linetap_desk.custody.citizen.copying import MadeCopy
 from linetap_desk.custody.citizen.masking import Span
 from linetap_desk.custody.package import Package
-from linetap_desk.proofs import amended
-from linetap_desk.release import ask, requestfile
+from linetap_desk.proofs import amendments
+from linetap_desk.release import requestfile, requesting
 from linetap_desk.release.opening import OpeningInputs, Unlocked, hand_on, json_path, open_call, require_released
 from linetap_desk.unsealing import callproof, checkedcall, layers
 from linetap_desk.unsealing.callproof import Basis
@@ -190,7 +190,7 @@ class Case:
     def amended(self, call_id: str) -> Amendment | None:
         """Verified if the call is open; otherwise as the package has it."""
         opened = self._opened.get(call_id)
-        return amended.newest(self.package.folder, call_id) if opened is None else opened.amended
+        return amendments.newest(self.package.folder, call_id) if opened is None else opened.amended
 
     def needs_more(self, call_id: str) -> bool | None:
         """Whether further custodians are needed; None if only opening the call shows it."""
@@ -307,7 +307,7 @@ class Case:
             key = self.one_time_key
             if key is None:
                 raise BadInput(f"none of the identities is the one-time key of request {self.request.id}")
-            ask.close_request(
+            requesting.close_request(
                 argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock
             )
             self._opened.clear()

@@ -47,8 +47,8 @@ from linetap_desk.ingest.tables import (
     vaults,
 )
 from linetap_desk.inputs.strict import zone_of
-from linetap_desk.rebuild import newdatabase, stored
-from linetap_desk.rebuild.stored import Refused
+from linetap_desk.rebuild import newdatabase, storedcalls
+from linetap_desk.rebuild.storedcalls import Refused
 from linetap_desk.rebuild.units import Answered, request_events
 
 MOST_S = S_PER_DAY
@@ -107,14 +107,14 @@ def _fill(
         if store is not None and settings.copy is not None:
             holds = None if settings.copy.holds is None else Path(settings.copy.holds)
             try:
-                found.copied = stored.store_copies(store, holds, new, signers.now(), found.refused, clock.utc_ns())
+                found.copied = storedcalls.store_copies(store, holds, new, signers.now(), found.refused, clock.utc_ns())
             except OSError as error:
                 raise Refusal(f"copy.store {settings.copy.store}: {error}; the old database is as it was") from None
         if args.for_s:
             found.answered = request_events(settings, new, signers, clock, stop, args.for_s)
         if stop.requested:
             raise Refusal("interrupted; the old database is as it was, and `linetap desk rebuild` begins again")
-        found.from_record = stored.settle(new, found.refused)
+        found.from_record = storedcalls.settle(new, found.refused)
         with new.begin() as db:
             while destroyedcalls.clear_destroyed(db, zone=zone_of(settings.zone), counts=found.old is None):
                 pass
@@ -167,7 +167,8 @@ def _lines(found: RebuildResult) -> list[str]:
     lines += [f"  {line}" for line in found.refused.lines]
     answered = found.answered
     lines.append(f"{len(answered.done)} of {len(answered.online)} online units have reported everything")
-    lines += [f"  not yet: {unit}; the ingest requests it again" for unit in answered.lacking[: stored.MOST_PRINTED]]
+    late = answered.lacking[: storedcalls.MOST_PRINTED]
+    lines += [f"  not yet: {unit}; the ingest requests it again" for unit in late]
     return lines
 
 

@@ -29,7 +29,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.inputs.strict import last_ns, moment_ns, zone_of
 from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.amended import TrueTimes
+from linetap_desk.proofs.amendments import TrueTimes
 from linetap_desk.searching import indexsearch
 from linetap_desk.searching.departments import Departments
 from linetap_desk.searching.indexsearch import REMOVED, IndexKeys, IndexLog, Result

@@ -8,8 +8,8 @@ import contextlib
 from pathlib import Path
 
 from linetap.adoption import deskrequests
+from linetap.adoption.adoptionfiles import Kept
 from linetap.adoption.exchange import Exchange
-from linetap.adoption.places import Kept
 from linetap.cardresult import ADOPTED, DESK
 from linetap.config.schema import RUN_DIR
 from linetap.provision import cardfiles

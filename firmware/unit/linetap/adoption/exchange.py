@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 
 from linetap import cardresult
-from linetap.adoption import deskrequests, places
+from linetap.adoption import adoptionfiles, deskrequests
+from linetap.adoption.adoptionfiles import Kept, Session, Shown
 from linetap.adoption.deskrequests import Asking, DeskAway, Post
-from linetap.adoption.places import Kept, Session, Shown
 from linetap.provision import cardfiles
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, Clock
@@ -65,8 +65,8 @@ class Exchange:
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept
         self._desks, self._about, self._clock, self._post = desks, about, clock, post
         self._handed = ""
-        rundir.make(places.sent(run_dir))
-        self._numbers = places.numbers(run_dir)
+        rundir.make(adoptionfiles.sent(run_dir))
+        self._numbers = adoptionfiles.numbers(run_dir)
         self._pause = PAUSE_TURNS if self._numbers else 0  # an earlier process may have shown a number just now
         self._asking: Asking | None = None
         self._run = self._resumed()
@@ -102,7 +102,7 @@ class Exchange:
         if self._is_begun:
             self._show(None)
             return True
-        pressed = places.pressed(self._run_dir)
+        pressed = adoptionfiles.pressed(self._run_dir)
         if not pressed and self._numbers < MOST_RUNS:
             return False
         why = "the button was pressed for an exchange that ended" if pressed else f"{self._numbers} numbers were shown"
@@ -132,7 +132,7 @@ class Exchange:
             self._asking = deskrequests.begin(self._desks, self._about, self._post)
         elif (channel := self._asking.ask(self._post)) is not None:
             self._numbers += 1
-            places.note_numbers(self._run_dir, self._numbers)
+            adoptionfiles.note_numbers(self._run_dir, self._numbers)
             chosen, self._asking = self._asking, None
             self._run = Run(
                 desk=chosen.desk, channel=channel, began_ns=self._clock.monotonic_ns(), opening=chosen.opening
@@ -149,7 +149,7 @@ class Exchange:
         return self._clock.monotonic_ns() - run.began_ns >= RUN_S * NS_PER_S
 
     def _is_pressed(self, run: Run) -> bool:
-        return run.confirmed or (run.opening is None and places.pressed(self._run_dir) == run.channel.digits)
+        return run.confirmed or (run.opening is None and adoptionfiles.pressed(self._run_dir) == run.channel.digits)
 
     def _lose(self) -> None:
         """The desk does not know the exchange, or its answer is invalid. After a press the exchange continues to its
@@ -224,16 +224,17 @@ class Exchange:
             self._hand(cardfiles.ORDER, reply.order)
 
     def _hand(self, name: str, text: str) -> None:
-        replace_in_ram(places.sent(self._run_dir) / name, text.encode(), private=True)  # a Wi-Fi passphrase is in it
+        path = adoptionfiles.sent(self._run_dir) / name
+        replace_in_ram(path, text.encode(), private=True)  # it may hold a Wi-Fi passphrase
 
     def _take_back(self) -> None:
         for name in (cardfiles.ORDER, f"{cardfiles.ORDER}{namespaces.SUFFIX}"):
-            (places.sent(self._run_dir) / name).unlink(missing_ok=True)
+            (adoptionfiles.sent(self._run_dir) / name).unlink(missing_ok=True)
 
     def _request(self) -> str | None:
         found = next(iter(rundir.names(self._adopted, ".request")), None)
         if found is None and self._has_order:
-            self._hand(places.ASKED, "")  # after a power cut: root makes a new one
+            self._hand(adoptionfiles.ASKED, "")  # after a power cut: root makes a new one
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
 
     def _fault(self) -> str | None:
@@ -283,4 +284,4 @@ class Exchange:
 
     def _put(self, now: Shown) -> None:
         with contextlib.suppress(OSError):
-            places.show(self._run_dir, now)
+            adoptionfiles.show(self._run_dir, now)

@@ -29,7 +29,7 @@ from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
 from linetap_desk.ordering import command
 from linetap_desk.proofs import callfolder
-from linetap_desk.release import ask, requestfile, unwrap
+from linetap_desk.release import requestfile, requesting, unwrap
 from linetap_desk.unsealing.callproof import SIGNERS
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from linetap_desk.witnessing import options
@@ -66,7 +66,7 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
     privatefile.require_new(target)
     before = set(requestfile.signatures(papers.request_file))
     lines = run_command(
-        [ask.add_approve_arguments, deskfolder.add_argument], ask.approve_request, clock,
+        [requesting.add_approve_arguments, deskfolder.add_argument], requesting.approve_request, clock,
         papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}", f"--desk={desk}",
     )  # fmt: skip
     for name, data in requestfile.signatures(papers.request_file).items():
@@ -208,8 +208,8 @@ def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) 
     if not request_id:
         raise BadInput("the request's id is missing")
     target = output_of(settings) / f"one-time-{request_id}.txt"
-    adds: list[Add] = [ask.add_key_arguments, deskfolder.add_argument]
-    lines = run_command(adds, ask.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
+    adds: list[Add] = [requesting.add_key_arguments, deskfolder.add_argument]
+    lines = run_command(adds, requesting.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
     return target, lines[-1]
 
 

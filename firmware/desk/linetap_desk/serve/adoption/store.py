@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
 from linetap_core.enrolment.adoption import Channel, closed
-from linetap_desk.serve.adoption.prepared import Prepared
-from linetap_desk.serve.adoption.runs import Waiting
+from linetap_desk.serve.adoption.exchanges import Waiting
+from linetap_desk.serve.adoption.uploadchecks import Prepared
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.release.steps import StepFault
 

@@ -26,8 +26,8 @@ from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import outgoing
 from linetap_desk.ingest.commandfiles import sha256_of
-from linetap_desk.release import holdasked
-from linetap_desk.release.holdasked import HoldAsked
+from linetap_desk.release import holdrequest
+from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
@@ -284,11 +284,11 @@ async def _archive(
 
     def members() -> list[package.Member]:
         checking.require_call(site, row, in_force(site).roles, opens=False)
-        asked = HoldAsked(
+        asked = HoldRequest(
             id=row["id"], unit=row["unit"], call_id=row["call_id"], case=row["case_number"], basis=row["basis"],
             until=row["until"],
         )  # fmt: skip
-        named = package.as_member(holdasked.NAME, holdasked.encode(asked))
+        named = package.as_member(holdrequest.NAME, holdrequest.encode(asked))
         return [named, *package.of_call(site, row), *more(row)]
 
     try:

@@ -21,7 +21,7 @@ from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.ended import endingcalls, reviews
 from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.fleet import routes as fleet
-from linetap_desk.serve.fleet.shift import UNITS
+from linetap_desk.serve.fleet.shiftlog import UNITS
 from linetap_desk.serve.fleet.words import STANDING_WORDS
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.live.journal import Reader

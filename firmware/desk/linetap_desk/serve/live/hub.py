@@ -53,7 +53,7 @@ class TooManyStreams(Exception):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """The last note of the shift log (fleet/shift.py)."""
+    """The last note of the shift log (fleet/shiftlog.py)."""
 
     text: str
     by: str  # as others are shown the person

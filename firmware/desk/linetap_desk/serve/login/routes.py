@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Login by password or by the OIDC provider, logout, unlocking and prolonging a session, and changing one's password.
-The passkey that may follow is in second.py."""
+The passkey that may follow is in secondfactor.py."""
 
 from __future__ import annotations
 

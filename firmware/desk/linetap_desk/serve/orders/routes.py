@@ -22,9 +22,9 @@ from linetap_core.wire import smdrcolumns
 from linetap_core.wire.situations import SITUATIONS
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import prepared
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
+from linetap_desk.serve.adoption import uploadchecks
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.orders import endingform, orderfile, smdrform, store, template, unitform
@@ -133,7 +133,7 @@ async def sign(request: Request, site: Site) -> Response:
         row = adopted.require_open(db, common.id_of(request))
         if row["draft"] is None:
             raise StepFault("step_not_yet", f"{row['unit']}: there is no order to be signed")
-        found = prepared.order_of(bytes(row["draft"]), b"".join(signatures))
+        found = uploadchecks.order_of(bytes(row["draft"]), b"".join(signatures))
         adopted.prepare(db, row["id"], found, who.name, now)
         return Subject(terms=found.unit)
 

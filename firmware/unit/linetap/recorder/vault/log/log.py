@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from linetap.recorder.vault.log.callleaves import Fields, leaves_of
-from linetap.recorder.vault.log.newest import Newest
 from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
+from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
@@ -85,7 +85,7 @@ class UnitLog:
         self._look_for_kept()
 
     def _forget(self) -> None:
-        self._known = Newest(REMEMBERED)  # with the number of its leaf
+        self._known = RecentlyWritten(REMEMBERED)  # with the number of its leaf
         self._kinds = set[str]()  # kinds of leaf known to be in the log
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
         self._made_good = False

@@ -11,7 +11,7 @@ import hashlib
 _DIGEST_BYTES = 16
 
 
-class Newest:
+class RecentlyWritten:
     """At most `most` items, each with a number."""
 
     def __init__(self, most: int) -> None:
