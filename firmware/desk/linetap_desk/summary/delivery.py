@@ -37,7 +37,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"데스크 경보 alerts of the desk: {_kinds(alerts['of_the_desk'])}"
     gone = found["destructions"]
     yield f"파기 destroyed: 통화 calls {gone['calls']}, 사본 copies {gone['copies']}"
-    yield f"장치 units: {units['named']}"
+    yield f"기기 units: {units['named']}"
     yield f"지연 late: {_of(units['late'])}"
     yield f"오프라인 offline: {_of(units['offline'])}"
     yield f"고장 at fault: {_of(units['at_fault'])}"
@@ -48,8 +48,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 def _coverage(found: dict[str, Any]) -> Iterator[str]:
     figures, differ, percent = found["told"], found["units_that_differ_from_the_pbx"], found["percent"]
     share = "-" if percent is None else f"{percent:.1f} %"
-    yield f"교환기 대조 coverage against the PBX: {share}; 장치 units {figures['units']}, {_figures(figures)}"
-    yield f"교환기와 다른 장치 units that differ from the PBX: {differ['count']}"
+    yield f"교환기 대조 coverage against the PBX: {share}; 기기 units {figures['units']}, {_figures(figures)}"
+    yield f"교환기와 다른 기기 units that differ from the PBX: {differ['count']}"
     yield from (f"  {unit['unit']}: {_figures(unit)}" for unit in differ["units"])
     if differ["count"] > len(differ["units"]):
         yield "  …"

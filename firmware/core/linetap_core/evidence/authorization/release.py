@@ -41,6 +41,7 @@ APPROVERS = 2  # where no rule says otherwise
 SIGNING_PAGES: tuple[str, ...] = (
     "6586ec73e701122586de2aa80ac864867107c9ac9ff90b668744c8f9a7e5173c",
     "987b477f73e3f6030897e6c81531dd5c103c002c4a93382030ba0ae2edcd8c8e",
+    "e84a79c23678e850f4947ed50dc98a6267cb96fbaa0cd34c22a8370cde269956",
 )
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
