@@ -19,7 +19,7 @@ import msgspec
 from linetap_bench.cluster import rights
 from linetap_bench.cluster.rabbit import Node, place_revocations, start_front
 from linetap_bench.cluster.wires import Wires
-from linetap_bench.figures import cpu_s
+from linetap_bench.figures import cpu_s, resident_mb
 from linetap_bench.fleet.fleet import Standing
 from linetap_bench.fleet.schedule import DESKS, GONE
 from linetap_bench.fleet.schedule import names as unit_names
@@ -175,7 +175,7 @@ class Trial:
         before = {name: cpu_s(pid) for name, pid in pids.items()}
         SYSTEM.sleep(plan.calm_s)
         self._out.cpu_percent = {name: (cpu_s(pid) - before[name]) / plan.calm_s * 100 for name, pid in pids.items()}
-        self._out.memory_mb = {name: _resident_mb(pid) for name, pid in pids.items()}
+        self._out.memory_mb = {name: resident_mb(pid) for name, pid in pids.items()}
 
     def _go(self) -> None:
         plan, one, third = self._plan, self._nodes[1], self._nodes[3]
@@ -225,10 +225,3 @@ class Trial:
     def _read(self) -> None:
         lines = self._fleet_log.read_bytes().split(b"\n")[:-1]
         self._out.standings = [msgspec.json.decode(line, type=Standing) for line in lines]
-
-
-def _resident_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
