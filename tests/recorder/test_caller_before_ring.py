@@ -24,7 +24,6 @@ from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem
 from linetap.ring import RATE_HZ
 from linetap_bench.sounds.synth import F64, Tones
 from linetap_core.records import Caller
-from unit_rig import make_unit
 
 NUMBER = "0212345678"
 MDMF = 0x80
@@ -64,11 +63,6 @@ SENDERS = [
         marks=pytest.mark.skipif(shutil.which("minimodem") is None, reason="no minimodem here"),
     ),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def caller(story: Story) -> Caller | None:

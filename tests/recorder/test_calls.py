@@ -20,11 +20,6 @@ ANSWER_S = 4.0
 NOTICE_FRAME = round((ANSWER_S + 0.035 + 0.5) * 8000)
 
 
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
-
-
 def at(seconds: float) -> str:
     return rfc3339(START_NS + round(seconds * 1000) * NS_PER_MS)
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,11 +28,6 @@ CLOCKS = {
     "a leap second": -NS_PER_S,
     "a second on": 2 * NS_PER_S,
 }
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 class OtherClock(Story):

@@ -32,7 +32,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, PbxDay, RecorderState
 from linetap_core.service import StateFile, read_state
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 
 RAW = panasonic(0, 30)
 
@@ -40,11 +40,6 @@ RAW = panasonic(0, 30)
 def with_smdr(unit: Unit, port: str) -> Config:
     lines = [Line(number=n, channel=n, extension=f"210{n}") for n in (1, 2)]
     return msgspec.structs.replace(unit.config, line=lines, smdr=Smdr(port=port))
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 def meta_of(unit: Unit, call_id: str) -> dict[str, Any]:

@@ -18,12 +18,6 @@ from linetap.ring import RATE_HZ
 from linetap_bench.exchange.linesounds import coded
 from linetap_bench.sounds.synth import F64, pair
 from linetap_core.records import CallRecord
-from unit_rig import make_unit
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def recorded(config: Config, end_s: float = 36) -> Story:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from call_rig import Kept, Story
 from sounds import busy, dial, digits, ringback, talk
@@ -12,14 +10,8 @@ from sounds import busy, dial, digits, ringback, talk
 from linetap.config.schema import Config
 from linetap.ring import RATE_HZ
 from linetap.ring.batch import gap_batch
-from unit_rig import make_unit
 
 BATTERY, SPEAKING, DEAD = -4800, -800, 0  # 0.01 V
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def told(kept: Kept) -> list[tuple[str, str, str, str]]:

@@ -117,11 +117,6 @@ def logged(unit: Unit) -> list[str]:
     return [json.loads(line)["kind"] for line in leaves.splitlines()]
 
 
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
-
-
 def test_key_is_on_disk_before_audio_and_the_private_half_is_nowhere(unit: Unit) -> None:
     vault = writer(unit.config, Source())
     vault.open(CALL_ID, 1, FIRST)

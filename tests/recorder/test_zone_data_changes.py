@@ -18,16 +18,11 @@ from linetap.config.schema import Config
 from linetap_core import zones
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.evidence.calls import sealed
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 from zone_rig import SOURCES, ZoneData
 
 HOUR = 3600 * NS_PER_S
 DAMAGED = {"gone": None, "empty": b"", "cut": b"TZif2" + bytes(20), "text": b"not a zone\n" * 30}
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 @pytest.fixture

@@ -31,13 +31,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.records import Caller, CallRecord, EndRecord, Mark, NoticeRecord
 from sealing_rig import run
-from unit_rig import Unit, make_unit
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
-
+from unit_rig import Unit
 
 # --- frames -----------------------------------------------------------------------------------------------------
 

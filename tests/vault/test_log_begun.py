@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from ill_unit import ill_unit
 from linetap.checks.integrity import log_changed
@@ -21,7 +20,7 @@ from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallRecord
-from unit_rig import START, Unit, make_unit, spoken
+from unit_rig import START, Unit, spoken
 
 CALL = "20261124T225600.123Z-L01"
 
@@ -29,11 +28,6 @@ CALL = "20261124T225600.123Z-L01"
 class Source:
     def stretch(self, line: int, first: int, end: int) -> Stretch:  # noqa: ARG002
         return Stretch(spoken(2.0)[first:end], [])
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 def started(unit: Unit) -> VaultWriter:
