@@ -68,7 +68,7 @@ class NewUnit:
         return process
 
     def root(self) -> None:
-        """What linetap_adopt.path makes of each change in the folder."""
+        """Applies what linetap_adopt.path does after each change in the folder."""
         seen: set[tuple[str, int]] = set()
         while not self.stop.wait(0.1):
             there = (
@@ -93,7 +93,7 @@ class NewUnit:
         subprocess.run(["rm", "-rf", str(self.run_dir), str(self.card.run / ADOPTED)], check=True)
 
     def digits(self) -> str:
-        """Those that CALL counts now."""
+        """The digits that CALL counts now."""
         found: list[str] = []
 
         def there() -> bool:

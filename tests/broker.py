@@ -158,7 +158,7 @@ class Desk:
         self._client.publish(topic, payload, 1, properties=properties)
 
     def of(self, topic: str) -> list[Heard]:
-        """What came under a topic that ends so."""
+        """The messages whose topic ends so."""
         return [one for one in list(self.heard) if one.topic.endswith(topic)]
 
     def last(self, topic: str) -> Heard | None:

@@ -84,7 +84,7 @@ class TakenOver:
         )  # fmt: skip
 
     def run(self, *words: str) -> str:
-        """What a command says that runs with all the rights of the service."""
+        """The output of a command that runs with all rights of the service."""
         return self.unit.run(*self._become, *words, check=False)
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class TakenOver:
         ).splitlines()
 
     def reach(self, names: set[str]) -> list[str]:
-        """Those of the names that it can put something else under, or write to."""
+        """The names that the service can replace or write to."""
         code = (
             "import os,stat,sys\nfor p in sys.argv[1:]:\n"
             " file = os.path.lexists(p) and not stat.S_ISSOCK(os.lstat(p).st_mode) and os.access(p, os.W_OK)\n"

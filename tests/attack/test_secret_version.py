@@ -78,7 +78,7 @@ class RaucMachine(FakeMachine):
 
 
 class Unit(Rig):
-    """With the whole of `linetap update`, but for the slots and the reboot."""
+    """A unit with the whole of `linetap update`, except the slots and the reboot."""
 
     def __init__(self, run_dir: Path, city: City, server: Server) -> None:
         super().__init__(run_dir)
@@ -93,7 +93,7 @@ class Unit(Rig):
         self.top.mkdir()
 
     def update(self, way: str, made: Path, proof: bytes | None, version: str = "0.2.0") -> None:
-        """By the operator's command, or by a stick; `proof` None: there is none beside it."""
+        """Updates by the operator's command, or by a stick; `proof` None: there is none beside it."""
         data = made.read_bytes()
         if way == "stick":
             on_stick = self.top / f"linetap-{version}.raucb"

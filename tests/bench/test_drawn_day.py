@@ -62,7 +62,7 @@ def lines(day: list[DayCall], voices: Voices) -> dict[int, LineTimeline]:
 
 
 def timelines(day: list[DayCall], seed: int, voices: Voices) -> dict[int, LineTimeline]:
-    """By number: what a line carries can be asked for in stretches."""
+    """The timelines by line number, which render any stretch."""
     numbers = list(range(1, recorder.LINES + 1))
     return dict(zip(numbers, Timeline(mix.script_of(day, seed), voices, numbers).lines, strict=True))
 
@@ -76,7 +76,7 @@ def dbm0(samples: I16) -> float:
 
 
 def goertzel_dbm0(samples: I16, hz: float) -> float:
-    """Of one frequency, by its definition."""
+    """The level of one frequency, by Goertzel's definition."""
     turn = np.exp(-2j * np.pi * hz / 8000 * np.arange(len(samples)))
     peak = 2 * abs((samples * turn).mean())
     return float(20 * np.log10(max(1e-9, peak / 32767)) + FULL_SCALE_DBM0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bench makes of the lines' log: loops open at a kill, for too long, a second time, and where none belongs."""
+"""The bench's reading of the lines' log: loops open at a kill, for too long, twice, or on a wrong line."""
 
 from __future__ import annotations
 

@@ -133,12 +133,12 @@ class Unit:
         self._starved = StarvedProcesses([Child("capture", self.process, self._log)])
 
     def state(self) -> CaptureState | None:
-        """Its own last state, None while it has written none."""
+        """The service's last state, None before the first."""
         state = read_state(self.run_dir, "capture@1", CaptureState)
         return state if state is not None and state.pid == self.process.pid else None
 
     def captured(self, periods: int) -> CaptureState:
-        """Its state once it has captured that many."""
+        """The service's state once it has captured that many periods."""
 
         def there() -> CaptureState | None:
             assert self.process.poll() is None, self.said()
@@ -154,7 +154,7 @@ class Unit:
         return self._caller.answers()
 
     def leave(self) -> None:
-        """As a recorder that dies: its end of the socket is closed."""
+        """Closes the recorder's end of the socket, as a recorder that dies."""
         self._caller.close()
 
     def relays(self) -> list[int]:

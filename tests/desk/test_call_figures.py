@@ -64,7 +64,7 @@ def clear_all(engine: Engine, counts: bool = True) -> int:
 
 
 def figures(engine: Engine, table: Any) -> list[dict[str, Any]]:
-    """Without those that are 0."""
+    """The figures without zeros."""
     return [{name: value for name, value in row.items() if value} for row in rows(engine, table)]
 
 

@@ -251,7 +251,7 @@ class TestPlans:
         return found
 
     def index_of(self, leg: Leg) -> str:
-        """What leads is what the leg says."""
+        """The index that the leg's first column names."""
         text = " ".join(str(one) for one in leg.by)
         columns = {"ended_at": "in_progress", "mark": "marked", "held_at": "held", "destroyed_at": "gone"}
         columns |= {"line": "at_line", "unit": "unit", "disposition": "disposition"}
@@ -276,7 +276,7 @@ def counting(db: Connection) -> Iterator[Callable[[], int]]:
 
 
 class TestWork:
-    """What a search costs does not grow with the table. In steps of SQLite's machine: no clock is asked."""
+    """The cost of a search does not grow with the table. Measured in steps of SQLite's machine, by no clock."""
 
     CALLS, ROWS, STEPS = 40_000, 400, 30_000
 
@@ -309,7 +309,7 @@ class TestWork:
 
 
 class TestPostgresql:
-    """It has figures, and one table: what a page reads does not grow with it either. In rows: no clock is asked."""
+    """PostgreSQL with statistics, and one table: a page's reads do not grow with it. Measured in rows, by no clock."""
 
     CALLS, ROWS = 60_000, 1_000
 

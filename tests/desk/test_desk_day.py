@@ -46,7 +46,7 @@ def files_with(folder: Path, wanted: bytes) -> list[Path]:
 
 
 def secrets_of(floor: Kept, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """What a unit and the two officers have, and the desk must not."""
+    """The secrets of a unit and of the two officers, which the desk must not have."""
     yield "PCM", random.Random(1).randbytes(SAMPLES)[1000:1064]
     yield "the unit's private key", keys.load_unit_key(Path(floor.config.key).read_bytes()).private_bytes_raw()
     for name in ("custodian", "epoch"):

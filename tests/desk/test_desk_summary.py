@@ -34,8 +34,8 @@ DAY = "2026-11-24"
 
 
 class Smtp(socketserver.StreamRequestHandler):
-    """As much of RFC 5321, 3207 and 4954 as a client needs. `server.faults`: answers to RCPT, one a letter, before it
-    takes any."""
+    """An SMTP server with as much of RFC 5321, 3207 and 4954 as a client needs. `server.faults`: answers to RCPT, one a
+    letter, before it takes any."""
 
     timeout = LIMIT_S
     server: Any

@@ -44,7 +44,7 @@ class Watched:
         self.store.write([Notice(UNIT, "health", payload, START_NS)], trusted(self.teller))
 
     def passes(self, seconds: int, every_s: float = 0.25) -> list[tuple[int, int]]:
-        """What was asked for meanwhile."""
+        """The requests made meanwhile."""
         asked: list[Missing] = []
         for _ in range(round(seconds / every_s)):
             self.clock.sleep(every_s)

@@ -77,7 +77,7 @@ def fenced(server: Postgres) -> Iterator[Callable[..., Engine]]:
 
 
 def expire(engine: Engine) -> None:
-    """As if LEASE_S had gone by without a renewal."""
+    """Lets all leases expire, as after LEASE_S without a renewal."""
     with engine.begin() as db:
         db.execute(update(tables.shares).values(until_ms=1))
         db.execute(update(tables.ingests).values(until_ms=1))
@@ -318,7 +318,7 @@ def test_two_ingests_while_one_freezes_and_one_is_killed(tmp_path: Path, server:
                 until(turned, why=frozen.said() + other.said())
 
             def confirmed_more() -> Callable[[], bool]:
-                """Of every unit, than now."""
+                """Whether every unit has more confirmed events than now."""
                 now = {name: unit.last_seq for name, unit in fleet.units.items()}
                 return lambda: all(fleet.units[name].confirmed > seq for name, seq in now.items())
 

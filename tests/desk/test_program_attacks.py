@@ -42,7 +42,7 @@ def run(desk: Desk) -> Iterator[InThread]:
 
 
 def call_files(desk: Desk, call: Path | None = None) -> dict[str, bytes]:
-    """As the desk packs a call for an approver, with the proof that its log has closed it."""
+    """The call's files as the desk packs them for an approver, with the proof of its close."""
     call = call or desk.call
     names = ("record.json", "record.json.sig", "key.age", "meta.age")
     found = {f"calls/{call.name}/{name}": (call / name).read_bytes() for name in names}

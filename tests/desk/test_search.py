@@ -233,7 +233,7 @@ class TestLogged:
 
 
 class TestMissing:
-    """What a desk leaves out or changes is named, and never searched."""
+    """Segments that a desk leaves out or changes are named, and never searched."""
 
     def gaps(self, house: SearchHouse) -> dict[str, dict[str, list[str]]]:
         return house.session().gaps()

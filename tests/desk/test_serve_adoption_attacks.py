@@ -76,7 +76,7 @@ class Thief:
 def exchanged(
     desk: tuple[str, int], own: X25519PrivateKey, choose: Callable[[str], object], serial: str = ""
 ) -> Channel:
-    """What a unit does with a desk, where `choose` is an officer."""
+    """A unit's exchange with a desk; `choose` is the officer."""
     opening = Opening(key=adoption.public_of(own), nonce="cd" * 32)
     begin = Begin(commitment=adoption.commitment(opening), serial=serial)
     run = msgspec.json.decode(deskrequests.post(desk, "/adopt", msgspec.json.encode(begin)), type=Waits).run

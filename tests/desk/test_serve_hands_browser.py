@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hands do at a page that nobody thought of: a button pressed twice, the way back, the same request in two tabs, a
+"""Unexpected actions at a page: a button pressed twice, the way back, the same request in two tabs, a
 file that is another one or far too large, Korean as some programs paste it."""
 
 from __future__ import annotations

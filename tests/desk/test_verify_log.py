@@ -62,7 +62,7 @@ def codes(rig: Rig, witness: Path | None = None) -> list[str]:
 
 
 def log_codes(rig: Rig) -> list[str]:
-    """Of the log alone."""
+    """The codes of the log alone."""
     found = LogCheck(folder(rig), callfolder.load_signers(rig.signers_file), None).verdict().problems
     return [problem.code for problem in found if problem.code != "missing_call"]
 
@@ -76,7 +76,7 @@ def call(rig: Rig, call_id: str = CALL_ID) -> Path:
 
 
 def sign_head(rig: Rig, **change: object) -> None:
-    """By the unit's own key, over a head that says something else."""
+    """Signs a changed head with the unit's own key."""
     head = {**json.loads((folder(rig) / HEAD).read_bytes()), **change}
     data = json.dumps(head, separators=(",", ":")).encode()
     (folder(rig) / HEAD).write_bytes(data)

@@ -59,7 +59,7 @@ class Source:
 
 @dataclass
 class Outcome:
-    """What a start made of the unit. `fault`: it did not start; `crashed`: with what nobody had foreseen."""
+    """The result of a start of the unit. `fault`: it did not start; `crashed`: with an unforeseen exception."""
 
     fault: str = ""
     crashed: str = ""
