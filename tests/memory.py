@@ -36,8 +36,8 @@ def spelled(number: str) -> list[bytes]:
 
 
 def referred_to(text: str) -> list[str]:
-    """What in this process is alive and has the text in it, with who refers to it. Who asks has to have no other object
-    with the text than this argument."""
+    """The live objects of this process that have the text in them, with their referrers. The caller has to have no
+    other object with the text than this argument."""
     gc.collect()
     wide = text.encode()
     found = []

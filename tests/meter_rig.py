@@ -111,7 +111,7 @@ class MeterRig:
         self.reader = Reader(self.cable, channels or range(lines), decider, self.clock)
 
     def run(self, seconds: float) -> list[Levels | None]:
-        """As capture does: four periods at a time, each as long ago as the card says."""
+        """Reads as capture does: four periods at a time, each as long ago as the card says."""
         found: list[Levels | None] = []
         for _ in range(round(seconds * 1000 / BATCH_MS)):
             self.clock.advance(BATCH_MS * NS_PER_MS)

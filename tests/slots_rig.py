@@ -66,7 +66,7 @@ def make_bundle(
     compatible: str = "linetap",
     kernel: bool = True,
 ) -> Path:
-    """By image/bundle.sh; `compatible` of another product: what that product's own script would make."""
+    """A bundle by image/bundle.sh; `compatible` of another product: what that product's own script would make."""
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
     image.write_bytes(make_root(folder, version if kernel else ""))
     cmdline.write_text(f"{CMDLINE}\n")

@@ -62,7 +62,7 @@ class SoftTpm:
             self._process = None
 
     def boot(self, root: str = ROOT, stages: tuple[str, ...] = ("run",)) -> None:
-        """What the initramfs measures, after a reset."""
+        """Measures as the initramfs does, after a reset."""
         self.power_off()
         self.power_on()
         for text in (f"linetap-root:{root}", *(f"linetap-stage:{stage}" for stage in stages)):

@@ -85,7 +85,7 @@ class FakeMachine:
         self.primary = self.current
 
     def reboot(self) -> None:
-        """As the firmware does: what is tried starts once."""
+        """Reboots as the firmware does: a slot on trial starts once."""
         self._called("reboot")
         self.current = ("b" if self.primary == "a" else "a") if self.tried else self.primary
         self.tried = False

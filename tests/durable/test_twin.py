@@ -51,7 +51,7 @@ def test_both_of_them_broken_is_no_new_beginning(tmp_path: Path, stays: bool) ->
 
 
 def flipped(path: Path) -> bytes:
-    """As a medium does it: neither inode nor time moves."""
+    """The file with a bit flipped as by a medium: neither inode nor time changes."""
     data, before = path.read_bytes(), path.stat()
     path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

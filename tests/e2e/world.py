@@ -80,7 +80,7 @@ class World(Stage):
         return [msgspec.json.decode((path.parent / sealed.RECORD).read_bytes(), type=CallRecord) for path in found]
 
     def audio(self, record: CallRecord) -> I16:
-        """By stock age alone."""
+        """The call's audio by stock age alone."""
         keys_in = self.folder
         recipe = (
             f"age -d -i {keys_in}/epoch.txt key.age | age -d -i {keys_in}/custodian.txt > {keys_in}/call.key;"
@@ -106,7 +106,7 @@ class World(Stage):
 
 
 def as_recorded(line: I16) -> I16:
-    """What mu-law leaves of it."""
+    """The line as mu-law stores it."""
     return g711.decode(g711.encode(line))
 
 

@@ -54,7 +54,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Begun:
-    """What the firmware starts: the kernel, its initramfs and its command line. `how` is for the console."""
+    """The firmware's choice: the kernel, its initramfs and its command line. `how` is for the console."""
 
     how: str
     kernel: bytes
@@ -107,7 +107,7 @@ class Machine:
         return self._mtools("mtype", f"::{name}", check=False)
 
     def names(self) -> set[str]:
-        """What lies at the top of the boot partition."""
+        """The names at the top of the boot partition."""
         return set((self._mtools("mdir", "-b", "::") or b"").decode().replace("::/", "").split())
 
     def _mtools(self, program: str, *words: str, data: bytes = b"", check: bool = True) -> bytes | None:
@@ -140,7 +140,7 @@ class Machine:
         self.wait()
 
     def keep(self, folder: Path) -> Kept:
-        """As it is now; it goes on afterwards."""
+        """Keeps the machine as it is now; it goes on afterwards."""
         folder.mkdir(parents=True)
         with self.still():
             self.qmp("migrate", uri=f"file:{folder}/memory")
@@ -188,7 +188,7 @@ class Machine:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _brought(self) -> bytes:
-        """What the tests bring, as archives of an initramfs."""
+        """The tests' own files, as archives of an initramfs."""
         return overlay()
 
     def _board(self) -> list[str]:
@@ -210,7 +210,7 @@ class Machine:
             SYSTEM.sleep(0.05)
 
     def qmp(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """What a hand does to a machine: plugs and unplugs. Its answer."""
+        """Acts on the machine as a hand does: plugs and unplugs. Returns its answer."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(COMMAND_S)
             self._reach(line, "qmp")
@@ -240,7 +240,8 @@ class Machine:
                 SYSTEM.sleep(0.05)
 
     def _firmware(self) -> Begun:
-        """What a Pi's does: the slot that config.txt names, or tryboot.txt where that was asked for, once."""
+        """The choice of a Pi's firmware: the slot that config.txt names, or tryboot.txt where that was asked for,
+        once."""
         slot = self._slot()
         found = {name: self.get(f"{slot}/{name}") for name in ("vmlinuz", "initramfs", "cmdline.txt")}
         files = {name: data for name, data in found.items() if data is not None}
@@ -313,7 +314,7 @@ class Machine:
                     return answer
 
     def run(self, *words: str, check: bool = True, limit_s: float = COMMAND_S) -> str:
-        """What a command in the machine says on standard output."""
+        """The standard output of a command in the machine."""
         answer = self.ask({"run": list(words), "limit_s": limit_s}, limit_s + 20)
         assert not check or answer["rc"] == 0, f"{' '.join(words)}: {answer['out']}{answer['err']}"
         return str(answer["out"]).strip()

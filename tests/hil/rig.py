@@ -89,7 +89,7 @@ def _own(line: str) -> str:
 
 
 def certify(machine: Machine, office: Office) -> None:
-    """What an engineer does with the card in a reader, done in the running machine."""
+    """Certifies as an engineer does with the card in a reader, in the running machine."""
     machine.until(lambda: f"{UNIT}.request" in machine.run("ls", BOOT), "the card is taken")
     pem = office.certificate(machine.read(f"{BOOT}/{UNIT}.request"))
     machine.write(f"{BOOT}/{UNIT}.pem", pem)
@@ -139,7 +139,7 @@ def idle(machine: Machine) -> bool:
 
 
 def call_ids(machine: Machine) -> set[str]:
-    """Of the calls in the vault, which the recorder makes when it first starts."""
+    """The calls in the vault, which the recorder makes when it first starts."""
     return set(
         machine.run(
             "sh", "-c", f"cd {VAULT} 2>/dev/null && ls -d 2*/*/*/*/ 2>/dev/null | xargs -rn1 basename", check=False
@@ -148,7 +148,7 @@ def call_ids(machine: Machine) -> set[str]:
 
 
 def configure(machine: Machine, changes: dict[str, str]) -> None:
-    """In the unit's configuration, which all its services then read again."""
+    """Changes the unit's configuration, which all its services then read again."""
     text = machine.read(CONFIG).decode()
     for old, new in changes.items():
         assert old in text, old
@@ -175,7 +175,7 @@ def record_of(machine: Machine, call_id: str) -> CallRecord:
 
 
 def checked(machine: Machine) -> str:
-    """What `linetap check` says."""
+    """The output of `linetap check`."""
     return machine.run("linetap", "check", "--config", CONFIG, check=False)
 
 

@@ -27,7 +27,7 @@ def rot(machine: Machine, slot: str, at: int, blocks: int = 3) -> None:
 
 
 def root_of(machine: Machine, slot: str) -> bytes:
-    """As much of it as there is: what of a slot is compared."""
+    """The part of a slot's root that is compared."""
     blocks = int(re.findall(r"linetap\.verity=(\d+):", (machine.get("a/cmdline.txt") or b"").decode())[0])
     with machine.card.open("rb") as card:
         card.seek(partition(machine.card, f"linetap-{slot}")[0])
@@ -35,7 +35,7 @@ def root_of(machine: Machine, slot: str) -> bytes:
 
 
 def copy_to_b(machine: Machine) -> None:
-    """What the unit does by itself a quarter of an hour after its first good start."""
+    """Copies to slot b, as the unit does by itself a quarter of an hour after its first good start."""
     root, at = root_of(machine, "a"), partition(machine.card, "linetap-b")[0]
     size = MIB * 2  # and the tree of hashes behind it
     with machine.card.open("r+b") as card:
@@ -71,7 +71,7 @@ def slot(machine: Machine) -> str:
 
 
 def mark_good(machine: Machine) -> None:
-    """What the unit does by itself a minute after power-on. RAUC is there when its D-Bus is."""
+    """Marks the slot as good, as the unit does a minute after power-on. RAUC is there when its D-Bus is."""
     machine.until(lambda: machine.run("rauc", "status", "mark-good", "booted"), "the slot is marked good")
 
 

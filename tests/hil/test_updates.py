@@ -95,13 +95,13 @@ class Updated:
             assert found is None or (found.version, found.step) != (version, "failed"), found
 
     def _state_unless_it_ends(self) -> UpdateState | None:
-        """Of a machine that shuts down nobody answers, or the data partition is put away already."""
+        """The state; None while the machine shuts down, or when the data partition is unmounted already."""
         with contextlib.suppress(OSError, AssertionError, msgspec.MsgspecError):
             return self.state()
         return None
 
     def starts_again(self) -> None:
-        """By itself; and then somebody is there again."""
+        """Waits until the machine has restarted by itself and answers."""
         assert self.machine.ended(LIMIT_S), self.machine.log_tail()
         self.machine.boot()
 

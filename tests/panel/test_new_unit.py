@@ -17,7 +17,7 @@ from linetap_core.wire.legend import STEP_MS
 
 
 def counted(new: NewUnit, from_ms: int, for_ms: int) -> list[str]:
-    """What a person counts who knows the label: blinks in a row are a digit, a long light is zero, and after a long
+    """The count of a person who knows the label: blinks in a row are a digit, a long light is zero, and after a long
     pause it begins again. Nothing of the code's own table is used.
     """
     lit = []

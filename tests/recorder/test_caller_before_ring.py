@@ -42,7 +42,7 @@ def _spandsp(modem: Modem, _: Path) -> F64:
 
 
 def _minimodem(modem: Modem, folder: Path) -> F64:
-    """It knows octets alone: the 180 marks between seizure and message are a sine."""
+    """The samples of minimodem, which knows octets alone: the 180 marks between seizure and message are a sine."""
     (folder / "a").mkdir()
     (folder / "b").mkdir()
     seizure = np.trim_zeros(minimodem_sent(modem, b"\x55" * 30, folder / "a").astype(np.float64))

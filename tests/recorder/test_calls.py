@@ -220,7 +220,7 @@ def _busy(config: Config) -> Story:
 
 
 def _everything(kept: Kept) -> list[bytes]:
-    """What each line asked for, in its order; between lines the order is the batches'."""
+    """The requests of each line in its order; between lines the order is the batches'."""
     events = [[event for event in kept.events if event.line == line] for line in (1, 2)]
     closed = [[entry for entry in kept.closed if entry[2].line == line] for line in (1, 2)]
     return [msgspec.json.encode(each) for each in (events, sorted(kept.opened), closed)]

@@ -32,7 +32,7 @@ def quiet(seconds: float) -> Sound:
 
 
 def announced(config: Config) -> Config:
-    """By a voice, for five seconds."""
+    """A configuration whose notice is a voice of five seconds."""
     save_notice(Path(config.notices) / "ko.wav", Voices(default_folder()).say(NOTICE, "ko", "staff"))
     return config
 

@@ -21,7 +21,7 @@ MIDNIGHT = "2027-01-01T00:00:00.000Z"
 
 
 class Closet(OtherTime):
-    """Its days end when the second comes: 24:00 UTC. Its clock is kept from the beginning."""
+    """A closet whose days end when the second comes: 24:00 UTC. Its clock is kept from the beginning."""
 
     def __init__(self, config: Config, at: str) -> None:
         retention = msgspec.structs.replace(config.retention, zone="UTC")

@@ -31,7 +31,7 @@ CLOCKS = {
 
 
 class OtherClock(Story):
-    """From `at_s` on the clock says `by_ns` more."""
+    """A clock that is `by_ns` ahead from `at_s` on."""
 
     at_s, by_ns = 0.0, 0
     names = Names()
@@ -80,7 +80,7 @@ def lengths(record: CallRecord) -> list[float]:
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> CallRecord:
-    """By a clock that nobody sets."""
+    """The record by a clock that is never set."""
     folder = tmp_path_factory.mktemp("usual")
     [(_, _, record)] = told(make_unit(folder, folder).config, 99, 0).closed
     return record

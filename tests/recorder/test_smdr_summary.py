@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the PBX's lines to the letter of 00:20: the day's account, a real reporter, a real broker, a real ingest."""
+"""The PBX's lines up to the mail of 00:20: the day's account, a real reporter, a real broker, a real ingest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINES = ({"extension": "2101"}, {"extension": "2102"})
 
 
 def seconds_to(moment: datetime) -> float:
-    """From the rig's START."""
+    """Seconds from the rig's START."""
     return (round(moment.astimezone(UTC).timestamp()) * NS_PER_S - at(0)) / NS_PER_S
 
 

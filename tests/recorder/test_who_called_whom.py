@@ -28,7 +28,7 @@ def voltage(story: Story, *runs: tuple[float, int]) -> Story:
 
 
 def tell_without(story: Story, from_s: float, to_s: float) -> Kept:
-    """As the ring has it where capture was dead from `from_s` to `to_s`: a gap, and nothing of it was seen."""
+    """The ring where capture was dead from `from_s` to `to_s`: a gap, without any levels of that time."""
     while (batch := story.card.next(25)) is not None:
         if from_s <= batch.frame / RATE_HZ < to_s:
             lines = len(batch.hook)

@@ -49,7 +49,7 @@ def until(there: OtherTime, call_id: str) -> str:
 
 
 def goes_to(there: OtherTime, at: str) -> None:
-    """In one go to an hour before, then a quarter of an hour at a time, and no further."""
+    """Moves the clock at once to an hour before, then a quarter of an hour at a time, and no further."""
     end_ns = parse_rfc3339(at)
     if (far_ns := end_ns - HOUR - there.true_ns) > 0:
         there.passes(far_ns / (24 * HOUR))

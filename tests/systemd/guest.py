@@ -68,7 +68,7 @@ class Guest:
 
     @property
     def pid(self) -> int:
-        """Of its process 1, after `boot`."""
+        """Process 1 of the guest, after `boot`."""
         return self._pid
 
     def _find(self) -> bool:
@@ -84,11 +84,11 @@ class Guest:
         return (process / "ns/pid").readlink() == Path(f"/proc/{self._pid}/ns/pid").readlink()
 
     def entered(self) -> list[str]:
-        """What stands before a command that is to run in it."""
+        """The words before a command that is to run in the guest."""
         return ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w"]
 
     def run(self, *words: str, check: bool = True) -> str:
-        """What a command in the guest says on standard output."""
+        """The standard output of a command in the guest."""
         done = subprocess.run([*self.entered(), *words], capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout.strip()

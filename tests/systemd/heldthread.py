@@ -18,7 +18,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def threads_of(guest: Guest, service: str) -> list[int]:
-    """Of its main process, as this machine numbers them, the first one first."""
+    """The threads of the service's main process, as this machine numbers them, the first one first."""
     pid = guest.property(service, "MainPID")
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):

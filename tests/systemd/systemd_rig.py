@@ -128,7 +128,7 @@ def lay_cable(guest: Guest) -> None:
 
 
 def _report_held_up(guest: Guest) -> None:
-    """What the guest's cable has logged and its exchange has reported."""
+    """Reports the log of the guest's cable and its exchange's reports."""
     late = [msgspec.json.decode(line, type=Late) for line in guest.run("cat", LATENESS, check=False).splitlines()]
     for each in late:
         report_late(each.who, each.late_ms)
@@ -158,7 +158,7 @@ def start_unit(guest: Guest) -> None:
 
 
 def events(guest: Guest) -> list[str]:
-    """What has reached the broker so far, as it came."""
+    """The events at the broker so far, in the order of arrival."""
     return guest.run("cat", SEEN).splitlines()
 
 
@@ -191,7 +191,7 @@ def record_of(guest: Guest, call_id: str) -> CallRecord:
 
 
 def relays(guest: Guest) -> list[int]:
-    """Of both lines, 1 = closed: driven by a card that gives a sign of life."""
+    """The relays of both lines, 1 = closed: driven by a card that gives a sign of life."""
     wires = "/run/linetap/capture/wires-1"
     driven = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", wires).split()
     armed_ms = int(guest.run("od", "-An", "-td8", f"-j{ARMED_AT}", "-N8", wires))

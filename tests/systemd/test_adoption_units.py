@@ -47,13 +47,13 @@ def test_an_order_and_a_certificate_out_of_the_exchanges_folder(tmp_path: Path) 
 
 
 def _hand(made: Guest, name: str, text: str) -> None:
-    """As the exchange does it: a rename in its own folder."""
+    """Hands the file over as the exchange does: a rename in its own folder."""
     words = f"cat >{SENT}/.new <<'END'\n{text.rstrip()}\nEND\nmv {SENT}/.new {SENT}/{name}"
     made.run(*AS_EXCHANGE, "sh", "-c", words)
 
 
 def _office(folder: Path) -> NewUnit:
-    """Its order names places of the guest."""
+    """A new unit whose order names places of the guest."""
     office = NewUnit.of(folder)
     unit = office.card.desk / "unit.toml"
     text = unit.read_text().replace(f"{office.card.desk}/", "")

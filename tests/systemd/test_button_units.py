@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reaso
 
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
-    """Its disk is a file system of its own; `KEPT` shows what is left on it."""
+    """A guest whose disk is a file system of its own; `KEPT` shows what is left on it."""
     with guest() as made:
         make_unit(made, SCRIPT)
         made.boot()

@@ -58,7 +58,7 @@ def _chaos(seconds: float, chance: random.Random) -> None:
 
 
 def _disturb(unit: Guest, seconds: float, chance: random.Random) -> Counter[str]:
-    """What was done to whom, and how often."""
+    """The disturbances of each service, and their number."""
     done: Counter[str] = Counter()
     end_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
     while SYSTEM.monotonic_ns() < end_ns:

@@ -80,7 +80,7 @@ def start(unit: Guest) -> None:
 
 
 def stop(unit: Guest) -> None:
-    """As the power does: of what was in RAM nothing is left to the next recorder."""
+    """Stops as a power cut does: nothing in RAM is left to the next recorder."""
     unit.run("systemctl", "stop", "linetap.target", *(f"{name}.service" for name in SERVICES))
     unit.run("sh", "-c", "rm -f /run/linetap/calls/*.checkpoint /run/linetap/*/*.json")
 

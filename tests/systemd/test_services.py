@@ -66,7 +66,7 @@ def unit() -> Iterator[Guest]:
 
 
 def as_seen_by(unit: Guest, service: str, *words: str) -> str:
-    """What a command says in the service's own mounts and network, as root: what even root cannot see there is not
+    """The output of a command in the service's own mounts and network, as root: what even root cannot see there is not
     there."""
     return unit.run("nsenter", "-t", pid_of(unit, service), "-m", "-n", *words, check=False)
 

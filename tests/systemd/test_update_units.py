@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an operator's word to a slot that is kept, under a real systemd, with stock RAUC's daemon and real TLS. What is
-not in it is the reboot itself, which the emulated machine has."""
+"""An update from an operator's command to a slot that is kept, under a real systemd, with stock RAUC's daemon and real
+TLS. What is not in it is the reboot itself, which the emulated machine has."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def wanted(unit: Guest, name: str, version: str) -> dict[str, str]:
 
 
 def by_stick(unit: Guest, name: str, version: str) -> None:
-    """As `linetap update stick` lays it, but for the wish: what RAUC says of it is asked for again."""
+    """Requests the update as `linetap update stick` does; RAUC is asked about the bundle again."""
     body = wanted(unit, name, version)
     wish = json.dumps({"version": version, "size": int(body["size"]), "sha256": body["sha256"]})
     unit.run("cp", f"/var/served/{name}.raucb", f"{UPDATE}/stick.raucb")

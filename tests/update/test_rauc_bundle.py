@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reaso
 
 @pytest.fixture(scope="module", params=["plain", "verity"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a bundle of ours, and whoever signs ours and whoever does not."""
+    """A folder with a bundle of ours, its signer and another signer."""
     folder = tmp_path_factory.mktemp("bundles")
     make_bundle(folder, "0.2.0", Signer.new(folder, "ours"), request.param)
     (folder / "system.conf").write_text(system_conf(folder / "ours.pem", folder, folder, SCRIPT))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What names a slot is out of the card's own cache once it is written, and is renamed nowhere. On vfat that is fsync's
-work alone: syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls are looked at."""
+"""The file that names a slot is out of the card's own cache once it is written, and is renamed nowhere. On vfat that is
+fsync's work alone: syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls are looked
+at."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Card(Boot):
         return "cut" if done.returncode == 99 else done.stdout.strip()
 
     def sign(self) -> None:
-        """Of it a signed card: what starts is in autoboot.txt, and each slot has a partition with a boot.img."""
+        """Makes a signed card of it: autoboot.txt names the slot, and each slot has a partition with a boot.img."""
         self.signed = True
         (self.boot / "autoboot.txt").write_text(AUTOBOOT["a"])
         (self.boot / "config.txt").unlink()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what is wanted to the reboot that tries it: in order, once, between two calls, and on from where a cut was."""
+"""An update from its request to the reboot that tries it: in order, once, between two calls, and on from where a cut
+was."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ class Life:
         self._vault.snapshot(call.call_id, CallSnapshot(call, frame, START_NS + frame * NS_PER_S // RATE_HZ))
 
     def _note_all(self, frame: int) -> None:
-        """As the call table does when it has been taken up."""
+        """Notes all lines, as a call table does that was taken up."""
         for line in self._lines:
             if line.call is not None:
                 self._note(line.call, frame)

@@ -450,7 +450,7 @@ def test_where_a_restarted_recorder_had_written_some_ticks_anew_the_old_ones_clo
 
 
 def indexed(unit: Unit, identity: Path) -> list[index.Entry]:
-    """What whoever has the key finds in the index, by stock age, each segment's on its own."""
+    """The entries that the key's holder finds in the index, by stock age, each segment's on its own."""
     found = []
     for path in sorted((unit.config.vault_path / index.FOLDER).rglob("*.age")):
         done = run(["age", "-d", "-i", str(identity), str(path)])

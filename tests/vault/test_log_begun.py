@@ -31,7 +31,7 @@ class Source:
 
 
 def started(unit: Unit) -> VaultWriter:
-    """As the recorder's wiring starts it (recorder/service.py)."""
+    """The writer as the recorder's wiring starts it (recorder/service.py)."""
     config, clock, key = unit.config, ManualClock(parse_rfc3339(START)), UnitKey(Path(unit.config.key))
     which = key.incarnation(config, clock)
     log = key.open_log(config, clock, which.name)

@@ -102,7 +102,7 @@ def require_set_aside(rig: Rig, name: str, data: bytes, log: UnitLog) -> None:
 
 
 def require_leaves_set_aside(rig: Rig, whole: Path, changed: bytes) -> None:
-    """Of a log whose leaves are these at the next start."""
+    """Requires that a log with these leaves is set aside at the next start."""
     again(rig, whole, LEAVES, changed)
     log = unit_log(rig)
     log.publish()

@@ -47,7 +47,7 @@ STATED_OVER_MS = 300  # a step of the life, in which nobody looks at a clock, an
 
 @dataclass
 class Tally:
-    """What the table at the end says."""
+    """The figures of the table at the end."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lost_ms: list[float] = field(default_factory=list)  # captured at the cut and not kept, of calls cut off
