@@ -21,7 +21,7 @@ _HANGS = re.compile(r"(Of|As|By|In|With|Without|From|On|To|Also|Those|Its|It|Wha
 
 
 def hanging(source: str) -> list[str]:
-    """The docstrings that begin so, each with its line. Those of tests are left out: they go on from the test's name."""
+    """The docstrings that begin so, each with its line. Those of tests may continue the name of the test."""
     return [
         f"{node.body[0].lineno}: {text.splitlines()[0]}"
         for node in ast.walk(ast.parse(source))
