@@ -204,7 +204,7 @@ def test_passwords_are_looked_at_one_after_the_other_and_some_wait(monkeypatch: 
     async def one() -> None:
         try:
             await accounts.check_password(None, "")
-        except accounts.Crowded:
+        except accounts.TooManyWaiting:
             refused[0] += 1
 
     async def flood() -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from linetap.adoption import adoptionfiles, deskrequests, exchange
-from linetap.adoption.adoptionfiles import Kept
+from linetap.adoption.adoptionfiles import KeptSession
 from linetap.adoption.deskrequests import DeskAway
 from linetap.adoption.exchange import Exchange
 from linetap_core.clock import NS_PER_S, ManualClock
@@ -71,7 +71,7 @@ class Unit:
 
     def start(self) -> None:
         """The process, the first time or again."""
-        home, kept = self.folder / "etc", Kept(self.folder / "session.json")
+        home, kept = self.folder / "etc", KeptSession(self.folder / "session.json")
         self.exchange = Exchange(
             self.run_dir, home, self.folder / "adopted", kept, [("desk", 8443)], {}, self.clock, self._post
         )

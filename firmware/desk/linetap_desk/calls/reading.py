@@ -91,7 +91,7 @@ class Bounds:
 
 
 type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
-type Asked = tuple[Statement, dict[str, Any]]  # with its values
+type BoundStatement = tuple[Statement, dict[str, Any]]  # with its values
 _MOST = bindparam("most", type_=Integer)
 _KEY = (calls.c.began_at, calls.c.unit, calls.c.call_id)
 _ROWS_AT_ONCE = 250
@@ -131,13 +131,13 @@ class Reading:
         named = [(key["unit"], key["call_id"]) for key in keys]
         return select(calls).where(tuple_(calls.c.unit, calls.c.call_id).in_(named))
 
-    def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> Asked:
+    def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> BoundStatement:
         """A statement on the index alone, which reads no rows."""
         bounds = Bounds.of(leg, cursor, self.way, None)
         statement = self._once(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
         return statement, {**leg.values, **bounds.values(), "most": most}
 
-    def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> Asked:
+    def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> BoundStatement:
         bounds, within = Bounds.of(leg, cursor, self.way, fence), cursor is not None and cursor.unit is not None
         statement = self._once(("rows", leg.shape, bounds.shape, within), lambda: self._rows(leg, bounds, within))
         values = {**leg.values, **bounds.values(), "most": most}

@@ -224,7 +224,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.calls = calls.Calls.of(site)
     site.adoption = Runs(site.clock)
     site.finding = Grants(site.clock)
-    site.protection = protection.Kept()
+    site.protection = protection.RecentReports()
 
     async def answer_error(request: Request, error: Exception) -> Response:
         return gate.error_page(request, error, site)

@@ -27,9 +27,9 @@ from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import judge, signedheads
 from linetap_desk.witnessing.judge import NOT_WITNESSED, CheckpointVerdict, Rules
-from linetap_desk.witnessing.signedheads import Kept
+from linetap_desk.witnessing.signedheads import KeptCheckpoint
 
-Heads = list[tuple[int, Kept]]
+Heads = list[tuple[int, KeptCheckpoint]]
 
 
 def find_proof(call_dir: Path) -> Path | None:
@@ -115,7 +115,7 @@ def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int =
     return sorted(found, key=lambda pair: pair[0])
 
 
-def _first(kept: Heads, wanted: Callable[[Kept], bool]) -> Kept | None:
+def _first(kept: Heads, wanted: Callable[[KeptCheckpoint], bool]) -> KeptCheckpoint | None:
     return next((each for _, each in kept if wanted(each)), None)
 
 

@@ -116,7 +116,7 @@ SUFFIX = ".checkpoint"
 _DIGITS = 9
 
 
-class Kept(NamedTuple):
+class KeptCheckpoint(NamedTuple):
     path: Path
     note: Note
     checkpoint: Checkpoint
@@ -139,7 +139,7 @@ def checkpoint_path(heads: Path, unit: str, size: int, log: str = "") -> Path:
 
 def kept_checkpoints(
     heads: Path, unit: str, log: str = "", *, newest_first: bool = False, above: int = 0
-) -> Iterator[Kept]:
+) -> Iterator[KeptCheckpoint]:
     """Every checkpoint of a unit's log over more leaves than `above`, by size, read lazily: rounds every five minutes
     make a hundred thousand a year. BadNote names a malformed file."""
     folder, lowest = folder_of(heads, unit, log), checkpoint_path(heads, unit, above, log)
@@ -155,9 +155,9 @@ def kept_checkpoints(
         yield found
 
 
-def read_checkpoint(path: Path) -> Kept:
+def read_checkpoint(path: Path) -> KeptCheckpoint:
     found = note.parse(callfolder.read(path, note.LIMIT_BYTES))
-    return Kept(path, found, checkpoint.decode(found.text))
+    return KeptCheckpoint(path, found, checkpoint.decode(found.text))
 
 
 def keep_checkpoint(heads: Path, unit: str, signed: Note, lines: list[Line], log: str = "") -> Path:

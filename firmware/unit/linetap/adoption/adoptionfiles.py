@@ -103,7 +103,7 @@ _SESSION = SmallFile("adoption_session", Session, _LIMIT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptSession:
     """The session on the disk."""
 
     path: Path

@@ -20,7 +20,7 @@ import msgspec
 
 from linetap import cardresult
 from linetap.adoption import adoptionfiles, deskrequests
-from linetap.adoption.adoptionfiles import Kept, Session, Shown
+from linetap.adoption.adoptionfiles import KeptSession, Session, Shown
 from linetap.adoption.deskrequests import Asking, DeskAway, Post
 from linetap.provision import cardfiles
 from linetap_core import rundir
@@ -58,8 +58,8 @@ class Run:
 
 class Exchange:
     def __init__(
-        self, run_dir: Path, home: Path, adopted: Path, kept: Kept, desks: list[tuple[str, int]], about: dict[str, str],
-        clock: Clock, post: Post = deskrequests.post,
+        self, run_dir: Path, home: Path, adopted: Path, kept: KeptSession, desks: list[tuple[str, int]],
+        about: dict[str, str], clock: Clock, post: Post = deskrequests.post,
     ) -> None:  # fmt: skip
         """`home`: /etc/linetap, of which only the file names are read; `adopted`: root's answers."""
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept

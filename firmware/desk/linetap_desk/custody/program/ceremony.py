@@ -25,7 +25,7 @@ _MOST_LATE, _MOST_SHOWN = 10, 31
 
 
 @dataclass(frozen=True, slots=True)
-class DaysWanted:
+class DaysForm:
     """The form as typed. `first`: empty for the day after the list's last; `custodians`: empty for the present ones."""
 
     first: str
@@ -55,7 +55,7 @@ def current(settings: Settings) -> KeyList | None:
         return None
 
 
-def make_days(wanted: DaysWanted, settings: Settings, clock: Clock) -> Made:
+def make_days(wanted: DaysForm, settings: Settings, clock: Clock) -> Made:
     """A first list, or the next version of the chosen one, beside that. It is signed elsewhere."""
     old_path = settings.path("keylist")
     old = None if old_path is None else keygen.load_list(old_path)

@@ -16,7 +16,7 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.custody.helperapp import PageTable
 from linetap_desk.custody.program import ceremony, commanding, cosigning, drafting, signing, steps
-from linetap_desk.custody.program.ceremony import DaysWanted, Destruction
+from linetap_desk.custody.program.ceremony import DaysForm, Destruction
 from linetap_desk.custody.program.cosigning import Order
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
@@ -39,7 +39,7 @@ def _days(request: Request, program: Program, error: LinetapError | None = None)
 
 async def make_days(request: Request, program: Program) -> Response:
     form = await request.form()
-    wanted = DaysWanted(
+    wanted = DaysForm(
         first=field(form, "first"), days=field(form, "days"), longest=field(form, "longest"),
         custodians=field(form, "custodians").split(), custodians_needed=field(form, "needed") or "1",
         overflow=form.get("overflow") == "on", on_paper=field(form, "to") == "paper",
@@ -141,7 +141,7 @@ async def sign_command(request: Request, program: Program) -> Response:
         text = commanding.configuration(document) if verb == "config" else ""
         if verb == "config" and shown != hashlib.sha256(text.encode()).hexdigest():
             raise BadInput(f"{document}: is not what was shown any more: look at it again")
-        asked = commanding.Asked(verb, field(form, "about"), field(form, "url"), document, text)
+        asked = commanding.CommandForm(verb, field(form, "about"), field(form, "url"), document, text)
         program.printed = commanding.sign(asked, program.settings, program.desk_folder, program.clock)
 
     return await run_step(request, program, step, _commands, "/commands")

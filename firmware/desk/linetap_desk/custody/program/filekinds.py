@@ -130,7 +130,7 @@ _DOWNLOADS = ("Downloads", "다운로드")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class FolderListing:
     """`more`: there are more than are shown. Files with the newest first, since what was downloaded is wanted."""
 
     folder: Path
@@ -146,7 +146,7 @@ def places() -> list[Path]:
     return [path for path in (*found, home, *system.media()) if path.is_dir()]
 
 
-def listed(folder: Path, suffixes: tuple[str, ...]) -> Listed:
+def listed(folder: Path, suffixes: tuple[str, ...]) -> FolderListing:
     """The folder's content without hidden names; files with one of these endings, or all. BadInput if it cannot be
     read."""
     folders, files = list[Path](), list[tuple[float, Path]]()
@@ -164,4 +164,4 @@ def listed(folder: Path, suffixes: tuple[str, ...]) -> Listed:
     folders.sort(key=lambda path: path.name.casefold())
     chosen = [path for _, path in sorted(files, key=lambda pair: (-pair[0], pair[1].name))]
     more = len(folders) > MOST_SHOWN or len(chosen) > MOST_SHOWN
-    return Listed(folder, folders[:MOST_SHOWN], chosen[:MOST_SHOWN], more)
+    return FolderListing(folder, folders[:MOST_SHOWN], chosen[:MOST_SHOWN], more)

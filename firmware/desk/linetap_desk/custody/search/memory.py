@@ -32,7 +32,7 @@ _FORM = np.frombuffer(b"00000000T000000.000Z-L00", np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchQuery:
     """A search between two moments (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of
     it (NFC), or an extension. `seats`: lines, and extensions behind a PBX, that have it by the table of lines."""
 
@@ -123,7 +123,7 @@ class UnitCalls:
             self._columns = whole.take(np.sort(len(whole.at_ms) - 1 - last))
             self._parts = []
 
-    def search(self, wanted: Wanted) -> Iterator[Entry]:
+    def search(self, wanted: SearchQuery) -> Iterator[Entry]:
         columns = self._columns
         if columns is not None:
             within = (columns.at_ms >= -(-wanted.first_ns // NS_PER_MS)) & (
@@ -133,7 +133,7 @@ class UnitCalls:
                 yield self._entry(columns, int(place))
         yield from filter(wanted.matches, {entry.call_id: entry for entry in self._odd}.values())
 
-    def _matches(self, columns: _Columns, wanted: Wanted) -> NDArray[np.bool_]:
+    def _matches(self, columns: _Columns, wanted: SearchQuery) -> NDArray[np.bool_]:
         if wanted.kind == "number":
             if len(wanted.digits) > _MOST_DIGITS:
                 return np.zeros(len(columns.at_ms), np.bool_)

@@ -30,7 +30,7 @@ from linetap_core.zones import local_time
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.custody.search.connection import DeskConnection
-from linetap_desk.custody.search.memory import Kind, UnitCalls, Wanted
+from linetap_desk.custody.search.memory import Kind, SearchQuery, UnitCalls
 from linetap_desk.custody.search.unitindex import NOT_GIVEN, NOT_WHOLE, Days, UnitReport, open_index
 from linetap_desk.inputs import strict
 from linetap_desk.searching.departments import Departments
@@ -130,7 +130,7 @@ class SearchSession:
             rows = sorted(map(self._row, found), key=lambda row: row.at_ns)
             return Answer(rows[:MOST_SHOWN], len(rows) > MOST_SHOWN, logged.seq)
 
-    def _wanted(self, kind: Kind, typed: str, first: date, last: date) -> Wanted:
+    def _wanted(self, kind: Kind, typed: str, first: date, last: date) -> SearchQuery:
         if not self.begun.first <= first <= last <= self.begun.last:
             raise BadInput(f"days: {self.begun.first} to {self.begun.last} were granted")
         text, digits = normalize("NFKC", typed).strip(), ""  # figures of a Korean keyboard's full width too
@@ -148,11 +148,11 @@ class SearchSession:
                 for name in named
                 for seat in (*self._table.periods_of(department=name), *self._table.behind_pbx(name))
             ]
-        return Wanted(
+        return SearchQuery(
             kind, strict.moment_ns(str(first), self.zone), strict.last_ns(str(last), self.zone), digits, text, seats
         )
 
-    def _found(self, wanted: Wanted) -> Iterable[IndexEntry]:
+    def _found(self, wanted: SearchQuery) -> Iterable[IndexEntry]:
         for calls in self._calls.values():
             yield from calls.search(wanted)
 

@@ -41,7 +41,7 @@ MOST_BYTES = 4096
 log = logging.getLogger("linetap.serve")
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
+class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
     """`units`: those whose index is copied here, without any promise that these are all."""
 
     token: str
@@ -88,7 +88,7 @@ async def begin(request: Request, site: Site) -> Response:
     units = [unit for unit in units if unitnames.is_name(unit)]
     address = address_of(request, site.settings.proxies)
     await site.access.write(grant.person, address, "find_begin", subject_of(grant, f"units={len(units)}"), DONE)
-    begun = Begun(
+    begun = SessionGrant(
         token=token, id=grant.id, person=grant.person, purpose=grant.purpose, case=grant.case, first=str(grant.first),
         last=str(grant.last), zone=site.pages.zone.key, units=units,
     )  # fmt: skip

@@ -36,7 +36,7 @@ from linetap_desk.serve.handling import assets
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.live.hub import Hub, TooManyStreams
 from linetap_desk.serve.live.journal import Reader, event
-from linetap_desk.serve.live.tiles import Alike
+from linetap_desk.serve.live.tiles import LineTiles
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release.common import require_call_name
 from linetap_desk.watch.units import AWAY, STANDINGS, Standing
@@ -229,7 +229,7 @@ def _context(request: Request, site: Site, only: str | None, **more: Any) -> dic
         "shortly": partial(short_moment, zone=zone, now_ns=now_ns),
         "since": partial(since, words["says"], zone=zone, now_ns=now_ns),
         "fits": fits,
-        "alike": Alike(),
+        "alike": LineTiles(),
         "well_tile": partial(site.tiles.well_tile, reader.language),
         "only": only,
         **more,

@@ -14,7 +14,7 @@ from linetap_desk.web.text import Language
 MOST = 4000  # tiles, of some 700 bytes; a fleet of a thousand units in two languages has half as many
 
 
-class Alike:
+class LineTiles:
     """The lines of one page, rendered once for each set of states: most units have the same."""
 
     def __init__(self) -> None:

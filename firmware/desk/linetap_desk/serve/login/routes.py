@@ -71,7 +71,7 @@ async def to_provider(request: Request, site: Site) -> Response:
     there = local_path(request.query_params.get("next"))
     try:
         return await _provider(site).leave(request, there, request.cookies.get(sessions.COOKIE, ""))
-    except oidc.Away:
+    except oidc.ProviderUnreachable:
         return login_answer(request, site, there, PROVIDER_AWAY, 503)
 
 
@@ -115,7 +115,7 @@ async def login_form(request: Request, site: Site) -> Response:
         entered = await login.by_password(site, name, password, request.state.address, there, old)
     except login.TooMany:
         return login_answer(request, site, there, TOO_MANY, 429)
-    except accounts.Crowded:
+    except accounts.TooManyWaiting:
         return later(login_answer(request, site, there, CROWDED, 503))
     if entered.second:
         return set_second(RedirectResponse(SECOND, 303), entered.second)
@@ -154,7 +154,7 @@ async def unlock_form(request: Request, site: Site) -> Response:
             return RedirectResponse(there, 303)
     except login.TooMany:
         return await _unlock(request, site, who, there, TOO_MANY, 429)
-    except accounts.Crowded:
+    except accounts.TooManyWaiting:
         return later(await _unlock(request, site, who, there, CROWDED, 503))
     return await _unlock(request, site, who, there, WRONG_PASSWORD, 403)
 
@@ -190,7 +190,7 @@ async def password_form(request: Request, site: Site) -> Response:
         token = await login.new_session(site, who, request.state.address)
     except login.TooMany:
         return again(TOO_MANY, 429)
-    except accounts.Crowded:
+    except accounts.TooManyWaiting:
         return later(again(CROWDED, 503))
     except BadInput:
         return again(WRONG_PASSWORD, 403)

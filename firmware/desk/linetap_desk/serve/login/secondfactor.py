@@ -97,7 +97,7 @@ async def first_form(request: Request, site: Site) -> Response:
     person, as_of, invitation = found
     try:
         stored = await accounts.hash_password(new)
-    except accounts.Crowded:
+    except accounts.TooManyWaiting:
         return routes.later(_first(request, site, routes.CROWDED, 503))
     waiting = Ceremony(person, name, "people_first", now_ns, as_of, password=stored, invitation=invitation)
     return routes.set_second(RedirectResponse(NEW, 303), site.ceremonies.begin(waiting))

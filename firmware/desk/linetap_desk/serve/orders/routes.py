@@ -44,7 +44,7 @@ async def site_page(request: Request, site: Site) -> Response:
     return _site(request, site, Form(template.STANDARD if found is None else found.template.typed), found)
 
 
-def _site(request: Request, site: Site, form: Form, found: store.Kept | None) -> Response:
+def _site(request: Request, site: Site, form: Form, found: store.KeptTemplate | None) -> Response:
     return site.pages.page(
         request, "adoption/site.html", 409 if form.mistakes else 200, form=form, kept=found,
         authority=_authority(site), authorities=template.AUTHORITIES, situations=SITUATIONS,
@@ -142,7 +142,7 @@ async def sign(request: Request, site: Site) -> Response:
     return await adoption.step(request, site, "order_sign", Subject(terms=common.id_of(request)), do)
 
 
-async def _kept(site: Site) -> store.Kept | None:
+async def _kept(site: Site) -> store.KeptTemplate | None:
     return await read_own(site, store.load_template)
 
 

@@ -19,7 +19,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.overflow import overflowcalls, uploads
 from linetap_desk.serve.overflow.overflowcalls import OverflowCall
-from linetap_desk.serve.overflow.uploads import Taken
+from linetap_desk.serve.overflow.uploads import UploadedCall
 from linetap_desk.serve.release import checking, package, steps, store
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
@@ -135,7 +135,7 @@ async def bring(request: Request, site: Site) -> Response:
     return RedirectResponse(PATH, 303)
 
 
-def _keep(site: Site, taken: Sequence[Taken]) -> None:
+def _keep(site: Site, taken: Sequence[UploadedCall]) -> None:
     for one in taken:
         uploads.keep(site, one)
 

@@ -43,7 +43,7 @@ _MODE = 0o644  # the officers of the ceremony read it as other users
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class UploadedCall:
     """The files of one call to be kept. `papers`: None if the re-wrapping is kept already. `check`: the signature of a
     second officer; empty if none was brought. `before`: what lay there when it was judged."""
 
@@ -67,12 +67,14 @@ def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def checked_files(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[Taken]:
+def checked_files(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[UploadedCall]:
     """StepFault or NotReleased names the first call that is not as it should be; then nothing is kept."""
     return [_judge(site, call_id, files, calls.get(call_id), roles) for call_id, files in sorted(unpack(data).items())]
 
 
-def _judge(site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowCall | None, roles: Roles) -> Taken:
+def _judge(
+    site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowCall | None, roles: Roles
+) -> UploadedCall:
     if call is None:
         raise StepFault("rewrap_other_call", f"{call_id}: it is not among the calls that wait here")
     brought = _papers(call_id, files)
@@ -90,7 +92,7 @@ def _judge(site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowC
         _require_check(call_id, papers, check, roles)
     elif known is not None:
         raise StepFault("step_done", f"{call_id}: it was re-wrapped by {call.signer} already")
-    return Taken(call_id, brought if known is None else None, check, before)
+    return UploadedCall(call_id, brought if known is None else None, check, before)
 
 
 def _papers(call_id: str, files: Mapping[str, bytes]) -> Wrapped | None:
@@ -126,7 +128,7 @@ def _require_check(call_id: str, papers: Wrapped, check: bytes, roles: Roles) ->
 _KEEPING = threading.Lock()
 
 
-def keep(site: Site, taken: Taken) -> None:
+def keep(site: Site, taken: UploadedCall) -> None:
     """Into the desk's folder of holds; the document is the last of its files. StepFault if another upload was first, or
     the folder cannot be written."""
     folder = overflowcalls.folder_of(site, taken.call_id)

@@ -30,7 +30,7 @@ AT_ONCE = 1  # 19 MiB and one processor: further logins wait, so that both stay 
 MOST_WAITING = 32  # beyond that a login is refused at once: some seconds of waiting
 
 
-class Crowded(Exception):
+class TooManyWaiting(Exception):
     """Too many logins wait for their turn."""
 
 
@@ -73,7 +73,7 @@ async def run_hashing[T](do: Callable[[], T]) -> T:
 def require_room() -> None:
     """Raises Crowded before a login is logged that could not be checked."""
     if len(_taken) >= AT_ONCE + MOST_WAITING:
-        raise Crowded
+        raise TooManyWaiting
 
 
 # One for each that is being looked at, or waits. The limiter's own number has them some moments later.

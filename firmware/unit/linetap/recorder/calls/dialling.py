@@ -112,7 +112,7 @@ def judge_evidence(line: LineContext, event: Event) -> None:
         evidence.reset_at_gap()
         return
     evidence.follow(windows_of(stretch.samples, event.at, numbers), line.profile.tone, numbers)
-    if (behind := evidence.behind_hush(event.at, numbers)) is not None:
+    if (behind := evidence.sound_after_silence(event.at, numbers)) is not None:
         notes = _notes(line, behind.start, behind.end)
         music = _notes(line, behind.hush - RATE_HZ, behind.hush)
         evidence.judge_sound(behind, notes, music is None or music < numbers.hush_notes, numbers)

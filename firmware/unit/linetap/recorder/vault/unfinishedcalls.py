@@ -12,7 +12,7 @@ from linetap.recorder.vault.callfolder.jobs import Close, JobQueue, Open
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import FOLDER
 from linetap.recorder.vault.journal.missingaudio import Start
-from linetap.recorder.vault.journal.opencalls import FoundCall, Left, is_open, open_folders
+from linetap.recorder.vault.journal.opencalls import FoundCall, LeftOpenCalls, is_open, open_folders
 from linetap.recorder.vault.journal.recovery import recover
 from linetap.recorder.vault.recordings.entries import State
 from linetap.recorder.vault.recordings.recording import open_calls
@@ -123,9 +123,9 @@ class LeftOpen:
                 recording.forget()
                 self._found.add(call_id)
 
-    def _left(self) -> Left:
+    def _left(self) -> LeftOpenCalls:
         vault = self._vault.config.vault_path
-        return Left(vault, self._vault.config.unit, store.read(vault / FOLDER))
+        return LeftOpenCalls(vault, self._vault.config.unit, store.read(vault / FOLDER))
 
     def _at_work(self) -> set[str]:
         """Calls whose folders are being written, or are about to be."""

@@ -14,7 +14,7 @@ import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.bursts import Bursts
-from linetap.recorder.calls.evidence.voices import Behind, Faint, Hush, Speech
+from linetap.recorder.calls.evidence.voices import Faint, Hush, SoundAfterSilence, Speech
 from linetap.recorder.calls.evidence.windows import Missing, Window
 from linetap.recorder.signals.events import SPEECH
 from linetap.ring import RATE_HZ
@@ -140,11 +140,11 @@ class Evidence(msgspec.Struct):
             if self.faint is not None and not toned and self.faint.follow(window, numbers):
                 self.add_sound("music", self.faint.at)
 
-    def behind_hush(self, now: int, numbers: AnswerNumbers) -> Behind | None:
+    def sound_after_silence(self, now: int, numbers: AnswerNumbers) -> SoundAfterSilence | None:
         """The sound after a silence in the music that has to be judged; None: there is none."""
         return None if self.hush is None else self.hush.sound_after(now, numbers)
 
-    def judge_sound(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
+    def judge_sound(self, behind: SoundAfterSilence, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
         """Judges that sound. `notes`: how well it keeps notes; `sung`: so does the music before it."""
         sung = sung and (self.channel_at is None or self.channel_at < behind.hush - RATE_HZ // 2)
         if self.hush is not None and self.hush.judge_sound(behind, notes, sung, numbers):
