@@ -107,7 +107,7 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
         until = min(times.talk_to, quiet[0][0]) if quiet else times.talk_to
         if until <= at:
             return
-        speaker, network, level = _who(call, turn, at - times.answer)
+        speaker, network, level = _speaker_at(call, turn, at - times.answer)
         samples = voices.say(text, language, speaker)
         if speaker != "staff":
             samples = through(samples, network, 0, voices)
@@ -118,7 +118,7 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
         at = max(at + SOONEST_MS, utterance.end + call.pause_ms + network.delay_ms)
 
 
-def _who(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
+def _speaker_at(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
     """The speaker at that time after the answer, the level, and the far end's network."""
     party = next((party for party in reversed(call.party) if party.at_s * 1000 <= ms), None)
     network = party.network if party else call.network
@@ -148,7 +148,7 @@ def play(call: Call, line: LineTimeline, language: Language, voices: Voices) -> 
         _fax(call, line, times.answer, times.talk_to)
     add_sounds(call, times, line, voices)
     if times.far_gone is not None:
-        _far_gone(call, line, times.far_gone, times.end)
+        _signal_far_end_gone(call, line, times.far_gone, times.end)
     if times.off_hook is not None:
         line.on_hook(times.end, call.bounce_ms)
 
@@ -235,7 +235,7 @@ def _fax(call: Call, line: LineTimeline, answer: int, end: int) -> None:
         line.add(answer + timing.FAX_ANSWERS_AFTER_MS, sound)
 
 
-def _far_gone(call: Call, line: LineTimeline, ms: int, end_ms: int) -> None:
+def _signal_far_end_gone(call: Call, line: LineTimeline, ms: int, end_ms: int) -> None:
     """The exchange signals by a tone that the far end is gone, optionally with a break of the loop before it."""
     if call.polarity or call.seizure:
         line.reverse(ms, False)

@@ -198,10 +198,10 @@ class Exchange:
             lines += notices * self._gains * closed[:, None]
         lines += LEAK * beside(lines)
         block: I16 = np.clip(np.rint(lines), -32768, 32767).astype(np.int16)
-        if not self._wrote(block):
+        if not self._try_write(block):
             self._underran(block)
 
-    def _wrote(self, block: I16) -> bool:
+    def _try_write(self, block: I16) -> bool:
         """False if the stream had run dry: `block` was not accepted."""
         frames = np.zeros((block.shape[1], self._card.channels), self._dtype)
         frames[:, self._channels] = block.T.astype(self._dtype) << self._shift
@@ -223,7 +223,7 @@ class Exchange:
         log.warning("under-run %d at %.3f s", self.played.underruns, self._written / self._card.rate_hz)
         self._anchor.forget()
         block = np.concatenate([block, self._feed.take(self._fill_frames)], axis=1)
-        if not self._wrote(block) and not self._wrote(block):
+        if not self._try_write(block) and not self._try_write(block):
             raise DeviceFault("cable_dry", f"{self._cable.playback_pcm}: does not start again after an under-run")
 
     def _overran(self) -> None:

@@ -30,7 +30,7 @@ import httpx
 import msgspec
 from sqlalchemy import func, select
 
-from linetap_bench.figures import Row, cpu_s, resident_mb
+from linetap_bench.figures import Row, cpu_s, quantile, resident_mb
 from linetap_bench.measure import desk, generatedcalls
 from linetap_bench.measure.desk import session
 from linetap_bench.measure.generatedcalls import write_events
@@ -125,8 +125,8 @@ def rows(found: Found) -> list[Row]:
     )
     targets = {"fleet page": 1000, "search": 200, "a call": 200}
     timed = [
-        Row(name=f"desk-load: {kind}, p95", figure=_at(load.took_ms[kind], 0.95), unit="ms", target=target,
-            method=method, beside={"p50": _at(load.took_ms[kind], 0.5)})
+        Row(name=f"desk-load: {kind}, p95", figure=quantile(load.took_ms[kind], 0.95), unit="ms", target=target,
+            method=method, beside={"p50": quantile(load.took_ms[kind], 0.5)})
         for kind, target in targets.items()
     ]  # fmt: skip
     return [
@@ -140,10 +140,6 @@ def rows(found: Found) -> list[Row]:
         Row(name="desk-load: events stored meanwhile", figure=found.stored_s, unit="/s", target=EVENTS_S * 0.98,
             at_most=False, method="signed, judged, chained and committed by the ingest's own store"),
     ]  # fmt: skip
-
-
-def _at(times: list[float], part: float) -> float:
-    return sorted(times)[int(len(times) * part)] if times else float("inf")
 
 
 def _under_load(children: Processes, folder: Path, city: Path, port: int, size: desk.Size) -> Found:

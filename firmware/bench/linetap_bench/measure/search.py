@@ -29,7 +29,7 @@ from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, Stretch
-from linetap_bench.figures import Row
+from linetap_bench.figures import Row, quantile
 from linetap_bench.measure import generatedcalls
 from linetap_bench.measure.generatedcalls import write_events
 from linetap_bench.script.script import load_script
@@ -261,7 +261,7 @@ def _searched(url: str, kind: str, made_s: float) -> list[Row]:
 
 def _rows(kind: str, took_ms: dict[str, list[float]], stored_s: float, made_s: float) -> list[Row]:
     every = sorted(one for its in took_ms.values() for one in its)
-    slowest = sorted(((_at(its, 0.95), name) for name, its in took_ms.items()), reverse=True)[:4]
+    slowest = sorted(((quantile(its, 0.95), name) for name, its in took_ms.items()), reverse=True)[:4]
     method = (
         f"{kind}, {CALLS:,} calls of {generatedcalls.UNITS} units in 3 years, made in {made_s:.0f} s; "
         f"{len(every)} searches of {len(took_ms)} kinds, {len(every) / SEARCH_S:.0f} a second, from the question to "
@@ -273,14 +273,10 @@ def _rows(kind: str, took_ms: dict[str, list[float]], stored_s: float, made_s: f
     of = f"search, {kind}:"
     return [
         Row(name=f"{of} a page of calls, p50", figure=statistics.median(every), unit="ms", target=50, method=method),
-        Row(name=f"{of} a page of calls, p95", figure=_at(every, 0.95), unit="ms", target=50, method=method),
+        Row(name=f"{of} a page of calls, p95", figure=quantile(every, 0.95), unit="ms", target=50, method=method),
         Row(name=f"{of} events stored meanwhile", figure=stored_s, unit="/s", target=EVENTS_S * 0.98, at_most=False,
             method="signed, judged, chained and committed by the ingest's own store, five times a second"),
     ]  # fmt: skip
-
-
-def _at(times: list[float], part: float) -> float:
-    return sorted(times)[int(len(times) * part)]
 
 
 def _look(db: Connection) -> dict[str, list[float]]:

@@ -145,7 +145,7 @@ class Connection:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_log = self._on_log
-        client.on_socket_register_write = _written_by_the_thread
+        client.on_socket_register_write = _write_in_network_thread
         self._client = client
         self._start()
 
@@ -230,7 +230,7 @@ class Connection:
         # Each time: the broker then sends its retained messages, and one that has lost its memory has our subscriptions
         # again. Before it is reported: a caller that sends a request is subscribed to the answer by then.
         if self._terms.sweep:
-            retained = [(_the_same(one), SubscribeOptions(0)) for one in self._terms.topics]
+            retained = [(_equivalent_filter(one), SubscribeOptions(0)) for one in self._terms.topics]
             self._client.subscribe(retained)
         if self._terms.topics:
             self._subscribe()
@@ -247,7 +247,7 @@ class Connection:
         self._subscription = None
         self._happenings.put((self, Subscribed()))
         if self._terms.sweep:
-            self._client.unsubscribe([_the_same(one) for one in self._terms.topics])
+            self._client.unsubscribe([_equivalent_filter(one) for one in self._terms.topics])
         for refused in self._refused:
             self._happenings.put((self, refused))
 
@@ -311,7 +311,7 @@ class Connection:
         self.cut()
 
 
-def _the_same(topic: str) -> str:
+def _equivalent_filter(topic: str) -> str:
     """Another filter for the same topics, and for some that do not exist: for an equal filter a broker has one
     subscription instead of two."""
     return f"{topic}/#"
@@ -325,5 +325,5 @@ def _connect_properties(terms: Terms) -> Properties:
     return properties
 
 
-def _written_by_the_thread(_client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
+def _write_in_network_thread(_client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
     """paho writes from the publisher's thread unless this callback is set; two writers would mix packets."""

@@ -75,7 +75,7 @@ def known_reasons(db: Connection, unit: str, line: int | None, since: str, until
         for disposition, why, destroyed, number in groups
         if disposition in PASSED and not destroyed
     ]
-    away = _away(db, unit, since, until)
+    away = _absences(db, unit, since, until)
     heard_at = db.execute(select(units.c.heard_at).where(units.c.unit == unit)).scalar()
     return KnownFacts(
         calls=count,
@@ -89,7 +89,7 @@ def known_reasons(db: Connection, unit: str, line: int | None, since: str, until
     )
 
 
-def _away(db: Connection, unit: str, since: str, until: str) -> list[AbsencePeriod]:
+def _absences(db: Connection, unit: str, since: str, until: str) -> list[AbsencePeriod]:
     wanted = select(outages.c.kind, outages.c.why, outages.c.began_at, outages.c.ended_at, outages.c.times).where(
         outages.c.unit.in_((unit, DESK)),
         outages.c.began_at < until,

@@ -134,18 +134,20 @@ class Reading:
     def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> BoundStatement:
         """A statement on the index alone, which reads no rows."""
         bounds = Bounds.of(leg, cursor, self.way, None)
-        statement = self._once(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
+        statement = self._cached_statement(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
         return statement, {**leg.values, **bounds.values(), "most": most}
 
     def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> BoundStatement:
         bounds, within = Bounds.of(leg, cursor, self.way, fence), cursor is not None and cursor.unit is not None
-        statement = self._once(("rows", leg.shape, bounds.shape, within), lambda: self._rows(leg, bounds, within))
+        statement = self._cached_statement(
+            ("rows", leg.shape, bounds.shape, within), lambda: self._rows(leg, bounds, within)
+        )
         values = {**leg.values, **bounds.values(), "most": most}
         if cursor is not None and within:
             values |= dict(zip(_AT, (cursor.began_at, cursor.unit, cursor.call_id), strict=True))
         return statement, values
 
-    def _once(self, key: tuple[object, ...], make: Callable[[], Statement]) -> Statement:
+    def _cached_statement(self, key: tuple[object, ...], make: Callable[[], Statement]) -> Statement:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
@@ -157,7 +159,7 @@ class Reading:
         return select(last(found.c.began_at).label("began_at"), func.count().label("count"))
 
     def _rows(self, leg: Leg, bounds: Bounds, within: bool) -> Statement:
-        order = [calls.c.began_at, *self._ties()]
+        order = [calls.c.began_at, *self._tie_columns()]
         conditions = [*leg.by, *bounds.conditions(), *leg.rest]
         if within:
             own, its = tuple_(*order), tuple_(*(bindparam(name, type_=Text) for name in _AT))
@@ -171,7 +173,7 @@ class Reading:
     def _way_of(self, column: ColumnElement[str]) -> ColumnElement[str]:
         return column.desc() if self.way == "older" else column.asc()
 
-    def _ties(self) -> list[ColumnElement[str]]:
+    def _tie_columns(self) -> list[ColumnElement[str]]:
         """Compares by code point, as Python and SQLite do: PostgreSQL's order is that of its own language."""
         ties: list[ColumnElement[str]] = [calls.c.unit, calls.c.call_id]
         return [one.collate("C") for one in ties] if self.db.dialect.name == "postgresql" else ties

@@ -56,7 +56,7 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
             yield f"{path}: {error}"
             continue
         wrapped.add(document.call_id)
-    for call_dir, call_id in _strangers(epoch, vaults):
+    for call_dir, call_id in _foreign_recordings(epoch, vaults):
         if not call_id:
             yield f"{call_dir / sealed.RECORD}: cannot be read"
         elif call_id not in wrapped:
@@ -173,7 +173,7 @@ def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
             raise Refusal(f"{call_dir / name}: not as it was sealed")
 
 
-def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
+def _foreign_recordings(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
     """Folder and id of the recordings sealed to an epoch that is not their own.
 
     An unreadable record does not state its epoch: it may be sealed to the overflow epoch, but keeps no day's key.

@@ -231,10 +231,10 @@ def _read(path: Path) -> DeskConfig:
     config = source.convert(DeskConfig)
     source.check()
     assert config is not None
-    return _with_keys_apart(path, config)
+    return _with_distinct_keys(path, config)
 
 
-def _with_keys_apart(path: Path, config: DeskConfig) -> DeskConfig:
+def _with_distinct_keys(path: Path, config: DeskConfig) -> DeskConfig:
     """Absolute paths. BadInput where a key that signs is also another setting's: a TLS key is of another kind, and each
     key that signs has one use."""
     config = _all_absolute(path, config)

@@ -104,7 +104,7 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
         said = (one.decode(RecordingHealth) for one in notices if one.topic == "health")
         words = [health for health in said if health is not None]
         if words:
-            changes.append(_Change(unit, "not_recording", _why_not(words[-1]), last[unit]))
+            changes.append(_Change(unit, "not_recording", _not_recording_reason(words[-1]), last[unit]))
     _change(db, changes)
 
 
@@ -170,7 +170,7 @@ def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
     return [_Change(unit, "unheard", "", heard_at) for unit, heard_at in db.execute(wanted)]
 
 
-def _why_not(health: RecordingHealth) -> str | None:
+def _not_recording_reason(health: RecordingHealth) -> str | None:
     """Why the unit does not record, in its own words; None if it records."""
     if health.records is not None:
         return None if health.records else _printable(health.condition) or "unknown"

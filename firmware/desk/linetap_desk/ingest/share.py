@@ -130,7 +130,7 @@ class Leases:
     def take(self, held: int) -> list[Lease]:
         """Free shares, as many as this process lacks when all that run have equally many."""
         with self._engine.begin() as db:
-            now_ms, lacking = _now_ms(db), self._fair(db) - held
+            now_ms, lacking = _now_ms(db), self._fair_part(db) - held
             free = select(shares).where(shares.c.until_ms < now_ms).order_by(shares.c.share).limit(max(0, lacking))
             taken = []
             for row in db.execute(free.with_for_update(skip_locked=True)).all():
@@ -143,7 +143,7 @@ class Leases:
     def surplus(self, held: int) -> int:
         """How many of `held` shares this process has beyond its part."""
         with self._engine.begin() as db:
-            return max(0, held - self._fair(db))
+            return max(0, held - self._fair_part(db))
 
     def release(self, lease: Lease, counter: int) -> None:
         """The share is free at once. Nothing of it may be under way any more."""
@@ -158,7 +158,7 @@ class Leases:
         values = {"until_ms": until_ms, "counter": func.greatest(shares.c.counter, counter)}
         return db.execute(update(shares).where(_is(lease)).values(**values)).rowcount == 1
 
-    def _fair(self, db: Connection) -> int:
+    def _fair_part(self, db: Connection) -> int:
         alive = select(func.count()).select_from(ingests).where(ingests.c.until_ms >= _now_ms(db))
         return -(-self._of // max(1, db.execute(alive).scalar_one()))
 

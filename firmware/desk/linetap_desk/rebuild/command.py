@@ -193,7 +193,7 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
             cleared_days,
             destroyed_days,
         ):
-            rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
+            rows = [row for found in _rows(source, table) if (row := _row_to_keep(table, found, signers)) is not None]
             taken[table.name] = len(rows)
             for at in range(0, len(rows), _AT_ONCE):
                 db.execute(insert(table), rows[at : at + _AT_ONCE])
@@ -201,7 +201,7 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
 
 
 def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    columns = _there(source, table)
+    columns = _common_columns(source, table)
     if not columns:
         return
     wanted = select(*columns).order_by(*table.primary_key)
@@ -212,7 +212,7 @@ def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
         yield {name: value for name, value in row.items() if name != "id" or table is counted}
 
 
-def _there(source: Connection, table: Table) -> list[Column[Any]]:
+def _common_columns(source: Connection, table: Table) -> list[Column[Any]]:
     """The columns that an earlier version had, if it had the table."""
     looked = inspect(source)
     if not looked.has_table(table.name):
@@ -221,7 +221,7 @@ def _there(source: Connection, table: Table) -> list[Column[Any]]:
     return [column for column in table.columns if column.name in names]
 
 
-def _of_ours(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
+def _row_to_keep(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
     """None for a head not signed by a named signer: heads are compared as evidence."""
     if table is units:
         return row | {"state": None}  # the broker reports it again

@@ -81,12 +81,12 @@ def open_there(name: str) -> Engine:
 def _engine(url: URL) -> Engine:
     engine = connecting(url, without_password(url), _KINDS)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _as_we_need_it)
+        event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def _as_we_need_it(connection: Any, _record: Any) -> None:
+def _set_pragmas(connection: Any, _record: Any) -> None:
     """FULL: written rows of the access log must survive a power cut. The driver begins no transaction of its
     own: `_begin` does. secure_delete: emptied data (release/store.py) does not remain in the file."""
     connection.isolation_level = None

@@ -85,11 +85,11 @@ class Screen:
         table.add_column("what", no_wrap=True, overflow="ellipsis")
         for unit, place in placed:
             how = Text(unit.standing, style=STYLES[unit.standing])
-            what = Text(self._what(unit, now_ns))
+            what = Text(self._description(unit, now_ns))
             table.add_row(Text(place.building or "-"), Text(place.floor), Text(unit.name), how, _lines(unit), what)
         return table
 
-    def _what(self, unit: Unit, now_ns: int) -> str:
+    def _description(self, unit: Unit, now_ns: int) -> str:
         parts = []
         if unit.standing == "unheard":
             parts.append("the broker has nothing of it")

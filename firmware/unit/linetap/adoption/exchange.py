@@ -81,7 +81,7 @@ class Exchange:
             return False
         try:
             if self._run is None:
-                self._seek()
+                self._find_desk()
             elif self._run.opening is not None:
                 self._open(self._run, self._run.opening)
             elif self._act(self._run, self._ask(self._run)):
@@ -125,7 +125,7 @@ class Exchange:
 
     # --- The exchange of keys -----------------------------------------------------------------------------------
 
-    def _seek(self) -> None:
+    def _find_desk(self) -> None:
         if self._pause > 0:
             self._pause -= 1
         elif self._asking is None:
@@ -167,7 +167,7 @@ class Exchange:
     def _ask(self, run: Run) -> Reply:
         run.certified = self._is_certified
         if self._has_order:
-            self._take_back()
+            self._withdraw_order()
         question = Question(
             pressed=self._is_pressed(run), has_order=self._has_order, has_certificate=run.certified,
             request=self._request(), fault=self._fault(),
@@ -207,7 +207,7 @@ class Exchange:
     def _forget(self) -> bool:
         """Removes the exchange. Returns the value for `turn`."""
         self._kept.forget()
-        self._take_back()
+        self._withdraw_order()
         self._end()
         return self._is_begun
 
@@ -227,7 +227,7 @@ class Exchange:
         path = adoptionfiles.sent(self._run_dir) / name
         replace_in_ram(path, text.encode(), private=True)  # it may hold a Wi-Fi passphrase
 
-    def _take_back(self) -> None:
+    def _withdraw_order(self) -> None:
         for name in (cardfiles.ORDER, f"{cardfiles.ORDER}{namespaces.SUFFIX}"):
             (adoptionfiles.sent(self._run_dir) / name).unlink(missing_ok=True)
 

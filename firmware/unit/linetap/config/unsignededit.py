@@ -69,11 +69,11 @@ def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
         return Held(old, "", [("file_unusable", f"{path.name}: no service can use it")])
     from linetap.config.weakening import weakenings  # imported here: capture starts without it
 
-    found = [(each.code, each.what) for each in weakenings(old, _without_hand(old, new))]
+    found = [(each.code, each.what) for each in weakenings(old, _without_wiring_changes(old, new))]
     return Held(old, config_sha256(new), found) if found else None
 
 
-def _without_hand(old: Config, new: Config) -> Config:
+def _without_wiring_changes(old: Config, new: Config) -> Config:
     """Returns the new configuration with the person's wiring changes undone."""
     was = {line.number: line for line in old.line}
     return msgspec.structs.replace(

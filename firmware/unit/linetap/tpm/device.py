@@ -100,7 +100,7 @@ class _Socket(_Way):
         super().__init__(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(ANSWER_S)
-        _or_close(self._socket, lambda: self._socket.connect(str(path)))
+        _close_on_error(self._socket, lambda: self._socket.connect(str(path)))
 
     def _exchange(self, command: bytes) -> bytes:
         self._socket.sendall(command)
@@ -122,7 +122,7 @@ class _Socket(_Way):
     __del__ = close
 
 
-def _or_close(thing: socket.socket, act: Callable[[], None]) -> None:
+def _close_on_error(thing: socket.socket, act: Callable[[], None]) -> None:
     try:
         act()
     except OSError:

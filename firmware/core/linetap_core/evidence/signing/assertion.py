@@ -140,7 +140,7 @@ def _client(data: bytes) -> dict[str, Any]:
     if len(data) > CLIENT_DATA_LIMIT:
         raise PasskeyFault(f"{len(data)} bytes of client data, {CLIENT_DATA_LIMIT} at most expected")
     try:
-        found = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):
         raise PasskeyFault("the client data is not JSON, or names a member twice") from None
     if not isinstance(found, dict) or found.get("type") != "webauthn.get":
@@ -154,7 +154,7 @@ def _client(data: bytes) -> dict[str, Any]:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError

@@ -241,7 +241,7 @@ def _identities(program: Program, form: FormData) -> list[Path]:
     return found
 
 
-def _within(of: str, handler: Handler) -> Handler:
+def _page_of_open(of: str, handler: Handler) -> Handler:
     """A page of the opened release, or of the search; without one, the home page."""
 
     async def answer(request: Request, program: Program) -> Response:
@@ -275,5 +275,7 @@ def make_app(program: Program) -> Starlette:
         ("/leave", "POST", leave),
     )
     parts = (("release", handlers.PAGES), ("search", searching.PAGES))
-    below = [(f"/{of}{path}", method, _within(of, handler)) for of, table in parts for path, method, handler in table]
+    below = [
+        (f"/{of}{path}", method, _page_of_open(of, handler)) for of, table in parts for path, method, handler in table
+    ]
     return app_of(program, (*own, *ceremonypages.PAGES, *below))

@@ -161,7 +161,7 @@ def rewrap_calls(
             [rewrap.add_arguments], rewrap.run, clock, "rewrap", found.folder / "calls" / call_id, *words, output
         )
 
-    return _each(found, found.waiting, one, settings, clock)
+    return _for_each_call(found, found.waiting, one, settings, clock)
 
 
 def check_rewrapped(
@@ -174,10 +174,10 @@ def check_rewrapped(
         place, call = found.place(call_id), found.folder / "calls" / call_id
         return run_command([hold.add_arguments], hold.run, clock, "check", place, call, *words)
 
-    return _each(found, found.unchecked, one, settings, clock)
+    return _for_each_call(found, found.unchecked, one, settings, clock)
 
 
-def _each(
+def _for_each_call(
     found: OverflowCalls, calls: list[str], do: Callable[[str], list[str]], settings: Settings, clock: Clock
 ) -> list[str]:
     """Takes the step for each call, and packs the papers of those where it succeeded. A Refusal if all failed."""

@@ -122,7 +122,7 @@ class SearchSession:
             entry.purpose, entry.case, entry.request = self.begun.purpose, self.begun.case, self.begun.id
             entry.span = f"{first}/{last}"
             with self.desk.access.logged_step(entry) as step:
-                wanted = self._wanted(kind, typed, first, last)
+                wanted = self._query_of(kind, typed, first, last)
                 named = f"{self.desk.access.name} {len(step.past)}"
                 step.granted()
                 logged = self._connection.log(kind, first, last, len(self._calls), named)
@@ -130,7 +130,7 @@ class SearchSession:
             rows = sorted(map(self._row, found), key=lambda row: row.at_ns)
             return Answer(rows[:MOST_SHOWN], len(rows) > MOST_SHOWN, logged.seq)
 
-    def _wanted(self, kind: Kind, typed: str, first: date, last: date) -> SearchQuery:
+    def _query_of(self, kind: Kind, typed: str, first: date, last: date) -> SearchQuery:
         if not self.begun.first <= first <= last <= self.begun.last:
             raise BadInput(f"days: {self.begun.first} to {self.begun.last} were granted")
         text, digits = normalize("NFKC", typed).strip(), ""  # figures of a Korean keyboard's full width too

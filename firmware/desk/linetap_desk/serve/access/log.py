@@ -262,12 +262,12 @@ _ANYWHERE = re.compile("|".join(_KOREAN + _OTHERS), re.ASCII)
 
 
 def without_numbers(text: str) -> str:
-    return _without(text, _ANYWHERE)
+    return _with_masked(text, _ANYWHERE)
 
 
 def case_without_numbers(text: str) -> str:
     """A case number stays whole (2026-0042), unless it has the form of a Korean telephone number."""
-    return _without(text, _IN_CASE)
+    return _with_masked(text, _IN_CASE)
 
 
 def call_without_numbers(call_id: str) -> str:
@@ -280,15 +280,15 @@ def has_number(text: str) -> bool:
     return _IN_CASE.search(_plain(text)) is not None
 
 
-def _without(text: str, number: re.Pattern[str]) -> str:
+def _with_masked(text: str, number: re.Pattern[str]) -> str:
     parts, end = [], 0
     for found in number.finditer(_plain(text)):
-        parts += [text[end : found.start()], masked(_at_home(found[0]))]
+        parts += [text[end : found.start()], masked(_domestic(found[0]))]
         end = found.end()
     return "".join([*parts, text[end:]])
 
 
-def _at_home(number: str) -> str:
+def _domestic(number: str) -> str:
     abroad = _ABROAD.match(number)
     return number if abroad is None else f"0{number[abroad.end() :]}"
 

@@ -58,7 +58,7 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
         yield
         return
     ending = asyncio.Event()
-    task = asyncio.create_task(_keep_asking(site, ending))
+    task = asyncio.create_task(_refresh_absences(site, ending))
     try:
         yield
     finally:
@@ -66,7 +66,7 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
         await task  # not cancelled: a query's thread would go on, and leave its connection open
 
 
-async def _keep_asking(site: Site, ending: asyncio.Event) -> None:
+async def _refresh_absences(site: Site, ending: asyncio.Event) -> None:
     known, is_away = Absences(), False
     while not ending.is_set():
         try:

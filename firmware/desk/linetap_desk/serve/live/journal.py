@@ -268,7 +268,7 @@ def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
         out["alerts"] = [_in_language(alert, reader.language) for alert in alerts[:most]]
         out["more"] = max(0, len(alerts) - most)
     if (cause := out.get("cause")) is not None:
-        out["cause"] = _visible_cause(cause, reader.language)
+        out["cause"] = _cause_texts(cause, reader.language)
     return out
 
 
@@ -282,7 +282,7 @@ def _visible_line(line: dict[str, Any], reader: Reader) -> dict[str, Any]:
     return out
 
 
-def _visible_cause(cause: dict[str, Any], language: Language) -> dict[str, str]:
+def _cause_texts(cause: dict[str, Any], language: Language) -> dict[str, str]:
     """Texts: what is probably wrong, what to do, whom to call. And the group, as in causes.py."""
     same = {"contact": cause["contact"], "group": cause["group"]}
     if cause["texts"] is not None:

@@ -171,14 +171,14 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
         raise StepFault("batch_mixed", f"{', '.join(sorted(names))}: one a file")
     (name,) = names
     waiting = _waiting_lines(site, name)
-    _require_as_many(waiting, found.values())
+    _require_no_fewer_signatures(waiting, found.values())
     before = {one.name: one for one in _batches(site)}.get(name)
     done = set() if before is None else {one.sent.sha256 for one in before.of(DONE)}
     kept = {unverified(data).unit: data for data in waiting if sha256_of(data) in done}
     return name, [*kept.values(), *(line.data for unit, line in found.items() if unit not in kept)]
 
 
-def _require_as_many(waiting: Iterable[bytes], lines: Iterable[Line]) -> None:
+def _require_no_fewer_signatures(waiting: Iterable[bytes], lines: Iterable[Line]) -> None:
     """A file with fewer signatures does not take the place of the one that waits."""
     there = {unverified(data).unit: _signatures(data) for data in waiting}
     for line in lines:

@@ -114,7 +114,7 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
 
     None: none was played.
     """
-    playing, step = line.memory.playing, line.call.step or _just_stopped(line)
+    playing, step = line.memory.playing, line.call.step or _stopped_notice(line)
     started = line.call.notice_from if playing is None or playing.started is None else playing.started
     started = started if step is None else step.started
     notice = line.shared.notices.get(line.notice if step is None else step.notice)
@@ -148,7 +148,7 @@ def _keys_with(line: LineContext, event: Event) -> list[Key]:
     return [*keys, Key(event.at, event.text, event.level_dbm0)][-LONGEST_CODE:]
 
 
-def _just_stopped(line: LineContext) -> EndStep | None:
+def _stopped_notice(line: LineContext) -> EndStep | None:
     """The notice that staff's keys have stopped, if none has begun since: they were dialled over it."""
     step, began = line.call.step_before, line.call.notice_from
     if line.memory.playing is not None or step is None or step.started is None:

@@ -319,7 +319,7 @@ class Evidence(msgspec.Struct):
         if first is not None and at_once and speech.loud_ms >= numbers.speech_at_once_ms:
             sure: AnswerConfidence = "high" if dialled.number == "at_once" else "low"
             return Verdict(first, "sound", sure, (f"number_{dialled.number}", self.sound or "voice"))
-        if first is not None and self._came_with_a_channel(first, since, numbers):
+        if first is not None and self._began_with_new_channel(first, since, numbers):
             return Verdict(first, "sound", "high", ("no_ringback", "channel", self.sound or "voice"))
         late = first is not None and first >= since + numbers.network_speaks_ms * _PER_MS
         if first is not None and late and speech.loud_ms >= enough:
@@ -337,7 +337,7 @@ class Evidence(msgspec.Struct):
             return Verdict(first, "sound", "low", ("no_ringback", "two_voices"))
         return None
 
-    def _came_with_a_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
+    def _began_with_new_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
         """Whether the far channel changed shortly before the voice, and not with the last digit, when it always
         does.
         """

@@ -115,11 +115,11 @@ class DtmfDetector:
         fresh = samples[:, _HISTORY - BLOCK : _HISTORY + count * BLOCK].reshape(self._lines, count + 1, BLOCK)
         keys = self._gate.keys(fresh.transpose(1, 0, 2).astype(np.float32, order="C"))
         digits: list[Digit] = []
-        for line, own in self._worth_a_look(keys, count):
+        for line, own in self._candidates(keys, count):
             self._line(line, own, samples[line], start, digits)
         return sorted(digits)
 
-    def _worth_a_look(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
+    def _candidates(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
         """Lines with a run, or in whose windows one begins, with their keys; the key before this batch comes first."""
         previous = self._previous
         if keys is None:

@@ -141,7 +141,7 @@ class UnitLog:
         self._look_for_kept()
         if not proved:
             return
-        self._make_good()
+        self._append_missing_closes()
         if self._log.size == self._head_size:
             return
         tree = self._log.tree
@@ -223,14 +223,14 @@ class UnitLog:
                 step()
             if self._proof.is_done and (head := self._head_of_desk) is not None:
                 self._head_of_desk = None
-                self._hold_against(head)
+                self._compare_with(head)
         except Misfit as misfit:
             new = [*self._log.leaves(self._proof.size)]
             self._log.close()
             self._begin_anew(misfit, self.name, new)
         return self._proof.is_done
 
-    def _hold_against(self, head: Head) -> None:
+    def _compare_with(self, head: Head) -> None:
         if head.size > self._log.size:
             raise Misfit(SHORT, f"{self._log.size} leaves, and the desk has a head over {head.size}", head)
         if self._log.tree.root(head.size).hex() != head.root:
@@ -316,7 +316,7 @@ class UnitLog:
                     return index
         return None
 
-    def _make_good(self) -> None:
+    def _append_missing_closes(self) -> None:
         """Once: append the close of calls that were sealed just before a power cut; in a new log, of all calls."""
         if self._made_good:
             return
