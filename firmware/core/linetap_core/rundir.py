@@ -171,5 +171,5 @@ def answers_for(run_dir: Path, giver: str) -> Path:
 
 
 def index_list(run_dir: Path) -> Path:
-    """Where the recorder lays the signed list of its index's segments (evidence/calls/indexhead.py), to be fetched."""
+    """The place of the signed list of the index's segments (evidence/calls/indexhead.py), to be fetched."""
     return service_folder(run_dir, "recorder") / "index.list"

@@ -49,7 +49,7 @@ def open_alone(path: Path | str) -> int:
 
 
 def read_at(fd: int, count: int, offset: int) -> bytes:
-    """At most `count` bytes. On Windows it moves the descriptor's position: one thread at a time."""
+    """Reads at most `count` bytes. On Windows it moves the descriptor's position: one thread at a time."""
     if sys.platform == "win32":
         os.lseek(fd, offset, os.SEEK_SET)
         return os.read(fd, count)

@@ -84,7 +84,7 @@ def _in_file(data: bytes, _settings: Keys | None) -> SigningKey:
 
 
 def _in_tpm(data: bytes, settings: Keys | None) -> SigningKey:
-    """Another TPM than the key's is a wrong configuration; an absent one is not."""
+    """The key in the TPM. Another TPM than the key's is a wrong configuration; an absent one is not."""
     from linetap.tpm import bootpolicy
     from linetap.tpm.device import TpmFault
     from linetap.tpm.unitkey import TpmKey

@@ -62,7 +62,7 @@ class Node:
         self._children.wait_for_text(self._run, _STARTED, READY_S)
 
     def wait_until_restarted(self) -> None:
-        """After a minority's pause, which ends with a start of its own."""
+        """Waits for the node's own start after the pause of a minority."""
         wait(lambda: self.log_text().count(_STARTED) > 1, self._children, f"{self.name} does not serve again", READY_S)
 
     def kill(self) -> None:

@@ -139,7 +139,7 @@ def rows(kills: Kills, judged: Judged) -> list[Row]:
 
 
 def _kill(stage: Stage, exchange: Child) -> Kills:
-    """Until there were loops enough for each victim, or the script is over."""
+    """Kills until there were loops enough for each victim, or the script is over."""
     kills, chance, running = Kills(), random.Random(), dict[str, Child]()
     wires = Wires.attach(wires_path(stage.run_dir, 1))
     _start(stage, running, ("meter", "panel", "capture", "recorder", "reporter"))

@@ -179,7 +179,7 @@ def _name_desk(config: Config, authority: Ed25519PrivateKey, desk: Ed25519Privat
 
 
 def _stored(db: str, ours: set[str]) -> dict[str, int]:
-    """When each of our calls was in the store, UTC ns."""
+    """The time at which each of our calls was in the store, UTC ns."""
     if not (path := database.file_of(database.parse_url(db))) or not path.exists():
         return {}
     engine = database.open_reader(db)

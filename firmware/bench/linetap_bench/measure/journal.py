@@ -109,7 +109,7 @@ class _Ring:
         self.first_frames: dict[str, int] = {}
 
     def captured_ns(self, frame: int) -> int:
-        """When the slot that holds it was due: the loop may be late, and that is not the journal's doing."""
+        """The due time of the slot that holds the frame: the loop may be late, which is not the journal's doing."""
         return self.start_ns + (frame // SLOT_FRAMES + 1) * SLOT_MS * NS_PER_MS
 
     def put(self) -> None:

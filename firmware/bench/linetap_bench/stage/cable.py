@@ -62,7 +62,7 @@ class CableEnd:
             self._poll.register(fd, events)
 
     def start_capture(self) -> None:
-        """At the beginning and after DRY: the first read starts the stream."""
+        """Starts the stream, which the first read does: at the beginning and after DRY."""
         self._capture.read()
 
     def wait(self, timeout_ms: int) -> None:
@@ -92,7 +92,7 @@ class CableEnd:
         close_at_once(self._capture, self._playback, error=self._error)
 
     def abandon(self) -> None:
-        """For a server that no longer answers: closing might block for ever, so the kernel does it when we end."""
+        """Leaves a server that no longer answers: closing might block for ever, so the kernel does it when we end."""
         for pcm in (self._capture, self._playback):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
 

@@ -41,7 +41,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class _Sender:
-    """When a packet of a connection arrives: after those before it, and no more on their way than the window."""
+    """The arrival time of a connection's packets: after those before it, and no more on their way than the window."""
 
     lane: _Lane
     round_trip_s: float

@@ -87,7 +87,7 @@ class JackCable:
 
     @property
     def held_up_ms(self) -> float:
-        """How long this machine has delayed the server, by its log: time in which no audio moved."""
+        """The time by which this machine has delayed the server, by its log: no audio moved in it."""
         return sum(late_periods_ms(self.log_path.read_text(errors="replace")))
 
     def report_held_up(self) -> None:

@@ -126,7 +126,8 @@ def move_durably(fresh: Path, path: Path) -> None:
 
 
 def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
-    """For tmpfs: a rename without a sync. A reader sees the old or the new content; a power cut leaves neither.
+    """Replaces a file on tmpfs by a rename without a sync. A reader sees the old or the new content; a power cut leaves
+    neither.
 
     `private`: readable by this service alone; otherwise by the folder's group.
     """

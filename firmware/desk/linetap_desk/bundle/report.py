@@ -146,7 +146,7 @@ class Report:
             yield "opened", self._text("opened_yes", call.record.call_id) + beware
 
     def _end(self, call: Call) -> str:
-        """How the unit ended the call, and what the log has of it."""
+        """The end of the call by the unit, and the log's leaf of it."""
         end = call.record.end
         if not end:
             return ""
@@ -230,7 +230,7 @@ class Report:
         yield "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
     def _script(self) -> Iterator[str]:
-        """For format 1."""
+        """The script of format 1."""
         title = self._text("checking")
         yield f"<h2>{title}</h2><p>{self._text('checking_how')}</p><p>{self._text('checking_needs')}</p>"
 

@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page ends: the calls beyond this one in the order (began_at, unit, call_id). A place and not a row
+    """The end of a page: the calls beyond this one in the order (began_at, unit, call_id). A place and not a row
     count, so that new calls shift no page. Without unit and call: beyond all calls that began at `began_at`."""
 
     way: Way

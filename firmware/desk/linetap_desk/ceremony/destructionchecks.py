@@ -75,7 +75,7 @@ def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]
 
 
 def reason_unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
-    """Why the units' counted time does not prove that an epoch is over; None if it does.
+    """The reason why the units' counted time does not prove that an epoch is over; None if it does.
 
     Every call of the epoch in the copies must be as old as its period, by the time that its unit counted between its
     record and the newest one. If no such call is left, a call must be so much older than another one that the day is

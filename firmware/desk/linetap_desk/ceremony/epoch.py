@@ -197,7 +197,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
 
 
 def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
-    """When the epoch ended. Nothing is destroyed before its time."""
+    """The end of the epoch. Nothing is destroyed before its time."""
     if isinstance(epoch, Overflow):
         if epoch == key_list.overflow[-1]:
             raise Refusal(

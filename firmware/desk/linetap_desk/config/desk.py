@@ -121,7 +121,7 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """For `linetap watch`: a certificate can connect only once, and the ingest uses its own."""
+    """[watch], for `linetap watch`: a certificate can connect only once, and the ingest uses its own."""
 
     certificate: str | None = None
     key: str | None = None
@@ -129,7 +129,7 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which witnesses must have cosigned a call before it is opened, and what `linetap checkpoint --config` carries."""
+    """[witnesses]: those required before a call is opened, and the logs that `linetap checkpoint --config` carries."""
 
     policy: str | None = None  # if named here it is in force: without the file nothing is opened
     policy_sha256: str | None = None  # as `sha256sum` prints it: any other policy, such as an older one, is refused

@@ -73,7 +73,7 @@ def _without_certificate(broker: Broker) -> Broker:
 
 
 def _talk(broker: Broker, context: ssl.SSLContext, clock: Clock) -> tuple[str, bool]:
-    """Why there is no connection, or nothing; and whether it was refused to speak as somebody else."""
+    """The reason for a missing connection, or nothing; and whether publishing under another's name was refused."""
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 

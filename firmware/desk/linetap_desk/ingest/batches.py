@@ -238,8 +238,8 @@ class Batches:
             self._handed.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
-        """If the file was put again, what units refused without counting it is sent again, and what is under way has
-        its time. After a restart of the ingest the known deliveries stay."""
+        """The file, judged. If it was put again, commands that units refused without counting are sent again, and sent
+        ones have their time. After a restart of the ingest the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code not in NOT_COUNTED}

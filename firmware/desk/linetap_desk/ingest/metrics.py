@@ -135,7 +135,7 @@ def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
 
 
 def _counted(db: Connection, known: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
-    """For every known unit, 0 included: a series that disappears is hard to alert on."""
+    """Samples of every known unit, 0 included: a series that disappears is hard to alert on."""
     rows = db.execute(select(unit, func.count()).where(*where).group_by(unit))
     found: dict[str, int] = {row[0]: row[1] for row in rows}
     yield from (({"unit": name}, found.get(name, 0)) for name in sorted(known))

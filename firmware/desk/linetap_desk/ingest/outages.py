@@ -112,7 +112,7 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
 
 
 def _begin(db: Connection, last: dict[str, str]) -> None:
-    """For a unit's first report."""
+    """Begins the record of a unit with its first report."""
     known = select(outages.c.unit).where(outages.c.unit.in_(last), outages.c.began_at == BEGINNING)
     strange = last.keys() - set(db.execute(known).scalars())
     if strange:
@@ -171,7 +171,7 @@ def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
 
 
 def _not_recording_reason(health: RecordingHealth) -> str | None:
-    """Why the unit does not record, in its own words; None if it records."""
+    """The reason, in the unit's own words, why it does not record; None if it records."""
     if health.records is not None:
         return None if health.records else _printable(health.condition) or "unknown"
     dead = [name for name in health.services_dead.split() if name == "recorder" or name.startswith("capture")]

@@ -141,7 +141,7 @@ class Leases:
             return taken
 
     def surplus(self, held: int) -> int:
-        """How many of `held` shares this process has beyond its part."""
+        """The number of `held` shares beyond this process's part."""
         with self._engine.begin() as db:
             return max(0, held - self._fair_part(db))
 

@@ -64,7 +64,7 @@ class Store:
             return reached
 
     def reached(self) -> list[tuple[Group, int]]:
-        """For every group of the share; the most recently active one comes last."""
+        """The last stored event of every group of the share; the most recently active one comes last."""
         with self._engine.connect() as db:
             wanted = select(origins.c.unit, origins.c.origin, origins.c.through).where(
                 self._share.where(origins.c.unit)

@@ -94,7 +94,7 @@ def _judge_trust(
 
 
 def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], call_dir: Path) -> datetime | None:
-    """When the call began by its newest amendment, or by the record's own counted time; None if there is neither."""
+    """The call's begin by its newest amendment, or by the record's own counted time; None if there is neither."""
     path = amendments.path_of_newest(amendments.home(call_dir), record.call_id)
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)

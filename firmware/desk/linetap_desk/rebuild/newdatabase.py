@@ -105,7 +105,7 @@ class File:
 
 
 def _allow_as(old: Path, new: Path) -> None:
-    """Who could read the old file can read the new one, but for users outside its group."""
+    """Gives readers of the old file access to the new one, except users outside its group."""
     about = old.stat()
     with contextlib.suppress(PermissionError):  # another user's, or a group that we are not in
         os.chown(new, -1, about.st_gid)

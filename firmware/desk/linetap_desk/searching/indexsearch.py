@@ -53,7 +53,7 @@ class IndexLog:
         self.why = self._read(vault / unitlog.FOLDER, signers)
 
     def refuses(self, segment: Path, data: bytes) -> str | None:
-        """Why these bytes are rejected, or None."""
+        """The reason why these bytes are rejected, or None."""
         if not self._named.has_index_leaves:
             return None
         known = self._named.segments.get(segment.relative_to(self._root).as_posix())

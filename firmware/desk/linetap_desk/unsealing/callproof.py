@@ -131,7 +131,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
 def witnessed(
     call_dir: Path, record: CallRecord, close: Closing | None, given: Basis
 ) -> tuple[CheckpointVerdict | None, Problem | None]:
-    """How the close (checked by `closing.check`) was witnessed, and the problem under the policy, if any."""
+    """The witnessing of the close (checked by `closing.check`), and the problem under the policy, if any."""
     call_id = call_dir.name
     if close is None:
         return None, Problem(

@@ -41,7 +41,7 @@ class DocumentResult(NamedTuple):
 
 
 class _Dated(msgspec.Struct):
-    """When a document was made, by whichever field it has."""
+    """The date of a document, in whichever field it has."""
 
     made_at: str | None = None
     destroyed_at: str | None = None

@@ -90,7 +90,7 @@ class Unit:
         )
 
     def judged(self, now_ns: int) -> Standing:
-        """If a unit is away, nothing more is known of it."""
+        """The unit's standing; a unit that is away has no other."""
         if self.status is None:
             return "unheard"
         if self.status.state == "offline":
@@ -110,7 +110,7 @@ class Units:
         self.forget()
 
     def forget(self) -> None:
-        """For a new connection: a broker sends its retained messages again."""
+        """Forgets all units before a new connection: a broker sends its retained messages again."""
         self.bad = 0  # unreadable payloads
         self.passed_over = 0  # beyond the bounds
         self.units: dict[str, Unit] = {name: Unit(name) for name in self.expected}

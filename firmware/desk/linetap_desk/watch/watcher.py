@@ -44,7 +44,7 @@ def watch_settings(args: argparse.Namespace) -> Settings:
 
 
 def pages_settings(config: DeskConfig) -> Settings:
-    """For `linetap desk serve`, which watches beside a `linetap watch` on a terminal."""
+    """The settings of `linetap desk serve`, which watches beside a `linetap watch` on a terminal."""
     broker, serve = config.broker, config.serve
     others = {"ingest": broker, "terminal": msgspec.structs.replace(broker, certificate=config.watch.certificate)}
     place = "[serve] fleet_certificate"

@@ -103,7 +103,7 @@ class Pages:
         return text.words(self.language(request)).gettext(msgid)
 
     def text_of(self, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
-        """For a template: the word of a code in a table; the code itself if there is no word for it."""
+        """Returns for a template the word of a code in a table; the code itself if there is no word for it."""
 
         def text_of(table: Mapping[str, str], code: str | None) -> str:
             word = table.get(code or "")

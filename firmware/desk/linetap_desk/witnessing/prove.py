@@ -89,7 +89,7 @@ def trimmed(policy: Policy, note: Note) -> Note:
 def call_against(
     rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, record: CallRecord, signers: list[Signer]
 ) -> tuple[CheckpointVerdict | None, Problem | None]:
-    """How a call was witnessed, and the problem by the policy, if any."""
+    """The witnessing of a call, and the problem by the policy, if any."""
     call_id = record.call_id
     if proof is None:
         return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")

@@ -273,7 +273,7 @@ class Exchange:
         return run
 
     def _show(self, run: Run | None) -> None:
-        """For the LEDs. Once the unit has its configuration they show its usual states."""
+        """Writes the digits for the LEDs, which show the usual states once the unit has its configuration."""
         if run is None or run.opening is not None:
             now = Shown("seek")
         elif run.confirmed:  # not at the press: after an early press a person must still be able to read the digits

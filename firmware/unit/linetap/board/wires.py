@@ -86,7 +86,8 @@ class Wires:
 
     @classmethod
     def attach_or_create(cls, path: Path, lines: int) -> Self:
-        """For a board that starts before its exchange. DeviceFault `wires_foreign` if they have other lines."""
+        """Attaches to the wires, or makes them for a board that starts before its exchange. DeviceFault `wires_foreign`
+        if they have other lines."""
         _make_absent(path, lines)
         wires = cls.attach(path)
         if wires.lines != lines:

@@ -77,7 +77,7 @@ class Codec:
         return sum(max(0, self._playback.write(self._silence)) for _ in range(periods))
 
     def watch(self, fd: int) -> None:
-        """Another descriptor for `wait`; registered last, and so the last in poll(2)'s result."""
+        """Adds a descriptor for `wait`; registered last, and so the last in poll(2)'s result."""
         self._watched = fd
         self._poll.register(fd, select.POLLIN)
 
@@ -118,9 +118,8 @@ class Codec:
             close_at_once(self._capture, self._playback, error=self._error)
 
     def _abandon(self) -> None:
-        """For a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
-        end.
-        """
+        """Leaves a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
+        end."""
         self._faulty = True
         for pcm in (self._capture, self._playback):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it at exit

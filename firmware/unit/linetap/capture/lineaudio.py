@@ -51,7 +51,7 @@ class Decimator:
         self._flat = self._out.reshape(SLOT_FRAMES, lines)
 
     def reset(self) -> None:
-        """After a gap: the audio before it does not ring into the audio after it."""
+        """Forgets the audio before a gap, which must not ring into the audio after it."""
         self._window[:] = 0
 
     def period(self, samples: npt.NDArray[np.int16] | npt.NDArray[np.int32], out: I16) -> None:

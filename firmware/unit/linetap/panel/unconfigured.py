@@ -32,7 +32,7 @@ log = logging.getLogger("linetap.panel")
 
 
 def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
-    """Until it is stopped or the file changes. Raises `why` if there is no board to show it on."""
+    """Runs until it is stopped or the file changes. Raises `why` if there is no board to show it on."""
     stop = Stop()
     board, run_dir = _readable_settings(file)
     panel: PanelBoard | None = None

@@ -200,7 +200,7 @@ def files_of(network: Network) -> dict[str, str | None]:
 
 
 def udev_rules(codecs: Mapping[str, int]) -> dict[str, str | None]:
-    """Which line card's the codec and the meter behind a USB port are; with one codec nothing has to be configured."""
+    """The udev rules that assign codec and meter behind a USB port to a card; with one codec none is needed."""
     rules = (
         f'SUBSYSTEM=="sound|tty", KERNELS=="{port}", ENV{{LINETAP_CARD}}="{card}"\n'
         for port, card in sorted(codecs.items(), key=lambda each: (each[1], each[0]))

@@ -203,7 +203,7 @@ class Service:
         return self._failed.times >= MOST_FAILURES
 
     def _remember_failure(self, card: int, batch: Batch) -> None:
-        """After an exception in this batch: the checkpoint stays at the moment before it."""
+        """Keeps the checkpoint at the moment before this batch, which has raised an exception."""
         last, before = checkpoint.load(self._config.run_path), self._failed
         times = 1 if before is None or before.card != card else before.times + 1
         last.failed = Failed(card, batch.frame + batch.frames, times)

@@ -273,7 +273,7 @@ class RingReader:
         return left
 
     def _whole(self, slots: npt.NDArray[Any]) -> int:
-        """How many of the copied slots, from the first, are whole and were not overtaken during the copy."""
+        """The number of copied slots, from the first, that are whole and were not overtaken during the copy."""
         live = self._ring.seqs(self.cursor, self.cursor + len(slots))
         size = slots.dtype.itemsize
         raw = memoryview(slots.tobytes())

@@ -38,7 +38,7 @@ def fetch(
     requested: UpdateRequest, into: Path, context: ssl.SSLContext, clock: Clock, progress: Progress,
     patience_s: float = PATIENCE_S, again: Patience = AGAIN,
 ) -> None:  # fmt: skip
-    """When it returns, `into` has the bundle, on the disk. UpdateFault if that fails for good, or within
+    """Fetches the bundle into `into`, on the disk when this returns. UpdateFault if that fails for good, or within
     `patience_s`.
     """
     part = into.with_name(f"{into.name}.{requested.sha256[:16]}.part")

@@ -74,7 +74,7 @@ class LeafLog:
         return self.append_all([leaf])
 
     def append_all(self, leaves: Sequence[Mapping[str, object]]) -> int:
-        """At most MOST_AT_ONCE leaves with one sync; returns the index of the first."""
+        """Appends at most MOST_AT_ONCE leaves with one sync; returns the index of the first."""
         return self.append_lines([encode(leaf) for leaf in leaves])
 
     def append_lines(self, lines: Sequence[bytes]) -> int:
@@ -268,7 +268,7 @@ def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[by
 
 
 def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tuple[Tree, list[bytes]]]:
-    """For a reader: the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
+    """Yields for a reader the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
     nodes = _Passing()
     tree, lines = Tree(nodes), list[bytes]()
     for line in leaves:

@@ -95,7 +95,8 @@ def needed(data: bytes) -> int:
 
 
 def peel(data: bytes, decrypt: Decrypt, most: int) -> Peeled:
-    """At most so many layers off; a Refusal if not one of them comes off, or fewer than `most` where none is left."""
+    """Takes at most so many layers off; a Refusal if not one of them comes off, or fewer than `most` where none is
+    left."""
     left = wanted = needed(data)
     while left and wanted - left < most:
         files = _files(data)

@@ -38,7 +38,7 @@ class Authority:
         return keys.public_blob(key) in self.blobs
 
     def reason_against(self, signers: Sequence[PublicKey]) -> str | None:
-        """Why these signers, each counted once, are not the authority; None: they are."""
+        """The reason why these signers, each counted once, are not the authority; None: they are."""
         for signer in signers:
             if not self.holds(signer):
                 whose = f"the authority is {self}"

@@ -140,7 +140,7 @@ class FolderListing:
 
 
 def places() -> list[Path]:
-    """Where to begin: downloads, the home folder, and media."""
+    """The first folders of a choice: downloads, the home folder, and media."""
     home = Path.home()
     found = [home / name for name in _DOWNLOADS]
     return [path for path in (*found, home, *system.media()) if path.is_dir()]

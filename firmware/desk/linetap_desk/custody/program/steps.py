@@ -130,7 +130,7 @@ def hold_call(
 
 
 def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk: Path, clock: Clock) -> list[str]:
-    """Another officer opens the key that was wrapped for a hold, and signs that it opens."""
+    """Opens the key that another officer has wrapped for a hold, and signs that it opens."""
     if papers.asked is None or papers.wrapped is None:
         raise BadInput("there is no hold to be checked in this file")
     signing, target = needed(settings, "signing"), output_of(settings) / f"{papers.id}{CHECK_SUFFIX}"
@@ -167,7 +167,7 @@ def rewrap_calls(
 def check_rewrapped(
     found: OverflowCalls, settings: Settings, identities: list[Path], desk: Path, clock: Clock
 ) -> list[str]:
-    """Another officer opens the keys that were wrapped, and signs that they open."""
+    """Opens the keys that another officer has wrapped, and signs that they open."""
     words = [*(f"--identity={path}" for path in identities), f"--key={needed(settings, 'signing')}", f"--desk={desk}"]
 
     def one(call_id: str) -> list[str]:

@@ -219,7 +219,7 @@ def _cut(text: Any, limit: int = _TEXT_LIMIT) -> str:
 
 
 def rekey(table: AccessTable, old: PublicKey) -> int:
-    """Another key for the access log, at a person's command: no head of another key is continued otherwise.
+    """Replaces the key of the access log, at a person's command: no head of another key is continued otherwise.
 
     Verifies the whole log under `old` first. Returns the number of rows; ChainFault if it is not intact or not
     signed by `old`.

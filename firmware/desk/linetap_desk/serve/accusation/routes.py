@@ -52,7 +52,7 @@ def _calls(db: Connection, given: Sequence[Mapping[str, Any]]) -> list[Mapping[s
 
 
 def _command(case: str, found: Sequence[Mapping[str, Any]]) -> str:
-    """For the folder in which the opened recordings lie, each under the name of its call."""
+    """The command for the folder with the opened recordings, each under the name of its call."""
     names = [row["call_id"] for row in found if sealed.CALL_ID.fullmatch(row["call_id"])]
     if not names:
         return ""

@@ -237,7 +237,7 @@ def _context(request: Request, site: Site, only: str | None, **more: Any) -> dic
 
 
 def _reader(request: Request, site: Site, only: str | None) -> Reader:
-    """Which call a line is in is for a unit's own page: of all units everybody reads the same, made once."""
+    """A reader of one unit also gets the call of each line; all readers of the whole fleet get the same, made once."""
     return Reader(only is not None and bool(who_of(request).roles & CALLS), site.pages.language(request), only)
 
 

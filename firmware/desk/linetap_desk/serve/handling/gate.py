@@ -162,5 +162,5 @@ async def _require_own_form(request: Request, site: Site, secret: str) -> None:
 
 
 async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
-    """If it cannot be written, nothing is shown: the error becomes a 503."""
+    """Writes the row of the access log, or raises: nothing is shown without it, and the error becomes a 503."""
     await site.access.write("" if who is None else who.name, address, act, subject, outcome)

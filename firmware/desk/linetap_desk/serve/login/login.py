@@ -63,7 +63,8 @@ def _add_attempt(db: Connection, kind: str, value: str, now_ns: int) -> None:
 
 
 def clear_attempts(db: Connection, name: str, address: str) -> None:
-    """After a correct password. Of the address only this attempt is removed: an attacker may have an account too."""
+    """Clears the attempts after a correct password; of the address only this one: an attacker may have an account
+    too."""
     db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == secure.digest(name)))
     mine = select(func.max(attempts.c.id)).where(attempts.c.kind == "address", attempts.c.value == address)
     db.execute(delete(attempts).where(attempts.c.id == mine.scalar_subquery()))
@@ -114,12 +115,12 @@ async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
 async def by_person(
     site: Site, person: int, name: str, address: str, act: str, there: str, old: str = ""
 ) -> Entered:  # fmt: skip
-    """For a person identified by other means, which `act` names."""
+    """Logs a person in who was identified by other means, which `act` names."""
     return await _enter(site, _Tried(person, name, None), True, address, act, there, old)
 
 
 async def new_session(site: Site, who: Who, address: str) -> str:
-    """Another session for somebody who is logged in and has just typed the password."""
+    """Begins another session of somebody who is logged in and has just typed the password."""
 
     def now() -> str:
         with writing(site.own) as db:

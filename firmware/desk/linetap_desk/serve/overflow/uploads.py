@@ -149,6 +149,6 @@ def keep(site: Site, taken: UploadedCall) -> None:
 
 
 def place(site: Site) -> Path | None:
-    """Where they are kept; None if desk.toml names no folder."""
+    """The folder of kept papers; None if desk.toml names none."""
     copy = site.settings.desk.copy
     return None if copy is None or copy.holds is None else Path(copy.holds)

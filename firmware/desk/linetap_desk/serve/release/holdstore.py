@@ -47,7 +47,7 @@ def hold_end(day: str, zone: str, now_ns: int) -> str:
 def signed_hold(
     data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authority, now_ns: int
 ) -> tuple[str, str]:
-    """When the command expires, and who signed it. CommandFault or StepFault unless it is the requested hold."""
+    """The command's expiry and its signer. CommandFault or StepFault unless it is the requested hold."""
     order = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
     if order.verb != "hold":
         raise CommandFault("command_verb", f"it is {order.verb}, which holds nothing")

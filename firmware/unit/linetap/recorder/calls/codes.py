@@ -53,7 +53,7 @@ def learn_near_end(line: LineContext, event: Event) -> None:
 
 
 def dialling_end(line: LineContext, keys: list[Key]) -> Whose:
-    """Which end has dialled these consecutive digits."""
+    """The end that has dialled these consecutive digits."""
     pressed = [key for key in keys if key.level_dbm0]
     if not pressed:
         return "near"  # pulses

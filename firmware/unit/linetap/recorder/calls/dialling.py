@@ -125,7 +125,7 @@ def judge_evidence(line: LineContext, event: Event) -> None:
 
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:
-    """How well a stretch of the line's past keeps its notes; None: it has gaps or is too short."""
+    """The steadiness of the notes in a stretch of the line's past; None: it has gaps or is too short."""
     stretch = line.shared.audio.stretch(line.config.number, first, end)
     return None if stretch.gaps else spectrum_steadiness(stretch.samples)
 

@@ -85,7 +85,7 @@ def end_by_tone_still_held(line: LineContext, event: Event) -> None:
 
 
 def seal_and_continue(line: LineContext, event: Event) -> None:
-    """At the longest length: seals this record; the next one continues at the following frame."""
+    """Seals this record at the longest length; the next one continues at the following frame."""
     call = line.call
     ended = msgspec.structs.replace(call)
     line.open_held_recording()

@@ -129,7 +129,7 @@ def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
 
 
 def count_deafness(line: LineContext) -> None:
-    """At a call's end: counts calls whose notice was not heard, and reports the fault after enough of them."""
+    """Counts calls whose notice was not heard, at their end, and reports the fault after enough of them."""
     memory, call = line.memory, line.call
     proofs = {notice.proof for notice in call.notices}
     if proofs & RETURNED:

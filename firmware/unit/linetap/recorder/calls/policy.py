@@ -19,7 +19,7 @@ _MORE_DIGITS = 2  # pressed after the exchange has already connected; with three
 
 
 def internal_by(policy: Recording, dialled: str, caller: str | None) -> InternalBy | None:
-    """Which of the two numbers makes the call internal; None: neither."""
+    """The number that makes the call internal; None: neither."""
     if _is_internal(policy, dialled):
         return "dialled"
     return "caller" if caller is not None and _is_internal(policy, caller) else None

@@ -82,8 +82,8 @@ class LeftOpen:
             self._seal([call for call in left.calls() if call.state.call_id in names])
 
     def _at_start(self) -> _AtStart:
-        """At the first start of a boot all calls known anywhere and not sealed. At a later start calls go on, or their
-        ends stand in the checkpoint: then the folders alone that the checkpoint does not know."""
+        """The unsealed calls: at the first start of a boot all that are known anywhere. At a later start calls go on,
+        or their ends stand in the checkpoint: then the folders alone that the checkpoint does not know."""
         self._close_abandoned()
         vault, left = self._vault, self._left()
         going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in vault.recordings}

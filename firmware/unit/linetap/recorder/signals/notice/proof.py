@@ -175,7 +175,7 @@ def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
 
 
 def _best_match(line: F32, known: _Known, within: range, numbers: ProofNumbers) -> tuple[Course, Fit, F64]:
-    """Where the blocks agree best within these frames, with their gains and delays there."""
+    """The place where the blocks agree best within these frames, with their gains and delays there."""
     likeness = likeness_of(line, known.blocks, known.spectra, numbers)
     found = course(likeness, known.blocks, within, numbers)
     delays = delays_of(likeness, known.blocks, found, numbers)

@@ -28,7 +28,7 @@ CHUNK = CHUNK_WINDOWS * SIZE
 
 
 def spectrum_steadiness(audio: I16) -> float | None:
-    """How alike spectra 96 ms apart are, 0 to 1: the median of those with sound. None: too little sound."""
+    """The similarity of spectra 96 ms apart, 0 to 1: the median of those with sound. None: too little sound."""
     windows = (len(audio) - WINDOW) // STEP + 1
     if windows < FEWEST + LATER:
         return None

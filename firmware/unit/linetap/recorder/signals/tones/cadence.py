@@ -45,9 +45,8 @@ class Plan(NamedTuple):
 
 
 class Fit(msgspec.Struct):
-    """How far one shape fits: consecutive elements, the first frame of the first, the first frame of the current
-    period.
-    """
+    """The fit of one shape so far: consecutive elements, the first frame of the first, the first frame of the current
+    period."""
 
     elements: int = 0
     since: int = 0

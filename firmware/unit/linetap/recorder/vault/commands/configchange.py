@@ -52,7 +52,7 @@ def could_cosign(roles: Roles) -> bool:
 
 
 class ConfigChange:
-    """For the vault's thread; any thread may read `pending`."""
+    """A change of the configuration, for the vault's thread; any thread may read `pending`."""
 
     def __init__(self, config: Config, file: Path | None, unit_log: UnitLog, weakened: Weakened, clock: Clock) -> None:
         self._config, self._sha256, self._log, self._clock = config, config_sha256(config), unit_log, clock

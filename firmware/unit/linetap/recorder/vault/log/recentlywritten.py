@@ -12,7 +12,7 @@ _DIGEST_BYTES = 16
 
 
 class RecentlyWritten:
-    """At most `most` items, each with a number."""
+    """The newest items, at most `most`, each with a number."""
 
     def __init__(self, most: int) -> None:
         self._most = most

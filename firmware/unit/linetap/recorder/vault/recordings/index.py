@@ -53,7 +53,7 @@ class Index:
         self._open: OrderedDict[Place, _Segment] = OrderedDict()
 
     def add(self, record: CallRecord, retention: Retention) -> None:
-        """When this returns the call is in the index, on disk. `retention`: as its record will have it.
+        """Writes the call into the index, on disk when this returns. `retention`: as its record will have it.
 
         May raise OSError, and may be repeated: a call still in RAM gets one entry.
         """

@@ -62,7 +62,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 class Span(NamedTuple):
-    """When something counted happened: at `latest_ns` if no time was missed, and not before `earliest_ns`; None:
+    """The time of a counted event: `latest_ns` if no time was missed, and not before `earliest_ns`; None:
     unknown.
     """
 
