@@ -64,8 +64,8 @@ def times_of(record: CallRecord) -> CallTimes:
 def _started_ns(call: CallTimes, smdr: SmdrLine) -> int:
     """The begin of the PBX's call, by our clock.
 
-    Taken from the PBX's own time; where our clock was not synchronised, by the arrival of the line, which is printed at the
-    call's end.
+    Taken from the PBX's own time; where our clock was not synchronised, by the arrival of the line, which is printed at
+    the call's end.
     """
     if not call.unkept:
         return smdr.started_ns
