@@ -94,7 +94,7 @@ class Broker:
             self.process = None
 
     def _has_ended(self, how: signal.Signals) -> bool:
-        """After a second at most."""
+        """Whether it ends, within a second."""
         assert self.process is not None
         self.process.send_signal(how)
         with contextlib.suppress(subprocess.TimeoutExpired):

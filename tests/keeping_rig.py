@@ -125,7 +125,7 @@ class Keeper:
         self.upkeep.tick(busy=True, room=lambda: (self.room, self.room))
 
     def ticks(self, most: int = 1000) -> None:
-        """Until there is nothing more to do."""
+        """Ticks until there is nothing more to do."""
         for _ in range(most):
             before = self.log.size
             self.tick()

@@ -20,7 +20,7 @@ HERE = 'here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)'  # of bundle.sh
 
 
 def skip_reason() -> str | None:
-    """Why no bundle can be made here."""
+    """The reason why no bundle can be made here."""
     return None if shutil.which("rauc") and shutil.which("mksquashfs") else "there is no rauc or no mksquashfs here"
 
 

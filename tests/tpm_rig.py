@@ -86,7 +86,7 @@ class SoftTpm:
 
 
 class Release:
-    """Who signs updates, and so their boots."""
+    """The signer of updates, and so of their boots."""
 
     def __init__(self, folder: Path) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())

@@ -122,7 +122,7 @@ class TakenOver:
 
     @contextmanager
     def planted(self, kind: str, victim: str, paths: list[str]) -> Iterator[list[str]]:
-        """Where it has succeeded; in the end all is as before."""
+        """The paths where it has succeeded; in the end all is as before."""
         words = [*self.unit.entered(), *self._become, "python3", "-c", _DEED, kind, victim, *paths]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None

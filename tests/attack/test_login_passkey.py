@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who knows a password, and has somebody else's answer, an old one, or one of another site."""
+"""A thief with a password and somebody else's answer, an old one, or one of another site."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ BUSY = "while :; do :; done"
 
 @pytest.fixture
 def lateness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where this test's own reports go."""
+    """The file of this test's own reports."""
     path = tmp_path / "lateness"
     path.touch()
     monkeypatch.setenv(VARIABLE, str(path))

@@ -52,7 +52,7 @@ def update(device: Loader, data: bytes) -> None:
 
 
 def runs(device: Loader, data: bytes) -> bool:
-    """After its next start."""
+    """Whether the program runs after the next start."""
     return device.start() and device.flash(RUN, len(data)) == data
 
 

@@ -203,7 +203,7 @@ def ring_of(run_dir: Path) -> list[Batch]:
 
 
 def positions(batch: Batch) -> npt.NDArray[np.int64]:
-    """Which of the far end's numbered samples each frame of an audio batch is (8 kHz only)."""
+    """The number of the far end's sample in each frame of an audio batch (8 kHz only)."""
     low, high = batch.audio[0].astype(np.int64), batch.audio[1].astype(np.int64)
     numbers: npt.NDArray[np.int64] = (high << 15) | (low & 0x7FFF)
     return numbers

@@ -71,5 +71,5 @@ def commands(page: Path) -> list[str]:
 
 
 def cannot() -> str | None:
-    """Why there can be no such machine here."""
+    """The reason why no such machine can be made here."""
     return skip_reason() or (None if os.access("/usr/bin/mmdebstrap", os.X_OK) else "mmdebstrap is not installed")

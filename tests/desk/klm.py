@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a practised person takes, by the keystroke-level model: pages do not know how fast people are.
+"""The time of a practised person by the keystroke-level model: pages do not know how fast people are.
 
 Card, Moran and Newell, CACM 23(7), 1980: the operators, and their times for an average typist who is no secretary.
 Reading is none of them: its rate is that of Brysbaert, JML 109, 2019, for silent reading of English non-fiction, and a

@@ -181,7 +181,7 @@ class ReleaseHouse:
         return self.served.client().get("/package", headers={"authorization": f"Bearer {ticket}"})
 
     def log(self) -> list[tuple[str, str, str, str]]:
-        """Who did what, with which outcome, and the code where it was refused."""
+        """Person, act and outcome of each row, and the code of a refusal."""
         with self.served.site.own.connect() as db:
             rows = db.execute(select(access).order_by(access.c.seq)).all()
         return [(row.person, row.act, row.outcome, row.remark) for row in rows]

@@ -187,7 +187,7 @@ class Hand:
         self._leaving(selector, do)
 
     def download(self, selector: str, folder: Path) -> Path:
-        """Where the browser puts it."""
+        """The downloaded file."""
         self._framed(selector)
         with self.page.expect_download() as fetched:
             self._click(selector)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call was ended, as the ingest has it of signed events; and the figures of destroyed calls, which stay."""
+"""The end of a call, as the ingest has it of signed events; and the figures of destroyed calls, which stay."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ class TestPlans:
 
 @contextlib.contextmanager
 def counting(db: Connection) -> Iterator[Callable[[], int]]:
-    """How many steps of its machine SQLite takes within, to a hundred."""
+    """Counts the steps of SQLite's machine, to a hundred."""
     driver, hundreds = db.connection.driver_connection, [0]
     assert driver is not None
 

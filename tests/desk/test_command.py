@@ -145,7 +145,7 @@ class Office:
         return state.delivery
 
     def start_recorder(self) -> None:
-        """Until it is there."""
+        """Starts the recorder and waits until it is there."""
         command = [sys.executable, "-m", "linetap", "recorder", "--config", str(self.config_file)]
         run_dir = self.vault.parent / "run"
         (run_dir / "recorder" / "recorder.json").unlink(missing_ok=True)

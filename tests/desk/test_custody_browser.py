@@ -48,7 +48,7 @@ def helper(desk: Desk) -> Iterator[Helper]:
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
-    """Where the browser keeps what it keeps."""
+    """The browser's profile folder."""
     return tmp_path / "profile"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a day of use: the desk's disk, and the memory of ingest and pages, searched for what must not be there.
+"""A desk after a day of use: its disk, and the memory of ingest and pages, searched for what must not be there.
 
 All three are processes or files of their own: a real unit's reports and copies, a real broker, `linetap desk ingest`,
 `linetap desk serve`, and somebody who searches, opens calls, and types a telephone number where none is meant.

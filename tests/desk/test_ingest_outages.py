@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When nobody heard a unit: what the ingest keeps of it, through the same door as everything else that comes."""
+"""Outages of a unit as the ingest stores them, through the same door as everything else that comes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who else can reach the program, and what a desk that was taken over can bring: each is refused, and nothing is signed
+"""Other processes and pages, and files of a desk that was taken over: each is refused, and nothing is signed
 or opened."""
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def check(house: ReleaseHouse, hold_id: str, who: str, what: str = "hold.json", 
 
 
 def lacks(house: ReleaseHouse) -> list[str]:
-    """Why `linetap epoch destroy` does not destroy the key of the call's day."""
+    """The reasons of `linetap epoch destroy` for not destroying the key of the call's day."""
     roles = parse((house.desk.root / "roles.json").read_bytes())
     epoch = sealed.decode_record((house.desk.call / sealed.RECORD).read_bytes()).retention
     assert epoch is not None

@@ -46,7 +46,7 @@ def served(run_dir: Path, provider: Provider) -> Iterator[ServeSite]:
 
 
 def leave(client: httpx.Client, there: str = "/password") -> str:
-    """Where the provider is."""
+    """The provider's address."""
     answer = client.get("/oidc", params={"next": there})
     assert answer.status_code == 302
     assert "SameSite=lax" in answer.headers["set-cookie"]

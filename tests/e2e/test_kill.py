@@ -101,6 +101,6 @@ def _is_whole(world: World) -> bool:
 
 
 def _kinds(world: World) -> Counter[str]:
-    """How many leaves of each kind are in the log; one that is being written is none yet."""
+    """The number of leaves of each kind in the log; one that is being written does not count."""
     whole, _, _ = (world.config.vault_path / "log" / LEAVES).read_bytes().rpartition(b"\n")
     return Counter(json.loads(line)["kind"] for line in whole.splitlines())

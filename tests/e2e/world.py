@@ -111,7 +111,7 @@ def as_recorded(line: I16) -> I16:
 
 
 def place_in(recording: I16, line: I16) -> int:
-    """Where in what was on the line (as recorded) the recording begins."""
+    """The place of the recording in the line's sound (as recorded)."""
     wanted = recording[: RATE_HZ // 4]
     for at in np.flatnonzero(line[: len(line) - len(wanted)] == wanted[0]):
         if np.array_equal(line[at : at + 32], wanted[:32]) and np.array_equal(line[at : at + len(wanted)], wanted):
@@ -120,7 +120,8 @@ def place_in(recording: I16, line: I16) -> int:
 
 
 def cable_slips(recording: I16, line: I16) -> int:
-    """How often the cable lost or doubled periods that neither of its ends was told of, as JACK does when it is late.
+    """The number of periods that the cable lost or doubled and that neither of its ends was told of, as JACK does when
+    it is late.
 
     Between two slips the recording must be what the exchange played, to the sample.
     """

@@ -202,7 +202,7 @@ class Machine:
         ]  # fmt: skip
 
     def _until_qmp(self, command: str, what: str, status: str) -> None:
-        """Until the answer has this status."""
+        """Waits until the answer has this status."""
         end_ns = SYSTEM.monotonic_ns() + COMMAND_S * NS_PER_S
         while (found := self.qmp(command).get("status")) != status:
             assert found != "failed", what
@@ -379,7 +379,7 @@ class Machine:
 
 
 def partition(card: Path, name: str) -> tuple[int, int]:
-    """Where it begins on the card and how long it is, in bytes; the machine is off."""
+    """The partition's begin on the card and its length, in bytes; the machine is off."""
     command = ["sfdisk", "--json", str(card)]
     found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=COMMAND_S).stdout)
     (one,) = (each for each in found["partitiontable"]["partitions"] if each["name"] == name)

@@ -36,7 +36,7 @@ KEEPS = {'on_notice_failure = "discard"': 'on_notice_failure = "record_and_flag"
 
 @dataclass(frozen=True)
 class Office:
-    """Where cards are written: the people's keys, the authority."""
+    """The office that writes cards: the people's keys, the authority."""
 
     folder: Path
     pki: Pki
@@ -116,14 +116,15 @@ def start_lines(machine: Machine, script: str) -> None:
 
 
 def played(machine: Machine, limit_s: float) -> None:
-    """Until the exchange has hung up for good, every line is idle, and every call is sealed: that takes the disk."""
+    """Waits until the exchange has hung up for good, every line is idle, and every call is sealed: that takes the
+    disk."""
     machine.until(lambda: not plays(machine), "all is played", limit_s)
     machine.until(lambda: idle(machine), "every line is idle", SETTLED_S)
     seals(machine)
 
 
 def seals(machine: Machine) -> None:
-    """Until every call that has begun is sealed."""
+    """Waits until every call that has begun is sealed."""
     unsealed = f"cd {VAULT} && for d in 2*/*/*/*/; do [ -e ${{d}}{sealed.RECORD}.sig ] || echo $d; done"
     machine.until(lambda: machine.run("sh", "-c", unsealed) == "", "every call is sealed", SETTLED_S)
 

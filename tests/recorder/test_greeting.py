@@ -50,7 +50,7 @@ def call_in(config: Config, end_s: float = 14.0) -> Story:
 
 
 def notice_s(kept: Kept) -> float:
-    """When the notice began, after the answer."""
+    """The begin of the notice, after the answer."""
     (record,) = kept.records
     assert record.notice is not None
     assert record.answered_at is not None

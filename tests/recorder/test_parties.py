@@ -249,6 +249,6 @@ def troubles(story: Story) -> list[str]:
 
 
 def notices_played(story: Story) -> int:
-    """How often a notice began on line 1, by what the card put into its slots."""
+    """The number of notices that began on line 1, by what the card put into its slots."""
     tags = [int(tag) for batch in story.followed for tag in batch.notice[:, 0]]
     return sum(1 for before, after in zip([0, *tags], tags, strict=False) if after and not before)

@@ -107,7 +107,7 @@ class Guest:
             until(self._remove_groups, "its control groups are empty")
 
     def _remove_groups(self) -> bool:
-        """Where this machine shows them: nothing else would end them."""
+        """Removes the groups, where this machine shows them: nothing else would end them."""
         mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
         tops = [Path(words[1]) / self.folder.name for words in mounts if words[2] == "cgroup2"]
         for top in (each for each in tops if each.is_dir()):
@@ -157,7 +157,7 @@ def until(holds: object, what: str, limit_s: float = LIMIT_S) -> None:
 
 
 def skip_reason() -> str | None:
-    """Why there can be no guest here."""
+    """The reason why there can be no guest here."""
     if os.geteuid() != 0:
         return "only root can boot a systemd"
     if not Path("/usr/lib/systemd/systemd").exists():

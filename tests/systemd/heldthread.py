@@ -30,7 +30,7 @@ def threads_of(guest: Guest, service: str) -> list[int]:
 
 @contextlib.contextmanager
 def held(thread: int) -> Iterator[None]:
-    """Until its process is killed, which has to happen before this ends."""
+    """Holds the thread until its process is killed, which has to happen before this ends."""
     _ptrace(_SEIZE, thread)
     _ptrace(_INTERRUPT, thread)
     os.waitpid(thread, _WALL)

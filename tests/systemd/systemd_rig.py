@@ -49,8 +49,9 @@ exec /opt/linetap/.venv/bin/python -m linetap "$@"
 
 
 def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed25519PrivateKey]:
-    """Before `boot`: /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys of its
-    authority and of an operator. No notice waits for a greeting's end: a call of a few seconds is recorded too."""
+    """Writes, before `boot`, /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys
+    of its authority and of an operator. No notice waits for a greeting's end: a call of a few seconds is recorded
+    too."""
     folder = guest.folder / "keys"
     folder.mkdir()
     custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()

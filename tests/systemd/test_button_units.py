@@ -53,7 +53,7 @@ def panel(unit: Guest) -> PanelState:
 
 
 def press(unit: Guest, *lit: set[int]) -> None:
-    """Until so many LEDs have been lit at once, in this order; then it is let go."""
+    """Presses until so many LEDs have been lit at once, in this order; then lets go."""
     button(unit, True)
     for numbers in lit:
         if numbers == LAMP_TEST:

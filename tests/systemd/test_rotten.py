@@ -94,7 +94,7 @@ def restarts(unit: Guest) -> dict[str, str]:
 
 
 def said(unit: Guest, code: str, service: str) -> int:
-    """How often a service has logged it."""
+    """The number of times a service has logged it."""
     text = unit.run(*LOG, "-o", "cat", "-u", f"{service}.service", f"LINETAP_CODE={code}", check=False)
     return sum(line.startswith(f"{code}: ") for line in text.splitlines())
 

@@ -208,7 +208,7 @@ def test_a_thread_of_the_recorder_that_hangs_is_named_and_the_recorder_started_a
 
 
 def deaths(unit: Guest) -> int:
-    """How often the reporter has said that somebody died."""
+    """The number of dead services that the reporter has reported."""
     said = unit.run(*LOG, "-o", "cat", "LINETAP_CODE=recorder_dead", "LINETAP_CODE=capture_dead", check=False)
     return said.count(": critical: ")
 

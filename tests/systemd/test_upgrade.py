@@ -98,7 +98,7 @@ def crashed(unit: Guest) -> None:
 
 
 def stood_still(unit: Guest) -> None:
-    """Until the watchdog bites."""
+    """Waits until the watchdog bites."""
     unit.run("kill", "-STOP", pid_of(unit, "linetap-capture@1"))
 
 

@@ -36,7 +36,7 @@ def copied(unit: SignedUnit, into: Path) -> SignedUnit:
 
 @pytest.fixture
 def ram() -> Iterator[Path]:
-    """Where a flush costs nothing: what it keeps is counted here."""
+    """A folder in which a flush costs nothing: what it keeps is counted here."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="linetap-cuts-") as folder:
         yield Path(folder)
 

@@ -39,7 +39,7 @@ def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[
 
 
 def require_made(found: list[tuple[str, str]], name: str) -> None:
-    """Where there was none: what is named is on the card before its name is."""
+    """Requires, where there was no file, that it is on the card before its name is."""
     at = found.index(next(each for each in found if each[0].startswith("rename") and each[1] == name))
     assert "fsync" in [call for call, _ in found[:at]][-2:], f"what is named is not on the card yet: {found}"
     assert "fsync" in [call for call, _ in found[at + 1 :]], f"the name is not on the card: {found}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a start gives its slot up, and for what: the initramfs's own script, over a boot partition in a folder and slots
+"""Giving a slot up at a start, for another one: the initramfs's own script, over a boot partition in a folder and slots
 that are files. What dm-verity finds is said by the test; the emulated machine has it (tests/hil/test_healing.py)."""
 
 from __future__ import annotations

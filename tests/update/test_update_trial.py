@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After the boot: what is well is kept, what is not goes back, and nothing that was ill before counts against it."""
+"""After a boot, a version without new faults is kept, and another one goes back."""
 
 from __future__ import annotations
 

@@ -68,14 +68,14 @@ class Source:
 
 
 class NoSource:
-    """After a power cut nothing is in any ring."""
+    """No ring: after a power cut nothing is in any."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         raise DeviceFault("ring_absent", f"line {line}, {first} to {end}")
 
 
 class Mark(msgspec.Struct):
-    """Where the life of the lines stood when it was written: what must be there after a cut that comes later."""
+    """The state of the lines' life when it was written: it must be there after a later cut."""
 
     frame: int
     known: dict[str, int] = {}  # call: the frame at which the vault heard of it first

@@ -69,7 +69,7 @@ class Services:
 
 @dataclass(slots=True)
 class _Progress:
-    """When a service's progress last grew, and since when it has grown, in the service's own time stamps. A process
+    """The time of a service's last progress, and since when it grows, in the service's own time stamps. A process
     that has only started has made none: one that cannot open its codec restarts every few seconds.
     """
 

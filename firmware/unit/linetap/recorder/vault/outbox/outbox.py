@@ -290,7 +290,7 @@ class Outbox:
         self._trim()
 
     def _load_confirmed(self) -> Confirmed:
-        """If it is lost, the desk confirms everything again."""
+        """Loads the confirmed number; if it is lost, the desk confirms everything again."""
         return CONFIRMED_FILE.load(self._folder / CONFIRMED) or Confirmed(0)
 
     def _load_events(self) -> int:

@@ -145,7 +145,7 @@ class Destruction:
             files.sync_directory(folder.parent)
 
     def _load(self) -> _Intent:
-        """If it is broken, the scan finds its calls again."""
+        """Loads the intent; if it is broken, the scan finds its calls again."""
         return _FILE.load(self._vault / NAME) or _Intent("")
 
 
