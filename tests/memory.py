@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def found_in(pid: int, *wanted: bytes) -> list[bytes]:
-    """Those of the texts that stand in memory which the process can write."""
+    """The wanted texts that are in writable memory of the process."""
     missing = list(wanted)
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
