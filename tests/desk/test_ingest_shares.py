@@ -27,7 +27,7 @@ from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.register import Notice, SignersFile
 from linetap_desk.ingest.service import session_of
-from linetap_desk.ingest.share import Lease, Leases, Share, ShareLost, fence
+from linetap_desk.ingest.share import Lease, Leases, Share, ShareLost, guard_transactions
 from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 
@@ -68,7 +68,7 @@ def fenced(server: Postgres) -> Iterator[Callable[..., Engine]]:
 
     def of(lease: Lease, **more: float) -> Engine:
         made.append(database.connected_writer(server.url))
-        fence(made[-1], lease, **more)
+        guard_transactions(made[-1], lease, **more)
         return made[-1]
 
     yield of

@@ -276,7 +276,7 @@ def test_the_csv_says_what_the_report_does(engine: Engine, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "|x", "＝1+1", "＋1", "－1", "＠x"])
 def test_nothing_is_a_formula(name: str) -> None:
-    assert sheet.safe(name) == f"'{name}"
+    assert sheet.escape_formula(name) == f"'{name}"
 
 
 def test_all_is_all_and_nothing_is_no_share(engine: Engine, tmp_path: Path) -> None:
