@@ -172,7 +172,7 @@ def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: Manu
     ask = served.site.sessions
 
     def whose(token: str) -> Who:
-        found = asyncio.run(ask.who(token, deed=False))
+        found = asyncio.run(ask.who(token, acts=False))
         assert found is not None
         return found
 
