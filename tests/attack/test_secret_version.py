@@ -109,7 +109,11 @@ class Unit(Rig):
             sha256 = hashlib.sha256(data).hexdigest()
             self.want(UpdateRequest(version=version, sha256=sha256, size=len(data), url=url))
         Install(
-            self.config, self.machine, command.fetcher(self.config), lambda: self.red(self.clock.seconds), self.clock
+            self.config,
+            self.machine,
+            command.fetcher(self.config),
+            lambda: self.critical_findings(self.clock.seconds),
+            self.clock,
         ).run()
 
 
