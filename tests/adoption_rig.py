@@ -15,7 +15,7 @@ from pathlib import Path
 
 from broker import until
 from card_rig import PRIVATE, Card
-from linetap.adoption import places
+from linetap.adoption import adoptionfiles
 from linetap.cardresult import ADOPTED
 from linetap_core import cli
 from linetap_core.evidence.keys import keys
@@ -67,7 +67,7 @@ class NewUnit:
 
     @property
     def sent(self) -> Path:
-        return places.sent(self.run_dir)
+        return adoptionfiles.sent(self.run_dir)
 
     def start(self, url: str) -> subprocess.Popen[bytes]:
         """The exchange."""
@@ -78,7 +78,7 @@ class NewUnit:
         return process
 
     def root(self) -> None:
-        """What linetap_adopt.path makes of each change in the folder."""
+        """Applies what linetap_adopt.path does after each change in the folder."""
         seen: set[tuple[str, int]] = set()
         while not self.stop.wait(0.1):
             there = (
@@ -103,11 +103,11 @@ class NewUnit:
         subprocess.run(["rm", "-rf", str(self.run_dir), str(self.card.run / ADOPTED)], check=True)
 
     def digits(self) -> str:
-        """Those that CALL counts now."""
+        """The digits that CALL counts now."""
         found: list[str] = []
 
         def there() -> bool:
-            said = places.read_shown(self.run_dir)
+            said = adoptionfiles.read_shown(self.run_dir)
             found[:] = [said.digits] if said is not None and said.state == "code" else []
             return bool(found)
 
@@ -116,7 +116,7 @@ class NewUnit:
 
     def press(self) -> None:
         """The button, held while these digits are shown, as the panel tells it."""
-        places.press(self.run_dir, self.digits())
+        adoptionfiles.press(self.run_dir, self.digits())
 
     def __enter__(self) -> NewUnit:
         self._root = threading.Thread(target=self.root)

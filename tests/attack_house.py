@@ -113,7 +113,7 @@ def a_weaker(unit: House) -> Config:
 
 
 def put_in_place(file: Path, how: str) -> None:
-    """What no service can use where unit.toml was. `gone`: nothing."""
+    """Puts something unusable in the place of unit.toml. `gone`: nothing."""
     good = file.read_bytes()
     file.unlink()
     match how:

@@ -19,7 +19,7 @@ PART_BYTES = 2 << 20
 
 
 def files(version: str) -> dict[str, str]:
-    """Of a slot's folder; @SLOT@ for its letter. config.txt is one sector, as image/config.sh makes it."""
+    """The files of a slot's folder; @SLOT@ for its letter. config.txt is one sector, as image/config.sh makes it."""
     config, cmdline = f"# {version}\n{CONFIG}#", f"{CMDLINE} linetap.slot=@SLOT@\n"
     config += "#" * (SECTOR - 1 - len(config.replace("@SLOT@", "a"))) + "\n"
     return {"config.txt": config, "cmdline.txt": cmdline, "vmlinuz": f"kernel {version}"}
@@ -48,7 +48,7 @@ class Boot:
         return {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", **paths}
 
     def lay(self, slot: str, version: str) -> None:
-        """As the image has it, or as the hook has laid it."""
+        """Writes the slot as the image or the hook does."""
         (self.boot / slot).mkdir(exist_ok=True)
         for name, text in files(version).items():
             (self.boot / slot / name).write_text(text.replace("@SLOT@", slot))
@@ -62,7 +62,7 @@ class Boot:
         return (done.stdout or done.stderr).strip()
 
     def reboots(self) -> None:
-        """By the script's own `reboot`."""
+        """Reboots by the script's own `reboot`."""
         self.call("reboot")
         said = (self.root / "systemctl").read_text().splitlines()[-1]
         self.flag = said.endswith("--reboot-argument=0 tryboot")
@@ -93,7 +93,7 @@ class Boot:
 
 
 def marks(part: Path, what: str, root: str = "aaaa", shell: tuple[str, ...] = ("sh",)) -> dict[str, int]:
-    """What a slot knows of its starts after `what`, a line of shell (usr/lib/linetap/marks)."""
+    """The marks of a slot's starts after `what`, a line of shell (usr/lib/linetap/marks)."""
     script = f'. {MARKS}; mark_read "$1" {root}; {what}; mark_read "$1" {root}; for f in seq $MARK_FIELDS; do '
     script += r'eval "echo $f=\$mark_$f"; done'
     done = subprocess.run(

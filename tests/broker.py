@@ -94,7 +94,7 @@ class Broker:
             self.process = None
 
     def _has_ended(self, how: signal.Signals) -> bool:
-        """After a second at most."""
+        """Whether it ends, within a second."""
         assert self.process is not None
         self.process.send_signal(how)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -158,7 +158,7 @@ class Desk:
         self._client.publish(topic, payload, 1, properties=properties)
 
     def of(self, topic: str) -> list[Heard]:
-        """What came under a topic that ends so."""
+        """The messages whose topic ends so."""
         return [one for one in list(self.heard) if one.topic.endswith(topic)]
 
     def last(self, topic: str) -> Heard | None:

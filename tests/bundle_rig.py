@@ -121,7 +121,7 @@ class BundleRig:
         return keys.load_unit_key((self.root / f"{name}.key").read_bytes())
 
     def _stamp(self) -> None:
-        """What `linetap timestamp ask` writes, from an authority made here."""
+        """Writes the files of `linetap timestamp ask`, from an authority made here."""
         (self.root / "tsa.cnf").write_text(TSA)
         (self.root / "ext.cnf").write_text(
             "basicConstraints=critical,CA:false\nextendedKeyUsage=critical,timeStamping\n"
@@ -165,7 +165,7 @@ class BundleRig:
 
 
 def members(path: Path) -> dict[str, bytes]:
-    """By the stock library, which is not ours."""
+    """The members, read by the stock library instead of ours."""
     with zipfile.ZipFile(path) as file:
         assert file.testzip() is None
         return {name: file.read(name) for name in file.namelist()}
@@ -184,7 +184,7 @@ def pack(path: Path, found: dict[str, bytes], *, sums: bool = True) -> Path:
 
 
 def unpacked(path: Path, folder: Path) -> Path:
-    """By stock unzip."""
+    """The bundle, unpacked by stock unzip."""
     done = run(["unzip", "-q", str(path), "-d", str(folder)])
     assert done.returncode == 0, done.stderr
     return folder

@@ -79,7 +79,7 @@ class Card:
         return cli.main(["provision", "pack", *files, *more, "-o", str(self.boot / "linetap.toml")])
 
     def start(self) -> int:
-        """What the unit does at boot."""
+        """Runs the steps of the unit's boot."""
         return cli.main(["provision", "apply", str(self.boot), "--etc", str(self.etc), "--run", str(self.run)])
 
     def on_card(self) -> set[str]:

@@ -57,7 +57,7 @@ def emulated() -> Command:
 
 @dataclass
 class Answers:
-    """What the program did. Each with the time of the word before it, microseconds of its clock."""
+    """The program's actions, each with the time of the word before it, microseconds of its clock."""
 
     sent: bytes = b""
     relays: list[tuple[int, int]] = field(default_factory=list)
@@ -105,7 +105,7 @@ class CMeter:
         return self._beginning_us + (now_ns - self._began_ns) // 1000
 
     def room(self, size: int) -> None:
-        """From now on the UART's queue takes so many bytes, once."""
+        """Sets the bytes that the UART's queue takes from now on, once."""
         self._say(b"Q" + struct.pack("<H", size))
 
     def sample(self, number: int, volts: Sequence[int]) -> None:
@@ -207,7 +207,7 @@ def said_by_bench(volts: I16, told: Iterable[bytes] = ()) -> tuple[list[Frame], 
 
 
 def _padded(volts: I16) -> I16:
-    """To whole frames."""
+    """The volts, padded to whole frames."""
     more = FLUSH_MS + -volts.shape[1] % wire.SAMPLES_A_FRAME
     return np.concatenate([volts, np.repeat(volts[:, -1:], more, axis=1)], axis=1)
 

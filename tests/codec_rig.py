@@ -46,7 +46,7 @@ def stream(codec: Codec, pcm: I16, *ends: int) -> bytes:
 
 
 def lag(heard: I16, spoken: I16, most: int = 40) -> tuple[int, float]:
-    """By how many samples it comes late, and how like it is then (correlation)."""
+    """The delay in samples, and the correlation there."""
     a, b = heard.astype(float), spoken.astype(float)
     inner = slice(most, len(a) - most)
     scale = np.sqrt((a * a).sum() * (b * b).sum()) or 1.0

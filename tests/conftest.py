@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -25,15 +26,22 @@ from broker import MOSQUITTO_21, PROGRAMS, Broker
 from bundle_rig import BundleRig
 from held_up import HeldUpTests
 from linetap.checks import machine
+from linetap.config import Config
 from linetap_core.durable import broken
 from postgres_rig import Postgres
 from release_rig import Desk
 from reporter_rig import Floor
+from unit_rig import Unit, make_unit
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from ingest_rig import Teller
 
 sys.dont_write_bytecode = False
 
-# No assertion on time: a machine that is busy with something else is no failure. The examples of a commit are the same
-# wherever it is tested; those that nobody has thought of are the soak's.
+# No deadline: a busy machine is no failure. The examples of a commit are the same on every machine; only the soak draws
+# new ones.
 settings.register_profile("linetap", deadline=None, derandomize="LINETAP_SOAK_MINUTES" not in os.environ)
 settings.load_profile("linetap")
 
@@ -43,34 +51,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Some thousand tests and what they import live to the end: a tenth of the time would go into looking whether they
-    are garbage."""
+    """Keeps tests and modules out of garbage collection, which would take a tenth of the time: they live to the end."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Of the long tests one table, whatever each has printed."""
+    """Prints one table of the long tests' figures."""
     for line in soak_table.lines(soak_table.ROWS):
         terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)
 def _no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's unit has no heat, supply or disks of its own: how the machine is that runs it must not matter."""
+    """Hides this machine's heat, supply and disks from the tests' units."""
     monkeypatch.setattr(machine, "ROOT", Path("/nowhere"))
 
 
 @pytest.fixture(autouse=True)
 def _nothing_broken() -> None:
-    """A process remembers which files it has found broken; each test is a process that begins."""
+    """Clears the list of broken files, which a process keeps: each test stands for a new process."""
     broken.forget()
 
 
 @pytest.fixture(autouse=True)
 def _templates_name_what_is_there(request: pytest.FixtureRequest) -> Iterator[None]:
-    """At the desk, an attribute that a page names and that does not exist fails the test that has it rendered."""
+    """Fails a test of the desk whose template names an attribute that does not exist."""
     if request.path.parent.name != "desk":
         yield
         return
@@ -83,10 +90,40 @@ def _templates_name_what_is_there(request: pytest.FixtureRequest) -> Iterator[No
 
 @pytest.fixture
 def run_dir() -> Iterator[Path]:
-    """A folder in RAM, as /run/linetap is: the ring refuses to lie anywhere else."""
+    """A folder in RAM, as /run/linetap is: the ring refuses any other place."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def unit(tmp_path: Path, run_dir: Path) -> Unit:
+    """A whole unit with its keys, a notice and a configuration."""
+    return make_unit(tmp_path, run_dir)
+
+
+@pytest.fixture
+def config(tmp_path: Path, run_dir: Path) -> Config:
+    """The configuration of such a unit."""
+    return make_unit(tmp_path, run_dir).config
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An ingest's empty database."""
+    from linetap_desk.ingest import database  # which loads SQLAlchemy
+
+    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def teller(tmp_path: Path) -> Teller:
+    """A unit that reports events to an ingest."""
+    from ingest_rig import Teller
+
+    return Teller(tmp_path / "unit")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +140,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture(scope="module", params=PROGRAMS)
 def edition(request: pytest.FixtureRequest) -> str:
-    """Of Mosquitto: Debian's, and the next one where somebody has unpacked it."""
+    """The edition of Mosquitto: Debian's, and the next one where it is unpacked."""
     if request.param == "2.1" and not MOSQUITTO_21.exists():
         pytest.skip("no Mosquitto 2.1 here: tools/mosquitto21.sh build/mosquitto21")
     return str(request.param)
@@ -117,7 +154,7 @@ def floor(tmp_path: Path, run_dir: Path, broker: Broker) -> Iterator[Floor]:
 
 @pytest.fixture(scope="session")
 def made_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once: keys take their time."""
+    """Made once a session: making keys is slow."""
     root = tmp_path_factory.mktemp("desk")
     Desk.make(root)
     return root
@@ -125,14 +162,14 @@ def made_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def desk(made_desk: Path, run_dir: Path) -> Desk:
-    """A desk of one's own, with people, roles and two calls; in RAM, where a sync takes no time."""
+    """A desk with people, roles and two calls; in RAM, where a sync takes no time."""
     shutil.copytree(made_desk, run_dir / "desk")
     return Desk.at(run_dir / "desk")
 
 
 @pytest.fixture(scope="session")
 def made_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once, as the desk is."""
+    """Made once a session, as the desk."""
     root = tmp_path_factory.mktemp("bundle")
     BundleRig.make(root)
     return root
@@ -140,7 +177,7 @@ def made_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bundled(made_bundle: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> BundleRig:
-    """Two calls, their log, and all that witness, authority, officer and desk have made of them; no roles in force."""
+    """Two calls, their log, and all signatures and proofs over them; no roles are in force."""
     monkeypatch.setenv("HOME", str(run_dir / "home"))
     shutil.copytree(made_bundle, run_dir / "bundle")
     return BundleRig.at(run_dir / "bundle")

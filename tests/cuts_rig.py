@@ -102,7 +102,7 @@ class Cuts:
             path.chmod(0o755)
 
     def run(self, call: Callable[[], object], step: int) -> str:
-        """What was cut, and how many bytes it was to write; nothing where the call ended before that step."""
+        """The write that was cut, and its length in bytes; empty if the call ended before that step."""
         root = self.unit.root
         shutil.rmtree(root / "synced", ignore_errors=True)
         shutil.copytree(self.unit.boot, root / "synced")
@@ -122,7 +122,7 @@ class Cuts:
         return cut
 
     def left(self) -> Iterator[Path]:
-        """What the first partition may be after the cut: each changed file as it was synced, or as it is; or empty."""
+        """Possible first partitions after the cut: each changed file as it was synced, or as it is; or empty."""
         now, then = self.unit.boot, self.unit.root / "synced"
         names = sorted({str(path.relative_to(top)) for top in (now, then) for path in top.rglob("*") if path.is_file()})
         may_be = {name: {_bytes(now / name), _bytes(then / name)} for name in names}

@@ -82,7 +82,7 @@ def samples(x: F64) -> I16:
 
 
 def events(audio: I16, batch: int = 320, frame: int = 0) -> list[Digit]:
-    """Of (n,) or (lines, n)."""
+    """The digits of (n,) or (lines, n)."""
     rows = np.atleast_2d(audio)
     detector = DtmfDetector(len(rows))
     found = []

@@ -50,7 +50,7 @@ def image(chip: str, built_s: int, *, copies: bool = False, config: bytes = FACT
 
 
 def _padded(made: bytearray, until: int) -> bytearray:
-    """What lies between the last section and `until` becomes one of padding."""
+    """The image with one section of padding between the last section and `until`."""
     at = 0
     while (magic := int.from_bytes(made[at : at + 4])) != 0xFFFFFFFF:
         assert magic

@@ -72,7 +72,7 @@ class Desk:
         return sorted([*self.media.glob(f"{name}.txt"), *self.media.glob(f"{name}.index.txt")])
 
     def officers_keys(self, name: str, *officers: int) -> list[Path]:
-        """Of a group: the private files of that epoch's calls, then of its index, of these officers."""
+        """The private files of that epoch's calls, then of its index, of these officers."""
         files = [self.media / f"officer-{officer}" / f"{name}.txt" for officer in officers]
         return [*files, *(path.with_suffix(".index.txt") for path in files)]
 

@@ -67,7 +67,7 @@ class Authority:
         return sshsig.sign(data, self.key, namespaces.KEY_LIST).encode()
 
     def publish(self, key_list: KeyList) -> None:
-        """As a commissioner lays it down: the signature first."""
+        """Writes the list as a commissioner does: the signature first."""
         data = keylist.encode(key_list)
         self.lay_down(data, self.sign(data))
 

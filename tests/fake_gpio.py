@@ -7,7 +7,7 @@ from linetap_core.clock import NS_PER_MS, ManualClock
 
 
 class FakePwm:
-    """As the module's: after `stop` the pin is low, whatever it was; a second one on a pin is an error."""
+    """The PWM of the module: after `stop` the pin is low, whatever it was; a second one on a pin is an error."""
 
     def __init__(self, gpio: FakeGpio, channel: int) -> None:
         if channel in gpio.duties:

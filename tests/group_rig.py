@@ -36,14 +36,14 @@ class Members:
         return str(self.group)
 
     def some(self, *numbers: int) -> list[Path]:
-        """Of these members, counted from 1."""
+        """The files of these members, counted from 1."""
         return [self.files[number - 1] for number in numbers]
 
     def subsets(self, size: int) -> Iterator[tuple[int, ...]]:
         yield from itertools.combinations(range(1, len(self.files) + 1), size)
 
     def stock_recipe(self, name: str, numbers: tuple[int, ...]) -> str:
-        """What these members type to open the file of that name; all but the last name a file in it."""
+        """The command by which these members open the file of that name; all but the last name a file in it."""
         age = [f"age -d -i {shlex.quote(str(path))}" for path in self.some(*numbers)]
         if len(numbers) == 1:
             return f"{age[0]} {name}"

@@ -170,7 +170,7 @@ class HeldUpTests:
         return passed
 
     def _repeat(self, config: pytest.Config, names: list[str]) -> tuple[dict[str, Outcome], str]:
-        """What became of each test, and the output."""
+        """The outcome of each test, and the output."""
         answer = self._reports.with_name("answer")
         answer.write_bytes(b"{}")
         words = ["-q", "-p", "no:cacheprovider", "-m", config.option.markexpr]

@@ -30,7 +30,7 @@ def volts(*runs: tuple[int, int]) -> I16:
 
 
 def meter(hook: Bits) -> I16:
-    """What a healthy line has."""
+    """The voltages of a healthy line."""
     return np.where(hook, np.int16(SPEAKING), np.int16(BATTERY))[SLOT_MS - 1 :: SLOT_MS]
 
 

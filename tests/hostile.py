@@ -17,7 +17,7 @@ _AT_ONCE = 1 << 16
 
 @dataclass(frozen=True)
 class Attack:
-    """What is sent to whoever connects: `first`, then `flood` until the other hangs up, or so many bytes are sent.
+    """The bytes for each client: `first`, then `flood` until the other hangs up, or so many bytes are sent.
     Then it hangs up, or with `holds` waits for the other to do so. Nothing is read meanwhile but the CONNECT."""
 
     first: bytes = b""
@@ -39,7 +39,7 @@ class Hostile:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def attacks(self, attack: Attack | None) -> None:
-        """From now on; None: it behaves. Whoever is connected is hung up on."""
+        """Sets the attack from now on; None: it behaves. Present clients are disconnected."""
         self._attack, self.done = attack, 0
         for end in self._ends:
             _hang_up(end)

@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 
 
 class Answer:
-    """What is said to one request: by default the bundle from where it was asked for."""
+    """The answer to one request: by default the bundle from where it was asked for."""
 
     def __init__(
         self, status: int | None = None, cut_at: int | None = None, total: int | None = None, ranges: bool = True,
@@ -96,6 +96,6 @@ def _handler(server: Server) -> Callable[..., BaseHTTPRequestHandler]:
             self.wfile.write(data if answer.cut_at is None else data[: answer.cut_at])
 
         def log_message(self, *_: object) -> None:
-            """To nobody."""
+            """Logs nothing."""
 
     return Handler

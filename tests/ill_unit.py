@@ -40,7 +40,7 @@ def _dead_unit() -> Snapshot:
 
 
 def ill_unit() -> Snapshot:
-    """Its recorder has been up for a quarter of an hour."""
+    """A unit whose recorder has run for a quarter of an hour."""
     worst = MeterState(connected=False, tamper=True)
     captures = {
         1: Seen(capture(meter=worst, overruns_lately=30, contact_open=[1], contact_stuck=[2]), "alive", 60 * NS_PER_S)

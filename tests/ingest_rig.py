@@ -59,7 +59,7 @@ class Teller:
         return f"{self.unit} {keys.public_line(self.key.public_key())}\n"
 
     def tell(self, event: EventKind = "started", call: int = 0, **more: Any) -> int:
-        """Its seq. One second after the other."""
+        """Tells an event, one second after the last; returns its seq."""
         at = rfc3339(START_NS + (self.outbox.last_seq + 2 - self._first) * NS_PER_S)
         fields: dict[str, Any] = {"at": at, "call_id": f"20261124T2256{call:02d}.000Z-L01", "line": 1} | more
         return self.outbox.append(CallEvent(seq=0, event=event, unit="", **fields))
@@ -72,7 +72,7 @@ class Teller:
         self.tell("sealed", call, disposition="recorded", gaps_ms=0.0, record_sha256="ab" * 32, **sealed)
 
     def reports(self, first: int = 1, most: int = 100_000, late_s: int = 0) -> list[Report]:
-        """As they come a second after they were said, or later."""
+        """The reports, received a second after their events, or later."""
         found = OutboxReader(self.folder / "outbox").from_seq(first, most)
         return [self.report(payload, unarmored(sig), late_s) for _, payload, sig in found]
 
@@ -149,7 +149,7 @@ class Ingesting:
             return db.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(table)).scalar_one()
 
     def seqs(self) -> list[int]:
-        """Of all events of all units, in the table's own order: with doubles, if there could be any."""
+        """The numbers of all events of all units, in the table's own order: with doubles, if there could be any."""
         with self.engine.connect() as db:
             return list(db.execute(sqlalchemy.select(tables.events.c.seq)).scalars())
 

@@ -125,7 +125,7 @@ class Keeper:
         self.upkeep.tick(busy=True, room=lambda: (self.room, self.room))
 
     def ticks(self, most: int = 1000) -> None:
-        """Until there is nothing more to do."""
+        """Ticks until there is nothing more to do."""
         for _ in range(most):
             before = self.log.size
             self.tick()
@@ -183,7 +183,7 @@ class Keeper:
         return [leaf for line in lines if (leaf := json.loads(line))["kind"] == kind]
 
     def destroyed(self) -> list[str]:
-        """By the log, in order."""
+        """The destroyed calls by the log, in order."""
         return [leaf["call_id"] for leaf in self.leaves("destruction") if "call_id" in leaf]
 
     def events(self, kind: str) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How Linux finds a meter on USB and opens it: what it asked, and what it was answered."""
+"""The requests by which Linux finds a meter on USB and opens it, and the answers."""
 
 from __future__ import annotations
 

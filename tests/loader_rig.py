@@ -51,12 +51,12 @@ def image(version: tuple[int, int, int], seed: int = 1, length: int = 5000) -> b
 
 
 def as_file(data: bytes) -> Image:
-    """As the command gives it on, whatever it is."""
+    """The image as the command sends it, valid or not."""
     return Image((0, 0, 0), data)
 
 
 def forged(version: tuple[int, int, int]) -> bytes:
-    """By somebody else."""
+    """An image signed by another key."""
     return signed(program(1), version, Ed25519PrivateKey.generate())
 
 
@@ -188,7 +188,7 @@ class Loader:
         return data[0], data[4]
 
     def send(self, data: bytes) -> None:
-        """As a host does that judges nothing."""
+        """Sends it as a host that judges nothing."""
         for number, at in enumerate(range(0, len(data), BLOCK)):
             self.give(0x21, 1, number, data[at : at + BLOCK])
             self.state()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def found_in(pid: int, *wanted: bytes) -> list[bytes]:
-    """Which of these stand anywhere that the process can write to."""
+    """The wanted texts that are in writable memory of the process."""
     missing = list(wanted)
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
@@ -36,8 +36,8 @@ def spelled(number: str) -> list[bytes]:
 
 
 def referred_to(text: str) -> list[str]:
-    """What in this process is alive and has the text in it, with who refers to it. Who asks has to have no other object
-    with the text than this argument."""
+    """The live objects of this process that have the text in them, with their referrers. The caller has to have no
+    other object with the text than this argument."""
     gc.collect()
     wide = text.encode()
     found = []

@@ -111,7 +111,7 @@ class MeterRig:
         self.reader = Reader(self.cable, channels or range(lines), decider, self.clock)
 
     def run(self, seconds: float) -> list[Levels | None]:
-        """As capture does: four periods at a time, each as long ago as the card says."""
+        """Reads as capture does: four periods at a time, each as long ago as the card says."""
         found: list[Levels | None] = []
         for _ in range(round(seconds * 1000 / BATCH_MS)):
             self.clock.advance(BATCH_MS * NS_PER_MS)
@@ -126,7 +126,7 @@ class MeterRig:
 
 
 def joined(found: Sequence[Levels | None]) -> Levels:
-    """Where the meter was silent, on-hook and no volts."""
+    """The levels; where the meter was silent, on-hook and no volts."""
     lines = next(len(levels.volts) for levels in found if levels is not None)
     none = np.zeros((lines, PERIOD_MS), np.bool_)
     empty = Levels(none, none, none, np.full(lines, -32768, np.int16))
@@ -140,7 +140,7 @@ def joined(found: Sequence[Levels | None]) -> Levels:
 
 
 def second(index: int) -> float:
-    """When millisecond `index` of the first `heard` was, in seconds since START_NS."""
+    """The time of millisecond `index` of the first `heard`, in seconds since START_NS."""
     return (index - BEHIND_MS) / 1000
 
 

@@ -38,7 +38,8 @@ needs_part = [
 
 
 def shares(waves: Sequence[Wave], seconds: float) -> npt.NDArray[np.float64]:
-    """What the pins have of VREF while lines, 8 of them, are as their waves say, and -48 V where there is none."""
+    """The pins' voltages as shares of VREF, while lines, 8 of them, are as their waves say, and -48 V where there is
+    none."""
     at = np.arange(0, seconds, STEP_NS / 1e9)
     rows = [wave(at) for wave in waves] + [np.full(len(at), -48.0)] * (LINES - len(waves))
     return 0.5 + np.array(rows) / VOLTS_OF_ALL
@@ -49,7 +50,7 @@ def pins(waves: Sequence[Wave], seconds: float) -> Inputs:
 
 
 class PartRig(MeterRig):
-    """As MeterRig, the simulated meter replaced by the part. Its seconds begin when it gets its supply."""
+    """The MeterRig with the simulated meter replaced by the part. Its seconds begin when it gets its supply."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class PartRig(MeterRig):
         self.reader = Reader(self.cable, range(LINES), Decider(self.limits, [NUMBERS] * LINES), self.clock)
 
     def edges(self, seconds: float, channel: int = 0) -> list[tuple[float, bool]]:
-        """What the reader makes of a line: (second, off-hook). At READY_S it says the limits, more than a packet."""
+        """The reader's edges of a line: (second, off-hook). At READY_S it sends the limits, more than a packet."""
         found = self.run(READY_S)
         self.reader.set_limits(self.limits)
         found += self.run(seconds - READY_S)

@@ -39,7 +39,7 @@ class SoftPasskey:
         return keys.public_line(self.key, self.credential)
 
     def client_data(self, drawn: bytes, /, **changes: Any) -> bytes:
-        """As browsers write it; `changes` of its members, None removes one."""
+        """The client data as browsers write it; `changes` of its members, None removes one."""
         members = {
             "type": "webauthn.get", "challenge": base64.urlsafe_b64encode(drawn).rstrip(b"=").decode(),
             "origin": f"https://{self.site}", "crossOrigin": False,

@@ -32,18 +32,18 @@ FAT_TYPE = bytes.fromhex("a2a0d0ebe5b9334487c068b6b72699c7")
 
 
 class DarkError(AssertionError):
-    """It starts nothing, and a person has to come."""
+    """The firmware starts nothing, and a person has to come."""
 
 
 class Files(Protocol):
-    """Of a file system that the boot loader reads; None where there is no such file, or no file system."""
+    """A file system that the boot loader reads; None if there is no such file, or no file system."""
 
     def read(self, name: str) -> bytes | None: ...
 
 
 @dataclass(frozen=True)
 class Fat:
-    """In a file at an offset in bytes; read with mtools."""
+    """A FAT file system in a file at an offset in bytes; read with mtools."""
 
     image: Path
     offset: int = 0
@@ -85,7 +85,7 @@ class Start:
 
 
 def partitions(card: Path) -> dict[int, Fat]:
-    """Of a card's first partition table: those that can be FAT, by number."""
+    """The partitions of a card's first table that can be FAT, by number."""
     with card.open("rb") as file:
         file.seek(SECTOR)
         header = file.read(92)
@@ -185,7 +185,7 @@ class Once:
 
 @lru_cache(MOST_IMAGES)
 def _is_signed(once: Once, signature: bytes, public: bytes) -> bool:
-    """By stock openssl."""
+    """Verified by stock openssl."""
     with tempfile.TemporaryDirectory() as folder:
         sig, key = Path(folder) / "sig", Path(folder) / "key"
         sig.write_bytes(signature)
@@ -196,7 +196,8 @@ def _is_signed(once: Once, signature: bytes, public: bytes) -> bool:
 
 
 def contents(image: bytes) -> Mapping[str, bytes]:
-    """Of what config.txt in boot.img names: "firmware only loads files from the verified ramdisk" (secure-boot.md)."""
+    """The files that config.txt in boot.img names: "firmware only loads files from the verified ramdisk"
+    (secure-boot.md)."""
     return _contents(Once(image))
 
 

@@ -22,7 +22,7 @@ TIMEOUT_S = 120
 
 @dataclass(frozen=True)
 class Pair:
-    """What a client or a broker shows: certificate and key in PEM files."""
+    """The certificate and key of a client or a broker, in PEM files."""
 
     certificate: Path
     key: Path
@@ -65,7 +65,7 @@ class Pki:
         return Pair(certificate, key)
 
     def pair(self, name: str) -> Pair:
-        """What one of the above has made."""
+        """The files that one of the above has made."""
         return Pair(self.root / f"{name}.pem", self.root / f"{name}.key")
 
     def days_from_now(self, days: int) -> ManualClock:

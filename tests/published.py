@@ -42,7 +42,7 @@ def document() -> dict[str, Any]:
 
 
 def at(pointer: str) -> Any:
-    """What a `#/...` of the document points to."""
+    """The target of a `#/...` of the document."""
     node: Any = document()
     for part in pointer.removeprefix("#/").split("/"):
         node = node[part]
@@ -88,7 +88,7 @@ def channel_of(topic: str) -> str | None:
 
 
 def faults(one: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with a publication, as serve.py writes it."""
+    """The faults of a publication, as serve.py writes it."""
     channel = channel_of(one["topic"])
     if channel is None:
         yield f"{one['topic']}: no such channel"
@@ -135,7 +135,7 @@ def _of_message(one: dict[str, Any], channel: str, said: dict[str, Any]) -> Iter
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """What a reporter has written down; a line that a kill has cut counts as none."""
+    """The records of a reporter; a line that a kill has cut does not count."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

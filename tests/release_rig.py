@@ -77,7 +77,7 @@ class Desk:
 
     @classmethod
     def at(cls, root: Path) -> Desk:
-        """What `make` made, in another place."""
+        """A desk that `make` made, in another place."""
         requester = keys.parse_identity_file((root / "requester.txt").read_text())[0]
         desk = cls(Rig.at(root / "rig"), root, root / "desk", requester)
         desk.clock.advance(NS_PER_S)
@@ -141,7 +141,7 @@ class Desk:
         return path
 
     def approve(self, request: Path, *names: str) -> None:
-        """With a look at the calls, as they lie in the vault."""
+        """Approves after a look at the calls in the vault."""
         asked = json.loads(request.read_bytes())["calls"]
         calls = [word for each in asked for word in ("--call", self.rig.vault / sealed.call_path(each["call_id"]))]
         for name in names:

@@ -65,7 +65,7 @@ class Floor:
         self.config_file.write_bytes(msgspec.json.encode(self.config))
 
     def lines(self, *doing: LineStatus, **fields: object) -> None:
-        """What the recorder says its lines do, from now on."""
+        """Sets the line states that the recorder reports from now on."""
         state = recorder(*doing, **fields)
         for line in state.lines:
             line.call_id = None if line.state == "idle" else f"20261124T225600.123Z-L{line.line:02d}"
@@ -110,7 +110,7 @@ class Floor:
         return self.until(looked)
 
     def until[T](self, what: Callable[[], T | None]) -> T:
-        """As broker.until, and shows what the reporter said when it does not come."""
+        """Waits as broker.until, and shows the reporter's output on failure."""
         try:
             found = until(what)
         except AssertionError as error:
@@ -147,7 +147,7 @@ def end(process: subprocess.Popen[bytes]) -> int:
 
 
 def retained(broker: Broker) -> dict[str, bytes]:
-    """What a newcomer gets, by topic."""
+    """The retained messages for a new client, by topic."""
     with Desk(broker.port, client_id="newcomer") as desk:
         # Behind all that is retained: what is published once the subscription stands. Named anew each time, for the
         # newcomer's session is kept, and an earlier end may come once more.

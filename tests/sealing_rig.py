@@ -52,7 +52,7 @@ class Rig:
 
     @classmethod
     def at(cls, root: Path) -> Rig:
-        """What `make` made, in another place."""
+        """A rig that `make` made, in another place."""
         custodian_files = [root / "custodian1.txt", root / "custodian2.txt"]
         return cls(
             root=root,

@@ -61,7 +61,7 @@ class ShippedBroker(Broker):
         shutil.copy(self.pki.crl, self.folder / "linetap" / "crl.pem")
 
     def reload(self) -> None:
-        """As `systemctl reload mosquitto`; it is done a little later."""
+        """Reloads as `systemctl reload mosquitto`; it is done a little later."""
         assert self.process is not None
         self.take_revocations()
         self.process.send_signal(signal.SIGHUP)
@@ -85,7 +85,8 @@ class ShippedBroker(Broker):
 
 
 def for_21(text: str) -> str:
-    """As linetap.conf says it: its #2.1 lines in the place of those right above them, up to a comment."""
+    """The configuration for 2.1 by linetap.conf: its #2.1 lines in the place of those right above them, up to a
+    comment."""
     lines: list[str] = []
     for line in text.splitlines():
         if line.startswith(_FOR_21) and not lines[-1].startswith(_FOR_21):
@@ -157,7 +158,7 @@ class Client:
         return not self._gone.empty()
 
     def drop(self) -> None:
-        """Without a goodbye: the broker says the will."""
+        """Closes without a DISCONNECT: the broker publishes the will."""
         self._client.loop_stop()
         sock = self._client.socket()
         assert isinstance(sock, socket.socket)
@@ -193,7 +194,7 @@ class Answer:
 
 
 def ask(port: int, tls: ssl.SSLContext, ticket: ssl.SSLSession | None = None) -> Answer:
-    """What a broker says to a CONNECT. Not let in when it hangs up, in whichever way."""
+    """The broker's answer to a CONNECT. Refused if it hangs up, in whichever way."""
     try:
         with (
             socket.create_connection((HOST, port), START_S) as plain,

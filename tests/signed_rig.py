@@ -103,7 +103,7 @@ def token(folder: Path, private: Path) -> Path:
 
 
 def verified(image: Path, sig: Path, by: Path, folder: Path) -> bool:
-    """As usbboot says: hash and PKCS#1 v1.5 signature, with stock openssl."""
+    """Checked as usbboot does: hash and PKCS#1 v1.5 signature, with stock openssl."""
     lines = sig.read_text().splitlines()
     (folder / "sig.bin").write_bytes(bytes.fromhex(lines[2].removeprefix("rsa2048: ")))
     command = ["openssl", "dgst", "-sha256", "-verify", str(by), "-signature", str(folder / "sig.bin"), str(image)]

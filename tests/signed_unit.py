@@ -50,7 +50,7 @@ class Version:
         return cls(name, root, verity, build)
 
     def bundle(self, folder: Path) -> Path:
-        """Its content, as RAUC mounts it; image/bundle.sh is in test_rauc_bundle.py."""
+        """The bundle's content as RAUC mounts it; image/bundle.sh is in test_rauc_bundle.py."""
         folder.mkdir()
         for name in ("boot.part", "boot.place", "boot.sig"):
             shutil.copy(self.build.signed / name, folder / name)
@@ -121,7 +121,7 @@ class SignedUnit:
         )  # fmt: skip
 
     def install(self, version: Version, bundle: Path) -> str:
-        """As RAUC does it: asks, gives the slot up, writes its root, then what starts it. The slot."""
+        """Installs as RAUC does: asks, gives the slot up, writes its root, then what starts it. The slot."""
         done = self.hook(bundle, "install-check")
         assert done.returncode == 0, done.stderr
         slot = "b" if self.call("get-current") == "a" else "a"
@@ -145,7 +145,7 @@ class SignedUnit:
         return found
 
     def reboots(self) -> Start:
-        """By the script's own `reboot`."""
+        """Reboots by the script's own `reboot`."""
         self.call("reboot")
         said = (self.root / "systemctl").read_text().splitlines()[-1]
         assert said in ("reboot", "reboot --reboot-argument=0 tryboot")

@@ -19,8 +19,8 @@ SLOT_BYTES = 2 << 20
 HERE = 'here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)'  # of bundle.sh
 
 
-def why_not() -> str | None:
-    """Why no bundle can be made here."""
+def skip_reason() -> str | None:
+    """The reason why no bundle can be made here."""
     return None if shutil.which("rauc") and shutil.which("mksquashfs") else "there is no rauc or no mksquashfs here"
 
 
@@ -66,7 +66,7 @@ def make_bundle(
     compatible: str = "linetap",
     kernel: bool = True,
 ) -> Path:
-    """By image/bundle.sh; `compatible` of another product: what that product's own script would make."""
+    """A bundle by image/bundle.sh; `compatible` of another product: what that product's own script would make."""
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
     image.write_bytes(make_root(folder, version if kernel else ""))
     cmdline.write_text(f"{CMDLINE}\n")

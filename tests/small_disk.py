@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 
 
 def run_on_small_disk(child: Path, folder: Path, size_kb: int) -> dict[str, Any]:
-    """What `child FOLDER` says as JSON, with `folder` a tmpfs of `size_kb`. Skips where nothing can be mounted."""
+    """The JSON that `child FOLDER` prints, with `folder` a tmpfs of `size_kb`. Skips where nothing can be mounted."""
     command = unshare()
     if command is None:
         pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")

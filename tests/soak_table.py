@@ -20,7 +20,7 @@ ROWS: list[Row] = []
 
 
 def add(what: str, trials: int, lost: int = 0, doubled: int = 0, wrong: int = 0) -> None:
-    """Before it is asserted that there are none: a table of the good days alone would be no account."""
+    """Adds a row before it is asserted that there are none: a table of the good days alone would be no account."""
     ROWS.append(Row(what, trials, lost, doubled, wrong))
 
 

@@ -103,6 +103,6 @@ class Unit:
                 )
 
     def kill(self, *names: str) -> None:
-        """As kill -9 does: the last state file stays as it is."""
+        """Kills as kill -9 does: the last state file stays as it is."""
         for name in names:
             del self.states[name]

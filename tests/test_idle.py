@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When capture may be interrupted: by what the recorder says of its lines."""
+"""The moments at which capture may be interrupted, by the recorder's states of its lines."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_no_room_comes_back_to_itself(graph: Arrows) -> None:
 
 
 def _folder(module: str, path: Path) -> str:
-    """Where the module lies; loose in its package it is a folder of its own."""
+    """The module's folder; a module loose in its package is a folder of its own."""
     folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
     return folder if "." in folder else module
 

@@ -169,7 +169,7 @@ def player_of(config: Config) -> Player:
 
 
 def loudest(player: Player, line: int, *, plain: bool = False) -> int:
-    """Of what is played on a line."""
+    """The loudest sample played on a line."""
     assert player.play(line, "ko", 1000, plain=plain) is None
     played = [np.frombuffer(filled, np.int16) for n in range(200) if (filled := player.fill(n * 80, 400)) is not None]
     player.finish(10**9)

@@ -38,7 +38,7 @@ _NAMESPACE = re.compile(rf"(?<![\w-])({'|'.join(sorted(NAMESPACES))})(?![\w.-])"
 
 @cache
 def sources() -> dict[str, ast.Module]:
-    """Of every module, by its path below firmware/."""
+    """The tree of every module, by its path below firmware/."""
     paths = sorted(FIRMWARE.rglob("*.py"))
     return {str(path.relative_to(FIRMWARE)): ast.parse(path.read_bytes()) for path in paths}
 

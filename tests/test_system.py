@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What system.py does on this system; what it does on Windows is tests/desk/test_windows.py's."""
+"""The behaviour of system.py on this system; for Windows see tests/desk/test_windows.py."""
 
 from __future__ import annotations
 

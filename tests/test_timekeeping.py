@@ -127,7 +127,7 @@ def shipped_ppm() -> float:
 
 
 def slewed(ppm: float, seconds: int) -> Iterator[bool]:
-    """What the timeline makes of each period of a codec that runs true, while the clock is turned by `ppm`."""
+    """The timeline's verdict on each period of a codec that runs true, while the clock is turned by `ppm`."""
     timeline = Timeline(8000)
     timeline.begin()
     for period in range(seconds * 100):

@@ -62,7 +62,7 @@ class SoftTpm:
             self._process = None
 
     def boot(self, root: str = ROOT, stages: tuple[str, ...] = ("run",)) -> None:
-        """What the initramfs measures, after a reset."""
+        """Measures as the initramfs does, after a reset."""
         self.power_off()
         self.power_on()
         for text in (f"linetap-root:{root}", *(f"linetap-stage:{stage}" for stage in stages)):
@@ -86,7 +86,7 @@ class SoftTpm:
 
 
 class Release:
-    """Who signs updates, and so their boots."""
+    """The signer of updates, and so of their boots."""
 
     def __init__(self, folder: Path) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())

@@ -65,7 +65,7 @@ def make_unit(
 
 
 def spoken(seconds: float) -> npt.NDArray[np.int16]:
-    """What a notice is to a detector: noise of a telephone's band, in syllables of a quarter of a second."""
+    """A notice as a detector hears it: noise of a telephone's band, in syllables of a quarter of a second."""
     n = round(seconds * 8000)
     spectrum = np.fft.rfft(np.random.default_rng(4).standard_normal(n))
     hz = np.fft.rfftfreq(n, 1 / 8000)

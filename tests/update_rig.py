@@ -85,7 +85,7 @@ class FakeMachine:
         self.primary = self.current
 
     def reboot(self) -> None:
-        """As the firmware does: what is tried starts once."""
+        """Reboots as the firmware does: a slot on trial starts once."""
         self._called("reboot")
         self.current = ("b" if self.primary == "a" else "a") if self.tried else self.primary
         self.tried = False
@@ -104,7 +104,7 @@ class Rig:
         self.folder = state.folder_of(self.config)
         self.folder.mkdir()
         self.machine = FakeMachine()
-        self.red: Callable[[float], list[str]] = lambda _: []
+        self.critical_findings: Callable[[float], list[str]] = lambda _: []
         self.served = BUNDLE
         self.fetched = 0
 
@@ -126,10 +126,12 @@ class Rig:
         into.write_bytes(self.served)
 
     def install(self) -> None:
-        Install(self.config, self.machine, self.fetch, lambda: self.red(self.clock.seconds), self.clock).run()
+        Install(
+            self.config, self.machine, self.fetch, lambda: self.critical_findings(self.clock.seconds), self.clock
+        ).run()
 
     def trial(self) -> None:
-        Trial(self.folder, self.machine, lambda: self.red(self.clock.seconds), self.clock).run()
+        Trial(self.folder, self.machine, lambda: self.critical_findings(self.clock.seconds), self.clock).run()
 
     @property
     def state(self) -> UpdateState:

@@ -27,7 +27,7 @@ ROOT = "84" * 32
 
 
 def bundle(folder: Path, version: str, signer: Signer, format_: str = "plain", *, for_signed: bool = False) -> Path:
-    """By image/bundle.sh, each time of another root. `for_signed`: as of a signed card, whose boot.part
+    """A bundle by image/bundle.sh, each time of another root. `for_signed`: as of a signed card, whose boot.part
     is large, with a boot.img of nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
@@ -83,7 +83,7 @@ class VersionLog:
         return self.run("add", made, "--log", self.folder, "--key", self.root / "versions.key", "--commit", commit)
 
     def proof(self, made: Path) -> bytes:
-        """Of a bundle that is added for it."""
+        """The proof of a bundle that is added for it."""
         assert self.add(made) == 0
         return entry.proof_path(made).read_bytes()
 

@@ -42,7 +42,7 @@ refused: list[str] = []  # what linetap asked for and Windows has not
 
 
 def names_of(module: str) -> set[str]:
-    """What typeshed says that a module has on Windows."""
+    """The names of a module on Windows, by typeshed."""
     found = importlib.util.find_spec("mypy")
     assert found is not None
     assert found.origin is not None
@@ -207,7 +207,7 @@ def _import(name: str, *rest: Any, **more: Any) -> ModuleType:
 
 
 def begin(folder: str) -> None:
-    """From here on what is imported of linetap meets Windows. `folder`: the test's, which is there all the same."""
+    """Lets modules of linetap imported from now on meet Windows. `folder`: the test's, which is there all the same."""
     global _own
     _own = folder
     of_os: dict[str, Any] = {"name": "nt", "O_BINARY": BINARY, "O_NOINHERIT": NOINHERIT, "getlogin": lambda: "sora"}

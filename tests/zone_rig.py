@@ -37,7 +37,7 @@ class ZoneData:
         self.put(name, (other / name).read_bytes())
 
     def put(self, name: str, data: bytes) -> None:
-        """As a package does: a new file takes the place of the old."""
+        """Puts a file as a package does: a new file takes the place of the old."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".dpkg-new")

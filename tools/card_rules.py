@@ -33,7 +33,7 @@ ALL = 8  # lines
 
 
 def asked(card: Card) -> int:
-    """How many rules are broken."""
+    """The number of broken rules."""
     wrong = 0
     for name, rule in RULES.items():
         found = list(rule.broken(card))
@@ -61,7 +61,7 @@ def asked_of_variants(card: Card) -> int:
 
 
 def tried(card: Card) -> int:
-    """How many mistakes nobody notices and nothing excuses."""
+    """The number of mistakes that no rule or row finds and no table excuses."""
     counts = {"rule": 0, "row": 0, "benign": 0, "passes": 0}
     for name, change in (LISTED | of_chance(card)).items():
         found = judged(card, change(card))
@@ -76,7 +76,7 @@ def tried(card: Card) -> int:
 
 
 def failed(netlist: Netlist) -> int:
-    """How many faults seize a line or feed it, or stay untold, without a word in the tables."""
+    """The number of faults that seize or feed a line, or are not alerted, without a word in the tables."""
     found, wrong = effects(netlist), 0
     for each in found:
         seizes, untold = said(SEIZES, each.fault), said(UNTOLD, each.fault)
@@ -94,7 +94,7 @@ def failed(netlist: Netlist) -> int:
 
 
 def failed_elsewhere(card: Card) -> int:
-    """How many faults outside the lines seize one or feed one, or have no row in the table, or more than one."""
+    """The number of faults outside the lines that seize or feed one, or have no row in the table, or more than one."""
     netlist = card.netlist().line(1)
     found, middles = states(netlist), references(netlist)
     for each in found:

@@ -85,7 +85,7 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
 
 
 def _answers(route: Route, method: str) -> dict[str, Any]:
-    """What the handler says, and what is said before it is asked (gate.py)."""
+    """The answers of the handler, and those of the checks before it (gate.py)."""
     statuses = {503, *route.answers}
     if not route.public:
         statuses |= {403, 401 if method == "POST" or route.background else 303}

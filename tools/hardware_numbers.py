@@ -84,7 +84,7 @@ def card_limits(findings: Iterable[Finding]) -> str:
     found = {each.what: each for each in findings}
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
-        '"""What a sound card shows, from its simulation. Written by tools/hardware_numbers.py, never by hand."""',
+        '"""The figures of a sound card, from its simulation. Written by tools/hardware_numbers.py, never by hand."""',
         "",
         "from math import inf",
         "",

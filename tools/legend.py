@@ -63,7 +63,7 @@ def checks() -> str:
 
 
 def alerts() -> str:
-    """Of each check what it tells the person in the closet, and what lies behind it."""
+    """For each check the text for the person in the closet, and its cause."""
     said = {finding.check: finding.trouble for finding in all_findings()}
     written = entries("unit")
     parts = []

@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def asked_for(root: Path) -> list[str]:
-    """What the four packages and the tests need, but the packages themselves."""
+    """The requirements of the four packages and of the tests, without the packages themselves."""
     with (root / "pyproject.toml").open("rb") as file:
         wanted: list[str] = tomllib.load(file)["dependency-groups"]["dev"]
     for path in sorted((root / "firmware").glob("*/pyproject.toml")):
@@ -55,7 +55,7 @@ def asked_for(root: Path) -> list[str]:
 
 
 def resolve(wanted: list[str], *options: str) -> list[dict[str, Any]]:
-    """What pip would install, as its installation report has it; nothing is installed."""
+    """The distributions that pip would install, by its installation report; nothing is installed."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report=-"]
     found = subprocess.run([*command, *options, *wanted], stdout=subprocess.PIPE, timeout=LIMIT_S, check=True)
     items: list[dict[str, Any]] = json.loads(found.stdout)["install"]

@@ -59,7 +59,7 @@ def header() -> str:
 
 
 def line_numbers() -> dict[str, int]:
-    """What the meter makes of its samples by, until `limits` come: the profile's, in hundredths and thousandths."""
+    """The meter's numbers until `limits` come: the profile's, in hundredths and thousandths."""
     numbers = MeterNumbers()
     return {
         "OFF_BELOW": round(numbers.off_below_v * 100),
@@ -81,7 +81,7 @@ def line_numbers() -> dict[str, int]:
 
 
 def offsets(frame: Frame) -> list[tuple[str, int]]:
-    """Where each field of the payload begins, in bytes; named after the first word of what the document calls it."""
+    """The first byte of each field of the payload, named after the first word of its text in the document."""
     words = re.sub(r"\([^)]*\)", "", frame.fields.partition(":")[0])
     names = [re.sub(r"\W.*", "", name.strip()).upper() for name in words.split(",")]
     kinds = frame.layout.lstrip("<")

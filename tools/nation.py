@@ -51,7 +51,7 @@ class City:
 
     @property
     def events_s(self) -> float:
-        """In the busiest hour."""
+        """The events a second in the busiest hour."""
         return self.events_day * BUSY / 3600
 
     @property
@@ -81,7 +81,7 @@ class City:
 
     @property
     def day_gb(self) -> float:
-        """Of copies."""
+        """The size of all copies."""
         return self.units * LINES * self.calls * call_bytes(CALL_S) / 1e9
 
     @property

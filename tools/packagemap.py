@@ -48,7 +48,7 @@ def page(text: str) -> str:
 
 
 def figures(firmware: Path) -> dict[str, float]:
-    """Of the modules below a folder, without packages' `__init__.py` and the migrations of a database."""
+    """The figures of the modules below a folder, without packages' `__init__.py` and the migrations of a database."""
     files = [path for path in firmware.rglob("*.py") if path.name != "__init__.py" and "migrations" not in path.parts]
     lines = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
     nodes = (node for path in files for node in ast.walk(ast.parse(path.read_bytes())))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a release costs the people who take part: clicks, keys and files counted in a browser, and the table in
+"""The effort of a release for the people who take part: clicks, keys and files counted in a browser, and the table in
 docs/desk-release.md. Run it as `.venv/bin/python tools/release_effort.py` when a page of releases changes.
 
 Each person sits down at the desk's first page, already logged in. The steps are those of tests/desk/runs_office.py,

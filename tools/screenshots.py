@@ -80,7 +80,7 @@ def _unroll(page: Page, wide: int) -> None:
 
 
 def _small(png: bytes) -> bytes:
-    """In 64 colours, a third of the size; by ffmpeg, which build.sh brings."""
+    """Reduces the picture to 64 colours, a third of the size; by ffmpeg, which build.sh brings."""
     made = subprocess.run(_PALETTE, input=png, capture_output=True, timeout=60, check=True)
     return made.stdout
 

@@ -36,7 +36,7 @@ GB = 10**9
 
 
 def call_bytes(seconds: float, codec: Codec = MULAW) -> int:
-    """On the disk, of a call of so many seconds in one part."""
+    """The bytes on the disk of a call of so many seconds in one part."""
     coded = codec.offset(round(seconds * RATE_HZ)) - codec.offset(0)
     chunks = -(-coded // age.CHUNK_BYTES)
     audio = coded + chunks * (age.SEALED_CHUNK_BYTES - age.CHUNK_BYTES)
@@ -49,7 +49,7 @@ def day_bytes(lines: int, hours: float) -> int:
 
 
 def disk_bytes(lines: int, hours: float, days: int) -> int:
-    """What a unit needs: the calls of the period and of the day that goes on, reserve, outbox, log of ten years."""
+    """The disk that a unit needs: the calls of the period and of the present day, reserve, outbox, log of ten years."""
     calls_a_day = lines * hours * 3600 / CALL_S
     leaves = calls_a_day * 3652 * LEAVES_A_CALL
     fixed = ((Storage().reserve_mb + Storage().outbox_mb) << 20) + destruction.BALLAST_BYTES
@@ -57,7 +57,7 @@ def disk_bytes(lines: int, hours: float, days: int) -> int:
 
 
 def outbox_days(lines: int, calls_a_day: int) -> float:
-    """How long the desk may be away before the oldest events give way; they go by segments."""
+    """The longest absence of the desk before the oldest events are dropped, which is done by segments."""
     return ((Storage().outbox_mb << 20) - SEGMENT_BYTES[1]) / (lines * calls_a_day * EVENTS_A_CALL * EVENT_BYTES)
 
 

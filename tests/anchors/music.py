@@ -19,7 +19,7 @@ _RAW = ("-t", "raw", "-r", str(RATE_HZ), "-c", "1", "-e", "signed", "-b", "16")
 
 @cache
 def on_hold() -> dict[str, I16]:
-    """By name, int16 at 8 kHz, 300 to 3400 Hz."""
+    """Music on hold by name, int16 at 8 kHz, 300 to 3400 Hz."""
     found = {path.stem: _sox("-t", "gsm", str(path), *_RAW, "-", "sinc", "300-3400") for path in ON_HOLD.glob("*.gsm")}
     if not found:
         raise not_here("music on hold", "asterisk-moh-opsound-gsm")

@@ -95,7 +95,7 @@ def dtmf_heard(audio: I16) -> str:
 
 
 def dtmf_sent(keys: str, on_ms: int, off_ms: int, row_dbm0: int, column_above_db: int) -> I16:
-    """Without silence around it."""
+    """The keys without silence around them."""
     lib = library()
     state = lib.dtmf_tx_init(None)
     lib.dtmf_tx_set_level(state, row_dbm0, column_above_db)

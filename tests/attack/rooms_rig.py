@@ -14,7 +14,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import SERVICES, lay_cable, make_unit, pid_of, state_of
 
 PLACES = ("/run/linetap", "/var/lib/linetap")
@@ -84,7 +84,7 @@ class TakenOver:
         )  # fmt: skip
 
     def run(self, *words: str) -> str:
-        """What a command says that runs with all the rights of the service."""
+        """The output of a command that runs with all rights of the service."""
         return self.unit.run(*self._become, *words, check=False)
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class TakenOver:
         ).splitlines()
 
     def reach(self, names: set[str]) -> list[str]:
-        """Those of the names that it can put something else under, or write to."""
+        """The names that the service can replace or write to."""
         code = (
             "import os,stat,sys\nfor p in sys.argv[1:]:\n"
             " file = os.path.lexists(p) and not stat.S_ISSOCK(os.lstat(p).st_mode) and os.access(p, os.W_OK)\n"
@@ -122,7 +122,7 @@ class TakenOver:
 
     @contextmanager
     def planted(self, kind: str, victim: str, paths: list[str]) -> Iterator[list[str]]:
-        """Where it has succeeded; in the end all is as before."""
+        """The paths where it has succeeded; in the end all is as before."""
         words = [*self.unit.entered(), *self._become, "python3", "-c", _DEED, kind, victim, *paths]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
@@ -151,6 +151,17 @@ def opened_by(unit: Guest, service: str, seconds: int) -> set[str]:
 
 
 __all__ = [
-    "KINDS", "PLACES", "SERVICES", "Guest", "TakenOver", "guest", "lay_cable", "make_unit", "opened_by", "pid_of",
-    "state_of", "until", "why_not",
+    "KINDS",
+    "PLACES",
+    "SERVICES",
+    "Guest",
+    "TakenOver",
+    "guest",
+    "lay_cable",
+    "make_unit",
+    "opened_by",
+    "pid_of",
+    "skip_reason",
+    "state_of",
+    "until",
 ]  # fmt: skip

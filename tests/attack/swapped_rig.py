@@ -68,7 +68,7 @@ def refused(desk: Desk, call: Path, request: Path, *more: object, identity: Path
 
 
 def opens(desk: Desk, call: Path) -> bool:
-    """By stock age: what unwrap gave, with the one-time key and a custodian's, opens the audio of this call."""
+    """Whether stock age opens the call's audio from unwrap's output, with the one-time key and a custodian's."""
     inner, key = desk.root / "inner.age", desk.root / "k"
     recipe = f"age -d -i {desk.one_time_file()} {inner} | age -d -i {desk.rig.custodian_files[0]} > {key}"
     done = run(["sh", "-c", f"{recipe} && age -d -i {key} {call}/audio.001.age > {desk.root}/heard"])

@@ -85,7 +85,7 @@ def unit_log(rig: Rig) -> UnitLog:
 
 
 def changed(rig: Rig) -> None:
-    """By somebody who has the disk, and not the key."""
+    """Changes the vault as somebody with the disk and without the key."""
     path = rig.vault / "log" / LEAVES
     path.write_bytes(path.read_bytes().replace(b'"line":3', b'"line":2'))
 

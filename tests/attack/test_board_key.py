@@ -45,7 +45,7 @@ class Made:
 
 
 def burnt(folder: Path, key: bytes) -> BoardHolder:
-    """As Raspberry Pi's rpi-otp-private-key prints it, and the image's module."""
+    """A board's key as Raspberry Pi's rpi-otp-private-key prints it, and the image's module."""
     path = folder / f"otp-{key.hex()[:8]}"
     path.write_text(f"{key.hex()}\n")
     return BoardHolder(path)

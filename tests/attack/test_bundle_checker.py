@@ -40,7 +40,7 @@ def checked(case: Path, signers: Path, checker: Path = CHECKER) -> subprocess.Co
 
 
 def repair(case: Path) -> None:
-    """What whoever changes a file does next."""
+    """Repairs the sums, as anybody who changes a file would."""
     script = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum > ../sums; cat ../sums > SHA256SUMS"
     assert run(["sh", "-c", script], cwd=case).returncode == 0
 

@@ -43,7 +43,7 @@ class Town:
         return authority
 
     def thief(self) -> Authority:
-        """With a key list of theirs in what is packed."""
+        """Another authority, with a key list of its own in the order."""
         thief = self.new_authority(self.card.root / "thief")
         for name in ("keylist.json", "keylist.json.sig"):
             (self.card.desk / name).write_bytes((thief.folder / name).read_bytes())

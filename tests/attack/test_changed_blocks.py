@@ -68,7 +68,7 @@ class Card:
 
     @contextmanager
     def mounted(self, image: Path) -> Iterator[None]:
-        """As the image's start does it: e2fsck without a person, then mount."""
+        """Mounts the card as the image's start does: e2fsck without a person, then mount."""
         device = run("losetup", "--find", "--show", image)
         try:
             checked = subprocess.run(["e2fsck", "-p", device], capture_output=True, text=True, timeout=120, check=False)
@@ -142,7 +142,7 @@ def used(image: Path) -> list[int]:
 
 
 def seen_as_changed(card: Card, before: dict[str, bytes]) -> tuple[list[str], str]:
-    """What is another than it was, by whatever cause, and what of it nobody names."""
+    """The differences by whatever cause, and those that nothing reports."""
     found = card.files()
     changed = sorted(name for name in before.keys() | found.keys() if before.get(name) != found.get(name))
     if not changed:

@@ -142,7 +142,7 @@ def _flip(at: float) -> Change:
 
 
 def _link(path: Path, data: bytes) -> None:
-    """To a file with the very same bytes."""
+    """Replaces the file by a link to one with the same bytes."""
     other = path.parents[len(path.parts) - 2].joinpath(*path.parts[1:3]) / f"other-{os.getpid()}"
     other.write_bytes(data)
     path.unlink()

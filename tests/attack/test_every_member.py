@@ -48,7 +48,7 @@ def problems(whole: Path, path: Path) -> list[str]:
 
 
 def named(whole: Path) -> str:
-    """What `verify` says that nothing covers."""
+    """The files that `verify` reports as not covered."""
     (said,) = [verdict.name for verdict in verdicts(whole, whole / "case.zip") if "not covered" in verdict.name]
     return said
 

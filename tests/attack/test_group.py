@@ -36,7 +36,7 @@ def stock(*paths: Path) -> Callable[[bytes], bytes]:
 
 
 def quick(*identities: keys.AgeIdentity) -> Callable[[bytes], bytes]:
-    """By another implementation of age, which takes no process."""
+    """Decrypts by another implementation of age, which takes no process."""
     known = [pyrage.x25519.Identity.from_str(identity.secret) for identity in identities]
 
     def decrypt(data: bytes) -> bytes:

@@ -48,7 +48,7 @@ def unit(run_dir: Path) -> House:
 
 
 def edited(unit: House, part: str, changes: dict[str, Any]) -> Config:
-    """By hand, on the unit."""
+    """A configuration edited by hand on the unit."""
     new = unit.with_(part, **changes) if part else msgspec.structs.replace(unit.config, **changes)
     config_file.write(unit.file, new)
     return new
@@ -217,7 +217,8 @@ def test_who_looks_at_the_file_is_told_and_an_order_of_the_authority_is_no_edit(
 
 
 def through_a_link(unit: House, run_dir: Path) -> Path:
-    """As systemd/ has it: unit.toml leads to a folder of the recorder's, and its paths are those of the link's."""
+    """The layout of systemd/: unit.toml is a link into a folder of the recorder's, and its paths are those of the
+    link."""
     active = run_dir / "active"
     active.mkdir()
     (active / "unit.toml").write_text(config_file.text(unit.config).replace(f'"{run_dir}/', '"'))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who knows a password, and has somebody else's answer, an old one, or one of another site."""
+"""A thief with a password and somebody else's answer, an old one, or one of another site."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_change_while_a_password_waits_for_its_turn(
     house: LoginHouse, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     """Up to half a minute lies between the reading of the account and the verdict on the password."""
-    table, looks = house.served.site.access, accounts.fits_in_turn
+    table, looks = house.served.site.access, accounts.check_password
     thief = house.person("han", "officer", password=PASSWORD)
 
     async def waits(stored: str | None, password: str) -> bool:

@@ -78,8 +78,8 @@ def two(card: Card) -> Iterator[Two]:
 
 
 def stands_as_today(two: Two, name: str) -> bool:
-    """What no line names is what nobody believes, or it is good by a log that has grown from today's: then the unit has
-    put it right itself, as it does with the copies of its head."""
+    """A file that no line names counts for nothing, or it is good by a log that has grown from today's: then the unit
+    has put it right itself, as it does with the copies of its head."""
     vault = two.card.unit.folder / "vault"
     grown = (two.card.unit.folder / LEAVES).read_bytes().startswith(two.files[LEAVES])
     inside = name.removeprefix("vault/")

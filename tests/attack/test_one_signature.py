@@ -62,7 +62,7 @@ def test_the_longest_that_is_taken_has_a_day(unit: House) -> None:
 
 @contextmanager
 def taking_at_most(seconds: int) -> Iterator[None]:
-    """Of the processor's time: what it guards against takes hours."""
+    """Limits the processor's time: an endless computation takes hours."""
 
     def over(*_: object) -> None:
         raise AssertionError(f"it takes more than {seconds} s")

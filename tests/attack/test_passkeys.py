@@ -39,7 +39,7 @@ DATA = document.encode(REQUEST)
 
 
 def verdict(armored: bytes, data: bytes = DATA, people: Roles = ROLES) -> str:
-    """Who has approved, or the code of the refusal."""
+    """The approver's name, or the code of the refusal."""
     found = release.check_approvals(data, release.parse(data), {"sig": armored}, people)
     return found.approvals[0].person.name if found.approvals else found.faults["sig"].code
 

@@ -22,9 +22,9 @@ from rooms_rig import (
     make_unit,
     opened_by,
     pid_of,
+    skip_reason,
     state_of,
     until,
-    why_not,
 )
 
 from linetap_core.clock import NS_PER_MS
@@ -57,7 +57,7 @@ NOT_SHARED = (
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 )  # fmt: skip
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +79,14 @@ def sealed_calls(unit: Guest) -> list[str]:
 
 
 def hashes(unit: Guest, calls: list[str]) -> str:
-    """Of every file of these calls."""
+    """The hashes of all files of these calls."""
     folders = [call.rpartition("/")[0] for call in calls]
     return unit.run("sh", "-c", 'find "$@" -type f -exec sha256sum {} + | sort', "sh", *folders)
 
 
 @cache
 def names_opened(unit: Guest) -> dict[str, set[str]]:
-    """By service. A command comes meanwhile, so that its way is seen."""
+    """The opened files by service. A command arrives meanwhile, so that its way is seen."""
     found: dict[str, set[str]] = {}
     for service in SERVICES:
         topic = ("-t", "linetap/v1/floor-03/cmd/ack", "-m", "{}")

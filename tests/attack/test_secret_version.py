@@ -28,11 +28,11 @@ from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.versions import entry, payload
 from linetap_core.wire.mqtt import Broker
 from pki_rig import Pki
-from slots_rig import Signer, why_not
+from slots_rig import Signer, skip_reason
 from update_rig import FakeMachine, Rig
 from versions_rig import VersionLog, bundle, rauc, version_log
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @dataclass
@@ -78,7 +78,7 @@ class RaucMachine(FakeMachine):
 
 
 class Unit(Rig):
-    """With the whole of `linetap update`, but for the slots and the reboot."""
+    """A unit with the whole of `linetap update`, except the slots and the reboot."""
 
     def __init__(self, run_dir: Path, city: City, server: Server) -> None:
         super().__init__(run_dir)
@@ -93,7 +93,7 @@ class Unit(Rig):
         self.top.mkdir()
 
     def update(self, way: str, made: Path, proof: bytes | None, version: str = "0.2.0") -> None:
-        """By the operator's command, or by a stick; `proof` None: there is none beside it."""
+        """Updates by the operator's command, or by a stick; `proof` None: there is none beside it."""
         data = made.read_bytes()
         if way == "stick":
             on_stick = self.top / f"linetap-{version}.raucb"
@@ -109,7 +109,11 @@ class Unit(Rig):
             sha256 = hashlib.sha256(data).hexdigest()
             self.want(UpdateRequest(version=version, sha256=sha256, size=len(data), url=url))
         Install(
-            self.config, self.machine, command.fetcher(self.config), lambda: self.red(self.clock.seconds), self.clock
+            self.config,
+            self.machine,
+            command.fetcher(self.config),
+            lambda: self.critical_findings(self.clock.seconds),
+            self.clock,
         ).run()
 
 

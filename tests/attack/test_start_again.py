@@ -25,7 +25,7 @@ def says(run_dir: Path, at_ns: int) -> None:
 
 
 def worked_ns(run_dir: Path, name: str, clock: ManualClock, each_time: bool, at_ns: int = 0) -> list[int]:
-    """How long each of a service's lives was within a minute."""
+    """The length of each of a service's lives within a minute."""
     lives, began_ns = [], clock.monotonic_ns()
     file, end_ns = StateFile(run_dir, name, clock), began_ns + 60 * NS_PER_S
     while clock.monotonic_ns() < end_ns:

@@ -91,7 +91,7 @@ def sign(config: Config, data: bytes = DATA) -> bytes:
 
 
 def public_line(config: Config) -> str:
-    """Without asking the TPM, which a recorder may be speaking to."""
+    """The key's line, read without the TPM, which a recorder may be using."""
     key = TpmKey(Path(config.key).read_bytes(), Path(config.keys.tpm), [])
     return keys.public_line(key.public_key())
 

@@ -410,7 +410,7 @@ def test_another_table_of_pins(unit: House, how: str) -> None:
 
 
 class Earlier(msgspec.Struct, frozen=True):
-    """What was in force, as a version wrote it that did not look at the table of pins."""
+    """The configuration in force as recorded by a version that did not read the table of pins."""
 
     config: dict[str, Any]
     notices: dict[str, str]
@@ -552,7 +552,7 @@ def a_list(unit: House, version: int, days: int, custodians: list[str], needed: 
 
 
 def bring(unit: House, data: bytes, *by: str) -> Answer:
-    """By a command of the authority, cosigned by these."""
+    """Applies a command of the authority, cosigned by these."""
     return unit.command(unit.cosigned(unit.signed("key_list", "authority", data, namespaces.KEY_LIST), *by))
 
 

@@ -51,7 +51,7 @@ def check(desk: Desk, folder: Path, call: Path, identity: Path, by: Path, *more:
 
 
 def put_inside(desk: Desk, folder: Path, key_age: bytes) -> None:
-    """As a dishonest officer's own tool would: the paper names it, and is signed."""
+    """Wraps as a dishonest officer's own tool could: the document names the file, and is signed."""
     (folder / "key.age").write_bytes(key_age)
     path, officer = folder / hold.HOLD, keys.load_unit_key((desk.folder / "officer.key").read_bytes())
     fields = json.loads(path.read_text()) | {"key_sha256": hashlib.sha256(key_age).hexdigest()}

@@ -39,7 +39,7 @@ def row(figure: float, at_most: bool, **beside: float) -> Row:
     ],
 )
 def test_the_target_decides_and_whoever_does_better_is_named(made: Row, behind: list[str], met: bool) -> None:
-    assert (made.behind, made.met) == (behind, met)
+    assert (made.behind, made.meets_target) == (behind, met)
     said = table([made])
     assert ("MISSED" in said) != met
     assert ("behind" in said) == bool(behind)
@@ -62,8 +62,8 @@ def test_digits() -> None:
     rows = by_name(dtmf.rows(40, 0.5))
     assert set(dtmf.LIMITS) | set(dtmf.BEYOND) | set(dtmf.COVERED) <= {name.removeprefix("DTMF: ") for name in rows}
     for name in dtmf.LIMITS:
-        assert rows[f"DTMF: {name}"].met
-        assert rows[f"DTMF: {name}, our sender"].met
+        assert rows[f"DTMF: {name}"].meets_target
+        assert rows[f"DTMF: {name}, our sender"].meets_target
     loud = rows["DTMF: -3 dBm0"]
     assert (loud.figure, loud.beside) == (40, {"libspandsp": 40, "multimon-ng": 40})
     assert [rows[f"DTMF: {name}"].figure for name in dtmf.BEYOND] == [0, 0, 0]
@@ -77,7 +77,7 @@ def test_caller_ids(tmp_path: Path) -> None:
     rows = callerid.rows(tmp_path, 6)
     assert len(rows) == 4
     for made in rows:
-        assert made.met
+        assert made.meets_target
         assert made.beside["libspandsp"] == 100
         assert made.beside["minimodem"] >= 60
 
@@ -85,7 +85,7 @@ def test_caller_ids(tmp_path: Path) -> None:
 @with_anchors
 def test_cadences() -> None:
     rows = by_name(tones.rows(8, 0.5))
-    assert all(made.met for made in rows.values())
+    assert all(made.meets_target for made in rows.values())
     assert rows["tones: busy, quiet line"].beside == {"libspandsp": 100}
 
 

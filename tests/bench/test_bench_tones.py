@@ -32,7 +32,7 @@ def dialled(tmp_path_factory: pytest.TempPathFactory) -> I16:
 
 
 def dbm0(samples: npt.NDArray[np.int16]) -> float:
-    """Of everything in it; a full-scale sine has FULL_SCALE_DBM0."""
+    """The level of all samples; a full-scale sine has FULL_SCALE_DBM0."""
     power = float((samples.astype(float) ** 2).mean())
     return 10 * float(np.log10(power * 2 / 32767**2 + 1e-12)) + FULL_SCALE_DBM0
 

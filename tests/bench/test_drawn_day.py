@@ -24,7 +24,7 @@ from linetap_bench.day import mix, recorder
 from linetap_bench.day.command import Bench
 from linetap_bench.day.draw import DayCall, Draw
 from linetap_bench.day.judge import Table
-from linetap_bench.day.mix import MIX, kinds_like
+from linetap_bench.day.mix import MIX, kinds_matching
 from linetap_bench.exchange.linetimeline import LineTimeline
 from linetap_bench.exchange.timeline import Timeline
 from linetap_bench.script.callkeys import Call
@@ -62,7 +62,7 @@ def lines(day: list[DayCall], voices: Voices) -> dict[int, LineTimeline]:
 
 
 def timelines(day: list[DayCall], seed: int, voices: Voices) -> dict[int, LineTimeline]:
-    """By number: what a line carries can be asked for in stretches."""
+    """The timelines by line number, which render any stretch."""
     numbers = list(range(1, recorder.LINES + 1))
     return dict(zip(numbers, Timeline(mix.script_of(day, seed), voices, numbers).lines, strict=True))
 
@@ -76,7 +76,7 @@ def dbm0(samples: I16) -> float:
 
 
 def goertzel_dbm0(samples: I16, hz: float) -> float:
-    """Of one frequency, by its definition."""
+    """The level of one frequency, by Goertzel's definition."""
     turn = np.exp(-2j * np.pi * hz / 8000 * np.arange(len(samples)))
     peak = 2 * abs((samples * turn).mean())
     return float(20 * np.log10(max(1e-9, peak / 32767)) + FULL_SCALE_DBM0)
@@ -105,7 +105,7 @@ def test_the_hook_opens_and_closes_where_the_truth_says(day: list[DayCall], line
 
 
 def test_ringback_is_on_the_line_until_the_answer_and_not_behind_it(voices: Voices) -> None:
-    day = mix.calls_of_day(11, 5, voices, kinds_like("^out: (ringback|second dial tone)$"))
+    day = mix.calls_of_day(11, 5, voices, kinds_matching("^out: (ringback|second dial tone)$"))
     of_line = timelines(day, 11, voices)
     for each in day:
         answer, line = each.truth.answer_ms, of_line[each.call.line]
@@ -147,7 +147,7 @@ def test_multimon_ng_detects_the_digits_that_the_truth_has(voices: Voices) -> No
 
 def test_music_in_the_place_of_ringback_ends_at_the_answer(voices: Voices) -> None:
     """Loud until then, and gone in the half second before anybody speaks."""
-    day = mix.calls_of_day(5, 5, voices, kinds_like("^out: colour ring"))
+    day = mix.calls_of_day(5, 5, voices, kinds_matching("^out: colour ring"))
     of_line = timelines(day, 5, voices)
     for each in day:
         line, answer = of_line[each.call.line], each.truth.answer_ms
@@ -193,7 +193,7 @@ def test_a_call_alone_comes_to_the_same_as_in_its_day(
 ) -> None:
     """The 34th call is the second of its line; a recorder that announces at once fails in each."""
     monkeypatch.setitem(TABLE, ("off_hook", "digit"), at_once)
-    kinds, failed = kinds_like("^out: (colour ring, music|ringback)$"), 34
+    kinds, failed = kinds_matching("^out: (colour ring, music|ringback)$"), 34
     table = Table()
     bench = Bench(voices, notices, Recording(), kinds)
     bench.day(3, failed, table)
@@ -230,7 +230,7 @@ def test_every_kind_is_a_call_that_a_script_may_hold(kind: str, tmp_path: Path) 
 
 def test_a_kind_that_nobody_has_is_bad_input() -> None:
     with pytest.raises(BadInput, match="there are out: ringback"):
-        kinds_like("telegram")
+        kinds_matching("telegram")
     with pytest.raises(BadInput, match="--kinds"):
-        kinds_like("(")
-    assert kinds_like("colour ring, pop") == ["out: colour ring, pop song"]
+        kinds_matching("(")
+    assert kinds_matching("colour ring, pop") == ["out: colour ring, pop song"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bench makes of the lines' log: loops open at a kill, for too long, a second time, and where none belongs."""
+"""The bench's reading of the lines' log: loops open at a kill, for too long, twice, or on a wrong line."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ def test_a_loop_counts_for_the_kill_during_which_it_was_open() -> None:
 
 def test_every_fault_of_a_line_misses_its_row() -> None:
     kills = killed(recorder=2000)
-    assert [row.met for row in figures(kills, played(loop(1, 1500)))] == [True] * 6 + [False], "only the few kills"
+    assert [row.meets_target for row in figures(kills, played(loop(1, 1500)))] == [True] * 6 + [False], (
+        "only the few kills"
+    )
     for log, missed in (
         (played(loop(1, 1500, 3001)), 0),
         (played(loop(1, 1500), left_open=[2]), 0),
         (played(loop(1, 1500), loop(1, 4000)), 5),
         (played(loop(BYSTANDER, 1500)), 5),
     ):
-        assert not figures(kills, log)[missed].met
+        assert not figures(kills, log)[missed].meets_target
 
 
 def test_the_next_victim_is_the_one_with_the_fewest_loops_until_all_have_enough() -> None:

@@ -189,7 +189,7 @@ def test_the_exchange_prints_its_outcome(heard: Heard) -> None:
 
 
 def likeness(line: npt.NDArray[np.float64], piece: npt.NDArray[np.float64]) -> float:
-    """Of the pieces of 100 ms, each found where it fits the line best, the middle one: JACK may pass over a period."""
+    """The median likeness of pieces of 100 ms, each at its best place on the line: JACK may pass over a period."""
     found = []
     for part in piece.reshape(-1, 800):
         at = int(correlate(line, part, "valid", method="fft").argmax())
@@ -283,7 +283,7 @@ def test_an_under_run_is_reported_and_leaves_cable_and_echo_as_they_were(
 
 
 def noise(periods: int, frame: int) -> npt.NDArray[np.float64]:
-    """What simple_unit.py plays."""
+    """The noise that simple_unit.py plays."""
     rng = np.random.default_rng(7)
     return np.concatenate([rng.integers(-8000, 8000, frame) for _ in range(periods)]).astype(float)
 

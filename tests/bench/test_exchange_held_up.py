@@ -62,7 +62,7 @@ class End:
 
 
 class Watched(Exchange):
-    """What it puts on the lines, period by period: with what the unit has played, or without."""
+    """The exchange's output period by period, with the unit's sound or without."""
 
     def __init__(self, folder: Path, run_dir: Path) -> None:
         config = load_config(write_config(folder, run_dir))

@@ -46,11 +46,11 @@ def test_too_little_speech_has_no_measure() -> None:
 
 def test_the_notice_no_longer_lies_over_the_greeting() -> None:
     (row,) = greeting_rows(default_folder())
-    assert row.met
+    assert row.meets_target
     assert row.beside["before"] > 5 * row.figure
 
 
 def test_the_words_of_both_default_notices_are_understood_over_12_db_of_line(tmp_path: Path) -> None:
     for row in words_rows(make_default_notices(tmp_path, ANNOUNCEMENTS)):
-        assert row.met
+        assert row.meets_target
         assert row.figure > row.beside["before"] + 0.03

@@ -81,7 +81,7 @@ def test_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
 
 
 def _command(pid: int) -> str:
-    """Its name while it lives; a zombie waits for a parent that may be slow to fetch it."""
+    """The process's name while it lives; a zombie's parent may be slow to fetch it."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a station's and a trunk's exchange do when the card opens the loop, and what of it is on the wires."""
+"""The exchange of a station and of a trunk when the card opens the loop, and its levels on the wires."""
 
 from __future__ import annotations
 

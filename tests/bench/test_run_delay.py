@@ -10,14 +10,14 @@ import pytest
 from broker import until
 from linetap_bench.stage.cable import VARIABLE, reports
 from linetap_bench.stage.processes import Processes
-from linetap_bench.stage.starved import StarvedProcesses, waited
+from linetap_bench.stage.starvation import StarvedProcesses, waited
 
 BUSY = "while :; do :; done"
 
 
 @pytest.fixture
 def lateness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where this test's own reports go."""
+    """The file of this test's own reports."""
     path = tmp_path / "lateness"
     path.touch()
     monkeypatch.setenv(VARIABLE, str(path))

@@ -24,7 +24,7 @@ def heard(line: Timeline, ms: int, end_ms: int) -> F64:
 
 
 def dbm0_of(audio: F64, hz: float) -> float:
-    """Of the sine of that frequency in it."""
+    """The level of the sine of that frequency in the audio."""
     turns = np.exp(-2j * np.pi * hz / 8000 * np.arange(len(audio)))
     return float(20 * np.log10(2 * abs(audio @ turns) / len(audio) / peak_of(0) + 1e-9))
 

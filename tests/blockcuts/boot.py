@@ -109,5 +109,5 @@ def _await(pid: int, run_dir: Path, log: Path) -> None:
 
 
 def _works(run_dir: Path) -> bool:
-    """It has said that it lives, after its wiring was done."""
+    """Whether it has reported progress after its wiring."""
     return read_state(run_dir, "recorder", RecorderState) is not None

@@ -90,7 +90,7 @@ class Disk:
         self._stack.close()
 
     def cut(self, image: Path, seed: int, unit: int) -> None:
-        """What a power cut at this moment would leave; torn at `unit` bytes. The disk goes on."""
+        """Leaves the image of a power cut at this moment; torn at `unit` bytes. The disk goes on."""
         (self._fuse / "control").write_text(f"cut {seed} {unit} {image}\n")
         self.cuts += 1
 

@@ -135,7 +135,7 @@ class Life:
         begun_ns = SYSTEM.monotonic_ns()
         recorder = self._stage.start("recorder")
         while (state := self._state()) is None or state.mono_ns < begun_ns or not state.progress:
-            assert recorder.process.poll() is None, recorder.last_words()
+            assert recorder.process.poll() is None, recorder.log_tail()
             assert SYSTEM.monotonic_ns() < begun_ns + UP_S * NS_PER_S, "the recorder does not come up"
             SYSTEM.sleep(0.05)
         self._up_ns = SYSTEM.monotonic_ns()

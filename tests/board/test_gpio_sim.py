@@ -21,7 +21,7 @@ CONFIGFS = Path("/sys/kernel/config/gpio-sim")
 DEADLINE_S = 120
 
 
-def why_not() -> str | None:
+def skip_reason() -> str | None:
     if not CONFIGFS.is_dir():
         return f"{CONFIGFS} is not there: needs a kernel with gpio-sim loaded and configfs mounted"
     if not os.access(CONFIGFS, os.W_OK):
@@ -31,7 +31,7 @@ def why_not() -> str | None:
     return None
 
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=skip_reason() or "")
 
 
 class Sim:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of the same voltages the meter's program in C says what the simulated meter says, frame for frame."""
+"""The meter's program in C reports the same frames as the simulated meter for the same voltages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def dialled(break_s: float, make_s: float, pulses: int = 10) -> Wave:
 
 
 def answered(at_s: float, hz: float = 20.0) -> Wave:
-    """In mid burst: for 60 ms the exchange still rings, over a telephone that takes most of it."""
+    """An answer in mid burst: for 60 ms the exchange still rings, over a telephone that takes most of it."""
 
     def wave(seconds: Volts) -> Volts:
         rung = ringing(-48, 75, hz, 0.5, 1.5)(seconds)

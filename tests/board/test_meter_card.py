@@ -70,7 +70,7 @@ class Armed:
 
 
 class CardRig(MeterRig):
-    """As MeterRig, but asks the card."""
+    """The MeterRig with the card in the place of the reader."""
 
     def __init__(self, run_dir: Path, volts: VoltsAt, lines: int) -> None:
         super().__init__(volts, lines)
@@ -271,7 +271,7 @@ def turned_until[M: Measures](port: MeterOnPty[M], what: Callable[[], bool], doi
 
 
 class WiredMeter[M: Measures](MeterOnPty[M]):
-    """Its lines stay as they are, however long a busy machine takes; line 1 is off-hook."""
+    """A meter whose lines keep their state, however long a busy machine takes; line 1 is off-hook."""
 
     SHAPE = (2, 8000)  # milliseconds at a time, of the 16 s that the wires hold
 

@@ -27,7 +27,7 @@ def test_drift_and_delay_leave_less_than_a_millisecond(ppm: float, late_ms: floa
     for beat in range(600):
         sent = START_NS + beat * BEAT_NS
         late = 300_000 + int(random.random() ** 2 * late_ms * NS_PER_MS)
-        assert clock.beaten(sent, us_at(sent + late, ppm, zero_us))
+        assert clock.add_beat(sent, us_at(sent + late, ppm, zero_us))
         if beat > 10:
             worst = max(worst, abs(clock.meter_us(sent) - us_at(sent, ppm, zero_us)))
     assert worst < 1700
@@ -39,25 +39,25 @@ def test_drift_and_delay_leave_less_than_a_millisecond(ppm: float, late_ms: floa
 def test_one_beat_is_enough_to_begin_with() -> None:
     clock = ClockMap()
     assert not clock.known
-    clock.beaten(START_NS, 5_000_000)
+    clock.add_beat(START_NS, 5_000_000)
     assert clock.known
     assert clock.meter_us(START_NS + 3 * NS_PER_MS) == 5_003_000
 
 
 def test_a_late_beat_moves_nothing() -> None:
     clock = ClockMap()
-    clock.beaten(START_NS, 5_000_000)
-    clock.beaten(START_NS + BEAT_NS, 5_100_000 + 80_000)
+    clock.add_beat(START_NS, 5_000_000)
+    clock.add_beat(START_NS + BEAT_NS, 5_100_000 + 80_000)
     assert clock.meter_us(START_NS + BEAT_NS) == 5_100_000
 
 
 def test_another_zero_is_reported_and_believed_once_the_old_one_is_forgotten() -> None:
     clock = ClockMap()
-    clock.beaten(START_NS, 500_000_000)
-    assert not clock.beaten(START_NS + BEAT_NS, 10_000)
+    clock.add_beat(START_NS, 500_000_000)
+    assert not clock.add_beat(START_NS + BEAT_NS, 10_000)
     assert clock.meter_us(START_NS) == 500_000_000
     clock.forget()
-    assert clock.beaten(START_NS + 2 * BEAT_NS, 110_000)
+    assert clock.add_beat(START_NS + 2 * BEAT_NS, 110_000)
     assert clock.meter_us(START_NS + 2 * BEAT_NS) == 110_000
 
 
@@ -67,7 +67,7 @@ def test_an_old_least_delay_does_not_hold_the_clock_for_ever() -> None:
     for beat in range(3000):
         ppm = 60 if beat < 1500 else -60
         us += BEAT_NS / 1000 * (1 + ppm / 1e6)
-        clock.beaten(START_NS + beat * BEAT_NS, int(us))
+        clock.add_beat(START_NS + beat * BEAT_NS, int(us))
     assert abs(clock.drift * 1e6 + 60) < 3
     assert abs(clock.meter_us(START_NS + 2999 * BEAT_NS) - us) < 100
     assert STRETCH_NS < 10 * NS_PER_S

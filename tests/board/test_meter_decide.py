@@ -24,7 +24,7 @@ WHEN = "2026-11-24T22:56:00.123Z"
 def decided(
     volts: npt.NDArray[np.float64], limits: LineLimits = PLAIN, pieces: tuple[int, ...] = (40,)
 ) -> tuple[Bits, Bits, Bits]:
-    """Of one line's volts, one a millisecond: hook, ring, polarity, without the delay."""
+    """Hook, ring and polarity of one line's volts, one a millisecond, without the delay."""
     decider = Decider(LimitArrays([limits]), [NUMBERS])
     after = np.concatenate([volts, np.full(decider.delay_ms, volts[-1])])
     found, at, turn = [], 0, 0

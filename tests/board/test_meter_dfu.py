@@ -91,7 +91,7 @@ ASKED: tuple[int | str, ...] = (DETACH, DNLOAD, EMPTY, UPLOAD, GETSTATUS, CLRSTA
 
 
 def ask(device: Loader, request: int | str) -> bytes:
-    """What it answers; empty where there is nothing to say. OSError: it stalled."""
+    """The device's answer; empty if there is none. OSError: it stalled."""
     if request == GETSTATUS:
         return device.ask(0xA1, GETSTATUS, 6)
     if request == GETSTATE:

@@ -40,7 +40,7 @@ LONGEST = image((2, 0, 0), seed=4, length=AREA - 256)
 
 @pytest.fixture
 def meter() -> Iterator[Loader]:
-    """With the old program in it."""
+    """A meter with the old program in it."""
     with Loader() as device:
         device.lay(RUN, OLD)
         assert device.start()
@@ -52,7 +52,7 @@ def update(device: Loader, data: bytes) -> None:
 
 
 def runs(device: Loader, data: bytes) -> bool:
-    """After its next start."""
+    """Whether the program runs after the next start."""
     return device.start() and device.flash(RUN, len(data)) == data
 
 
@@ -100,7 +100,7 @@ def test_what_is_refused_and_why(meter: Loader, name: str) -> None:
 
 
 def operations() -> int:
-    """Of flash, that an update takes; counted by the test below as it goes."""
+    """The flash operations of an update, counted by the test below."""
     blocks = -(-len(NEW) // 8) + -(-len(NEW) // PAGE)
     return 2 * blocks + 1
 

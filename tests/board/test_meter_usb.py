@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the meter is on USB, asked as Linux asks a device, and held to the numbers of Linux's own headers."""
+"""The meter on USB, queried as Linux queries a device, against the numbers of Linux's own headers."""
 
 from __future__ import annotations
 

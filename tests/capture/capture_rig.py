@@ -25,7 +25,7 @@ from linetap.ring import Batch, RingReader
 from linetap.sockets import Caller
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child
-from linetap_bench.stage.starved import StarvedProcesses
+from linetap_bench.stage.starvation import StarvedProcesses
 from linetap_core.clock import SYSTEM
 from linetap_core.records import CaptureCommand, CaptureState
 from linetap_core.rundir import socket_path
@@ -133,12 +133,12 @@ class Unit:
         self._starved = StarvedProcesses([Child("capture", self.process, self._log)])
 
     def state(self) -> CaptureState | None:
-        """Its own last state, None while it has written none."""
+        """The service's last state, None before the first."""
         state = read_state(self.run_dir, "capture@1", CaptureState)
         return state if state is not None and state.pid == self.process.pid else None
 
     def captured(self, periods: int) -> CaptureState:
-        """Its state once it has captured that many."""
+        """The service's state once it has captured that many periods."""
 
         def there() -> CaptureState | None:
             assert self.process.poll() is None, self.said()
@@ -154,7 +154,7 @@ class Unit:
         return self._caller.answers()
 
     def leave(self) -> None:
-        """As a recorder that dies: its end of the socket is closed."""
+        """Closes the recorder's end of the socket, as a recorder that dies."""
         self._caller.close()
 
     def relays(self) -> list[int]:
@@ -203,7 +203,7 @@ def ring_of(run_dir: Path) -> list[Batch]:
 
 
 def positions(batch: Batch) -> npt.NDArray[np.int64]:
-    """Which of the far end's numbered samples each frame of an audio batch is (8 kHz only)."""
+    """The number of the far end's sample in each frame of an audio batch (8 kHz only)."""
     low, high = batch.audio[0].astype(np.int64), batch.audio[1].astype(np.int64)
     numbers: npt.NDArray[np.int64] = (high << 15) | (low & 0x7FFF)
     return numbers

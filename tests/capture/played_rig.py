@@ -24,7 +24,8 @@ def reported_start(batches: list[Batch], row: int, tag: int) -> int | None:
 
 
 def heard_start(batches: list[Batch], row: int, samples: I16, near: int) -> tuple[int, float]:
-    """Where `samples` best fit within REACH_MS of ring frame `near`: (frame, normalised correlation -1 to 1)."""
+    """The place where `samples` fit best within REACH_MS of ring frame `near`: (frame, normalised correlation -1 to
+    1)."""
     reach = REACH_MS * RATE_HZ // 1000
     first = near - reach
     window = np.zeros(len(samples) + 2 * reach)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from linetap.capture.alsa import complain_of_difference, require_pyalsaaudio
+from linetap.capture.alsa import require_pyalsaaudio, require_same_parameters
 from linetap.config.schema import Card
 from linetap_core.errors import DeviceFault
 
@@ -15,8 +15,8 @@ GIVEN = {"rate": 48000, "format_name": "S16_LE", "channels": 8, "period_size": 4
 
 
 def test_as_asked_is_silent() -> None:
-    complain_of_difference("hw:0", CARD, GIVEN)
-    complain_of_difference("hw:0", CARD, GIVEN | {"buffer_size": 19200})
+    require_same_parameters("hw:0", CARD, GIVEN)
+    require_same_parameters("hw:0", CARD, GIVEN | {"buffer_size": 19200})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_as_asked_is_silent() -> None:
 )
 def test_any_difference_is_named(key: str, value: object, says: str) -> None:
     with pytest.raises(DeviceFault, match=says) as caught:
-        complain_of_difference("hw:0", CARD, GIVEN | {key: value})
+        require_same_parameters("hw:0", CARD, GIVEN | {key: value})
     assert caught.value.code == "codec_mismatch"
 
 

@@ -30,7 +30,7 @@ def cable() -> Iterator[JackCable]:
 
 
 def place_in_noise(audio: I16) -> tuple[int, float]:
-    """Where in the far end's noise a piece lies (8 kHz frames), and its signal to difference in dB."""
+    """The place of a piece in the far end's noise (8 kHz frames), and its signal to difference in dB."""
     noise = band_noise(8000).astype(np.float64)
     piece = np.zeros(NOISE_FRAMES)
     piece[: len(audio)] = audio

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When capture opens a line's series contact, when it refuses and closes it, and what it notices of a stuck one."""
+"""The rules by which capture opens and closes a line's series contact, and detects a stuck one."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Bench:
             self.written += 80
 
     def report(self, frame: int) -> tuple[int, int]:
-        """What the slot at ring frame `frame` says of the first line."""
+        """Tag and position in the slot at ring frame `frame` for the first line."""
         tags, frames = self.player.report(frame)
         assert tags is not None
         assert frames is not None

@@ -33,7 +33,7 @@ def silence(seconds: float) -> F64:
 
 
 def ringing(hertz: float, seconds: float, beyond_db: float = 15.0) -> F64:
-    """As the converter has it: a sine far beyond its scale (hardware/README.md: 23 to 27 dBm0 at 75 V and 20 Hz)."""
+    """Ringing as the converter has it: a sine beyond its scale (hardware/README.md: 23 to 27 dBm0 at 75 V, 20 Hz)."""
     return tone(FULL_SCALE_DBM0 + beyond_db, seconds, hertz)
 
 

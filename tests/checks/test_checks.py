@@ -132,7 +132,7 @@ class Floor:
         self.standing: list[Finding] = []
 
     def pass_ms(self, ms: int) -> set[str]:
-        """What stood at any time."""
+        """All findings that stood at any time."""
         stood: set[str] = set()
         for _ in range(ms // 250):
             self.unit.write()

@@ -83,7 +83,7 @@ WELL = {
 
 @dataclass
 class Ill:
-    """What is done to a unit that is well: states put in another's place, services killed, files of the machine."""
+    """A change of a healthy unit: other states, killed services, other files of the machine."""
 
     states: dict[str, Any] = field(default_factory=dict)
     dead: tuple[str, ...] = ()
@@ -192,7 +192,7 @@ RAISED["order_refused"].states["recorder"].order = OrderState("2026-11-24T03:00:
 
 
 def checks_found() -> set[str]:
-    """Of every module of the folder that has CHECKS."""
+    """The CHECKS of every module of the folder."""
     found: set[str] = set()
     for module in pkgutil.iter_modules(checks.__path__):
         of_file: tuple[Check, ...] = getattr(importlib.import_module(f"linetap.checks.{module.name}"), "CHECKS", ())
@@ -245,7 +245,7 @@ class Views:
             self.clock.advance(100 * NS_PER_MS)
 
     def _report(self) -> None:
-        """As the reporter does, which sees itself as it is."""
+        """Judges as the reporter does, which knows its own state."""
         now_ns = self.clock.monotonic_ns()
         if "reporter" in self.ill.dead or not self.judge.is_due(now_ns):
             return
@@ -315,7 +315,7 @@ class Later:
         self._house, self._officer, self._hour = house, officer, -200
 
     def page(self, health: bytes) -> str:
-        """What is shown of an hour that began with this."""
+        """The page an hour after this health."""
         self._hour += 1
         begin_ns = NOON_NS + self._hour * 3600 * NS_PER_S
         well = b'{"records":true,"condition":"ok"}'

@@ -38,7 +38,7 @@ def stands(snapshot: Snapshot, before: list[Finding] | None = None) -> list[tupl
 
 
 def severities(check: str, *snapshots: Snapshot) -> list[str | None]:
-    """What it was, one look after the other."""
+    """The severity in one snapshot after the other."""
     standing: list[Finding] = []
     told: list[str | None] = []
     for snapshot in snapshots:

@@ -37,7 +37,7 @@ ECHO_DELAY = 240
 
 @dataclass
 class Wire:
-    """What line 2 does at a second of the test's time; the other lines are idle."""
+    """The levels of line 2 at a second of the test's time; the other lines are idle."""
 
     lifted_at: float = 4.0
     down_at: float = 1e9

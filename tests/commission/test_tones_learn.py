@@ -157,7 +157,7 @@ def test_the_dial_tone_before_it_is_not_busy() -> None:
 
 
 def sox(path: Path, hz: Sequence[float], elements_ms: Sequence[int], times: int, *effects: str) -> None:
-    """As sox makes them; the levels of the sines differ by what sox does to a sum."""
+    """Writes tones by sox, which changes the levels of the sines in a sum."""
     command = ["sox", "-r", str(RATE_HZ), "-n", "-c", "1", "-b", "16", "-e", "signed", "-t", "raw", "-", "synth"]
     parts = [np.zeros(frames(700), np.int16)]
     for i, ms in enumerate(list(elements_ms) * times):

@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._fetch(url.netloc, url.path, kept)
 
     def _fetch(self, host: str, path: str, keep: Path | None) -> None:
-        """What apt sends to have an index only when it is newer goes along; a package is kept when it is whole."""
+        """Passes on apt's conditional headers, by which an index is sent only if newer; keeps whole packages."""
         asked = {name: value for name in ("If-Modified-Since", "Range", "If-Range") if (value := self.headers[name])}
         connection = http.client.HTTPConnection(host, timeout=_LIMIT_S)
         with contextlib.closing(connection):

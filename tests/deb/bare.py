@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
 from aptproxy import PORT, proxy_for
-from guest import Guest, guest, why_not
+from guest import Guest, guest, skip_reason
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "build/deb"
@@ -71,5 +71,5 @@ def commands(page: Path) -> list[str]:
 
 
 def cannot() -> str | None:
-    """Why there can be no such machine here."""
-    return why_not() or (None if os.access("/usr/bin/mmdebstrap", os.X_OK) else "mmdebstrap is not installed")
+    """The reason why no such machine can be made here."""
+    return skip_reason() or (None if os.access("/usr/bin/mmdebstrap", os.X_OK) else "mmdebstrap is not installed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person does with the one-time link, over https: password, then the fleet's page. Run in the
+"""A person's use of the one-time link, over https: password, then the fleet's page. Run in the
 machine's network: `firstlogin.py LINK CA.pem`. Prints that page's title and units; ends with 1 where refused."""
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Installed:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def type(self, line: str) -> str:
-        """What it says; it has to succeed."""
+        """The command's output; the command must succeed."""
         status, said = bare.shell(self.machine, line)
         assert status == 0, f"{line}: {said}"
         return said
@@ -42,13 +42,13 @@ class Installed:
         subprocess.run(words, input=data, stdout=subprocess.DEVNULL, timeout=60, check=True)
 
     def doctor(self) -> list[str]:
-        """What is wrong besides what cannot be otherwise here."""
+        """The doctor's findings, except those that cannot be otherwise here."""
         _, said = bare.shell(self.machine, "linetap desk doctor --quiet")
         lines = [line.removeprefix("WRONG ") for line in said.splitlines()]
         return [line for line in lines if line.partition(":")[0] not in OF_THE_GUEST]
 
     def beside(self, program: str, *words: str) -> str:
-        """What a program of these tests says, run in the machine's network."""
+        """The output of a program of these tests, run in the machine's network."""
         path = Path(__file__).with_name(program)
         command = ["nsenter", "-t", str(self.machine.pid), "-n", sys.executable, str(path), *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -56,7 +56,8 @@ class Installed:
         return done.stdout
 
     def enrol(self, folder: Path) -> None:
-        """By the words of docs/broker.md at the authority, and setup once more, which takes the signers from there."""
+        """Enrols by the commands of docs/broker.md at the authority, then runs setup once more, which takes the
+        signers."""
         asking = Asking.new(UNIT)
         self.put("/root/unit.request", asking.request())
         self.type("linetap pki unit unit.request --dir linetap-pki -o tls.pem && linetap desk setup")
@@ -68,7 +69,7 @@ class Installed:
         until(lambda: f'linetap_unit_online{{unit="{UNIT}"}} 1' in self.type(FIGURES), "the ingest has it")
 
     def log_in(self, folder: Path) -> str:
-        """With the one-time link that setup has printed."""
+        """Logs in by the one-time link that setup has printed."""
         said = "".join(text for _, text in self.said.values())
         found = re.search(r"https://\S+/first#\S+", said)
         assert found, said

@@ -30,7 +30,7 @@ SERVICES = ("mosquitto", "linetap-ingest", "linetap-serve")
 
 
 class Podman:
-    """Its images, containers and volumes are in a folder of their own, and gone with it."""
+    """Podman with images, containers and volumes in a folder of their own, which is removed at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._words = ["unshare", "--mount", "--cgroup", "--fork", "bash", "-c", ENTER, "_", "podman"]
@@ -54,7 +54,7 @@ class Podman:
             self.run("import", "-", "localhost/debian13", stdin=packed.stdout.fileno())
 
     def start(self, name: str) -> None:
-        """As compose.yaml says, without a network."""
+        """Starts the container by compose.yaml, without a network."""
         desk = yaml.safe_load((CONTAINER / "compose.yaml").read_text())["services"]["desk"]
         words = [f"--cap-add={each}" for each in desk["cap_add"]] + [f"--volume={each}" for each in desk["volumes"]]
         words += [f"--tmpfs={each}" for each in desk["tmpfs"]] + [f"--hostname={desk['hostname']}"]

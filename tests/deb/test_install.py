@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a bare Debian 13 to somebody who sees the fleet, by the very commands of docs/install-desk.md, under a real
-systemd; then again, with faults, upgraded, removed and purged. `./build.sh deb --try`."""
+"""The installation on a bare Debian 13 up to a person who sees the fleet, by the very commands of docs/install-desk.md,
+under a real systemd; then again, with faults, upgraded, removed and purged. `./build.sh deb --try`."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def rows(desk: Installed, query: str, database: str = PAGES) -> list[str]:
 
 
 def starts(desk: Installed) -> dict[str, int]:
-    """How often each service has been started since the machine began."""
+    """The number of starts of each service since the machine began."""
     said = desk.type("journalctl --no-pager -o cat _PID=1 | grep '^Started '")
     return {name: said.count(f"Started {name}.service") for name in RUNS}
 

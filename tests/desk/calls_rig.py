@@ -42,7 +42,7 @@ def fill(engine: Engine, rows: list[dict[str, Any]] | list[Mapping[str, Any]]) -
 
 
 def fits(row: dict[str, Any], criteria: SearchCriteria) -> bool:
-    """What the words of a search mean, said once more and plainly."""
+    """Whether the row fits the criteria, written again and plainly."""
     seats = [Seat(row["unit"])] if criteria.seats is None else criteria.seats
     return (
         (criteria.since is None or row["began_at"] >= criteria.since)

@@ -71,7 +71,7 @@ class Units:
     # --- the unit --------------------------------------------------------------------------------------------------
 
     def sealed_call(self, minute: int, samples: int = 1000, days: float = 60, **more: Any) -> CallRecord:
-        """Its event stored at the desk."""
+        """A sealed call whose event is stored at the desk."""
         call_id = f"20261124T22{minute:02d}00.000Z-L01"
         folder = self.folder_of(call_id)
         folder.mkdir(parents=True)
@@ -143,7 +143,7 @@ class Units:
         return blocks
 
     def _closing(self, wanted: Close, correlation: bytes | None) -> Arrived:
-        """Of a unit that has none to give it is the answer of an earlier version."""
+        """The closing; a unit without one gives the answer of an earlier version."""
         found = self.closings.get(wanted.call_id)
         code = "command_malformed" if found is None else "done"
         answer = Answer(unit=UNIT, at="", done=found is not None, code=code, text="", closing=found)

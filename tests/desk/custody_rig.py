@@ -54,7 +54,7 @@ def marked_call(desk: Desk, *, until_open: bool = False) -> Path:
 
 
 def released(desk: Desk, *calls: Path) -> dict[str, bytes]:
-    """What stands in the package: name -> content."""
+    """The content of the package: name -> bytes."""
     request = desk.approved(*calls)
     found = {"request.json": request.read_bytes(), "allowed_signers": desk.rig.signers_file.read_bytes()}
     for path in desk.root.glob(f"{ID}.json.*.sig"):
@@ -68,7 +68,7 @@ def released(desk: Desk, *calls: Path) -> dict[str, bytes]:
 
 
 def pack(members: dict[str, bytes]) -> bytes:
-    """By the stock library, as USTAR."""
+    """The archive, written by the stock library as USTAR."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as file:
         for name, data in members.items():

@@ -52,7 +52,7 @@ class GroupHouse(ReleaseHouse):
         return folder
 
     def at(self, name: str, line: str, good: bool = True) -> str:
-        """What is typed there, by a shell and the real command; what it says on both outputs."""
+        """The output of a command typed there, by a shell and the real command; both streams."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         folder = self.place(name)
         done = subprocess.run(
@@ -86,7 +86,7 @@ class GroupHouse(ReleaseHouse):
         return html.unescape(line).replace("EPOCH.txt", str(self.officers.files[number - 1]))
 
     def unwrap(self, number: int, request_id: str, name: str = "") -> bytes:
-        """What officer `number` makes of the archive by the command that the page shows them."""
+        """The file that officer `number` makes of the archive by the command on their page."""
         name = name or f"vault-{number}"
         self.take(name, f"/release/{request_id}/vault")
         line = self.command(name, f"/release/{request_id}", number, "linetap unwrap")
@@ -108,7 +108,7 @@ class GroupHouse(ReleaseHouse):
         return subprocess.run(["sh", "-ec", line], capture_output=True, check=True, timeout=TIMEOUT_S).stdout
 
     def inner_layer(self, first: int, second: int, call_id: str = CALL_ID) -> bytes:
-        """What is sealed to the custodians, by stock tools, as two officers who work together could make it."""
+        """The layer sealed to the custodians, made by stock tools as two officers could who work together."""
         key = self.copies / "closet-3f" / "2026/11/24" / call_id / "key.age"
         ages = [f"age -d -i {path}" for path in self.officers.some(first, second)]
         line = f"tar xOf {key} {first}.age | {ages[0]} | {ages[1]}"
@@ -124,7 +124,7 @@ class GroupHouse(ReleaseHouse):
         return self.served.post(self.client("custodian", name), f"/release/{request_id}/close", **fields)
 
     def custodians_part(self, number: int, request_id: str) -> bytes:
-        """What custodian `number` hands on of the half that lies at the desk, by stock tools."""
+        """The file that custodian `number` hands on of the half at the desk, made by stock tools."""
         half = self.half_of(1, 2, request_id)
         line = (
             f"age -d -i {self.desk.one_time_file(request_id)} | tar xOf - {number}.age"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a practised person takes, by the keystroke-level model: pages do not know how fast people are.
+"""The time of a practised person by the keystroke-level model: pages do not know how fast people are.
 
 Card, Moran and Newell, CACM 23(7), 1980: the operators, and their times for an average typist who is no secretary.
 Reading is none of them: its rate is that of Brysbaert, JML 109, 2019, for silent reading of English non-fiction, and a
@@ -20,7 +20,7 @@ _SHIFTED = frozenset('~!@#$%^&*()_+{}|:"<>?')
 
 
 def keystrokes(text: str) -> int:
-    """Of a text, with shift and the change between Hangul and Latin letters as keys of their own."""
+    """The keys of a text, with shift and the change between Hangul and Latin letters as keys of their own."""
     count, hangul = 0, None
     for letter in text:
         is_hangul = ord(letter) in _SYLLABLES
@@ -45,7 +45,7 @@ def press_s(presses: int = 1) -> float:
 
 
 def typing_s(keys: int) -> float:
-    """To the keyboard and back."""
+    """Seconds of typing, the way to the keyboard and back included."""
     return 2 * HANDS_S + keys * KEY_S
 
 

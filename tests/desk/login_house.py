@@ -69,7 +69,7 @@ class LoginHouse:
         self.served = ServeSite(self.folder, self.clock, self.more, name=NAME)
 
     def person(self, name: str, *roles: str, password: str | None = None) -> Person:
-        """With an account that has no passkey yet."""
+        """A person whose account has no passkey yet."""
         accounts.add_account(self.served.site.access, "test", name, f"{name} 님", roles, password, None, invited=True)
         return self.at(name)
 
@@ -91,7 +91,7 @@ class LoginHouse:
         return self.post(who, "/first/passkey", **who.fields(challenge_of(page), self.served.url, **changes))
 
     def joined(self, name: str, *roles: str) -> Person:
-        """With a passkey, and logged in."""
+        """A person with a passkey who is logged in."""
         who = self.person(name, *roles)
         assert self.begin_first(who, self.invite(name)).headers["location"] == "/first/passkey"
         assert self.finish_first(who).status_code == 303

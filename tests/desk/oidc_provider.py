@@ -36,7 +36,7 @@ Claims = dict[str, Any]
 
 @dataclass
 class Lies:
-    """What is wrong with the next ID token."""
+    """The faults of the next ID token."""
 
     claims: Callable[[Claims], Claims] = lambda claims: claims
     key: Any = None  # signs in the place of the published one
@@ -260,6 +260,6 @@ def _handler(provider: Provider) -> Callable[..., BaseHTTPRequestHandler]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:
-            """To nobody."""
+            """Logs nothing."""
 
     return Handler

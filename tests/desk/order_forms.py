@@ -26,7 +26,7 @@ WRONG = re.compile(r'<p class="wrong" id="(\w+)-wrong">([^<]*)</p>')
 
 
 def files(card: Card, ca: bytes) -> dict[str, bytes]:
-    """What is uploaded on the site's form."""
+    """The files uploaded on the site's form."""
     data = {"key_list": "keylist.json", "key_list_sig": "keylist.json.sig"}
     return {"ca": ca} | {name: (card.desk / path).read_bytes() for name, path in data.items()}
 
@@ -45,7 +45,7 @@ def download(desk: Officer) -> tuple[str, bytes]:
 
 
 def signed_by_ssh_keygen(key: Path, data: bytes, folder: Path) -> bytes:
-    """With OpenSSH's program, as the page says it."""
+    """A signature by OpenSSH's program, as the page describes it."""
     file = folder / "floor-03.linetap.toml"
     file.write_bytes(data)
     file.with_suffix(".toml.sig").unlink(missing_ok=True)

@@ -326,7 +326,7 @@ NO_PAGE = {
 
 
 class Verdict(msgspec.Struct):
-    """How many rules of axe-core."""
+    """The number of axe-core's rules by result."""
 
     passed: int
     violations: int

@@ -50,7 +50,7 @@ _STAFF = LineStaff(
 
 
 def write_roles(folder: Path) -> None:
-    """What [serve] roles and authority name."""
+    """Writes the files that [serve] roles and authority name."""
     authority, *others = (_key(name) for name in ("authority", "lee", "park"))
     lines = [keys.public_line(key.public_key()) for key in others]
     people = [Person("이서연", "legal", lines[0]), Person("박준호", "privacy", lines[1])]

@@ -176,7 +176,7 @@ class PictureSite:
         return shot.address.format(call=self.calls["marked"], ended=self.calls["ended-0"])
 
     def open(self, browser: Browser, shot: Shot) -> Page:
-        """As it is when nothing on it changes any more."""
+        """Opens the page and waits until nothing on it changes any more."""
         roles = (shot.role,) if shot.role else ()
         context = self.served.context(
             browser, *roles, name=f"{shot.role}-locked" if shot.locked else "", scheme=shot.scheme
@@ -231,7 +231,7 @@ def _adopt(served: ServeSite) -> None:
 
 
 def _template(folder: Path) -> Template:
-    """Of keys that stand nowhere on the page."""
+    """A template whose keys are not on the page."""
     authority = Authority(folder)
     listed = msgspec.structs.replace(authority.make("2026-11-20", 3), custodians=[authority.new("custodian")])
     return Template(

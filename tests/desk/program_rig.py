@@ -130,6 +130,6 @@ class OnWindows:
         self.held.close()
 
     def end(self) -> None:
-        """By its button."""
+        """Ends the program by its button."""
         assert self.browser.post("/end").status_code == 200
         assert self.process.wait(LIMIT_S) == 0

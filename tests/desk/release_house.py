@@ -61,7 +61,7 @@ class ReleaseHouse:
         self.clients: dict[str, httpx.Client] = {}
 
     def know(self, call: Path, copied: bool) -> None:
-        """As the ingest has it of the unit's signed events."""
+        """Stores the call as the ingest does from the unit's signed events."""
         digest = hashlib.sha256((call / sealed.RECORD).read_bytes()).hexdigest()
         at = rfc3339(sealed.call_ns(call.name))
         row: dict[str, Any] = {
@@ -149,7 +149,7 @@ class ReleaseHouse:
         return request_id
 
     def half(self, request_id: str) -> bytes:
-        """What a vault officer's unwrap makes of it."""
+        """The output of a vault officer's unwrap."""
         script = (
             f"age -d -i {self.desk.rig.epoch_file} {self.desk.call}/key.age"
             f" | age -r $(age-keygen -y {self.desk.one_time_file(request_id)})"
@@ -181,7 +181,7 @@ class ReleaseHouse:
         return self.served.client().get("/package", headers={"authorization": f"Bearer {ticket}"})
 
     def log(self) -> list[tuple[str, str, str, str]]:
-        """Who did what, with which outcome, and the code where it was refused."""
+        """Person, act and outcome of each row, and the code of a refusal."""
         with self.served.site.own.connect() as db:
             rows = db.execute(select(access).order_by(access.c.seq)).all()
         return [(row.person, row.act, row.outcome, row.remark) for row in rows]
@@ -189,7 +189,7 @@ class ReleaseHouse:
 
 @contextlib.contextmanager
 def served_at(desk: Desk, clock: Clock, top: str = "") -> Iterator[ReleaseHouse]:
-    """Its pages; the people's tools have the time of the pages."""
+    """The served pages; the people's tools have the time of the pages."""
     desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
     house = ReleaseHouse(desk, clock, top=top)
     with house.served:

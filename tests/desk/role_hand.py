@@ -80,7 +80,7 @@ class Run(msgspec.Struct):
     steps: list[Step] = []
 
     def count(self) -> dict[str, Any]:
-        """What does not depend on the machine or on the day."""
+        """The figures that do not depend on the machine or the day."""
         counted = ("presses", "keys", "files", "commands")
         sums = {name: sum(getattr(one, name) for one in self.steps) for name in counted}
         return sums | {"pages": [(one.who, one.page, one.device) for one in self.steps]}
@@ -175,7 +175,7 @@ class Hand:
         self._click(selector)
 
     def press_for_window(self, selector: str) -> None:
-        """What it opens in a window of its own is the page from then on."""
+        """Presses a link that opens a window, which becomes the current page."""
 
         def do() -> None:
             with self.context.expect_page() as opened:
@@ -187,7 +187,7 @@ class Hand:
         self._leaving(selector, do)
 
     def download(self, selector: str, folder: Path) -> Path:
-        """Where the browser puts it."""
+        """The downloaded file."""
         self._framed(selector)
         with self.page.expect_download() as fetched:
             self._click(selector)
@@ -221,7 +221,7 @@ class Hand:
         self._keys(selector, 2, "")
 
     def select(self, selector: str, value: str) -> None:
-        """In a list that opens: two presses, which the page does not see."""
+        """Selects in a list that opens: two presses, which the page does not see."""
         self.page.locator(selector).select_option(value)
         self._now.presses += 2
         self._now.person_s += 2 * klm.press_s()
@@ -246,7 +246,7 @@ class Hand:
         self._now.actions.append(Action("beside", "", 0, what))
 
     def switch(self, page: Page) -> None:
-        """To a window that is open already."""
+        """Switches to an open window."""
         self.beside("window")
         self.page = page
         self._now.page = f"{self._now.page}, {there}" if (there := place(page.url)) != self._now.page else there

@@ -32,7 +32,7 @@ PURPOSES = [
 
 @contextlib.contextmanager
 def ruled_house(browser: Browser, folder: Path, *, ruled: bool = True) -> Iterator[tuple[ReleaseHouse, dict[str, Any]]]:
-    """Before it is served; and each approver's passkeys. Not `ruled`: two approvals for every purpose."""
+    """The house before it is served, and each approver's passkeys. Not `ruled`: two approvals for every purpose."""
     sign = Served()
     with contextlib.ExitStack() as held:
         held.callback(sign.end)

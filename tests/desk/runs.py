@@ -119,7 +119,7 @@ RUNS: dict[str, Told] = {
 
 
 def made(browser: Browser, names: list[str], *, takes: bool = False) -> Iterator[Recording]:
-    """In the order of the table. What a run comes after is done before it, and not recorded where it was not named."""
+    """Makes the runs in the order of the table. A run's predecessors are done first, and recorded only if named."""
     left = [name for name in RUNS if name in names]
     while left:
         house, done = RUNS[left[0]].house, set[str]()
@@ -136,6 +136,6 @@ def made(browser: Browser, names: list[str], *, takes: bool = False) -> Iterator
 
 
 def _before(name: str, done: set[str]) -> list[str]:
-    """What has still to be done, the first first."""
+    """The runs that must be done first, in their order."""
     before = RUNS[name].after
     return [] if not before or before in done else [*_before(before, done), before]

@@ -76,14 +76,14 @@ def night(folder: Path) -> Iterator[Night]:
 
 
 def standings(served: ServeSite) -> dict[str, str] | None:
-    """Of those that are not well; None before all are known."""
+    """The standings of units that are not well; None before all are known."""
     _, desk, units = served.site.fleet.state(Reader(False, "ko"))
     wrong = {one["unit"]: one["standing"] for one in units if one["standing"] != "fine"}
     return wrong if desk.link == "live" and len(units) == len(NAMES) else None
 
 
 def _heard(folder: Path) -> None:
-    """What the ingest has stored: an outage of a month ago, and when each was heard last."""
+    """Stores an outage of a month ago, and the last reception of each unit, as the ingest does."""
     engine, now_ns = database.open_writer(f"sqlite:///{folder / 'desk.db'}"), SYSTEM.utc_ns()
     store = Store(engine)
 

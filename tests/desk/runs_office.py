@@ -43,14 +43,14 @@ class Office:
         self.request_id = ""
 
     def sits_down(self, record: Recording, who: str, role: str) -> Hand:
-        """On the desk's first page, logged in."""
+        """A person on the desk's first page, logged in."""
         context = self.house.served.context(self.browser, role)
         hand = record.hand(who, context, DESKTOP, narrow=True)
         hand.open(f"{self.house.served.url}/")
         return hand
 
     def to_request(self, hand: Hand) -> None:
-        """By the link of the first page: one request waits for this person."""
+        """Follows the link of the first page: one request waits for this person."""
         hand.begin("sees what waits")
         hand.press(f'{TASK}[href="/release/{self.request_id}"]')
 

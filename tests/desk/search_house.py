@@ -94,13 +94,13 @@ class SearchHouse:
     # --- what was logged -------------------------------------------------------------------------------------------
 
     def rows(self, act: str = "find") -> list[dict[str, Any]]:
-        """Of the desk's access log."""
+        """The rows of the desk's access log."""
         with self.served.site.own.connect() as db:
             found = db.execute(select(access).where(access.c.act == act).order_by(access.c.seq)).mappings()
             return [dict(row) for row in found]
 
     def own_entries(self) -> list[Entry]:
-        """Of the custodian's log."""
+        """The entries of the custodian's log."""
         return [entry for entry in read_log(self.people.folder / "access")[0] if entry.verb == "find"]
 
     def server_files(self) -> bytes:

@@ -188,7 +188,7 @@ class ServeSite:
 
 
 def _close(context: BrowserContext) -> None:
-    """Before the server ends, which waits for whoever is connected; the browser may have gone already."""
+    """Closes before the server ends, which waits for connected clients; the browser may have gone already."""
     with contextlib.suppress(PlaywrightError):
         context.close()
 

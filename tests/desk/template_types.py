@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a value in a template: by its annotation, and by the value itself where there is one.
+"""The known type of a value in a template: by its annotation, and by the value itself where there is one.
 
 `Known` None is anything, so nothing is said of its attributes. An attribute is missing where no annotation, property,
 method, assignment to self or live value has it.
@@ -111,7 +111,7 @@ def returned(function: Any) -> Known:
 
 
 def attribute(option: Option, name: str) -> Known:
-    """As Jinja reads `value.name`: an attribute, else an item. MissingError where there is neither."""
+    """The type of `value.name` as Jinja reads it: an attribute, else an item. MissingError if there is neither."""
     if isinstance(option, Keys):
         if name in option.each:
             return option.each[name]
@@ -208,7 +208,7 @@ def item(option: Option, key: Any = NOTHING) -> Known:
 
 
 def pairs(option: Option) -> Known:
-    """Of `items()`: a key and its value."""
+    """The type of `items()`: a key and its value."""
     if isinstance(option, Of) and issubclass(get_origin(option.hint) or option.hint, Mapping):
         args = get_args(option.hint)
         key = known_of_hint(args[0]) if len(args) == 2 else None
@@ -217,7 +217,7 @@ def pairs(option: Option) -> Known:
 
 
 def _some(values: Iterable[Any]) -> Known:
-    """Of the first few, which say the same as the rest."""
+    """The type of the first few values, which is that of the rest."""
     first = [value for _, value in zip(range(MOST_LOOKED_AT), values, strict=False) if value is not None]
     return tuple(Of(type(value), value, row=True) for value in first) or None
 

@@ -36,7 +36,7 @@ TEXT: Known = (Of(str),)
 
 @dataclass(frozen=True)
 class Macro:
-    """Of a template; it sees that template's own names, or those of whoever imports it with its context."""
+    """A macro of a template; it sees that template's own names, or those of its importer with the context."""
 
     node: nodes.Macro
     template: str
@@ -264,7 +264,7 @@ def _part(option: Any, number: int) -> Known:
 
 
 def _returned(option: Any, method: str) -> Known:
-    """Of a call of a method."""
+    """The type that a method call returns."""
     if method == "items":
         known = pairs(option)
         return None if known is None else (Each(known),)

@@ -31,7 +31,7 @@ def begin() -> None:
 
 
 def faults() -> list[str]:
-    """Those since the last call."""
+    """The faults since the last call."""
     found = sorted(_faults)
     _faults.clear()
     return found

@@ -32,13 +32,13 @@ from sealing_rig import CALL_ID, TIMEOUT_S
 
 @pytest.fixture
 def log(desk: Desk) -> Path:
-    """Of a desk where something was asked for, approved and given out."""
+    """The log of a desk with a request, its approvals and the opened call."""
     desk.unwrap(desk.call, desk.approved(desk.call))
     return desk.folder / "access"
 
 
 def keep(log: Path, name: str = "kept") -> Path:
-    """What a witness does: puts the head of the hour aside."""
+    """Keeps the head elsewhere, as a witness does."""
     folder = log.parent.parent / name
     folder.mkdir()
     for file in ("head.json", "head.json.sig"):

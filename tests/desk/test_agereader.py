@@ -20,7 +20,7 @@ MINE = keys.new_identity()
 
 
 def stock(data: bytes, folder: Path) -> tuple[bytes, bool]:
-    """What stock `age` gives out, and whether it is content."""
+    """The output of stock `age`, and whether it ends with status 0."""
     path = folder / "identity.txt"
     path.write_text(keys.identity_file(MINE, "2026-11-24T00:00:00Z"))
     done = sealing_rig.run(["age", "-d", "-i", str(path)], stdin=data)

@@ -81,14 +81,14 @@ def checked(rig: BundleRig, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def failed(rig: BundleRig, path: Path) -> str:
-    """What the published checker says of it, which must refuse it."""
+    """The published checker's message; it must refuse."""
     done = checked(rig, unpacked(path, path.with_suffix("")))
     assert done.returncode != 0
     return done.stderr
 
 
 def changed(rig: BundleRig, change: Callable[[dict[str, bytes]], object]) -> Path:
-    """What somebody makes of the bundle who has no key: the sums fit."""
+    """The bundle as somebody without a key can change it: the sums fit."""
     found = members(rig.root / "case.zip")
     change(found)
     return pack(rig.root / f"changed-{len(list(rig.root.glob('changed-*.zip')))}.zip", found)

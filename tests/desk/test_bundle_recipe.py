@@ -72,7 +72,7 @@ def flip(path: Path, at: int) -> None:
 
 
 def repair(bundled: BundleRig, case: Path) -> None:
-    """What whoever changes a file would do next."""
+    """Repairs the sums, as anybody who changes a file would."""
     script = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum > /tmp/x; cat /tmp/x > SHA256SUMS"
     script = script.replace("/tmp/x", str(bundled.root / "sums"))
     assert run(["sh", "-c", script], cwd=case).returncode == 0

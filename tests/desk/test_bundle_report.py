@@ -72,7 +72,7 @@ class Tags(HTMLParser):
 
 
 def fixed(records: list[CallRecord], version: int = layout.CHECKER_VERSION) -> dict[str, Source]:
-    """What a report is made from, the same bytes every time: the key is no secret."""
+    """The sources of a report, the same bytes every time: the key is no secret."""
     key, person = (Ed25519PrivateKey.from_private_bytes(bytes(range(at, at + 32))) for at in (0, 1))
     sources: dict[str, Source] = {layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>", checker=version))}
     tree, leaves = merkle.Tree(), []

@@ -122,7 +122,7 @@ def ours(name: str) -> zipfile.ZipInfo:
 
 
 def stored(path: Path, found: dict[str, bytes], change: Callable[[zipfile.ZipFile], None]) -> Path:
-    """By the stock library: our own bytes, but for what `change` does."""
+    """A zip by the stock library: our own bytes, except for the effect of `change`."""
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as file:
         warnings.simplefilter("ignore")
         for name in sorted(found):

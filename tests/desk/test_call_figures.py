@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call was ended, as the ingest has it of signed events; and the figures of destroyed calls, which stay."""
+"""The end of a call, as the ingest has it of signed events; and the figures of destroyed calls, which stay."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def clear_all(engine: Engine, counts: bool = True) -> int:
 
 
 def figures(engine: Engine, table: Any) -> list[dict[str, Any]]:
-    """Without those that are 0."""
+    """The figures without zeros."""
     return [{name: value for name, value in row.items() if value} for row in rows(engine, table)]
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import Table, func, select
 
 from broker import until
 from ingest_rig import rows
-from linetap_bench.measure import callsmade, search
-from linetap_bench.measure.callsmade import write_events
+from linetap_bench.measure import generatedcalls, search
+from linetap_bench.measure.generatedcalls import write_events
 from linetap_bench.stage import servers
 from linetap_core.errors import BadInput
 from linetap_desk.ingest import database
@@ -45,13 +45,13 @@ def test_the_ingests_store_takes_what_is_written(tmp_path: Path) -> None:
     writer = threading.Thread(target=write_events, args=(url, 400, stop))
     writer.start()
     try:
-        until(lambda: count(events) > 3 * callsmade.UNITS)
+        until(lambda: count(events) > 3 * generatedcalls.UNITS)
     finally:
         stop.set()
         writer.join(120)
     assert not writer.is_alive()
     assert count(set_aside) == 0
-    assert count(calls) >= callsmade.UNITS
+    assert count(calls) >= generatedcalls.UNITS
     engine.dispose()
 
 
@@ -69,10 +69,10 @@ def test_without_postgresql_sqlite_alone_is_measured(
 
 
 def test_postgresql_has_the_same_calls(tmp_path: Path) -> None:
-    callsmade.make(tmp_path / "desk.db", 3000)
+    generatedcalls.make(tmp_path / "desk.db", 3000)
     kept = []
     with Postgres() as server:
-        callsmade.copy(tmp_path / "desk.db", server.url)
+        generatedcalls.copy(tmp_path / "desk.db", server.url)
         for url in (f"sqlite:///{tmp_path / 'desk.db'}", server.url):
             engine = database.open_reader(url)
             kept.append(sorted(map(str, rows(engine, calls))))
@@ -81,7 +81,7 @@ def test_postgresql_has_the_same_calls(tmp_path: Path) -> None:
 
 
 def test_three_years_of_calls(tmp_path: Path) -> None:
-    callsmade.make(tmp_path / "desk.db", 20_000)
+    generatedcalls.make(tmp_path / "desk.db", 20_000)
     engine = database.open_reader(f"sqlite:///{tmp_path / 'desk.db'}")
     with engine.connect() as db:
 
@@ -89,7 +89,8 @@ def test_three_years_of_calls(tmp_path: Path) -> None:
             return db.execute(select(func.count()).select_from(calls).where(*wanted)).scalar_one()  # type: ignore[arg-type]
 
         assert count() == 20_000
-        assert len(db.execute(select(calls.c.unit, calls.c.line).distinct()).all()) == callsmade.UNITS * callsmade.LINES
+        lines = db.execute(select(calls.c.unit, calls.c.line).distinct()).all()
+        assert len(lines) == generatedcalls.UNITS * generatedcalls.LINES
         assert 11_500 < count(calls.c.destroyed_at.is_not(None)) < 12_500
         assert count(calls.c.destroyed_at.is_not(None), calls.c.direction.is_not(None)) == 0
         assert 5 < count(calls.c.mark.is_not(None)) < 60

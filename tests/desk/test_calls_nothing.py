@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 from ingest_rig import trusted
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_desk.calls import emptyresult
-from linetap_desk.calls.emptyresult import Known, Passed
+from linetap_desk.calls.emptyresult import ExcludedCalls, KnownFacts
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.register import Notice
@@ -32,14 +32,14 @@ def house(tmp_path: Path) -> Iterator[CallsHouse]:
 
 def known(
     house: CallsHouse, unit: str, line: int | None, since_s: float, until_s: float, now_ns: int = NOW_NS
-) -> Known:
+) -> KnownFacts:
     """Seconds from noon in Seoul."""
     since, until = (rfc3339(NOON_NS + round(seconds * NS_PER_S)) for seconds in (since_s, until_s))
     with house.engine.connect() as db:
         return emptyresult.known_reasons(db, unit, line, since, until, now_ns)
 
 
-def kinds(found: Known) -> list[str]:
+def kinds(found: KnownFacts) -> list[str]:
     return [one.kind for one in found.away]
 
 
@@ -71,9 +71,9 @@ def test_before_anything_was_kept(house: CallsHouse) -> None:
 
 def test_passed_by_policy(house: CallsHouse) -> None:
     found = known(house, UNIT, 2, 1000, 1500)
-    assert found.passed == [Passed("discarded", "notice_failed", 1), Passed("skipped", "internal", 1)]
+    assert found.passed == [ExcludedCalls("discarded", "notice_failed", 1), ExcludedCalls("skipped", "internal", 1)]
     assert not found.none
-    assert known(house, UNIT, 3, 0, 3600).passed == [Passed("discarded", EVIL, 1)]
+    assert known(house, UNIT, 3, 0, 3600).passed == [ExcludedCalls("discarded", EVIL, 1)]
 
 
 def test_destroyed(house: CallsHouse) -> None:

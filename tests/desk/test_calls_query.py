@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, delete, select
 
-from linetap_bench.measure import callsmade
+from linetap_bench.measure import generatedcalls
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import query
@@ -251,7 +251,7 @@ class TestPlans:
         return found
 
     def index_of(self, leg: Leg) -> str:
-        """What leads is what the leg says."""
+        """The index that the leg's first column names."""
         text = " ".join(str(one) for one in leg.by)
         columns = {"ended_at": "in_progress", "mark": "marked", "held_at": "held", "destroyed_at": "gone"}
         columns |= {"line": "at_line", "unit": "unit", "disposition": "disposition"}
@@ -260,7 +260,7 @@ class TestPlans:
 
 @contextlib.contextmanager
 def counting(db: Connection) -> Iterator[Callable[[], int]]:
-    """How many steps of its machine SQLite takes within, to a hundred."""
+    """Counts the steps of SQLite's machine, to a hundred."""
     driver, hundreds = db.connection.driver_connection, [0]
     assert driver is not None
 
@@ -276,7 +276,7 @@ def counting(db: Connection) -> Iterator[Callable[[], int]]:
 
 
 class TestWork:
-    """What a search costs does not grow with the table. In steps of SQLite's machine: no clock is asked."""
+    """The cost of a search does not grow with the table. Measured in steps of SQLite's machine, by no clock."""
 
     CALLS, ROWS, STEPS = 40_000, 400, 30_000
 
@@ -284,7 +284,7 @@ class TestWork:
     @classmethod
     def many(cls) -> Iterator[Connection]:
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-            callsmade.make(Path(folder) / "desk.db", cls.CALLS)
+            generatedcalls.make(Path(folder) / "desk.db", cls.CALLS)
             engine = database.open_reader(f"sqlite:///{folder}/desk.db")
             with engine.connect() as db:
                 yield db
@@ -296,7 +296,7 @@ class TestWork:
         for setting, value in (("CHUNK", self.ROWS // 2), ("BUDGET", self.ROWS), ("LEAST", self.ROWS // 2)):
             monkeypatch.setattr(query, setting, value)
         made = dataclasses.replace(MIX[name], since=None, until=None)
-        middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
+        middle = rfc3339((generatedcalls.FIRST_NS + generatedcalls.LAST_NS) // 2)
         for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):
             with counting(many) as steps:
                 query.page(many, made, cursor)
@@ -309,7 +309,7 @@ class TestWork:
 
 
 class TestPostgresql:
-    """It has figures, and one table: what a page reads does not grow with it either. In rows: no clock is asked."""
+    """PostgreSQL with statistics, and one table: a page's reads do not grow with it. Measured in rows, by no clock."""
 
     CALLS, ROWS = 60_000, 1_000
 
@@ -317,8 +317,8 @@ class TestPostgresql:
     @classmethod
     def many(cls) -> Iterator[Connection]:
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, Postgres() as server:
-            callsmade.make(Path(folder) / "desk.db", cls.CALLS)
-            callsmade.copy(Path(folder) / "desk.db", server.url)
+            generatedcalls.make(Path(folder) / "desk.db", cls.CALLS)
+            generatedcalls.copy(Path(folder) / "desk.db", server.url)
             engine = database.open_reader(server.url)
             with engine.connect() as db:
                 yield db
@@ -328,7 +328,7 @@ class TestPostgresql:
     @pytest.mark.parametrize("way", ["older", "newer"])
     def test_no_search_reads_the_whole_table(self, many: Connection, name: str, way: Way) -> None:
         criteria = dataclasses.replace(MIX[name], since=None, until=None)
-        middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
+        middle = rfc3339((generatedcalls.FIRST_NS + generatedcalls.LAST_NS) // 2)
         for leg in legs(criteria):
             reading = Reading(many, way, whole=True)
             for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):

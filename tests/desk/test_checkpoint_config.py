@@ -115,7 +115,7 @@ def test_the_units_on_the_desks_server() -> None:
 
 
 class Until(ManualClock):
-    """Of a follower: at each look something happens, and after the last it is told to end."""
+    """The clock of a follower: at each look something happens, and after the last it is told to end."""
 
     def __init__(self, *happens: Callable[[], object]) -> None:
         super().__init__(utc_ns=0, monotonic_ns=10**12)

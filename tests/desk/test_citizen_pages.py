@@ -94,7 +94,7 @@ def test_the_end_of_ten_days(received: str, tenth: str, end: str) -> None:
 def test_it_is_overdue_the_day_after_and_not_before() -> None:
     found = deadline(date(2026, 11, 26))
     days = [found.tenth + timedelta(days=number) for number in (-3, -2, 0, 1, 2)]
-    assert [found.haste(day) for day in days] == ["open", "soon", "soon", "soon", "overdue"]
+    assert [found.urgency(day) for day in days] == ["open", "soon", "soon", "soon", "overdue"]
 
 
 def test_the_worst_stands_first_and_is_counted(house: ReleaseHouse) -> None:
@@ -102,7 +102,7 @@ def test_the_worst_stands_first_and_is_counted(house: ReleaseHouse) -> None:
     soon = registered(house, received_on="2026-11-18", called_on="2026-11-09")
     page = house.client("auditor").get("/citizen").text
     assert page.index(old) < page.index(soon) < page.index(fresh)
-    assert 'data-haste="overdue"' in page
+    assert 'data-urgency="overdue"' in page
     figures = exposition(house.served.site)
     for state in ("overdue", "soon", "open"):
         assert f'linetap_serve_access_requests{{state="{state}"}} 1\n' in figures

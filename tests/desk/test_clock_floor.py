@@ -64,7 +64,7 @@ def test_nobody_at_the_desk_asks_the_machines_clock_itself() -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """What the commands are given, as far as they read it before they ask for the time."""
+    """The files that the commands read before they ask for the time."""
     key = keys.new_unit_key()
     write_key(tmp_path / "key", key)
     (tmp_path / "desk").mkdir()

@@ -44,7 +44,7 @@ LIMIT_S = 120
 
 
 def linetap(*words: object, code: int = 0) -> str:
-    """What the command prints."""
+    """The command's output."""
     done = run_command(*words)
     assert done.status == code, (words, done)
     return done.output or done.messages
@@ -124,7 +124,7 @@ class Office:
         return found
 
     def ack(self, through: int) -> Path:
-        """As `linetap desk ingest` makes it."""
+        """A confirmation as `linetap desk ingest` makes it."""
         key = load_key(self.root / "desk.key")
         unit_key = keys.load_unit_key(Path(load_config(self.config_file).key).read_bytes())
         now_ns = SYSTEM.utc_ns()
@@ -139,13 +139,13 @@ class Office:
         return path
 
     def delivery(self) -> DeliveryState:
-        """What the reporter is told."""
+        """The delivery's state that the reporter reads."""
         state = read_state(load_config(self.config_file).run_path, "recorder", RecorderState)
         assert state is not None
         return state.delivery
 
     def start_recorder(self) -> None:
-        """Until it is there."""
+        """Starts the recorder and waits until it is there."""
         command = [sys.executable, "-m", "linetap", "recorder", "--config", str(self.config_file)]
         run_dir = self.vault.parent / "run"
         (run_dir / "recorder" / "recorder.json").unlink(missing_ok=True)
@@ -167,7 +167,7 @@ class Office:
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """With a recorder that runs."""
+    """An office with a running recorder."""
     tmp_path = tmp_path_factory.mktemp("office")
     run_dir = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
     office = Office(tmp_path, run_dir)

@@ -34,7 +34,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def line(broker: Broker) -> Iterator[SlowLine]:
-    """On which a call of a minute takes a second."""
+    """A line on which a call of a minute takes a second."""
     with SlowLine(broker.port, 4000) as line:
         yield line
 
@@ -60,7 +60,7 @@ def ingest(tmp_path: Path, broker: Broker, floor: Kept, store: Path) -> Iterator
 
 
 def configure(folder: Path, store: Path, **more: object) -> None:
-    """As fast as it goes, unless `more` says otherwise."""
+    """Configures the highest rate, unless `more` says otherwise."""
     words = {"store": f"file://{store}", "night": "00:00-23:59", "day_kbit_s": 1_000_000, **more}
     lines = (f"{name} = {value!r}".replace("'", '"') for name, value in words.items())
     (folder / "desk.toml").write_text("\n".join(["[copy]", *lines]))

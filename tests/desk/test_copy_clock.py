@@ -48,7 +48,7 @@ def call_of(units: Units, record: CallRecord) -> dict[str, object]:
 
 
 def later_call(units: Units, at: str) -> None:
-    """Of another unit, by its clock."""
+    """Stores a later call of another unit, by its clock."""
     name = f"{at.replace('-', '').replace(':', '')}-L02"
     units.tell("started", name, parse_rfc3339(at))
 

@@ -303,7 +303,7 @@ class Packages(BaseHTTPRequestHandler):
         self.wfile.write(self.package)
 
     def log_message(self, *_: object) -> None:
-        """To nobody."""
+        """Logs nothing."""
 
 
 @pytest.fixture
@@ -329,7 +329,7 @@ def words_of(desk: Desk, *more: object) -> list[str]:
 
 
 def folders(process: subprocess.Popen[bytes]) -> list[Path]:
-    """Of this process alone: others on the machine may have one at the same moment."""
+    """The folders of this process alone: others on the machine may have one at the same moment."""
     return list(Path("/dev/shm").glob(f"linetap-custody-{process.pid}-*"))
 
 

@@ -48,7 +48,7 @@ def helper(desk: Desk) -> Iterator[Helper]:
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
-    """Where the browser keeps what it keeps."""
+    """The browser's profile folder."""
     return tmp_path / "profile"
 
 
@@ -94,7 +94,7 @@ def _listen(message: ConsoleMessage) -> None:
 
 
 def entered(helper: Helper, context: BrowserContext) -> Page:
-    """By the code, typed as people type it."""
+    """The page after the code was typed, as people type it."""
     page = context.new_page()
     page.on("console", _listen)
     page.goto(f"{helper.site.url}/")

@@ -44,7 +44,7 @@ def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
 
 
 def members_of(answer: httpx.Response) -> dict[str, bytes]:
-    """By the stock library."""
+    """The archive's members, read by the stock library."""
     assert answer.status_code == 200
     with tarfile.open(fileobj=BytesIO(answer.content), mode="r:") as archive:
         return {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
@@ -211,13 +211,13 @@ def wrap(house: ReleaseHouse, identity: keys.AgeIdentity, who: str = HAN) -> Pat
 
 
 def laid_down(house: ReleaseHouse, folder: Path) -> None:
-    """In the folder that desk.toml names."""
+    """Puts the hold into the folder that desk.toml names."""
     house.holds.mkdir(exist_ok=True)
     folder.rename(house.holds / CALL_ID)
 
 
 def brought(house: ReleaseHouse, folder: Path) -> None:
-    """As a command, on the pages alone."""
+    """Uploads the command on the pages only."""
     fields = {"unit": UNIT, "call_id": CALL_ID, "case": "2026-117", "basis": BASIS, "until": "2027-06-30"}
     asked = house.served.post(house.client("officer"), "/hold/ask", **fields)
     output = house.desk.root / "hold.command"

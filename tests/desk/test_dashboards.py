@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is shipped for Prometheus, Grafana and Home Assistant names figures and entities that exist, and says each alert
-in both languages. promtool judges every expression; amtool judges Alertmanager's example (tests/deb)."""
+"""The files shipped for Prometheus, Grafana and Home Assistant name figures and entities that exist, and says each
+alert in both languages. promtool judges every expression; amtool judges Alertmanager's example (tests/deb)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a day of use: the desk's disk, and the memory of ingest and pages, searched for what must not be there.
+"""A desk after a day of use: its disk, and the memory of ingest and pages, searched for what must not be there.
 
 All three are processes or files of their own: a real unit's reports and copies, a real broker, `linetap desk ingest`,
 `linetap desk serve`, and somebody who searches, opens calls, and types a telephone number where none is meant.
@@ -46,7 +46,7 @@ def files_with(folder: Path, wanted: bytes) -> list[Path]:
 
 
 def secrets_of(floor: Kept, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """What a unit and the two officers have, and the desk must not."""
+    """The secrets of a unit and of the two officers, which the desk must not have."""
     yield "PCM", random.Random(1).randbytes(SAMPLES)[1000:1064]
     yield "the unit's private key", keys.load_unit_key(Path(floor.config.key).read_bytes()).private_bytes_raw()
     for name in ("custodian", "epoch"):

@@ -34,7 +34,7 @@ from linetap_desk.copy.store import Tree
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.store import Store
-from linetap_desk.rebuild import newdatabase, stored
+from linetap_desk.rebuild import newdatabase, storedcalls
 from postgres_rig import Postgres
 
 LIMIT_S = 120
@@ -219,10 +219,10 @@ def test_a_copy_that_the_units_own_event_contradicts_is_none(floor: Units, tmp_p
     data = (floor.copy_of(record) / "record.json").read_bytes().replace(b'"line":1', b'"line":2')
     floor.seal(floor.copy_of(record), data)
     engine = database.open_writer(f"sqlite:///{tmp_path / 'other.db'}")
-    refused = stored.Refused()
-    assert stored.store_copies(Tree(floor.store), None, engine, floor.signers.now(), refused, START_NS) == 1
+    refused = storedcalls.Refused()
+    assert storedcalls.store_copies(Tree(floor.store), None, engine, floor.signers.now(), refused, START_NS) == 1
     Store(engine).write(floor.teller.reports(), floor.signers.now())
-    assert stored.settle(engine, refused) == 0
+    assert storedcalls.settle(engine, refused) == 0
     assert dict(refused.counts) == {"copy_changed": 1}
     assert not rows(engine, tables.copies)
     assert rows(engine, tables.calls)[0]["line"] == 1

@@ -34,8 +34,8 @@ DAY = "2026-11-24"
 
 
 class Smtp(socketserver.StreamRequestHandler):
-    """As much of RFC 5321, 3207 and 4954 as a client needs. `server.faults`: answers to RCPT, one a letter, before it
-    takes any."""
+    """An SMTP server with as much of RFC 5321, 3207 and 4954 as a client needs. `server.faults`: answers to RCPT, one a
+    letter, before it takes any."""
 
     timeout = LIMIT_S
     server: Any
@@ -196,8 +196,8 @@ def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.Captur
     assert min(total, gone) > 0
     assert f"통화 calls: total {total}, " in said
     figures = "교환기 통화 PBX calls 120, 녹음 recorded 97, 누락 missing 2, 교환기에 없는 녹음 not at the PBX 1"
-    assert f"교환기 대조 coverage against the PBX: 98.3 %; 장치 units 1, {figures}\n" in said
-    assert "교환기와 다른 장치 units that differ from the PBX: 1\n" in said
+    assert f"교환기 대조 coverage against the PBX: 98.3 %; 기기 units 1, {figures}\n" in said
+    assert "교환기와 다른 기기 units that differ from the PBX: 1\n" in said
     assert f"  {UNIT}: {figures}\n" in said
     assert "이날 대조 없음 no report for this day: 0\n" in said
     assert f"교환기 연결 여부 모름 PBX connection unknown: 1 ({OTHER})\n" in said

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `linetap desk doctor` says of files, certificates and a real broker with the shipped configuration. The whole of
-it, against a server with faults: tests/deb/test_install.py."""
+"""The findings of `linetap desk doctor` on files, certificates and a real broker with the shipped configuration. The
+whole of it, against a server with faults: tests/deb/test_install.py."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_the_last_end_of_each_named_unit_is_a_figure(tmp_path: Path) -> None:
 
 
 def alert(name: str, at: str, unit: str, **more: str) -> dict[str, Any]:
-    """What promtool expects of a rule at that time; empty `unit`: it is silent."""
+    """The alert that promtool expects of a rule at that time; empty `unit`: it is silent."""
     labels = {"unit": unit, "severity": "info", "audience": "supervisor", **more}
     return {"eval_time": at, "alertname": name, "exp_alerts": [{"exp_labels": labels}] if unit else []}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other users of a server may read of the desk's files does not depend on the umask that a program was started
+"""The modes of the desk's files do not depend on the umask that a program was started
 with: public documents of the authority all, databases and copies nothing."""
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def call(at: str = NOON, line: int = 3, number: str = NUMBER, **more: object) ->
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, object]], list[str]]:
-    """What stood on standard output, as JSON, and on standard error."""
+    """Standard output as JSON, and standard error."""
     said = capsys.readouterr()
     err = [line for line in said.err.splitlines() if not line.endswith(": no log")]  # these vaults have none
     return [json.loads(line) for line in said.out.splitlines()], err

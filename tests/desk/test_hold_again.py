@@ -85,7 +85,7 @@ def held(house: ReleaseHouse, until: str, opens: Path, by: str = "held") -> tupl
 
 
 def inner(key_age: Path, identity: Path) -> bytes:
-    """By stock age: what is still closed to all but the custodians."""
+    """The part that is still closed to all but the custodians, decrypted by stock age."""
     return sealing_rig.run(["age", "-d", "-i", str(identity), str(key_age)]).stdout
 
 
@@ -104,7 +104,7 @@ def test_a_hold_is_renewed_when_the_key_of_the_day_is_destroyed(house: ReleaseHo
 
 
 def signatures(data: bytes, folder: Path) -> list[str]:
-    """By stock ssh-keygen: the key of each signature over the command's text."""
+    """The key of each signature over the command's text, by stock ssh-keygen."""
     envelope = json.loads(data)
     found = []
     for number, block in enumerate(re.findall(r"-----BEGIN.*?END SSH SIGNATURE-----\n", envelope["sig"], re.DOTALL)):

@@ -51,7 +51,7 @@ def everything(ingest: Ingesting, floor: Floor) -> None:
 
 
 def publish(broker: Broker, *messages: tuple[str, bytes, str | None], qos: int = 1) -> None:
-    """From somebody else; acknowledged when this returns."""
+    """Publishes as another client; acknowledged when this returns."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.connect(HOST, broker.port)
     client.loop_start()

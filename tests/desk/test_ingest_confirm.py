@@ -29,7 +29,7 @@ class Office:
         self.counters = Counters()
 
     def read(self, saying: Message) -> Command:
-        """As a unit does, counter and all."""
+        """Reads the command as a unit does, with the counter."""
         unit = saying.topic.split("/")[2]
         now_ns = self.clock.utc_ns()
         key = AUTHORITY.public_key()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the outbox to the desk and back: nothing leaves the one before the other has it, whatever is killed between."""
+"""Delivery from the outbox to the desk: nothing leaves the one before the other has it, whichever process is killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KILLS = 10
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    """As Mosquitto comes: what it has acknowledged is in RAM, and a queue has an end."""
+    """A Mosquitto with its default settings: acknowledged messages are in RAM, and a queue has a limit."""
     with Broker(tmp_path / "broker", saves=False) as running:
         yield running
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,6 @@ from linetap_desk.ingest import database, heads, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.missingevents import Holes
 from linetap_desk.ingest.store import Store
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def teller(tmp_path: Path) -> Teller:
-    return Teller(tmp_path / "unit")
 
 
 def head(teller: Teller, size: int, at_s: int, of: str = "", **other: Any) -> HeadReport:

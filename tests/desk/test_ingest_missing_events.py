@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy import Engine
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, ManualClock
-from linetap_desk.ingest import database, tables
+from linetap_desk.ingest import tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.missingevents import ASK_AGAIN_S, Holes, Missing
 from linetap_desk.ingest.register import Notice
@@ -21,13 +20,6 @@ from linetap_desk.ingest.store import Store
 
 NOTICED_IN_S, ALERTED_IN_S = 5, 60  # what was promised
 HOURS_S = 5.0  # between two looks, where a test goes through hours
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
-    yield engine
-    engine.dispose()
 
 
 class Watched:
@@ -52,7 +44,7 @@ class Watched:
         self.store.write([Notice(UNIT, "health", payload, START_NS)], trusted(self.teller))
 
     def passes(self, seconds: int, every_s: float = 0.25) -> list[tuple[int, int]]:
-        """What was asked for meanwhile."""
+        """The requests made meanwhile."""
         asked: list[Missing] = []
         for _ in range(round(seconds / every_s)):
             self.clock.sleep(every_s)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When nobody heard a unit: what the ingest keeps of it, through the same door as everything else that comes."""
+"""Outages of a unit as the ingest stores them, through the same door as everything else that comes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Desk:
         self.hear("health", {"at": rfc3339(self.clock.utc_ns()), "outbox_seq": 1, **more}, unit)
 
     def wait(self, seconds: int, *units: str) -> None:
-        """With a health of each of `units` every 30 s."""
+        """Waits, with a health of each of `units` every 30 s."""
         for _ in range(seconds // 30):
             self.clock.sleep(30)
             for unit in units:

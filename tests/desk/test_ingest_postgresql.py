@@ -201,7 +201,7 @@ def test_what_the_pages_read(engine: Engine, server: Postgres, tmp_path: Path) -
         found = emptyresult.known_reasons(db, OTHER, 2, rfc3339(NOON_NS), rfc3339(NOON_NS + 5000 * NS_PER_S), NOW_NS)
         assert (found.destroyed, [one.kind for one in found.away], found.whole) == (1, ["offline"], True)
         known = signers.parse((tmp_path / "allowed_signers").read_text())
-        story = calls_story.read_story(db, MAIN, house.names["held"], known)
+        story = calls_story.read_details(db, MAIN, house.names["held"], known)
     assert story is not None
     assert (story.held, {one.check for one in story.events}) == (True, {"good"})
     house.engine.dispose()

@@ -27,7 +27,7 @@ from linetap_desk.ingest.outages import Outages
 from linetap_desk.ingest.process import writer_of
 from linetap_desk.ingest.register import Notice, SignersFile
 from linetap_desk.ingest.service import session_of
-from linetap_desk.ingest.share import Lease, Leases, Share, ShareLost, fence
+from linetap_desk.ingest.share import Lease, Leases, Share, ShareLost, guard_transactions
 from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 
@@ -68,7 +68,7 @@ def fenced(server: Postgres) -> Iterator[Callable[..., Engine]]:
 
     def of(lease: Lease, **more: float) -> Engine:
         made.append(database.connected_writer(server.url))
-        fence(made[-1], lease, **more)
+        guard_transactions(made[-1], lease, **more)
         return made[-1]
 
     yield of
@@ -77,7 +77,7 @@ def fenced(server: Postgres) -> Iterator[Callable[..., Engine]]:
 
 
 def expire(engine: Engine) -> None:
-    """As if LEASE_S had gone by without a renewal."""
+    """Lets all leases expire, as after LEASE_S without a renewal."""
     with engine.begin() as db:
         db.execute(update(tables.shares).values(until_ms=1))
         db.execute(update(tables.ingests).values(until_ms=1))
@@ -318,7 +318,7 @@ def test_two_ingests_while_one_freezes_and_one_is_killed(tmp_path: Path, server:
                 until(turned, why=frozen.said() + other.said())
 
             def confirmed_more() -> Callable[[], bool]:
-                """Of every unit, than now."""
+                """Whether every unit has more confirmed events than now."""
                 now = {name: unit.last_seq for name, unit in fleet.units.items()}
                 return lambda: all(fleet.units[name].confirmed > seq for name, seq in now.items())
 

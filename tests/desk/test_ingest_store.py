@@ -26,18 +26,6 @@ from linetap_desk.ingest.store import Store
 from linetap_desk.ingest.vaults import first_hole
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def teller(tmp_path: Path) -> Teller:
-    return Teller(tmp_path / "unit")
-
-
 def write(engine: Engine, reports: list[Report], *tellers: Teller, at_once: int = 1000) -> None:
     for at in range(0, len(reports), at_once):
         Store(engine).write(reports[at : at + at_once], trusted(*tellers))

@@ -50,11 +50,6 @@ def engine(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def teller(tmp_path: Path) -> Teller:
-    return Teller(tmp_path / "unit")
-
-
 def said(topic: str, payload: bytes, check: str = "", unit: str = UNIT) -> Notice:
     return Notice(unit, topic, payload, START_NS, check)  # type: ignore[arg-type]
 

@@ -56,7 +56,7 @@ def shared(authority: Authority) -> template.Template:
 
 
 def taken(data: bytes) -> order.Order:
-    """As the unit reads it, its unit.toml too."""
+    """The order as the unit reads it, with its unit.toml."""
     found = order.read(Source(Path("linetap.toml"), data))
     source = Source(Path("/etc/linetap/unit.toml"), found.files["unit.toml"].encode())
     checked(source)

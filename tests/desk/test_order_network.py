@@ -39,7 +39,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def taken(authority: Authority, **typed: str) -> tuple[order.Order, Config]:
-    """What the unit's own code makes of the order that the form has made."""
+    """The order made from the form, read by the unit's own code."""
     site = {"broker_host": "mqtt.city.example", "custodians": keys.new_identity().recipient}
     files = {
         "key_list": authority.path.read_bytes(),

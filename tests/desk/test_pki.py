@@ -417,10 +417,10 @@ def moment(at_s: int) -> datetime:
 
 
 class TestRabbitmq:
-    """What it makes of them is measured with a RabbitMQ: `./build.sh bench cluster`."""
+    """The definitions file. Its effect is measured with a RabbitMQ: `./build.sh bench cluster`."""
 
     def made(self, pki: Pki, folder: Path, *words: str) -> dict[str, dict[str, str]]:
-        """By user: what it may write and read."""
+        """The rights of each user: write and read."""
         pki.run("rabbitmq", *words, "-o", str(folder / "definitions.json"))
         found = json.loads((folder / "definitions.json").read_bytes())
         assert {row["user"] for row in found["permissions"]} == {row["name"] for row in found["users"]}

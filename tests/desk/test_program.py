@@ -40,7 +40,7 @@ def house(desk: Desk) -> Iterator[ReleaseHouse]:
 
 
 def saved(house: ReleaseHouse, path: str, role: str) -> Path:
-    """As a browser downloads it."""
+    """The file as a browser downloads it."""
     answer = house.client(role).get(path)
     assert answer.status_code == 200, refusal(answer)
     name = answer.headers["content-disposition"].partition('filename="')[2].rstrip('"')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who else can reach the program, and what a desk that was taken over can bring: each is refused, and nothing is signed
+"""Other processes and pages, and files of a desk that was taken over: each is refused, and nothing is signed
 or opened."""
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from linetap_core.evidence.merklelog import closing
 from linetap_core.evidence.signing import document
 from linetap_desk.custody.program import pages, settings
 from linetap_desk.inputs import strict
-from linetap_desk.release import holdasked
-from linetap_desk.release.holdasked import HoldAsked
+from linetap_desk.release import holdrequest
+from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.web import secure
 from release_rig import HAN, KIM, Desk
 from sealing_rig import CALL_ID, UNIT
 
-ASKED = HoldAsked(
+ASKED = HoldRequest(
     id="H2026-0001", unit=UNIT, call_id=CALL_ID, case="2026-118", basis="Act 215", until="2031-06-30T15:00:00.000Z"
 )
 
@@ -42,7 +42,7 @@ def run(desk: Desk) -> Iterator[InThread]:
 
 
 def call_files(desk: Desk, call: Path | None = None) -> dict[str, bytes]:
-    """As the desk packs a call for an approver, with the proof that its log has closed it."""
+    """The call's files as the desk packs them for an approver, with the proof of its close."""
     call = call or desk.call
     names = ("record.json", "record.json.sig", "key.age", "meta.age")
     found = {f"calls/{call.name}/{name}": (call / name).read_bytes() for name in names}
@@ -119,7 +119,7 @@ BAD = {
     "a stream": {"request.json:x": b"x"},
     "a device": {"partial/nul.age": b"x"},
     "two calls": {"calls/20261124T225700.000Z-L04/record.json": b"x"},
-    "a hold that is none": {holdasked.NAME: b"{}"},
+    "a hold that is none": {holdrequest.NAME: b"{}"},
 }
 
 
@@ -138,7 +138,7 @@ class TestWhatTheDeskBrings:
     def test_another_call_than_the_request_or_the_hold_names(self, run: InThread, desk: Desk) -> None:
         files = {"request.json": desk.ask(desk.call).read_bytes()} | call_files(desk, desk.other)
         run.browser.refused("/choose", what="archive", path=brought(desk, files))
-        files = {holdasked.NAME: holdasked.encode(ASKED)} | call_files(desk, desk.other)
+        files = {holdrequest.NAME: holdrequest.encode(ASKED)} | call_files(desk, desk.other)
         run.browser.refused("/choose", what="archive", path=brought(desk, files))
 
     def test_a_call_that_was_changed_is_not_approved(self, run: InThread, desk: Desk) -> None:
@@ -158,9 +158,11 @@ class TestWhatTheDeskBrings:
 
     def test_a_hold_goes_to_the_unit_that_sealed_the_call(self, run: InThread, desk: Desk) -> None:
         """Whatever unit the desk names."""
-        other = HoldAsked(id="H1", unit="floor-99", call_id=CALL_ID, case="2026-118", basis="Act", until=ASKED.until)
+        other = HoldRequest(id="H1", unit="floor-99", call_id=CALL_ID, case="2026-118", basis="Act", until=ASKED.until)
         run.browser.do(
-            "/choose", what="archive", path=brought(desk, {holdasked.NAME: holdasked.encode(other)} | call_files(desk))
+            "/choose",
+            what="archive",
+            path=brought(desk, {holdrequest.NAME: holdrequest.encode(other)} | call_files(desk)),
         )
         to = keys.new_identity().recipient
         run.browser.do("/hold", identity=str(desk.rig.epoch_file), to=to)
@@ -169,11 +171,13 @@ class TestWhatTheDeskBrings:
         assert (command.unit, command.verb, command.role) == (UNIT, "hold", "vault")
 
     def test_text_of_the_desk_is_text(self, run: InThread, desk: Desk) -> None:
-        evil = HoldAsked(
+        evil = HoldRequest(
             id="H1", unit="<script>", call_id=CALL_ID, case="--key=x", basis='"><img src=x>', until="--desk=/"
         )
         page = run.browser.do(
-            "/choose", what="archive", path=brought(desk, {holdasked.NAME: holdasked.encode(evil)} | call_files(desk))
+            "/choose",
+            what="archive",
+            path=brought(desk, {holdrequest.NAME: holdrequest.encode(evil)} | call_files(desk)),
         )
         assert "<script>" not in page
         assert "<img" not in page
@@ -233,7 +237,7 @@ def page(run: InThread) -> Iterator[Page]:
 
 
 def test_its_pages_are_accessible(run: InThread, desk: Desk, page: Page) -> None:
-    hold = brought(desk, {holdasked.NAME: holdasked.encode(ASKED)} | call_files(desk))
+    hold = brought(desk, {holdrequest.NAME: holdrequest.encode(ASKED)} | call_files(desk))
     rooms = ("/days", "/sign", "/second", "/certificate", "/draft", "/destroy")
     for path in ("/", "/settings", f"/choose?what=archive&at={desk.root}", *rooms, "/papers"):
         if path == "/papers":

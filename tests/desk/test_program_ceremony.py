@@ -51,7 +51,7 @@ def run(desk: Desk, out: Path) -> Iterator[InThread]:
 
 
 def verified(path: Path, public: Path, namespace: str, sig: Path | None = None) -> bool:
-    """By stock ssh-keygen."""
+    """Whether stock ssh-keygen accepts the signature."""
     signers = path.with_name("signers")
     signers.write_text(f"somebody {public.read_text()}")
     words = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", "somebody", "-n", namespace]
@@ -60,7 +60,7 @@ def verified(path: Path, public: Path, namespace: str, sig: Path | None = None) 
 
 
 def sign(run: InThread, path: Path, who: Path) -> str:
-    """As its reader does it: the file is chosen, its content is shown, and then it is signed."""
+    """Signs as a person does: chooses the file, is shown its content, and signs."""
     run.program.keep(signing=str(who))
     page = run.browser.choose("paper", path)
     found = re.search(r'name="sha256" value="(\w+)"', page)

@@ -67,7 +67,7 @@ def of(desk: Desk, who: str, medium: str = "") -> Settings:
 
 
 def made(desk: Desk, who: str, verb: str, about: str = UNIT, **fields: str) -> Path:
-    """What the program has written."""
+    """The file that the program has written."""
     with InThread(desk, of(desk, who)) as run:
         page = run.browser.do("/commands", verb=verb, about=about, **fields)
     found = re.search(r"(/\S+\.commands)", page)
@@ -105,7 +105,7 @@ def cosigned(desk: Desk, who: str, path: Path) -> Path:
 
 
 def judged(house: ReleaseHouse, data: bytes) -> Signed:
-    """As the unit does; and each signature by stock ssh-keygen."""
+    """The command, judged as the unit does, and each signature by stock ssh-keygen."""
     opened, envelope = open_desk(house.desk.folder, house.desk.clock), json.loads(data)
     for block in re.findall(r"-----BEGIN.*?END SSH SIGNATURE-----\n", envelope["sig"], re.DOTALL):
         (house.desk.root / "sig").write_text(block)

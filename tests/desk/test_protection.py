@@ -26,7 +26,7 @@ from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.records import LineRelease
 from linetap_desk.coverage.register import imported
-from linetap_desk.ingest import database, tables
+from linetap_desk.ingest import tables
 from linetap_desk.ingest.destroyedcalls import clear_destroyed
 from linetap_desk.protection import period, report, sheet
 from linetap_desk.protection.figures import NO_DEPARTMENT, TRUNKS, Found
@@ -52,13 +52,6 @@ MOVED = "floor-01,1,1001,세무과,2026-11-16\n"
 def table_of(folder: Path, text: str = LINES + MOVED) -> Departments:
     (folder / "lines.csv").write_text(text)
     return Departments.load(folder / "lines.csv", KOREA)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
-    yield engine
-    engine.dispose()
 
 
 def drawn(count: int = 3000) -> list[dict[str, Any]]:
@@ -283,7 +276,7 @@ def test_the_csv_says_what_the_report_does(engine: Engine, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "|x", "＝1+1", "＋1", "－1", "＠x"])
 def test_nothing_is_a_formula(name: str) -> None:
-    assert sheet.safe(name) == f"'{name}"
+    assert sheet.escape_formula(name) == f"'{name}"
 
 
 def test_all_is_all_and_nothing_is_no_share(engine: Engine, tmp_path: Path) -> None:

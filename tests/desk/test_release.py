@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the request to the requester's ears, with stock tools wherever there are any."""
+"""A release from the request to the played recording, with stock tools wherever there are any."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def test_key_of_another_call_in_the_folder_of_an_approved_one(desk: Desk, call: 
 
 
 def held(desk: Desk, key_age: bytes, who: str = HAN, **fields: str) -> Path:
-    """What `linetap hold wrap` writes."""
+    """The files that `linetap hold wrap` writes."""
     folder = desk.root / "holds" / CALL_ID
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -18,7 +18,7 @@ from linetap_core.evidence.calls.index import Entry
 from linetap_core.mask import masked
 from linetap_desk.custody.search import unitindex
 from linetap_desk.custody.search.connection import DeskConnection, NotLogged
-from linetap_desk.custody.search.memory import Wanted
+from linetap_desk.custody.search.memory import SearchQuery
 from linetap_desk.searching.departments import Row
 from linetap_desk.serve.people import accounts
 
@@ -223,7 +223,7 @@ class TestLogged:
         seen: list[int] = []
         found = session._found
 
-        def look(wanted: Wanted) -> Iterable[Entry]:
+        def look(wanted: SearchQuery) -> Iterable[Entry]:
             seen.append(len(house.rows()))
             return found(wanted)
 
@@ -233,7 +233,7 @@ class TestLogged:
 
 
 class TestMissing:
-    """What a desk leaves out or changes is named, and never searched."""
+    """Segments that a desk leaves out or changes are named, and never searched."""
 
     def gaps(self, house: SearchHouse) -> dict[str, dict[str, list[str]]]:
         return house.session().gaps()

@@ -21,7 +21,7 @@ from linetap_core.evidence.calls.index import Entry
 from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import signers
 from linetap_desk.custody.search import unitindex
-from linetap_desk.custody.search.memory import UnitCalls, Wanted
+from linetap_desk.custody.search.memory import SearchQuery, UnitCalls
 from linetap_desk.custody.search.unitindex import Days, UnitReport
 from linetap_desk.searching.indexsearch import IndexKeys
 
@@ -46,7 +46,7 @@ def opened(tmp_path: Path) -> Callable[..., tuple[UnitCalls, UnitReport]]:
 
 
 def finds(calls: UnitCalls, digits: str = "0212345678") -> int:
-    return sum(1 for _ in calls.search(Wanted("number", *ALWAYS, digits=digits)))
+    return sum(1 for _ in calls.search(SearchQuery("number", *ALWAYS, digits=digits)))
 
 
 def changed(**more: object) -> bytes:
@@ -117,23 +117,23 @@ ENTRIES = st.builds(
     direction=st.sampled_from(["in", "out", "unknown"]), internal=st.booleans(),
 )  # fmt: skip
 WANTED = st.one_of(
-    st.text("0123456789", min_size=4, max_size=20).map(lambda digits: Wanted("number", *ALWAYS, digits=digits)),
-    st.sampled_from(["01012345678", "5678"]).map(lambda digits: Wanted("number", *ALWAYS, digits=digits)),
-    st.sampled_from(["2301", "230"]).map(lambda text: Wanted("extension", *ALWAYS, text=text)),
-    st.sampled_from(["kim", "김", "x"]).map(lambda text: Wanted("name", *ALWAYS, text=text)),
+    st.text("0123456789", min_size=4, max_size=20).map(lambda digits: SearchQuery("number", *ALWAYS, digits=digits)),
+    st.sampled_from(["01012345678", "5678"]).map(lambda digits: SearchQuery("number", *ALWAYS, digits=digits)),
+    st.sampled_from(["2301", "230"]).map(lambda text: SearchQuery("extension", *ALWAYS, text=text)),
+    st.sampled_from(["kim", "김", "x"]).map(lambda text: SearchQuery("name", *ALWAYS, text=text)),
 )
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ENTRIES, max_size=30, unique_by=lambda entry: entry.call_id), WANTED)
-def test_columns_find_what_the_entries_themselves_say(entries: list[Entry], wanted: Wanted) -> None:
+def test_columns_find_what_the_entries_themselves_say(entries: list[Entry], wanted: SearchQuery) -> None:
     """The columns against the comparison of `linetap find`, one entry at a time."""
     calls = UnitCalls(UNIT)
     calls.add(entries)
     calls.seal()
     assert calls.count == len(entries)
     found = {entry.call_id: entry for entry in calls.search(wanted)}
-    assert found.keys() == {entry.call_id for entry in entries if wanted.is_it(entry)}
+    assert found.keys() == {entry.call_id for entry in entries if wanted.matches(entry)}
     for entry in entries:
         if entry.call_id in found:
             other = found[entry.call_id]

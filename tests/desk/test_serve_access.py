@@ -138,7 +138,7 @@ def _swap(engine: Engine) -> None:
 
 
 def _rewrite(first: int, last: int) -> Callable[[Engine], None]:
-    """By who knows how a row is hashed, and has no key."""
+    """Rewrites rows as somebody who knows how a row is hashed, and has no key."""
 
     def spoil(engine: Engine) -> None:
         with writing(engine) as db:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from adoption_rig import LIMIT_S, NewUnit
 from broker import until
-from linetap.adoption import places
+from linetap.adoption import adoptionfiles
 from linetap.board.simulated import leds_shown, press_button
 from linetap.config import load_config
 from linetap.panel.newunit import CONDITION_OF
@@ -86,8 +86,8 @@ def test_wrong_digits_end_the_exchange_and_the_next_has_others(served: ServeSite
     assert answer.status_code == 409
     assert "adoption_digits" in answer.text
     assert desk.compare(digits, run, chosen).status_code == 409, "one try"
-    until(lambda: (said := places.read_shown(unit.run_dir)) is not None and said.state != "code", LIMIT_S)
-    said = places.read_shown(unit.run_dir)
+    until(lambda: (said := adoptionfiles.read_shown(unit.run_dir)) is not None and said.state != "code", LIMIT_S)
+    said = adoptionfiles.read_shown(unit.run_dir)
     assert said is not None
     assert CONDITIONS[CONDITION_OF[said.state]].run == "fast", "at once, as the sheet says"
     desk.chooses()

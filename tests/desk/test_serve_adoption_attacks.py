@@ -22,13 +22,13 @@ from servesite import ServeSite
 
 from adoption_rig import LIMIT_S, NewUnit
 from broker import until
-from linetap.adoption import deskrequests, places
+from linetap.adoption import adoptionfiles, deskrequests
 from linetap.adoption.deskrequests import DeskAway
 from linetap.cardresult import ADOPTED, CARD_WRONG, DESK
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Chosen, Opening, Question, Reply, Waits
 from linetap_core.errors import LinetapError
-from linetap_desk.serve.adoption.runs import TooMany
+from linetap_desk.serve.adoption.exchanges import TooMany
 from pki_rig import Pki
 
 
@@ -76,7 +76,7 @@ class Thief:
 def exchanged(
     desk: tuple[str, int], own: X25519PrivateKey, choose: Callable[[str], object], serial: str = ""
 ) -> Channel:
-    """What a unit does with a desk, where `choose` is an officer."""
+    """A unit's exchange with a desk; `choose` is the officer."""
     opening = Opening(key=adoption.public_of(own), nonce="cd" * 32)
     begin = Begin(commitment=adoption.commitment(opening), serial=serial)
     run = msgspec.json.decode(deskrequests.post(desk, "/adopt", msgspec.json.encode(begin)), type=Waits).run
@@ -149,7 +149,7 @@ def test_a_neighbour_who_answers_first_gets_nothing_without_the_button(unit: New
         assert not thief.pressed
         assert not (unit.sent / "linetap.toml").exists()
         assert not (unit.card.home / "unit.key").exists()
-        places.press(unit.run_dir, "000000" if digits != "000000" else "111111")  # a press for other digits
+        adoptionfiles.press(unit.run_dir, "000000" if digits != "000000" else "111111")  # a press for other digits
         until(lambda: len(seen) >= 10, LIMIT_S)
         assert not (unit.sent / "linetap.toml").exists()
 
@@ -301,7 +301,7 @@ def test_root_leaves_what_a_card_has_said(unit: NewUnit) -> None:
     """The exchange may call root as often as it likes."""
     unit.stop.set()
     unit.sent.mkdir(parents=True)
-    (unit.sent / places.ASKED).touch()
+    (unit.sent / adoptionfiles.ASKED).touch()
     for name in (CARD_WRONG, DESK):
         (unit.card.run / name).write_text("desk.city.example\n")
     unit.take()

@@ -52,7 +52,7 @@ def served(run_dir: Path, clock: ManualClock) -> Iterator[ServeSite]:
 
 
 def open_page(served: ServeSite, browser: Browser, look: tuple[str, str], path: str, *roles: str) -> Page:
-    """In a language and a light."""
+    """The page in a language and a theme."""
     language, scheme = look
     context = served.context(browser, *roles, scheme=scheme)
     context.add_cookies(

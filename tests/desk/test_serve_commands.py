@@ -66,7 +66,7 @@ def online(house: ReleaseHouse, names: list[str]) -> None:
 
 
 def signed(house: ReleaseHouse, *names: str, day: str = DAY, by: str = HAN, paper_by: str = HAN) -> bytes:
-    """As the key program writes it: by the very command, a line a unit."""
+    """The file that the key program writes: by the same command, a line a unit."""
     desk, paper = house.desk, house.desk.root / f"{day}.{paper_by}.destroyed.json"
     if not paper.exists():
         paper.write_text(json.dumps({"epoch": day, "recipient": "age1", "rule": "retention"}))

@@ -81,7 +81,7 @@ def has(page: Page, unit: str, number: int, state: str) -> None:
 
 
 def opened(served: ServeSite, browser: Browser, path: str = "/fleet", *roles: str, scheme: str = "light") -> Page:
-    """With the first beat of its stream there."""
+    """The page after the first event of its stream."""
     context = served.context(browser, *(roles or ("watch",)), scheme=scheme)
     page = context.new_page()
     page.on("dialog", lambda dialog: FAULTS.append(f"a dialog: {dialog.message}"))

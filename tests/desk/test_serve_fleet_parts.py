@@ -173,13 +173,15 @@ def test_a_tile_is_rendered_again_when_what_it_shows_changes(changed: dict[str, 
         "seen": None, "alerts": [], "cause": None, "lines": {"1": {"state": "idle"}},
     }  # fmt: skip
     tiles = Tiles()
-    first = tiles.well("ko", render, one, False)
-    assert tiles.well("ko", render, {**one, "since": AT}, False) == first
-    assert (tiles.well("ko", render, {**one, **changed}, False) == first) == (not changed)
-    assert tiles.well("en", render, one, False) != first
-    assert tiles.well("ko", render, one, True) != first
+    first = tiles.well_tile("ko", render, one, False)
+    assert tiles.well_tile("ko", render, {**one, "since": AT}, False) == first
+    assert (tiles.well_tile("ko", render, {**one, **changed}, False) == first) == (not changed)
+    assert tiles.well_tile("en", render, one, False) != first
+    assert tiles.well_tile("ko", render, one, True) != first
     ill = {**one, "cause": {"says": "hums"}}
-    assert tiles.well("ko", render, ill, False) != tiles.well("ko", render, ill, False), "it says how long ago"
+    assert tiles.well_tile("ko", render, ill, False) != tiles.well_tile("ko", render, ill, False), (
+        "it says how long ago"
+    )
 
 
 def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,5 +194,7 @@ def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     tiles = Tiles()
     for n in range(10):
         unit: dict[str, Any] = {**one, "unit": f"u{n}", "cause": None, "lines": {}}
-        assert tiles.well("ko", lambda one, hidden: Markup(f"{one['unit']} {hidden}"), unit, False) == f"u{n} False"
+        assert (
+            tiles.well_tile("ko", lambda one, hidden: Markup(f"{one['unit']} {hidden}"), unit, False) == f"u{n} False"
+        )
         assert len(tiles._made) <= 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hands do at a page that nobody thought of: a button pressed twice, the way back, the same request in two tabs, a
+"""Unexpected actions at a page: a button pressed twice, the way back, the same request in two tabs, a
 file that is another one or far too large, Korean as some programs paste it."""
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def fill(page: Page, house: ReleaseHouse) -> None:
 
 
 def pressed_twice(page: Page, button: str, address: str) -> int:
-    """How often the form was sent: the second press comes while the first is on its way."""
+    """The number of times the form was sent: the second press comes while the first is on its way."""
     held: list[Route] = []
     page.route(address, lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
     shown = page.get_by_role("button", name=button, exact=True)

@@ -54,7 +54,7 @@ def asked(house: ReleaseHouse, **more: str) -> str:
 
 
 def signed(house: ReleaseHouse, *, who: str = HAN, unit: str = UNIT, **more: str) -> bytes:
-    """By the very tools, at the vault officer's desk."""
+    """The command, signed by the officer's real tools."""
     desk = house.desk
     fields = {"case": "2026-117", "basis": OTHER_BASIS, "until": "2027-06-30"} | more
     folder, output = desk.root / "held", desk.root / "hold.command"
@@ -124,14 +124,14 @@ def two(desk: Desk) -> None:
 
 
 def check(house: ReleaseHouse, hold_id: str, who: str, what: str = "hold.json", namespace: str = CHECK) -> bytes:
-    """As `hold check` signs it; that it opens first is another test's."""
+    """The signature of `hold check`; another test is about the opening before it."""
     sig = house.desk.root / "check.sig"
     house.desk.stock_sign(house.holds / hold_id / what, who, sig, namespace)
     return sig.read_bytes()
 
 
 def lacks(house: ReleaseHouse) -> list[str]:
-    """Why `linetap epoch destroy` does not destroy the key of the call's day."""
+    """The reasons of `linetap epoch destroy` for not destroying the key of the call's day."""
     roles = parse((house.desk.root / "roles.json").read_bytes())
     epoch = sealed.decode_record((house.desk.call / sealed.RECORD).read_bytes()).retention
     assert epoch is not None

@@ -14,7 +14,7 @@ from broker import Broker, until
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.fleet.shift import UNITS
+from linetap_desk.serve.fleet.shiftlog import UNITS
 
 
 @pytest.fixture(scope="module")

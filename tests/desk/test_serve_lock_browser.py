@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a lock takes from a person who types: a warning comes first, and the text is there again afterwards.
+"""A lock while a person types: a warning comes first, and the text is there again afterwards.
 
 The clock is the site's own, so that a session locks when the test says so.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of what was typed the access log has no telephone number, whatever it was typed into, and every case number whole."""
+"""The access log keeps no telephone number from any field, and every case number whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
 
 @st.composite
 def numbers(draw: st.DrawFn) -> tuple[str, str]:
-    """As a person types one, and its digits."""
+    """A number as a person types it, and its digits."""
     area, first = draw(st.sampled_from(AREAS)), str(draw(st.integers(200, 9999)))
     last, between = f"{draw(st.integers(0, 9999)):04d}", draw(BETWEEN)
     digits = area + first + last

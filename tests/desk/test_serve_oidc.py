@@ -46,7 +46,7 @@ def served(run_dir: Path, provider: Provider) -> Iterator[ServeSite]:
 
 
 def leave(client: httpx.Client, there: str = "/password") -> str:
-    """Where the provider is."""
+    """The provider's address."""
     answer = client.get("/oidc", params={"next": there})
     assert answer.status_code == 302
     assert "SameSite=lax" in answer.headers["set-cookie"]
@@ -54,7 +54,7 @@ def leave(client: httpx.Client, there: str = "/password") -> str:
 
 
 def at_provider(served: ServeSite, url: str, sub: str) -> str:
-    """What somebody does there; the path of the way back."""
+    """Acts as a person at the provider; returns the path of the way back."""
     with httpx.Client(verify=served.trust(), timeout=LIMIT_S) as client:
         client.get(url)
         back = urlsplit(client.post(url, data={"sub": sub}).headers["location"])

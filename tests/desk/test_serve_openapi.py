@@ -53,7 +53,7 @@ KEPT.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
 @contextlib.contextmanager
 def quick_logins() -> Iterator[None]:
-    """How slow a login has to be is in test_serve_people.py; here some hundred are refused."""
+    """Makes logins quick: test_serve_people.py tests how slow they have to be; here some hundred are refused."""
     with pytest.MonkeyPatch.context() as patch:
         quick_passwords(patch)
         accounts._placeholder.cache_clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ingest has recorded about absences, as the pages of units read it."""
+"""Absences recorded by the ingest, as the pages of units read them."""
 
 from __future__ import annotations
 

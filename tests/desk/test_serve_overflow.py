@@ -29,7 +29,7 @@ from linetap_desk.ceremony import hold as holds
 from linetap_desk.ceremony import keygen, rewrap
 from linetap_desk.custody.program.settings import Settings
 from linetap_desk.ingest import tables
-from linetap_desk.serve.overflow import waiting
+from linetap_desk.serve.overflow import overflowcalls
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from release_rig import HAN, PEOPLE, Desk
 from sealing_rig import UNIT, noise, record
@@ -102,7 +102,7 @@ class Overflow:
         return self.house.client("vault", name)
 
     def fetched(self, name: str = "vault") -> Path:
-        """What an officer unpacks at their own machine."""
+        """The archive, unpacked at an officer's machine."""
         answer = self.client(name).get("/overflow/overflow.tar")
         assert answer.status_code == 200, refusal(answer)
         folder = self.desk.root / f"officer-{len(list(self.desk.root.glob('officer-*')))}"
@@ -124,14 +124,14 @@ class Overflow:
         self.desk.run(holds, "check", at / "holds" / call_id, at / "calls" / call_id, *words)
 
     def bring(self, at: Path, name: str = "vault") -> httpx.Response:
-        """As `tar --format=ustar -cf holds.tar holds` has it, with the folders."""
+        """Uploads the archive as `tar --format=ustar -cf holds.tar holds` writes it, with the folders."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             archive.add(at / "holds", "holds")
         return self.house.bring("/overflow", buffer.getvalue(), "vault", name)
 
     def states(self) -> dict[str, str]:
-        """By call: the heading under which the page has it."""
+        """The heading on the page for each call."""
         text = self.client().get("/overflow").text
         found: dict[str, str] = {}
         for part in text.split('<h2 id="')[1:]:
@@ -290,4 +290,4 @@ def test_several_calls_in_one_command(overflow: Overflow, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(("until", "day"), [(UNTIL, DAY), (MOVED, DAY), (None, ""), ("", "")])
 def test_the_day_that_ends_then_is_the_units_own(until: str | None, day: str) -> None:
-    assert waiting.day_of(until, zone_of(KOREA)) == day
+    assert overflowcalls.day_of(until, zone_of(KOREA)) == day

@@ -38,7 +38,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def served(run_dir: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServeSite]:
-    """With passwords that are quick to look at; one test is about how slow they really are."""
+    """The pages, with a quick password hash; one test is about its real cost."""
     monkeypatch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
     with ServeSite(run_dir / "site", clock) as served:
         accounts.add_account(served.site.access, "test", "kim", "김민지", ["officer"], PASSWORD, None)
@@ -172,7 +172,7 @@ def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: Manu
     ask = served.site.sessions
 
     def whose(token: str) -> Who:
-        found = asyncio.run(ask.who(token, deed=False))
+        found = asyncio.run(ask.who(token, acts=False))
         assert found is not None
         return found
 

@@ -18,7 +18,7 @@ from watch_rig import ALERT, OFFLINE, ONLINE
 from broker import Broker, until
 from linetap_desk.serve.database.tables import access, shift_log
 from linetap_desk.serve.database.transactions import writing
-from linetap_desk.serve.fleet import shift
+from linetap_desk.serve.fleet import shiftlog
 from linetap_desk.serve.live.journal import Reader
 
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_acknowledged(served: ServeSite) -> None:
 
 
 def test_a_note_is_masked_shown_and_bounded(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shift, "MOST_ROWS", 3)
+    monkeypatch.setattr(shiftlog, "MOST_ROWS", 3)
     client = served.client("watch", name="kim")
     for text in ("", "   ", "x" * 1001):
         assert served.post(client, "/fleet/shift", text=text).status_code == 400

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bounds the cost of pages, streams and logins: small answers, shared ones, and a queue with an end."""
+"""Bounds on the cost of pages, streams and logins: small answers, shared ones, and a queue with an end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def served(floor: tuple[Broker, Speaking], tmp_path_factory: pytest.TempPathFact
 
 
 def raw(client: httpx.Client, path: str, **headers: str) -> tuple[httpx.Headers, bytes]:
-    """As it goes over the line."""
+    """The bytes as they are sent."""
     with client.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200
         return answer.headers, b"".join(answer.iter_raw())
@@ -203,8 +203,8 @@ def test_passwords_are_looked_at_one_after_the_other_and_some_wait(monkeypatch: 
 
     async def one() -> None:
         try:
-            await accounts.fits_in_turn(None, "")
-        except accounts.Crowded:
+            await accounts.check_password(None, "")
+        except accounts.TooManyWaiting:
             refused[0] += 1
 
     async def flood() -> None:

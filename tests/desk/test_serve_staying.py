@@ -46,7 +46,7 @@ def field(answer: httpx.Response, action: str, name: str) -> str:
 
 
 def target(answer: httpx.Response) -> str:
-    """Where a redirection to a login leads back to."""
+    """The path to which a redirection to a login leads back."""
     (there,) = parse_qs(urlsplit(answer.headers["location"]).query)["next"]
     return there
 

@@ -49,7 +49,7 @@ def served(floor: tuple[Broker, Speaking], tmp_path_factory: pytest.TempPathFact
 
 
 def standings(served: ServeSite) -> dict[str, str] | None:
-    """Of those that are not well; None before all are known."""
+    """The standings of units that are not well; None before all are known."""
     _, desk, units = served.site.fleet.state(Reader(False, "ko"))
     wrong = {one["unit"]: one["standing"] for one in units if one["standing"] != "fine"}
     return wrong if desk.link == "live" and len(units) == len(NAMES) else None

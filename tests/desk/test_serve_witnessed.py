@@ -100,7 +100,7 @@ def test_a_policy_that_is_named_by_its_hash_is_missed_whatever_becomes_of_it(
 
 
 def changed(policy: Path, how: str) -> None:
-    """What somebody does who wants it out of the way; `older`: the one before, which asked for one witness."""
+    """Disables the policy in one of several ways; `older`: the one before, which asked for one witness."""
     if how == "gone":
         policy.unlink()
     elif how == "emptied":

@@ -36,7 +36,7 @@ def asked(*words: str) -> argparse.Namespace:
 
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """With every place in a folder of the test's, and every file the test's own user's."""
+    """The answers of a setup with all places in a folder of the test's, and all files the test's own user's."""
     monkeypatch.setattr(machine, "FOLDER", tmp_path / "etc")
     monkeypatch.setattr(machine, "MOSQUITTO_FILES", tmp_path / "mosquitto")
     monkeypatch.setattr(certificates, "set_owner", lambda path, _user, _group, mode: path.chmod(mode))

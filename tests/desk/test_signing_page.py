@@ -79,7 +79,7 @@ def sign() -> Iterator[Served]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """Of an approver's browser, with an authenticator that always says yes."""
+    """The page in an approver's browser, with an authenticator that always says yes."""
     with contextlib.closing(browser.new_context(locale="ko-KR", accept_downloads=True)) as context:
         page = context.new_page()
         session = context.new_cdp_session(page)

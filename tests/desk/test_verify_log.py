@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from linetap.recorder.vault.log.log import UnitLog
-from linetap.recorder.vault.log.newest import Newest
+from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.calls import sealed
@@ -62,7 +62,7 @@ def codes(rig: Rig, witness: Path | None = None) -> list[str]:
 
 
 def log_codes(rig: Rig) -> list[str]:
-    """Of the log alone."""
+    """The codes of the log alone."""
     found = LogCheck(folder(rig), callfolder.load_signers(rig.signers_file), None).verdict().problems
     return [problem.code for problem in found if problem.code != "missing_call"]
 
@@ -76,7 +76,7 @@ def call(rig: Rig, call_id: str = CALL_ID) -> Path:
 
 
 def sign_head(rig: Rig, **change: object) -> None:
-    """By the unit's own key, over a head that says something else."""
+    """Signs a changed head with the unit's own key."""
     head = {**json.loads((folder(rig) / HEAD).read_bytes()), **change}
     data = json.dumps(head, separators=(",", ":")).encode()
     (folder(rig) / HEAD).write_bytes(data)
@@ -252,7 +252,7 @@ def test_a_call_sealed_a_second_time_by_the_unit_itself(rig: Rig) -> None:
 
 def test_a_call_closed_twice(rig: Rig) -> None:
     log = rig.log()
-    log._known = Newest(0)  # as after more leaves than it remembers
+    log._known = RecentlyWritten(0)  # as after more leaves than it remembers
     log.close_call(CALL_ID)
     log.publish()
     assert codes(rig) == ["closed_twice"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `linetap versions` reads out of a bundle, which anybody may have made: by one call of unsquashfs, and nothing
+"""Reading a bundle by `linetap versions`, which anybody may have made: by one call of unsquashfs, and nothing
 of this machine."""
 
 from __future__ import annotations

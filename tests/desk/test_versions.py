@@ -19,12 +19,12 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.merklelog.leaflog import LEAVES, LeafLog
 from linetap_core.evidence.witness import checkpoint, tlogproof
 from linetap_core.versions import entry, payload
-from slots_rig import LIMIT_S, Signer, why_not
+from slots_rig import LIMIT_S, Signer, skip_reason
 from versions_rig import COMMIT, ROOT, VersionLog, bundle, version_log
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @pytest.fixture(scope="module")

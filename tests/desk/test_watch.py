@@ -74,7 +74,7 @@ def floor(broker: Broker) -> Iterator[Units]:
 
 
 def cut(floor: Units, unit: str, line: int) -> None:
-    """As a unit reports it: the line's state, and the alert, which alone says how bad that is."""
+    """Publishes a line's state and its alert, as a unit does; only the alert has the severity."""
     alert = ALERT | {"severity": "critical", "line": line, "text_en": "cut"}
     floor.say(
         Topics(unit).line(line, LineReport("fault", AT, None)),

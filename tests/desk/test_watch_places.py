@@ -54,10 +54,15 @@ def test_contacts_and_switches_of_one_a_building_and_all(tmp_path: Path) -> None
     )
     places = Places.read(path)
     three, four, west, other = (places.of(name) for name in ("main-03", "main-04", "west-01", "annex-01"))
-    assert (three.floor, three.whom("lines"), three.whom("power")) == ("3", "gate", "facilities")
-    assert (four.switch, four.port, four.whom("lines"), four.whom("network")) == ("SW-4", "12", "PBX", "gate")
-    assert (west.whom(None), other.whom("power")) == ("duty", "facilities")
-    assert Places().of("main-03").whom("power") == ""
+    assert (three.floor, three.contact_for("lines"), three.contact_for("power")) == ("3", "gate", "facilities")
+    assert (four.switch, four.port, four.contact_for("lines"), four.contact_for("network")) == (
+        "SW-4",
+        "12",
+        "PBX",
+        "gate",
+    )
+    assert (west.contact_for(None), other.contact_for("power")) == ("duty", "facilities")
+    assert Places().of("main-03").contact_for("power") == ""
     assert places.buildings() == ["A", "B"]
     assert set(places.named) == {"main-03", "main-04", "west-01"}
 

@@ -18,7 +18,7 @@ from linetap_desk.watch.units import Change, Units
 
 
 class Told(Units):
-    """With a clock that is set, in seconds."""
+    """The units' state with a settable clock, in seconds."""
 
     now_s = 1000
 

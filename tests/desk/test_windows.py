@@ -40,7 +40,7 @@ PEOPLE = {
 
 
 def modules_of_people() -> dict[str, Path]:
-    """What these commands import, however far down."""
+    """All modules that these commands import, directly or not."""
     known, imports = modules(*roots()), arrows(*roots())
     wanted, found = list(PEOPLE), dict[str, Path]()
     while wanted:

@@ -49,7 +49,7 @@ def all_is_well(floor: Speaking, names: Sequence[str] = tuple(NAMES)) -> None:
 
 
 def goes_wrong(floor: Speaking) -> None:
-    """After the desk has seen them well: it knows how each ended."""
+    """Lets units go wrong after the desk has seen them well: it knows how each ended."""
     now = rfc3339(SYSTEM.utc_ns() - 600 * NS_PER_S)
     texts = {"text_ko": CAUSE, "text_en": "Line 8: no voltage.", "action_ko": CURE, "action_en": "Look at pair 8."}
     floor.say("main-03", "line/2", {**LINE, "state": "recording", "call_id": "c"})

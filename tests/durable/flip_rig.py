@@ -59,7 +59,7 @@ class Source:
 
 @dataclass
 class Outcome:
-    """What a start made of the unit. `fault`: it did not start; `crashed`: with what nobody had foreseen."""
+    """The result of a start of the unit. `fault`: it did not start; `crashed`: with an unforeseen exception."""
 
     fault: str = ""
     crashed: str = ""
@@ -133,7 +133,7 @@ class WorkingUnit:
         assert house.command(house.signed("key_list", "authority", data, namespaces.KEY_LIST)).done
 
     def _states(self) -> None:
-        """Of the neighbours; the recorder's own it has written itself."""
+        """Writes the states of the neighbours; the recorder has written its own."""
         run_dir = self.config.run_path
         for name, state in (("capture@1", capture()), ("reporter", reporter()), ("panel", panel())):
             StateFile(run_dir, name, SYSTEM).write(state)
@@ -160,8 +160,8 @@ class WorkingUnit:
         broken.forget()
 
     def flip(self, name: Path, bit: int) -> None:
-        """As a medium does: nothing but the bit changes, not even the time of the file. What is on a disk has changed
-        while the power was off: then of the last start nothing is in RAM."""
+        """Flips a bit as a medium does: nothing else changes, not even the time of the file. What is on a disk has
+        changed while the power was off: then of the last start nothing is in RAM."""
         path = self.folder / name
         if name.parts[0] == "vault":
             (self.folder / "calls" / "recorder.checkpoint").unlink()
@@ -187,7 +187,7 @@ class WorkingUnit:
             service.end()
 
     def record_a_call(self) -> str:
-        """From its announcement to its seal, by the recorder's own threads."""
+        """Records a call from its announcement to its seal, by the recorder's own threads."""
         service, config = self.service, self.config
         call_id = f"{compact(SYSTEM.utc_ns())}-L02"
         now = rfc3339(SYSTEM.utc_ns())
@@ -217,7 +217,7 @@ class WorkingUnit:
         return outcome
 
     def _neighbours(self) -> None:
-        """What capture, reporter and panel read when they start, by their own code."""
+        """Reads the files of capture, reporter and panel at their start, by their own code."""
         config = load_config(self.config_file)
         Cursor(config.vault_path.parent / "reporter" / "cursor.json", SYSTEM)
         learned.load(Path(config.learned))

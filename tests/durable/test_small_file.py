@@ -126,7 +126,7 @@ def test_the_next_process_tells_it_for_a_week(tmp_path: Path) -> None:
     path.write_bytes(b"?")
     FILE.load(path)
     broken.forget()
-    broken.recall(tmp_path)
+    broken.restore_alerts(tmp_path)
     assert broken.names() == [f"{tmp_path.name}/thing.json"]
     assert broken.original("thing.json.broken-12") == "thing.json"
     assert broken.original("thing.json") is None

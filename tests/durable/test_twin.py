@@ -28,12 +28,12 @@ def test_either_of_them_is_enough_and_the_other_is_made_anew(tmp_path: Path) -> 
     whole = path.read_bytes()
     for damaged in (path, copies.twin_of(path)):
         damaged.write_bytes(b"?" + whole[1:])
-        assert copies.read_either(FILE, path) == Thing(7)
+        assert copies.read_file_or_twin(FILE, path) == Thing(7)
         assert path.read_bytes() == copies.twin_of(path).read_bytes() == whole
         assert f"{tmp_path.name}/{damaged.name}" in broken.names()
     copies.twin_of(path).unlink()
     path.write_bytes(msgspec.json.encode(Thing(8)))
-    assert copies.read_either(FILE, path) == Thing(8), "of version 0.1"
+    assert copies.read_file_or_twin(FILE, path) == Thing(8), "of version 0.1"
     assert path.read_bytes() == copies.twin_of(path).read_bytes() == FILE.encode(Thing(8))
 
 
@@ -43,15 +43,15 @@ def test_both_of_them_broken_is_no_new_beginning(tmp_path: Path, stays: bool) ->
     for each in (path, copies.twin_of(path)):
         each.write_bytes(b"?")
     with pytest.raises(Broken):
-        copies.read_either(FILE, path, stays)
+        copies.read_file_or_twin(FILE, path, stays)
     assert path.exists() == stays
     path.unlink(missing_ok=True)
     with pytest.raises(FileNotFoundError):
-        copies.read_either(FILE, path)
+        copies.read_file_or_twin(FILE, path)
 
 
 def flipped(path: Path) -> bytes:
-    """As a medium does it: neither inode nor time moves."""
+    """The file with a bit flipped as by a medium: neither inode nor time changes."""
     data, before = path.read_bytes(), path.stat()
     path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -87,7 +87,7 @@ def restored_whole(path: Path) -> None:
 def restored_twin(path: Path) -> None:
     copies.replace_both(FILE, path, Thing(7))
     path.write_bytes(b"?")
-    copies.read_either(FILE, path)
+    copies.read_file_or_twin(FILE, path)
 
 
 def restored_set(path: Path) -> None:

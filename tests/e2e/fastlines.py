@@ -99,7 +99,7 @@ class HastenedClock:
         self.environment = {"LD_PRELOAD": str(shim), "LINETAP_TEST_HASTENED": str(path)}
 
     def to(self, elapsed_ns: int) -> None:
-        """It never goes back."""
+        """Sets the clock, which never goes back."""
         self._now[0] = max(self._now[0], elapsed_ns)
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class HastenedClock:
 
 
 class FastLines:
-    """What capture is to the recorder, of one card; made before the recorder starts."""
+    """Capture's side of one card for the recorder; made before the recorder starts."""
 
     def __init__(self, config: Config, clock: HastenedClock, tape: Tape) -> None:
         card = config.card[0]

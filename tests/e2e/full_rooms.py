@@ -78,7 +78,7 @@ class Notified:
 
 
 class RoomyWorld(World):
-    """Its rooms are small file systems, and so is its vault."""
+    """A world whose folders are small file systems, and so is its vault."""
 
     def prepare(self, *words: Any, **more: Any) -> Config:
         self.rooms = {name: self.run_dir / name for name in ROOMS}
@@ -107,7 +107,7 @@ class RoomyWorld(World):
         return state.unit_state if state is not None else ""
 
     def alerts(self) -> set[str]:
-        """As the reporter judges them, which publishes them where there is a broker."""
+        """The alerts as the reporter judges them, which publishes them where there is a broker."""
         state = read_state(self.run_dir, "reporter", ReporterState)
         return set(state.alerts) if state is not None else set()
 
@@ -227,7 +227,7 @@ class Seen:
         )
 
     def is_told(self, room: str) -> bool:
-        """What must be said of it has been said, on the LEDs and in the alerts."""
+        """Whether the fault is reported, by the LEDs and the alerts."""
         shown = {condition for _, _, condition in self.conditions}
         if not self.all_fed:
             return False
@@ -301,11 +301,11 @@ def main(
 
 
 def _begin_anew(world: RoomyWorld, services: dict[str, Child], service: str) -> None:
-    """As systemd does, where it has ended to begin anew: with 75, and with nothing else."""
+    """Restarts the service as systemd does if it ended with status 75, and with no other."""
     child = services[service]
 
     def works() -> bool:
-        """It goes on with its work, or has ended to begin anew."""
+        """Whether the service works, or has ended to be restarted."""
         state = read_state(world.run_dir, "capture@1" if service == "capture" else service, ServiceState)
         lives = state is not None and state.pid == child.process.pid and state.fault is None
         return child.process.poll() is not None or lives

@@ -72,7 +72,7 @@ class Closet:
 
     def end(self) -> list[CallRecord]:
         """The records of all calls, once the recorder has been asked to end."""
-        assert self._children.end(self.recorder) == 0, self.recorder.last_words()
+        assert self._children.end(self.recorder) == 0, self.recorder.log_tail()
         found = sorted(self.config.vault_path.glob("[0-9]*/*/*/*/" + sealed.SIGNATURE))
         return [msgspec.json.decode((each.parent / sealed.RECORD).read_bytes(), type=CallRecord) for each in found]
 

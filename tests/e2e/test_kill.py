@@ -85,14 +85,14 @@ def _kill_and_compare(folder: Path, chance: random.Random) -> None:
 
 
 def _between(gaps: list[Gap], heard: I16) -> list[I16]:
-    """What is not silence in the place of a gap."""
+    """The audio that is not silence in the place of a gap."""
     ends = [(round(gap.at_s * RATE_HZ), round((gap.at_s + gap.ms / 1000) * RATE_HZ)) for gap in gaps]
     starts = [0, *(end for _, end in ends)]
     return [heard[a:b] for a, b in zip(starts, [*(first for first, _ in ends), len(heard)], strict=True)]
 
 
 def _is_whole(world: World) -> bool:
-    """By `linetap verify`: one call, opened and closed once, and every start of a recorder in the log."""
+    """Checks by `linetap verify`: one call, opened and closed once, and every start of a recorder in the log."""
     unit_key = (world.folder / "unit.key.pub").read_text()
     found = list(verify_vault(world.config.vault_path, signers.parse(f"{UNIT} {unit_key}")))
     kinds = _kinds(world)
@@ -101,6 +101,6 @@ def _is_whole(world: World) -> bool:
 
 
 def _kinds(world: World) -> Counter[str]:
-    """How many leaves of each kind are in the log; one that is being written is none yet."""
+    """The number of leaves of each kind in the log; one that is being written does not count."""
     whole, _, _ = (world.config.vault_path / "log" / LEAVES).read_bytes().rpartition(b"\n")
     return Counter(json.loads(line)["kind"] for line in whole.splitlines())

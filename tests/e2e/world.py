@@ -80,7 +80,7 @@ class World(Stage):
         return [msgspec.json.decode((path.parent / sealed.RECORD).read_bytes(), type=CallRecord) for path in found]
 
     def audio(self, record: CallRecord) -> I16:
-        """By stock age alone."""
+        """The call's audio by stock age alone."""
         keys_in = self.folder
         recipe = (
             f"age -d -i {keys_in}/epoch.txt key.age | age -d -i {keys_in}/custodian.txt > {keys_in}/call.key;"
@@ -106,12 +106,12 @@ class World(Stage):
 
 
 def as_recorded(line: I16) -> I16:
-    """What mu-law leaves of it."""
+    """The line as mu-law stores it."""
     return g711.decode(g711.encode(line))
 
 
 def place_in(recording: I16, line: I16) -> int:
-    """Where in what was on the line (as recorded) the recording begins."""
+    """The place of the recording in the line's sound (as recorded)."""
     wanted = recording[: RATE_HZ // 4]
     for at in np.flatnonzero(line[: len(line) - len(wanted)] == wanted[0]):
         if np.array_equal(line[at : at + 32], wanted[:32]) and np.array_equal(line[at : at + len(wanted)], wanted):
@@ -120,7 +120,8 @@ def place_in(recording: I16, line: I16) -> int:
 
 
 def cable_slips(recording: I16, line: I16) -> int:
-    """How often the cable lost or doubled periods that neither of its ends was told of, as JACK does when it is late.
+    """The number of periods that the cable lost or doubled and that neither of its ends was told of, as JACK does when
+    it is late.
 
     Between two slips the recording must be what the exchange played, to the sample.
     """

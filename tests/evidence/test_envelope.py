@@ -47,7 +47,7 @@ def text_of(fields: dict[str, Any]) -> str:
 
 
 def check(data: bytes) -> Command | str:
-    """What it is, or the code of why it is none: nothing else ever comes of it."""
+    """The command, or the code of its refusal: there is no third result."""
     authority = KEYS["authority"].public_key()
     try:
         return envelopes.check(data, "floor-03", authority, ROLES, Counters(roles={"desk": 4}), NOW_NS)

@@ -150,8 +150,8 @@ def test_from_nothing_all_is_consistent() -> None:
 @given(st.integers(0, 3000))
 def test_size_follows_from_the_number_of_nodes(size: int) -> None:
     nodes = merkle.node_count(size)
-    assert merkle.most_leaves(nodes) == size
-    assert merkle.most_leaves(merkle.node_count(size + 1) - 1) == size
+    assert merkle.largest_tree(nodes) == size
+    assert merkle.largest_tree(merkle.node_count(size + 1) - 1) == size
 
 
 def test_a_tree_goes_on_from_its_nodes() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which approvals a request takes: every purpose, party and set of approvers, and requests that claim too light a
+"""The approvals that a request takes: every purpose, party and set of approvers, and requests that claim too light a
 rule."""
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def trusts(text: str, at: datetime = AT) -> bool:
 
 
 def compare(stock: Stock, seed: int) -> str:
-    """What both said of the file of this seed; an AssertionError names it."""
+    """The common verdict on the file of this seed; an AssertionError names the seed."""
     text = file_of(Random(seed), LINE, OTHERS)
     data = text.encode("utf-8")
     theirs = stock.verifies(data)

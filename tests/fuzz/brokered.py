@@ -234,7 +234,7 @@ def _records(work: Path) -> list[bytes]:
 
 
 def _copied(work: Path, data: bytes) -> Any:
-    """Its hash is the one that the unit's event has: the unit itself is hostile."""
+    """The copied record, whose hash is that of the unit's event: the unit itself is hostile."""
     whose = msgspec.json.decode(_records(work)[0])
     folder = work / "copied"
     for path in folder.glob("*"):

@@ -17,7 +17,7 @@ HANG_S, MOST_MB = 120, 700  # of the wall: this machine may do other work meanwh
 
 
 class Find(Exception):
-    """What no reader may do."""
+    """A reader's forbidden behaviour."""
 
 
 @dataclass(frozen=True)

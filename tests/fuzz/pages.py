@@ -94,7 +94,7 @@ class Pages:
 
 
 def is_request(data: bytes) -> bool | None:
-    """As h11 reads it: True a whole one, False none at all, None only the beginning of one."""
+    """h11's verdict: True a whole request, False no request, None the beginning of one."""
     if not data:  # which would mean its end to h11
         return None
     reader = h11.Connection(h11.SERVER, LONGEST_HEAD)

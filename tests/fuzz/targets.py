@@ -97,7 +97,7 @@ def _file(work: Path, name: str, take: Callable[[Path], object]) -> Callable[[by
 
 
 def _texts(unit: Path, work: Path) -> Iterator[Target]:
-    """What people write."""
+    """Readers of typed text."""
     toml = (unit / "unit.toml").read_bytes()
     yield Target("unit.toml", [toml], _file(work, "unit.toml", load_config))
     script = [path.read_bytes() for path in (TESTS / "scenarios").glob("*.toml")]
@@ -128,7 +128,7 @@ def _departments(path: Path) -> object:
 
 
 def _documents(unit: Path) -> Iterator[Target]:
-    """What somebody has signed, or says he has."""
+    """Readers of documents that claim to be signed."""
     vault = unit / "vault"
     record = [path.read_bytes() for path in vault.rglob("record.json")]
     yield Target("record.json", record, sealed.decode_record, (msgspec.MsgspecError,))
@@ -218,7 +218,7 @@ def request_of(key: keys.SigningKey) -> bytes:
 
 
 def _recorders(unit: Path, work: Path) -> Iterator[Target]:
-    """What an older recorder, another service or a medium has left."""
+    """Readers of files that an older recorder, another service or a medium has left."""
     vault = unit / "vault"
     events = next((vault / "outbox").glob("*.events")).read_bytes()
     yield Target("outbox segment", [events], lambda data: list(outboxfiles.scan(data)))

@@ -28,7 +28,7 @@ class Write:
 
 
 def writes(log: Path) -> Iterator[Write]:
-    """Of QEMU's blklogwrites, in the format of the kernel's dm-log-writes."""
+    """The writes in QEMU's blklogwrites, in the format of the kernel's dm-log-writes."""
     with log.open("rb") as file:
         magic, _, count, size = struct.unpack("<QQQI", file.read(28))
         assert magic == MAGIC
@@ -53,7 +53,7 @@ def logged(machine: Machine, log: Path) -> list[str]:
 
 
 def first_partition(machine: Machine, into: Path) -> None:
-    """As it is now."""
+    """Copies the first partition as it is now."""
     with machine.card.open("rb") as file:
         file.seek(BOOT_OFFSET)
         into.write_bytes(file.read(BOOT_BYTES))
@@ -77,7 +77,7 @@ def states(first: Path, found: list[Write]) -> Iterator[None]:
 
 
 def _apply(file: FileIO, chosen: list[Write]) -> list[Write]:
-    """What was there before."""
+    """Applies the writes; returns the former content."""
     before = []
     for write in chosen:
         file.seek(write.offset - BOOT_OFFSET)

@@ -53,19 +53,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is begun first, so that no run is alone at the end."""
+    """Begins with the longest tests, so that none runs alone at the end."""
     items.sort(key=lambda item: (-_takes(_group(item)), _group(item)))
 
 
 def _group(item: pytest.Item) -> str:
-    """What is taken at once: the tests of a file that share a fixture of it, or one test."""
+    """The tests of one run: those of a file that share one of its fixtures, or a single test."""
     fixtures: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
     shares = any(definitions[-1].scope == "module" for definitions in fixtures.values())
     return item.nodeid.partition("::")[0] if shares else item.nodeid
 
 
 def _takes(group: str) -> float:
-    """By a row of its own, or that of the test with whatever parameters."""
+    """The duration by a row of its own, or by that of the test with any parameters."""
     name = group.rpartition("/")[2]
     return TAKES.get(name, TAKES.get(name.partition("[")[0], math.inf))
 
@@ -87,7 +87,7 @@ def _taken(item: pytest.Item) -> bool:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """With a card as it comes from the factory; not yet on."""
+    """A machine with a card as it comes from the factory; not yet on."""
     assert IMAGE.exists(), "./build.sh image makes the image"
     with Machine(tmp_path) as made:
         yield made

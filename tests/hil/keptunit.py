@@ -119,8 +119,8 @@ def _since_s(began_ns: int) -> float:
 def working_unit(
     site: Site, folder: Path, *, is_timed: bool = True, authority: tuple[str, Path] | None = None, lines: int = 8
 ) -> Iterator[Machine]:
-    """From a card as it comes from the factory. `is_timed`: it asks a time server, which is gone after a start.
-    `authority`: its key's line, its key list."""
+    """A machine with a card as it comes from the factory. `is_timed`: it asks a time server, which is gone after a
+    start. `authority`: its key's line, its key list."""
     with site.broker(folder / "broker"), Machine(folder, counted=True) as machine:
         machine.more = [*DEVICES]
         network = ("--ntp", TIME_SERVER) if is_timed else ()

@@ -40,7 +40,7 @@ def lit(machine: Machine, led: str) -> bool:
 
 
 def pattern(seen: Seen, for_s: float) -> str:
-    """Its name in the legend, by how long it is lit and dark: a machine that is late shows none to the millisecond."""
+    """The pattern's name in the legend, by its times lit and dark: a slow machine shows none to the millisecond."""
     spans = [(level, end - at) for (at, level), (end, _) in pairwise([*seen, (for_s, "")])]
     if len(spans) == 1:
         return "on" if spans[0][0] == "1" else "off"

@@ -53,7 +53,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Begun:
-    """What the firmware starts: the kernel, its initramfs and its command line. `how` is for the console."""
+    """The firmware's choice: the kernel, its initramfs and its command line. `how` is for the console."""
 
     how: str
     kernel: bytes
@@ -107,7 +107,7 @@ class Machine:
         return self._mtools("mtype", f"::{name}", check=False)
 
     def names(self) -> set[str]:
-        """What lies at the top of the boot partition."""
+        """The names at the top of the boot partition."""
         return set((self._mtools("mdir", "-b", "::") or b"").decode().replace("::/", "").split())
 
     def _mtools(self, program: str, *words: str, data: bytes = b"", check: bool = True) -> bytes | None:
@@ -140,7 +140,7 @@ class Machine:
         self.wait()
 
     def keep(self, folder: Path) -> Kept:
-        """As it is now; it goes on afterwards."""
+        """Keeps the machine as it is now; it goes on afterwards."""
         folder.mkdir(parents=True)
         with self.still():
             self.qmp("migrate", uri=f"file:{folder}/memory")
@@ -188,7 +188,7 @@ class Machine:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _brought(self) -> bytes:
-        """What the tests bring, as archives of an initramfs."""
+        """The tests' own files, as archives of an initramfs."""
         return overlay()
 
     def _board(self) -> list[str]:
@@ -202,7 +202,7 @@ class Machine:
         ]  # fmt: skip
 
     def _until_qmp(self, command: str, what: str, status: str) -> None:
-        """Until the answer has this status."""
+        """Waits until the answer has this status."""
         end_ns = SYSTEM.monotonic_ns() + COMMAND_S * NS_PER_S
         while (found := self.qmp(command).get("status")) != status:
             assert found != "failed", what
@@ -210,7 +210,7 @@ class Machine:
             SYSTEM.sleep(0.05)
 
     def qmp(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """What a hand does to a machine: plugs and unplugs. Its answer."""
+        """Acts on the machine as a hand does: plugs and unplugs. Returns its answer."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(COMMAND_S)
             self._reach(line, "qmp")
@@ -240,7 +240,8 @@ class Machine:
                 SYSTEM.sleep(0.05)
 
     def _firmware(self) -> Begun:
-        """What a Pi's does: the slot that config.txt names, or tryboot.txt where that was asked for, once."""
+        """The choice of a Pi's firmware: the slot that config.txt names, or tryboot.txt where that was asked for,
+        once."""
         slot = self._slot()
         found = {name: self.get(f"{slot}/{name}") for name in ("vmlinuz", "initramfs", "cmdline.txt")}
         files = {name: data for name, data in found.items() if data is not None}
@@ -269,8 +270,8 @@ class Machine:
         end_ns, answer_s = SYSTEM.monotonic_ns() + self._here(limit_s) * NS_PER_S, 1
         while True:
             assert self._process is not None
-            assert self._process.poll() is None, f"the machine ended:\n{self.last_words()}"
-            assert SYSTEM.monotonic_ns() < end_ns, f"nobody answers after {limit_s} s:\n{self.last_words()}"
+            assert self._process.poll() is None, f"the machine ended:\n{self.log_tail()}"
+            assert SYSTEM.monotonic_ns() < end_ns, f"nobody answers after {limit_s} s:\n{self.log_tail()}"
             with contextlib.suppress(OSError, ValueError):
                 self._connect()
                 if self.ask({"run": ["true"]}, answer_s)["rc"] == 0:
@@ -314,7 +315,7 @@ class Machine:
                     return answer
 
     def run(self, *words: str, check: bool = True, limit_s: float = COMMAND_S) -> str:
-        """What a command in the machine says on standard output."""
+        """The standard output of a command in the machine."""
         answer = self.ask({"run": list(words), "limit_s": limit_s}, limit_s + 20)
         assert not check or answer["rc"] == 0, f"{' '.join(words)}: {answer['out']}{answer['err']}"
         return str(answer["out"]).strip()
@@ -339,7 +340,7 @@ class Machine:
             except (AssertionError, msgspec.MsgspecError) as error:
                 why = f": {error}"
             if self.now_s >= end_s:
-                raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.last_words(10)}")
+                raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.log_tail(10)}")
             self.rest(every_s)  # a question costs the machine something
 
     def rest(self, seconds: float) -> None:
@@ -371,15 +372,15 @@ class Machine:
         """Shut down in good order."""
         with contextlib.suppress(OSError):
             self.ask({"run": ["systemctl", "--no-block", "poweroff"]}, 10)
-        assert self.ended(COMMAND_S), f"it does not end:\n{self.last_words()}"
+        assert self.ended(COMMAND_S), f"it does not end:\n{self.log_tail()}"
         self._by_itself = False
 
-    def last_words(self, lines: int = 40) -> str:
+    def log_tail(self, lines: int = 40) -> str:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-lines:])
 
 
 def partition(card: Path, name: str) -> tuple[int, int]:
-    """Where it begins on the card and how long it is, in bytes; the machine is off."""
+    """The partition's begin on the card and its length, in bytes; the machine is off."""
     command = ["sfdisk", "--json", str(card)]
     found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=COMMAND_S).stdout)
     (one,) = (each for each in found["partitiontable"]["partitions"] if each["name"] == name)

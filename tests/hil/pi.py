@@ -40,7 +40,7 @@ REVISION = "c03114"  # a Pi 4B of 4 GB: the firmware writes what its fuses say
 
 
 class Pi(Machine):
-    """It is counted, and the tests' agent is at a USB cable.
+    """A Pi whose time is counted. The tests' agent is at a USB cable.
 
     `late`: run by the initramfs once the root is mounted, before systemd."""
 
@@ -68,7 +68,7 @@ class Pi(Machine):
             burn(self.sockets / "gdb", self.fuses)
 
     def says(self, words: str, limit_s: int) -> str:
-        """What the console has when these words stand in it, or when nothing more comes of it."""
+        """The console's output up to these words, or all of it when nothing more comes."""
         end_ns, said = SYSTEM.monotonic_ns() + limit_s * NS_PER_S, ""
         while SYSTEM.monotonic_ns() < end_ns and self.is_on:
             said = self.console.read_text(errors="replace")
@@ -96,7 +96,7 @@ class Pi(Machine):
         ]  # fmt: skip
 
     def _make_tree(self) -> Path:
-        """As the firmware makes it, less what is not there."""
+        """The device tree that the firmware makes, without missing parts."""
         config = rules.read_config((self.get("config.txt") or b"").decode(), BOARD.filters)
         files = [f"overlays/{name}.dtbo" for name in config.all("dtoverlay")]
         given = []

@@ -36,7 +36,7 @@ KEEPS = {'on_notice_failure = "discard"': 'on_notice_failure = "record_and_flag"
 
 @dataclass(frozen=True)
 class Office:
-    """Where cards are written: the people's keys, the authority."""
+    """The office that writes cards: the people's keys, the authority."""
 
     folder: Path
     pki: Pki
@@ -89,7 +89,7 @@ def _own(line: str) -> str:
 
 
 def certify(machine: Machine, office: Office) -> None:
-    """What an engineer does with the card in a reader, done in the running machine."""
+    """Certifies as an engineer does with the card in a reader, in the running machine."""
     machine.until(lambda: f"{UNIT}.request" in machine.run("ls", BOOT), "the card is taken")
     pem = office.certificate(machine.read(f"{BOOT}/{UNIT}.request"))
     machine.write(f"{BOOT}/{UNIT}.pem", pem)
@@ -116,14 +116,15 @@ def start_lines(machine: Machine, script: str) -> None:
 
 
 def played(machine: Machine, limit_s: float) -> None:
-    """Until the exchange has hung up for good, every line is idle, and every call is sealed: that takes the disk."""
+    """Waits until the exchange has hung up for good, every line is idle, and every call is sealed: that takes the
+    disk."""
     machine.until(lambda: not plays(machine), "all is played", limit_s)
     machine.until(lambda: idle(machine), "every line is idle", SETTLED_S)
     seals(machine)
 
 
 def seals(machine: Machine) -> None:
-    """Until every call that has begun is sealed."""
+    """Waits until every call that has begun is sealed."""
     unsealed = f"cd {VAULT} && for d in 2*/*/*/*/; do [ -e ${{d}}{sealed.RECORD}.sig ] || echo $d; done"
     machine.until(lambda: machine.run("sh", "-c", unsealed) == "", "every call is sealed", SETTLED_S)
 
@@ -139,7 +140,7 @@ def idle(machine: Machine) -> bool:
 
 
 def call_ids(machine: Machine) -> set[str]:
-    """Of the calls in the vault, which the recorder makes when it first starts."""
+    """The calls in the vault, which the recorder makes when it first starts."""
     return set(
         machine.run(
             "sh", "-c", f"cd {VAULT} 2>/dev/null && ls -d 2*/*/*/*/ 2>/dev/null | xargs -rn1 basename", check=False
@@ -148,7 +149,7 @@ def call_ids(machine: Machine) -> set[str]:
 
 
 def configure(machine: Machine, changes: dict[str, str]) -> None:
-    """In the unit's configuration, which all its services then read again."""
+    """Changes the unit's configuration, which all its services then read again."""
     text = machine.read(CONFIG).decode()
     for old, new in changes.items():
         assert old in text, old
@@ -175,7 +176,7 @@ def record_of(machine: Machine, call_id: str) -> CallRecord:
 
 
 def checked(machine: Machine) -> str:
-    """What `linetap check` says."""
+    """The output of `linetap check`."""
     return machine.run("linetap", "check", "--config", CONFIG, check=False)
 
 

@@ -20,7 +20,7 @@ MAKE_S = 900
 
 @dataclass(frozen=True)
 class Signed:
-    """Of an image: its card, its update, and the key that both are signed with."""
+    """A signed image: its card, its update, and the key that both are signed with."""
 
     folder: Path
     key: Path

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each group of tests takes: the second figure of the table that a run prints. A run begins with the longest that
-is left, and with one that has no figure before all others. Rough figures do: the order is all that is made of them."""
+"""The duration of each group of tests: the second figure of the table that a run prints. A run begins with the longest
+that is left, and with one that has no figure before all others. Rough figures do: the order is all that is made of
+them."""
 
 from __future__ import annotations
 

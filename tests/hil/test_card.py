@@ -113,7 +113,7 @@ def test_power_cuts_while_a_card_is_encrypted(machine: Machine, office: Office, 
 
 
 def said(machine: Machine) -> str:
-    """What the initramfs says of the card; then the power goes."""
+    """The initramfs's output about the card; then the power goes."""
     before = len(SAID.findall(machine.console.read_text(errors="replace"))) if machine.console.exists() else 0
 
     def words() -> list[str]:

@@ -79,7 +79,7 @@ def test_the_clock_chip_keeps_the_time_and_gives_it_to_the_kernel(tmp_path: Path
 
 
 def _said_by(*command: str, console: Path) -> str:
-    """Until it is over, or the time is."""
+    """The command's output until it ends, or the time is over."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as machine:
         try:
             return _until_over(machine, console)

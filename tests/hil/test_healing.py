@@ -27,7 +27,7 @@ def rot(machine: Machine, slot: str, at: int, blocks: int = 3) -> None:
 
 
 def root_of(machine: Machine, slot: str) -> bytes:
-    """As much of it as there is: what of a slot is compared."""
+    """The part of a slot's root that is compared."""
     blocks = int(re.findall(r"linetap\.verity=(\d+):", (machine.get("a/cmdline.txt") or b"").decode())[0])
     with machine.card.open("rb") as card:
         card.seek(partition(machine.card, f"linetap-{slot}")[0])
@@ -35,7 +35,7 @@ def root_of(machine: Machine, slot: str) -> bytes:
 
 
 def copy_to_b(machine: Machine) -> None:
-    """What the unit does by itself a quarter of an hour after its first good start."""
+    """Copies to slot b, as the unit does by itself a quarter of an hour after its first good start."""
     root, at = root_of(machine, "a"), partition(machine.card, "linetap-b")[0]
     size = MIB * 2  # and the tree of hashes behind it
     with machine.card.open("r+b") as card:
@@ -57,8 +57,8 @@ def copy_to_b(machine: Machine) -> None:
 def ends(machine: Machine) -> str:
     """Power on, until it restarts by itself; what it said."""
     machine.start()
-    assert machine.ended(HEALS_S), machine.last_words()
-    return machine.last_words(60)
+    assert machine.ended(HEALS_S), machine.log_tail()
+    return machine.log_tail(60)
 
 
 def comes_up(machine: Machine) -> None:
@@ -71,7 +71,7 @@ def slot(machine: Machine) -> str:
 
 
 def mark_good(machine: Machine) -> None:
-    """What the unit does by itself a minute after power-on. RAUC is there when its D-Bus is."""
+    """Marks the slot as good, as the unit does a minute after power-on. RAUC is there when its D-Bus is."""
     machine.until(lambda: machine.run("rauc", "status", "mark-good", "booted"), "the slot is marked good")
 
 
@@ -144,8 +144,8 @@ def test_a_block_that_rots_in_service_costs_one_start(unit_of_two: Machine) -> N
         card.write(b"\xa5" * BLOCK)
     read = ("dd", "if=/dev/dm-0", "of=/dev/null", "bs=4096", f"skip={middle // BLOCK}", "count=1", "iflag=direct")
     machine.run("systemd-run", *read, check=False)
-    assert machine.ended(COMMAND_S), machine.last_words()
-    assert "dm-verity device corrupted" in machine.last_words(60)
+    assert machine.ended(COMMAND_S), machine.log_tail()
+    assert "dm-verity device corrupted" in machine.log_tail(60)
     comes_up(machine)
     assert "1 blocks were written again from slot a" in machine.console.read_text(errors="replace")
     machine.run(*read)

@@ -70,7 +70,7 @@ def test_a_kernel_that_stops_or_hangs_starts_again(kept: Kept, tmp_path: Path) -
         machine.resume()
         with contextlib.suppress(OSError):  # nobody is left to answer
             machine.run("sh", "-c", "echo c >/proc/sysrq-trigger", limit_s=5)
-        assert machine.ended(60), f"the panic ends nothing:\n{machine.last_words()}"
+        assert machine.ended(60), f"the panic ends nothing:\n{machine.log_tail()}"
         machine.counted = False
         machine.more = ["-gdb", f"unix:{machine.sockets}/gdb,server=on,wait=off"]
         machine.boot()
@@ -79,7 +79,7 @@ def test_a_kernel_that_stops_or_hangs_starts_again(kept: Kept, tmp_path: Path) -
         hang(machine.sockets / "gdb")
         with pytest.raises(OSError, match=r"timed out|hung up"):  # as the watchdog may be quicker
             machine.ask({"run": ["true"]}, 3)
-        assert machine.ended(120), f"nothing ends it:\n{machine.last_words()}"
+        assert machine.ended(120), f"nothing ends it:\n{machine.log_tail()}"
         machine.counted = True
         machine.more = []
         machine.boot()

@@ -33,5 +33,5 @@ def _all_active(machine: Machine) -> bool:
 
 
 def _seconds(machine: Machine, name: str, what: str) -> float:
-    """Of the machine's own, since its kernel began."""
+    """The machine's own seconds since its kernel began."""
     return int(machine.run("systemctl", "show", "-P", what, f"{name}.service")) / 1e6

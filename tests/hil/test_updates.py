@@ -90,19 +90,19 @@ class Updated:
         """Installed, and the machine ends in order to start it; what will never come is not waited for."""
         end_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
         while not self.machine.ended(LOOK_S):
-            assert SYSTEM.monotonic_ns() < end_ns, self.machine.last_words()
+            assert SYSTEM.monotonic_ns() < end_ns, self.machine.log_tail()
             found = self._state_unless_it_ends()
             assert found is None or (found.version, found.step) != (version, "failed"), found
 
     def _state_unless_it_ends(self) -> UpdateState | None:
-        """Of a machine that shuts down nobody answers, or the data partition is put away already."""
+        """The state; None while the machine shuts down, or when the data partition is unmounted already."""
         with contextlib.suppress(OSError, AssertionError, msgspec.MsgspecError):
             return self.state()
         return None
 
     def starts_again(self) -> None:
-        """By itself; and then somebody is there again."""
-        assert self.machine.ended(LIMIT_S), self.machine.last_words()
+        """Waits until the machine has restarted by itself and answers."""
+        assert self.machine.ended(LIMIT_S), self.machine.log_tail()
         self.machine.boot()
 
     def runs(self) -> tuple[str, str]:

@@ -39,7 +39,7 @@ class Archive:
         self._index[suite].append(f"{control}Filename: {path}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n")
 
     def drop(self, name: str) -> None:
-        """As Debian's archive does with what something newer has replaced."""
+        """Removes the package, as Debian's archive does with a replaced one."""
         for suite, paragraphs in self._index.items():
             for paragraph in [each for each in paragraphs if each.startswith(f"Package: {name}\n")]:
                 paragraphs.remove(paragraph)
@@ -64,7 +64,7 @@ class Archive:
             self._gpg("--clearsign", "--output", str(dists / "InRelease"), str(dists / "Release"))
 
     def snapshot(self) -> str:
-        """What is published now, kept. The folder below the server."""
+        """Keeps what is published now. Returns the folder below the server."""
         for name in ("debian", "debian-security"):
             shutil.copytree(self.folder / name, self.folder / "archive" / name / STAMP)
         return f"archive/debian/{STAMP}"

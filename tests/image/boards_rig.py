@@ -50,7 +50,7 @@ def compiled(source: str, *options: str) -> bytes:
 
 
 def entry(name: str) -> bytes:
-    """Of struct of_device_id in a kernel's image."""
+    """The bytes of a struct of_device_id in a kernel's image."""
     return bytes(64) + name.encode().ljust(128, b"\0") + bytes(8)
 
 
@@ -86,7 +86,7 @@ def laid_by_the_build(folder: Path, trees: dict[str, bytes]) -> Path:
 
 
 def written_again(blob: bytes) -> str:
-    """As dtc reads what was read here and written again; to compare with `sorted_source`."""
+    """The source that dtc makes of the tree as read and written here; to compare with `sorted_source`."""
     return sorted_source(compiled("/dts-v1/;\n" + _source(read_tree(blob).root), "-f"))
 
 
@@ -102,7 +102,7 @@ def _source(node: Node) -> str:
 
 
 def unknown_properties(name: str, tree: Tree) -> set[str]:
-    """Of the devices on the way, those that may hold a phandle which nobody follows."""
+    """Properties of the devices on the way that may hold a phandle and are followed by nothing."""
     known = {*BINDINGS, *PARSED, *NO_LINK, *WAITED_FOR, *VALUES.split()}
     unknown = set()
     for path in {step.path for step in closure(name, tree, kernel_of([], b"")).steps} & set(tree.by_path):

@@ -23,7 +23,8 @@ DEP5 = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.
 
 
 def module(folder: Path, name: str, version: str, installer: str, licence: str = "Text of its licence.\n") -> None:
-    """As the image ("linetap-image\\n") or a package of Debian's ("debian\\n", or no such file) leaves one behind."""
+    """A module as the image ("linetap-image\\n") or a package of Debian's ("debian\\n", or no such file) leaves one
+    behind."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(

@@ -101,7 +101,8 @@ def _running(tree: Path, root: Path, *reg: str) -> Path:
 
 
 def _reserved(tree: Tree) -> list[Node]:
-    """What nvmem-rmem takes. Where `reg` is not whole the kernel says "invalid reg property", "skipping node"."""
+    """The nodes that nvmem-rmem takes. Where `reg` is not whole the kernel says "invalid reg property", "skipping
+    node"."""
     memory = tree.by_path["/reserved-memory"]
     whole = [one for one in memory.children if "reg" in one.properties and len(one.cells("reg")) % _cells(memory) == 0]
     return [one for one in whole if one.is_available() and "nvmem-rmem" in one.compatible]

@@ -21,7 +21,7 @@ KERNEL = bytes(56) + rules.IMAGE_MAGIC + bytes(4)
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """As image/steps/boards.sh lays it, with the kernel's own trees."""
+    """A card written by image/steps/boards.sh, with the kernel's own trees."""
     slot = tmp_path / "a"
     (slot / "overlays").mkdir(parents=True)
     for tree, names in ({board.tree: board.asked for board in HERE} | ALSO).items():

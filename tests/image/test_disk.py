@@ -31,7 +31,7 @@ def plug(sys: Path, disk: str, names: tuple[str, ...] = NAMES) -> None:
 
 
 def ask(sys: Path, then: str) -> str:
-    """Without waiting: `sleep` is the next tenth of a second."""
+    """The script's answer, without waiting: `sleep` is the next tenth of a second."""
     script = f"sleep() {{ :; }}; . {SCRIPT}; {then}"
     done = subprocess.run(
         ["busybox", "sh", "-uc", script],

@@ -63,7 +63,7 @@ pytestmark = pytest.mark.skipif(shutil.which("debsecan") is None, reason="debsec
 
 @pytest.fixture
 def sbom(tmp_path: Path) -> Path:
-    """Of those packages and a wheel, written by contents.py."""
+    """The list of those packages and a wheel, written by contents.py."""
     status, modules = tmp_path / "status", tmp_path / "modules"
     status.write_text(STATUS)
     module(modules, "rpi-lgpio", "0.6", "linetap-image\n")

@@ -79,7 +79,7 @@ def test_spdx_knows_every_expression_of_the_table() -> None:
 
 
 def taken(folder: Path, *debs: Path) -> subprocess.CompletedProcess[str]:
-    """What copyrights.py makes of these packages, in `folder/doc`."""
+    """The output of copyrights.py for these packages, in `folder/doc`."""
     keep = folder / "keep"
     keep.mkdir()
     lines = []

@@ -36,7 +36,8 @@ def tpm() -> Iterator[SoftTpm]:
 
 
 def told(text: str) -> bytes:
-    """What `measure` of the initramfs writes to its TPM, in the shell that it has; a terminal is the device."""
+    """The bytes that the initramfs's `measure` writes to its TPM, in the shell that it has; a terminal is the
+    device."""
     init = (PROJECT / "image" / "initramfs" / "init").read_text()
     function = re.search(r"^measure\(\) \{.*?^\}$", init, re.MULTILINE | re.DOTALL)
     assert function is not None
@@ -77,7 +78,7 @@ def test_without_a_tpm_the_start_goes_on() -> None:
 
 
 def command_line(key: Path | None, tmp_path: Path) -> str:
-    """As `seal_slot` writes it for a root."""
+    """The command line that `seal_slot` writes for a root."""
     script = f"""
 set -euo pipefail
 say() {{ printf 'image: %s\\n' "$*"; }}

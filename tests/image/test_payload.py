@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from contents_rig import IMAGE
 
-from slots_rig import LIMIT_S, Signer, make_bundle, why_not
+from slots_rig import LIMIT_S, Signer, make_bundle, skip_reason
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 def payload(*words: object) -> subprocess.CompletedProcess[str]:

@@ -42,7 +42,7 @@ class Clone:
         )  # fmt: skip
 
     def made(self) -> None:
-        """As image/build.sh notes it."""
+        """Notes the clone as image/build.sh does."""
         (self.out / "sources").write_text(f"{self.run().stdout.strip()} 0f3a4bb3\n")
 
     def told(self, **names: str) -> str:

@@ -126,7 +126,7 @@ def kept_of(network: Network) -> dict[str, str]:
 
 
 def permits(path: str, text: bytes) -> bool:
-    """As the script asks."""
+    """Whether the script permits it."""
     command = ["grep", "-aEvxq", "-f", str(KEPT / path)]
     return subprocess.run(command, input=text, timeout=60, check=False, env={"LC_ALL": "C"}).returncode == 1
 

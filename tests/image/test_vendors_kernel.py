@@ -164,7 +164,7 @@ def trees() -> Path:
 
 @pytest.fixture(scope="module")
 def overlays(tmp_path_factory: pytest.TempPathFactory, trees: Path) -> Path:
-    """Of the image, and the one that Raspberry Pi's kernel brings."""
+    """The overlays of the image, and the one that Raspberry Pi's kernel brings."""
     folder = tmp_path_factory.mktemp("overlays")
     for source in (*(ROOT / "hardware/overlay").glob("*.dts"), *(ROOT / "image/boot").glob("*.dts")):
         name = source.stem + (".dtb" if source.stem == "overlay_map" else ".dtbo")
@@ -175,7 +175,7 @@ def overlays(tmp_path_factory: pytest.TempPathFactory, trees: Path) -> Path:
 
 
 def laid(trees: Path, overlays: Path, board: Board) -> list[Tree]:
-    """As the firmware hands it to the kernel, a stepping each."""
+    """The trees that the firmware hands to the kernel, a stepping each."""
     source = next(trees / name for name in (*board.asked, board.tree) if (trees / name).is_file())
     config = rules.read_config((ROOT / "image/boot/config.txt").read_text(), board.filters)
     names = [rules.mapped(overlays, name, board) for name in config.all("dtoverlay")]

@@ -41,7 +41,7 @@ class Tree:
         return Client(self.site.port, self.pki, self.pki.pair("floor-03-0"))
 
     def desk(self, broker: ShippedBroker) -> Client:
-        """Its queue waits for it."""
+        """A desk's client, whose queue waits for it."""
         desk = Client(broker.port, self.pki, self.pki.pair("desk-seoul"), clean=False)
         desk.subscribe("linetap/v1/#")
         return desk

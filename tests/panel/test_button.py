@@ -47,12 +47,12 @@ def press(room: Room, ms: int) -> list[str]:
 )
 def test_what_a_press_means(ms: int, means: Press | None) -> None:
     button = Button()
-    assert button.let_go(False, 0) is None
-    assert button.let_go(True, 50) is None
-    assert button.let_go(True, 50 + ms) is None
+    assert button.update(False, 0) is None
+    assert button.update(True, 50) is None
+    assert button.update(True, 50 + ms) is None
     assert button.held_ms(True, 50 + ms) == ms
-    assert button.let_go(False, 50 + ms) == meaning(ms) == means
-    assert button.let_go(False, 50 + ms) is None
+    assert button.update(False, 50 + ms) == meaning(ms) == means
+    assert button.update(False, 50 + ms) is None
 
 
 def test_the_leds_tell_how_long_it_is_pressed(run_dir: Path) -> None:

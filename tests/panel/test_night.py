@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the LEDs are dimmed, by the clock on the wall."""
+"""The hours in which the LEDs are dimmed, by local time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a press of ten seconds to a disk that may be pulled, and everything that may go wrong on the way."""
+"""The removal of the disk after a press of ten seconds, and its possible failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from state_files import recorder
 
 
 class Disk:
-    """What systemd's two units do, as far as the panel sees it."""
+    """The effect of systemd's two units that the panel sees."""
 
     def __init__(self, run_dir: Path) -> None:
         self.path, self.root = rundir.service_folder(run_dir, "panel") / WANTED, rundir.make(run_dir / rundir.ROOT)

@@ -97,7 +97,7 @@ def test_where_nothing_of_it_can_be_read_the_pins_beside_it_count(
     file = tmp_path / "unit.toml"
     if content is not None:
         file.write_text(content)
-    board, run_dir = unconfigured._what_can_be_read(file)
+    board, run_dir = unconfigured._readable_settings(file)
     assert (board.kind, board.pins, str(run_dir)) == ("hardware", str(tmp_path / "pins.toml"), "/run/linetap")
     monkeypatch.setattr("linetap.panel.unconfigured.RUN_DIR", str(tmp_path))
     with panel(file) as process:
@@ -116,7 +116,7 @@ def test_without_a_configuration_it_starts_and_with_a_wrong_one_it_is_wrong(
     if content is not None:
         file.write_text(content)
     monkeypatch.setattr("linetap.panel.unconfigured.RUN_DIR", str(run_dir))
-    monkeypatch.setattr("linetap.panel.unconfigured._what_can_be_read", lambda _: (Board(kind="simulated"), run_dir))
+    monkeypatch.setattr("linetap.panel.unconfigured._readable_settings", lambda _: (Board(kind="simulated"), run_dir))
 
     def watch() -> None:
         eventually(lambda: (state := read_state(run_dir, "panel", PanelState)) is not None and bool(state.unit_state))

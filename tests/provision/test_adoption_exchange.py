@@ -18,10 +18,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from linetap.adoption import deskrequests, exchange, places
+from linetap.adoption import adoptionfiles, deskrequests, exchange
+from linetap.adoption.adoptionfiles import KeptSession
 from linetap.adoption.deskrequests import DeskAway
 from linetap.adoption.exchange import Exchange
-from linetap.adoption.places import Kept
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import Answer, Begin, Box, Channel, Chosen, Opening, Question, Reply, Waits
@@ -71,7 +71,7 @@ class Unit:
 
     def start(self) -> None:
         """The process, the first time or again."""
-        home, kept = self.folder / "etc", Kept(self.folder / "session.json")
+        home, kept = self.folder / "etc", KeptSession(self.folder / "session.json")
         self.exchange = Exchange(
             self.run_dir, home, self.folder / "adopted", kept, [("desk", 8443)], {}, self.clock, self._post
         )
@@ -89,7 +89,7 @@ class Unit:
 
     @property
     def shown(self) -> tuple[str, str]:
-        said = places.read_shown(self.run_dir)
+        said = adoptionfiles.read_shown(self.run_dir)
         assert said is not None
         return said.state, said.digits
 
@@ -146,7 +146,7 @@ def other_key(_path: str, answer: bytes) -> bytes:
 def test_a_press_is_counted_for_no_other_exchange(unit: Unit, desk: Desk, how: Callable[[str, bytes], bytes]) -> None:
     """Somebody passes the first exchange on, keeps the desk's answer to the press, and would be the second's desk."""
     digits = desk.channels[0].digits
-    places.press(unit.run_dir, digits)
+    adoptionfiles.press(unit.run_dir, digits)
     unit.between = how
     unit.turns(50)
     assert desk.questions[-1].pressed
@@ -160,16 +160,16 @@ def test_a_press_is_counted_for_no_other_exchange(unit: Unit, desk: Desk, how: C
     unit.start()
     assert unit.turns(100), "after the process was started again, too"
     assert len(desk.begun) == 1
-    assert not (places.sent(unit.run_dir) / "linetap.toml").exists()
+    assert not (adoptionfiles.sent(unit.run_dir) / "linetap.toml").exists()
 
 
 def test_the_desks_own_answer_after_such_a_press_still_counts(unit: Unit, desk: Desk) -> None:
-    places.press(unit.run_dir, desk.channels[0].digits)
+    adoptionfiles.press(unit.run_dir, desk.channels[0].digits)
     unit.between = gone
     unit.turns(20)
     unit.between, desk.reply = faithful, Reply(state="order", order="order", signature="signature")
     unit.turns(1)
-    assert (places.sent(unit.run_dir) / "linetap.toml").read_text() == "order"
+    assert (adoptionfiles.sent(unit.run_dir) / "linetap.toml").read_text() == "order"
     assert unit.shown == ("confirmed", "")
 
 
@@ -211,7 +211,7 @@ def test_an_opening_that_nobody_answers_is_a_number_too(tmp_path: Path, desk: De
     unit.between = no_opening
     unit.turns(200)
     assert len(desk.channels) == 1 + 199 // (exchange.PAUSE_TURNS + 2)
-    assert places.numbers(unit.run_dir) == len(desk.channels)
+    assert adoptionfiles.numbers(unit.run_dir) == len(desk.channels)
 
 
 def test_the_digits_go_after_their_time_whatever_the_desk_answers(unit: Unit) -> None:
@@ -225,7 +225,7 @@ def test_the_numbers_are_counted_over_a_start_of_the_process(unit: Unit, desk: D
         unit.start()
         unit.turns(exchange.PAUSE_TURNS)
     assert len(desk.begun) == 1, "a start does not shorten the dark"
-    places.note_numbers(unit.run_dir, exchange.MOST_RUNS)
+    adoptionfiles.note_numbers(unit.run_dir, exchange.MOST_RUNS)
     unit.start()
     assert unit.turns(1)
     assert unit.shown == ("over", "")

@@ -197,7 +197,8 @@ def test_a_certificate_alone_makes_no_unit(card: Card) -> None:
 
 
 def is_started_for(boot: Path) -> bool:
-    """By the conditions of the unit file, with the pattern language of glob(7), which Python's fnmatch shares."""
+    """Judged by the conditions of the unit file, with the pattern language of glob(7), which Python's fnmatch
+    shares."""
     asked = re.findall(r"^ConditionPathExists(?:Glob)?=\|/boot/firmware/(.*)$", SERVICE.read_text(), re.MULTILINE)
     there = [str(path.relative_to(boot)) for path in boot.rglob("*") if path.name != "linetap-error.txt"]
     return any(

@@ -31,7 +31,7 @@ START_NS = 1_795_647_360_123_000_000  # 2026-11-25T22:56:00.123Z
 class Kept:
     """A vault that keeps what it is told."""
 
-    why_not: str | None = None
+    skip_reason: str | None = None
     events: list[CallEvent] = field(default_factory=list)
     opened: list[tuple[str, int, int]] = field(default_factory=list)
     permitted: dict[str, list[int]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Kept:
     snapshots: dict[str, CallSnapshot] = field(default_factory=dict)
 
     def refused(self) -> str | None:
-        return self.why_not
+        return self.skip_reason
 
     def report(self, event: CallEvent) -> None:
         self.events.append(event)
@@ -150,7 +150,7 @@ class Story:
         return self
 
     def sound(self, at_s: float, samples: npt.NDArray[Any], line: int = 1) -> Self:
-        """On top of what the line carries, as far as it goes."""
+        """Adds a sound to the line's, as far as it goes."""
         audio, first = self.card._audio[line - 1], round(at_s * RATE_HZ)
         n = min(len(samples), len(audio) - first)
         audio[first : first + n] = np.clip(audio[first : first + n] + samples[:n], -32768, 32767).astype(np.int16)
@@ -176,7 +176,7 @@ class Story:
             self.recorder.restore_detectors(1, batch)
 
     def tell(self, batch_slots: int = 25) -> Kept:
-        """To the end, in batches as a replay has them."""
+        """Plays to the end, in batches as a replay has them."""
         while self.step(batch_slots):
             pass
         return self.vault

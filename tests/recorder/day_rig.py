@@ -64,7 +64,7 @@ def began_in_time(call: Told) -> None:
 
 
 def follow(wanted: dict[str, dict[str, Any]], notices: dict[str, Notice], policy: Recording) -> dict[str, Told]:
-    """By their names; 32 of them at most."""
+    """The results by name; at most 32 calls."""
     usual: dict[str, Any] = {"start_s": 1.0, "direction": "out"}
     calls = [Call(line=n, **(usual | keys)) for n, keys in enumerate(wanted.values(), 1)]
     lines = list(range(1, len(calls) + 1))

@@ -85,7 +85,8 @@ def folder(config: Config, call_id: str) -> Path:
 
 
 def opens(unit: Unit, call_dir: Path, identity: Path) -> bool:
-    """By the recipe every user is given, with stock age alone; the audio is whole or it does not open at all."""
+    """Tries the recipe that every user is given, with stock age alone; the audio is whole or it does not open at
+    all."""
     recipe = f"age -d -i {identity} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key && "
     recipe += f"for p in audio.*.age; do age -d -i {unit.folder}/call.key $p; done"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", recipe], cwd=call_dir, capture_output=True, check=False)

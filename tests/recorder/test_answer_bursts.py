@@ -40,7 +40,7 @@ def talked_over(line: F64, dbm0: float, from_s: float, until_s: float) -> F64:
 
 
 def judged(line: F64) -> tuple[Missing, float] | None:
-    """What was missing, and when that was known."""
+    """The missing burst, and the time when that was known."""
     bursts, audio = Bursts(), np.clip(line, -32768, 32767).astype(np.int16)
     for end in range(-(-SPAN // STEP) * STEP, len(audio), STEP):
         for window in windows_of(audio[end - SPAN : end], end, NUMBERS):

@@ -24,7 +24,6 @@ from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem
 from linetap.ring import RATE_HZ
 from linetap_bench.sounds.synth import F64, Tones
 from linetap_core.records import Caller
-from unit_rig import make_unit
 
 NUMBER = "0212345678"
 MDMF = 0x80
@@ -43,7 +42,7 @@ def _spandsp(modem: Modem, _: Path) -> F64:
 
 
 def _minimodem(modem: Modem, folder: Path) -> F64:
-    """It knows octets alone: the 180 marks between seizure and message are a sine."""
+    """The samples of minimodem, which knows octets alone: the 180 marks between seizure and message are a sine."""
     (folder / "a").mkdir()
     (folder / "b").mkdir()
     seizure = np.trim_zeros(minimodem_sent(modem, b"\x55" * 30, folder / "a").astype(np.float64))
@@ -64,11 +63,6 @@ SENDERS = [
         marks=pytest.mark.skipif(shutil.which("minimodem") is None, reason="no minimodem here"),
     ),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def caller(story: Story) -> Caller | None:

@@ -20,11 +20,6 @@ ANSWER_S = 4.0
 NOTICE_FRAME = round((ANSWER_S + 0.035 + 0.5) * 8000)
 
 
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
-
-
 def at(seconds: float) -> str:
     return rfc3339(START_NS + round(seconds * 1000) * NS_PER_MS)
 
@@ -175,7 +170,7 @@ def test_an_exempt_line_gets_neither_notice_nor_recording(tmp_path: Path, run_di
 
 def test_a_full_disk_refuses_new_calls_without_a_notice(config: Config) -> None:
     story = incoming(config, 10.0, 13)
-    story.vault.why_not = "disk_full"
+    story.vault.skip_reason = "disk_full"
     kept = story.tell()
     assert (kept.records[0].disposition, kept.records[0].why) == ("discarded", "disk_full")
     assert "notice" not in kept.names()
@@ -225,7 +220,7 @@ def _busy(config: Config) -> Story:
 
 
 def _everything(kept: Kept) -> list[bytes]:
-    """What each line asked for, in its order; between lines the order is the batches'."""
+    """The requests of each line in its order; between lines the order is the batches'."""
     events = [[event for event in kept.events if event.line == line] for line in (1, 2)]
     closed = [[entry for entry in kept.closed if entry[2].line == line] for line in (1, 2)]
     return [msgspec.json.encode(each) for each in (events, sorted(kept.opened), closed)]

@@ -17,7 +17,7 @@ from anchors import spandsp
 from linetap.config.schema import Config
 from linetap_bench.sounds.synth import peak_of
 from linetap_bench.sounds.voices import Voices, default_folder
-from unit_rig import make_unit, save_notice
+from unit_rig import save_notice
 
 WHISTLE_S, WHISTLE = 0.6, 6.2  # how long, and when: the notice has begun
 TALK = 7.1
@@ -27,17 +27,12 @@ NOTICE = "이 통화는 상담 품질 향상과 직원 보호를 위하여 녹�
 Sound = npt.NDArray[Any]
 
 
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
-
-
 def quiet(seconds: float) -> Sound:
     return np.zeros(frames(seconds))
 
 
 def announced(config: Config) -> Config:
-    """By a voice, for five seconds."""
+    """A configuration whose notice is a voice of five seconds."""
     save_notice(Path(config.notices) / "ko.wav", Voices(default_folder()).say(NOTICE, "ko", "staff"))
     return config
 

@@ -224,7 +224,7 @@ def test_busy_in_a_call_still_ends_it(config: Config) -> None:
 
 
 def beeps(story: Story) -> list[float]:
-    """When a beep began, in seconds."""
+    """The begin of each beep, in seconds."""
     tag, found, before = tag_of(beep_samples(-16.0)), [], 0
     for batch in story.followed:
         for slot, now in enumerate(batch.notice[:, 0].tolist()):

@@ -248,7 +248,7 @@ def test_a_situation_may_only_warn_or_only_mark(config: Config) -> None:
 
 
 def playing(config: Config, end_s: float = 20.0) -> EndedStory:
-    """Its notice plays from 5.7 to 7.7 s."""
+    """A story whose notice plays from 5.7 to 7.7 s."""
     return incoming(config, end_s=end_s).sound(CODE_S, digits("**2"))
 
 

@@ -29,7 +29,7 @@ def nobody_follows(story: EndedStory, until_s: float) -> None:
 
 
 def openings(story: EndedStory) -> int:
-    """How often the loop has opened between the code and the end, when staff hang up."""
+    """The number of openings of the loop between the code and the end, when staff hang up."""
     hook = story.bits[0, 0, round(CODE_S * 1000) : round((HANGS_UP_S - 1) * 1000)]
     return int((hook[:-1] & ~hook[1:]).sum())
 

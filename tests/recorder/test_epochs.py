@@ -31,16 +31,11 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.sealing.keylist import KeyList, Overflow
 from linetap_core.records import CallRecord, KeyListState
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 
 DAY = "2027-01-24"  # NOW is the 25th of November in Seoul; 60 days later
 MARKED_DAY = "2027-02-23"
 OVERFLOW = "overflow-2"
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ NOT_KNOWN = {"in: staff marks it"}  # on a line from which nobody has dialled ye
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[DayCall, Verdict]]:
-    """By kind."""
+    """The calls by kind."""
     voices, notices = Voices(default_folder()), notices_in(tmp_path_factory)
     found: dict[str, tuple[DayCall, Verdict]] = {}
     for first in range(0, len(MIX), recorder.LINES):

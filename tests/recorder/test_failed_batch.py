@@ -85,7 +85,7 @@ def fails_once(real: object) -> object:
 
 
 def follow(unit: Walked, until_s: float = OVER) -> int:
-    """Until all is over; how many recorders that has ended."""
+    """Follows until all is over; the number of recorders that this has ended."""
     ends = 0
     while unit.frame < until_s * 8000:
         try:

@@ -39,7 +39,7 @@ def config(tmp_path: Path, run_dir: Path) -> Config:
 
 
 def said(text: str, dbm0: float = -16.0) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Without the silence at its ends."""
+    """The spoken text without silence at its ends."""
     samples = Voices(default_folder()).say(text, "ko", "staff") * 10 ** ((dbm0 + 16) / 20)
     loud = np.flatnonzero(np.abs(samples) > 100)
     return np.asarray(samples[loud[0] : loud[-1] + 1], np.float64)
@@ -50,7 +50,7 @@ def call_in(config: Config, end_s: float = 14.0) -> Story:
 
 
 def notice_s(kept: Kept) -> float:
-    """When the notice began, after the answer."""
+    """The begin of the notice, after the answer."""
     (record,) = kept.records
     assert record.notice is not None
     assert record.answered_at is not None

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,16 +16,10 @@ from linetap.config.schema import Config
 from linetap.recorder.signals.caller.fsk import Modem
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import Caller, CallRecord
-from unit_rig import make_unit
 
 NUMBER = "0212345678"
 MDMF = 0x80
 BODY = parameter(0x01, b"11242256") + parameter(0x02, NUMBER.encode()) + parameter(0x07, b"KIM")
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def rung(config: Config, octets: bytes, modem: Modem = "bell202") -> CallRecord:

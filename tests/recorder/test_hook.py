@@ -70,7 +70,7 @@ def test_polarity_is_debounced() -> None:
 
 
 def fed(line: HookLine, hook: Bits, from_ms: int, volts: int = NO_VOLTS) -> int:
-    """Where the piece ends."""
+    """The end of the piece."""
     nothing = np.zeros(len(hook), np.bool_)
     words = np.full(len(hook) // SLOT_MS, volts, np.int16)
     line.follow(hook, nothing, nothing, words, from_ms * MS, KR_PSTN)

@@ -59,7 +59,7 @@ def segments(config: Config) -> list[str]:
 
 
 def opened(config: Config, identity: Path, name: str) -> list[Entry] | None:
-    """By stock age alone; None: it does not open."""
+    """The entries, opened by stock age alone; None: it does not open."""
     done = run(["age", "-d", "-i", str(identity), str(config.vault_path / index.FOLDER / name)])
     return index.decode(done.stdout) if done.returncode == 0 else None
 

@@ -6,8 +6,6 @@ The kernel says 23:59:59 a second time, synchronised all through it; CLOCK_MONOT
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 from epoch_vault import begin, finish
@@ -15,20 +13,15 @@ from test_wrong_clock import OtherTime, verified
 
 from linetap.config.schema import Config
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 
 S = 1 / 86_400  # days
 BEFORE_NS = parse_rfc3339("2026-12-31T23:59:50.000Z")
 MIDNIGHT = "2027-01-01T00:00:00.000Z"
 
 
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
-
-
 class Closet(OtherTime):
-    """Its days end when the second comes: 24:00 UTC. Its clock is kept from the beginning."""
+    """A closet whose days end when the second comes: 24:00 UTC. Its clock is kept from the beginning."""
 
     def __init__(self, config: Config, at: str) -> None:
         retention = msgspec.structs.replace(config.retention, zone="UTC")

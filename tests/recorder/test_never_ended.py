@@ -94,7 +94,7 @@ def after_a_flash(config: Config) -> EndedStory:
 
 
 def after_a_flash_that_was_announced(config: Config) -> EndedStory:
-    """Who speaks now has heard the announcement; who was on the line before may still be held at the PBX."""
+    """A second party who has heard the announcement; the first may still be held at the PBX."""
     return incoming(config, seconds=26).on_hook(5.0, 5.5).sound(6.5, talk(3)).sound(16, digits("**2"))
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -31,13 +30,8 @@ CLOCKS = {
 }
 
 
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
-
-
 class OtherClock(Story):
-    """From `at_s` on the clock says `by_ns` more."""
+    """A clock that is `by_ns` ahead from `at_s` on."""
 
     at_s, by_ns = 0.0, 0
     names = Names()
@@ -86,7 +80,7 @@ def lengths(record: CallRecord) -> list[float]:
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> CallRecord:
-    """By a clock that nobody sets."""
+    """The record by a clock that is never set."""
     folder = tmp_path_factory.mktemp("usual")
     [(_, _, record)] = told(make_unit(folder, folder).config, 99, 0).closed
     return record

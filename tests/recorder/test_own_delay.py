@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from call_rig import START_NS, Story
 
@@ -12,17 +10,11 @@ from linetap.config.schema import Config
 from linetap.learned import Learned
 from linetap_core.clock import rfc3339
 from linetap_core.records import NoticeRecord
-from unit_rig import make_unit
 
 EVERY_S = 7.5
 PLAYED_S = 1.5 + 0.035 + 0.5  # the notice, after a call's beginning
 OWN_MS = 30.0  # as a replay returns it
 STRANGER_DB = -8.0
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def calls(config: Config, n: int) -> Story:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 from call_rig import START_NS, Kept, Story
@@ -15,16 +13,10 @@ from linetap.learned import Learned
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS, rfc3339
 from linetap_core.records import CallRecord, LineState
-from unit_rig import make_unit
 
 ANSWER_S = 1.5
 RECORDED_S = 2.035  # the notice begins, and the recording with it
 TALK_S = 3.2  # the notice has ended
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def at(seconds: float) -> str:
@@ -257,6 +249,6 @@ def troubles(story: Story) -> list[str]:
 
 
 def notices_played(story: Story) -> int:
-    """How often a notice began on line 1, by what the card put into its slots."""
+    """The number of notices that began on line 1, by what the card put into its slots."""
     tags = [int(tag) for batch in story.followed for tag in batch.notice[:, 0]]
     return sum(1 for before, after in zip([0, *tags], tags, strict=False) if after and not before)

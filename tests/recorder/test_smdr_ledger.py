@@ -81,7 +81,7 @@ def test_a_late_line_takes_its_call_off_the_list() -> None:
 
 
 def cut_off(start_s: float, end_s: float) -> CallRecord:
-    """As it is sealed after a power cut: what was dialled stands in no public record."""
+    """A record as sealed after a power cut: the dialled number is in no public record."""
     return call(1, start_s, end_s, ended_by="power", dialled=None, recovered=True)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the PBX's lines to the letter of 00:20: the day's account, a real reporter, a real broker, a real ingest."""
+"""The PBX's lines up to the mail of 00:20: the day's account, a real reporter, a real broker, a real ingest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINES = ({"extension": "2101"}, {"extension": "2102"})
 
 
 def seconds_to(moment: datetime) -> float:
-    """From the rig's START."""
+    """Seconds from the rig's START."""
     return (round(moment.astimezone(UTC).timestamp()) * NS_PER_S - at(0)) / NS_PER_S
 
 
@@ -56,8 +56,8 @@ def test_at_twenty_past_midnight_the_letter_names_the_unit(
     said = letter(tmp_path, ManualClock(at(midnight_s + 1200)), capsys)
     figures = "교환기 통화 PBX calls 2, 녹음 recorded 1, 누락 missing 1, 교환기에 없는 녹음 not at the PBX 1"
     assert said.splitlines()[0] == f"{yesterday} (Asia/Seoul)"
-    assert f"교환기 대조 coverage against the PBX: 50.0 %; 장치 units 1, {figures}\n" in said
-    assert f"교환기와 다른 장치 units that differ from the PBX: 1\n  floor-03: {figures}\n" in said
+    assert f"교환기 대조 coverage against the PBX: 50.0 %; 기기 units 1, {figures}\n" in said
+    assert f"교환기와 다른 기기 units that differ from the PBX: 1\n  floor-03: {figures}\n" in said
     assert "이날 대조 없음 no report for this day: 0\n" in said
     said = letter(tmp_path, ManualClock(at(midnight_s + 86_400 + 1200)), capsys)
     assert "이날 대조 없음 no report for this day: 1 (floor-03)\n" in said, "of the night after nothing has come yet"

@@ -32,7 +32,7 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, PbxDay, RecorderState
 from linetap_core.service import StateFile, read_state
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 
 RAW = panasonic(0, 30)
 
@@ -42,13 +42,8 @@ def with_smdr(unit: Unit, port: str) -> Config:
     return msgspec.structs.replace(unit.config, line=lines, smdr=Smdr(port=port))
 
 
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
-
-
 def meta_of(unit: Unit, call_id: str) -> dict[str, Any]:
-    """By stock age and nothing else."""
+    """The call's meta by stock age and nothing else."""
     recipe = (
         f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key;"
         f" age -d -i {unit.folder}/call.key meta.age"
@@ -115,7 +110,7 @@ def start(config: Config) -> Service:
 
 
 def listening(config: Config) -> Service:
-    """With its port open: what stood on the cable before, opening throws away."""
+    """A service with its port open: opening discards earlier bytes on the cable."""
     service = start(config)
     assert service.smdr is not None
     port = service.smdr._port
@@ -137,7 +132,7 @@ def turn_until(service: Service, condition: Callable[[Service], bool]) -> None:
 
 
 def now_call(line: int) -> CallRecord:
-    """Of the last ten seconds, missed: it has no audio, so that no card is needed."""
+    """A missed call of the last ten seconds: it has no audio, so that no card is needed."""
     now_s = (SYSTEM.utc_ns() - T0_NS) / 1e9
     return call(line, now_s - 10, now_s, "in", answered_at=None, disposition="missed")
 
@@ -240,7 +235,7 @@ def test_a_call_that_a_power_cut_ended_is_known_to_the_account(unit: Unit, cable
 
 
 def at_noon(config: Config) -> tuple[Config, str]:
-    """In a zone where it is noon or nearly so, so that yesterday is settled whenever this runs; and yesterday there."""
+    """A zone where it is noon or nearly so, so that yesterday is settled whenever this runs; and yesterday there."""
     now = from_utc_ns(SYSTEM.utc_ns())
     east_h = 12 - now.hour
     zone = f"Etc/GMT{-east_h:+d}"  # POSIX: to the west is above 0

@@ -3,24 +3,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
-import pytest
 from call_rig import START_NS, Story
 
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import CallSnapshot
 from linetap_core.clock import NS_PER_MS, rfc3339
 from linetap_core.records import Caller
-from unit_rig import make_unit
 
 BATCH_SLOTS = 10
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def until(story: Story, seconds: float) -> CallSnapshot | None:

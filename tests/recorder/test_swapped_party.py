@@ -13,17 +13,11 @@ from call_rig import Kept, Story
 from sounds import call_waiting, dial, digits, frames, music, ringback, talk
 
 from linetap.config.schema import Config
-from linetap.recorder.signals.sound.classes import kept_notes
+from linetap.recorder.signals.sound.classes import spectrum_steadiness
 from linetap.ring import RATE_HZ
 from linetap_bench.exchange.linesounds import coded
 from linetap_bench.sounds.synth import F64, pair
 from linetap_core.records import CallRecord
-from unit_rig import make_unit
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def recorded(config: Config, end_s: float = 36) -> Story:
@@ -115,15 +109,15 @@ def through(samples: F64, coder: str, scratch: Path) -> F64:
 def test_a_codec_leaves_music_its_notes_and_gives_a_voice_none(tmp_path: Path, coder: str) -> None:
     """What `sound` calls music of a faint voice behind a codec has nobody announced to."""
     heard = through(music(1.5), coder, tmp_path / "a").astype(np.int16)
-    kept = kept_notes(heard)
+    kept = spectrum_steadiness(heard)
     assert kept is not None
     assert kept > 0.9
     for dbm0 in (-30.0, -16.0):
         said = through(talk(7.0, dbm0), coder, tmp_path / "b").astype(np.int16)
-        parts = [kept_notes(said[n : n + 12_000]) for n in range(0, len(said) - 12_000, 4_000)]
+        parts = [spectrum_steadiness(said[n : n + 12_000]) for n in range(0, len(said) - 12_000, 4_000)]
         assert max(part for part in parts if part is not None) < 0.75
 
 
 def test_silence_keeps_no_notes() -> None:
-    assert kept_notes(np.zeros(12_000, np.int16)) is None
-    assert kept_notes(np.zeros(100, np.int16)) is None
+    assert spectrum_steadiness(np.zeros(12_000, np.int16)) is None
+    assert spectrum_steadiness(np.zeros(100, np.int16)) is None

@@ -20,14 +20,9 @@ from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence.sealing import keylist
 from linetap_core.evidence.signing import namespaces, signers, sshsig
 from linetap_desk.vaultproofs.verifyvault import verify_vault
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 
 DAY = 86_400 * NS_PER_S
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def record(**changes: object) -> CallRecord:
 
 
 def walked(made: CallRecord | None = None, exempt: bool = False, seen: Observation = HEARD) -> WalkedLine:
-    """Of a turn that went well, but for this."""
+    """A turn that went well, except for this."""
     turn = turn_of(IDLE, LIFTED, DIALLED, PLAYED, seen)
     turn.call_over(made or record(), 9.0)
     turn.sealed()

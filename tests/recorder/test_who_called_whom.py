@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from call_rig import Kept, Story
 from sounds import busy, dial, digits, ringback, talk
@@ -12,14 +10,8 @@ from sounds import busy, dial, digits, ringback, talk
 from linetap.config.schema import Config
 from linetap.ring import RATE_HZ
 from linetap.ring.batch import gap_batch
-from unit_rig import make_unit
 
 BATTERY, SPEAKING, DEAD = -4800, -800, 0  # 0.01 V
-
-
-@pytest.fixture
-def config(tmp_path: Path, run_dir: Path) -> Config:
-    return make_unit(tmp_path, run_dir).config
 
 
 def told(kept: Kept) -> list[tuple[str, str, str, str]]:
@@ -36,7 +28,7 @@ def voltage(story: Story, *runs: tuple[float, int]) -> Story:
 
 
 def tell_without(story: Story, from_s: float, to_s: float) -> Kept:
-    """As the ring has it where capture was dead from `from_s` to `to_s`: a gap, and nothing of it was seen."""
+    """The ring where capture was dead from `from_s` to `to_s`: a gap, without any levels of that time."""
     while (batch := story.card.next(25)) is not None:
         if from_s <= batch.frame / RATE_HZ < to_s:
             lines = len(batch.hook)

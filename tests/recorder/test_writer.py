@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap.config.schema import Config
-from linetap.recorder.vault.callfolder.encoding import joined
+from linetap.recorder.vault.callfolder.encoding import append_gap
 from linetap.recorder.vault.callfolder.jobs import Job
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.outbox.reader import OutboxReader
@@ -115,11 +115,6 @@ def logged(unit: Unit) -> list[str]:
     """The kinds of the log's leaves."""
     leaves = (unit.config.vault_path / "log" / "leaves.jsonl").read_bytes()
     return [json.loads(line)["kind"] for line in leaves.splitlines()]
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 def test_key_is_on_disk_before_audio_and_the_private_half_is_nowhere(unit: Unit) -> None:
@@ -276,9 +271,9 @@ def test_recordings_that_nobody_remembers_are_found(unit: Unit) -> None:
 
 def test_gaps_that_touch_are_one() -> None:
     first = Gap(1.0, 500.0, "overrun")
-    assert joined([first], Gap(1.5, 250.0, "overrun")) == [Gap(1.0, 750.0, "overrun")]
-    assert joined([first], Gap(1.5, 250.0, "capture_restart")) == [first, Gap(1.5, 250.0, "capture_restart")]
-    assert len(joined([first], Gap(1.6, 250.0, "overrun"))) == 2
+    assert append_gap([first], Gap(1.5, 250.0, "overrun")) == [Gap(1.0, 750.0, "overrun")]
+    assert append_gap([first], Gap(1.5, 250.0, "capture_restart")) == [first, Gap(1.5, 250.0, "capture_restart")]
+    assert len(append_gap([first], Gap(1.6, 250.0, "overrun"))) == 2
 
 
 def test_a_full_disk_is_waited_for_and_what_the_ring_lost_meanwhile_is_a_gap(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from linetap_core.evidence.signing import namespaces, signers
 from linetap_core.records import CallRecord
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.vaultproofs.verifyvault import verify_vault
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 
 DAY = 86_400 * NS_PER_S
 TRUE = "2026-11-24T22:56:00.000Z"
@@ -90,11 +90,6 @@ class OtherTime:
 
     def is_here(self, call_id: str) -> bool:
         return folder(self.config, call_id).exists()
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 @pytest.fixture(params=["with a key list", "without"])

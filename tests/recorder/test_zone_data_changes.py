@@ -18,16 +18,11 @@ from linetap.config.schema import Config
 from linetap_core import zones
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.evidence.calls import sealed
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 from zone_rig import SOURCES, ZoneData
 
 HOUR = 3600 * NS_PER_S
 DAMAGED = {"gone": None, "empty": b"", "cut": b"TZif2" + bytes(20), "text": b"not a zone\n" * 30}
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def until(there: OtherTime, call_id: str) -> str:
 
 
 def goes_to(there: OtherTime, at: str) -> None:
-    """In one go to an hour before, then a quarter of an hour at a time, and no further."""
+    """Moves the clock at once to an hour before, then a quarter of an hour at a time, and no further."""
     end_ns = parse_rfc3339(at)
     if (far_ns := end_ns - HOUR - there.true_ns) > 0:
         there.passes(far_ns / (24 * HOUR))

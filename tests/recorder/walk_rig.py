@@ -62,8 +62,8 @@ class Wire:
     def is_off(self, t: float) -> bool:
         return self.lifted_at is not None or any(a <= t < b for a, b in self.off_hook)
 
-    def obey(self, walk: WalkState, line: int, t: float) -> None:
-        """What the unit asks for, half a second later."""
+    def carry_out(self, walk: WalkState, line: int, t: float) -> None:
+        """Does what the unit requests, half a second later."""
         step = walk.step if walk.line == line else None
         if step != self.asked:
             self.asked, self.asked_at = step, t
@@ -105,14 +105,14 @@ class Walked:
         self.ring.close()
 
     def restart(self) -> None:
-        """As after a kill: what stands on tmpfs is all that is left."""
+        """Restarts as after a kill: only files on tmpfs are left."""
         self.service.control.close()
         self.service.vault.stop(10)
         self._hang_up()
         self.service = self._start()
 
     def start_after_failure(self) -> None:
-        """As after an exception: the service has said its last words."""
+        """Starts as after an exception: the service has written its last state."""
         self.service.end()
         self._hang_up()
         self.service = self._start()
@@ -130,7 +130,7 @@ class Walked:
         raise AssertionError(f"it never came to it: {what}")
 
     def ask(self, command: RecorderCommand) -> list[str]:
-        """As panel and terminal do. The refusal that came back, or nothing."""
+        """Sends a command as panel and terminal do. Returns the refusal, or nothing."""
         caller = Caller(self.config.run_path / RECORDER_SOCKET)
         try:
             caller.send(msgspec.json.encode(command))
@@ -182,7 +182,7 @@ class Walked:
         walk = self.walk
         for i, wire in enumerate(self.wires):
             if walk is not None:
-                wire.obey(walk, i + 1, t)
+                wire.carry_out(walk, i + 1, t)
             off = wire.is_off(t)
             hook[i], ring[i] = off, any(a <= t < b for a, b in wire.rings)
             volts[i] = _volts(wire, off)

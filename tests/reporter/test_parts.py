@@ -169,7 +169,7 @@ class TestAgain:
             bench.feed.acknowledged(bench.flying.popleft(), None)
 
     def hear(self, bench: Bench, confirmed: int, resend: int = 0, first: int = 0, last: int = 0) -> list[int]:
-        """What then goes out."""
+        """The numbers that are then sent."""
         state = DeliveryState(desk=True, confirmed=confirmed, resend=resend, resend_from=first, resend_to=last)
         if bench.resending.follow(state, bench.feed.delivered_seq):
             bench.feed.lost_connection()

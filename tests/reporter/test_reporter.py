@@ -44,7 +44,7 @@ def seqs(desk: Desk) -> list[int]:
 
 
 def first_seen(numbers: list[int]) -> list[int]:
-    """Without doubles, which a lost acknowledgement makes and the desk drops."""
+    """The numbers without doubles, which a lost acknowledgement makes and the desk drops."""
     return list(dict.fromkeys(numbers))
 
 

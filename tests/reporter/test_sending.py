@@ -65,7 +65,7 @@ class Sender:
         return len(self.sent)
 
     def all(self) -> dict[str, bytes]:
-        """What comes out of it, put together; each byte must be the next of its file."""
+        """The received files, put together; each byte must be the next of its file."""
         found: dict[str, bytes] = {}
         while (message := self.send()) is not None:
             header = dict(message.more)
@@ -185,7 +185,7 @@ class TestIndex:
         return sender
 
     def permit(self, sender: Sender, file: str, most: int = MOST_BYTES) -> list[tuple[str, int, int]]:
-        """What is sent of it: name, offset, bytes."""
+        """The sent windows of it: name, offset, bytes."""
         answer = Answer(
             unit="floor-03", at="", done=True, code="done", text="",
             granted=IndexWindow(file=file, first=0, most=most).body(),

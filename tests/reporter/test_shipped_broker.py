@@ -42,7 +42,7 @@ class Enrolled:
         self.broker = ShippedBroker(root / "broker", port=port, pki=self.pki, pair=self.pki.host(broker_address))
 
     def enrol(self) -> None:
-        """With a TLS key that is new. Certificate and key are put into their place one after the other."""
+        """Enrols with a new TLS key. Certificate and key are put into their place one after the other."""
         made = self.pki.unit("floor-03", asking=Asking("floor-03", Asking.new("x").tls, self.signer))
         shutil.copy(made.certificate, self.place.certificate)
         shutil.copy(made.key, self.place.key)

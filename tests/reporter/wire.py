@@ -94,7 +94,8 @@ def _pump(
     look: Callable[[int, bytes, dict[bytes, int]], None],
     flying: dict[bytes, int],
 ) -> None:
-    """Until one end hangs up; then both are hung up on. What is noted was handed on, or is about to be."""
+    """Passes bytes on until one end hangs up; then both are hung up on. Noted bytes were handed on, or are about to
+    be."""
     data = b""
     with contextlib.suppress(OSError):
         while more := source.recv(65536):

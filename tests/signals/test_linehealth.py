@@ -69,7 +69,7 @@ class Rig:
         hook: bool = False,
         slots: int = 10,
     ) -> list[str]:
-        """What stands after so long. `audio`: samples of that length, or the level of noise."""
+        """The faults after so long. `audio`: samples of that length, or the level of noise."""
         if isinstance(audio, float):
             audio = noise(audio, seconds, self.frame)
         for first in range(0, len(audio) // 80 * 80, slots * 80):

@@ -29,7 +29,7 @@ def tone(hz: Sequence[float], seconds: float, dbm0: float = -18.0) -> F64:
 
 
 def line(*parts: F64, noise_dbm0: float = IDLE_DBM0) -> I16:
-    """As G.711 carries it, with silence after it up to a whole chunk."""
+    """The line as G.711 carries it, with silence after it up to a whole chunk."""
     sound = np.concatenate(parts)
     sound = np.pad(sound, (0, -len(sound) % CHUNK))
     sound = sound + Noise((7,), noise_dbm0, len(sound)).render(0, len(sound))

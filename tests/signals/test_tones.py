@@ -65,7 +65,7 @@ def line(sound: F64) -> I16:
 
 
 def listen(audio: I16, profile: Profile = KR_PSTN, detector: ToneDetector | None = None) -> list[ToneEvent]:
-    """What is heard on (lines, n) or (n,), with silence after it up to a whole chunk."""
+    """The events of (lines, n) or (n,), with silence after it up to a whole chunk."""
     rows = np.atleast_2d(audio)
     rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % CHUNK)))
     return (detector or ToneDetector(len(rows), profile)).follow(rows, 0)

@@ -2,7 +2,7 @@
 """A real systemd as process 1 of a namespace of its own, over this machine's root read-only: the units run under what
 will run them. Whatever it writes is in RAM and gone with it.
 
-Needs root, overlayfs and cgroup2; where one of them is missing `why_not` says which.
+Needs root, overlayfs and cgroup2; where one of them is missing `skip_reason` says which.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Guest:
 
     @property
     def pid(self) -> int:
-        """Of its process 1, after `boot`."""
+        """Process 1 of the guest, after `boot`."""
         return self._pid
 
     def _find(self) -> bool:
@@ -85,11 +85,11 @@ class Guest:
         return (process / "ns/pid").readlink() == Path(f"/proc/{self._pid}/ns/pid").readlink()
 
     def entered(self) -> list[str]:
-        """What stands before a command that is to run in it."""
+        """The words before a command that is to run in the guest."""
         return ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w"]
 
     def run(self, *words: str, check: bool = True) -> str:
-        """What a command in the guest says on standard output."""
+        """The standard output of a command in the guest."""
         done = subprocess.run([*self.entered(), *words], capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -113,7 +113,7 @@ class Guest:
             until(self._remove_groups, "its control groups are empty")
 
     def _remove_groups(self) -> bool:
-        """Where this machine shows them: nothing else would end them."""
+        """Removes the groups, where this machine shows them: nothing else would end them."""
         mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
         tops = [Path(words[1]) / self.folder.name for words in mounts if words[2] == "cgroup2"]
         for top in (each for each in tops if each.is_dir()):
@@ -164,8 +164,8 @@ def until(holds: object, what: str, limit_s: float = LIMIT_S) -> None:
         SYSTEM.sleep(min(max(waited_s / 20, SOONEST_S), LATEST_S))
 
 
-def why_not() -> str | None:
-    """Why there can be no guest here."""
+def skip_reason() -> str | None:
+    """The reason why there can be no guest here."""
     if os.geteuid() != 0:
         return "only root can boot a systemd"
     if not Path("/usr/lib/systemd/systemd").exists():

@@ -18,7 +18,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def threads_of(guest: Guest, service: str) -> list[int]:
-    """Of its main process, as this machine numbers them, the first one first."""
+    """The threads of the service's main process, as this machine numbers them, the first one first."""
     pid = guest.property(service, "MainPID")
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
@@ -30,7 +30,7 @@ def threads_of(guest: Guest, service: str) -> list[int]:
 
 @contextlib.contextmanager
 def held(thread: int) -> Iterator[None]:
-    """Until its process is killed, which has to happen before this ends."""
+    """Holds the thread until its process is killed, which has to happen before this ends."""
     _ptrace(_SEIZE, thread)
     _ptrace(_INTERRUPT, thread)
     os.waitpid(thread, _WALL)

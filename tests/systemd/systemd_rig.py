@@ -49,8 +49,9 @@ exec /opt/linetap/.venv/bin/python -m linetap "$@"
 
 
 def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed25519PrivateKey]:
-    """Before `boot`: /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys of its
-    authority and of an operator. No notice waits for a greeting's end: a call of a few seconds is recorded too."""
+    """Writes, before `boot`, /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys
+    of its authority and of an operator. No notice waits for a greeting's end: a call of a few seconds is recorded
+    too."""
     folder = guest.folder / "keys"
     folder.mkdir()
     custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
@@ -128,7 +129,7 @@ def lay_cable(guest: Guest) -> None:
 
 
 def _report_held_up(guest: Guest) -> None:
-    """What the guest's cable has logged and its exchange has reported."""
+    """Reports the log of the guest's cable and its exchange's reports."""
     late = [msgspec.json.decode(line, type=Late) for line in guest.run("cat", LATENESS, check=False).splitlines()]
     for each in late:
         report_late(each.who, each.late_ms)
@@ -158,7 +159,7 @@ def start_unit(guest: Guest) -> None:
 
 
 def events(guest: Guest) -> list[str]:
-    """What has reached the broker so far, as it came."""
+    """The events at the broker so far, in the order of arrival."""
     return guest.place(SEEN).read_text().splitlines()
 
 
@@ -191,7 +192,7 @@ def record_of(guest: Guest, call_id: str) -> CallRecord:
 
 
 def relays(guest: Guest) -> list[int]:
-    """Of both lines, 1 = closed: driven by a card that gives a sign of life."""
+    """The relays of both lines, 1 = closed: driven by a card that gives a sign of life."""
     wires = "/run/linetap/capture/wires-1"
     driven = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", wires).split()
     armed_ms = int(guest.run("od", "-An", "-td8", f"-j{ARMED_AT}", "-N8", wires))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import COMMAND
 
 from adoption_rig import NewUnit
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 SENT, ADOPTED = "/run/linetap/adoption/sent", "/run/linetap-adopted"
 AS_EXCHANGE = ("setpriv", "--reuid=linetap-adopt", "--regid=linetap", "--clear-groups")
 EXCHANGE, PATH = "linetap_adopt.service", "linetap_adopted.path"
@@ -47,13 +47,13 @@ def test_an_order_and_a_certificate_out_of_the_exchanges_folder(tmp_path: Path) 
 
 
 def _hand(made: Guest, name: str, text: str) -> None:
-    """As the exchange does it: a rename in its own folder."""
+    """Hands the file over as the exchange does: a rename in its own folder."""
     words = f"cat >{SENT}/.new <<'END'\n{text.rstrip()}\nEND\nmv {SENT}/.new {SENT}/{name}"
     made.run(*AS_EXCHANGE, "sh", "-c", words)
 
 
 def _office(folder: Path) -> NewUnit:
-    """Its order names places of the guest."""
+    """A new unit whose order names places of the guest."""
     office = NewUnit.of(folder)
     unit = office.card.desk / "unit.toml"
     text = unit.read_text().replace(f"{office.card.desk}/", "")

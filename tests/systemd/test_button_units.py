@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import SERVICES, lay_cable, make_unit, state_of
 
 from linetap_core.evidence.calls import sealed
@@ -19,12 +19,12 @@ SCRIPT = (
     'lines = 2\nduration_s = 900.0\n[[call]]\nline = 1\nstart_s = 1.0\ndirection = "in"\nrings = 1\ntalk_s = 800.0\n'
 )
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
-    """Its disk is a file system of its own; `KEPT` shows what is left on it."""
+    """A guest whose disk is a file system of its own; `KEPT` shows what is left on it."""
     with guest() as made:
         make_unit(made, SCRIPT)
         made.boot()
@@ -53,7 +53,7 @@ def panel(unit: Guest) -> PanelState:
 
 
 def press(unit: Guest, *lit: set[int]) -> None:
-    """Until so many LEDs have been lit at once, in this order; then it is let go."""
+    """Presses until so many LEDs have been lit at once, in this order; then lets go."""
     button(unit, True)
     for numbers in lit:
         if numbers == LAMP_TEST:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the network on which a unit was adopted to that of its order, without a start: Debian's systemd-networkd with
+"""The change from the network of the adoption to that of the order, without a start: Debian's systemd-networkd with
 the image's files, a cable (veth) and a switch behind it. The other units of an adoption are test_adoption_units.py's.
 
 VLANs need CONFIG_VLAN_8021Q in this machine's kernel, as the image's has it. Without it networkd's attempt is what is
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 
 from linetap.provision.applyorder import files_of
 from linetap_core.enrolment.order import Network, Wifi
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 IMAGE = Path(__file__).resolve().parents[2] / "image/root"
 KEPT = IMAGE / "usr/lib/linetap/kept"
 SESSION, ORDER = "/var/lib/linetap/adoption/session.json", "/run/linetap-order.json"
@@ -67,7 +67,7 @@ def network_of(made: Guest, name: str) -> str:
 
 
 def take(made: Guest, network: Network) -> None:
-    """What linetap_adopted.service does with an order of this network, but for the unit's own files."""
+    """Does what linetap_adopted.service does with an order of this network, but for the unit's own files."""
     for path, text in files_of(network).items():
         if text is not None and (KEPT / path).exists():
             write(made, f"/state/etc/{path}", text)

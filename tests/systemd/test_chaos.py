@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import SERVICES, all_reported, lay_cable, make_unit, relays, start, start_unit, state_of
 
 from linetap_core.clock import NS_PER_S, SYSTEM
@@ -22,7 +22,7 @@ OF_CAPTURE = {"capture_restart", "overrun"}
 MINUTES = int(os.environ.get("LINETAP_SOAK_MINUTES", "1"))
 ACTIONS = ("kill", "stand still", "restart", "starve")
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 def script(seconds: float) -> str:
@@ -58,7 +58,7 @@ def _chaos(seconds: float, chance: random.Random) -> None:
 
 
 def _disturb(unit: Guest, seconds: float, chance: random.Random) -> Counter[str]:
-    """What was done to whom, and how often."""
+    """The disturbances of each service, and their number."""
     done: Counter[str] = Counter()
     end_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
     while SYSTEM.monotonic_ns() < end_ns:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 REFUSED, NO_DRIVER = "Operation not permitted", "No such device"
@@ -42,7 +42,7 @@ def unit() -> Iterator[Guest]:
 
 
 def plug(unit: Guest, card: int, first: int) -> None:
-    """As the kernel and udev do: nodes of these minors, and links to them."""
+    """Plugs a card as the kernel and udev do: nodes of these minors, and links to them."""
     for minor, kind in enumerate(KINDS, first):
         node(unit, f"card{card}/{kind}", minor)
 
@@ -55,7 +55,7 @@ def node(unit: Guest, name: str, minor: int) -> None:
 
 
 def opened(unit: Guest, by: int | str, path: str) -> str:
-    """What the kernel says to root itself, in the control group of that card's capture, or of a service."""
+    """The kernel's answer to root itself, in the control group of that card's capture, or of a service."""
     group = unit.property(f"linetap-capture@{by}" if isinstance(by, int) else by, "ControlGroup")
     opening = f"exec 2>&1; echo $$ >/sys/fs/cgroup{group}/cgroup.procs && exec 3<>{path}"
     return unit.run("sh", "-c", opening, check=False)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, why_not
+from guest import Guest, guest, skip_reason
 from systemd_rig import COMMAND, CONFIG
 
 from linetap_bench.stage.stage import linetap
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 CARD, UNIT = "/boot/firmware", "provision-linetap.service"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import (
     CONFIG,
     LOG,
@@ -62,7 +62,7 @@ with open(path, "r+b") as file:
 os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 """
 
-pytestmark = [pytest.mark.skipif(why_not() is not None, reason=str(why_not())), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason())), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def start(unit: Guest) -> None:
 
 
 def stop(unit: Guest) -> None:
-    """As the power does: of what was in RAM nothing is left to the next recorder."""
+    """Stops as a power cut does: nothing in RAM is left to the next recorder."""
     unit.run("systemctl", "stop", "linetap.target", *(f"{name}.service" for name in SERVICES))
     unit.run("sh", "-c", "rm -f /run/linetap/calls/*.checkpoint /run/linetap/*/*.json")
 
@@ -94,7 +94,7 @@ def restarts(unit: Guest) -> dict[str, str]:
 
 
 def said(unit: Guest, code: str, service: str) -> int:
-    """How often a service has logged it."""
+    """The number of times a service has logged it."""
     text = unit.run(*LOG, "-o", "cat", "-u", f"{service}.service", f"LINETAP_CODE={code}", check=False)
     return sum(line.startswith(f"{code}: ") for line in text.splitlines())
 

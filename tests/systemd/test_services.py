@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from heldthread import held, threads_of
 from systemd_rig import (
     CONFIG,
@@ -48,7 +48,7 @@ SCRIPT = (
 # hangs and the bite of the watchdog there is time for a command that looks.
 SOON = "[Service]\nWatchdogSec=6\nRestartSec=2s\n"
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 PEOPLE: dict[str, Ed25519PrivateKey] = {}
@@ -66,7 +66,7 @@ def unit() -> Iterator[Guest]:
 
 
 def as_seen_by(unit: Guest, service: str, *words: str) -> str:
-    """What a command says in the service's own mounts and network, as root: what even root cannot see there is not
+    """The output of a command in the service's own mounts and network, as root: what even root cannot see there is not
     there."""
     return unit.run("nsenter", "-t", pid_of(unit, service), "-m", "-n", *words, check=False)
 
@@ -208,7 +208,7 @@ def test_a_thread_of_the_recorder_that_hangs_is_named_and_the_recorder_started_a
 
 
 def deaths(unit: Guest) -> int:
-    """How often the reporter has said that somebody died."""
+    """The number of dead services that the reporter has reported."""
     said = unit.run(*LOG, "-o", "cat", "LINETAP_CODE=recorder_dead", "LINETAP_CODE=capture_dead", check=False)
     return said.count(": critical: ")
 

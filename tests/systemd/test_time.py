@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 
 from linetap_core.clock import SYSTEM
 from linetap_core.timekeeping import CHRONY, chrony_offset_ms
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 SHIPPED = Path(__file__).parents[2] / "systemd" / "chrony" / "linetap.conf"
 

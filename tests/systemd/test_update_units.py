@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an operator's word to a slot that is kept, under a real systemd, with stock RAUC's daemon and real TLS. What is
-not in it is the reboot itself, which the emulated machine has."""
+"""An update from an operator's command to a slot that is kept, under a real systemd, with stock RAUC's daemon and real
+TLS. What is not in it is the reboot itself, which the emulated machine has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import Guest, guest, until
-from guest import why_not as no_guest
+from guest import skip_reason as no_guest
 from systemd_rig import CONFIG, make_unit, obeyed, state_of
 
 from boot_rig import IMAGE, SCRIPT, files
@@ -22,7 +22,7 @@ from linetap_core.evidence.signing import document, sshsig
 from linetap_core.records import RecorderState, UpdateState
 from pki_rig import Pki
 from slots_rig import SLOT_BYTES, Signer, make_bundle, system_conf
-from slots_rig import why_not as no_rauc
+from slots_rig import skip_reason as no_rauc
 
 HOST, PORT = "127.0.0.1", 8443
 UPDATE, BOOT, PROC = "/var/lib/linetap/update", "/boot/firmware", "/var/proc"
@@ -128,7 +128,7 @@ def wanted(unit: Guest, name: str, version: str) -> dict[str, str]:
 
 
 def by_stick(unit: Guest, name: str, version: str) -> None:
-    """As `linetap update stick` lays it, but for the wish: what RAUC says of it is asked for again."""
+    """Requests the update as `linetap update stick` does; RAUC is asked about the bundle again."""
     body = wanted(unit, name, version)
     wish = json.dumps({"version": version, "size": int(body["size"]), "sha256": body["sha256"]})
     unit.run("cp", f"/var/served/{name}.raucb", f"{UPDATE}/stick.raucb")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from guest import Guest, guest, until, why_not
+from guest import Guest, guest, skip_reason, until
 from systemd_rig import (
     SERVICES,
     all_reported,
@@ -35,7 +35,7 @@ SCRIPT = "lines = 2\nduration_s = 1000.0\n" + "".join(
 NOT_AGAIN = "/run/systemd/system/linetap-capture@.service.d/99-not-again.conf"
 
 pytestmark = [
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason())),
     pytest.mark.timeout(600),
 ]
 
@@ -98,7 +98,7 @@ def crashed(unit: Guest) -> None:
 
 
 def stood_still(unit: Guest) -> None:
-    """Until the watchdog bites."""
+    """Waits until the watchdog bites."""
     unit.run("kill", "-STOP", pid_of(unit, "linetap-capture@1"))
 
 

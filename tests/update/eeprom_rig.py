@@ -103,7 +103,7 @@ class Pi:
         path.write_bytes(data.encode() if isinstance(data, str) else data)
 
     def bring(self, data: bytes, recovery: bytes = RECOVERY) -> None:
-        """In the root of the version that runs."""
+        """Puts the files into the root of the version that runs."""
         self.put(f"{IMAGES}/{self.chip}/pieeprom.bin", data)
         self.put(f"{IMAGES}/{self.chip}/recovery.bin", recovery)
 

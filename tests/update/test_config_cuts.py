@@ -37,7 +37,7 @@ class Card(Boot):
             (self.boot / slot / "initramfs").write_text("initramfs")
 
     def chooses(self) -> None:
-        """As a start does whose slot has failed."""
+        """Chooses as a start does whose slot has failed."""
         script = f"BOOT={self.boot}\n"
         script += "".join(f'{name}() {{ "{self.bin}/{name}" "$@"; }}\n' for name in PROGRAMS)
         sources = [LIBRARY / name for name in ("marks", "blocks", "bootfiles", "autoboot")]

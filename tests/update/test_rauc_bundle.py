@@ -13,14 +13,14 @@ from boot_rig import IMAGE, SCRIPT
 from linetap.update.judge import require_fit
 from linetap.update.rauc import Info, Rauc
 from linetap.update.state import UpdateFault
-from slots_rig import LIMIT_S, Signer, make_bundle, system_conf, why_not
+from slots_rig import LIMIT_S, Signer, make_bundle, skip_reason, system_conf
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 @pytest.fixture(scope="module", params=["plain", "verity"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a bundle of ours, and whoever signs ours and whoever does not."""
+    """A folder with a bundle of ours, its signer and another signer."""
     folder = tmp_path_factory.mktemp("bundles")
     make_bundle(folder, "0.2.0", Signer.new(folder, "ours"), request.param)
     (folder / "system.conf").write_text(system_conf(folder / "ours.pem", folder, folder, SCRIPT))

@@ -36,7 +36,7 @@ def copied(unit: SignedUnit, into: Path) -> SignedUnit:
 
 @pytest.fixture
 def ram() -> Iterator[Path]:
-    """Where a flush costs nothing: what it keeps is counted here."""
+    """A folder in which a flush costs nothing: what it keeps is counted here."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="linetap-cuts-") as folder:
         yield Path(folder)
 
@@ -49,7 +49,8 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Version, V
 
 
 def judged(unit: SignedUnit, boot: Path, *, normal: set[int], tryboot: set[int] | None) -> int:
-    """What starts from this first partition. `tryboot`: what a try may start; None: it is not asked for."""
+    """The slot that starts from this first partition. `tryboot`: those that a try may start; None: it is not asked
+    for."""
     card = {**unit.card, 1: pi_firmware.Folder(boot)}
     start = pi_firmware.start(card, unit.key)
     assert start.partition in normal

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What names a slot is out of the card's own cache once it is written, and is renamed nowhere. On vfat that is fsync's
-work alone: syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls are looked at."""
+"""The file that names a slot is out of the card's own cache once it is written, and is renamed nowhere. On vfat that is
+fsync's work alone: syncfs, which is `sync -f`, writes and flushes nothing (decision 0154), so the calls are looked
+at."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def calls(folder: Path, environment: dict[str, str], *words: str) -> list[tuple[
 
 
 def require_made(found: list[tuple[str, str]], name: str) -> None:
-    """Where there was none: what is named is on the card before its name is."""
+    """Requires, where there was no file, that it is on the card before its name is."""
     at = found.index(next(each for each in found if each[0].startswith("rename") and each[1] == name))
     assert "fsync" in [call for call, _ in found[:at]][-2:], f"what is named is not on the card yet: {found}"
     assert "fsync" in [call for call, _ in found[at + 1 :]], f"the name is not on the card: {found}"

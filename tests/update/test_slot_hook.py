@@ -11,14 +11,14 @@ import pytest
 
 from boot_rig import CMDLINE, CONFIG, HOOK, LIMIT_S, SCRIPT, Boot
 from slots_rig import make_root
-from slots_rig import why_not as no_rauc
+from slots_rig import skip_reason as no_rauc
 
 
-def why_not() -> str | None:
+def skip_reason() -> str | None:
     return "only root can mount a root" if os.geteuid() != 0 else no_rauc()
 
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
 
 class Bundle:

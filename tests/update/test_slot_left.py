@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a start gives its slot up, and for what: the initramfs's own script, over a boot partition in a folder and slots
+"""Giving a slot up at a start, for another one: the initramfs's own script, over a boot partition in a folder and slots
 that are files. What dm-verity finds is said by the test; the emulated machine has it (tests/hil/test_healing.py)."""
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Card(Boot):
         return "cut" if done.returncode == 99 else done.stdout.strip()
 
     def sign(self) -> None:
-        """Of it a signed card: what starts is in autoboot.txt, and each slot has a partition with a boot.img."""
+        """Makes a signed card of it: autoboot.txt names the slot, and each slot has a partition with a boot.img."""
         self.signed = True
         (self.boot / "autoboot.txt").write_text(AUTOBOOT["a"])
         (self.boot / "config.txt").unlink()

@@ -17,7 +17,7 @@ def boot(request: pytest.FixtureRequest, tmp_path: Path) -> Boot:
 
 
 def installed(boot: Boot, version: str = "0.2.0") -> str:
-    """As RAUC does it; the slot."""
+    """Installs as RAUC does; returns the slot."""
     slot = "b" if boot.call("get-primary") == "a" else "a"
     boot.call("set-state", slot, "bad")
     boot.lay(slot, version)

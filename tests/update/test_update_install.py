@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what is wanted to the reboot that tries it: in order, once, between two calls, and on from where a cut was."""
+"""An update from its request to the reboot that tries it: in order, once, between two calls, and on from where a cut
+was."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
 
 
 def test_a_version_is_fetched_installed_and_tried(rig: Rig) -> None:
-    rig.red = lambda _: ["line_cut 2"]
+    rig.critical_findings = lambda _: ["line_cut 2"]
     rig.want()
     rig.install()
     assert rig.machine.calls == ["info", "install", "try_other", "reboot"]
@@ -41,7 +42,7 @@ def test_a_version_is_fetched_installed_and_tried(rig: Rig) -> None:
 
 
 def test_what_comes_and_goes_was_there_before(rig: Rig) -> None:
-    rig.red = lambda s: [f"face {round(s / installing.READINGS_EVERY_S) % 5}"]
+    rig.critical_findings = lambda s: [f"face {round(s / installing.READINGS_EVERY_S) % 5}"]
     rig.want()
     rig.install()
     assert rig.state.before == [f"face {n}" for n in range(5)]

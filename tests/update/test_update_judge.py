@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ill_unit import ill_unit
 from linetap.checks import CHECKS, run
 from linetap.update import judge
-from linetap.update.judge import ALSO_RED, red, require_fit
+from linetap.update.judge import ALSO_RED, critical_findings, require_fit
 from linetap.update.rauc import Info
 from linetap.update.state import UpdateFault
 from linetap_core.wire import updates
@@ -57,7 +57,7 @@ def test_what_a_machine_says_of_itself(
 
 
 def test_critical_is_red_and_so_is_what_keeps_a_unit_from_being_reached() -> None:
-    found = red(run(ill_unit()))
+    found = critical_findings(run(ill_unit()))
     assert {"capture_dead", "recorder_dead", "not_recording", "vault_read_only"} <= set(found)
     assert set(ALSO_RED) <= set(found)
     assert "update_failed" not in found, "one that failed does not keep the next from being taken"
@@ -66,4 +66,4 @@ def test_critical_is_red_and_so_is_what_keeps_a_unit_from_being_reached() -> Non
 
 
 def test_lines_are_distinguished() -> None:
-    assert "line_short 1" in red(run(ill_unit()))
+    assert "line_short 1" in critical_findings(run(ill_unit()))

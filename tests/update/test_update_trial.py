@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After the boot: what is well is kept, what is not goes back, and nothing that was ill before counts against it."""
+"""After a boot, a version without new faults is kept, and another one goes back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     (run_dir / "release").write_text("VERSION=0.1.0\n")
     monkeypatch.setattr(judge, "RELEASE", run_dir / "release")
     made = Rig(run_dir)
-    made.red = lambda _: ["broker_unreachable"]
+    made.critical_findings = lambda _: ["broker_unreachable"]
     made.want()
     made.install()
     assert made.machine.current == "b"
@@ -38,20 +38,20 @@ def test_a_version_that_is_well_is_kept(rig: Rig) -> None:
 
 def test_a_version_on_trial_has_time_to_start(rig: Rig) -> None:
     began = rig.clock.seconds
-    rig.red = lambda s: ["recorder_dead", "capture_dead"] if s - began < 120 else []
+    rig.critical_findings = lambda s: ["recorder_dead", "capture_dead"] if s - began < 120 else []
     rig.trial()
     assert rig.outcome() == ("done", "")
 
 
 def test_a_service_that_comes_and_goes_fails_the_trial(rig: Rig) -> None:
-    rig.red = lambda s: ["capture_dead"] if round(s) % 10 < 5 else []
+    rig.critical_findings = lambda s: ["capture_dead"] if round(s) % 10 < 5 else []
     rig.trial()
     assert rig.outcome() == ("failed", "update_self_test")
 
 
 def test_a_version_that_is_not_well_goes_back_by_itself(rig: Rig) -> None:
     began = rig.clock.seconds
-    rig.red = lambda _: ["broker_unreachable", "line_short 3"]
+    rig.critical_findings = lambda _: ["broker_unreachable", "line_short 3"]
     rig.trial()
     assert rig.outcome() == ("failed", "update_self_test")
     assert rig.state.text.endswith(": line_short 3"), "what was red before is not the new version's"
@@ -94,7 +94,7 @@ def test_a_word_that_it_is_kept_is_not_enough(rig: Rig) -> None:
 
 def test_a_trial_of_which_the_disk_knows_nothing_is_judged_all_the_same(rig: Rig) -> None:
     (rig.folder / state.STATE).write_bytes(b"?")
-    rig.red = lambda _: []
+    rig.critical_findings = lambda _: []
     rig.trial()
     assert rig.outcome() == ("done", "")
     assert rig.machine.primary == "b"
@@ -112,7 +112,7 @@ def test_an_ordinary_boot_changes_nothing(rig: Rig) -> None:
     rig.trial()
     before = (rig.folder / state.STATE).read_bytes()
     rig.machine.calls.clear()
-    rig.red = lambda _: ["capture_dead"]
+    rig.critical_findings = lambda _: ["capture_dead"]
     rig.trial()
     assert (rig.folder / state.STATE).read_bytes() == before
     assert rig.machine.calls == ["keep"], "but the slot's count of starts"
@@ -133,7 +133,7 @@ def test_a_start_of_a_kept_version_is_marked_once_the_recorder_works(rig: Rig) -
     """What else is red is not for another slot to cure: an absent codec makes no start a failed one."""
     rig.machine.current = "a"
     began = rig.clock.seconds
-    rig.red = lambda s: ["codec_absent"] if s - began > 60 else ["codec_absent", "recorder_dead"]
+    rig.critical_findings = lambda s: ["codec_absent"] if s - began > 60 else ["codec_absent", "recorder_dead"]
     rig.trial()
     assert rig.machine.calls == ["keep"]
     assert rig.clock.seconds - began >= 60 + HOLDS_S
@@ -141,6 +141,6 @@ def test_a_start_of_a_kept_version_is_marked_once_the_recorder_works(rig: Rig) -
 
 def test_a_start_without_a_recorder_is_not_marked(rig: Rig) -> None:
     rig.machine.current = "a"
-    rig.red = lambda _: ["recorder_dead"]
+    rig.critical_findings = lambda _: ["recorder_dead"]
     rig.trial()
     assert rig.machine.calls == [], "and nothing is restarted for it: the initramfs counts it"

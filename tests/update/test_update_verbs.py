@@ -40,7 +40,7 @@ def test_how_far_it_is(unit: tuple[Path, Path], capsys: pytest.CaptureFixture[st
 
 
 def said(code: int, *words: object) -> str:
-    """Of a process of its own: it logs as a service does."""
+    """The output of a process of its own: it logs as a service does."""
     command = [sys.executable, "-m", "linetap", "update", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == code, done.stdout + done.stderr

@@ -48,7 +48,7 @@ class CutDisk:
         self._left = None
 
     def power_back(self) -> None:
-        """What is on the disk now: some of what was not synced never happened."""
+        """Restores the power: of unsynced writes only some are on the disk."""
         self._left = None
         self.cuts += 1
         pending, self._pending = self._pending, []

@@ -68,14 +68,14 @@ class Source:
 
 
 class NoSource:
-    """After a power cut nothing is in any ring."""
+    """No ring: after a power cut nothing is in any."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         raise DeviceFault("ring_absent", f"line {line}, {first} to {end}")
 
 
 class Mark(msgspec.Struct):
-    """Where the life of the lines stood when it was written: what must be there after a cut that comes later."""
+    """The state of the lines' life when it was written: it must be there after a later cut."""
 
     frame: int
     known: dict[str, int] = {}  # call: the frame at which the vault heard of it first
@@ -214,7 +214,7 @@ class Life:
         self._vault.snapshot(call.call_id, CallSnapshot(call, frame, START_NS + frame * NS_PER_S // RATE_HZ))
 
     def _note_all(self, frame: int) -> None:
-        """As the call table does when it has been taken up."""
+        """Notes all lines, as a call table does that was taken up."""
         for line in self._lines:
             if line.call is not None:
                 self._note(line.call, frame)

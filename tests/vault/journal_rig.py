@@ -43,7 +43,7 @@ class Source:
 
 
 class NoRing:
-    """As it is after a power cut."""
+    """No ring, as after a power cut."""
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         raise DeviceFault("ring_absent", f"line {line}, {first} to {end}")
@@ -87,7 +87,7 @@ class Recorder:
         self.vault.snapshot(call_id, note)
 
     def talk(self, seconds: float, call_id: str = CALL_ID, begin: float = 0.0) -> None:
-        """In the journal every quarter of a second; the vault's thread does not get round to it."""
+        """Writes talk into the journal every quarter of a second; the vault's thread does not get round to it."""
         for tick in range(round(begin * 4) + 1, round(seconds * 4) + 1):
             self.vault.permit(call_id, FIRST + tick * RATE_HZ // 4)
             self.journal.step()
@@ -96,14 +96,14 @@ class Recorder:
         return self.vault_path / sealed.call_path(call_id)
 
     def record(self, call_id: str = CALL_ID) -> CallRecord:
-        """As sealed; nothing is wrong with it."""
+        """The sealed record; nothing is wrong with it."""
         verdict = verifycall.verify_call(self.folder(call_id), callfolder.load_signers(self.unit.signers))
         assert verdict.good, list(verdict.lines())
         assert verdict.record is not None
         return verdict.record
 
     def heard(self, call_id: str = CALL_ID) -> bytes:
-        """By the recipe that every user is given, with stock `age` alone."""
+        """The audio by the recipe that every user is given, with stock `age` alone."""
         recipe = (
             f"age -d -i {self.unit.epoch} key.age | age -d -i {self.unit.custodian} > {self.unit.folder}/call.key;"
             f" for p in audio.*.age; do age -d -i {self.unit.folder}/call.key $p; done"

@@ -40,7 +40,7 @@ class Changed(Keeper):
         self.take_roles()
 
     def restart(self, boot: bool = False, off_ns: int = 0) -> None:
-        """As the service does: from the file as it is now."""
+        """Restarts the service from the file as it is now."""
         assert self.config_file is not None
         self.config = load_config(self.config_file)
         super().restart(boot, off_ns)
@@ -59,7 +59,8 @@ class Changed(Keeper):
         return msgspec.structs.replace(self.config, line=[msgspec.structs.replace(first, **changes), *others])
 
     def ask(self, new: Config | str, **body: str) -> Answer:
-        """By two people, as what weakens wants it: tests/attack/test_weakening.py is about that."""
+        """Sends the configuration signed by two people, as a weakening needs: tests/attack/test_weakening.py is about
+        that."""
         document = new if isinstance(new, str) else config_file.text(new)
         whole = {"document": document, "replaces": config_sha256(self.config), **body}
         return self.command(self.cosigned(self.envelope("config", "operator", whole), "vault"))
@@ -446,7 +447,7 @@ class TestServices:
         assert change.services(old, msgspec.structs.replace(old, profile=[Profile(name="pbx")])) == [
             "recorder", "capture@1",
         ]  # fmt: skip
-        assert set(change.services(old, new)) <= set(change.everybody(old))
+        assert set(change.services(old, new)) <= set(change.all_services(old))
 
 
 def test_what_changed_is_bounded_and_names_no_persons_number() -> None:

@@ -19,11 +19,6 @@ from sealing_rig import NOW, run
 from unit_rig import Unit, make_unit
 
 
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
-
-
 def which(unit: Unit) -> Incarnation:
     return UnitKey(Path(unit.config.key)).incarnation(unit.config, ManualClock(parse_rfc3339(NOW)))
 

@@ -20,7 +20,7 @@ from agereader import opened
 from epoch_rig import Authority
 from linetap.config.schema import Situation
 from linetap.recorder.vault.journal import recovery, store
-from linetap.recorder.vault.journal.opencalls import Left
+from linetap.recorder.vault.journal.opencalls import LeftOpenCalls
 from linetap.recorder.vault.recordings.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core.clock import SYSTEM, ManualClock
@@ -31,13 +31,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.sealing import age
 from linetap_core.records import Caller, CallRecord, EndRecord, Mark, NoticeRecord
 from sealing_rig import run
-from unit_rig import Unit, make_unit
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
-
+from unit_rig import Unit
 
 # --- frames -----------------------------------------------------------------------------------------------------
 
@@ -438,7 +432,7 @@ def test_snapshots_name_every_open_call_and_no_other() -> None:
     other = State(OTHER_ID, CallRecord(call_id=OTHER_ID, unit="u", line=2), 0, 0)
     old = store.Run(1, [[Snapshot(), state], [Tick(CALL_ID, 0, 5, b"a"), Tick(CALL_ID, 5, 5, b"b")], [other]])
     new = store.Run(2, [[Snapshot(), state, Tick(CALL_ID, 5, 7, b"c")]])
-    (found,) = Left(Path("/nowhere"), "u", [old, new]).calls()
+    (found,) = LeftOpenCalls(Path("/nowhere"), "u", [old, new]).calls()
     assert [(t.first, t.sealed) for t in recovery.following(found.ticks, 0)] == [(0, b"a"), (5, b"c")]
     assert [t.first for t in recovery.following(found.ticks, 3)] == [5]
 
@@ -456,7 +450,7 @@ def test_where_a_restarted_recorder_had_written_some_ticks_anew_the_old_ones_clo
 
 
 def indexed(unit: Unit, identity: Path) -> list[index.Entry]:
-    """What whoever has the key finds in the index, by stock age, each segment's on its own."""
+    """The entries that the key's holder finds in the index, by stock age, each segment's on its own."""
     found = []
     for path in sorted((unit.config.vault_path / index.FOLDER).rglob("*.age")):
         done = run(["age", "-d", "-i", str(identity), str(path)])

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after_cut
@@ -22,15 +21,10 @@ from linetap_core.evidence.signing import signers
 from linetap_core.records import CallEvent, CallRecord
 from linetap_desk.vaultproofs.verifyvault import verify_vault
 from sealing_rig import run
-from unit_rig import Unit, make_unit
+from unit_rig import Unit
 
 CHUNKS = next_seam(next_seam(0))  # samples of two whole chunks
 UTC = 1_800_000_000 * NS_PER_S
-
-
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
 
 
 def in_a_call(unit: Unit, clock: ManualClock | None = None) -> Recorder:

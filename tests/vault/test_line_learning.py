@@ -40,7 +40,7 @@ def line(number: int, **changes: Any) -> WalkedLine:
 
 
 def walk(unit: Keeper, *lines: WalkedLine, began: str = BEGAN, **changes: Any) -> str:
-    """Its report is in the vault; returns its SHA-256."""
+    """A walk test whose report is in the vault; returns its SHA-256."""
     facts: dict[str, Any] = {"unit": "floor-03", "version": "0", "by": "button", "began_at": began, "ended_at": ENDED}
     facts |= {"ended_by": "done", "passed": True, "config_sha256": config_sha256(unit.config)} | changes
     Walks(unit.vault, unit.key.signer(namespaces.WALK), unit.log, unit.report).store(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from ill_unit import ill_unit
 from linetap.checks.integrity import log_changed
@@ -21,7 +20,7 @@ from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence.merklelog.leaflog import LEAVES
 from linetap_core.evidence.signing import namespaces
 from linetap_core.records import CallRecord
-from unit_rig import START, Unit, make_unit, spoken
+from unit_rig import START, Unit, spoken
 
 CALL = "20261124T225600.123Z-L01"
 
@@ -31,13 +30,8 @@ class Source:
         return Stretch(spoken(2.0)[first:end], [])
 
 
-@pytest.fixture
-def unit(tmp_path: Path, run_dir: Path) -> Unit:
-    return make_unit(tmp_path, run_dir)
-
-
 def started(unit: Unit) -> VaultWriter:
-    """As the recorder's wiring starts it (recorder/service.py)."""
+    """The writer as the recorder's wiring starts it (recorder/service.py)."""
     config, clock, key = unit.config, ManualClock(parse_rfc3339(START)), UnitKey(Path(unit.config.key))
     which = key.incarnation(config, clock)
     log = key.open_log(config, clock, which.name)

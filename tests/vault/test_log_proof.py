@@ -102,7 +102,7 @@ def require_set_aside(rig: Rig, name: str, data: bytes, log: UnitLog) -> None:
 
 
 def require_leaves_set_aside(rig: Rig, whole: Path, changed: bytes) -> None:
-    """Of a log whose leaves are these at the next start."""
+    """Requires that a log with these leaves is set aside at the next start."""
     again(rig, whole, LEAVES, changed)
     log = unit_log(rig)
     log.publish()
@@ -239,15 +239,15 @@ def test_a_log_that_went_back_with_its_head_is_held_against_the_desks(rig: Rig) 
     shutil.rmtree(folder)
     shutil.copytree(yesterday, folder)
     log = unit_log(rig)
-    log.held_against(today[0], today[1].replace("A", "B"))  # not ours: whoever says so proves nothing
+    log.compare_with_desk_head(today[0], today[1].replace("A", "B"))  # not ours: whoever says so proves nothing
     log.publish()
     assert log.kept == []
-    log.held_against(*today)
+    log.compare_with_desk_head(*today)
     log.publish()
     assert log.kept == ["log.before-1"]
     assert leaves(folder)[0]["why"] == proof.SHORT
     assert (leaves(folder)[0]["size"], leaves(folder)[0]["before"]) == (10, "")
-    log.held_against(*today)
+    log.compare_with_desk_head(*today)
     log.publish()
     assert log.kept == ["log.before-1"], "of another log it says nothing"
 

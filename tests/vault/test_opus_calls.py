@@ -78,7 +78,7 @@ def after_cut(recorder: Recorder) -> Recorder:
 
 
 def stream_of(recorder: Recorder) -> bytes:
-    """By the recipe that every user is given, with stock `age` alone."""
+    """The stream by the recipe that every user is given, with stock `age` alone."""
     folder, unit = recorder.folder(), recorder.unit
     recipe = (
         f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key;"
@@ -88,7 +88,7 @@ def stream_of(recorder: Recorder) -> bytes:
 
 
 def played(recorder: Recorder) -> I16:
-    """By ffmpeg from a pipe, at 8 kHz; it finds no fault."""
+    """The audio by ffmpeg from a pipe, at 8 kHz; it finds no fault."""
     done = run(["ffmpeg", "-v", "error", "-xerror", "-i", "-", "-f", "s16le", "-"], stdin=stream_of(recorder))
     said = [line for line in done.stderr.decode().splitlines() if FLUSHED not in line]
     assert (done.returncode, said) == (0, [])
@@ -97,7 +97,7 @@ def played(recorder: Recorder) -> I16:
 
 
 def opened(recorder: Recorder) -> I16:
-    """By `linetap open`."""
+    """The audio by `linetap open`."""
     unit = recorder.unit
     checked = checkedcall.require_verified(recorder.folder(), Basis(callfolder.load_signers(unit.signers)))
     output = unit.folder / "call.wav"

@@ -139,7 +139,7 @@ def test_nothing_is_left_behind_what_is_appended(folder: Path, tail: bytes) -> N
 
 
 def framed(body: bytes) -> bytes:
-    """With a length and a checksum that fit, whatever it is."""
+    """The body in a frame with a valid length and checksum."""
     return b"%06x %08x %s\n" % (len(body), zlib.crc32(body), body)
 
 

@@ -47,7 +47,7 @@ STATED_OVER_MS = 300  # a step of the life, in which nobody looks at a clock, an
 
 @dataclass
 class Tally:
-    """What the table at the end says."""
+    """The figures of the table at the end."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lost_ms: list[float] = field(default_factory=list)  # captured at the cut and not kept, of calls cut off
@@ -325,7 +325,7 @@ def _holes(first: int, end: int) -> list[tuple[int, int]]:
 
 
 def _first_frame(kept: I16, record: CallRecord) -> int:
-    """Where on the line the recording begins, by what is in it: more than a hole holds."""
+    """The place on the line at which the recording begins, by its content: more than a hole holds."""
     start = kept[: max(frames for _, frames in HOLES) + 2000].astype(float)
     line = g711.decode(_CODES[record.line]).astype(float)
     size = 1 << (len(line) + len(start)).bit_length()

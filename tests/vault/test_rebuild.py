@@ -123,7 +123,7 @@ class Desk:
 
 @pytest.fixture
 def unit(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
-    """In RAM: thousands of syncs."""
+    """A unit in RAM, because of thousands of syncs."""
     monkeypatch.setattr(outbox, "REMEMBERED", 8)
     monkeypatch.setattr(reader, "SLACK", 2)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
@@ -135,7 +135,7 @@ def unit(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
 
 @pytest.fixture
 def small(unit: Unit) -> Unit:
-    """Its bound is reached with seven calls."""
+    """A unit whose outbox is full with seven calls."""
     unit.bound = BOUND
     unit.restart()
     return unit

@@ -233,7 +233,7 @@ def test_two_officers_put_back_a_first_clock_that_was_wrong() -> None:
 
 
 class TestAge:
-    """What has elapsed for sure, by which calls go."""
+    """The time that has elapsed for certain, by which calls are destroyed."""
 
     def test_a_clock_moves_it_nowhere(self) -> None:
         world = World().passes(1)

@@ -34,7 +34,7 @@ def ask(unit: Keeper, role: str = "operator", **body: str) -> Answer:
 
 
 def said(unit: Keeper, found: UpdateState, **more: Any) -> None:
-    """By root."""
+    """Writes the update's state as root does."""
     state.save(state.folder_of(unit.config), msgspec.structs.replace(found, **more))
     unit.tick()
 

@@ -31,7 +31,7 @@ POWER_CUT_NS = 5 * NS_PER_S
 
 @dataclass
 class Expected:
-    """What the scenario says, without looking at the unit."""
+    """The expectations of the scenario, without a look at the unit."""
 
     until: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
@@ -149,7 +149,7 @@ class Year:
         self.expected.kinds[record.call_id] = "overflow" if distrusted else "marked" if marked else "standard"
 
     def hold(self) -> None:
-        """Of a call that is still there, for up to 120 days; sometimes one that is held already."""
+        """Holds a call that still exists, for up to 120 days; sometimes one that is held already."""
         if self.kept_ns or self.unit.upkeep.time.is_distrusted or self.not_agreed_since is not None:
             return
         here = [c for c in self.records if c not in self.expected.gone and self.expected.until.get(c, 0) > self.true_ns]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name, figure in self.beside.items() if sign * figure < sign * self.figure]
 
     @property
-    def met(self) -> bool:
+    def meets_target(self) -> bool:
         return self.figure <= self.target if self.at_most else self.figure >= self.target
 
 
@@ -40,7 +40,7 @@ def table(rows: list[Row]) -> str:
         sign = "<=" if row.at_most else ">="
         lines.append(
             f"{row.name:58} {row.figure:>8.2f} {row.unit:3} {sign} {row.target:>6g} {row.unit:3}"
-            f" {'met' if row.met else 'MISSED':6}  {_beside(row)}".rstrip()
+            f" {'met' if row.meets_target else 'MISSED':6}  {_beside(row)}".rstrip()
         )
         if following is None or following.method != row.method:
             lines.append(f"    {row.method}")
@@ -71,7 +71,7 @@ def main_thread_cpu_s(pid: int) -> float:
 
 
 def pss_mb(pid: int) -> float:
-    """Its share of memory, shared pages divided among those who share them, MiB."""
+    """The process's memory in MiB, shared pages divided among those who share them."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024
@@ -100,6 +100,12 @@ def peak_mb(pid: int) -> float:
     """The most that it ever had in RAM, MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of them lie; infinite without any."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("inf")
 
 
 def percent_of_a_core(accounts: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, float]:

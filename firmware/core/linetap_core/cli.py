@@ -34,7 +34,7 @@ BROKEN_PIPE = 141  # as the shell counts a SIGPIPE
 BAD_INPUT = 2
 EXAMPLES = argparse.RawDescriptionHelpFormatter  # examples are copied by users, so they are not wrapped
 # A missing module, by its name in an import -> the folders of linetap's repository that pip installs it with. Never a
-# name of ours: no package index has it from us, and whoever took it there would be installed.
+# name of ours: we publish it on no package index, and pip would install it from anyone who did.
 _OF_DESK = "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel segno pyrage"
 _DESK = "./firmware/core ./firmware/desk"
 _BENCH = f"{_DESK} ./firmware/unit ./firmware/bench"

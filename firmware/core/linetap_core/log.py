@@ -72,13 +72,13 @@ class Bounded(logging.Filter):
         if count >= MOST_OF_A_KIND:
             return False
         if left_out:
-            return _with(record, f" ({left_out} more of these before it were left out)")
+            return _with_text(record, f" ({left_out} more of these before it were left out)")
         if count == MOST_OF_A_KIND - 1:
-            return _with(record, f" (more of these are left out for {WINDOW_S} s)")
+            return _with_text(record, f" (more of these are left out for {WINDOW_S} s)")
         return True
 
 
-def _with(record: logging.LogRecord, more: str) -> logging.LogRecord:
+def _with_text(record: logging.LogRecord, more: str) -> logging.LogRecord:
     """A copy with another text: other handlers get the record unchanged."""
     longer = copy.copy(record)
     longer.msg, longer.args = record.getMessage() + more, None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which service owns which folder of `run_dir`. Each folder has one writer; tmpfiles.d creates it with the owner and
+"""The folders of `run_dir` and their owners. Each folder has one writer; tmpfiles.d creates it with the owner and
 mode for that.
 
 Without tmpfiles.d (a demo, a replay, a test, where one user runs all services) each service creates its own.
@@ -171,5 +171,5 @@ def answers_for(run_dir: Path, giver: str) -> Path:
 
 
 def index_list(run_dir: Path) -> Path:
-    """Where the recorder lays the signed list of its index's segments (evidence/calls/indexhead.py), to be fetched."""
+    """The place of the signed list of the index's segments (evidence/calls/indexhead.py), to be fetched."""
     return service_folder(run_dir, "recorder") / "index.list"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Linux and Windows do differently, for the tools that people run on either: flags of os.open, positioned reads,
+"""Differences of Linux and Windows, for the tools that people run on either: flags of os.open, positioned reads,
 locks, synced folders, the account's name. No other module of theirs asks which system it is (decision 0165).
 
 On Windows nobody can sync a folder, and a file's mode is its read-only flag: who may read a file follows from the
@@ -37,7 +37,7 @@ def open_alone(path: Path | str) -> int:
     """The descriptor of a file for reading. OSError for a link: it may lead anywhere."""
     if not IS_WINDOWS:
         return os.open(path, READ_ALONE)
-    found = os.lstat(path)  # there is no O_NOFOLLOW: what was looked at has to be what was opened
+    found = os.lstat(path)  # without O_NOFOLLOW: the checked file must be the opened one
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     fd = os.open(path, READ)
@@ -49,7 +49,7 @@ def open_alone(path: Path | str) -> int:
 
 
 def read_at(fd: int, count: int, offset: int) -> bytes:
-    """At most `count` bytes. On Windows it moves the descriptor's position: one thread at a time."""
+    """Reads at most `count` bytes. On Windows it moves the descriptor's position: one thread at a time."""
     if sys.platform == "win32":
         os.lseek(fd, offset, os.SEEK_SET)
         return os.read(fd, count)

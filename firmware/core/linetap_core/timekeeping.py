@@ -24,7 +24,7 @@ from linetap_core.records import ClockRecord
 CHRONY = Path("/run/linetap/chrony/clock")  # a folder of chronyd's user
 MOST_AGE_S = 180  # two missed measurements
 MOST_BYTES = 1024
-RELEASE = Path("/usr/lib/linetap/release")  # in an image, its time is that of the commit from which it was built
+RELEASE = Path("/usr/lib/linetap/release")  # in an image, this file has the time of the commit
 _LAST_NS = parse_rfc3339("2200-01-01T00:00:00Z")
 log = logging.getLogger("linetap")
 _FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`

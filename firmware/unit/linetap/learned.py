@@ -93,5 +93,5 @@ def save(folder: Path, line: int, learned: Learned) -> Path:
 
 
 def accept(folder: Path, line: int, learned: Learned) -> Path:
-    """As `save`, by the recorder, after a signed command."""
+    """Saves in the recorder's folder, after a signed command."""
     return save(accepted(folder), line, learned)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call on a line is ended after a situation's notice: by its card's contact, or by staff, and why by them."""
+"""The end of a call on a line after a situation's notice: by its card's contact, or by staff with the reason."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a unit's signing key is: the back ends that `[keys] unit_key` names.
+"""The place of a unit's signing key: the back ends that `[keys] unit_key` names.
 
 If the configured key is missing or of another kind, it is refused, and nothing else is tried. A TPM that is absent or
 does not sign is different: the unit's identity is in a file, so the recorder goes on without it.
@@ -84,7 +84,7 @@ def _in_file(data: bytes, _settings: Keys | None) -> SigningKey:
 
 
 def _in_tpm(data: bytes, settings: Keys | None) -> SigningKey:
-    """Another TPM than the key's is a wrong configuration; an absent one is not."""
+    """The key in the TPM. Another TPM than the key's is a wrong configuration; an absent one is not."""
     from linetap.tpm import bootpolicy
     from linetap.tpm.device import TpmFault
     from linetap.tpm.unitkey import TpmKey

@@ -62,7 +62,8 @@ def written(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Without a process: on an emulated processor one costs a third of a second, and calls are in progress."""
+    """Reads files without a process: on an emulated processor one costs a third of a second, and calls are in
+    progress."""
     try:
         return {"rc": 0, "data": base64.b64encode(path.read_bytes()).decode()}
     except OSError as error:
@@ -70,7 +71,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def watched(paths: list[Path], for_s: float) -> dict[str, Any]:
-    """What each of them holds, whenever that changes: (seconds from now, text)."""
+    """The content of each file at every change: (seconds from now, text)."""
     began, changes = time.monotonic(), [list[tuple[float, str]]() for _ in paths]
     while (at := time.monotonic() - began) < for_s:
         for path, found in zip(paths, changes, strict=True):

@@ -61,8 +61,8 @@ class Node:
         assert self._run is not None
         self._children.wait_for_text(self._run, _STARTED, READY_S)
 
-    def wait_again(self) -> None:
-        """After a minority's pause, which ends with a start of its own."""
+    def wait_until_restarted(self) -> None:
+        """Waits for the node's own start after the pause of a minority."""
         wait(lambda: self.log_text().count(_STARTED) > 1, self._children, f"{self.name} does not serve again", READY_S)
 
     def kill(self) -> None:
@@ -74,7 +74,7 @@ class Node:
 
     @property
     def pid(self) -> int:
-        """Of Erlang's machine; that of the child is a shell's."""
+        """The process of Erlang's machine; the child itself is a shell."""
         return int((self._folder / "pid").read_text())
 
     def log_text(self) -> str:

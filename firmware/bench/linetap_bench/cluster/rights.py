@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client may not do at the cluster, tried: with a unit's certificate, a revoked one and none."""
+"""Forbidden actions at the cluster, each tried: with a unit's certificate, a revoked one and none."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _client(city: Path, port: int, certificate: str, client_id: str, session_s: 
 
 
 def _name(city: Path, unit: str) -> str:
-    """As its reporter calls itself."""
+    """The client id that the unit's reporter uses."""
     return client_id((city / "tls" / f"{unit}.pem").read_bytes()) or f"linetap-{unit}"
 
 
@@ -111,8 +111,8 @@ def _until_it_serves(city: Path, port: int) -> None:
         SYSTEM.sleep(1)
 
 
-def trespasses(city: Path, port: int) -> list[str]:
-    """What was possible and should not be, and the reverse: a unit that may do nothing would pass everything else."""
+def permission_faults(city: Path, port: int) -> list[str]:
+    """Forbidden actions that succeeded, and permitted ones that failed: a unit without any rights would pass too."""
     unit, other = unit_names(2)
     found = []
     _until_it_serves(city, port)

@@ -19,7 +19,7 @@ import msgspec
 from linetap_bench.cluster import rights
 from linetap_bench.cluster.rabbit import Node, place_revocations, start_front
 from linetap_bench.cluster.wires import Wires
-from linetap_bench.figures import cpu_s
+from linetap_bench.figures import cpu_s, resident_mb
 from linetap_bench.fleet.fleet import Standing
 from linetap_bench.fleet.schedule import DESKS, GONE
 from linetap_bench.fleet.schedule import names as unit_names
@@ -43,7 +43,7 @@ class Plan:
     lines: int = 2
     every_s: float = 1200
     steady_s: float = 15  # so long all have been connected
-    calm_s: float = 30  # in which processor time is counted
+    calm_s: float = 30  # time over which processor time is counted
     killed_s: float = 30  # node 1
     parted_s: float = 60  # node 3 and its peers
     ingest_s: float = 30  # ingest a
@@ -68,10 +68,10 @@ class Outcome:
     at_ns: dict[str, int] = field(default_factory=dict)  # UTC, of each moment
     cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
     memory_mb: dict[str, float] = field(default_factory=dict)
-    trespasses: list[str] = field(default_factory=list)  # what a client may not do and could
+    permission_faults: list[str] = field(default_factory=list)  # forbidden actions of a client that succeeded
 
     def failures(self) -> list[Failure]:
-        """Those after which all units were connected again."""
+        """The failures after which all units were connected again."""
         found, moments = [], list(self.at_ns.items())
         for number, (moment, at_ns) in enumerate(moments):
             end_ns = moments[number + 1][1] if number + 1 < len(moments) else SYSTEM.utc_ns()
@@ -99,7 +99,7 @@ class Trial:
             fleet = held.enter_context(self._fleet())
             held.callback(fleet.kill)
             self._start_nodes()
-            self._out.trespasses = rights.trespasses(self._city, self._port)
+            self._out.permission_faults = rights.permission_faults(self._city, self._port)
             self._ingests = {name: self._start_ingest(name) for name in INGESTS}
             wait(self._subscribed, self._children, "the ingests have not subscribed", self._plan.settle_s)
             self._begin(fleet)
@@ -115,7 +115,7 @@ class Trial:
     # --- participants --------------------------------------------------------------------------------------------
 
     def _fleet(self) -> subprocess.Popen[bytes]:
-        """With its keys made, waiting for the start."""
+        """Starts the fleet, which makes its keys and waits for the start."""
         plan = self._plan
         words = [
             *("--units", plan.units, "--lines", plan.lines, "--every", plan.every_s, "--for", LONGEST_S),
@@ -158,7 +158,7 @@ class Trial:
         return self._children.start(f"ingest-{name}{count or ''}", [sys.executable, *words])
 
     def _subscribed(self) -> bool:
-        """To all units, before these connect: each filter becomes durable on each node."""
+        """Whether every share is subscribed before the units connect: each filter becomes durable on each node."""
         said = "".join(one.log.read_text() for one in self._ingests.values())
         return all(f"-{share}\n" in said for share in range(1, SHARES + 1)) and said.count("session_") >= SHARES
 
@@ -175,7 +175,7 @@ class Trial:
         before = {name: cpu_s(pid) for name, pid in pids.items()}
         SYSTEM.sleep(plan.calm_s)
         self._out.cpu_percent = {name: (cpu_s(pid) - before[name]) / plan.calm_s * 100 for name, pid in pids.items()}
-        self._out.memory_mb = {name: _resident_mb(pid) for name, pid in pids.items()}
+        self._out.memory_mb = {name: resident_mb(pid) for name, pid in pids.items()}
 
     def _go(self) -> None:
         plan, one, third = self._plan, self._nodes[1], self._nodes[3]
@@ -189,7 +189,7 @@ class Trial:
         self._wires.part(third.number)
         SYSTEM.sleep(plan.parted_s)
         self._wires.join(third.number)
-        third.wait_again()
+        third.wait_until_restarted()
         self._steady()
         self._note("ingest a killed")
         ingest = self._ingests["a"]
@@ -225,10 +225,3 @@ class Trial:
     def _read(self) -> None:
         lines = self._fleet_log.read_bytes().split(b"\n")[:-1]
         self._out.standings = [msgspec.json.decode(line, type=Standing) for line in lines]
-
-
-def _resident_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0

@@ -20,7 +20,7 @@ from linetap.ring import I16, RATE_HZ
 from linetap_bench.day import recorder
 from linetap_bench.day.draw import DayCall
 from linetap_bench.day.judge import DayReport, Table, judge, records_of
-from linetap_bench.day.mix import calls_of_day, kinds_like, script_of
+from linetap_bench.day.mix import calls_of_day, kinds_matching, script_of
 from linetap_bench.figures import table
 from linetap_bench.sounds.voices import Voices
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     notices_folder = folder / "day-notices"
     if not (notices_folder / "ko.wav").exists():
         make_default_notices(notices_folder, ANNOUNCEMENTS)
-    kinds = None if args.kinds is None else kinds_like(args.kinds)
+    kinds = None if args.kinds is None else kinds_matching(args.kinds)
     bench = Bench(Voices(args.voices), load_notices(notices_folder), recording, kinds)
     if args.only is not None:
         return bench.only(args.seed, args.only, args.wav)

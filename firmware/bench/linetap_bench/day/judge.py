@@ -85,7 +85,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
         and (recorded or _announced_against(day, records)),
         repeated=truth.expected == "recorded" and truth.once and sum(at >= (answer or 0) for at in begun) > 1,
         mark=recorded and truth.marked != any(mark.kind == ABUSE for record in records for mark in record.marks),
-        by=next((_by(record) for record in records if record.answered_by), ""),
+        by=next((_answer_evidence(record) for record in records if record.answered_by), ""),
         records=len(records),
         party=_party(day, begun, records),
         summary=" | ".join(_summary(record, start_ns) for record in records),
@@ -93,7 +93,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
 
 
 def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -> dict[int, list[CallRecord]]:
-    """By the call's number: the records of its line that began during it."""
+    """For each call, by its number, the records of its line that began during it."""
     found: dict[int, list[CallRecord]] = {each.number: [] for each in calls}
     for record in records:
         times = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
@@ -147,7 +147,7 @@ def _ms(at: str | None, start_ns: int) -> int:
     return (parse_rfc3339(at) - start_ns) // NS_PER_MS if at else 0
 
 
-def _by(record: CallRecord) -> str:
+def _answer_evidence(record: CallRecord) -> str:
     """The evidence of the answer, and its confidence."""
     sure = "" if record.answer is msgspec.UNSET else f", {record.answer.confidence}"
     return f"{record.answered_by}{sure}"
@@ -156,7 +156,7 @@ def _by(record: CallRecord) -> str:
 def _summary(record: CallRecord, start_ns: int) -> str:
     words = [record.disposition + (f" ({record.why})" if record.why else "")]
     if record.answered_at:
-        words.append(f"answered at {_ms(record.answered_at, start_ns) / 1000:.2f} by {_by(record)}")
+        words.append(f"answered at {_ms(record.answered_at, start_ns) / 1000:.2f} by {_answer_evidence(record)}")
     if record.answer is not msgspec.UNSET and record.answer.evidence:
         words.append(f"since {', '.join(record.answer.evidence)}")
     words += [f"notice at {_ms(each.started_at, start_ns) / 1000:.2f} {each.proof}" for each in record.notices]

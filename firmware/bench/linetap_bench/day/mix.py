@@ -90,7 +90,7 @@ MIX: dict[str, tuple[float, Kind]] = {
 }
 
 
-def kinds_like(pattern: str) -> list[str]:
+def kinds_matching(pattern: str) -> list[str]:
     """BadInput for an invalid pattern, or one that matches no kind."""
     try:
         found = [name for name in MIX if re.search(pattern, name)]
@@ -101,7 +101,7 @@ def kinds_like(pattern: str) -> list[str]:
     return found
 
 
-def drawn(draw: Draw, names: list[str]) -> tuple[str, Sketch]:
+def draw_call(draw: Draw, names: list[str]) -> tuple[str, Sketch]:
     """A call of one of these kinds, chosen by weight."""
     weights = np.cumsum([MIX[name][0] for name in names])
     name = names[int(np.searchsorted(weights, float(draw.rng.random()) * weights[-1], side="right"))]
@@ -122,7 +122,7 @@ def calls_of_day(seed: int, count: int, voices: Voices, kinds: list[str] | None 
         if place == 0:
             free_s = np.array([BEFORE_S + 0.37 * n for n in range(LINES)])
         draw = Draw(np.random.default_rng([seed, number]))
-        kind, sketch = drawn(draw, kinds or list(MIX))
+        kind, sketch = draw_call(draw, kinds or list(MIX))
         line = int(free_s.argmin())
         call = msgspec.structs.replace(sketch.call, line=line + 1, start_s=round(float(free_s[line]), 3))
         ends_ms = times_of(call).end

@@ -199,7 +199,7 @@ def passed_on_there(draw: Draw) -> Sketch:
 
 PBX_RINGBACKS = (
     ([425.0], [1000, 4000]),  # Europe
-    ([400.0, 450.0], [400, 200, 400, 2000]),  # Britain and what was built after it
+    ([400.0, 450.0], [400, 200, 400, 2000]),  # Britain, and systems that copied it
     ([440.0, 480.0], [2000, 4000]),  # North America
     ([450.0], [1000, 4000]),  # China
     ([400.0], [1000, 2000]),  # Japan, nearly

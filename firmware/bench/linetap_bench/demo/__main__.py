@@ -116,7 +116,7 @@ def demo(folder: Path, script: Path) -> int:
         output = exchange.log.read_text().strip().splitlines()
         for child in reversed(children.children[1:]):
             if status := children.end(child):
-                raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.last_words()}")
+                raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.log_tail()}")
     played = load_script(script)
     recorded = sum(call.disposition == "recorded" for call in snapshot.calls)
     if recorded < (wanted := _conversations(played)):

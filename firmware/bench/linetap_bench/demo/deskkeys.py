@@ -32,7 +32,7 @@ _DISPUTE = Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disput
 
 
 class DemoKeys:
-    """In the demo's folder; the private keys of a real city are in several places and never in one."""
+    """All keys in the demo's folder; the private keys of a real city are in several places and never in one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.pki = folder, folder / "pki"
@@ -76,7 +76,7 @@ class DemoKeys:
         privatefile.write(folder / "tls.key", certificates.key_pem(tls))
         asked = folder / f"{unit}.request"
         asked.write_bytes(request.make(unit, tls, signer))
-        with contextlib.redirect_stdout(io.StringIO()):  # its line for the signers, which the authority has kept
+        with contextlib.redirect_stdout(io.StringIO()):  # the unit's line of the signers' file, kept by the authority
             pki.enrol_unit(Namespace(request=asked, fingerprint=None, output=folder / "tls.pem", dir=self.pki), SYSTEM)
 
     def enrol_real(self, config: Path) -> None:

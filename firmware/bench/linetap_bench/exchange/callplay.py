@@ -18,7 +18,7 @@ from linetap_bench.exchange.linesounds import add_sounds, through
 from linetap_bench.exchange.linetimeline import LineTimeline
 from linetap_bench.script import timing
 from linetap_bench.script.callkeys import Call, CallerId, Keys, Network
-from linetap_bench.script.timing import PER_MS, Times, hushed
+from linetap_bench.script.timing import PER_MS, Times, quiet_spans
 from linetap_bench.sounds import signalling, synth
 from linetap_bench.sounds.synth import Sound, Wave, peak_of
 from linetap_bench.sounds.voices import MADE_DBM0, Language, Speaker, Voices
@@ -79,7 +79,7 @@ def add_talk(call: Call, times: Times, language: Language, voices: Voices, add: 
             late = 2 * utterance.network.delay_ms
             add(
                 utterance.at + late,
-                utterance.wave.fainter(10 ** (echo_db / 20), (times.talk_to - utterance.at - late) * PER_MS),
+                utterance.wave.scaled(10 ** (echo_db / 20), (times.talk_to - utterance.at - late) * PER_MS),
             )
 
 
@@ -95,10 +95,10 @@ class Utterance(NamedTuple):
 
 
 def utterances(call: Call, times: Times, language: Language, voices: Voices) -> Iterator[Utterance]:
-    """In the order of their beginnings."""
+    """The utterances of a call, in the order of their beginnings."""
     if not call.talk or times.answer is None:
         return
-    quiet = hushed(call, times.answer)
+    quiet = quiet_spans(call, times.answer)
     turns: tuple[Speaker, Speaker] = ("staff", "caller") if call.first_speaker == "staff" else ("caller", "staff")
     at = times.talk_from
     for turn, text in zip(cycle(turns), cycle(call.talk), strict=False):
@@ -107,7 +107,7 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
         until = min(times.talk_to, quiet[0][0]) if quiet else times.talk_to
         if until <= at:
             return
-        speaker, network, level = _who(call, turn, at - times.answer)
+        speaker, network, level = _speaker_at(call, turn, at - times.answer)
         samples = voices.say(text, language, speaker)
         if speaker != "staff":
             samples = through(samples, network, 0, voices)
@@ -118,7 +118,7 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
         at = max(at + SOONEST_MS, utterance.end + call.pause_ms + network.delay_ms)
 
 
-def _who(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
+def _speaker_at(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
     """The speaker at that time after the answer, the level, and the far end's network."""
     party = next((party for party in reversed(call.party) if party.at_s * 1000 <= ms), None)
     network = party.network if party else call.network
@@ -148,7 +148,7 @@ def play(call: Call, line: LineTimeline, language: Language, voices: Voices) -> 
         _fax(call, line, times.answer, times.talk_to)
     add_sounds(call, times, line, voices)
     if times.far_gone is not None:
-        _far_gone(call, line, times.far_gone, times.end)
+        _signal_far_end_gone(call, line, times.far_gone, times.end)
     if times.off_hook is not None:
         line.on_hook(times.end, call.bounce_ms)
 
@@ -235,7 +235,7 @@ def _fax(call: Call, line: LineTimeline, answer: int, end: int) -> None:
         line.add(answer + timing.FAX_ANSWERS_AFTER_MS, sound)
 
 
-def _far_gone(call: Call, line: LineTimeline, ms: int, end_ms: int) -> None:
+def _signal_far_end_gone(call: Call, line: LineTimeline, ms: int, end_ms: int) -> None:
     """The exchange signals by a tone that the far end is gone, optionally with a break of the loop before it."""
     if call.polarity or call.seizure:
         line.reverse(ms, False)

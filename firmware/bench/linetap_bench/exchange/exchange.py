@@ -137,11 +137,11 @@ class Exchange:
 
     @property
     def _least_frames(self) -> int:
-        """Of a period that is about to come as much is missing, and the two directions do not count in step."""
+        """The least frames in the queue: each direction may lack a period, since the two do not count in step."""
         return max(self._fill_frames - 2 * self._end.period, self._end.period)
 
     def _fill(self) -> None:
-        """In one write: the first one starts the stream, and a second might come too late."""
+        """Fills the queue in one write: the first write starts the stream, and a second might come too late."""
         self._put(None, self._fill_frames)
 
     def _queued(self) -> int:
@@ -163,7 +163,7 @@ class Exchange:
         return notices
 
     def _follow_contacts(self) -> None:
-        """What the exchange makes of the loops that the card opens and closes."""
+        """Passes the loops that the card opens and closes to the exchange's side of each line."""
         now_ns = self._clock.monotonic_ns()
         now_ms = now_ns // NS_PER_MS
         opened = self._stuck.open_contacts(self._one_shots.look(self._wires.asked_open(now_ms), now_ns))
@@ -180,7 +180,7 @@ class Exchange:
         self._levels.hold_open(opened, now_ns)
 
     def _replaced(self, lines: npt.NDArray[np.float64], length: int) -> None:
-        """What the exchange sends on lines whose call has ended by their contact."""
+        """Replaces the sound of lines whose call was ended by their contact with the exchange's own."""
         now_ms = self._clock.monotonic_ns() // NS_PER_MS
         for row, release in enumerate(self._releases):
             sound = release.sound(now_ms)
@@ -198,10 +198,10 @@ class Exchange:
             lines += notices * self._gains * closed[:, None]
         lines += LEAK * beside(lines)
         block: I16 = np.clip(np.rint(lines), -32768, 32767).astype(np.int16)
-        if not self._wrote(block):
+        if not self._try_write(block):
             self._underran(block)
 
-    def _wrote(self, block: I16) -> bool:
+    def _try_write(self, block: I16) -> bool:
         """False if the stream had run dry: `block` was not accepted."""
         frames = np.zeros((block.shape[1], self._card.channels), self._dtype)
         frames[:, self._channels] = block.T.astype(self._dtype) << self._shift
@@ -223,7 +223,7 @@ class Exchange:
         log.warning("under-run %d at %.3f s", self.played.underruns, self._written / self._card.rate_hz)
         self._anchor.forget()
         block = np.concatenate([block, self._feed.take(self._fill_frames)], axis=1)
-        if not self._wrote(block) and not self._wrote(block):
+        if not self._try_write(block) and not self._try_write(block):
             raise DeviceFault("cable_dry", f"{self._cable.playback_pcm}: does not start again after an under-run")
 
     def _overran(self) -> None:
@@ -256,7 +256,7 @@ class Exchange:
 
 
 def _echo(setup: LineSetup, front: Front) -> float:
-    """Of a notice as played, what is captured of it."""
+    """The captured part of a notice's amplitude."""
     echo_db = front.echo_db if setup.echo_db is None else setup.echo_db
     return 0.0 if setup.deaf else float(10 ** (echo_db / 20))
 

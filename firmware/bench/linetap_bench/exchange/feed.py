@@ -132,7 +132,7 @@ class LevelFeed:
         return self._shift_ms
 
     def hold_open(self, loops: npt.NDArray[np.bool_], now_ns: int) -> None:
-        """From now on these loops are open, bool (lines,); what was written ahead is written again."""
+        """Opens these loops from now on, bool (lines,); levels written ahead are written again."""
         if (loops != self._open).any():
             self._open = loops
             self._until_ms = now_ns // NS_PER_MS + 1

@@ -129,7 +129,7 @@ def add_sounds(call: Call, times: Times, line: LineTimeline, voices: Voices) -> 
 
 
 def made(sound: CallSound, network: Network, length: int, voices: Voices) -> Sound:
-    """At most `length` samples of it."""
+    """The sound, at most `length` samples of it."""
     match sound.play:
         case "tone":
             return pair(tuple(sound.hz) or (440.0,), sound.dbm0, length, tuple(sound.cadence_ms) or None)

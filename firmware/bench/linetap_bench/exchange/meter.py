@@ -76,7 +76,7 @@ class Meter:
         self.restart(now_ns, beginning_us)
 
     def restart(self, now_ns: int, beginning_us: int = 0) -> None:
-        """As after a brown-out: its clock begins again, and its settings are lost."""
+        """Restarts as after a brown-out: the clock begins again, and the settings are lost."""
         self._began_ns, self._beginning_us = now_ns, beginning_us
         self._boot = int(self._random.integers(1 << 32))
         self._sequence = 0
@@ -316,7 +316,7 @@ def main() -> int:
             late_ms = (now_ns - turned_ns) / NS_PER_MS
             report_late("the meter", late_ms - LATE_MS)
             if late_ms > SILENT_MS:
-                meter.skip(now_ns)  # what it never catches up with would only make it later
+                meter.skip(now_ns)  # a backlog that it cannot catch up with would make it later
             turned_ns = now_ns
     return 0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the exchange does when the card opens a line's loop: a telephone's line at a PBX, or a trunk.
+"""The exchange's side when the card opens a line's loop: a telephone's line at a PBX, or a trunk.
 
 An opening that is long enough ends the call; at a PBX a shorter one is a flash, which holds the caller and gives dial
 tone all the same. A trunk's exchange holds an incoming call for the guard time: the called party may lift another
@@ -40,10 +40,10 @@ class Released(msgspec.Struct, frozen=True):
 
 
 class StuckContacts:
-    """What the lines have of their contacts: one that is stuck open never closes again after its first opening."""
+    """Contacts that do not follow their drive: one that is stuck open never closes again after its first opening."""
 
     def __init__(self, states: Sequence[str]) -> None:
-        """Of `LineSetup.contact`."""
+        """`states`: `LineSetup.contact` of each line."""
         self._closed = np.array([state == "stuck_closed" for state in states])
         self._open = np.array([state == "stuck_open" for state in states])
         self._opened = np.zeros(len(states), np.bool_)
@@ -97,7 +97,7 @@ class LineRelease:
         return max(self._setup.releases_after_ms, round(self._setup.guard_s * 1000) if guarded else 0)
 
     def sound(self, now_ms: int) -> str | None:
-        """What the exchange sends in the call's place: dial, busy, howler or none. None: the call is on the line."""
+        """The tone of the exchange after the call: dial, busy, howler or silence. None: the call is on the line."""
         if self._gone is None:
             return None
         at = now_ms - self._closed_ms - DIAL_TONE_AFTER_MS

@@ -117,7 +117,7 @@ def _raise_limit(files: int) -> None:
 
 @contextmanager
 def _folder(chosen: Path | None) -> Iterator[Path]:
-    """In RAM: a thousand units have a thousand disks, and this machine has one."""
+    """The chosen folder, otherwise one in RAM: a thousand units have a thousand disks, and this machine has one."""
     if chosen is not None:
         yield chosen
         return

@@ -82,7 +82,7 @@ class Call:
 
 
 def steps_ns(every_s: float) -> list[tuple[int, Step]]:
-    """After the call's beginning."""
+    """The steps of a call, each with its time after the beginning."""
     return [(ns_of(step.at * every_s / 2), step) for step in STEPS]
 
 

@@ -62,7 +62,7 @@ class Outcome:
     cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
 
     def all_back_s(self, since_ns: int) -> float | None:
-        """From that moment (UTC) until all were connected again; None: never."""
+        """Seconds from that moment (UTC) until all were connected again; None: never."""
         fewer = False
         for one in self.standings:
             if parse_rfc3339(one.t) < since_ns:
@@ -98,12 +98,12 @@ class Trial:
                 wait(lambda: begun in self._fleet_words.read_bytes(), children, "not begun", plan.settle_s + READY_S)
                 self._began_ns = SYSTEM.monotonic_ns()
                 self._calm(fleet)
-                self._until(plan.broker_killed_s)
+                self._wait_until(plan.broker_killed_s)
                 self._out.broker_killed_ns = SYSTEM.utc_ns()
                 self._kill(self._broker)
                 self._broker = self._start_broker()
                 for n in range(plan.ingest_kills):
-                    self._until(plan.ingest_killed_s + n * plan.kill_every_s)
+                    self._wait_until(plan.ingest_killed_s + n * plan.kill_every_s)
                     self._kill(self._ingest)
                     self._ingest = self._start_ingest()
                 fleet.wait(plan.for_s + 2 * plan.settle_s + READY_S)
@@ -178,17 +178,17 @@ class Trial:
 
     def _calm(self, fleet: subprocess.Popen[bytes]) -> None:
         begin_s, end_s = self._plan.calm_s
-        self._until(begin_s)
+        self._wait_until(begin_s)
         now_ns, length_ns = SYSTEM.utc_ns(), ns_of(end_s - begin_s)
         self._calm_ns = (now_ns, now_ns + length_ns)
         pids = {"fleet": fleet.pid, "broker": self._broker.process.pid, "ingest": self._ingest.process.pid}
         before = {name: cpu_s(pid) for name, pid in pids.items()}
-        self._until(end_s)
+        self._wait_until(end_s)
         self._out.cpu_percent = {
             name: (cpu_s(pid) - before[name]) / (end_s - begin_s) * 100 for name, pid in pids.items()
         }
 
-    def _until(self, after_s: float) -> None:
+    def _wait_until(self, after_s: float) -> None:
         left_s = after_s - (SYSTEM.monotonic_ns() - self._began_ns) / NS_PER_S
         SYSTEM.sleep(max(0.0, left_s))
 

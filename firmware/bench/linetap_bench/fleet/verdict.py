@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk has of a fleet's events: the units' outboxes against the database, byte for byte."""
+"""A fleet's events at the desk: the units' outboxes compared with the database, byte for byte."""
 
 from __future__ import annotations
 

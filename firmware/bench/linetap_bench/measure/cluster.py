@@ -39,8 +39,9 @@ def rows(out: Outcome) -> list[Row]:
             target=0, method=method),
         Row(name="cluster: events that the desk had not confirmed at the end", figure=last.events - last.confirmed,
             unit="", target=0, method=f"the rest had at most {plan.settle_s:g} s"),
-        Row(name="cluster: rights that somebody has and should not", figure=len(out.trespasses), unit="", target=0,
-            method="; ".join(out.trespasses) or "unit, screen, revoked certificate and none, each tried"),
+        Row(name="cluster: rights that somebody has and should not", figure=len(out.permission_faults), unit="",
+            target=0,
+            method="; ".join(out.permission_faults) or "unit, screen, revoked certificate and none, each tried"),
         Row(name="cluster: failures after which all units were back", figure=len(told), unit="", target=FAILURES,
             at_most=False, method="; ".join(told)),
         Row(name="cluster: processor of all three nodes, in the calm", unit="%", target=200, method=f"of a core: {cpu};"

@@ -85,7 +85,7 @@ _COME_BACK = """([wanted, forget, most]) => new Promise((right) => {
 
 @dataclass(frozen=True)
 class HiddenFound:
-    """For each return: milliseconds, and the number of changes received."""
+    """Milliseconds and received changes of each return."""
 
     changed: list[tuple[float, int]]
     whole: list[tuple[float, int]]
@@ -308,7 +308,7 @@ SLOWED = "a fixed piece of work took that many times its processor time"
 
 
 def slowed() -> float:
-    """How many times its own processor time a fixed piece of work takes: what other work on this machine costs."""
+    """The factor by which other work on this machine lengthens a fixed piece of work."""
     began_ns, used_s = SYSTEM.monotonic_ns(), time.thread_time()
     hashlib.pbkdf2_hmac("sha256", b"linetap", b"bench", _ROUNDS)
     return max(1.0, (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S / (time.thread_time() - used_s))

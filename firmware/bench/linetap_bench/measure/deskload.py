@@ -30,10 +30,10 @@ import httpx
 import msgspec
 from sqlalchemy import func, select
 
-from linetap_bench.figures import Row, cpu_s, resident_mb
-from linetap_bench.measure import callsmade, desk
-from linetap_bench.measure.callsmade import write_events
+from linetap_bench.figures import Row, cpu_s, quantile, resident_mb
+from linetap_bench.measure import desk, generatedcalls
 from linetap_bench.measure.desk import session
+from linetap_bench.measure.generatedcalls import write_events
 from linetap_bench.stage.processes import ChildFailed, Processes
 from linetap_bench.stage.servers import HOST, READY_S, free_port, start_broker, wait
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
@@ -125,8 +125,8 @@ def rows(found: Found) -> list[Row]:
     )
     targets = {"fleet page": 1000, "search": 200, "a call": 200}
     timed = [
-        Row(name=f"desk-load: {kind}, p95", figure=_at(load.took_ms[kind], 0.95), unit="ms", target=target,
-            method=method, beside={"p50": _at(load.took_ms[kind], 0.5)})
+        Row(name=f"desk-load: {kind}, p95", figure=quantile(load.took_ms[kind], 0.95), unit="ms", target=target,
+            method=method, beside={"p50": quantile(load.took_ms[kind], 0.5)})
         for kind, target in targets.items()
     ]  # fmt: skip
     return [
@@ -142,13 +142,9 @@ def rows(found: Found) -> list[Row]:
     ]  # fmt: skip
 
 
-def _at(times: list[float], part: float) -> float:
-    return sorted(times)[int(len(times) * part)] if times else float("inf")
-
-
 def _under_load(children: Processes, folder: Path, city: Path, port: int, size: desk.Size) -> Found:
     path = folder / "desk.db"
-    callsmade.make(path, CALLS)
+    generatedcalls.make(path, CALLS)
     url = f"sqlite:///{path}"
     server, config, https = desk.started(children, folder, city, port, size, url)
     officer = [desk.session(config, f"officer-{n}", "officer") for n in range(-(-STREAMS // OF_A_SESSION))]
@@ -216,8 +212,8 @@ async def _load(load: Load, client: httpx.AsyncClient) -> None:
 
 async def _search(load: Load, client: httpx.AsyncClient, chance: random.Random) -> None:
     while True:
-        since = rfc3339(chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS))[:10]
-        unit = callsmade.unit_name(chance.randrange(callsmade.UNITS))
+        since = rfc3339(chance.randrange(generatedcalls.FIRST_NS, generatedcalls.LAST_NS))[:10]
+        unit = generatedcalls.unit_name(chance.randrange(generatedcalls.UNITS))
         asked = chance.choice((f"unit={unit}", f"from={since}", f"unit={unit}&line=3&from={since}", "mark=any"))
         found = _CALL.findall(await load.page(client, "search", f"/calls/found?{asked}"))
         await asyncio.sleep(PAUSE_S)

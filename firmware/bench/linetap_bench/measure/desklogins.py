@@ -22,7 +22,7 @@ import httpx
 
 from linetap_bench.figures import Row, peak_mb, resident_mb
 from linetap_bench.measure import desk, deskreaders
-from linetap_bench.measure.deskstill import UNITS, Still, still
+from linetap_bench.measure.deskidle import UNITS, Still, still
 from linetap_bench.stage.servers import HOST
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import LinetapError

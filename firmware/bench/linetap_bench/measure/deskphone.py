@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from linetap_bench.figures import Row
 from linetap_bench.measure import desk
-from linetap_bench.measure.deskstill import UNITS, still
+from linetap_bench.measure.deskidle import UNITS, still
 from linetap_bench.stage.distance import Distance, Way, distant
 from linetap_bench.stage.servers import HOST
 from linetap_bench.stage.telephone import MIDDLE, SLOWEST, calibrate, plain_tab, slow_down
@@ -56,7 +56,7 @@ class Found:
         """Other work on the machine only adds."""
         return min(load[page] for load in self.loads[way])
 
-    def trips(self, visit: str) -> int:
+    def round_trips(self, visit: str) -> int:
         """So far away all else is less than one."""
         return int(self.least_s((FAR, MIDDLE), visit) / NETWORKS[FAR].round_trip_s)
 
@@ -93,7 +93,7 @@ def _visit(found: Found, visit: str) -> list[Row]:
         f"{found.least_s((FAR, MIDDLE), visit):.2f} s after the navigation, at {NETWORKS[FAR].round_trip_s:g} s a trip"
     )
     name = f"{name}: round trips before the first unit"
-    return [*rows, Row(name=name, figure=found.trips(visit), unit="", target=trips, method=method)]
+    return [*rows, Row(name=name, figure=found.round_trips(visit), unit="", target=trips, method=method)]
 
 
 def _watch(config: Path, url: str) -> Found:
@@ -116,7 +116,7 @@ def _watch(config: Path, url: str) -> Found:
 
 
 def _load(browser: Browser, at: Distance, token: str, slower: float) -> Load:
-    """Of a browser that has shown the login page and nothing else of this desk, without a connection."""
+    """One load of the page, by a browser that has only the login page in its cache and no open connection."""
     url = f"https://{HOST}:{at.port}"
     cookie = {"name": sessions.COOKIE, "value": token, "url": url, "secure": True, "httpOnly": True}
     with plain_tab(browser, 390, 844) as tab:

@@ -104,7 +104,7 @@ async def _read(found: Found, url: str, tokens: list[str], trust: ssl.SSLContext
 
 
 async def opened(url: str, token: str, trust: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """With its head read."""
+    """An open event stream whose head has been read."""
     at = urlsplit(url)
     reader, writer = await asyncio.open_connection(at.hostname, at.port, ssl=trust)
     head = f"GET /fleet/events HTTP/1.1\r\nHost: {at.netloc}\r\nCookie: {sessions.COOKIE}={token}\r\n\r\n"

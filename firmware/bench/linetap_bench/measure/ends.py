@@ -67,7 +67,7 @@ class Case:
 
     @property
     def ends_by(self) -> str:
-        """As the record has to say; "" where staff end the call themselves."""
+        """The expected `ended_by` of the record; "" where staff end the call themselves."""
         if self.trap != "none":
             return ""
         held = self.kind == "trunk" and self.call.direction == "in"
@@ -141,7 +141,7 @@ class EndsCard(ReplayCard):
         self._open(row, case, at_ms, min(max(ms, LEAST_OPEN_MS), MOST_OPEN_MS))
 
     def _open(self, row: int, case: Case, at_ms: int, open_ms: int) -> None:
-        """What the line shows from now on, until the handset is down."""
+        """Writes the line's levels from now until the handset is down."""
         setup = setup_of(case)
         exchange, place, noise = LineRelease(setup), InPlace(), Noise((case.line,), setup.noise_dbm0, 1 << 60)
         idle = round(setup.on_hook_v * 100)
@@ -216,7 +216,7 @@ def _clock(_line: int) -> ClockRecord:
 
 
 def _learned(line: int) -> Learned:
-    """As `linetap line learn` measures this line's telephone."""
+    """The measurements that `linetap line learn` would take of this line's telephone."""
     level = (DTMF_ROW_DBM0 + DTMF_COLUMN_DBM0) / 2 + fronts(LINES)[line - 1].captured_db
     return Learned(near_digit_dbm0=round(level, 1), learned_at="2026-01-01T00:00:00.000Z")
 

@@ -43,7 +43,7 @@ SETTLED_S = 8.0  # after that no loop of the same round opens
 AGAIN_MS = 10_000  # openings of a line so close are of one call
 FILL_MS = 120
 GREETING = {"greeting_max_ms = 6000": "greeting_max_ms = 0"}
-# A capture that begins again returns notices at another delay: a line that knows its own would not believe two of them.
+# After a restart of capture notices return at another delay, and a line with a measured delay rejects two of them.
 PROFILE = '\n[[profile]]\nname = "kr-pstn"\nproof = { delays_known_after = 1000 }\n'
 WORDS = {"ko": "녹음됩니다.", "end-abuse": "통화를 종료합니다."}
 
@@ -64,7 +64,7 @@ class Kills:
 
 @dataclass(frozen=True)
 class Judged:
-    """By the lines: for each victim how many loops were open when it was killed, and how many of them for too long."""
+    """The verdict by the lines: for each victim the loops open when it was killed, and those open for too long."""
 
     open_then: dict[str, int]
     too_long: dict[str, int]
@@ -139,7 +139,7 @@ def rows(kills: Kills, judged: Judged) -> list[Row]:
 
 
 def _kill(stage: Stage, exchange: Child) -> Kills:
-    """Until there were loops enough for each victim, or the script is over."""
+    """Kills until there were loops enough for each victim, or the script is over."""
     kills, chance, running = Kills(), random.Random(), dict[str, Child]()
     wires = Wires.attach(wires_path(stage.run_dir, 1))
     _start(stage, running, ("meter", "panel", "capture", "recorder", "reporter"))

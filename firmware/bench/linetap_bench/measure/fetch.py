@@ -27,7 +27,7 @@ from linetap.commission.init import SIGNERS
 from linetap.config import Config
 from linetap.recorder.vault.callfolder.folder import CallFolder
 from linetap.recorder.vault.signing import UnitKey
-from linetap_bench.figures import Row
+from linetap_bench.figures import Row, quantile
 from linetap_bench.script.scenarios import eight_busy
 from linetap_bench.stage.cable import SlowLine
 from linetap_bench.stage.processes import ChildFailed
@@ -110,11 +110,12 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
         ),
         Row(
             name="a small message on that line, 99 of 100, while it is fetched",
-            figure=_p99(busy),
+            figure=quantile(busy, 0.99),
             unit="ms",
             target=500,
             method=f"from a command to its answer, with the 350 ms at which recorder and reporter look; "
-            f"{_p99(quiet):.0f} ms without a copy; half of them within {_half(busy):.0f} and {_half(quiet):.0f} ms",
+            f"{quantile(quiet, 0.99):.0f} ms without a copy; half of them within {quantile(busy, 0.5):.0f} and "
+            f"{quantile(quiet, 0.5):.0f} ms",
         ),
     ]
 
@@ -178,7 +179,7 @@ def _name_desk(config: Config, authority: Ed25519PrivateKey, desk: Ed25519Privat
 
 
 def _stored(db: str, ours: set[str]) -> dict[str, int]:
-    """When each of our calls was in the store, UTC ns."""
+    """The time at which each of our calls was in the store, UTC ns."""
     if not (path := database.file_of(database.parse_url(db))) or not path.exists():
         return {}
     engine = database.open_reader(db)
@@ -233,11 +234,3 @@ def _probing(port: int) -> Iterator[_Probes]:
     finally:
         client.disconnect()
         client.loop_stop()
-
-
-def _p99(ordered: list[float]) -> float:
-    return ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
-
-
-def _half(ordered: list[float]) -> float:
-    return ordered[len(ordered) // 2]

@@ -29,7 +29,7 @@ from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, RingReader, RingWriter, Stretch
-from linetap_bench.figures import Row
+from linetap_bench.figures import Row, quantile
 from linetap_bench.script.script import load_script
 from linetap_bench.stage.madeunit import make_unit
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
@@ -60,9 +60,9 @@ def measure(folder: Path, _voices: Path, notices: Path) -> list[Row]:
     )
     return [
         Row(name="journal, sealing and hashing, 32 busy lines", figure=share, unit="%", target=1, method=cost),
-        Row(name="captured to durable, 99 of 100", figure=_quantile(plain, 0.99), unit="ms", target=500, method=late),
+        Row(name="captured to durable, 99 of 100", figure=quantile(plain, 0.99), unit="ms", target=500, method=late),
         Row(name="the same at worst, every sync stalled 300 ms every 5 s", figure=stalled[-1], unit="ms", target=1000,
-            method=f"99 of 100 within {_quantile(stalled, 0.99):.0f} ms"),
+            method=f"99 of 100 within {quantile(stalled, 0.99):.0f} ms"),
         Row(name="recovery of 32 open calls", figure=seconds, unit="s", target=2,
             method=f"wall time to the last seal in the outbox, {files} files, on this machine's disk"),
     ]  # fmt: skip
@@ -86,7 +86,7 @@ class _Timed(Journal):
             self._durable.append((now_ns, begin, begin + tick.samples))
 
     def late_ms(self) -> list[float]:
-        """From the least to the worst."""
+        """Delays until the audio was durable, sorted."""
         return sorted(
             (at_ns - self._ring.captured_ns(frame)) / NS_PER_MS
             for at_ns, begin, end in self._durable
@@ -109,7 +109,7 @@ class _Ring:
         self.first_frames: dict[str, int] = {}
 
     def captured_ns(self, frame: int) -> int:
-        """When the slot that holds it was due: the loop may be late, and that is not the journal's doing."""
+        """The due time of the slot that holds the frame: the loop may be late, which is not the journal's doing."""
         return self.start_ns + (frame // SLOT_FRAMES + 1) * SLOT_MS * NS_PER_MS
 
     def put(self) -> None:
@@ -286,7 +286,3 @@ def _threads_s() -> dict[str, float]:
         name: int(Path(f"/proc/self/task/{native}/schedstat").read_text().split()[0]) / NS_PER_S
         for name, native in ids.items()
     }
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -49,7 +49,7 @@ _TINY = np.finfo(np.float64).eps
 
 
 def stoi(clean: F64, received: F64, rate_hz: int) -> float:
-    """Of two signals (n,) of the same length, aligned. At least SEGMENT frames of speech; ValueError otherwise."""
+    """STOI of two aligned signals (n,). At least SEGMENT frames of speech; ValueError otherwise."""
     if rate_hz != STOI_RATE_HZ:
         common = int(np.gcd(rate_hz, STOI_RATE_HZ))
         clean, received = (resample_poly(x, STOI_RATE_HZ // common, rate_hz // common) for x in (clean, received))
@@ -153,7 +153,7 @@ def _words_row(notice: Notice, line: Learned, numbers: NoticeNumbers) -> Row:
     louder = raised(notice.samples, by_db)
     assert line.echo_db is not None
     output_db = line.echo_db - numbers.captured_db
-    before, after = (understood(notice.samples, played, output_db) for played in (notice.samples, louder))
+    before, after = (intelligibility(notice.samples, played, output_db) for played in (notice.samples, louder))
     levels = [level_of(played, RATE_HZ) + output_db for played in (notice.samples, louder)]
     method = (
         f"against the file; {LOSS_DB:.0f} dB of loss, noise {FLOOR_DBM0:.0f} dBm0 at the listener, {BAND_HZ[0]} to "
@@ -165,7 +165,7 @@ def _words_row(notice: Notice, line: Learned, numbers: NoticeNumbers) -> Row:
     )  # fmt: skip
 
 
-def understood(notice: I16, played: I16, output_db: float) -> float:
+def intelligibility(notice: I16, played: I16, output_db: float) -> float:
     """STOI of `played` after the line, `output_db` louder, against the notice."""
     sound = played.astype(np.float64) * 10 ** ((output_db - LOSS_DB) / 20)
     sound = sosfiltfilt(butter(2, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), sound)
@@ -268,7 +268,7 @@ def late_ms(record: CallRecord) -> float:
 def _heard_late_ms(
     script_path: Path, played: Played, lines: dict[int, I16], notice: I16
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """From the due time by the script's own times to the place of the notice's first half second on the line."""
+    """Delay from the scripted time to the place of the notice's first half second on the line."""
     assert played.script_sample is not None
     reference = notice[: RATE_HZ // 2].astype(np.float64)
     late = []

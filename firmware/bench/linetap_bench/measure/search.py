@@ -29,9 +29,9 @@ from linetap.recorder.vault.signing import UnitKey
 from linetap.recorder.vault.vault import Vault
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, Stretch
-from linetap_bench.figures import Row
-from linetap_bench.measure import callsmade
-from linetap_bench.measure.callsmade import write_events
+from linetap_bench.figures import Row, quantile
+from linetap_bench.measure import generatedcalls
+from linetap_bench.measure.generatedcalls import write_events
 from linetap_bench.script.script import load_script
 from linetap_bench.stage import servers
 from linetap_bench.stage.madeunit import make_unit
@@ -194,14 +194,14 @@ SHARED_MIB = 1024  # of PostgreSQL's own memory for pages
 def _report(path: Path) -> Row:
     """Each line is in one of forty departments."""
     of = period.parse("2025", zones.zone_of(zones.KOREA))
-    units = range(callsmade.UNITS)
+    units = range(generatedcalls.UNITS)
     table = Departments([
-        SeatRow(0, callsmade.unit_name(unit), line, "", f"{unit % 40}") for unit in units for line in range(1, 9)
+        SeatRow(0, generatedcalls.unit_name(unit), line, "", f"{unit % 40}") for unit in units for line in range(1, 9)
     ])  # fmt: skip
     engine = database.open_reader(f"sqlite:///{path}")
     before = SYSTEM.monotonic_ns()
     with engine.connect() as db:
-        found = report.make(db, of, table, None, callsmade.LAST_NS)
+        found = report.make(db, of, table, None, generatedcalls.LAST_NS)
     took_s = (SYSTEM.monotonic_ns() - before) / NS_PER_S
     engine.dispose()
     method = f"SQLite, {found.total['calls'] + found.found.unmeasured:,} calls of a year, by 40 departments; wall time"
@@ -213,7 +213,7 @@ def _report(path: Path) -> Row:
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     path = folder / "desk.db"
     try:
-        made_s = _timed(lambda: callsmade.make(path, CALLS))
+        made_s = _timed(lambda: generatedcalls.make(path, CALLS))
         rows = [*_in_postgresql(path), _report(path)]
         return _searched(f"sqlite:///{path}", "SQLite", made_s) + rows  # last, since its events go into the same file
     finally:
@@ -229,7 +229,7 @@ def _in_postgresql(path: Path) -> list[Row]:
         print(f"search: SQLite alone is measured: {error}", file=sys.stderr, flush=True)
         return []
     with servers.Postgres(SHARED_MIB) as server:
-        copied_s = _timed(lambda: callsmade.copy(path, server.url))
+        copied_s = _timed(lambda: generatedcalls.copy(path, server.url))
         return _searched(server.url, "PostgreSQL", copied_s)
 
 
@@ -261,10 +261,11 @@ def _searched(url: str, kind: str, made_s: float) -> list[Row]:
 
 def _rows(kind: str, took_ms: dict[str, list[float]], stored_s: float, made_s: float) -> list[Row]:
     every = sorted(one for its in took_ms.values() for one in its)
-    slowest = sorted(((_at(its, 0.95), name) for name, its in took_ms.items()), reverse=True)[:4]
+    slowest = sorted(((quantile(its, 0.95), name) for name, its in took_ms.items()), reverse=True)[:4]
     method = (
-        f"{kind}, {CALLS:,} calls of {callsmade.UNITS} units in 3 years, made in {made_s:.0f} s; {len(every)} searches"
-        f" of {len(took_ms)} kinds, {len(every) / SEARCH_S:.0f} a second, from the question to the rows; p95 of the"
+        f"{kind}, {CALLS:,} calls of {generatedcalls.UNITS} units in 3 years, made in {made_s:.0f} s; "
+        f"{len(every)} searches of {len(took_ms)} kinds, {len(every) / SEARCH_S:.0f} a second, from the question to "
+        "the rows; p95 of the"
         " slowest kinds: "
         + ", ".join(f"{name} {ms:.0f}" for ms, name in slowest)
         + f" ms; highest {every[-1]:.0f} ms; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
@@ -272,14 +273,10 @@ def _rows(kind: str, took_ms: dict[str, list[float]], stored_s: float, made_s: f
     of = f"search, {kind}:"
     return [
         Row(name=f"{of} a page of calls, p50", figure=statistics.median(every), unit="ms", target=50, method=method),
-        Row(name=f"{of} a page of calls, p95", figure=_at(every, 0.95), unit="ms", target=50, method=method),
+        Row(name=f"{of} a page of calls, p95", figure=quantile(every, 0.95), unit="ms", target=50, method=method),
         Row(name=f"{of} events stored meanwhile", figure=stored_s, unit="/s", target=EVENTS_S * 0.98, at_most=False,
             method="signed, judged, chained and committed by the ingest's own store, five times a second"),
     ]  # fmt: skip
-
-
-def _at(times: list[float], part: float) -> float:
-    return sorted(times)[int(len(times) * part)]
 
 
 def _look(db: Connection) -> dict[str, list[float]]:
@@ -298,17 +295,17 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
     """The searches of an office, and the worst ones: no result, or one in thousands."""
 
     def at() -> str:
-        return rfc3339(chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS))
+        return rfc3339(chance.randrange(generatedcalls.FIRST_NS, generatedcalls.LAST_NS))
 
     def span(days: float) -> SearchCriteria:
-        since = chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS)
+        since = chance.randrange(generatedcalls.FIRST_NS, generatedcalls.LAST_NS)
         return SearchCriteria(since=rfc3339(since), until=rfc3339(since + round(days * NS_PER_DAY)))
 
     def unit() -> str:
-        return callsmade.unit_name(chance.randrange(callsmade.UNITS))
+        return generatedcalls.unit_name(chance.randrange(generatedcalls.UNITS))
 
     def line() -> int:
-        return chance.randrange(1, callsmade.LINES + 1)
+        return chance.randrange(1, generatedcalls.LINES + 1)
 
     def seats(count: int) -> list[Seat]:
         return [Seat(unit(), line()) for _ in range(count)]
@@ -318,7 +315,7 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
 
     def known(db: Connection) -> object:
         week = span(7)
-        return emptyresult.known_reasons(db, unit(), line(), str(week.since), str(week.until), callsmade.LAST_NS)
+        return emptyresult.known_reasons(db, unit(), line(), str(week.since), str(week.until), generatedcalls.LAST_NS)
 
     return {
         "newest": ask(SearchCriteria),

@@ -23,7 +23,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.keys.keys import SigningKey
 from linetap_core.evidence.sealing import age
 from linetap_core.evidence.signing import namespaces, signers, sshsig
-from linetap_desk.custody.search.memory import UnitCalls, Wanted
+from linetap_desk.custody.search.memory import SearchQuery, UnitCalls
 from linetap_desk.custody.search.unitindex import Days, open_index
 from linetap_desk.searching.indexsearch import IndexKeys
 
@@ -68,21 +68,21 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     ]  # fmt: skip
 
 
-def _searches() -> list[tuple[Wanted, int]]:
-    """With the number of calls that each must find."""
+def _searches() -> list[tuple[SearchQuery, int]]:
+    """The searches, each with the number of calls that it must find."""
     first_ns = parse_rfc3339(f"{FIRST}T00:00:00+09:00")
     last_ns = first_ns + (DAYS + 1) * 24 * 3600 * NS_PER_S
     every = UNITS * DAYS * CALLS_A_DAY
     return [
-        (Wanted("number", first_ns, last_ns, digits=NUMBER), UNITS),
-        (Wanted("number", first_ns, last_ns, digits="5432"), UNITS),
-        (Wanted("name", first_ns, last_ns, text="nobody"), 0),
-        (Wanted("extension", first_ns, last_ns, text="2303"), every),
+        (SearchQuery("number", first_ns, last_ns, digits=NUMBER), UNITS),
+        (SearchQuery("number", first_ns, last_ns, digits="5432"), UNITS),
+        (SearchQuery("name", first_ns, last_ns, text="nobody"), 0),
+        (SearchQuery("extension", first_ns, last_ns, text="2303"), every),
     ]
 
 
-def _took_s(found: list[UnitCalls], wanted: Wanted, most: int, shown: int = 1001) -> float:
-    """As a session searches: it stops at as many as it shows."""
+def _took_s(found: list[UnitCalls], wanted: SearchQuery, most: int, shown: int = 1001) -> float:
+    """Seconds of a session's search, which stops at as many calls as it shows."""
     began_ns, count = SYSTEM.monotonic_ns(), 0
     for calls in found:
         for _ in calls.search(wanted):
@@ -109,7 +109,7 @@ def _epoch(day: date) -> str:
 
 
 def archive_of(unit: str, key: SigningKey, plain: dict[date, bytes], sealed_to: Callable[[date], str]) -> bytes:
-    """As the desk gives it out."""
+    """A unit's archive as the desk sends it."""
     segments = {
         f"{_epoch(day)}/{index.segment_name(day.isoformat(), 1)}": age.encrypt(
             data.replace(b"unit-000", unit.encode()), [sealed_to(day)]

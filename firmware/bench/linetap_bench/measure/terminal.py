@@ -75,7 +75,7 @@ def _busy() -> Iterator[None]:
 
 
 def _read(answer: Connection) -> None:
-    """In a process of its own, which becomes real-time."""
+    """Reads in a process of its own, which becomes real-time."""
     try_realtime(PRIORITY)
     ours, theirs = os.openpty()
     tty.setraw(theirs)

@@ -71,7 +71,7 @@ def pulses(digit: str) -> int:
 
 
 def caller_digits(call: Call) -> str:
-    """Of a DTMF caller ID: start, number or reason, stop."""
+    """The digits of a DTMF caller ID: start, number or reason, stop."""
     caller = call.caller_id
     if caller.kind != "dtmf":
         return ""
@@ -83,7 +83,7 @@ def keys_span(keys: Keys, answer: int) -> Span:
     return first, first + len(keys.digits) * (KEY_ON_MS + KEY_OFF_MS)
 
 
-def hushed(call: Call, answer: int) -> list[Span]:
+def quiet_spans(call: Call, answer: int) -> list[Span]:
     """(first, end) of sounds of the exchange and key presses, during which there is no speech, in order."""
     spans = [keys_span(keys, answer) for keys in call.keys]
     for tone in call.tone:

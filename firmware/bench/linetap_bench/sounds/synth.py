@@ -92,7 +92,7 @@ def pair(tones_hz: tuple[float, ...], dbm0: float, length: int, cadence_ms: Cade
 
 
 def dtmf(digit: str, length: int, dbm0: float | None = None) -> Tones:
-    """As a telephone sends it, or with each tone at `dbm0`."""
+    """A digit as a telephone sends it, or with each tone at `dbm0`."""
     row, column = divmod(DTMF_KEYS.index(digit), 4)
     levels = (DTMF_ROW_DBM0, DTMF_COLUMN_DBM0) if dbm0 is None else (dbm0, dbm0)
     return Tones([(DTMF_ROWS_HZ[row], levels[0]), (DTMF_COLUMNS_HZ[column], levels[1])], length)
@@ -152,7 +152,7 @@ class Wave:
     def cut(self, length: int) -> None:
         self.length = min(self.length, length)
 
-    def fainter(self, gain: float, length: int) -> Wave:
+    def scaled(self, gain: float, length: int) -> Wave:
         """The same again, no longer than `length`."""
         return Wave(self._samples, self._gain * gain, max(0, min(self.length, length)))
 

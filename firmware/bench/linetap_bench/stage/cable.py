@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
-from linetap.capture.alsa import close_at_once, complain_of_difference, require_pyalsaaudio
+from linetap.capture.alsa import close_at_once, require_pyalsaaudio, require_same_parameters
 from linetap.config.schema import Card
 from linetap.ring import SLOT_MS
 from linetap_bench.stage.servers import HOST
@@ -62,7 +62,7 @@ class CableEnd:
             self._poll.register(fd, events)
 
     def start_capture(self) -> None:
-        """At the beginning and after DRY: the first read starts the stream."""
+        """Starts the stream, which the first read does: at the beginning and after DRY."""
         self._capture.read()
 
     def wait(self, timeout_ms: int) -> None:
@@ -92,7 +92,7 @@ class CableEnd:
         close_at_once(self._capture, self._playback, error=self._error)
 
     def abandon(self) -> None:
-        """For a server that no longer answers: closing might block for ever, so the kernel does it when we end."""
+        """Leaves a server that no longer answers: closing might block for ever, so the kernel does it when we end."""
         for pcm in (self._capture, self._playback):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
 
@@ -106,7 +106,7 @@ def _open(alsaaudio: Any, kind: int, name: str, card: Card, period_ms: int) -> A
         )  # fmt: skip
     except alsaaudio.ALSAAudioError as error:
         raise DeviceFault("cable_absent", f"{name}: cannot be opened: {error}; is ALSA_CONFIG_PATH set?") from None
-    complain_of_difference(name, card, pcm.info(), period_ms)
+    require_same_parameters(name, card, pcm.info(), period_ms)
     return pcm
 
 
@@ -163,7 +163,7 @@ class SlowLine:
     def __init__(self, broker_port: int, kbit_s: int) -> None:
         self._broker_port, self._byte_s = broker_port, kbit_s * 125
         self._server = socket.socket()
-        self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)  # inherited by what it accepts
+        self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)  # inherited by accepted connections
         self._server.bind((HOST, 0))
         self._server.listen()
         self.port: int = self._server.getsockname()[1]

@@ -41,7 +41,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class _Sender:
-    """When a packet of a connection arrives: after those before it, and no more on their way than the window."""
+    """The arrival time of a connection's packets: after those before it, and no more on their way than the window."""
 
     lane: _Lane
     round_trip_s: float
@@ -72,7 +72,7 @@ class Distance:
 
 @contextlib.contextmanager
 def distant(port: int, way: Way) -> Iterator[Distance]:
-    """In front of `port`, both of the loopback."""
+    """A network in front of `port`; both ports are on the loopback."""
     ready, found = threading.Event(), list[int]()
     loop = asyncio.new_event_loop()
     ended = asyncio.Event()

@@ -87,7 +87,7 @@ class JackCable:
 
     @property
     def held_up_ms(self) -> float:
-        """How long this machine has delayed the server, by its log: time in which no audio moved."""
+        """The time by which this machine has delayed the server, by its log: no audio moved in it."""
         return sum(late_periods_ms(self.log_path.read_text(errors="replace")))
 
     def report_held_up(self) -> None:
@@ -153,7 +153,7 @@ class JackCable:
 
 
 def late_periods_ms(log: str) -> list[float]:
-    """Of each period that jackd began late, by how much, as its log has it."""
+    """The delay of each period that jackd began late, by its log."""
     return [int(us) / 1000 for us in re.findall(r"XRun = (\d+) usec", log)]
 
 

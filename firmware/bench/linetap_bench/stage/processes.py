@@ -32,7 +32,7 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
         return "\n".join(f"  {line}" for line in lines) or "  (no output)"
 
@@ -83,7 +83,7 @@ class Processes:
         for child in self.children:
             status = child.process.poll()
             if status is not None:
-                raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.last_words()}")
+                raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.log_tail()}")
 
     def wait_for_text(self, child: Child, text: str, limit_s: float) -> None:
         """Waits until the child's log holds `text`. ChildFailed if it ends before or the time is over."""
@@ -91,5 +91,5 @@ class Processes:
         while text not in child.log.read_text(errors="replace"):
             self.check()
             if self._clock.monotonic_ns() > deadline:
-                raise ChildFailed(f"{child.name}: not ready within {limit_s:g} s; {child.log}:\n{child.last_words()}")
+                raise ChildFailed(f"{child.name}: not ready within {limit_s:g} s; {child.log}:\n{child.log_tail()}")
             self._clock.sleep(0.05)

@@ -49,7 +49,7 @@ def start_broker(
     while not listens(port):
         children.check()
         if clock.monotonic_ns() > deadline:
-            raise ChildFailed(f"mosquitto does not listen on port {port}; {child.log}:\n{child.last_words()}")
+            raise ChildFailed(f"mosquitto does not listen on port {port}; {child.log}:\n{child.log_tail()}")
         clock.sleep(0.05)
     return child, port
 

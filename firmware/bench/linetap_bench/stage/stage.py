@@ -22,7 +22,7 @@ from linetap_bench.stage.cable import Cable
 from linetap_bench.stage.jack import JackCable
 from linetap_bench.stage.processes import Child, ChildFailed, Processes
 from linetap_bench.stage.servers import start_broker
-from linetap_bench.stage.starved import StarvedProcesses
+from linetap_bench.stage.starvation import StarvedProcesses
 from linetap_core import cli, rundir
 
 UNIT = "floor-03"
@@ -135,7 +135,7 @@ class Stage:
             self.children.children.remove(child)
 
     def forget_ram(self) -> None:
-        """What a power cut takes: all in RAM but the lines themselves. No service may run."""
+        """Removes all state in RAM but the lines themselves, as a power cut does. No service may run."""
         wires, cable = wires_path(self.run_dir, 1), self.run_dir / "jack"
         kept = wires.replace(cable / wires.name)
         for path in self.run_dir.iterdir():

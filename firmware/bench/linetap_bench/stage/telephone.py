@@ -75,13 +75,13 @@ class PlainTab:
                     self._heard.remove(said)
                     return said
             SYSTEM.sleep(LOOK_S)
-            self._session.send("Browser.getVersion")  # with its answer comes what was said before
+            self._session.send("Browser.getVersion")  # earlier messages come with its answer
         raise LinetapError(f"{what}: no answer in {END_S} s")
 
 
 @contextlib.contextmanager
 def plain_tab(browser: Browser, width: int, height: int) -> Iterator[PlainTab]:
-    """With cookies and cache of its own."""
+    """A tab with cookies and cache of its own."""
     session = browser.new_browser_cdp_session()
     context = session.send("Target.createBrowserContext")["browserContextId"]
     try:
@@ -94,7 +94,7 @@ def plain_tab(browser: Browser, width: int, height: int) -> Iterator[PlainTab]:
 MIDDLE, SLOWEST = "a telephone of the middle", "one of the slowest"
 SCORES: Final = {MIDDLE: 1000, SLOWEST: 264}
 _LOOKS = 4  # the first of them warms the script's engine up
-_STEPS = 6  # the slowing is not exactly what is asked for
+_STEPS = 6  # the slowing is not exactly the requested one
 _NEAR = 0.03
 _SCORE = """(() => {
   const inOneSecond = (work) => {

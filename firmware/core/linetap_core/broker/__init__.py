@@ -16,7 +16,7 @@ def _import_paho() -> None:
         return
     sys.modules[name] = ModuleType(name)
     try:
-        import paho.mqtt.client  # noqa: F401 - with what stands there now
+        import paho.mqtt.client  # noqa: F401 - loaded for its effect on sys.modules
     finally:
         del sys.modules[name]
 

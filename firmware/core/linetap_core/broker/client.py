@@ -91,12 +91,12 @@ class Client(mqtt.Client):
 
     def _from_ahead(self, bufsize: int) -> bytes:
         if self._at == len(self._ahead):
-            self._ahead, self._at = self._all_that_came(), 0
+            self._ahead, self._at = self._received_bytes(), 0
         taken = self._ahead[self._at : self._at + bufsize]
         self._at += len(taken)
         return taken
 
-    def _all_that_came(self) -> bytes:
+    def _received_bytes(self) -> bytes:
         """TLS returns a record at a time, and Mosquitto sends one for each packet. BlockingIOError: nothing was
         received. An error behind the received bytes is raised by the next read, since a broker's last packet gives the
         reason."""

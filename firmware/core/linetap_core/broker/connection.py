@@ -114,7 +114,7 @@ Happening = Connected | Unread | Subscribed | Acknowledged | Arrived | Ended
 
 
 class Connection:
-    """Its events are put into `happenings`, with the connection itself, in order; the last one is Ended."""
+    """One connection. It puts its events into `happenings`, with itself, in order; the last one is Ended."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Connection:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_log = self._on_log
-        client.on_socket_register_write = _written_by_the_thread
+        client.on_socket_register_write = _write_in_network_thread
         self._client = client
         self._start()
 
@@ -230,7 +230,7 @@ class Connection:
         # Each time: the broker then sends its retained messages, and one that has lost its memory has our subscriptions
         # again. Before it is reported: a caller that sends a request is subscribed to the answer by then.
         if self._terms.sweep:
-            retained = [(_the_same(one), SubscribeOptions(0)) for one in self._terms.topics]
+            retained = [(_equivalent_filter(one), SubscribeOptions(0)) for one in self._terms.topics]
             self._client.subscribe(retained)
         if self._terms.topics:
             self._subscribe()
@@ -247,12 +247,12 @@ class Connection:
         self._subscription = None
         self._happenings.put((self, Subscribed()))
         if self._terms.sweep:
-            self._client.unsubscribe([_the_same(one) for one in self._terms.topics])
+            self._client.unsubscribe([_equivalent_filter(one) for one in self._terms.topics])
         for refused in self._refused:
             self._happenings.put((self, refused))
 
     def _subscribe(self) -> None:
-        """To some of the filters; the next when these are answered."""
+        """Subscribes to some of the filters; the others follow once these are answered."""
         self._asked, self._unasked = self._unasked[:_FILTERS_AT_ONCE], self._unasked[_FILTERS_AT_ONCE:]
         handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         if self._terms.sweep:
@@ -301,8 +301,8 @@ class Connection:
         )  # fmt: skip
 
     def _on_log(self, _c: mqtt.Client, _u: Any, level: int, text: str) -> None:
-        """With TLS 1.3 a broker refuses a certificate after the handshake, and paho reports the reason only in its
-        log."""
+        """Keeps the reason of a refused certificate: with TLS 1.3 it comes after the handshake, and only paho's log has
+        it."""
         if level == LogLevel.MQTT_LOG_ERR and (alert := _ALERT.search(text)):
             self._why = f"TLS alert from the broker: {alert[1]}"
 
@@ -311,7 +311,7 @@ class Connection:
         self.cut()
 
 
-def _the_same(topic: str) -> str:
+def _equivalent_filter(topic: str) -> str:
     """Another filter for the same topics, and for some that do not exist: for an equal filter a broker has one
     subscription instead of two."""
     return f"{topic}/#"
@@ -325,5 +325,5 @@ def _connect_properties(terms: Terms) -> Properties:
     return properties
 
 
-def _written_by_the_thread(_client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
+def _write_in_network_thread(_client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
     """paho writes from the publisher's thread unless this callback is set; two writers would mix packets."""

@@ -42,7 +42,7 @@ class Patience:
 
 
 class Backoff:
-    """When the next attempt is due: `due_ns`, by the monotonic clock; the first at once."""
+    """The time of the next attempt: `due_ns`, by the monotonic clock; the first at once."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience

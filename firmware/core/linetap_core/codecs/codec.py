@@ -82,10 +82,10 @@ class Codec(Protocol):
         """Samples in the whole units of the first `stream_bytes` of a stream."""
 
     def possible(self, stream_bytes: int) -> range:
-        """How many samples a finished stream of so many bytes may have; none where no stream has that size."""
+        """The possible numbers of samples of a finished stream of so many bytes; none if no stream has that size."""
 
     def offset(self, sample: int) -> int:
-        """Where in the stream the unit begins that has the sample in it."""
+        """The place in the stream of the unit that has the sample."""
 
     def encoder(self, first: int) -> Encoder:
         """`first`: where a unit begins. CodecMissing."""
@@ -95,5 +95,5 @@ class Codec(Protocol):
 
 
 def part_offset(codec: Codec, first: int) -> int:
-    """Where in the stream the part begins whose first sample that is: the first part has the header."""
+    """The place in the stream of the part that begins with that sample: the first part has the header."""
     return codec.offset(first) if first else 0

@@ -69,7 +69,7 @@ def _name_aside(path: Path, aside: Path, replaced: bool) -> None:
     path.rename(aside)
 
 
-def recall(folder: Path, clock: Clock = SYSTEM) -> None:
+def restore_alerts(folder: Path, clock: Clock = SYSTEM) -> None:
     """Adds the files that earlier processes set aside there recently to the alert. Ages are by the file system's
     clock: a wrong one only changes how long the alert lasts."""
     now_s = clock.utc_ns() / NS_PER_S

@@ -41,7 +41,7 @@ def replace_both[T](file: SmallFile[T], path: Path, value: T) -> None:
     file.replace(twin_of(path), value)
 
 
-def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
+def read_file_or_twin[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
     """The content of the file or of its twin, for the file's owner. FileNotFoundError: the file is missing. Broken:
     both are damaged; both are listed in the alert, and set aside unless `stays`, for files whose absence has a
     meaning. A missing or broken twin is rewritten."""
@@ -87,7 +87,7 @@ def keep_set(copy: Path, names: Iterable[str]) -> None:
 
 
 def mend_set(copy: Path, why: object) -> bool:
-    """For files that do not match each other: those that differ from the copy are set aside and restored. False:
+    """Mends files that do not match each other: those that differ from the copy are set aside and restored. False:
     there is no copy, or the files are the same as in it."""
     kept = _FILE.load(copy)
     if kept is None:
@@ -170,14 +170,14 @@ def binding(path: Path, home: Path | None = None) -> bytes | None:
 
 
 def grant(path: Path, data: bytes) -> None:
-    """For the folder's owner, before it replaces the file with `data`: that change is no edit."""
+    """Permits the folder's owner to replace the file with `data`: that change is no edit."""
     path = path.resolve()
     if (kept := _KEPT_FILE.load(kept_of(path))) is not None:
         _write(path, msgspec.structs.replace(kept, granted=hashlib.sha256(data).hexdigest()))
 
 
 def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
-    """For the folder's owner, after the file has proved valid: renews its copy. A damaged file is set aside and
+    """Renews the copy, for the folder's owner after the file has proved valid. A damaged file is set aside and
     restored from the copy. `sha256`: of the content that proved valid; other content is left for the next time.
     OSError: nothing has changed."""
     path = path.resolve()

@@ -106,7 +106,7 @@ def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int
     sync_directory(path.parent)
 
 
-def close_to_others(path: Path) -> bool:
+def restrict_to_group(path: Path) -> bool:
     """Takes every right from users who are neither owner nor in the group, whatever the umask was when it was made.
     False: it is another user's, and is left as it is."""
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -126,7 +126,8 @@ def move_durably(fresh: Path, path: Path) -> None:
 
 
 def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
-    """For tmpfs: a rename without a sync. A reader sees the old or the new content; a power cut leaves neither.
+    """Replaces a file on tmpfs by a rename without a sync. A reader sees the old or the new content; a power cut leaves
+    neither.
 
     `private`: readable by this service alone; otherwise by the folder's group.
     """

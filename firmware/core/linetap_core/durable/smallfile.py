@@ -140,7 +140,7 @@ class SmallFile[T]:
         return self.decode(self._bytes(path))
 
     def load_in_place(self, path: Path) -> T | None:
-        """For a reader that is not the owner: None as in `load`, but a broken file stays in place."""
+        """Loads for a reader that is not the owner: None as in `load`, but a broken file stays in place."""
         try:
             return self.read(path)
         except FileNotFoundError:
@@ -152,7 +152,7 @@ class SmallFile[T]:
         return None
 
     def load(self, path: Path) -> T | None:
-        """For the file's owner. None: it is missing, or was broken: then it is set aside, with an alert, and the
+        """Loads for the file's owner. None: it is missing, or was broken: then it is set aside, with an alert, and the
         caller rebuilds it. A file without an envelope gets one."""
         try:
             data = self._bytes(path)

@@ -92,7 +92,7 @@ def check(data: bytes) -> Request:
     except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
         raise PkiFault("request_malformed", f"not a request that a unit makes: {error}") from None
     if unitnames.is_reserved(unit):
-        raise PkiFault("request_name", f"a unit named {unitnames.complaint(unit)}")
+        raise PkiFault("request_name", f"a unit named {unitnames.reserved_message(unit)}")
     if not isinstance(tls, ec.EllipticCurvePublicKey) or not isinstance(tls.curve, ec.SECP256R1):
         raise PkiFault("request_key", "its TLS key is not one of P-256")
     if not holds:

@@ -136,7 +136,7 @@ ReleaseSeenBy = Literal["idle_voltage", "dial_tone", "busy_tone", "staff", "none
 
 
 class EndRecord(msgspec.Struct, kw_only=True):
-    """How staff, or the policy of time, ended the call. Times are RFC 3339.
+    """The end of a call by staff, or by the policy of time. Times are RFC 3339.
 
     `seen_by`: the measurement that the line is free; `staff`: staff hung up after the notice; `none`: the line did not
     become free within its limit.
@@ -187,7 +187,7 @@ KeyPlace = Literal["file", "tpm"]
 
 
 class UnitKeyRecord(msgspec.Struct, frozen=True, rename={"in_": "in"}):
-    """Where the signing key is: in a file, which can be copied, or in a TPM, which it never leaves.
+    """The place of the signing key: in a file, which can be copied, or in a TPM, which it never leaves.
 
     This is the signer's own statement: who lists a key for a unit has seen where it was made. An Ed25519 key is in
     no TPM.
@@ -250,7 +250,7 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     # How another party was detected, in a call that was first skipped and then recorded.
     party_by: PartyBy | msgspec.UnsetType = msgspec.UNSET
     party_unknown: bool | msgspec.UnsetType = msgspec.UNSET  # the party may have changed; the line cannot tell
-    # Seconds of it in which the card's meter was silent: what the line did then is known by its sound alone. Unset: 0.
+    # Seconds of it in which the card's meter was silent: then the line's states are known by sound alone. Unset: 0.
     by_sound_s: float | msgspec.UnsetType = msgspec.UNSET
     unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: by a version without this field
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it

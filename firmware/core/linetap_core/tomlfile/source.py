@@ -112,7 +112,7 @@ class Source:
 
 
 def _read(path: Path) -> bytes:
-    """Without waiting: what a signed command may replace lies in a folder of the recorder's, and root reads it too."""
+    """Reads without waiting: a file that signed commands replace is in the recorder's folder, and root reads it."""
     fd = os.open(path, system.READ)
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):

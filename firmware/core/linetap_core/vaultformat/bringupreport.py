@@ -33,7 +33,7 @@ class Limit:
     by_hand: str = ""
 
     @property
-    def holds_when(self) -> str:
+    def bound_text(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         if self.low == self.high:
             return f"{self.low:g}{unit}"
@@ -88,7 +88,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """As the kernel has it. Empty: it has none."""
+    """The board as the kernel describes it. Empty: the kernel has no such value."""
 
     model: str = ""
     revision: str = ""  # Raspberry Pi's code of the board's revision, in hex
@@ -144,7 +144,7 @@ def table(reports: list[BringupReport]) -> str:
     rows.append(["unit, version, date", *(_text(f"{it.unit} {it.version} {it.ended_at[:10]}") for it in reports), ""])
     for place, (_, limit) in enumerate(LIMITS.items()):
         cells = [_cell(it.figures[place]) for it in reports]
-        rows.append([limit.title, *cells, limit.holds_when])
+        rows.append([limit.title, *cells, limit.bound_text])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

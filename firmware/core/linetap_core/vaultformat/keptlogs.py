@@ -40,7 +40,7 @@ def set_aside(folder: Path) -> int:
     return number
 
 
-def carried(folder: Path) -> list[bytes]:
+def carried_leaves(folder: Path) -> list[bytes]:
     """The leaf of a log set aside that the new log needs: without it less would be known of weakenings."""
     last: list[bytes] = []
     for line in leaflog.lines_of(folder / leaflog.LEAVES):
@@ -56,7 +56,7 @@ def name_of(log: LeafLog) -> str:
     return leaf.log if leaf is not None and leaf.kind == "log_begun" else ""
 
 
-def begun(log: LeafLog) -> CallEvent | None:
+def begun_event(log: LeafLog) -> CallEvent | None:
     """The event for a log that, by its first leaf, replaced another."""
     first = next(log.leaves(), None)
     try:

@@ -23,7 +23,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 FILE = "vault.json"
 LIMIT_BYTES = 2048
 NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
-EVENTS_BITS = 32  # of a number: what a vault counts; the rest, at most 20 bits, is the vault's own
+EVENTS_BITS = 32  # low bits of a number: the vault's count; the others, at most 20, are the vault's number
 MOST_SKIPPED = 1 << 31  # events that the desk's word may pass over: as many are left, for a century
 _BASE_DIGITS = 5
 

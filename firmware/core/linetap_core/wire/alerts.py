@@ -19,7 +19,7 @@ Contact = Literal["power", "network", "lines"]
 @dataclass(frozen=True, slots=True)
 class AlertKind:
     severity: Severity  # its worst severity
-    contact: Contact | None  # None: whoever looks after the units
+    contact: Contact | None  # None: the administrator of the units
     led: str  # the condition of wire/legend.py that shows it at its worst
     led_of_warning: str | None = None  # the condition for a mere warning, if another
 
@@ -91,7 +91,7 @@ ALERTS: dict[str, AlertKind] = {
     "mark_far": AlertKind("warning", None, "ok"),
     "long_call": AlertKind("warning", None, "ok"),
     "smdr_unmatched": AlertKind("warning", "lines", "ok"),
-    # the way to the desk, versions, and what was ordered
+    # the connection to the desk, versions, and commands
     "key_list_end": AlertKind("critical", None, "desk_check", "ok"),
     "broker_unreachable": AlertKind("warning", "network", "broker_unreachable"),
     "certificate_end": AlertKind("critical", None, "desk_check", "ok"),

@@ -16,7 +16,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     storage_total_bytes: int | None
     recording_refused: str | None
     card_encrypted: bool | None  # whether the vault is on an encrypted partition; null: unknown
-    card_key: KeyHolder | None  # what holds its key: the TPM, or the board's fuses (OTP); null: it is in the clear
+    card_key: KeyHolder | None  # the holder of the card's key: the TPM, or the board's fuses (OTP); null: not encrypted
     gap_ms: float  # in all recordings since the recorder's start
     capture_gap_ms: float  # of all cards since their captures' start, recorded or not
     overruns: int

@@ -178,7 +178,7 @@ CONDITIONS = {
     "desk_check": Condition(  # not steady: with a call on the line, the end of the lamp test would be invisible
         "on",
         "wink",
-        "상황실이 조치할 장애가 있습니다. 녹음은 계속됩니다.",
+        "데스크가 조치할 장애가 있습니다. 녹음은 계속됩니다.",
         "A fault that the desk must act on; recording goes on.",
     ),
     "broker_unreachable": Condition(
@@ -219,7 +219,7 @@ LINE_ACTIVITIES: dict[LineStatus, str] = {
 IDENTIFY = "identify"
 IDENTIFY_PATTERN = "flicker"
 IDENTIFY_MS, BETWEEN_MS = 1000, 5000
-IDENTIFY_KO = "관리자가 이 장비를 찾고 있습니다. 저절로 끝납니다."
+IDENTIFY_KO = "관리자가 이 기기를 찾고 있습니다. 저절로 끝납니다."
 IDENTIFY_EN = "The desk is looking for this unit; it ends by itself."
 
 # FAULT after the button was pressed: still lit, without blinking. A new fault blinks again.

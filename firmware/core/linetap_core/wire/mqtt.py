@@ -19,7 +19,7 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     certificate: str | None = None
     key: str | None = None
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
-    # whether it repeats what it retains to a filter with a wildcard; RabbitMQ does not
+    # whether it sends retained messages for a filter with a wildcard; RabbitMQ does not
     retained: bool = True
 
 

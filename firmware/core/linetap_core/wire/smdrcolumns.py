@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What [smdr] may say of a PBX's port and lines, for the unit's configuration and for the desk's form that makes one.
+"""The values of [smdr], a PBX's port and lines, for the unit's configuration and for the desk's form that makes one.
 
 Columns are given as the PBX's manual gives them: name and width, or name and places.
 

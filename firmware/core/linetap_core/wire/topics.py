@@ -106,7 +106,7 @@ class Topics:
         return Message(f"{HOME_ASSISTANT}/device/{self.unit}/linetap/config", msgspec.json.encode(payload), retain=True)
 
     def block(self, data: bytes, correlation: bytes | None, properties: tuple[tuple[str, str], ...]) -> Message:
-        """Of a fetched call. It expires: a desk that is away asks again, and finds none of these in its queue."""
+        """A block of a fetched call. It expires: a desk that was away asks again, and no old block is in its queue."""
         return Message(
             self.replies(fetch.VERB), data, expiry_s=BLOCK_EXPIRY_S, correlation=correlation,
             content_type=BLOCK_TYPE, more=properties,

@@ -110,7 +110,7 @@ class AccessLog:
 
     @property
     def name(self) -> str:
-        """As in its heads."""
+        """The log's name in its heads."""
         return log_name(self._key.public_key())
 
     def sign(self, data: bytes, namespace: str) -> bytes:
@@ -118,7 +118,7 @@ class AccessLog:
         return sshsig.sign(data, self._key, namespace).encode("ascii")
 
     @contextlib.contextmanager
-    def deed(self, entry: Entry) -> Iterator[LoggedStep]:
+    def logged_step(self, entry: Entry) -> Iterator[LoggedStep]:
         """One step, under the log's lock. Before `granted()` an exception is logged as a refusal, after it as a
         failure; it propagates."""
         with contextlib.ExitStack() as lock:

@@ -115,9 +115,9 @@ def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
 
 
 @contextlib.contextmanager
-def deed(desk: Desk | None, entry: Entry) -> Iterator[LoggedStep]:
+def logged_step(desk: Desk | None, entry: Entry) -> Iterator[LoggedStep]:
     """One step in the desk's access log; without a desk it is not logged."""
-    with unrecorded(entry) if desk is None else desk.access.deed(entry) as step:
+    with unrecorded(entry) if desk is None else desk.access.logged_step(entry) as step:
         yield step
 
 
@@ -137,8 +137,7 @@ def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) 
 
 
 def read_authority(source: Path | str) -> Authority:
-    """From a .pub file, from one with several keys (evidence/signing/authority.py), or from the ssh-ed25519 line
-    itself."""
+    """Reads a .pub file, a file with several keys (evidence/signing/authority.py), or the ssh-ed25519 line itself."""
     if str(source).startswith(("ssh-", "ecdsa-")):
         return authorities.from_lines(str(source))
     text = read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace")

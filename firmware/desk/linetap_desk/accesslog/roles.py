@@ -85,7 +85,7 @@ def _use(args: argparse.Namespace, clock: Clock) -> Roles:
             raise BadInput("--authority: the authority's .pub file is needed the first time")
         deskfolder.read_roles(args.file, given)  # a refused file creates no folder
         desk = deskfolder.make(folder, given, clock)
-    with desk.access.deed(Entry(verb="roles")) as step:
+    with desk.access.logged_step(Entry(verb="roles")) as step:
         pinned = deskfolder.read_authority(folder / deskfolder.AUTHORITY)
         if given is not None and given != pinned:
             raise RolesFault(

@@ -10,7 +10,7 @@ from html import escape
 
 from linetap_core.clock import rfc3339
 from linetap_core.records import END_STEPS, CallRecord
-from linetap_desk.bundle.words import both_times, word
+from linetap_desk.bundle.words import time_with_utc, word
 from linetap_desk.protection.words import SITUATION
 from linetap_desk.web import text
 
@@ -30,7 +30,7 @@ code {{ word-break: break-all; }}
 <h1>고소·고발 참고 진술서(초안)</h1>
 <p>이 문서는 통화 기록을 바탕으로 자동 작성한 초안입니다.
 당사자와 구체적 사실을 적고, 법률 검토를 거친 뒤 제출합니다.</p>
-<table class="blank"><tr><th>사건 번호</th><td>{case}</td></tr>
+<table class="blank"><tr><th>사건번호</th><td>{case}</td></tr>
 <tr><th>진술인(소속, 직위, 성명)</th><td></td></tr><tr><th>피고소(고발)인</th><td></td></tr></table>
 <h2>1. 통화 내역</h2>
 <p>통화 {count}건{kinds}. 시각과 사유는 기기가 서명한 기록에 따릅니다.</p>
@@ -40,7 +40,7 @@ code {{ word-break: break-all; }}
 <h2>2. 구체적 사실</h2>
 <table class="facts"><tr><td></td></tr></table>
 <h2>3. 증거</h2>
-<p>증거 파일 묶음 {bundle}: 통화의 원본 기록, 서명, 청취 가능한 녹음, 검증 방법이 들어 있습니다.<br>
+<p>증거 묶음 {bundle}: 통화의 원본 기록, 서명, 청취 가능한 녹음, 검증 방법이 들어 있습니다.<br>
 SHA-256 <code>{digest}</code></p>
 <p class="sign">{day}<br>진술인 ____________________ (서명 또는 인)</p>
 </body></html>
@@ -58,7 +58,7 @@ def draft(case: str, records: Sequence[CallRecord], bundle: str, digest: str, no
     )
     page = _PAGE.format(
         case=escape(case), count=len(ordered), kinds=escape(f": {kinds}" if kinds else ""), rows=rows,
-        bundle=escape(bundle), digest=digest, day=both_times("ko", rfc3339(now_ns))[:10],
+        bundle=escape(bundle), digest=digest, day=time_with_utc("ko", rfc3339(now_ns))[:10],
     )  # fmt: skip
     return page.encode()
 
@@ -71,7 +71,7 @@ def named(situation: str) -> str:
 
 def _lines(record: CallRecord) -> Iterator[str]:
     def time(moment: str | None) -> str:
-        return escape(both_times("ko", moment)) if moment else "-"
+        return escape(time_with_utc("ko", moment)) if moment else "-"
 
     yield f"회선: {escape(record.unit)} {record.line}"
     yield f"응답 {time(record.answered_at)}, 종료 {time(record.ended_at)}"

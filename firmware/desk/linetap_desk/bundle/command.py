@@ -93,7 +93,7 @@ def make(
 ) -> str:
     """Writes the zip; returns its description. `may` raises if the step is not permitted."""
     ready = _prepared(args, entry)
-    with deskfolder.deed(desk, entry) as step:
+    with deskfolder.logged_step(desk, entry) as step:
         if isinstance(ready, Exception):
             raise ready
         if may is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What sentences of the report were, so that the report of an earlier bundle is still compared to the byte.
+"""Earlier wordings of the report, so that the report of an earlier bundle can be compared to the byte.
 
 (key, the last number of texts that had it) -> (Korean, English). These words are not improved.
 """

@@ -27,7 +27,7 @@ from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.report import CA_LIMIT_BYTES
 from linetap_desk.ceremony import certificate as certificates
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import read_named
 from linetap_desk.proofs.verdict import Verdict
 from linetap_desk.proofs.verifycall import verify_call
@@ -54,7 +54,7 @@ class NotBundled(Refusal):
 def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> Found:
     """A call's amendment; and, if requested, its hold, Sigsum proof and the certificate of its day's destroyed key."""
     call_id = call_dir.name
-    if (path := amended.path_of_newest(amended.home(call_dir), call_id)) is not None:
+    if (path := amendments.path_of_newest(amendments.home(call_dir), call_id)) is not None:
         yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
     epoch = record.retention.epoch if record.retention else ""
     path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
@@ -136,7 +136,7 @@ def gather_closings(
 
 
 def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
-    """From the call's store or package, otherwise from a kept checkpoint over the closing's own head."""
+    """The proof in the call's store or package, otherwise by a kept checkpoint over the closing's own head."""
     path = prove.find_proof(call_dir)
     if rules.policy is None or path is None:
         return prove.from_closing(rules, found, unit, signers)
@@ -265,7 +265,7 @@ def _of_log(
         nodes.close()
     kept = prove.witnessed_heads(rules, unit, signers, log=check.head.log)
     for call_id, (index, _) in leaves.items():
-        if (proof := prove.under_first(kept, rules, log, index)) is not None:
+        if (proof := prove.first_witnessed_proof(kept, rules, log, index)) is not None:
             sources[layout.witnessed(unit, call_id)] = proof.encode()
     sources |= {layout.leaf(unit, call_id): line for call_id, (_, line) in leaves.items()}
     return sources | {layout.end(unit, call_id): line for call_id, (_, line) in ends.items()}

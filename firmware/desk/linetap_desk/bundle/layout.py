@@ -36,7 +36,7 @@ CHECKER_SHA256 = {
 
 
 FORMAT = 2
-ENDED = 3  # of a bundle with the log's word on the end of a call, which earlier versions do not know
+ENDED = 3  # a bundle with the log's leaf of a call's end, which earlier versions cannot read
 FORMATS = (1, FORMAT, ENDED)  # format 1 had its own script, CHECK.sh
 TEXTS = 7  # incremented with any change of the report's or the script's words: other versions are not compared
 COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 7), (3, 7))  # format, texts

@@ -55,7 +55,7 @@ class Step:
 
 
 def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
-    """In the order of dependence. `signers`: those of the bundle, for their names."""
+    """The steps in the order of dependence. `signers`: those of the bundle, for their names."""
     listing = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum"
     yield Step("step_sums", "", f"{listing} | cmp - SHA256SUMS")
     for signed in facts.signed:

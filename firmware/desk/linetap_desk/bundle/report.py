@@ -30,7 +30,7 @@ from linetap_desk.bundle import layout, recipe
 from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.bundle.facts import Call, Facts
 from linetap_desk.bundle.texts import sentence
-from linetap_desk.bundle.words import both_times, word
+from linetap_desk.bundle.words import time_with_utc, word
 from linetap_desk.witnessing import timestamp
 from linetap_desk.witnessing.judge import all_keepers
 from linetap_desk.witnessing.timestamp import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
@@ -110,7 +110,7 @@ class Report:
         if not text:
             return ""
         evidence = getattr(record, by, None)
-        time = both_times(self.language, text)
+        time = time_with_utc(self.language, text)
         return self._text("told_by", time, word(self.language, by, evidence)) if evidence else escape(time)
 
     def _word(self, kind: str, value: str) -> str:
@@ -121,7 +121,7 @@ class Report:
             yield self._text("no_notice")
         for notice in notices:
             times = [
-                both_times(self.language, text) for text in (notice.started_at, notice.ended_at) if text is not None
+                time_with_utc(self.language, text) for text in (notice.started_at, notice.ended_at) if text is not None
             ]
             key = "notice_cut" if notice.ended_at is None else "notice_played"
             yield f"{self._text(key, notice.id, *times)} {self._word('proof', notice.proof)}"
@@ -146,17 +146,17 @@ class Report:
             yield "opened", self._text("opened_yes", call.record.call_id) + beware
 
     def _end(self, call: Call) -> str:
-        """How the unit ended the call, and what the log has of it."""
+        """The end of the call by the unit, and the log's leaf of it."""
         end = call.record.end
         if not end:
             return ""
         by = word(self.language, "ended_for", end.by)
         lines = [self._text("end_for", word(self.language, "situation", end.situation), by)]
-        lines.append(self._text("end_asked", both_times(self.language, end.code_at)))
+        lines.append(self._text("end_asked", time_with_utc(self.language, end.code_at)))
         if end.notice is not None:
             lines += self._notices([end.notice])
         if end.released_at is not None:
-            lines.append(self._text("end_opened", both_times(self.language, end.released_at)))
+            lines.append(self._text("end_opened", time_with_utc(self.language, end.released_at)))
         lines.append(self._word("seen_by", end.seen_by))
         lines.append(self._text("end_logged", call.ended.index + 1) if call.ended else self._text("end_not_logged"))
         return "<br>".join(lines)
@@ -175,7 +175,7 @@ class Report:
         true = call.amended or call.record.actual or None
         if true is None:
             return ""
-        times = [both_times(self.language, text) for text in (true.began_at, true.ended_at)]
+        times = [time_with_utc(self.language, text) for text in (true.began_at, true.ended_at)]
         if true.uncertainty_s is None:
             return self._text("amended_latest", *times)
         return self._text("amended_within", *times, true.uncertainty_s)
@@ -184,7 +184,7 @@ class Report:
         kept = call.kept
         if kept is None:
             return ""
-        until = both_times(self.language, kept.until)
+        until = time_with_utc(self.language, kept.until)
         if isinstance(kept, Hold):
             return self._text("held", kept.case, kept.basis, until)
         return self._text("rewrapped", kept.epoch, until)
@@ -194,11 +194,11 @@ class Report:
         if retention is None:
             return ""
         last = call.amended.until if call.amended is not None else retention.until
-        until = both_times(self.language, last or retention.epoch)
+        until = time_with_utc(self.language, last or retention.epoch)
         text = self._text("until", until, retention.class_)
         if call.certificate is None:
             return text
-        return f"{text}<br>{self._text('destroyed', both_times(self.language, call.certificate.destroyed_at))}"
+        return f"{text}<br>{self._text('destroyed', time_with_utc(self.language, call.certificate.destroyed_at))}"
 
     def _proofs(self) -> Iterator[str]:
         proven = [self._text("proven_unchanged"), self._text("proven_log")]
@@ -206,14 +206,14 @@ class Report:
             if layout.WITNESS in heads:
                 proven.append(self._text("proven_witness", unit))
             if layout.STAMP in heads:
-                proven.append(self._text("proven_stamp", both_times(self.language, self.stamped[unit]), unit))
+                proven.append(self._text("proven_stamp", time_with_utc(self.language, self.stamped[unit]), unit))
         proven += [self._text("proven_quorum", *words) for words in self._witnessed()]
         yield from self._list("proven", [*proven, self._text("proven_heard")])
         wav = any(call.opened for call in self.facts.calls)
-        unproven = [self._text(f"unproven_{key}") for key in _UNPROVEN if key != "wav" or wav]
+        reason_unproven = [self._text(f"unproven_{key}") for key in _UNPROVEN if key != "wav" or wav]
         seen = {call.record.unit for call in self.facts.calls if call.witnessed}
         unseen = (unit for unit, heads in self.facts.heads.items() if layout.WITNESS not in heads and unit not in seen)
-        yield from self._list("unproven", [*unproven, *(self._text("unproven_unseen", unit) for unit in unseen)])
+        yield from self._list("unproven", [*reason_unproven, *(self._text("unproven_unseen", unit) for unit in unseen)])
         known = {f"{keys.fingerprint(s.key)} {recipe.name_of(s, self.signers)}" for s in self.facts.signed}
         yield from self._list("keys", [escape(line) for line in sorted(known)], self._text("keys_compare"))
 
@@ -222,7 +222,7 @@ class Report:
         for call in self.facts.calls:
             if policy is not None and call.witnessed is not None:
                 times = policy.cosigners(call.witnessed.note)
-                by = both_times(self.language, rfc3339((policy.since(times) or 0) * NS_PER_S))
+                by = time_with_utc(self.language, rfc3339((policy.since(times) or 0) * NS_PER_S))
                 yield len(times), len(policy.witnesses), by, call.record.call_id
 
     def _list(self, title: str, items: list[str], text: str = "") -> Iterator[str]:
@@ -230,7 +230,7 @@ class Report:
         yield "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
     def _script(self) -> Iterator[str]:
-        """For format 1."""
+        """The script of format 1."""
         title = self._text("checking")
         yield f"<h2>{title}</h2><p>{self._text('checking_how')}</p><p>{self._text('checking_needs')}</p>"
 

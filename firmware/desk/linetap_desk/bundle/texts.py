@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS,
-and what the sentence was goes to earlier_texts.py.
+and the former sentence goes to earlier_texts.py.
 
 A sentence with `{}` takes values of the bundle. The words for the record's own values are in words.py.
 """

@@ -123,7 +123,7 @@ def word(language: str, kind: str, value: str) -> str:
     return korean if language == "ko" else english
 
 
-def both_times(language: str, text: str) -> str:
+def time_with_utc(language: str, text: str) -> str:
     """Korean time, with UTC in parentheses, to the millisecond."""
     try:
         moment = from_utc_ns(parse_rfc3339(text))

@@ -64,7 +64,7 @@ def _newest(db: Connection, criteria: SearchCriteria, most: int) -> list[dict[st
 
 
 def _time(text: str, option: str) -> str:
-    """In the form of the table."""
+    """The time in the form of the table."""
     try:
         return rfc3339(parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text))
     except (ValueError, OverflowError) as error:

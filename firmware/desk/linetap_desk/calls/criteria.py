@@ -103,7 +103,7 @@ def legs(criteria: SearchCriteria) -> list[Leg]:
         return [_leg(criteria, Seat(criteria.unit or "", criteria.line, criteria.since, criteria.until))]
     if len(criteria.seats) > MOST_SEATS:
         raise BadInput(f"{len(criteria.seats)} places: at most {MOST_SEATS} are searched at once; a unit expected")
-    seats = [seat for one in criteria.seats if (seat := _within(one, criteria)) is not None]
+    seats = [seat for one in criteria.seats if (seat := _narrowed_seat(one, criteria)) is not None]
     if not _is_rare(criteria) or not seats:
         return [_leg(criteria, seat) for seat in seats]
     return [_everywhere(criteria, seats)]
@@ -132,8 +132,8 @@ def _is_rare(criteria: SearchCriteria) -> bool:
 
 
 def _leg(criteria: SearchCriteria, seat: Seat) -> Leg:
-    """By the index with the fewest entries. Other columns are `unindexed`, hidden from SQLite's planner (a test holds
-    the plan)."""
+    """The leg of the index with the fewest entries. Other columns are `unindexed`, hidden from SQLite's planner (a test
+    holds the plan)."""
     by: list[ColumnElement[bool]] = []
     rest: list[ColumnElement[bool]] = []
     if criteria.mark is not None:
@@ -162,10 +162,10 @@ def _leg(criteria: SearchCriteria, seat: Seat) -> Leg:
 
 def _everywhere(criteria: SearchCriteria, seats: Sequence[Seat]) -> Leg:
     leg = _leg(criteria, Seat("", None, criteria.since, criteria.until))
-    return replace(leg, rest=[*leg.rest, or_(*(_sits(seat) for seat in seats))])
+    return replace(leg, rest=[*leg.rest, or_(*(_seat_condition(seat) for seat in seats))])
 
 
-def _within(seat: Seat, criteria: SearchCriteria) -> Seat | None:
+def _narrowed_seat(seat: Seat, criteria: SearchCriteria) -> Seat | None:
     """The part of a seat that the other criteria leave; None if nothing is left."""
     if criteria.unit not in (None, seat.unit) or (seat.line is not None and criteria.line not in (None, seat.line)):
         return None
@@ -176,7 +176,7 @@ def _within(seat: Seat, criteria: SearchCriteria) -> Seat | None:
     return Seat(seat.unit, criteria.line if seat.line is None else seat.line, since, until)
 
 
-def _sits(seat: Seat) -> ColumnElement[bool]:
+def _seat_condition(seat: Seat) -> ColumnElement[bool]:
     bounds = [_unit == seat.unit, _began_at >= (seat.since or "")]
     if seat.line is not None:
         bounds.append(_line == seat.line)

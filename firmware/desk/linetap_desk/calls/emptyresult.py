@@ -19,7 +19,7 @@ MOST_AWAY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class ExcludedCalls:
     """Calls that policy did not record, and the reason."""
 
     disposition: str
@@ -28,7 +28,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Away:
+class AbsencePeriod:
     """An outage; `kind` as in outages.py. `ended_at` None: it lasts."""
 
     kind: str
@@ -39,13 +39,13 @@ class Away:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownFacts:
     """The desk's information on a unit, or one of its lines, in a span. `whole`: it has all of the unit's events."""
 
     calls: int
     destroyed: int
-    passed: list[Passed]
-    away: list[Away]
+    passed: list[ExcludedCalls]
+    away: list[AbsencePeriod]
     heard_at: str | None  # None: the unit never reported
     whole: bool
     ahead: bool  # the span ends after the unit's last possible report
@@ -57,7 +57,7 @@ class Known:
         return not self.calls and self.heard_at is not None and self.whole and not self.away and not self.ahead
 
 
-def known_reasons(db: Connection, unit: str, line: int | None, since: str, until: str, now_ns: int) -> Known:
+def known_reasons(db: Connection, unit: str, line: int | None, since: str, until: str, now_ns: int) -> KnownFacts:
     mine = [calls.c.unit == unit, WHOLE_UNIT if line is None else calls.c.line == line]
     span = select(calls.c.disposition, calls.c.why, calls.c.destroyed_at).where(
         *mine, calls.c.began_at >= since, calls.c.began_at < until
@@ -71,13 +71,13 @@ def known_reasons(db: Connection, unit: str, line: int | None, since: str, until
     ]
     count = sum(number for *_, number in groups)
     passed = [
-        Passed(disposition, why or "", number)
+        ExcludedCalls(disposition, why or "", number)
         for disposition, why, destroyed, number in groups
         if disposition in PASSED and not destroyed
     ]
-    away = _away(db, unit, since, until)
+    away = _absences(db, unit, since, until)
     heard_at = db.execute(select(units.c.heard_at).where(units.c.unit == unit)).scalar()
-    return Known(
+    return KnownFacts(
         calls=count,
         destroyed=sum(number for *_, destroyed, number in groups if destroyed),
         passed=sorted(passed, key=lambda one: -one.count),
@@ -89,13 +89,13 @@ def known_reasons(db: Connection, unit: str, line: int | None, since: str, until
     )
 
 
-def _away(db: Connection, unit: str, since: str, until: str) -> list[Away]:
+def _absences(db: Connection, unit: str, since: str, until: str) -> list[AbsencePeriod]:
     wanted = select(outages.c.kind, outages.c.why, outages.c.began_at, outages.c.ended_at, outages.c.times).where(
         outages.c.unit.in_((unit, DESK)),
         outages.c.began_at < until,
         or_(outages.c.ended_at.is_(None), outages.c.ended_at > since),
     )
-    return [Away(*row) for row in db.execute(wanted.order_by(outages.c.began_at.desc()).limit(MOST_AWAY + 1))]
+    return [AbsencePeriod(*row) for row in db.execute(wanted.order_by(outages.c.began_at.desc()).limit(MOST_AWAY + 1))]
 
 
 def _is_whole(db: Connection, unit: str) -> bool:

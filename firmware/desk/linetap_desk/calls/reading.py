@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page ends: the calls beyond this one in the order (began_at, unit, call_id). A place and not a row
+    """The end of a page: the calls beyond this one in the order (began_at, unit, call_id). A place and not a row
     count, so that new calls shift no page. Without unit and call: beyond all calls that began at `began_at`."""
 
     way: Way
@@ -91,7 +91,7 @@ class Bounds:
 
 
 type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
-type Asked = tuple[Statement, dict[str, Any]]  # with its values
+type BoundStatement = tuple[Statement, dict[str, Any]]  # with its values
 _MOST = bindparam("most", type_=Integer)
 _KEY = (calls.c.began_at, calls.c.unit, calls.c.call_id)
 _ROWS_AT_ONCE = 250
@@ -131,21 +131,23 @@ class Reading:
         named = [(key["unit"], key["call_id"]) for key in keys]
         return select(calls).where(tuple_(calls.c.unit, calls.c.call_id).in_(named))
 
-    def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> Asked:
-        """From the index alone, without reading rows."""
+    def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> BoundStatement:
+        """A statement on the index alone, which reads no rows."""
         bounds = Bounds.of(leg, cursor, self.way, None)
-        statement = self._once(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
+        statement = self._cached_statement(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
         return statement, {**leg.values, **bounds.values(), "most": most}
 
-    def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> Asked:
+    def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> BoundStatement:
         bounds, within = Bounds.of(leg, cursor, self.way, fence), cursor is not None and cursor.unit is not None
-        statement = self._once(("rows", leg.shape, bounds.shape, within), lambda: self._rows(leg, bounds, within))
+        statement = self._cached_statement(
+            ("rows", leg.shape, bounds.shape, within), lambda: self._rows(leg, bounds, within)
+        )
         values = {**leg.values, **bounds.values(), "most": most}
         if cursor is not None and within:
             values |= dict(zip(_AT, (cursor.began_at, cursor.unit, cursor.call_id), strict=True))
         return statement, values
 
-    def _once(self, key: tuple[object, ...], make: Callable[[], Statement]) -> Statement:
+    def _cached_statement(self, key: tuple[object, ...], make: Callable[[], Statement]) -> Statement:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
@@ -157,7 +159,7 @@ class Reading:
         return select(last(found.c.began_at).label("began_at"), func.count().label("count"))
 
     def _rows(self, leg: Leg, bounds: Bounds, within: bool) -> Statement:
-        order = [calls.c.began_at, *self._ties()]
+        order = [calls.c.began_at, *self._tie_columns()]
         conditions = [*leg.by, *bounds.conditions(), *leg.rest]
         if within:
             own, its = tuple_(*order), tuple_(*(bindparam(name, type_=Text) for name in _AT))
@@ -171,7 +173,7 @@ class Reading:
     def _way_of(self, column: ColumnElement[str]) -> ColumnElement[str]:
         return column.desc() if self.way == "older" else column.asc()
 
-    def _ties(self) -> list[ColumnElement[str]]:
-        """By code point, as Python and SQLite compare: PostgreSQL's order is that of its own language."""
+    def _tie_columns(self) -> list[ColumnElement[str]]:
+        """Compares by code point, as Python and SQLite do: PostgreSQL's order is that of its own language."""
         ties: list[ColumnElement[str]] = [calls.c.unit, calls.c.call_id]
         return [one.collate("C") for one in ties] if self.db.dialect.name == "postgresql" else ties

@@ -23,7 +23,8 @@ _LIMIT_BYTES = 64 * 1024
 
 class Canary:
     def __init__(self, key_list: Path, epoch: str, officer: int = 0) -> None:
-        """For an epoch's key of calls by its name, for its index's key with `.index` appended; or for one officer's."""
+        """`epoch`: its name for the key of calls, with `.index` appended for that of its index; `officer`: of a
+        group."""
         whose = f".{OFFICER}{officer}" if officer else ""
         self.officer = officer
         self.is_index = epoch.endswith(INDEX)

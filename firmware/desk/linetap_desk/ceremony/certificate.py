@@ -81,7 +81,7 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
         paths = [path for path in _paths(folder, epoch.day) if path.exists()]
         for path in paths:
             try:
-                gone |= _gone(read(path, signers), epoch, count)
+                gone |= _destroyed_officers(read(path, signers), epoch, count)
             except Refusal as error:
                 yield f"{epoch.day}: {path}: {error}"
         if not paths:
@@ -104,7 +104,7 @@ def _paths(folder: Path, day: str) -> list[Path]:
     return [path_of(folder, day), *sorted(folder.glob(f"{day}.{OFFICER}*.destroyed.json"))]
 
 
-def _gone(found: Certificate, epoch: Epoch, count: int) -> set[int]:
+def _destroyed_officers(found: Certificate, epoch: Epoch, count: int) -> set[int]:
     """The officers whose keys of that day it certifies as destroyed; without a group, officer 1."""
     if (found.epoch, found.recipient, found.index) != (epoch.day, epoch.recipient, epoch.index):
         raise Refusal("it is of other keys")
@@ -112,7 +112,7 @@ def _gone(found: Certificate, epoch: Epoch, count: int) -> set[int]:
 
 
 def read(path: Path, signers: list[Signer] | None) -> Certificate:
-    """Without `signers` any signature is accepted."""
+    """Reads and checks a certificate. Without `signers` any signature is accepted."""
     data = callfolder.read(path, LIMIT_BYTES)
     signature = callfolder.read(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, signature, namespaces.CERTIFICATE)

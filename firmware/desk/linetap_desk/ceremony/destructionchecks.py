@@ -29,7 +29,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.unsealing.wrapped import require_checked
 
@@ -56,7 +56,7 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
             yield f"{path}: {error}"
             continue
         wrapped.add(document.call_id)
-    for call_dir, call_id in _strangers(epoch, vaults):
+    for call_dir, call_id in _foreign_recordings(epoch, vaults):
         if not call_id:
             yield f"{call_dir / sealed.RECORD}: cannot be read"
         elif call_id not in wrapped:
@@ -74,8 +74,8 @@ def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]
     return hold.decode(data), data, "" if person is None else person.name
 
 
-def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
-    """Why the units' counted time does not prove that an epoch is over; None if it does.
+def reason_unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
+    """The reason why the units' counted time does not prove that an epoch is over; None if it does.
 
     Every call of the epoch in the copies must be as old as its period, by the time that its unit counted between its
     record and the newest one. If no such call is left, a call must be so much older than another one that the day is
@@ -135,7 +135,7 @@ def _counted(call_dir: Path) -> _Counted | None:
     """None for unrecorded or unreadable calls: they prove nothing."""
     try:
         record = strict.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
-        last = amended.newest(amended.home(call_dir), record.call_id)
+        last = amendments.newest(amendments.home(call_dir), record.call_id)
         kept, moment = record.retention, record.counted or None
         until = last.until if last is not None else kept.until if kept is not None else None
         ended = last.ended_at if last is not None else record.actual.ended_at if record.actual else record.ended_at
@@ -173,7 +173,7 @@ def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
             raise Refusal(f"{call_dir / name}: not as it was sealed")
 
 
-def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
+def _foreign_recordings(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
     """Folder and id of the recordings sealed to an epoch that is not their own.
 
     An unreadable record does not state its epoch: it may be sealed to the overflow epoch, but keeps no day's key.

@@ -32,7 +32,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.ceremony import certificate, keygen
 from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
-from linetap_desk.ceremony.destructionchecks import last_until, missing, unproven
+from linetap_desk.ceremony.destructionchecks import last_until, missing, reason_unproven
 from linetap_desk.ceremony.sheets import COPIES, INDEX
 from linetap_desk.inputs import strict
 from linetap_desk.proofs import callfolder
@@ -197,7 +197,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
 
 
 def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
-    """When the epoch ended. Nothing is destroyed before its time."""
+    """The end of the epoch. Nothing is destroyed before its time."""
     if isinstance(epoch, Overflow):
         if epoch == key_list.overflow[-1]:
             raise Refusal(
@@ -257,9 +257,9 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
 
 
 def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
-    """Without witnesses, a clock alone does not prove the end of the day: it takes the units' counted time, or the date
+    """A clock alone does not prove the end of the day. Without witnesses it takes the units' counted time, or the date
     typed by the officer. Otherwise a clock set forward, here or at a unit, would destroy every future day."""
-    why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
+    why = reason_unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:
         return
     today = local_time(clock.utc_ns(), zone_of(zone)).date().isoformat()

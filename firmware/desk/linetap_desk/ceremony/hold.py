@@ -51,7 +51,7 @@ def _check(args: argparse.Namespace, clock: Clock) -> int:
     for path in args.identity:
         stockage.check_identity_file(path)
     desk = deskfolder.find(args, clock)
-    with deskfolder.deed(desk, Entry(verb="hold_check")) as step:
+    with deskfolder.logged_step(desk, Entry(verb="hold_check")) as step:
         checkedcall.name_folder(step.entry, args.call_dir)
         roles = None if desk is None else desk.roles(step.past)
         call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)

@@ -154,7 +154,7 @@ def _authority(args: argparse.Namespace, folder: Path, needed: int, count: int, 
     for size in (needed - 1, needed):
         for chosen in itertools.combinations(made, size) if made and size else ():
             armored = "".join(sshsig.sign(trial, key, _TRIAL) for key in chosen).encode("ascii")
-            if (whole.lacks(sshsig.check_all(trial, armored, _TRIAL)) is None) != (size == needed):
+            if (whole.reason_against(sshsig.check_all(trial, armored, _TRIAL)) is None) != (size == needed):
                 raise Refusal("the test signatures give another count than they should: these keys are not written")
     for number, key in enumerate(made, 1):
         privatefile.write(folder / f"authority-{number}.key", keys.unit_key_file(key))

@@ -61,7 +61,9 @@ def write_rewrapped(
     needed; the folder has a partial for them.
     """
     desk = deskfolder.find(args, clock)
-    with deskfolder.deed(desk, Entry(verb=Path(name).stem, case=getattr(args, "case", ""), recipient=to)) as step:
+    with deskfolder.logged_step(
+        desk, Entry(verb=Path(name).stem, case=getattr(args, "case", ""), recipient=to)
+    ) as step:
         checkedcall.name_folder(step.entry, args.call_dir)
         roles = None if desk is None else desk.roles(step.past)
         call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)

@@ -12,6 +12,7 @@ from linetap_core.clock import Clock
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import command as helper
+from linetap_desk.custody import serving
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     from linetap_desk.custody.program import command as program  # has the modules of all steps
 
     folder = deskfolder.folder_of(argparse.Namespace(desk=args.desk_folder))
-    return program.run(folder, clock, helper.times(args), args.port, args.idle_minutes * 60, args.browser)
+    return program.run(folder, clock, serving.zone_of_arguments(args), args.port, args.idle_minutes * 60, args.browser)
 
 
 def main() -> int:

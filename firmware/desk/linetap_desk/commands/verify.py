@@ -78,7 +78,7 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
 
 
 def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) -> Iterator[Verdict]:
-    """For a single call, searches the proof of its close around it: in its vault, a store or a package."""
+    """Verifies a single call, with the proof of its close in its vault, a store or a package around it."""
     call = verify_call(path, signers)
     yield call
     if call.record is None or call.record_sha256 is None:

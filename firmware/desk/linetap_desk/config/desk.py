@@ -122,7 +122,7 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """For `linetap watch`: a certificate can connect only once, and the ingest uses its own."""
+    """[watch], for `linetap watch`: a certificate can connect only once, and the ingest uses its own."""
 
     certificate: str | None = None
     key: str | None = None
@@ -130,7 +130,7 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which witnesses must have cosigned a call before it is opened, and what `linetap checkpoint --config` carries."""
+    """[witnesses]: those required before a call is opened, and the logs that `linetap checkpoint --config` carries."""
 
     policy: str | None = None  # if named here it is in force: without the file nothing is opened
     policy_sha256: str | None = None  # as `sha256sum` prints it: any other policy, such as an older one, is refused
@@ -152,7 +152,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     signers: str | None = None  # allowed_signers: the keys of the units
     key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
-    outgoing: str | None = None  # a folder: what the pages take for units, the ingest sends
+    outgoing: str | None = None  # the folder of uploaded commands, which the ingest sends to units
     copy: CopyConfig | None = None
     witnesses: WitnessesConfig = WitnessesConfig()
     serve: ServeConfig = ServeConfig()
@@ -169,7 +169,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outgoing: Path | None = None
     shares: int = 1
     zone: str = KOREA  # of the days of the figures
-    roles: Path | None = None  # by these the ingest checks what it sends for the pages
+    roles: Path | None = None  # the ingest checks the pages' commands by these
     authority: Path | None = None
 
 
@@ -232,10 +232,10 @@ def _read(path: Path) -> DeskConfig:
     config = source.convert(DeskConfig)
     source.check()
     assert config is not None
-    return _with_keys_apart(path, config)
+    return _with_distinct_keys(path, config)
 
 
-def _with_keys_apart(path: Path, config: DeskConfig) -> DeskConfig:
+def _with_distinct_keys(path: Path, config: DeskConfig) -> DeskConfig:
     """Absolute paths. BadInput where a key that signs is also another setting's: a TLS key is of another kind, and each
     key that signs has one use."""
     config = _all_absolute(path, config)

@@ -149,7 +149,8 @@ def _of_no_day(db: Connection, folder: IndexFolder, signers: list[Signer], segme
 
 
 def _has_copies(db: Connection, unit: str, until: str | None) -> bool:
-    """Of calls that end at that moment, or have no end yet; without those that are only held."""
+    """Whether copies of calls with that end remain, or of calls without an end; those that are only held do not
+    count."""
     its = select(copies.c.call_id).where(copies.c.unit == unit, copies.c.removed_at.is_(None))
     if until is None:
         its = its.where(copies.c.until.is_(None))

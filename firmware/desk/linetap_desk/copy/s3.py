@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from linetap_core.clock import utc_ns_of
-from linetap_core.durable.files import DIRECTORY_MODE, close_to_others
+from linetap_core.durable.files import DIRECTORY_MODE, restrict_to_group
 from linetap_core.errors import BadInput
 from linetap_core.evidence.authorization import fetch
 from linetap_core.evidence.calls import amendment, sealed
@@ -63,7 +63,7 @@ class Bucket:
                 )
                 self._client.head_bucket(Bucket=self._bucket)
             incoming.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            close_to_others(incoming)
+            restrict_to_group(incoming)
         except (ValueError, OSError) as error:
             raise BadInput(f"copy.store {url.geturl()}: {error}") from None
 
@@ -136,7 +136,7 @@ class Bucket:
             yield Stored(unit, call_id, frozenset(its), record, signature, at_ns)
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        """In the order of their keys, a page at a time."""
+        """All objects in the order of their keys, a page at a time."""
         more: dict[str, str] = {}
         while True:
             with self._translated_errors():

@@ -139,7 +139,7 @@ class Segments:
         for unit in self._units.values():
             self._drop(unit)
 
-    def tidy(self, db: Connection) -> None:
+    def remove_expired(self, db: Connection) -> None:
         """Now and then removes the segments whose day's calls are gone. OSError: the folder cannot be used."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._tidy_ns:
@@ -197,7 +197,7 @@ class Segments:
     def _window(self, unit: _Unit, name: str, first: int, now_ns: int) -> Request:
         return self._ask(unit, IndexWindow(file=name, first=first, most=unit.most).body(), now_ns)
 
-    # --- what comes ----------------------------------------------------------------------------------------------
+    # --- receiving -----------------------------------------------------------------------------------------------
 
     def _answered(self, unit: _Unit, now: _Round, payload: bytes, now_ns: int) -> None:
         answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)

@@ -248,14 +248,14 @@ class Copying:
     def _tidy_indexes(self, db: Connection) -> None:
         try:
             if self._segments is not None:
-                self._segments.tidy(db)
+                self._segments.remove_expired(db)
         except OSError as error:
             self._store_away(str(error))
 
     def _begin(self, db: Connection, transfer: Transfer, now_ns: int) -> bool:
         if self._worker.busy >= MOST_PUTS or now_ns < max(transfer.next_ns, self._store_ns):
             return False
-        call = worklist.next_call(db, transfer.unit, transfer.passed_over(now_ns) | self._under_way(transfer.unit))
+        call = worklist.next_call(db, transfer.unit, transfer.skipped_calls(now_ns) | self._under_way(transfer.unit))
         if call is None:
             return False
         folder = self._store.incoming / call.unit / call.call_id

@@ -67,7 +67,7 @@ class Tree:
         self._root, self.incoming = root, root / _INCOMING
         try:
             self.incoming.mkdir(mode=files.DIRECTORY_MODE, exist_ok=True)
-            files.close_to_others(self.incoming)  # half a call, whose files have the umask's mode
+            files.restrict_to_group(self.incoming)  # half a call, whose files have the umask's mode
         except OSError as error:
             raise BadInput(f"copy.store {root}: {error.strerror}; a folder that may be written expected") from None
 

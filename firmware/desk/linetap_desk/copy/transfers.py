@@ -139,7 +139,7 @@ class Transfer:
         self.postponed[call_id] = (now_ns + for_s * NS_PER_S, for_s)
         self.incoming, self.correlation = None, b""
 
-    def passed_over(self, now_ns: int) -> set[str]:
+    def skipped_calls(self, now_ns: int) -> set[str]:
         return {call_id for call_id, (until_ns, _) in self.postponed.items() if now_ns < until_ns}
 
 
@@ -171,7 +171,7 @@ class Closings:
             transfer = self._transfer_of(unit)
             if room <= 0 or transfer.correlation or now_ns < transfer.next_ns:
                 continue
-            call = worklist.next_unclosed(db, unit, transfer.passed_over(now_ns) | set(under_way(unit)))
+            call = worklist.next_unclosed(db, unit, transfer.skipped_calls(now_ns) | set(under_way(unit)))
             if call is not None:
                 room -= 1
                 self._calls[unit], transfer.correlation = call, secrets.token_bytes(_CORRELATION_BYTES)

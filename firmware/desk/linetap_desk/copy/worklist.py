@@ -50,11 +50,11 @@ def units_online(db: Connection, share: Share = WHOLE) -> list[str]:
     return list(db.execute(found.order_by(units.c.unit)).scalars())
 
 
-def next_call(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
-    """The oldest uncopied call, except those in `passed_over`."""
+def next_call(db: Connection, unit: str, skipped: set[str]) -> Call | None:
+    """The oldest uncopied call, except those in `skipped`."""
     wanted = select(calls.c.call_id, calls.c.record_sha256).where(calls.c.unit == unit, *_OPEN, ~_COPIED)
-    found = db.execute(wanted.order_by(calls.c.began_at).limit(_A_LOOK + len(passed_over)))
-    return next((Call(unit, *row) for row in found if row[0] not in passed_over and _is_call(row[0])), None)
+    found = db.execute(wanted.order_by(calls.c.began_at).limit(_A_LOOK + len(skipped)))
+    return next((Call(unit, *row) for row in found if row[0] not in skipped and _is_call(row[0])), None)
 
 
 def unreported(db: Connection, share: Share = WHOLE) -> list[Call]:
@@ -76,14 +76,14 @@ def units_unclosed(db: Connection, share: Share = WHOLE) -> list[str]:
     return list(db.execute(found.where(share.where(units.c.unit)).order_by(units.c.unit)).scalars())
 
 
-def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
-    """The newest copy without a closing, except those in `passed_over`. Copies made before the unit could give it come
+def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
+    """The newest copy without a closing, except those in `skipped`. Copies made before the unit could give it come
     last."""
     mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     found = select(copies.c.call_id, copies.c.record_sha256).join(calls, mine)
     found = found.where(copies.c.unit == unit, UNCLOSED, calls.c.destroyed_at.is_(None))
-    rows = db.execute(found.order_by(copies.c.stored_at.desc()).limit(_A_LOOK + len(passed_over)))
-    return next((Call(unit, *row) for row in rows if row[0] not in passed_over), None)
+    rows = db.execute(found.order_by(copies.c.stored_at.desc()).limit(_A_LOOK + len(skipped)))
+    return next((Call(unit, *row) for row in rows if row[0] not in skipped), None)
 
 
 def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
@@ -194,7 +194,7 @@ def _is_call(call_id: str) -> bool:
 
 
 def _document_holds(path: Path, now_ns: int) -> bool:
-    """Its signature is not checked: a copy that stays does no harm. An unreadable hold counts."""
+    """The hold's signature is not checked: keeping a copy does no harm. An unreadable hold counts."""
     try:
         if path.stat().st_size > hold.LIMIT_BYTES:
             return True

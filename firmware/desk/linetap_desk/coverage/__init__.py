@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the office's telephones are recorded: the register of extensions, imported from the PBX's list,
+"""The coverage of the office's telephones: the register of extensions, imported from the PBX's list,
 against lines, calls and the PBX's own records. See docs/coverage.md."""

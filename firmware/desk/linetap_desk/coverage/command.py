@@ -22,7 +22,7 @@ from linetap_desk.coverage import register
 from linetap_desk.coverage.compare import SEEN_DAYS, STATES, Coverage, compare
 from linetap_desk.coverage.register import KINDS, MOST_TOLD, Faults, Register
 from linetap_desk.ingest import database
-from linetap_desk.protection.sheet import BOM, safe
+from linetap_desk.protection.sheet import BOM, escape_formula
 from linetap_desk.searching.departments import Departments
 
 COLUMNS = ("extension", "department", "kind", "state", "unit", "line", "last_call")
@@ -52,8 +52,8 @@ def csv_of(coverage: Coverage) -> bytes:
     for one in coverage.extensions:
         unit, line = one.place or ("", 0)
         writer.writerow([
-            one.extension.number, safe(one.extension.department), one.extension.kind, one.state, unit, line or "",
-            one.last or "",
+            one.extension.number, escape_formula(one.extension.department), one.extension.kind, one.state, unit,
+            line or "", one.last or "",
         ])  # fmt: skip
     return BOM + out.getvalue().encode()
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _compared(config: Path, now_ns: int) -> Coverage:
-    """Without what units report at this moment: that is on the page."""
+    """The coverage without the units' present reports, which only the page has."""
     settings = pages.read_settings(config)
     desk = settings.desk
     if desk.db is None or desk.serve.extensions is None:

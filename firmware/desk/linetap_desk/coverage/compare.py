@@ -30,7 +30,7 @@ Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
+class TelephoneCoverage:
     """`place`: its unit and line by the table of lines; line 0: behind trunk lines. `last`: its line's newest call."""
 
     extension: Extension
@@ -41,7 +41,7 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class PbxFound:
-    """What a unit's PBX listed in SEEN_DAYS, and what of it the unit recorded."""
+    """The calls that a unit's PBX listed in SEEN_DAYS, and the part of them that the unit recorded."""
 
     unit: str
     days: int
@@ -56,7 +56,7 @@ class Coverage:
     """`strays`: extensions that the table of lines has and the register does not. `nobodys`: lines with calls that the
     table gives to nobody."""
 
-    extensions: list[Covered] = field(default_factory=list)
+    extensions: list[TelephoneCoverage] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     nobodys: list[Place] = field(default_factory=list)
     pbx: list[PbxFound] = field(default_factory=list)
@@ -91,7 +91,7 @@ def compare(
     for one in register.extensions:
         place = places.get(one.number)
         state = _state(one, place, seen, live, named)
-        found.extensions.append(Covered(one, state, place, seen.get(place) if place is not None else None))
+        found.extensions.append(TelephoneCoverage(one, state, place, seen.get(place) if place is not None else None))
     found.strays = sorted(places.keys() - {one.number for one in register.extensions} - {""})
     found.nobodys = sorted(known - set(places.values()) - table.trunks(now_ns))
     return found

@@ -78,7 +78,7 @@ class Register:
 
 
 def imported(path: Path, columns: Mapping[str, str], kinds: Mapping[str, str]) -> Register:
-    """From a PBX's list. `columns`: its heading -> ours; `kinds`: its word -> ours; both beside those known here."""
+    """Imports a PBX's list. `columns`: its heading -> ours; `kinds`: its word -> ours; both beside those known here."""
     for given, known, what in ((columns, COLUMNS, "--column"), (kinds, KINDS, "--kind")):
         if wrong := next((name for name in given.values() if name not in known), None):
             raise BadInput(f"{what} {wrong}: one of {', '.join(known)} expected behind the =")
@@ -122,7 +122,7 @@ def _read(
 
 
 def _places(where: str, row: list[str], known: Mapping[str, str]) -> dict[str, int]:
-    """Of our columns in its rows; the department may be missing."""
+    """The places of our columns in the list's rows; the department may be missing."""
     places: dict[str, int] = {}
     for number, cell in enumerate(row):
         ours = known.get(plain(cell))

@@ -38,8 +38,8 @@ from linetap_desk.custody.citizen import copying
 from linetap_desk.custody.citizen.copying import MadeCopy
 from linetap_desk.custody.citizen.masking import Span
 from linetap_desk.custody.package import Package
-from linetap_desk.proofs import amended
-from linetap_desk.release import ask, requestfile
+from linetap_desk.proofs import amendments
+from linetap_desk.release import requestfile, requesting
 from linetap_desk.release.opening import OpeningInputs, Unlocked, hand_on, json_path, open_call, require_released
 from linetap_desk.unsealing import callproof, checkedcall, layers
 from linetap_desk.unsealing.callproof import Basis
@@ -69,7 +69,7 @@ def began_ns(record: CallRecord, samples: int) -> int:
 
 
 def numbers(record: CallRecord) -> list[str]:
-    """Of the other party: who called, or who was called. Empty where it is not known."""
+    """The number of the other party: the caller's, or the one called. Empty if unknown."""
     if record.direction == "out":
         return [record.dialled] if record.dialled else []
     return [record.caller.number] if record.caller and record.caller.number else []
@@ -142,7 +142,7 @@ class Case:
         self._short: set[str] = set()  # calls that took more custodians than are here
         self.handed_on: dict[str, int] = {}  # call id -> the number of custodians still needed
         self.done: list[str] = []  # files that were written
-        self.spans: dict[str, list[Span]] = {}  # call id -> what is silenced in a citizen's copy
+        self.spans: dict[str, list[Span]] = {}  # call id -> the silenced spans of a citizen's copy
 
     @property
     def request(self) -> Request:
@@ -159,7 +159,7 @@ class Case:
         return bool(self.means.logs) or len(self.package.closings()) == len(self.request.calls)
 
     def purpose(self) -> Purpose | None:
-        """By the roles in force; None if they do not list it, or are invalid."""
+        """The purpose by the roles in force; None if they do not list it, or are invalid."""
         try:
             return self.desk.roles(self.desk.access.entries()).purpose(self.request.purpose)
         except LinetapError:
@@ -190,7 +190,7 @@ class Case:
     def amended(self, call_id: str) -> Amendment | None:
         """Verified if the call is open; otherwise as the package has it."""
         opened = self._opened.get(call_id)
-        return amended.newest(self.package.folder, call_id) if opened is None else opened.amended
+        return amendments.newest(self.package.folder, call_id) if opened is None else opened.amended
 
     def needs_more(self, call_id: str) -> bool | None:
         """Whether further custodians are needed; None if only opening the call shows it."""
@@ -208,7 +208,7 @@ class Case:
         """`linetap release peel`: takes off this custodian's layer, and writes the file for the next one."""
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.part{sealing.SUFFIX}"
-            with self.desk.access.deed(Entry(verb="peel")) as step:
+            with self.desk.access.logged_step(Entry(verb="peel")) as step:
                 peeled = hand_on(self.desk, step, self._inputs(call_id), output)
             self.handed_on[call_id] = peeled.left
             self.done.append(str(output))
@@ -218,7 +218,7 @@ class Case:
         with self._one_at_a_time:
             if call_id in self._opened:
                 return
-            with self.desk.access.deed(Entry(verb="listen")) as step:
+            with self.desk.access.logged_step(Entry(verb="listen")) as step:
                 wanted = replace(self._inputs(call_id), gives=False)
                 call = require_released(self.desk, step, wanted)
                 step.granted()
@@ -238,7 +238,7 @@ class Case:
             raise BadInput(f"request {self.request.id}: a citizen's; nobody has the key that it names")
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.wav{sealing.SUFFIX}"
-            with self.desk.access.deed(Entry(verb="open", recipient=self._recipient)) as step:
+            with self.desk.access.logged_step(Entry(verb="open", recipient=self._recipient)) as step:
                 wanted = self._inputs(call_id)
                 for path in (output, json_path(output)):
                     privatefile.require_new(path)
@@ -254,7 +254,7 @@ class Case:
             if opened is None:
                 raise BadInput(f"{call_id}: open it and listen to it first")
             output = self.means.output / f"{call_id}.zip"
-            with self.desk.access.deed(Entry(verb="copy")) as step:
+            with self.desk.access.logged_step(Entry(verb="copy")) as step:
                 call = require_released(self.desk, step, self._inputs(call_id))
                 citizen.require_copy(self.request)
                 citizen.require_own_number(self.request, numbers(opened.record))
@@ -307,7 +307,7 @@ class Case:
             key = self.one_time_key
             if key is None:
                 raise BadInput(f"none of the identities is the one-time key of request {self.request.id}")
-            ask.close_request(
+            requesting.close_request(
                 argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock
             )
             self._opened.clear()

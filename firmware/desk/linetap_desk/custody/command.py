@@ -7,13 +7,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
-from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import handlers, package, serving
 from linetap_desk.custody.case import Case, CustodianFiles
@@ -50,13 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path(), metavar="DIR", help="for what is given on; default ."
     )
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
-    parser.add_argument("--zone", default=KOREA, help="in which times are shown (%(default)s)")
-    parser.add_argument("--idle-minutes", type=float, default=15, metavar="N", help="then it ends (%(default)s)")
-    parser.add_argument(
-        "--desk-folder", type=Path, metavar="DIR",
-        help=f"roles and access log; default ${deskfolder.VARIABLE}, else ~/.linetap-desk",
-    )  # fmt: skip
+    serving.add_arguments(parser)
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
@@ -85,19 +78,9 @@ def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo,
             raise BadInput(f"--for: {error}") from None
     if not args.output.is_dir():
         raise BadInput(f"--output {args.output}: not a folder")
-    return times(args), CustodianFiles(signers, args.identity, args.recipient, args.output, args.log)
-
-
-def times(args: argparse.Namespace) -> ZoneInfo:
-    """The zone; BadInput also for a port or an idle time that is none."""
-    if not 0 <= args.port < 1 << 16:
-        raise BadInput(f"--port {args.port}: 0 to 65535 expected")
-    if not 0 < args.idle_minutes <= 120:
-        raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 expected")
-    try:
-        return zone_of(args.zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise BadInput(f"--zone {args.zone}: Asia/Seoul expected") from None
+    return serving.zone_of_arguments(args), CustodianFiles(
+        signers, args.identity, args.recipient, args.output, args.log
+    )
 
 
 def _package(args: argparse.Namespace, folder: Path) -> Package:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every helper has: the door with its code, the session behind it, its end, and the look of its pages."""
+"""The common parts of every helper: admission by a code, the session, its end, and the look of the pages."""
 
 from __future__ import annotations
 

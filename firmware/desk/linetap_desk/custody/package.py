@@ -66,7 +66,7 @@ _REFUSED = {401: "the ticket is not known, was used, or is older than ten minute
 
 
 def ask_ticket() -> str:
-    """From the terminal or a pipe; never an argument, which every process may read."""
+    """Reads the ticket from the terminal or a pipe; never from an argument, which every process may read."""
     found = (getpass.getpass("ticket: ") if sys.stdin.isatty() else sys.stdin.readline(1000)).strip()
     return require_ticket(found)
 
@@ -78,7 +78,7 @@ def require_ticket(text: str) -> str:
 
 
 def connection_to(url: str, ca: Path | None, timeout_s: float) -> HTTPSConnection:
-    """Not yet open. BadInput for an invalid URL or authority."""
+    """A connection, not yet open. BadInput for an invalid URL or authority."""
     parts = urlsplit(url)
     try:
         port = parts.port

@@ -1,25 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves a helper's pages on the loopback, until its button, a signal, or the idle time."""
+"""Serves a helper's pages on the loopback, until its button, a signal, or the idle time; and the options of all."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import logging
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import uvicorn
 from starlette.applications import Starlette
 
 from linetap_core import system
 from linetap_core.errors import BadInput
+from linetap_core.zones import KOREA
+from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody.site import Helper
+from linetap_desk.inputs import strict
 from linetap_desk.web.server import EndsQuietly, config, serve_until_signal
 
 HOST = "127.0.0.1"
 _MOST_AT_ONCE = 20
+_MOST_IDLE_MINUTES = 120
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
+    parser.add_argument("--zone", default=KOREA, help="of days and times (%(default)s)")
+    parser.add_argument("--idle-minutes", type=float, default=15, metavar="N", help="then it ends (%(default)s)")
+    parser.add_argument(
+        "--desk-folder", type=Path, metavar="DIR",
+        help=f"roles and access log; default ${deskfolder.VARIABLE}, else ~/.linetap-desk",
+    )  # fmt: skip
+
+
+def zone_of_arguments(args: argparse.Namespace) -> ZoneInfo:
+    """The zone; BadInput also for an invalid port or idle time."""
+    if not 0 <= args.port < 1 << 16:
+        raise BadInput(f"--port {args.port}: 0 to 65535 expected")
+    if not 0 < args.idle_minutes <= _MOST_IDLE_MINUTES:
+        raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to {_MOST_IDLE_MINUTES} expected")
+    try:
+        return strict.zone_of(args.zone)
+    except BadInput:
+        raise BadInput(f"--zone {args.zone}: no time zone; {KOREA} expected") from None
 
 
 @contextlib.contextmanager

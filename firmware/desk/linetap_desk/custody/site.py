@@ -98,7 +98,7 @@ class CasePages(Pages):
 
 @dataclass
 class Helper:
-    """What the pages of every helper on a person's own machine have."""
+    """The state of every helper's pages on a person's own machine."""
 
     admission: Admission
     pages: CasePages
@@ -140,7 +140,7 @@ class Helper:
 
 @dataclass
 class Site(Helper):
-    """Of the helper with a released call."""
+    """The state of the helper with a released call."""
 
     case: Case
 

@@ -21,7 +21,7 @@ from linetap_desk.setup import machine
 
 _LIMIT_S = 10
 _NOT_AUTHORIZED = 0x87  # MQTT 5, 3.4.2.1
-_STRANGER = Topics("linetap-doctor").named("status")  # what only a unit of that name may say
+_STRANGER = Topics("linetap-doctor").named("status")  # a topic of which only that unit may publish
 _LOG = f"journalctl -eu {machine.BROKER_UNIT}"
 _CERTIFICATES = "linetap desk setup lays the authority's certificates there"
 
@@ -73,7 +73,7 @@ def _without_certificate(broker: Broker) -> Broker:
 
 
 def _talk(broker: Broker, context: ssl.SSLContext, clock: Clock) -> tuple[str, bool]:
-    """Why there is no connection, or nothing; and whether it was refused to speak as somebody else."""
+    """The reason for a missing connection, or nothing; and whether publishing under another's name was refused."""
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 

@@ -43,7 +43,7 @@ def services(units: list[str]) -> Iterator[Finding]:
 
 
 def ingest_connected(port: int, clock: Clock) -> Finding:
-    """By the kernel's own table: a connection to the broker's port that is the ingest's user's. One that has just
+    """Whether the kernel lists a connection of the ingest's user to the broker's port. One that has just
     begun is waited for."""
     unit = machine.INGEST_UNIT
     try:
@@ -85,7 +85,7 @@ def _has_connection(user: int, port: int) -> bool:
 
 
 def _sockets() -> Iterator[tuple[str, int, int, str, int]]:
-    """Of the kernel's table, proc_net_tcp(5): own address and port, the other end's port, state, user."""
+    """The rows of proc_net_tcp(5): own address and port, the other end's port, state, user."""
     for path in _TABLES:
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             words = line.split()

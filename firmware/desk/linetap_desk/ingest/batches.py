@@ -92,7 +92,7 @@ def checked_command(data: bytes, authority: Authority, roles: Roles) -> Line:
 
 
 def _certificate(made: Command, roles: Roles) -> str:
-    """Its name: the epoch, and the officers where it is of some of them."""
+    """The certificate's name: the epoch, and the officers if the keys of only some were destroyed."""
     asked = commandbody.read(made, commandbody.Document)
     envelopes.signed_by(asked.data, asked.signature, namespaces.CERTIFICATE, roles, VAULT)
     try:
@@ -132,7 +132,7 @@ def waiting_batches(folder: Path) -> dict[str, list[bytes]]:
 
 
 def deliveries_of(folder: Path, name: str) -> dict[str, Delivery]:
-    """By unit, of all shares."""
+    """The deliveries of all shares, by unit."""
     found: dict[str, Delivery] = {}
     for file in rundir.names(folder / _ANSWERS, _ANSWER_SUFFIX):
         if file.rpartition(".")[0].rpartition(".")[0] == name:
@@ -195,7 +195,7 @@ class Batches:
         self._write()
 
     def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
-        """By the roles of now: whoever signed may have been taken out of them since the file was read."""
+        """Checks the command by the present roles: its signer may have lost a role since the file was read."""
         try:
             checked_command(line.data, authority, roles)
         except (Refusal, BadInput) as error:
@@ -238,8 +238,8 @@ class Batches:
             self._handed.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
-        """If the file was put again, what units refused without counting it is sent again, and what is under way has
-        its time. After a restart of the ingest the known deliveries stay."""
+        """The file, judged. If it was put again, commands that units refused without counting are sent again, and sent
+        ones have their time. After a restart of the ingest the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code not in NOT_COUNTED}

@@ -188,7 +188,7 @@ def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:
 
 
 def _time(text: str | None) -> list[str]:
-    """In the form of the tables; empty if invalid."""
+    """The time in the form of the tables; empty if invalid."""
     try:
         return [rfc3339(parse_rfc3339(text))] if text else []
     except (ValueError, OverflowError):

@@ -75,7 +75,7 @@ class HandedFolder:
             raise BadInput(f"outgoing {self.folder}: {error.strerror}") from None
 
     def withdraw(self, name: str) -> None:
-        """It is not sent any more; it may have been sent already."""
+        """Stops the sending of a command, which may have been sent already."""
         with contextlib.suppress(OSError):
             self.path(name).unlink(missing_ok=True)
 
@@ -110,12 +110,12 @@ def sha256_of(data: bytes) -> str:
 
 
 def correlation_of(data: bytes) -> bytes:
-    """What the unit's answer to this command repeats, also where it does not know who signed it."""
+    """The correlation that the unit's answer repeats, even if the unit does not know the signer."""
     return hashlib.sha256(data).digest()[:16]
 
 
 def is_answer_to(command: Command, data: bytes, answer: Answer, correlation: bytes | None) -> bool:
-    """By the correlation; an answer without one by verb and counter, which it repeats if it knows the signer."""
+    """Matches by correlation, otherwise by verb and counter, which a unit repeats if it knows the signer."""
     if correlation:
         return correlation == correlation_of(data)
     return answer.counter == command.counter and answer.verb in (None, command.verb)

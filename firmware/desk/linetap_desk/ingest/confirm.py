@@ -88,7 +88,7 @@ class Confirmer:
             self._due.setdefault(unit, self._sent_ns.get(unit, 0) + EVERY_S * NS_PER_S)
 
     def unit_returned(self, unit: str) -> None:
-        """Its recorder may have restarted: the newest head of its log is sent again."""
+        """Sends the newest head of the unit's log again: its recorder may have restarted."""
         self._next_head_ns.pop(unit, None)
         self.repeat(unit)
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from linetap_core.durable.files import FILE_MODE, close_to_others
+from linetap_core.durable.files import FILE_MODE, restrict_to_group
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import SUPERSEDED, metadata
 
@@ -73,7 +73,7 @@ def open_reader(text: str) -> Engine:
     if (path := file_of(url)) is not None and not path.is_file():
         raise BadInput(f"--db {without_password(url)}: there is no file {path}; `linetap desk ingest` makes it")
     engine = connecting(url, f"--db {without_password(url)}", _KINDS)
-    event.listen(engine, "connect", _to_read if engine.dialect.name == "sqlite" else _to_read_there)
+    event.listen(engine, "connect", _set_read_only if engine.dialect.name == "sqlite" else _set_read_only_postgresql)
     return engine
 
 
@@ -112,7 +112,7 @@ def make_file(url: URL, mode: int) -> None:
         raise BadInput(f"{without_password(url)}: {path}: {error.strerror}") from None
     for one in all_files_of(path):
         with contextlib.suppress(FileNotFoundError):
-            if not close_to_others(one):
+            if not restrict_to_group(one):
                 log.warning("database_not_closed: %s is another user's, and stays as readable as it is", one)
 
 
@@ -150,7 +150,7 @@ def _add_columns(db: Connection, table: Table) -> None:
 def _engine(url: URL) -> Engine:
     engine = connecting(url, f"--db {without_password(url)}", _KINDS)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _as_we_need_it)
+        event.listen(engine, "connect", _set_pragmas)
     return engine
 
 
@@ -164,20 +164,20 @@ def connecting(url: URL, where: str, right: str) -> Engine:
         raise BadInput(f"{where}: this needs {error.name}, which Debian has as python3-{error.name}") from None
 
 
-def _as_we_need_it(connection: Any, _record: Any) -> None:
+def _set_pragmas(connection: Any, _record: Any) -> None:
     """FULL: in WAL mode NORMAL may lose the last commits in a power cut, after the broker received an acknowledgement.
     secure_delete: cleared data (destroyedcalls.py) does not remain in the file."""
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _to_read(connection: Any, _record: Any) -> None:
+def _set_read_only(connection: Any, _record: Any) -> None:
     """Not mode=ro: the first reader of WAL must create the file in which readers register."""
     for pragma in (f"busy_timeout={BUSY_MS}", "query_only=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _to_read_there(connection: Any, _record: Any) -> None:
+def _set_read_only_postgresql(connection: Any, _record: Any) -> None:
     """PostgreSQL: default_transaction_read_only, for the life of this connection."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")

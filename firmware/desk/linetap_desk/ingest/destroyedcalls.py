@@ -97,7 +97,7 @@ def _count(db: Connection, found: Sequence[Any], zone: ZoneInfo) -> None:
     began: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in found:
         began[_day(row.began_at, zone)].append((row.unit, row.call_id))
-        ends = dict.fromkeys(DESTROYED_FIGURES, 0) | {"destroyed": 1, _how(row.destroyed_at, row.until): 1}
+        ends = dict.fromkeys(DESTROYED_FIGURES, 0) | {"destroyed": 1, _timeliness(row.destroyed_at, row.until): 1}
         _add(db, destroyed_days, _place(row, _day(row.destroyed_at, zone)), ends)
     figures = select(calls.c.unit, LINE.label("line"), SITUATION.label("situation"), *MEASURES)
     for day, names in began.items():
@@ -115,7 +115,7 @@ def _place(row: Any, day: str) -> dict[str, Any]:
     return {"day": day, "unit": row.unit, "line": row.line or 0}
 
 
-def _how(destroyed_at: str, until: str | None) -> str:
+def _timeliness(destroyed_at: str, until: str | None) -> str:
     """`destroyed` alone: in time."""
     if until is None:
         return "undated"

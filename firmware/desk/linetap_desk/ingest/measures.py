@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call counts as in figures, in SQL: for the report on protection, and for destroyed calls before their rows are
-cleared."""
+"""The categories of calls in statistics, in SQL: for the report on protection, and for destroyed calls before their
+rows are cleared."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _OF_DISKS = (heads.BEGUN, *vaults.CODES)
 
 def exposition(db: Connection, now_ns: int) -> str:
     """All figures; `now_ns` UTC."""
-    return "".join(family(*each) for each in _families(db, now_ns))
+    return "".join(metric_family(*each) for each in _families(db, now_ns))
 
 
 def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
@@ -127,7 +127,7 @@ def _moments(rows: Iterable[RowMapping], column: str) -> Iterator[Sample]:
 
 
 def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
-    """By the key that the unit uses now: another key's numbers do not apply."""
+    """Unconfirmed events of the key that the unit uses now: another key's numbers do not apply."""
     wanted = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
     wanted = wanted.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
     now = {unit: max(0, max(newest, reported or 0) - through) for unit, through, newest, reported in db.execute(wanted)}
@@ -135,7 +135,7 @@ def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
 
 
 def _counted(db: Connection, known: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
-    """For every known unit, 0 included: a series that disappears is hard to alert on."""
+    """Samples of every known unit, 0 included: a series that disappears is hard to alert on."""
     rows = db.execute(select(unit, func.count()).where(*where).group_by(unit))
     found: dict[str, int] = {row[0]: row[1] for row in rows}
     yield from (({"unit": name}, found.get(name, 0)) for name in sorted(known))
@@ -159,7 +159,7 @@ def _ended(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
     yield from _moments([row for row in rows if row["unit"] in known], "last")
 
 
-def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
+def metric_family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
     lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
     for labels, value in samples:
         within = ",".join(f'{key}="{label.translate(_ESCAPES)}"' for key, label in labels.items())

@@ -104,7 +104,7 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
         said = (one.decode(RecordingHealth) for one in notices if one.topic == "health")
         words = [health for health in said if health is not None]
         if words:
-            changes.append(_Change(unit, "not_recording", _why_not(words[-1]), last[unit]))
+            changes.append(_Change(unit, "not_recording", _not_recording_reason(words[-1]), last[unit]))
     _change(db, changes)
 
 
@@ -112,7 +112,7 @@ def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection
 
 
 def _begin(db: Connection, last: dict[str, str]) -> None:
-    """For a unit's first report."""
+    """Begins the record of a unit with its first report."""
     known = select(outages.c.unit).where(outages.c.unit.in_(last), outages.c.began_at == BEGINNING)
     strange = last.keys() - set(db.execute(known).scalars())
     if strange:
@@ -170,8 +170,8 @@ def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
     return [_Change(unit, "unheard", "", heard_at) for unit, heard_at in db.execute(wanted)]
 
 
-def _why_not(health: RecordingHealth) -> str | None:
-    """Why the unit does not record, in its own words; None if it records."""
+def _not_recording_reason(health: RecordingHealth) -> str | None:
+    """The reason, in the unit's own words, why it does not record; None if it records."""
     if health.records is not None:
         return None if health.records else _printable(health.condition) or "unknown"
     dead = [name for name in health.services_dead.split() if name == "recorder" or name.startswith("capture")]

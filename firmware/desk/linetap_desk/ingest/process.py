@@ -26,7 +26,7 @@ from linetap_desk.ingest import database
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.service import TURN_S, Ingest, StartCopies
-from linetap_desk.ingest.share import LEASE_S, RENEW_S, Lease, Leases, ShareLost, fence
+from linetap_desk.ingest.share import LEASE_S, RENEW_S, Lease, Leases, ShareLost, guard_transactions
 
 log = logging.getLogger("linetap.ingest")
 
@@ -139,7 +139,7 @@ class Sharing:
 
     def _take(self, lease: Lease) -> None:
         engine = database.connected_writer(self._db)
-        fence(engine, lease)
+        guard_transactions(engine, lease)
         self._held[lease] = (self._begin(lease, engine), engine)
         log.info("share_taken: %s", lease.share)
 

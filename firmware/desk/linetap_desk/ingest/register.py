@@ -88,7 +88,7 @@ def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> se
     wanted = select(units.c.unit, units.c.state, units.c.session).where(units.c.unit.in_(by_unit))
     known = {unit: (state, session) for unit, state, session in db.execute(wanted)}
     strangers = {unit for unit in by_unit if unit not in known and not names.has(unit)}
-    room = MOST_STRANGERS - _strangers(db) if strangers else 0
+    room = MOST_STRANGERS - _unknown_units(db) if strangers else 0
     accepted = [unit for unit in by_unit if unit not in strangers] + sorted(strangers)[: max(0, room)]
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # by the columns that they change
     for unit in accepted:
@@ -111,7 +111,7 @@ def _split(row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return its.pop("of"), its
 
 
-def _strangers(db: Connection) -> int:
+def _unknown_units(db: Connection) -> int:
     return db.execute(select(func.count()).select_from(units).where(units.c.named.is_(False))).scalar_one()
 
 

@@ -7,8 +7,8 @@ unit each. So nothing of it is shared between ingests that have different units.
 Which ingest has which share is in rows of `shares` and `ingests` in PostgreSQL, by its clock alone. A lease is renewed
 every RENEW_S and ends by itself after LEASE_S: an ingest that was killed, froze or was cut off is replaced without
 anybody's help. Each time a share is taken its `epoch` rises. Every transaction of a share's ingest first asks for its
-epoch and holds that row until it ends (`fence`): one that was frozen, and wakes up when another has the share, writes
-nothing. A transaction that a frozen ingest left open is ended by PostgreSQL itself.
+epoch and holds that row until it ends (`guard_transactions`): one that was frozen, and wakes up when another has the
+share, writes nothing. A transaction that a frozen ingest left open is ended by PostgreSQL itself.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ class Lease:
 
 
 class Leases:
-    """Of one process, under a `name` of its own, by an `engine` that is not connected yet. Every method is one
-    transaction. SQLAlchemyError: the database is away, and nothing has changed."""
+    """The leases of one process, under a `name` of its own, by an `engine` that is not connected yet. Every method is
+    one transaction. SQLAlchemyError: the database is away, and nothing has changed."""
 
     def __init__(self, engine: Engine, of: int, name: str) -> None:
         """Divides the units into `of` shares. BadInput while ingests run that divide them otherwise."""
@@ -119,8 +119,8 @@ class Leases:
             ])  # fmt: skip
 
     def renew(self, held: Collection[Lease], counter: int) -> set[Lease]:
-        """Those of `held` that are still held, for LEASE_S from now on. `counter`: no command will have a higher one
-        until then."""
+        """The leases of `held` that are still held, for LEASE_S from now on. `counter`: no command will have a higher
+        one until then."""
         with self._engine.begin() as db:
             until_ms = _now_ms(db) + LEASE_S * 1000
             db.execute(delete(ingests).where(or_(ingests.c.name == self._name, ingests.c.until_ms < _now_ms(db))))
@@ -130,7 +130,7 @@ class Leases:
     def take(self, held: int) -> list[Lease]:
         """Free shares, as many as this process lacks when all that run have equally many."""
         with self._engine.begin() as db:
-            now_ms, lacking = _now_ms(db), self._fair(db) - held
+            now_ms, lacking = _now_ms(db), self._fair_part(db) - held
             free = select(shares).where(shares.c.until_ms < now_ms).order_by(shares.c.share).limit(max(0, lacking))
             taken = []
             for row in db.execute(free.with_for_update(skip_locked=True)).all():
@@ -141,9 +141,9 @@ class Leases:
             return taken
 
     def surplus(self, held: int) -> int:
-        """How many of `held` shares this process has beyond its part."""
+        """The number of `held` shares beyond this process's part."""
         with self._engine.begin() as db:
-            return max(0, held - self._fair(db))
+            return max(0, held - self._fair_part(db))
 
     def release(self, lease: Lease, counter: int) -> None:
         """The share is free at once. Nothing of it may be under way any more."""
@@ -158,13 +158,13 @@ class Leases:
         values = {"until_ms": until_ms, "counter": func.greatest(shares.c.counter, counter)}
         return db.execute(update(shares).where(_is(lease)).values(**values)).rowcount == 1
 
-    def _fair(self, db: Connection) -> int:
+    def _fair_part(self, db: Connection) -> int:
         alive = select(func.count()).select_from(ingests).where(ingests.c.until_ms >= _now_ms(db))
         return -(-self._of // max(1, db.execute(alive).scalar_one()))
 
 
-def fence(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
-    """From now on each transaction of `engine`, which is not connected yet, begins by asking for the lease, and raises
+def guard_transactions(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
+    """Makes each transaction of `engine`, which is not connected yet, begin by checking the lease, and raises
     ShareLost without it."""
 
     def begun(db: Connection) -> None:

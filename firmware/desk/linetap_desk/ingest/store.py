@@ -64,7 +64,7 @@ class Store:
             return reached
 
     def reached(self) -> list[tuple[Group, int]]:
-        """For every group of the share; the most recently active one comes last."""
+        """The last stored event of every group of the share; the most recently active one comes last."""
         with self._engine.connect() as db:
             wanted = select(origins.c.unit, origins.c.origin, origins.c.through).where(
                 self._share.where(origins.c.unit)
@@ -279,7 +279,7 @@ def update_calls(db: Connection, names: set[tuple[str, str]]) -> None:
 
 
 def _events_of(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
-    """In their order, limited for each call."""
+    """The events of these calls in their order, limited for each call."""
     wanted = select(events.c.unit, events.c.call_id, events.c.payload, events.c.at, events.c.late)
     ordered = wanted.where(_of(events, names)).order_by(events.c.unit, events.c.origin, events.c.seq)
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vault of a unit is in use: a new disk with the old key, an old disk that returned, or two at once.
+"""The vault of a unit that is in use: a new disk with the old key, an old disk that returned, or two at once.
 
 An unknown vault replaces the one in use. Events of the old one stay; its missing events count as lost and are not
 requested. Late events that a broker still holds are accepted. The old vault is in use again, with an alert, if an event

@@ -17,7 +17,7 @@ _PIECE_BYTES = 1 << 20
 
 
 class BadPackage(Refusal):
-    """It is not a package made by a desk."""
+    """Not a package made by a desk."""
 
     code = "package_malformed"
 

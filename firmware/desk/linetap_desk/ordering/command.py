@@ -318,7 +318,7 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 
 def _left_s(command: Command, clock: Clock) -> int | None:
-    """For how many seconds a broker may keep the command; None if its end cannot be read. An expired command is sent
+    """The seconds for which a broker may keep the command; None if its end cannot be read. An expired command is sent
     for one second, since the unit's refusal is an answer."""
     try:
         left_s = (parse_rfc3339(command.expires) - clock.utc_ns()) // NS_PER_S

@@ -38,7 +38,7 @@ def add_revoke_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
-    role, name = _whose(args.name)
+    role, name = _role_and_name(args.name)
     now_ns = clock.utc_ns()
     since = rfc3339(now_ns) if args.since is None else _since(args.since, now_ns)
     with authority.opened(args.dir, clock) as ca:
@@ -83,7 +83,7 @@ def list_certificates(args: argparse.Namespace, clock: Clock) -> int:
     return 1 if args.days and shown else 0
 
 
-def _whose(name: str) -> tuple[Role, str]:
+def _role_and_name(name: str) -> tuple[Role, str]:
     for role in _ROLES:
         if name.startswith(f"{role}:"):
             return role, name.removeprefix(f"{role}:")

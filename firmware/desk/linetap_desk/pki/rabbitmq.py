@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what at a RabbitMQ, as its definitions file: what systemd/mosquitto/acl says for Mosquitto.
+"""The access rights at a RabbitMQ, as its definitions file: the same rights as systemd/mosquitto/acl for Mosquitto.
 
 A user has the name of a certificate, and no password. RabbitMQ writes `.` for `/` in a topic.
 """
@@ -38,8 +38,8 @@ _KEPT = {
 
 
 def definitions(named: Iterable[tuple[Role, str]], silent: Iterable[str], known: Iterable[Signer]) -> bytes:
-    """Of units and desks. `silent`: the desks that read and write nothing, as a screen on a wall. `known`: the units'
-    signing keys."""
+    """The definitions of units and desks. `silent`: the desks that read and write nothing, as a screen on a wall.
+    `known`: the units' signing keys."""
     clients_of: dict[str, set[str]] = {}
     for signer in known:
         clients_of.setdefault(signer.principals, set()).add(signer_name(keys.fingerprint_of(signer.blob)))
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def write_definitions(args: argparse.Namespace, clock: Clock) -> int:
-    """Of all certificates that stand."""
+    """Writes the definitions of all certificates that are not revoked."""
     with authority.opened(args.dir, clock) as ca:
         revoked = ca.register.revocations()
         issued = [entry for entry in ca.register.issued() if entry.serial not in revoked]

@@ -166,7 +166,7 @@ class Register:
         return {entry.serial: entry for entry in reversed(self.entries) if isinstance(entry, Revoked)}
 
     def standing(self, role: Role, name: str) -> list[Issued]:
-        """Its certificates that are not revoked, expired or not."""
+        """The certificates of this name that are not revoked, expired or not."""
         gone = self.revocations()
         return [entry for entry in self.issued(role, name) if entry.serial not in gone]
 

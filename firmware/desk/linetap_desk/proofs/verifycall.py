@@ -38,7 +38,7 @@ from linetap_core.evidence.signing.signers import (
 )
 from linetap_core.records import PERSONAL_FIELDS, Audio, CallRecord, Part
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import Damaged, Digest
 from linetap_desk.proofs.verdict import Problem, Verdict
 
@@ -94,8 +94,8 @@ def _judge_trust(
 
 
 def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], call_dir: Path) -> datetime | None:
-    """When the call began by its newest amendment, or by the record's own counted time; None if there is neither."""
-    path = amended.path_of_newest(amended.home(call_dir), record.call_id)
+    """The call's begin by its newest amendment, or by the record's own counted time; None if there is neither."""
+    path = amendments.path_of_newest(amendments.home(call_dir), record.call_id)
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         armored = callfolder.read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)

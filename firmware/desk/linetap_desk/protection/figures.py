@@ -126,7 +126,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Where a telephone is; extension and department by the table of lines, at the time of the call."""
+    """The seat of a telephone; extension and department by the table of lines, at the time of the call."""
 
     department: str
     extension: str
@@ -147,7 +147,7 @@ def seat_of(row: Row, departments: Departments) -> Seat:
 
 
 def by_seat(rows: Sequence[Row], departments: Departments) -> list[tuple[Seat, Counter[str]]]:
-    """How often which situation, of each telephone."""
+    """The number of each situation, for each telephone."""
     found: dict[Seat, Counter[str]] = {}
     for row in rows:
         found.setdefault(seat_of(row, departments), Counter())[row["situation"]] += 1

@@ -60,7 +60,7 @@ SENSITIVE = (
 )  # fmt: skip
 KEPT = ("destroyed", "late")
 COLUMNS = (*COUNTED, *SENSITIVE, *KEPT)
-SHARES = {"recorded": "due", "heard": "judged"}  # column -> what it is a share of
+SHARES = {"recorded": "due", "heard": "judged"}  # column -> the column of its whole
 OTHERS = "*"  # departments with few lines
 UNNAMED = (OTHERS, TRUNKS, NO_DEPARTMENT)  # rows that are no department, in their order at the end
 Released = Mapping[str, int]  # department -> calls that were opened by request in the period
@@ -68,7 +68,7 @@ Released = Mapping[str, int]  # department -> calls that were opened by request 
 
 @dataclass(frozen=True, slots=True)
 class Pbx:
-    """What the PBXs themselves listed in the period; `days` of units with such a list."""
+    """The calls that the PBXs listed in the period; `days` of units with such a list."""
 
     days: int
     calls: int
@@ -96,7 +96,7 @@ class Report:
     joined: int = 0
 
     def share(self, department: str, column: str) -> float | None:
-        """In percent, as `percent` rounds it."""
+        """The share in percent, as `percent` rounds it."""
         return percent(self.cells[department, column], self.cells[department, SHARES[column]])
 
     def total_share(self, column: str) -> float | None:
@@ -146,7 +146,7 @@ def _hidden(report: Report) -> frozenset[Cell]:
 def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:
     """Departments with fewer than three lines as one row, with the next smallest where they have fewer together."""
     lines = {
-        name: len({(sat.row.unit, sat.row.line) for sat in table.sat(department=name)})
+        name: len({(sat.row.unit, sat.row.line) for sat in table.periods_of(department=name)})
         for name in found
         if name not in UNNAMED
     }

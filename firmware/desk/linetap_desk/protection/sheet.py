@@ -74,7 +74,7 @@ Translate = Callable[[str], str]
 
 
 def name_of(report_name: str, say: Translate) -> str:
-    """Of a row."""
+    """The name of a row."""
     fixed = {OTHERS: words.OTHERS, TRUNKS: words.TRUNKS, NO_DEPARTMENT: words.NO_DEPARTMENT}
     return say(fixed[report_name]) if report_name in fixed else report_name
 
@@ -127,7 +127,7 @@ def csv_of(report: Report, language: Language) -> bytes:
     say = text.words(language).gettext
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerows([safe(each) for each in row] for row in _rows(report, say))
+    writer.writerows([escape_formula(each) for each in row] for row in _rows(report, say))
     return BOM + out.getvalue().encode()
 
 
@@ -155,6 +155,6 @@ def _rows(report: Report, say: Translate) -> Iterator[list[str]]:
     yield from ([note] for note in [say(words.ELSEWHERE), *notes(report, say)])
 
 
-def safe(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """OWASP's list of what begins a formula, full-width signs too, and `|`; an apostrophe makes text of it."""
     return f"'{cell}" if cell.startswith(_FORMULA) and cell != "-" else cell

@@ -47,8 +47,8 @@ from linetap_desk.ingest.tables import (
     vaults,
 )
 from linetap_desk.inputs.strict import zone_of
-from linetap_desk.rebuild import newdatabase, stored
-from linetap_desk.rebuild.stored import Refused
+from linetap_desk.rebuild import newdatabase, storedcalls
+from linetap_desk.rebuild.storedcalls import Refused
 from linetap_desk.rebuild.units import Answered, request_events
 
 MOST_S = S_PER_DAY
@@ -61,7 +61,7 @@ class RebuildResult:
 
     old: Counter[str] | None = None
     taken: Counter[str] = field(default_factory=Counter)
-    why_not: str = ""
+    refusal_reason: str = ""
     new: Counter[str] = field(default_factory=Counter)
     copied: int | None = None
     from_record: int = 0
@@ -107,14 +107,14 @@ def _fill(
         if store is not None and settings.copy is not None:
             holds = None if settings.copy.holds is None else Path(settings.copy.holds)
             try:
-                found.copied = stored.store_copies(store, holds, new, signers.now(), found.refused, clock.utc_ns())
+                found.copied = storedcalls.store_copies(store, holds, new, signers.now(), found.refused, clock.utc_ns())
             except OSError as error:
                 raise Refusal(f"copy.store {settings.copy.store}: {error}; the old database is as it was") from None
         if args.for_s:
             found.answered = request_events(settings, new, signers, clock, stop, args.for_s)
         if stop.requested:
             raise Refusal("interrupted; the old database is as it was, and `linetap desk rebuild` begins again")
-        found.from_record = stored.settle(new, found.refused)
+        found.from_record = storedcalls.settle(new, found.refused)
         with new.begin() as db:
             while destroyedcalls.clear_destroyed(db, zone=zone_of(settings.zone), counts=found.old is None):
                 pass
@@ -129,13 +129,13 @@ def _take_over(db: str, new: Engine, signers: SignersFile, found: RebuildResult)
     try:
         old = database.open_reader(db)
     except BadInput:
-        found.why_not = "there is no old database"
+        found.refusal_reason = "there is no old database"
         return
     try:
         found.old = _counts(old)
         found.taken = take_over(old, new, signers.now())
     except SQLAlchemyError as error:
-        found.old, found.why_not = None, f"the old database cannot be read: {database.reason(error)}"
+        found.old, found.refusal_reason = None, f"the old database cannot be read: {database.reason(error)}"
     finally:
         old.dispose()
 
@@ -159,7 +159,7 @@ def _lines(found: RebuildResult) -> list[str]:
                       if table.name in ("outages", "pbx_days", "alerts", "set_aside", "heads"))  # fmt: skip
     lines.append(f"observed by the desk only, and taken over: {taken}" if found.old is not None else
                  f"what only the desk observed (outages, pbx_days, alerts, set_aside, older heads) is lost: "
-                 f"{found.why_not or 'nothing was to be taken over'}")  # fmt: skip
+                 f"{found.refusal_reason or 'nothing was to be taken over'}")  # fmt: skip
     if found.copied is not None:
         lines.append(f"{found.copied} calls have a verified record in the store; {sum(found.refused.counts.values())} "
                      "entries there or among the holds were refused")  # fmt: skip
@@ -167,7 +167,8 @@ def _lines(found: RebuildResult) -> list[str]:
     lines += [f"  {line}" for line in found.refused.lines]
     answered = found.answered
     lines.append(f"{len(answered.done)} of {len(answered.online)} online units have reported everything")
-    lines += [f"  not yet: {unit}; the ingest requests it again" for unit in answered.lacking[: stored.MOST_PRINTED]]
+    late = answered.lacking[: storedcalls.MOST_PRINTED]
+    lines += [f"  not yet: {unit}; the ingest requests it again" for unit in late]
     return lines
 
 
@@ -192,7 +193,7 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
             cleared_days,
             destroyed_days,
         ):
-            rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
+            rows = [row for found in _rows(source, table) if (row := _row_to_keep(table, found, signers)) is not None]
             taken[table.name] = len(rows)
             for at in range(0, len(rows), _AT_ONCE):
                 db.execute(insert(table), rows[at : at + _AT_ONCE])
@@ -200,7 +201,7 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
 
 
 def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    columns = _there(source, table)
+    columns = _common_columns(source, table)
     if not columns:
         return
     wanted = select(*columns).order_by(*table.primary_key)
@@ -211,7 +212,7 @@ def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
         yield {name: value for name, value in row.items() if name != "id" or table is counted}
 
 
-def _there(source: Connection, table: Table) -> list[Column[Any]]:
+def _common_columns(source: Connection, table: Table) -> list[Column[Any]]:
     """The columns that an earlier version had, if it had the table."""
     looked = inspect(source)
     if not looked.has_table(table.name):
@@ -220,7 +221,7 @@ def _there(source: Connection, table: Table) -> list[Column[Any]]:
     return [column for column in table.columns if column.name in names]
 
 
-def _of_ours(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
+def _row_to_keep(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
     """None for a head not signed by a named signer: heads are compared as evidence."""
     if table is units:
         return row | {"state": None}  # the broker reports it again

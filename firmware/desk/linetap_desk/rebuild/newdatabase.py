@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the new database is built, and how it replaces the old one: in one step, or not at all.
+"""The new database beside the old one, which it replaces in one step or not at all.
 
 SQLite: NAME.rebuild beside NAME; once complete it is renamed to NAME.whole, which every later start puts in place. The
 old file stays as NAME.before-TIME. PostgreSQL: a separate schema; the tables are exchanged in one transaction.
@@ -105,7 +105,7 @@ class File:
 
 
 def _allow_as(old: Path, new: Path) -> None:
-    """Who could read the old file can read the new one, but for users outside its group."""
+    """Gives readers of the old file access to the new one, except users outside its group."""
     about = old.stat()
     with contextlib.suppress(PermissionError):  # another user's, or a group that we are not in
         os.chown(new, -1, about.st_gid)

@@ -29,7 +29,7 @@ from linetap_core.evidence.authorization.roles import Roles
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry
-from linetap_desk.release import ask, requestfile, signingpage
+from linetap_desk.release import requestfile, requesting, signingpage
 from linetap_desk.release.opening import OpeningInputs, hand_on
 from linetap_desk.unsealing import callproof, layers, stockage
 from linetap_desk.witnessing import options
@@ -57,7 +57,7 @@ def add_peel_arguments(parser: argparse.ArgumentParser) -> None:
 
 def peel_layer(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
-    with desk.access.deed(Entry(verb="peel")) as step:
+    with desk.access.logged_step(Entry(verb="peel")) as step:
         for path in args.identity:
             stockage.check_identity_file(path)
         recipient = requestfile.load_request(args.request).request.recipient
@@ -141,21 +141,21 @@ _VERBS = {
     "key": Verb(
         "custodian: a key for one request alone, its public half on standard output",
         "2026-0042 -o one-time.txt",
-        ask.add_key_arguments,
-        ask.make_key,
+        requesting.add_key_arguments,
+        requesting.make_key,
     ),
     "request": Verb(
         "requester: which calls, for what, for whom",
         "vault/2026/11/24/20261124T225600.123Z-L03 --id 2026-0042 --one-time age1... --purpose dispute"
         ' --case 2026-117 --requester "Lee Jun" --for age1... -o request.json',
-        ask.add_request_arguments,
-        ask.write_request,
+        requesting.add_request_arguments,
+        requesting.write_request,
     ),
     "approve": Verb(
         "approver: sign it; two of different roles are needed",
         'request.json --key ~/.ssh/id_ed25519 --name "Kim Sora"',
-        ask.add_approve_arguments,
-        ask.approve_request,
+        requesting.add_approve_arguments,
+        requesting.approve_request,
     ),
     "show": Verb("what is there and what is missing", "request.json", add_show_arguments, show),
     "peel": Verb(
@@ -174,8 +174,8 @@ _VERBS = {
     "close": Verb(
         "custodian: destroy the key of a request",
         "2026-0042 --key one-time.txt",
-        ask.add_close_arguments,
-        ask.close_request,
+        requesting.add_close_arguments,
+        requesting.close_request,
     ),
 }
 

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.find(args, clock)
     if desk is None and args.request is not None:
         raise BadInput("--request: no roles are in force to judge it by: `linetap roles use` takes them")
-    with deskfolder.deed(desk, Entry(verb="open", recipient=args.recipient or "")) as step:
+    with deskfolder.logged_step(desk, Entry(verb="open", recipient=args.recipient or "")) as step:
         _check_arguments(args, desk)
         wanted = OpeningInputs(
             args.call_dir, args.signers, args.identity, args.inner, args.request, args.recipient or "",

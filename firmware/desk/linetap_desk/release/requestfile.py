@@ -176,8 +176,8 @@ def require_named(request: Request, call: CheckedCall, roles: Roles) -> None:
 
 
 def _began(call: CheckedCall) -> list[int]:
-    """When it began: by its id, or where a wrong clock gave that, the earliest and latest moment that its unit stated
-    since. 0: without a bound."""
+    """The call's begin: by its id, or where a wrong clock gave that, the earliest and latest moment that its unit
+    stated since. 0: without a bound."""
     actual = call.record.actual if isinstance(call.record.actual, ActualTime) else None
     stated = [one for one in (actual, call.amended) if one is not None]
     if not stated:

@@ -32,7 +32,7 @@ def page() -> bytes:
 
 
 def sha256() -> str:
-    """What a request names as its `signing_page`."""
+    """The page's hash, which a request names as its `signing_page`."""
     return hashlib.sha256(page()).hexdigest()
 
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.find(args, clock)
     if desk is None and args.request is not None:
         raise BadInput("--request: no roles are in force to judge it by: `linetap roles use` takes them")
-    with deskfolder.deed(desk, Entry(verb="unwrap")) as step:
+    with deskfolder.logged_step(desk, Entry(verb="unwrap")) as step:
         checkedcall.name_folder(step.entry, args.call_dir)
         for path in args.identity:
             stockage.check_identity_file(path)

@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Sat:
+class SeatPeriod:
     """The seat at a line, or at an extension behind a PBX, with its period (UTC ns; None: still)."""
 
     row: Row
@@ -76,7 +76,7 @@ class Departments:
         return cls(list(rows.values()))
 
     def filled(self, departments: Mapping[str, str], trunks: Collection[str]) -> Self:
-        """With the register's word: a row without a department takes that of its extension, or of its trunk's name.
+        """Fills gaps from the register: a row without a department takes that of its extension, or of its trunk's name.
         `trunks`: these names are no extensions."""
         rows = [row for kept in (self._of_line, self._of_extension) for rows in kept.values() for row in rows]
         found = type(self)([
@@ -127,7 +127,7 @@ class Departments:
         newest = {place: _newest(rows, at_ns) for place, rows in self._of_line.items()}
         return {place for place, row in newest.items() if row is not None and self._is_trunk(row)}
 
-    def sat(self, extension: str = "", department: str = "") -> list[Sat]:
+    def periods_of(self, extension: str = "", department: str = "") -> list[SeatPeriod]:
         """The lines of an extension or department, with periods; a row ends where the line's next row begins."""
         return [
             seat
@@ -136,7 +136,7 @@ class Departments:
             if extension in ("", seat.row.extension) and department in ("", seat.row.department)
         ]
 
-    def behind_pbx(self, department: str) -> list[Sat]:
+    def behind_pbx(self, department: str) -> list[SeatPeriod]:
         """The extensions of a department that are behind a PBX, with periods, as of lines."""
         rows = (seat for rows in self._of_extension.values() for seat in _seats(rows))
         return [seat for seat in rows if seat.row.department == department]
@@ -155,9 +155,9 @@ class Departments:
         return sorted({row.department for row in rows if row.department})
 
 
-def _seats(rows: list[Row]) -> list[Sat]:
+def _seats(rows: list[Row]) -> list[SeatPeriod]:
     """`rows` of one place, in the order of their times."""
-    return [Sat(row, end) for row, end in zip(rows, [*(row.from_ns for row in rows[1:]), None], strict=True)]
+    return [SeatPeriod(row, end) for row, end in zip(rows, [*(row.from_ns for row in rows[1:]), None], strict=True)]
 
 
 def _newest(rows: list[Row], at_ns: int) -> Row | None:

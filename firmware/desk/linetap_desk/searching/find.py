@@ -29,7 +29,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Entry, LoggedStep
 from linetap_desk.inputs.strict import last_ns, moment_ns, zone_of
 from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.amended import TrueTimes
+from linetap_desk.proofs.amendments import TrueTimes
 from linetap_desk.searching import indexsearch
 from linetap_desk.searching.departments import Departments
 from linetap_desk.searching.indexsearch import REMOVED, IndexKeys, IndexLog, Result
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.find(args, clock)
     digits = index.digits_of(args.number)
     entry = Entry(verb="find", number=masked(digits), purpose=args.purpose, case=args.case)
-    with deskfolder.deed(desk, entry) as step:
+    with deskfolder.logged_step(desk, entry) as step:
         if len(digits) < index.LEAST_DIGITS:
             raise BadInput(f"--number: {len(digits)} digits; a number, or at least {index.LEAST_DIGITS} of its ending")
         zone = zone_of(args.zone)

@@ -53,8 +53,8 @@ class IndexLog:
         self.why = self._read(vault / unitlog.FOLDER, signers)
 
     def refuses(self, segment: Path, data: bytes) -> str | None:
-        """Why these bytes are rejected, or None."""
-        if not self._named.knows_index:
+        """The reason why these bytes are rejected, or None."""
+        if not self._named.has_index_leaves:
             return None
         known = self._named.segments.get(segment.relative_to(self._root).as_posix())
         if known is None:
@@ -87,7 +87,7 @@ class IndexLog:
         if (root, size) != (head.root, head.size):
             self._named = LogClaims()
             return "its log does not match its head: `linetap verify` gives details"
-        if not self._named.knows_index:
+        if not self._named.has_index_leaves:
             return "written by a version that did not log it"
         return None if signers is not None else "no --signers"
 
@@ -287,7 +287,7 @@ def spans(epochs: set[str]) -> str:
 def _found(
     segment: Segment, keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
 ) -> list[Entry] | str:
-    """Its matching entries, or why it was not searched."""
+    """The matching entries of a segment, or the reason why it was not searched."""
     files = keys.of(segment.epoch)
     destroyed = (segment.vault / _CERTIFICATES / f"{segment.epoch}.json").exists()
     if not files:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ends by time: partials of expired requests, citizens' data half a year after the end, and access log rows older
-than two years, keeping a signed anchor of the last removed one; and reviews of ended calls.
+"""Deletes data at the end of its period: partials of expired requests, citizens' data half a year after the end, and
+access log rows older than two years, keeping a signed anchor of the last removed one; and reviews of ended calls.
 
 A clock that is years ahead must not empty the log: a pass removes at most a week of rows, and there is one pass a day
 by that same clock. With a correct clock a pass removes a day.

@@ -103,7 +103,7 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
             accounts.lock_account(table, by, args.name, args.verb == "lock")
         else:
             keyed = accounts.with_passkey(table)
-            for one in accounts.everybody(table):
+            for one in accounts.list_accounts(table):
                 had = (("password", one.password), ("passkey", one.name in keyed), ("oidc", one.subject))
                 ways = [way for way, there in had if there]
                 state = "locked" if one.locked else "open"
@@ -114,7 +114,7 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _departments(read: Any) -> list[str]:
-    """Those that the table of lines and the register name; empty where there are neither."""
+    """The departments of the table of lines and of the register; empty if there are neither."""
     from linetap_desk.serve.calls.form import Directory
 
     directory = Directory(read)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from linetap_core import __version__
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.ingest.metrics import Sample, Server, family
+from linetap_desk.ingest.metrics import Sample, Server, metric_family
 from linetap_desk.serve.access.log import ChainFault, last_head
 from linetap_desk.serve.citizen import store as citizens
 from linetap_desk.serve.database.tables import access, sessions
@@ -29,7 +29,7 @@ from linetap_desk.watch.units import Standing
 
 def exposition(site: Site) -> str:
     """All metrics. An unreachable database is a metric, not an error."""
-    return "".join(family(*each) for each in _families(site))
+    return "".join(metric_family(*each) for each in _families(site))
 
 
 def _families(site: Site) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
@@ -78,7 +78,7 @@ def _sessions(site: Site) -> Iterator[Sample]:
 def _citizens(site: Site) -> Iterator[Sample]:
     today = site.pages.local(site.clock.utc_ns()).date()
     with contextlib.suppress(SQLAlchemyError), site.own.connect() as db:
-        yield from (({"state": haste}, count) for haste, count in citizens.count_by_haste(db, today).items())
+        yield from (({"state": urgency}, count) for urgency, count in citizens.count_by_urgency(db, today).items())
 
 
 def _is_away(engine: Engine) -> bool:

@@ -46,7 +46,7 @@ def open_own(name: str) -> Engine:
 
 
 def migrate_apart(name: str) -> None:
-    """What opening it would do, in a process of its own where anything is to be done. BadInput as there."""
+    """Migrates in a process of its own if there is anything to migrate. BadInput as of opening the database."""
     url = parse_url(name)
     path = file_of(url)
     if path is not None and not path.is_file():
@@ -55,7 +55,7 @@ def migrate_apart(name: str) -> None:
     engine = _engine(url)
     try:
         current = migrations.is_current(engine)
-    except SQLAlchemyError:  # the other process says what is wrong
+    except SQLAlchemyError:  # the other process reports the error
         current = False
     finally:
         engine.dispose()
@@ -81,12 +81,12 @@ def open_there(name: str) -> Engine:
 def _engine(url: URL) -> Engine:
     engine = connecting(url, without_password(url), _KINDS)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _as_we_need_it)
+        event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def _as_we_need_it(connection: Any, _record: Any) -> None:
+def _set_pragmas(connection: Any, _record: Any) -> None:
     """FULL: written rows of the access log must survive a power cut. The driver begins no transaction of its
     own: `_begin` does. secure_delete: emptied data (release/store.py) does not remain in the file."""
     connection.isolation_level = None

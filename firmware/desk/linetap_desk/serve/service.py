@@ -35,7 +35,7 @@ from linetap_desk.serve.access.log import AccessTable
 from linetap_desk.serve.accusation import routes as accusation
 from linetap_desk.serve.adoption import api as adoptionapi
 from linetap_desk.serve.adoption import routes as adoption
-from linetap_desk.serve.adoption.runs import Runs
+from linetap_desk.serve.adoption.exchanges import Runs
 from linetap_desk.serve.calls import routes as calls
 from linetap_desk.serve.citizen import routes as citizen
 from linetap_desk.serve.coverage import routes as coverage
@@ -44,7 +44,7 @@ from linetap_desk.serve.ended import routes as ended
 from linetap_desk.serve.finding import api as findingapi
 from linetap_desk.serve.finding import routes as finding
 from linetap_desk.serve.finding.grants import Grants
-from linetap_desk.serve.fleet import outages, shift, walks
+from linetap_desk.serve.fleet import outages, shiftlog, walks
 from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.handling import assets, gate
 from linetap_desk.serve.handling.gate import endpoint
@@ -52,7 +52,7 @@ from linetap_desk.serve.handling.site import Route, Site, join
 from linetap_desk.serve.holds import routes as holdroutes
 from linetap_desk.serve.home import routes as home
 from linetap_desk.serve.live.hub import Hub
-from linetap_desk.serve.login import restore, second
+from linetap_desk.serve.login import lostpasskey, secondfactor
 from linetap_desk.serve.login import routes as people
 from linetap_desk.serve.orders import routes as orders
 from linetap_desk.serve.overflow import routes as overflow
@@ -82,7 +82,7 @@ def run(settings: Settings, clock: Clock = KEPT) -> int:
     require_possible(clock)  # it ends requests and sessions
     _bound_arenas()
     _bound_buffers()
-    # its memory contains what people type, and must not be written to a disk
+    # its memory contains typed text, and must not be written to a disk
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("uvicorn.error").parent = start_logging("serve")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -185,13 +185,13 @@ ROUTES: tuple[Route, ...] = join(
         assets.ROUTES,
         home.ROUTES,
         people.ROUTES,
-        second.ROUTES,
+        secondfactor.ROUTES,
         access.ROUTES,
         calls.ROUTES,
         finding.ROUTES,
         fleet.ROUTES,
         walks.ROUTES,
-        shift.ROUTES,
+        shiftlog.ROUTES,
         release.ROUTES,
         holdroutes.ROUTES,
         citizen.ROUTES,
@@ -204,7 +204,7 @@ ROUTES: tuple[Route, ...] = join(
         unitcommands.ROUTES,
         orders.ROUTES,
         adoption.ROUTES,
-        restore.ROUTES,
+        lostpasskey.ROUTES,
     )
 )
 COMPRESSED = ("/fleet", "/static/")
@@ -214,7 +214,7 @@ LIFESPANS: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
     cleanup.lifespan,
     fleet.lifespan,
     outages.lifespan,
-    shift.lifespan,
+    shiftlog.lifespan,
     figures.lifespan,
 )
 
@@ -224,7 +224,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.calls = calls.Calls.of(site)
     site.adoption = Runs(site.clock)
     site.finding = Grants(site.clock)
-    site.protection = protection.Kept()
+    site.protection = protection.RecentReports()
 
     async def answer_error(request: Request, error: Exception) -> Response:
         return gate.error_page(request, error, site)

@@ -27,7 +27,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE "{machine.DESK}" IN SCHEMA public GRANT SELECT
 
 
 def urls(kind: str) -> tuple[str, str]:
-    """Of the ingest's, and of the pages' own."""
+    """The URLs of the ingest's database and of the pages' own."""
     return _URLS[kind]
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is changed on the machine: files with their owners, and other programs that are run; where the files of a desk's
-server lie and whose they are, as the package linetap-desk and its units have them."""
+"""The changes on the machine: files with their owners, and other programs that are run; and the places and owners of a
+desk's files, as in the package linetap-desk and its units."""
 
 from __future__ import annotations
 

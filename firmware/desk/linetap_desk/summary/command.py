@@ -146,7 +146,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if config.webhook is not None:
         ways.append(lambda: delivery.webhook(config, found))
     if not ways:
-        sys.stdout.write(delivery.letter(found))
+        sys.stdout.write(delivery.mail_text(found))
     done = [_delivered(way, config, clock) for way in ways]  # independent of each other
     return 0 if all(done) else 1
 

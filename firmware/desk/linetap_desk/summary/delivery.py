@@ -24,7 +24,7 @@ def subject_line(found: dict[str, Any]) -> str:
     return f"linetap {found['day']}: 통화 calls {found['calls']['total']}"
 
 
-def letter(found: dict[str, Any]) -> str:
+def mail_text(found: dict[str, Any]) -> str:
     return "\n".join(_lines(found)) + "\n"
 
 
@@ -37,7 +37,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"데스크 경보 alerts of the desk: {_kinds(alerts['of_the_desk'])}"
     gone = found["destructions"]
     yield f"파기 destroyed: 통화 calls {gone['calls']}, 사본 copies {gone['copies']}"
-    yield f"장치 units: {units['named']}"
+    yield f"기기 units: {units['named']}"
     yield f"지연 late: {_of(units['late'])}"
     yield f"오프라인 offline: {_of(units['offline'])}"
     yield f"고장 at fault: {_of(units['at_fault'])}"
@@ -48,8 +48,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 def _coverage(found: dict[str, Any]) -> Iterator[str]:
     figures, differ, percent = found["told"], found["units_that_differ_from_the_pbx"], found["percent"]
     share = "-" if percent is None else f"{percent:.1f} %"
-    yield f"교환기 대조 coverage against the PBX: {share}; 장치 units {figures['units']}, {_figures(figures)}"
-    yield f"교환기와 다른 장치 units that differ from the PBX: {differ['count']}"
+    yield f"교환기 대조 coverage against the PBX: {share}; 기기 units {figures['units']}, {_figures(figures)}"
+    yield f"교환기와 다른 기기 units that differ from the PBX: {differ['count']}"
     yield from (f"  {unit['unit']}: {_figures(unit)}" for unit in differ["units"])
     if differ["count"] > len(differ["units"]):
         yield "  …"
@@ -107,7 +107,7 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
     message["Date"] = format_datetime(from_utc_ns(now_ns))
     message["Message-ID"] = make_msgid(domain=(config.mail_from or "").rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter(found))
+    message.set_content(mail_text(found))
     host, port = config.mail_host()
     secret, trust = password(config), context(config)
     try:

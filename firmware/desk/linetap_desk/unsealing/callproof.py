@@ -28,7 +28,7 @@ from linetap_core.evidence.witness.tlogproof import Proof
 from linetap_core.records import CallRecord
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.inputs import strict
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import read_named
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import options, prove
@@ -39,7 +39,7 @@ SIGNERS = "allowed_signers"  # in the desk's folder
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """With `roles` in force, signers and a close are required; without them (the demo) a missing one is only a
+    """The basis of a check. With `roles` in force signers and a close are required; otherwise a missing one is a
     doubt."""
 
     signers: list[Signer] | None
@@ -104,7 +104,7 @@ def find_closing(call_dir: Path, unit: str, given: Basis) -> Closing | None:
             return of_log(log, call_id)
     home = callfolder.home(call_dir)
     beside = [home / closing_path(call_id)]
-    if call_dir.parent.name == amended.IN_A_PACKAGE:
+    if call_dir.parent.name == amendments.IN_A_PACKAGE:
         beside.insert(0, call_dir.parent.parent / closing.FOLDER / f"{call_id}{closing.SUFFIX}")
     for path in beside:
         if path.exists():
@@ -131,7 +131,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
 def witnessed(
     call_dir: Path, record: CallRecord, close: Closing | None, given: Basis
 ) -> tuple[CheckpointVerdict | None, Problem | None]:
-    """How the close (checked by `closing.check`) was witnessed, and the problem under the policy, if any."""
+    """The witnessing of the close (checked by `closing.check`), and the problem under the policy, if any."""
     call_id = call_dir.name
     if close is None:
         return None, Problem(

@@ -28,7 +28,7 @@ from linetap_core.evidence.merklelog.unitlog import Head
 from linetap_core.evidence.signing import namespaces, sshsig, unitnames
 from linetap_core.records import CallRecord
 from linetap_desk.accesslog.access import Entry, LoggedStep
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.unsealing import callproof
@@ -99,7 +99,7 @@ def require_verified(call_dir: Path, basis: Basis, *, with_audio: bool = True) -
     doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
     doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
     key = SealedKey(key_age, record.inner_sha256 or "", OfCall(record.unit, record.call_id), _CHECKED)
-    later, unamended = amended.read_amendment(call_dir, record.unit, sha256, basis.signers)
+    later, unamended = amendments.read_amendment(call_dir, record.unit, sha256, basis.signers)
     return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed, later, unamended)
 
 

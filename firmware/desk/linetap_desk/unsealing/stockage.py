@@ -77,7 +77,7 @@ def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
 
 
 def _opened_here(ciphertext: bytes, identities: list[Path]) -> Opened | None:
-    """Where `age` is not installed: opened in this process. None if it is, or a file needs it (passphrase, token)."""
+    """Decrypts in this process if `age` is not installed. None if it is, or a file needs it (passphrase, token)."""
     if system.program("age") is not None:
         return None
     found = []

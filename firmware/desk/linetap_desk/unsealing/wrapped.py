@@ -34,7 +34,7 @@ class Wrapped:
     key_age: bytes
 
     def members(self) -> dict[str, bytes]:
-        """Its files, by name."""
+        """The files by name."""
         return {sealed.KEY: self.key_age, self.name: self.document, f"{self.name}{namespaces.SUFFIX}": self.sig}
 
 
@@ -81,7 +81,7 @@ def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) ->
     """A Refusal unless a vault officer checked that the key opens: another one than the signer, if there is another."""
     place = paper.with_name(f"{paper.name}{CHECK_SUFFIX}")
     if not place.exists():
-        how = f"`linetap hold check {paper.parent}` by a vault officer{_but(roles, signer_name)}"
+        how = f"`linetap hold check {paper.parent}` by a vault officer{_other_than(roles, signer_name)}"
         raise Refusal(f"it is not shown that its key opens: run {how} first")
     require_check_signature(data, callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES), roles, signer_name)
 
@@ -90,7 +90,7 @@ def require_check_signature(data: bytes, armored: bytes, roles: Roles, signer_na
     """The vault officer who checked it; a Refusal if that is who signed the document, and there is another."""
     person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
     if person is None or person.role != VAULT or (_others(roles, signer_name) and person.name == signer_name):
-        raise Refusal(f"who checked it may not: a vault officer{_but(roles, signer_name)} expected")
+        raise Refusal(f"who checked it may not: a vault officer{_other_than(roles, signer_name)} expected")
     return person
 
 
@@ -98,5 +98,5 @@ def _others(roles: Roles, signer_name: str) -> bool:
     return any(person.role == VAULT and person.name != signer_name for person in roles.people)
 
 
-def _but(roles: Roles, signer_name: str) -> str:
+def _other_than(roles: Roles, signer_name: str) -> str:
     return f" who is not {signer_name}" if _others(roles, signer_name) else ""

@@ -41,7 +41,7 @@ class DocumentResult(NamedTuple):
 
 
 class _Dated(msgspec.Struct):
-    """When a document was made, by whichever field it has."""
+    """The date of a document, in whichever field it has."""
 
     made_at: str | None = None
     destroyed_at: str | None = None
@@ -222,7 +222,7 @@ class LogClaims:
     _written_in: dict[str, str] = field(default_factory=dict)  # call -> segment of its last leaf
 
     @property
-    def knows_index(self) -> bool:
+    def has_index_leaves(self) -> bool:
         return bool(self.segments)
 
     def look_at(self, leaf: Leaf) -> None:

@@ -162,7 +162,7 @@ class LogOrder:
             self._of_epoch(index, leaf.epoch, at_ns)
 
     def end(self, head_at: str | None) -> None:
-        """After the last leaf: reports what is still open. `head_at`: when the signed head was made."""
+        """Reports what is still open after the last leaf. `head_at`: the time of the signed head."""
         try:
             self._end_ns = None if head_at is None else parse_rfc3339(head_at)
         except ValueError:

@@ -123,7 +123,7 @@ class OutboxCheck:
             self._reported.add(event.call_id)
 
     def notes(self) -> Iterator[str]:
-        """How undated events were judged, whose own clock stood before the first version of linetap."""
+        """The judgement of undated events, whose own clock stood before the first version of linetap."""
         self._late += self._undated
         self._undated = []
         self.unknown = [seq for seq, key, at in self._late if not self._counts(key, at, None)]

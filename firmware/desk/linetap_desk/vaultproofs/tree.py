@@ -226,7 +226,7 @@ class TreeCheck:
         if index.parse_folder(folder) is None or index.parse_segment(file) is None:
             self._bad("stray", f"{index.FOLDER}/{_shown(name)}: no segment of an index")
             return
-        if not self._named.knows_index:
+        if not self._named.has_index_leaves:
             self._uncovered["the index of an older version, in no leaf"] += 1
             return
         known = self._named.segments.get(name)

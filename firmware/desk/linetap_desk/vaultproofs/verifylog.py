@@ -177,7 +177,7 @@ class LogCheck:
             head = signedheads.read_head(path, None).head
             at = from_utc_ns(parse_rfc3339(head.at))
             if is_undated(at) and self._signers is not None:
-                self._had_at = self.witnessed.had(head.unit, head.log, head.size)
+                self._had_at = self.witnessed.size_witnessed_at(head.unit, head.log, head.size)
                 self._verdict.notes.append(verifycall.undated_note(at, seen=self._had_at))
             signedheads.read_head(path, self._signers, self._had_at)
         except SignerUndated as error:

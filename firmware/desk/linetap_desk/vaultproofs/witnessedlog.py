@@ -58,11 +58,11 @@ class LogWitness:
                 self._add("forked", f"the first {seen.size} leaves are not those that were there: {seen.text}")
 
     def closed_by(self, call_id: str) -> datetime | None:
-        """When a quorum first witnessed the close of a call; None if unknown."""
+        """The time at which a quorum first witnessed the close of a call; None if unknown."""
         return None if call_id not in self._closed else _time(self._first_over(self._closed[call_id][0]))
 
-    def had(self, unit: str, log: str, size: int) -> datetime | None:
-        """When a quorum first witnessed so many leaves; None if unknown."""
+    def size_witnessed_at(self, unit: str, log: str, size: int) -> datetime | None:
+        """The time at which a quorum first witnessed so many leaves; None if unknown."""
         heads = judge.of_unit(self._rules, unit, self._signers, log)
         return _time(heads.first_over(size - 1)) if size else None
 
@@ -96,7 +96,7 @@ class LogWitness:
             call.notes.extend(judge.late(seen, max(moments_ns)))
 
     def verdict(self) -> Verdict:
-        """Its own verdict. It counts only under a policy."""
+        """The log's own verdict, which counts only under a policy."""
         newest, name = self._heads.newest, f"witness of {self._unit or 'the log'}"
         if self._rules.policy is None:
             return Verdict(f"{name}: {NO_POLICY}", counts=False)

@@ -60,7 +60,7 @@ def read(bundle: Path) -> Facts:
 
 
 def _extracted(bundle: Path, into: Path) -> None:
-    """Those of `_WANTED` that it has, in one call: unsquashfs leaves out what is not there."""
+    """Extracts the files of `_WANTED` in one call: unsquashfs leaves out missing ones."""
     quietly = ("-quiet", "-no-progress", "-no-xattrs", "-no-wildcards")
     try:
         done = subprocess.run(

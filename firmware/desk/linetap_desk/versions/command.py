@@ -158,7 +158,7 @@ def _prove(args: argparse.Namespace, index: int, policy: Policy) -> int:
 
 
 def _verify_bundle(bundle: Path, policy: Policy) -> Entry:
-    """By the proof beside it, as a unit does, and by its entry in the log."""
+    """Verifies a bundle by the proof beside it, as a unit does, and by its entry in the log."""
     facts = bundles.read(bundle)
     found = entry.require_logged(policy, versionlog.read_proof(bundle), facts.version, facts.payload)
     if found.root != facts.root:

@@ -23,7 +23,7 @@ from linetap_core.versions import entry
 from linetap_core.versions.entry import Entry, NotLogged
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import prove, signedheads
-from linetap_desk.witnessing.signedheads import Kept
+from linetap_desk.witnessing.signedheads import KeptCheckpoint
 
 NAME = "versions"  # of the log, beside the units' names; in a witness's signers file too
 MOST_ENTRIES = 100_000
@@ -127,7 +127,7 @@ def audit(folder: Path, policy: Policy) -> tuple[list[Entry], list[Problem]]:
     return entries, problems
 
 
-def _counted(policy: Policy, each: Kept, problems: list[Problem]) -> int:
+def _counted(policy: Policy, each: KeptCheckpoint, problems: list[Problem]) -> int:
     """The number of entries that this head covers by the policy."""
     try:
         return entry.require_cosigned(policy, each.note).size
@@ -138,7 +138,7 @@ def _counted(policy: Policy, each: Kept, problems: list[Problem]) -> int:
         return 0
 
 
-def _kept(folder: Path, *, newest_first: bool = False, above: int = 0) -> Iterator[Kept]:
+def _kept(folder: Path, *, newest_first: bool = False, above: int = 0) -> Iterator[KeptCheckpoint]:
     return signedheads.kept_checkpoints(heads_of(folder), NAME, newest_first=newest_first, above=above)
 
 

@@ -49,7 +49,7 @@ UNWELL = ("fault", "unheard", "offline", "late")
 
 
 def watch_until_stopped(settings: Settings, args: argparse.Namespace, clock: Clock) -> int:
-    """Until SIGTERM or Ctrl-C; with --once 1 if a unit is UNWELL, and BadInput if no broker answers."""
+    """Watches until SIGTERM or Ctrl-C; with --once 1 if a unit is UNWELL, and BadInput if no broker answers."""
     # connection messages are in the head line and the lines
     logging.getLogger("linetap").addHandler(logging.NullHandler())
     watcher = Watcher(settings, clock)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each unit hangs, at which switch, and whom to call: from places.toml, else building and floor from its name.
+"""The place of each unit, its switch and its contacts: from places.toml, else building and floor from its name.
 
     ["*"]                                   # every building
     "*" = { contact = "IT duty 2345", power = "facilities 2119" }
@@ -24,8 +24,8 @@ from linetap_core.tomlfile.source import Source
 from linetap_core.wire.alerts import Contact
 
 EVERY = "*"
-CONTACT = "contact"  # whoever it is, where no other is named
-CONTACTS: tuple[str, ...] = (CONTACT, *get_args(Contact))  # by what is probably wrong
+CONTACT = "contact"  # the contact where no other is named
+CONTACTS: tuple[str, ...] = (CONTACT, *get_args(Contact))  # contacts by probable cause
 MOST_CHARACTERS = 40
 MOST_CONTACT = 80  # characters
 _FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f
@@ -39,7 +39,7 @@ class Place:
     port: str = ""
     contacts: Mapping[str, str] = field(default_factory=dict)  # of CONTACTS
 
-    def whom(self, kind: Contact | None) -> str:
+    def contact_for(self, kind: Contact | None) -> str:
         """Whom to call; empty: nobody is named."""
         return self.contacts.get(kind or CONTACT) or self.contacts.get(CONTACT, "")
 
@@ -58,7 +58,7 @@ class Places:
         return Place(found[1] or "", found[2].lstrip("0") or "0", contacts=self.everywhere)
 
     def buildings(self) -> list[str]:
-        """Those of the file, in its order."""
+        """The buildings of the file, in its order."""
         return list(dict.fromkeys(place.building for place in self.named.values()))
 
     @classmethod
@@ -95,7 +95,7 @@ class _Reader:
         return named, everywhere
 
     def _every(self, path: tuple[str, ...], units: dict[str, Any]) -> dict[str, str]:
-        """What the table's "*" says."""
+        """The contacts of the table's "*"."""
         said = units.get(EVERY)
         if said is None:
             return {}

@@ -85,11 +85,11 @@ class Screen:
         table.add_column("what", no_wrap=True, overflow="ellipsis")
         for unit, place in placed:
             how = Text(unit.standing, style=STYLES[unit.standing])
-            what = Text(self._what(unit, now_ns))
+            what = Text(self._description(unit, now_ns))
             table.add_row(Text(place.building or "-"), Text(place.floor), Text(unit.name), how, _lines(unit), what)
         return table
 
-    def _what(self, unit: Unit, now_ns: int) -> str:
+    def _description(self, unit: Unit, now_ns: int) -> str:
         parts = []
         if unit.standing == "unheard":
             parts.append("the broker has nothing of it")
@@ -123,7 +123,7 @@ def _worst_first(placed: tuple[Unit, Place]) -> tuple[int, str, str, str]:
 
 
 def _lines(unit: Unit) -> Text:
-    """Of a unit that is away its last reports are no states of now."""
+    """The lines' states; unknown for a unit that is away."""
     text = Text()
     if unit.standing in AWAY:
         return Text("?" * len(unit.lines), style="dim")

@@ -90,7 +90,7 @@ class Unit:
         )
 
     def judged(self, now_ns: int) -> Standing:
-        """If a unit is away, nothing more is known of it."""
+        """The unit's standing; a unit that is away has no other."""
         if self.status is None:
             return "unheard"
         if self.status.state == "offline":
@@ -110,7 +110,7 @@ class Units:
         self.forget()
 
     def forget(self) -> None:
-        """For a new connection: a broker sends its retained messages again."""
+        """Forgets all units before a new connection: a broker sends its retained messages again."""
         self.bad = 0  # unreadable payloads
         self.passed_over = 0  # beyond the bounds
         self.units: dict[str, Unit] = {name: Unit(name) for name in self.expected}
@@ -240,7 +240,7 @@ class Leds:
 
 
 def leds_of(unit: Unit) -> Leds:
-    """From the unit's reports, by the panel's own legend. A walk test, a disk being removed, an identify and a fault
+    """The LEDs by the unit's reports and the panel's legend. A walk test, a disk being removed, an identify and a fault
     acknowledged at the button are not reported, so they are missing here."""
     starting = unit.health is not None and bool(unit.health.services_starting)
     condition = shown_conditions((_led(check, alert) for check, alert in unit.alerts.items()), starting)[0]
@@ -248,5 +248,5 @@ def leds_of(unit: Unit) -> Leds:
 
 
 def _led(check: str, alert: Alert) -> str:
-    """As the unit reports it; from the table, if it reports none or one of a later version."""
+    """The LED that the unit reports; the table's, if it reports none or one of a later version."""
     return alert.led if alert.led in CONDITIONS else led_of(check, alert.severity)

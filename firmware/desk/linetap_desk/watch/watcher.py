@@ -39,16 +39,16 @@ def watch_settings(args: argparse.Namespace) -> Settings:
     config, broker = read_config(args)
     own, places = config.watch, args.places or config.watch.places
     place = f"{args.config}: [watch] certificate"
-    broker = _named_otherwise(broker, {"ingest": broker}, own.certificate, own.key, place)
+    broker = _with_own_certificate(broker, {"ingest": broker}, own.certificate, own.key, place)
     return _settings(broker, "watch", places)
 
 
 def pages_settings(config: DeskConfig) -> Settings:
-    """For `linetap desk serve`, which watches beside a `linetap watch` on a terminal."""
+    """The settings of `linetap desk serve`, which watches beside a `linetap watch` on a terminal."""
     broker, serve = config.broker, config.serve
     others = {"ingest": broker, "terminal": msgspec.structs.replace(broker, certificate=config.watch.certificate)}
     place = "[serve] fleet_certificate"
-    broker = _named_otherwise(broker, others, serve.fleet_certificate, serve.fleet_key, place)
+    broker = _with_own_certificate(broker, others, serve.fleet_certificate, serve.fleet_key, place)
     return _settings(broker, "serve", config.watch.places)
 
 
@@ -57,7 +57,7 @@ def _settings(broker: Broker, what: str, places: str | None) -> Settings:
     return Settings(broker, client_id, Places.read(Path(places)) if places else Places())
 
 
-def _named_otherwise(
+def _with_own_certificate(
     broker: Broker, others: Mapping[str, Broker], certificate: str | None, key: str | None, place: str
 ) -> Broker:
     """`place`: where the certificate should be configured."""

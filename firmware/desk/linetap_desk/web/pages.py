@@ -17,7 +17,7 @@ from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.zones import local_time
 from linetap_desk.web import text
 from linetap_desk.web.roles import EVERYBODY
-from linetap_desk.web.secure import here_of, path_of
+from linetap_desk.web.secure import page_address_of, path_of
 
 LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme"
 THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": text.N_("Dark")}
@@ -87,7 +87,7 @@ class Pages:
             "csrf": getattr(request.state, "csrf", ""),
             "draft": getattr(request.state, "draft", ""),
             "path": path_of(request),
-            "here": here_of(request),
+            "here": page_address_of(request),
             **more,
         }
 
@@ -103,7 +103,7 @@ class Pages:
         return text.words(self.language(request)).gettext(msgid)
 
     def text_of(self, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
-        """For a template: the word of a code in a table; the code itself if there is no word for it."""
+        """Returns for a template the word of a code in a table; the code itself if there is no word for it."""
 
         def text_of(table: Mapping[str, str], code: str | None) -> str:
             word = table.get(code or "")

@@ -38,7 +38,7 @@ def path_of(request: Request) -> str:
     return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
 
 
-def here_of(request: Request) -> str:
+def page_address_of(request: Request) -> str:
     """Path and query of the page that a person sees: of an answer to a form, those of the form's page, which the
     browser names as the referrer (`Referrer-Policy: same-origin`)."""
     if request.method == "GET":
@@ -76,7 +76,7 @@ POLICY = "; ".join(
 
 
 def policy_with_style(style: str) -> str:
-    """Of a page that carries this one style sheet inside itself: allowed by its hash, and no other is."""
+    """The policy of a page with this one inline style sheet, which it allows by its hash."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return POLICY.replace("style-src 'self'", f"style-src 'self' 'sha256-{digest}'")
 
@@ -193,7 +193,7 @@ _FOLLOWED = {
 }  # fmt: skip
 
 
-def followed_link(headers: Mapping[str, str]) -> bool:
+def came_by_link(headers: Mapping[str, str]) -> bool:
     """Whether a person has clicked on a link that stands elsewhere: the browser then leaves strict cookies out, and
     sends them with what our own page asks for next."""
     return all(headers.get(name) == value for name, value in _FOLLOWED.items())

@@ -76,10 +76,10 @@ class PunctualProtocol(H11Protocol):
         if self._is_between_requests:
             self._wait()
         else:
-            self._wait_no_more()
+            self._cancel_limit()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._wait_no_more()
+        self._cancel_limit()
         self._is_read()
         super().connection_lost(exc)
 
@@ -101,7 +101,7 @@ class PunctualProtocol(H11Protocol):
         if self._due is None:
             self._due = self.loop.call_later(HEAD_S, self._hang_up)
 
-    def _wait_no_more(self) -> None:
+    def _cancel_limit(self) -> None:
         if self._due is not None:
             self._due.cancel()
             self._due = None

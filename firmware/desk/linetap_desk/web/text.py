@@ -25,7 +25,7 @@ def N_(msgid: str) -> str:
 
 @cache
 def words(language: Language) -> NullTranslations:
-    """Its `gettext` and `ngettext`. The .po file is read directly: no build step compiles a .mo file."""
+    """The language's `gettext` and `ngettext`. The .po file is read directly: no build step compiles a .mo file."""
     if language == "en":
         return NullTranslations()
     with files("linetap_desk.serve").joinpath("locale/ko.po").open("rb") as file:

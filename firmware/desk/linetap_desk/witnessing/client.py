@@ -53,8 +53,8 @@ def _require_url(witness: Witness) -> None:
 def request_cosignature(
     witness: Witness, signed: Note, known: int, proof: Callable[[int], list[bytes]], ca: Path | None = None
 ) -> list[Line]:
-    """Its cosignature lines. `known`: the last size that it cosigned, as far as known; `proof(old)`: that the log
-    continues from `old`."""
+    """The witness's cosignature lines. `known`: the last size that it cosigned, as far as known; `proof(old)`: that the
+    log continues from `old`."""
     size, old = checkpoint.decode(signed.text).size, known
     for _ in range(2):
         status, body = _post(witness, AddRequest(old, tuple(proof(old)), signed).encode(), ca)

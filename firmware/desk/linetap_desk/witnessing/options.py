@@ -93,7 +93,7 @@ def _within(within_h: float, asked: Witnesses) -> float:
 
 
 def signers_for(args: argparse.Namespace, chosen: Rules) -> list[Signer]:
-    """Of --signers, else of the desk's folder. Under a policy they are required, since they name the logs' keepers."""
+    """The signers of --signers, else of the desk's folder. A policy needs them, since they name the logs' keepers."""
     in_force = _desk(args) / SIGNERS
     path = _chosen(getattr(args, "signers", None), in_force)
     if path is None and chosen.policy is not None:

@@ -27,9 +27,9 @@ from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import judge, signedheads
 from linetap_desk.witnessing.judge import NOT_WITNESSED, CheckpointVerdict, Rules
-from linetap_desk.witnessing.signedheads import Kept
+from linetap_desk.witnessing.signedheads import KeptCheckpoint
 
-Heads = list[tuple[int, Kept]]
+Heads = list[tuple[int, KeptCheckpoint]]
 
 
 def find_proof(call_dir: Path) -> Path | None:
@@ -48,10 +48,10 @@ def read_proof(path: Path) -> Proof:
 def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
     """The proof of leaf `index` under the first witnessed checkpoint that covers it; None if there is none."""
     name = signedheads.read_head(log / HEAD, None).head.log
-    return under_first(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
+    return first_witnessed_proof(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
 
 
-def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
+def first_witnessed_proof(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
     found = _first(kept, lambda each: each.checkpoint.size > index)
     if found is None or rules.policy is None:
         return None
@@ -80,7 +80,7 @@ def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer
 
 
 def trimmed(policy: Policy, note: Note) -> Note:
-    """Without signatures unknown to the policy: an unchecked line could hide anything."""
+    """The note without signatures unknown to the policy: an unchecked line could hide anything."""
     own = checkpoint.decode(note.text).origin
     kept = [line for line in note.lines if line.name == own or policy.cosigners(Note(note.text, (line,)))]
     return Note(note.text, tuple(kept))
@@ -89,7 +89,7 @@ def trimmed(policy: Policy, note: Note) -> Note:
 def call_against(
     rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, record: CallRecord, signers: list[Signer]
 ) -> tuple[CheckpointVerdict | None, Problem | None]:
-    """How a call was witnessed, and the problem by the policy, if any."""
+    """The witnessing of a call, and the problem by the policy, if any."""
     call_id = record.call_id
     if proof is None:
         return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")
@@ -115,7 +115,7 @@ def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int =
     return sorted(found, key=lambda pair: pair[0])
 
 
-def _first(kept: Heads, wanted: Callable[[Kept], bool]) -> Kept | None:
+def _first(kept: Heads, wanted: Callable[[KeptCheckpoint], bool]) -> KeptCheckpoint | None:
     return next((each for _, each in kept if wanted(each)), None)
 
 
@@ -128,7 +128,7 @@ def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) ->
     kept = witnessed_heads(rules, unit, signers, wanted[0][0], head.log) if wanted else []
     for index, call_id in wanted:
         path = store / unit / witnessed_path(call_id)
-        if (proof := under_first(kept, rules, log, index)) is None:
+        if (proof := first_witnessed_proof(kept, rules, log, index)) is None:
             continue
         files.make_directories(store, path.parent)
         replace_durably(path, proof.encode())

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
-from linetap_core.durable.copies import read_either, replace_both, twin_of
+from linetap_core.durable.copies import read_file_or_twin, replace_both, twin_of
 from linetap_core.durable.files import replace_durably
 from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import BadInput, Refusal
@@ -96,7 +96,7 @@ def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
     try:
         if not path.exists() and (kept := file.load_in_place(twin_of(path))) is not None:
             file.replace(path, kept)
-        return read_either(file, path, stays=True)
+        return read_file_or_twin(file, path, stays=True)
     except FileNotFoundError:
         return {}
     except Broken as error:
@@ -116,7 +116,7 @@ SUFFIX = ".checkpoint"
 _DIGITS = 9
 
 
-class Kept(NamedTuple):
+class KeptCheckpoint(NamedTuple):
     path: Path
     note: Note
     checkpoint: Checkpoint
@@ -139,7 +139,7 @@ def checkpoint_path(heads: Path, unit: str, size: int, log: str = "") -> Path:
 
 def kept_checkpoints(
     heads: Path, unit: str, log: str = "", *, newest_first: bool = False, above: int = 0
-) -> Iterator[Kept]:
+) -> Iterator[KeptCheckpoint]:
     """Every checkpoint of a unit's log over more leaves than `above`, by size, read lazily: rounds every five minutes
     make a hundred thousand a year. BadNote names a malformed file."""
     folder, lowest = folder_of(heads, unit, log), checkpoint_path(heads, unit, above, log)
@@ -155,9 +155,9 @@ def kept_checkpoints(
         yield found
 
 
-def read_checkpoint(path: Path) -> Kept:
+def read_checkpoint(path: Path) -> KeptCheckpoint:
     found = note.parse(callfolder.read(path, note.LIMIT_BYTES))
-    return Kept(path, found, checkpoint.decode(found.text))
+    return KeptCheckpoint(path, found, checkpoint.decode(found.text))
 
 
 def keep_checkpoint(heads: Path, unit: str, signed: Note, lines: list[Line], log: str = "") -> Path:

@@ -8,8 +8,8 @@ import contextlib
 from pathlib import Path
 
 from linetap.adoption import deskrequests
+from linetap.adoption.adoptionfiles import KeptSession
 from linetap.adoption.exchange import Exchange
-from linetap.adoption.places import Kept
 from linetap.cardresult import ADOPTED, DESK
 from linetap.config.schema import RUN_DIR
 from linetap.provision import cardfiles
@@ -38,8 +38,8 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     with lock_of(args.run_dir, "adoption"):
         desks = desks_of(args.desk, args.run / DESK)
         exchange = Exchange(
-            args.run_dir, args.etc / "linetap", args.run / ADOPTED, Kept(args.state / "session.json"), desks, about(),
-            clock,
+            args.run_dir, args.etc / "linetap", args.run / ADOPTED, KeptSession(args.state / "session.json"), desks,
+            about(), clock,
         )  # fmt: skip
         while not stop.requested:
             if exchange.turn():

@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 
 from linetap import cardresult
-from linetap.adoption import deskrequests, places
+from linetap.adoption import adoptionfiles, deskrequests
+from linetap.adoption.adoptionfiles import KeptSession, Session, Shown
 from linetap.adoption.deskrequests import Asking, DeskAway, Post
-from linetap.adoption.places import Kept, Session, Shown
 from linetap.provision import cardfiles
 from linetap_core import rundir
 from linetap_core.clock import NS_PER_S, Clock
@@ -59,15 +59,15 @@ class Run:
 
 class Exchange:
     def __init__(
-        self, run_dir: Path, home: Path, adopted: Path, kept: Kept, desks: list[tuple[str, int]], about: dict[str, str],
-        clock: Clock, post: Post = deskrequests.post,
+        self, run_dir: Path, home: Path, adopted: Path, kept: KeptSession, desks: list[tuple[str, int]],
+        about: dict[str, str], clock: Clock, post: Post = deskrequests.post,
     ) -> None:  # fmt: skip
         """`home`: /etc/linetap, of which only the file names are read; `adopted`: root's answers."""
         self._run_dir, self._home, self._adopted, self._kept = run_dir, home, adopted, kept
         self._desks, self._about, self._clock, self._post = desks, about, clock, post
         self._handed = ""
-        rundir.make(places.sent(run_dir))
-        self._numbers = places.numbers(run_dir)
+        rundir.make(adoptionfiles.sent(run_dir))
+        self._numbers = adoptionfiles.numbers(run_dir)
         self._pause = PAUSE_TURNS if self._numbers else 0  # an earlier process may have shown a number just now
         self._asking: Asking | None = None
         self._run = self._resumed()
@@ -82,7 +82,7 @@ class Exchange:
             return False
         try:
             if self._run is None:
-                self._seek()
+                self._find_desk()
             elif self._run.opening is not None:
                 self._open(self._run, self._run.opening)
             elif self._act(self._run, self._ask(self._run)):
@@ -103,7 +103,7 @@ class Exchange:
         if self._is_begun:
             self._show(None)
             return True
-        pressed = places.pressed(self._run_dir)
+        pressed = adoptionfiles.pressed(self._run_dir)
         if not pressed and self._numbers < MOST_RUNS:
             return False
         why = "the button was pressed for an exchange that ended" if pressed else f"{self._numbers} numbers were shown"
@@ -126,14 +126,14 @@ class Exchange:
 
     # --- The exchange of keys -----------------------------------------------------------------------------------
 
-    def _seek(self) -> None:
+    def _find_desk(self) -> None:
         if self._pause > 0:
             self._pause -= 1
         elif self._asking is None:
             self._asking = deskrequests.begin(self._desks, self._about, self._post)
         elif (channel := self._asking.ask(self._post)) is not None:
             self._numbers += 1
-            places.note_numbers(self._run_dir, self._numbers)
+            adoptionfiles.note_numbers(self._run_dir, self._numbers)
             chosen, self._asking = self._asking, None
             self._run = Run(
                 desk=chosen.desk, channel=channel, began_ns=self._clock.monotonic_ns(), opening=chosen.opening
@@ -141,7 +141,7 @@ class Exchange:
             self._open(self._run, chosen.opening)
 
     def _open(self, run: Run, opening: Opening) -> None:
-        """From here on the desk, or an attacker in the middle, can compute the digits."""
+        """Opens the commitment. From here on the desk, or an attacker in the middle, can compute the digits."""
         self._post(run.desk, f"/adopt/{run.channel.run}/open", msgspec.json.encode(opening))
         run.opening = None
         log.info("adoption_digits: the desk at %s is asked; CALL counts the digits", run.desk[0])
@@ -150,7 +150,7 @@ class Exchange:
         return self._clock.monotonic_ns() - run.began_ns >= RUN_S * NS_PER_S
 
     def _is_pressed(self, run: Run) -> bool:
-        return run.confirmed or (run.opening is None and places.pressed(self._run_dir) == run.channel.digits)
+        return run.confirmed or (run.opening is None and adoptionfiles.pressed(self._run_dir) == run.channel.digits)
 
     def _lose(self) -> None:
         """The desk does not know the exchange, or its answer is invalid. After a press the exchange continues to its
@@ -168,7 +168,7 @@ class Exchange:
     def _ask(self, run: Run) -> Reply:
         run.certified = self._is_certified
         if self._has_order:
-            self._take_back()
+            self._withdraw_order()
         question = Question(
             pressed=self._is_pressed(run), has_order=self._has_order, has_certificate=run.certified,
             request=self._request(), fault=self._fault(),
@@ -208,7 +208,7 @@ class Exchange:
     def _forget(self) -> bool:
         """Removes the exchange. Returns the value for `turn`."""
         self._kept.forget()
-        self._take_back()
+        self._withdraw_order()
         self._end()
         return self._is_begun
 
@@ -225,16 +225,17 @@ class Exchange:
             self._hand(cardfiles.ORDER, reply.order)
 
     def _hand(self, name: str, text: str) -> None:
-        replace_in_ram(places.sent(self._run_dir) / name, text.encode(), private=True)  # a Wi-Fi passphrase is in it
+        path = adoptionfiles.sent(self._run_dir) / name
+        replace_in_ram(path, text.encode(), private=True)  # it may hold a Wi-Fi passphrase
 
-    def _take_back(self) -> None:
+    def _withdraw_order(self) -> None:
         for name in (cardfiles.ORDER, f"{cardfiles.ORDER}{namespaces.SUFFIX}"):
-            (places.sent(self._run_dir) / name).unlink(missing_ok=True)
+            (adoptionfiles.sent(self._run_dir) / name).unlink(missing_ok=True)
 
     def _request(self) -> str | None:
         found = next(iter(rundir.names(self._adopted, ".request")), None)
         if found is None and self._has_order:
-            self._hand(places.ASKED, "")  # after a power cut: root makes a new one
+            self._hand(adoptionfiles.ASKED, "")  # after a power cut: root makes a new one
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
 
     def _fault(self) -> str | None:
@@ -275,7 +276,7 @@ class Exchange:
         return run
 
     def _show(self, run: Run | None) -> None:
-        """For the LEDs. Once the unit has its configuration they show its usual states."""
+        """Writes the digits for the LEDs, which show the usual states once the unit has its configuration."""
         if run is None or run.opening is not None:
             now = Shown("seek")
         elif run.confirmed:  # not at the press: after an early press a person must still be able to read the digits
@@ -286,4 +287,4 @@ class Exchange:
 
     def _put(self, now: Shown) -> None:
         with contextlib.suppress(OSError):
-            places.show(self._run_dir, now)
+            adoptionfiles.show(self._run_dir, now)

@@ -40,7 +40,7 @@ _STAMP_SHIFT = np.uint64(19)  # 45 bits of milliseconds, plus one so that 0 is "
 
 
 def wires_path(run_dir: Path, card: int) -> Path:
-    """In capture's folder: the exchange runs as its user."""
+    """The file in capture's folder: the exchange runs as capture's user."""
     return rundir.service_folder(run_dir, "capture") / f"wires-{card}"
 
 
@@ -86,7 +86,8 @@ class Wires:
 
     @classmethod
     def attach_or_create(cls, path: Path, lines: int) -> Self:
-        """For a board that starts before its exchange. DeviceFault `wires_foreign` if they have other lines."""
+        """Attaches to the wires, or makes them for a board that starts before its exchange. DeviceFault `wires_foreign`
+        if they have other lines."""
         _make_absent(path, lines)
         wires = cls.attach(path)
         if wires.lines != lines:

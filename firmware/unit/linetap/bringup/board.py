@@ -52,7 +52,8 @@ def facts(root: Path) -> BoardFacts:
 
 
 def _revision(found: bytes) -> str:
-    """As the firmware writes it into the tree, 32 bits; only Raspberry Pi's own kernel has it in /proc/cpuinfo."""
+    """The board's revision as the firmware writes it into the device tree, 32 bits; /proc/cpuinfo has it only in
+    Raspberry Pi's own kernel."""
     return f"{int.from_bytes(found):x}" if len(found) == 4 else ""
 
 

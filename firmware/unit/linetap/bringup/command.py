@@ -151,7 +151,7 @@ def _over_time(machine: MachineWatch, until_ns: int, clock: Clock) -> dict[str, 
 
 
 def _overruns(config: Config, clock: Clock) -> int | None:
-    """Of all cards since their captures' start; None: a capture does not run."""
+    """The overruns of all cards since their captures' start; None: a capture does not run."""
     states = [read_state(config.run_path, capture_service(card.number), CaptureState) for card in config.card]
     return sum(it.overruns for it in states if it is not None) if all(alive(it, clock) for it in states) else None
 

@@ -65,7 +65,7 @@ class Codec:
             )  # fmt: skip
         except alsaaudio.ALSAAudioError as error:
             raise DeviceFault("codec_absent", f"{name} (card {card.number}): cannot be opened: {error}") from None
-        complain_of_difference(name, card, pcm.info())
+        require_same_parameters(name, card, pcm.info())
         return pcm
 
     def restart_capture(self) -> None:
@@ -77,7 +77,7 @@ class Codec:
         return sum(max(0, self._playback.write(self._silence)) for _ in range(periods))
 
     def watch(self, fd: int) -> None:
-        """Another descriptor for `wait`; registered last, and so the last in poll(2)'s result."""
+        """Adds a descriptor for `wait`; registered last, and so the last in poll(2)'s result."""
         self._watched = fd
         self._poll.register(fd, select.POLLIN)
 
@@ -118,9 +118,8 @@ class Codec:
             close_at_once(self._capture, self._playback, error=self._error)
 
     def _abandon(self) -> None:
-        """For a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
-        end.
-        """
+        """Leaves a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
+        end."""
         self._faulty = True
         for pcm in (self._capture, self._playback):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it at exit
@@ -136,7 +135,7 @@ def close_at_once(*pcms: Any, error: type[Exception]) -> None:
         pcm.close()
 
 
-def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
+def require_same_parameters(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
     """DeviceFault `codec_mismatch` when the device differs from the configuration."""
     period = card.rate_hz * period_ms // 1000
     wanted = {"rate": card.rate_hz, "format_name": card.format, "channels": card.channels, "period_size": period}

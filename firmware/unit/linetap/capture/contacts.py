@@ -20,7 +20,7 @@ from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import DeviceFault
 from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, CaptureState
 
-RING_OVER_MS = 8000  # no burst for so long: nobody has lifted
+RING_OVER_MS = 8000  # no burst for so long: the handset was not lifted
 REPORTED_MS = 1000  # an open contact that the meter reports so long after its end is stuck
 
 log = logging.getLogger("linetap.capture")
@@ -50,7 +50,7 @@ class Contacts:
         self._contacts = {line.number: _Contact(row) for row, line in enumerate(lines) if not line.exempt}
 
     def take_over(self, before: CaptureState | None) -> None:
-        """What the capture before this one had noticed, by its last state: a restart makes no contact sound."""
+        """Takes over the state of the previous capture: a restart makes no stuck contact sound."""
         if before is None or not self._card.contacts:
             return
         self._state.contact_stuck = [

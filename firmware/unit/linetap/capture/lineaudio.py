@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the codec's interleaved bytes to the ring's planar int16 at 8 kHz, the lines in the ring's order.
+"""Converts the codec's interleaved bytes to the ring's planar int16 at 8 kHz, the lines in the ring's order.
 
 48 kHz to 8 kHz and back by one Kaiser low-pass, polyphase both ways, numpy alone (scipy's import costs 60 MB). 193
 taps, beta 8, cut-off 4000 Hz: flat to +-0.01 dB over 300-3400 Hz, and everything that would alias into it is below -63
@@ -51,7 +51,7 @@ class Decimator:
         self._flat = self._out.reshape(SLOT_FRAMES, lines)
 
     def reset(self) -> None:
-        """After a gap: the audio before it does not ring into the audio after it."""
+        """Forgets the audio before a gap, which must not ring into the audio after it."""
         self._window[:] = 0
 
     def period(self, samples: npt.NDArray[np.int16] | npt.NDArray[np.int32], out: I16) -> None:

@@ -23,7 +23,7 @@ _SHOWN: dict[LineStatus, str] = {
 
 
 class LineLights:
-    """On a card without a meter it does nothing."""
+    """The LEDs of a card's lines. Without a meter it does nothing."""
 
     def __init__(self, config: Config, card: int, board: CardBoard, clock: Clock = SYSTEM) -> None:
         self._run_dir = config.run_path

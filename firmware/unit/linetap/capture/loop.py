@@ -218,7 +218,7 @@ class Loop:
         return levels
 
     def _utc_ns_at(self, mono_ns: int) -> int:
-        """By the clock as it stands now; never before 1970, even where the clock was set to 1970 a moment ago."""
+        """The time by the present clock; never before 1970, even where the clock was set to 1970 a moment ago."""
         return max(0, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns())
 
     def _settle(self, but: int = 0) -> None:

@@ -77,7 +77,7 @@ class Player:
         return any(play.row == self._rows[line][0] for play in self._plays)
 
     def set_samples(self, line: int, notice: str, samples: I16) -> None:
-        """From now on this line plays the notice with these samples (8 kHz) of the same length."""
+        """Replaces the samples (8 kHz, the same length) of this notice on this line from now on."""
         self._raised[line, notice] = limited(samples, self._most_dbm0)
 
     def play(self, line: int, notice: str, at_frame: int, *, plain: bool = False) -> str | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line does, by its sound alone: while its card's meter is silent, in the place of levels.
+"""Line states by sound alone, in the place of levels while the card's meter is silent.
 
 A call that was in progress goes on, until its line has been silent for SILENT_MS or rings. A line that was idle is in
 use once it has sounded for a while; after ringing, longer than a caller ID lasts. So a call begins late and ends late,
@@ -17,7 +17,7 @@ from linetap.ring import I16, NO_VOLTS, Bits
 SOUND_RMS = 90.0  # of int16: -45 dBm0, as SoundNumbers.sound_min_dbm0
 LIFT_MS = 300  # of sound on a line that has not rung lately
 LIFT_AFTER_RINGING_MS = 1500  # caller ID takes 1.2 s at most
-RINGING_GOES_ON_MS = 8000  # without a burst: nobody rings any more
+RINGING_GOES_ON_MS = 8000  # without a burst: ringing is over
 SILENT_MS = 60_000
 # Ringing is far beyond full scale and below 70 Hz (hardware/README.md), so a period's mean is a third of it and more;
 # the lowest voice comes to a tenth.
@@ -30,7 +30,7 @@ Int = npt.NDArray[np.int64]
 
 
 class SoundLevels:
-    """Of all lines of a card, a period at a time."""
+    """The levels of all lines of a card, a period at a time."""
 
     def __init__(self, lifted: Bits) -> None:
         """`lifted`: bool (lines,), which lines were off-hook when last seen."""

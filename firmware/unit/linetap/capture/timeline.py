@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When each frame of the codec was on the line: a straight line through (clock, frames counted), fitted from below.
+"""The time of each frame of the codec on the line: a straight line through (clock, frames counted), fitted from below.
 
 A process is woken late, never early, so no frame can be younger than the moment it was counted: an observation below
 the line pulls it down at once, one above raises it slowly, which also follows the codec's drift. Rejected: least
@@ -74,7 +74,7 @@ class Drift:
         self.ppm: float | None = None  # above 0 the codec is slower; None in the first ten minutes
 
     def begin(self) -> None:
-        """Another run of the stream: its frames have another origin."""
+        """Begins another run of the stream, whose frames have another origin."""
         self._observed.clear()
         self._due_ns = 0
         self.ppm = None

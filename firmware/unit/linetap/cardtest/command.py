@@ -79,7 +79,7 @@ def measured(
     clock: Clock,
     lines: Sequence[int] = tuple(range(1, LINES + 1)),
 ) -> CardReport:
-    """What could be measured, whatever stops in the middle."""
+    """The rows that could be measured, wherever the test stopped."""
     began_ns, stopped = clock.utc_ns(), ""
     try:
         walk(link, sound, fixture, lines, sheet.tell)
@@ -111,7 +111,7 @@ def channels_of(given: str) -> list[int]:
 
 
 def meter_serial(port: str) -> str:
-    """As USB has it; empty where the port is no USB device."""
+    """The meter's USB serial number; empty if the port is no USB device."""
     real = str(Path(port).resolve())
     return next((each.serial_number or "" for each in list_ports.comports() if each.device == real), "")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in for lines at a card's plugs: a program that switches it, or a person who is asked.
+"""The fixture in the place of lines at a card's plugs: a program that switches it, or a person who is asked.
 
 hardware/production.md describes it. Its states and instruments are named here, and nowhere else.
 """

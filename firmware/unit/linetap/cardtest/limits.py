@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a sound card shows, from its simulation. Written by tools/hardware_numbers.py, never by hand."""
+"""The figures of a sound card, from its simulation. Written by tools/hardware_numbers.py, never by hand."""
 
 from math import inf
 

@@ -69,7 +69,7 @@ class MeterLink:
             self.turn()
 
     def turn(self) -> None:
-        """What has come, and what is to be said again. DeviceFault after two seconds of silence."""
+        """Reads received frames and repeats commands that are due. DeviceFault after two seconds of silence."""
         now_ns = self._clock.monotonic_ns()
         if self._port.ready(now_ns):
             for code, sequence, payload in self._frames.feed(self._port.read()):

@@ -20,7 +20,7 @@ from linetap.cardtest import limits
 from linetap_core.errors import BadInput
 
 READ_V = 0.5  # four of the converter's steps of 0.12 V
-FEED_OHM, PHONE_OHM = 600.0, 600.0  # of the fixture: both wires' resistors, and what stands for a telephone
+FEED_OHM, PHONE_OHM = 600.0, 600.0  # the fixture's loop: both wires' resistors, and the telephone's
 FIXTURE_SHARE = 0.002  # its resistors, 0.1 % each
 LEVEL_DB = 0.5  # the transformers' leakage and winding, of which the model has no tolerance
 FRAME_MS = 5  # of the meter: it says with its end that a contact is commanded

@@ -20,7 +20,7 @@ from linetap.cardtest.sound import Sound, level_db
 from linetap_core.errors import DeviceFault
 
 SETTLE_MS, READ_MS = 300, 200
-TONE_MS = 700  # the codec's 200 ms of buffer, and 300 of what is heard
+TONE_MS = 700  # 200 ms of the codec's buffer and 300 of captured tone
 METER_TONE_HZ, METER_READS_HZ = 1100, 100  # a thousand samples a second make the one of the other
 METER_TONE_MS = 1000
 PEAK_DB = 3.01  # of a sine above its rms
@@ -52,7 +52,7 @@ def walk(link: MeterLink, sound: Sound, fixture: Fixture, lines: Sequence[int], 
 
 
 def _levels(link: MeterLink, fixture: Fixture, rows: Sequence[int], tell: Told) -> Volts:
-    """Of all lines at a time, in each state of the fixture. Returns those of the last."""
+    """Measures all lines in each state of the fixture. Returns the voltages of the last."""
     read = np.zeros(MOST_CHANNELS)
     for state, row in (("open", "absent_v"), ("feed", "fed_v"), ("reversed", "reversed_v"), ("loop", "loop_v")):
         read = _set(link, fixture, state)
@@ -123,7 +123,7 @@ def _contacts(link: MeterLink, rows: Sequence[int], loop: Volts, tell: Told) -> 
 
 
 def _unarmed(link: MeterLink, sound: Sound, fixture: Fixture, rows: Sequence[int], tell: Told) -> None:
-    """Without edges on ARM no command moves anything."""
+    """Tries all commands without edges on ARM: none may move anything."""
     _set(link, fixture, "unarmed")
     link.record(REST_MS)
     before = _settled(link)

@@ -61,7 +61,7 @@ class Eeprom:
 
 
 def day_of(unix_s: int) -> str:
-    """By which release notes name a boot loader: 2026-05-17."""
+    """The day by which release notes name a boot loader: 2026-05-17."""
     return rfc3339(unix_s * NS_PER_S)[:10]
 
 

@@ -55,7 +55,7 @@ def of_cards(
 
 
 def _heard_meters(snapshot: Snapshot) -> dict[int, MeterState]:
-    """What the meters that are connected now report, by card."""
+    """The reports of the meters that are connected, by card."""
     lives = {card: seen.live for card, seen in snapshot.services.capture.items()}
     return {card: live.meter for card, live in lives.items() if live and live.meter and live.meter.connected}
 

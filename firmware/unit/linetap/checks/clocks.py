@@ -52,7 +52,7 @@ def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | No
 
 
 def _challenge(recorder: RecorderState) -> tuple[str, str]:
-    """What a signed time has to answer, as the program of those who sign asks for it; Korean, English."""
+    """The challenge that a signed time must answer, for the signer's program; Korean, English."""
     time = recorder.retention_time
     if time is None or not time.challenge:
         return "", ""

@@ -57,18 +57,19 @@ def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble 
     days = round(outbox.oldest_s) // S_PER_DAY
     long_ko, long_en = (f"{days}일", f"{days} days") if days > 1 else (f"{hours}시간", f"{hours} h")
     desk = outbox.confirmed_by == "desk"
-    who_ko, who_en = ("상황실", "desk") if desk else ("서버", "broker")
+    who_ko, who_en = ("데스크", "desk") if desk else ("서버", "broker")
     return Words(
         mere_warning=not _is_critical(outbox, desk),
         text_ko=f"{who_ko}에서 {long_ko} 넘게 보고를 확인하지 않았습니다. 녹음은 계속됩니다.",
         text_en=f"The {who_en} has not confirmed reports for more than {long_en}. Recording goes on.",
-        action_ko="상황실의 linetap desk ingest와 네트워크를 확인하십시오. 기기에서 보고를 지우지 마십시오.",
+        action_ko="데스크의 linetap desk ingest와 네트워크를 확인하십시오. 기기에서 보고를 지우지 마십시오.",
         action_en="Check linetap desk ingest at the desk, and the network. Remove no reports from the unit.",
     )
 
 
 def _is_critical(outbox: OutboxState, desk: bool) -> bool:
-    """Without a desk the outbox is always full, with events that a broker acknowledged long ago."""
+    """A full outbox counts only with a desk: otherwise it is always full, with events that a broker has
+    acknowledged."""
     full = desk and outbox.size_bytes >= TOO_FULL_SHARE * outbox.limit_bytes
     old = outbox.oldest_s is not None and outbox.oldest_s >= TOO_OLD_S
     return full or old
@@ -93,7 +94,7 @@ def outbox_dropped(snapshot: Snapshot, standing: Trouble | None) -> Words | Trou
     return Words(
         text_ko=f"보고가 확인되기 전에 기기에서 밀려났습니다 ({dropped_to}번까지). 녹음은 그대로 있습니다.",
         text_en=f"Reports up to {dropped_to} were dropped unconfirmed. The recordings are complete.",
-        action_ko="상황실과의 연결을 되살리고, 빠진 통화는 기기의 봉인된 기록으로 대조하십시오.",
+        action_ko="데스크와의 연결을 되살리고, 빠진 통화는 기기의 봉인된 기록으로 대조하십시오.",
         action_en="Restore the connection to the desk, and compare missing calls with the unit's sealed records.",
     )
 

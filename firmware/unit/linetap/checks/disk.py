@@ -16,7 +16,7 @@ def data_lost(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
     return Words(
         text_ko="데이터 파티션을 쓸 수 없어 통화를 메모리에 보관하고 있습니다. 전원을 끄면 사라집니다.",
         text_en="The data partition cannot be mounted. Calls are kept in RAM and lost without power.",
-        action_ko="전원을 끄지 마십시오. 상황실이 사본을 받은 뒤 카드를 교체하고, 쓰던 카드는 지우지 마십시오.",
+        action_ko="전원을 끄지 마십시오. 데스크가 사본을 받은 뒤 카드를 교체하고, 쓰던 카드는 지우지 마십시오.",
         action_en="Leave the power on until the desk has its copies; then replace the card. Keep the old one unerased.",
     )
 

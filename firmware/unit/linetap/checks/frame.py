@@ -100,7 +100,7 @@ class Check:
     id: str  # a row of wire/alerts.py
     clears: str
     find: Find
-    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it checks
+    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has the part that is checked
     of_a_call: bool = False  # it ends with the call, so each occurrence is new and not damped
 
     def __post_init__(self) -> None:

@@ -53,10 +53,10 @@ def unit_key(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
         action_en = "Start the unit from its own image. If the alert stays, find out who has changed the card."
     else:
         why_ko, why_en = "TPM이 응답하지 않습니다", "the TPM does not answer, or refuses"
-        action_ko = "전원을 껐다 켜십시오. 그래도 계속되면 TPM을 교체하고 장치를 새로 등록하십시오."
+        action_ko = "전원을 껐다 켜십시오. 그래도 계속되면 TPM을 교체하고 기기를 새로 등록하십시오."
         action_en = "Switch the unit off and on. If the alert stays, replace the TPM and enrol the unit again."
     return Words(
-        text_ko=f"장치 키로 서명할 수 없습니다({why_ko}, {fault}). 녹음은 계속되며 {waiting}건이 서명을 기다립니다.",
+        text_ko=f"기기 키로 서명할 수 없습니다({why_ko}, {fault}). 녹음은 계속되며 {waiting}건이 서명을 기다립니다.",
         text_en=f"The unit's key does not sign: {why_en} ({fault}). Recording goes on; {waiting} items wait for it.",
         action_ko=action_ko,
         action_en=action_en,

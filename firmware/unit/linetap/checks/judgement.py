@@ -178,7 +178,7 @@ class _Memory:
             return self.held
         assert self._worst is not None
         self._worded, self._worded_ns = self._worst.trouble, now_ns
-        self.held = _comes_and_goes(self._worst, self._since, self._count)
+        self.held = _recurring(self._worst, self._since, self._count)
         return self.held
 
     def _change(self, finding: Finding | None, now_ns: int) -> None:
@@ -201,7 +201,7 @@ def _rank(finding: Finding | None) -> int:
     return _RANK[finding.trouble.severity if finding is not None else None]
 
 
-def _comes_and_goes(worst: Finding, since: str, changes: int) -> Finding:
+def _recurring(worst: Finding, since: str, changes: int) -> Finding:
     it = worst.trouble
     ko, en = f"나타났다 사라지기를 되풀이합니다. {it.text_ko}", f"Comes and goes: {it.text_en}"
     return replace(worst, since=since, changes=changes, trouble=msgspec.structs.replace(it, text_ko=ko, text_en=en))

@@ -37,8 +37,8 @@ _UNDER_VOLTAGE, _SLOWED = 0x1, 0xE  # bits of get_throttled: under-voltage; capp
 
 @dataclass(frozen=True, slots=True)
 class Wear:
-    """What an eMMC reports (JESD84-B51 7.4.72 ff.). `used_percent` of its life, rounded up to ten, above 100 when it is
-    over; `spare`, its reserved blocks: 1 normal, 2 80 % used, 3 90 % used. 0: not reported.
+    """The wear that an eMMC reports (JESD84-B51 7.4.72 ff.). `used_percent` of its life, rounded up to ten, above 100
+    when it is over; `spare`, its reserved blocks: 1 normal, 2 80 % used, 3 90 % used. 0: not reported.
     """
 
     used_percent: int
@@ -251,5 +251,5 @@ def fault_of(room: Path) -> RoomFault | None:
         return "failing" if error.errno in DAMAGE else None
     if figures.f_bavail < _FEWEST_BLOCKS or (figures.f_files and not figures.f_favail):
         return "full"
-    mount = mount_of(room)  # not ST_RDONLY: a sandbox closes for one service what another may write
+    mount = mount_of(room)  # not ST_RDONLY: a file system may be read-only in one service's sandbox alone
     return "read_only" if mount is not None and mount.read_only else None

@@ -43,7 +43,7 @@ class Seen[S: ServiceState]:
 
     @property
     def live(self) -> S | None:
-        """Its current state; None: the service is not alive."""
+        """The service's present state; None: it is not alive."""
         return self.state if self.status == "alive" else None
 
     @property
@@ -69,7 +69,7 @@ class Services:
 
 @dataclass(slots=True)
 class _Progress:
-    """When a service's progress last grew, and since when it has grown, in the service's own time stamps. A process
+    """The time of a service's last progress, and since when it grows, in the service's own time stamps. A process
     that has only started has made none: one that cannot open its codec restarts every few seconds.
     """
 
@@ -130,15 +130,15 @@ class Watch:
 
     def services(self) -> Services:
         return Services(
-            capture={card: self._see(capture_service(card), CaptureState) for card in self._cards},
+            capture={card: self._observe(capture_service(card), CaptureState) for card in self._cards},
             recorder=self.recorder(),
-            reporter=self._see("reporter", ReporterState),
-            panel=self._see("panel", PanelState),
+            reporter=self._observe("reporter", ReporterState),
+            panel=self._observe("panel", PanelState),
         )
 
     def recorder(self) -> Seen[RecorderState]:
         """The recorder alone, for a caller that reads it more often."""
-        return self._see("recorder", RecorderState)
+        return self._observe("recorder", RecorderState)
 
     def machine(self) -> Machine:
         return self._machine.read()
@@ -154,7 +154,7 @@ class Watch:
         """Whether `provision apply` found at the start that the configuration on the card cannot be used."""
         return self.config.run_path.with_name(CARD_WRONG).exists()
 
-    def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
+    def _observe[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
         now_ns = self.clock.monotonic_ns()
         if name not in self._readers:
             self._readers[name] = StateReader(self.config.run_path, name, kind)

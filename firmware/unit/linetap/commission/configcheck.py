@@ -63,7 +63,7 @@ def _key_list(config: Config, source: Source) -> None:
 def _unit(config: Config, source: Source) -> None:
     """Checked at commissioning and not at each start: an existing unit with such a name continues to record."""
     if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
-        source.add(("unit",), f"unit = {unitnames.complaint(config.unit)}")
+        source.add(("unit",), f"unit = {unitnames.reserved_message(config.unit)}")
 
 
 def _broker(config: Config, source: Source) -> None:
@@ -73,7 +73,7 @@ def _broker(config: Config, source: Source) -> None:
 
 
 def _key_file(config: Config, source: Source) -> None:
-    """Of a key in a TPM only the file is checked: a card is usually prepared elsewhere."""
+    """Checks the key. Of a key in a TPM only the file is checked: a card is usually prepared elsewhere."""
     keys: Keys | UnsetType = config.keys
     try:
         with Path(config.key).open("rb") as file:

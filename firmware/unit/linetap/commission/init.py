@@ -106,7 +106,7 @@ def _check(args: argparse.Namespace) -> None:
     except msgspec.ValidationError:
         problems.append(f"UNIT_ID {args.unit!r}: 2 to 40 of a-z, 0-9 and -, not beginning with - expected")
     if unitnames.is_reserved(args.unit):
-        problems.append(f"UNIT_ID {unitnames.complaint(args.unit)}")
+        problems.append(f"UNIT_ID {unitnames.reserved_message(args.unit)}")
     if not 1 <= args.lines <= LINES_A_CARD * MOST_CARDS:
         problems.append(f"--lines {args.lines}: 1 to {LINES_A_CARD * MOST_CARDS} expected")
     problems += _group_problems(args)
@@ -211,7 +211,7 @@ def _key_list(args: argparse.Namespace) -> str | None:
 
 
 def _authority(text: str | None) -> Authority | None:
-    """From the line itself, or from a file of that name."""
+    """The authority of the line itself, or of the file of that name."""
     if text is None:
         return None
     if not text.startswith(("ssh-", "ecdsa-")):

@@ -154,7 +154,7 @@ class Line:
         return pieces
 
     def _is_up(self, piece: Piece) -> bool:
-        """By the hook; and by the voltage, since the hook of a short loop is misjudged until it is learned."""
+        """Judged by hook and by voltage, since the hook of a short loop is misjudged until it is learned."""
         if not piece.whole:
             return False
         if self._rest_v is None or not len(piece.volts):

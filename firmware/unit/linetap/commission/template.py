@@ -92,7 +92,7 @@ def _broker(plan: Plan) -> str:
 
 
 def _situations(plan: Plan) -> str:
-    """Those that are shipped; commented out where their notice is not there."""
+    """The shipped situations; commented out where their notice is missing."""
     tables = []
     for each in SITUATIONS:
         mark = "" if plan.spoken is None or each.notice in plan.spoken else "# "
@@ -103,7 +103,7 @@ def _situations(plan: Plan) -> str:
 
 
 def _card(plan: Plan, number: int) -> str:
-    """With hardware, udev's name of the codec; simulated, the exchange's names of its cable."""
+    """A [[card]]: with hardware udev's name of the codec; simulated, the exchange's names of its cable."""
     simulated = plan.board == "simulated"
     return _CARD.format(
         number=number,

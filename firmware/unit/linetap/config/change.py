@@ -73,7 +73,7 @@ def services(old: Config, new: Config) -> list[str]:
     return ["recorder", *(capture_service(card) for card in captures), *(("reporter", "panel") if common else ())]
 
 
-def everybody(config: Config) -> list[str]:
+def all_services(config: Config) -> list[str]:
     """Returns all services, by the names of their state files."""
     return ["recorder", *(capture_service(card.number) for card in config.card), "reporter", "panel"]
 

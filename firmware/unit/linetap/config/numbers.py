@@ -207,7 +207,7 @@ class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class NearEndNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How similar a digit is to those of this line's own telephone. Measured: test_nearend.py."""
+    """The similarity of a digit to those of this line's own telephone. Measured: test_nearend.py."""
 
     level_db: float = 3.0  # ours: a telephone keeps its level within 1 dB, speech over it adds 1 to 2
     twist_db: float = 2.0  # ours: kept within 0.5 dB; under speech as loud as the digits within 1.5
@@ -267,7 +267,7 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class NoticeNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a notice is played on a line. No gain exceeds the output's designed level: hardware/README.md."""
+    """The playing of a notice on a line. No gain exceeds the output's designed level: hardware/README.md."""
 
     captured_db: float = -0.65  # by board/frontend.py: -1.14 to -0.16
     most_gain_db: float = 6.0  # ours: no line of 600 ohm gets a mean above -9 dBm (47 CFR 68.308)

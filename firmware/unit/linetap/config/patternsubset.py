@@ -20,7 +20,7 @@ _ATOM = re.compile(
 
 
 def matches(pattern: str, number: str) -> bool:
-    """As calls are judged: the whole number has to match."""
+    """Matches as calls are judged: the whole number has to match."""
     return re.fullmatch(pattern.removeprefix("^").removesuffix("$"), number) is not None
 
 

@@ -43,10 +43,10 @@ def require_usual_place(file: Path, key: str, place: Path, usual: Path) -> None:
     A signed command replaces the configuration in a folder of the recorder. A compromised recorder could use it to have
     root create folders and files anywhere. A configuration that only root can write may name other places.
     """
-    if place != usual and _is_anothers(file):
+    if place != usual and _is_owned_by_another(file):
         raise BadInput(f"{file}: {key} is {place}; {usual} expected, or a file that is root's")
 
 
-def _is_anothers(file: Path) -> bool:
+def _is_owned_by_another(file: Path) -> bool:
     place = file.resolve()
     return os.geteuid() == 0 and place.exists() and {place.stat().st_uid, place.parent.stat().st_uid} != {0}

@@ -115,7 +115,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Situation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Why staff end a call, or warn the caller. Its name marks the call."""
+    """The reason why staff end a call, or warn the caller. Its name marks the call."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,31}\Z")]
     code: Code = ""  # dialled by the line's own staff; "": the situation comes by [ending] alone

@@ -62,18 +62,18 @@ def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
     try:
         old = load_file(path, folder, before)
     except BadInput:
-        return None  # this version cannot read what was in force: judged as any other edit
+        return None  # this version cannot read the former configuration: judged as any other edit
     try:
         new = load_file(path, folder)
     except BadInput:
         return Held(old, "", [("file_unusable", f"{path.name}: no service can use it")])
     from linetap.config.weakening import weakenings  # imported here: capture starts without it
 
-    found = [(each.code, each.what) for each in weakenings(old, _without_hand(old, new))]
+    found = [(each.code, each.what) for each in weakenings(old, _without_wiring_changes(old, new))]
     return Held(old, config_sha256(new), found) if found else None
 
 
-def _without_hand(old: Config, new: Config) -> Config:
+def _without_wiring_changes(old: Config, new: Config) -> Config:
     """Returns the new configuration with the person's wiring changes undone."""
     was = {line.number: line for line in old.line}
     return msgspec.structs.replace(

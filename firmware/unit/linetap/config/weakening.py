@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which changes of a configuration weaken it: less is recorded, announced, kept or reported, or for other numbers.
+"""Changes of a configuration that weaken it: less is recorded, announced, kept or reported, or for other numbers.
 
 Pure. Each key has a rule in RULES; a key without one weakens by every change, and so does a new key until that is
 decided. Effective values are compared, so a file's form does not matter. If the direction of a number is unclear (a

@@ -63,7 +63,7 @@ def _status(device: Control) -> tuple[int, int, int]:
 
 
 def _make_idle(device: Control) -> None:
-    """From wherever another client, or a start without a program, has left it."""
+    """Brings the loader to idle from any state that another client, or a failed start, has left."""
     for _ in range(3):
         _, _, state = _status(device)
         if state == IDLE:

@@ -33,14 +33,14 @@ class Image:
 
 
 def header(version: tuple[int, int, int], length: int) -> bytes:
-    """What stands between signature and program."""
+    """The header between signature and program."""
     major, minor, patch = version
     fields = _FIELDS.pack(MAGIC, OUR_PART, patch, minor, major, 0, length)
     return fields.ljust(HEADER - SIGNATURE, b"\0")
 
 
 def with_suffix(data: bytes) -> bytes:
-    """As dfu-suffix adds it."""
+    """The data with the suffix that dfu-suffix adds."""
     body = data + _SUFFIX.pack(0xFFFF, LOADER, VENDOR, _DFU_SUFFIX, b"UFD", _SUFFIX.size, 0)[:-4]
     return body + struct.pack("<I", zlib.crc32(body) ^ 0xFFFFFFFF)
 

@@ -45,7 +45,7 @@ def port_of_terminal(terminal: Path, sys: Path = SYS) -> str | None:
 
 
 def ports(product: int, sys: Path = SYS) -> list[str]:
-    """Where devices of ours are: METER or LOADER."""
+    """The ports of our devices: METER or LOADER."""
     return [
         folder.name
         for folder in sorted((sys / "bus" / "usb" / "devices").glob("*-*"))

@@ -21,7 +21,7 @@ from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 F64 = npt.NDArray[np.float64]
 
 BLOCK_MS = 20
-MARGIN_DB = 15.9  # ITU-T P.56: what lies further below the active level is a pause
+MARGIN_DB = 15.9  # ITU-T P.56: a level further below the active level is a pause
 SILENCE_DBM0 = -100.0  # for a signal without power
 _FULL_SCALE_SINE_POWER = 0.5  # samples from -1 to 1
 _ROUNDS = 50
@@ -47,7 +47,7 @@ def active_level_dbm0(samples: F64, rate_hz: int) -> float:
 
 
 def _dbm0(power: float) -> float:
-    """Of a mean power, of samples from -1 to 1."""
+    """The level of a mean power of samples from -1 to 1."""
     if power <= 0:
         return SILENCE_DBM0
     return max(SILENCE_DBM0, float(10 * np.log10(power / _FULL_SCALE_SINE_POWER)) + FULL_SCALE_DBM0)

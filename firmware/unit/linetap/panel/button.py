@@ -49,7 +49,7 @@ class Button:
             return None
         return 0 if self._since_ms is None else now_ms - self._since_ms
 
-    def let_go(self, pressed: bool, now_ms: int) -> Press | None:
+    def update(self, pressed: bool, now_ms: int) -> Press | None:
         """Called once a tick. Returns the meaning of the press that has just ended, or None."""
         if pressed:
             self._since_ms = now_ms if self._since_ms is None else self._since_ms
@@ -80,7 +80,7 @@ class Acknowledged:
         """Acknowledge everything that stands now."""
         self._seen = marks
 
-    def calms(self, marks: frozenset[str]) -> bool:
+    def covers(self, marks: frozenset[str]) -> bool:
         """Whether everything that stands was acknowledged. A condition that clears and returns is new."""
         self._seen &= marks
         return bool(marks) and marks == self._seen
@@ -124,7 +124,7 @@ class Presses:
 
     def shown(self, now: Shown) -> Shown:
         """The same, with FAULT calm if everything in it was acknowledged."""
-        return replace(now, calm=self._acknowledged.calms(now.marks))
+        return replace(now, calm=self._acknowledged.covers(now.marks))
 
     def call_lit(self, now_ms: int) -> bool | None:
         """Whether CALL is lit by the site number; None while it is not shown."""

@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 
 from linetap import cardresult
-from linetap.adoption import places
+from linetap.adoption import adoptionfiles
 from linetap.panel.button import Button
 from linetap.panel.state import STARTING, Shown
 from linetap_core.wire.legend import NUMBER_PAUSE, STEP_MS, number_pattern
@@ -31,7 +31,7 @@ class NewUnit:
         self._run_dir, self._starts_ms, self._button = run_dir, starts_ms, Button()
         self._first_ms: int | None = None
         self._is_card_wrong = False
-        self._seen: places.Shown | None = None
+        self._seen: adoptionfiles.Shown | None = None
         self._looked_ms: int | None = None
         self._counted, self._began_ms = "", 0
         self._held: tuple[str, int] | None = None  # the digits at the beginning of the press, and since when
@@ -43,7 +43,7 @@ class NewUnit:
         if self._looked_ms is None or now_ms - self._looked_ms >= _LOOK_EVERY_MS:
             self._looked_ms = now_ms
             self._is_card_wrong = self._run_dir.with_name(cardresult.CARD_WRONG).exists()
-            self._seen = None if self._is_card_wrong else places.read_shown(self._run_dir)
+            self._seen = None if self._is_card_wrong else adoptionfiles.read_shown(self._run_dir)
             if self.digits != self._counted:
                 self._counted, self._began_ms = self.digits, now_ms
         if self._seen is None and not self._is_card_wrong and now_ms - self._first_ms < self._starts_ms:
@@ -74,9 +74,9 @@ class NewUnit:
         if pressed and self._held is None:
             was_counted = now_ms - self._began_ms >= len(self._steps) * STEP_MS
             self._held = (self._counted if was_counted else "", self._began_ms)
-        if self._button.let_go(pressed, now_ms) == "walk" and self._counted:
+        if self._button.update(pressed, now_ms) == "walk" and self._counted:
             if self._held == (self._counted, self._began_ms):
-                places.press(self._run_dir, self._counted)
+                adoptionfiles.press(self._run_dir, self._counted)
             else:
                 log.warning("adoption_press: it does not count, the digits were not counted once before it")
         if not pressed:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a ten-second press to a disk that may be pulled. The panel has no right to unmount anything.
+"""The removal of the disk after a press of ten seconds. The panel has no right to unmount anything.
 
 It asks the recorder to stop, waits until all calls are sealed, and creates a file in its own folder. systemd detects
 the file (linetap_removal.path), stops what uses the disk, unmounts it, and writes the outcome to a file in root's
@@ -20,7 +20,7 @@ from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import RecorderState
 
 WANTED, DONE = "removal", "removal"  # in the panel's folder, and in root's
-SEALED_MS = 90_000  # a PBX may print for a minute; then what is not sealed is left to the next start
+SEALED_MS = 90_000  # a PBX may print for a minute; calls not sealed by then are left to the next start
 UNMOUNTED_MS = 90_000  # longer than the services may take to stop
 
 Shows = Literal["removing", "pull", "removal_failed"]

@@ -46,7 +46,7 @@ class Panel:
         now = self._presses.shown(shown(self._findings.now, services, self._clock.monotonic_ns(), also))
         self._ticks += 1
         pressed = self._board.button()
-        if (press := self._button.let_go(pressed, now_ms)) is not None:
+        if (press := self._button.update(pressed, now_ms)) is not None:
             recorder = services.recorder.state
             self._presses.act(press, now, recorder.walk if recorder is not None else None, now_ms)
             now = self._presses.shown(now)

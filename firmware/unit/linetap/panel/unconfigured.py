@@ -32,9 +32,9 @@ log = logging.getLogger("linetap.panel")
 
 
 def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
-    """Until it is stopped or the file changes. Raises `why` if there is no board to show it on."""
+    """Runs until it is stopped or the file changes. Raises `why` if there is no board to show it on."""
     stop = Stop()
-    board, run_dir = _what_can_be_read(file)
+    board, run_dir = _readable_settings(file)
     panel: PanelBoard | None = None
     try:
         panel = panel_of(board, run_dir)
@@ -78,7 +78,7 @@ def _show(
     return 0
 
 
-def _what_can_be_read(file: Path) -> tuple[Board, Path]:
+def _readable_settings(file: Path) -> tuple[Board, Path]:
     """The board, with an absolute path to its pins, and the folder of the state file. Wrong values get their
     defaults.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which orders a unit accepts from its card. A new unit accepts any; a commissioned one, only its authority's.
+"""The acceptance of an order from the unit's card. A new unit accepts any; a commissioned one, only its authority's.
 
 The authority is the one that root remembers (memory.py). A unit commissioned without one accepts no order until it is
 decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is over the
@@ -142,7 +142,7 @@ def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None
         signers = sshsig.check_all(data, read_card(path), namespaces.ORDER)
     except sshsig.SignatureFault as error:
         raise OrderFault("order_signature", f"{SIGNATURE}: {error}") from None
-    if (wrong := whose.lacks(signers)) is not None:
+    if (wrong := whose.reason_against(signers)) is not None:
         raise OrderFault("order_signer", f"{SIGNATURE}: {wrong}: it takes {who}")
 
 

@@ -97,7 +97,7 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     place, home = Path(config.broker.certificate), etc / "linetap"
     if place.parent != home:
         raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {home} expected")
-    # The recorder may replace unit.toml, and must not choose what root overwrites: that folder holds keys.
+    # The recorder may replace unit.toml, and must not choose the files that root overwrites: that folder holds keys.
     require_usual_place(home / UNIT, "broker.certificate", place, home / TLS_CERTIFICATE)
     _install(place, data)
     found.unlink()
@@ -221,7 +221,7 @@ def files_of(network: Network) -> dict[str, str | None]:
 
 
 def udev_rules(codecs: Mapping[str, int]) -> dict[str, str | None]:
-    """Which line card's the codec and the meter behind a USB port are; with one codec nothing has to be configured."""
+    """The udev rules that assign codec and meter behind a USB port to a card; with one codec none is needed."""
     rules = (
         f'SUBSYSTEM=="sound|tty", KERNELS=="{port}", ENV{{LINETAP_CARD}}="{card}"\n'
         for port, card in sorted(codecs.items(), key=lambda each: (each[1], each[0]))

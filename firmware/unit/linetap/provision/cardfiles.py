@@ -51,7 +51,7 @@ class _Host(msgspec.Struct, frozen=True):
 
 
 class _Reached(msgspec.Struct, frozen=True):
-    """Of a unit.toml only where its broker is."""
+    """The part of a unit.toml that says where its broker is."""
 
     broker: _Host = _Host()
     board: _Board = _Board()
@@ -60,12 +60,14 @@ class _Reached(msgspec.Struct, frozen=True):
 def require_names(boot: Path) -> None:
     """CardMistake for a file whose name is nearly one that a unit reads."""
     names = _names(boot)
-    like = [name for name in names if _LIKE_ORDER.search(name) and not _is(boot, name, ORDER)]
-    signatures = [name for name in like if namespaces.SUFFIX in name.lower() and not _is(boot, name, _SIGNATURE)]
+    like = [name for name in names if _LIKE_ORDER.search(name) and not _is_the_file(boot, name, ORDER)]
+    signatures = [
+        name for name in like if namespaces.SUFFIX in name.lower() and not _is_the_file(boot, name, _SIGNATURE)
+    ]
     orders = [name for name in like if namespaces.SUFFIX not in name.lower()]
     orders += [f"{name}/{ORDER}" for name in names if (boot / name).is_dir() and (boot / name / ORDER).exists()]
-    asked = [name for name in names if _LIKE_DECOMMISSION.search(name) and not _is(boot, name, DECOMMISSION)]
-    desks = [name for name in names if _LIKE_DESK.search(name) and not _is(boot, name, DESK)]
+    asked = [name for name in names if _LIKE_DECOMMISSION.search(name) and not _is_the_file(boot, name, DECOMMISSION)]
+    desks = [name for name in names if _LIKE_DESK.search(name) and not _is_the_file(boot, name, DESK)]
     for found, wanted in ((orders, ORDER), (signatures, _SIGNATURE), (asked, DECOMMISSION), (desks, DESK)):
         if found:
             _raise_misnamed(found, wanted, (boot / wanted).exists())
@@ -129,7 +131,7 @@ def require_text(data: bytes, name: str = ORDER) -> None:
 
 
 def desk_address(text: str) -> tuple[str, int]:
-    """Of https://desk.city.example, desk.city.example:8443 or a bare name. CardMistake."""
+    """Host and port of https://desk.city.example, desk.city.example:8443 or a bare name. CardMistake."""
     try:
         url = urlsplit(text if "//" in text else f"https://{text}" if ":" in text else f"https://{text}:{DESK_PORT}")
         port = url.port
@@ -244,7 +246,7 @@ def _names(boot: Path) -> list[str]:
         return []
 
 
-def _is(boot: Path, name: str, wanted: str) -> bool:
+def _is_the_file(boot: Path, name: str, wanted: str) -> bool:
     return name == wanted or (name.lower() == wanted and (boot / wanted).exists())
 
 

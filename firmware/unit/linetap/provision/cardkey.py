@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds the key of an encrypted card: the unit's TPM, or the fuses of its board where it has no TPM.
+"""The holder of an encrypted card's key: the unit's TPM, or the fuses of its board where it has no TPM.
 
 The order on the card names one of them, and an encrypted card the one that it was made with: neither is ever tried in
 place of the other.

@@ -185,7 +185,7 @@ def _mount_state(card: Card) -> None:
 
 
 def _grow(path: Path) -> None:
-    """Before opening: a mapped device has the size that the partition had then."""
+    """Grows the partition before it is opened: a mapped device has the size that the partition had then."""
     if os.access(_GROW, os.X_OK):
         with contextlib.suppress(DeviceFault):  # it then keeps its size
             volume.run(_GROW, str(path))

@@ -180,7 +180,7 @@ def _how(run_dir: Path) -> str:
 
 
 def _require_encrypted(found: order.Order, run_dir: Path) -> None:
-    """Before anything secret is written to the card."""
+    """Refuses before anything secret is written to the card."""
     said = cardresult.read_encryption(run_dir)
     if found.card is None or (said.word == "sealed" and said.held_by in (None, found.card.encrypt)):
         return

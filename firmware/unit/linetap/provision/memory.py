@@ -52,7 +52,7 @@ def load(home: Path) -> Memory | None:
     decommissioned.
     """
     try:
-        return copies.read_either(_FILE, home / NAME, stays=True)
+        return copies.read_file_or_twin(_FILE, home / NAME, stays=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -64,7 +64,7 @@ def save(memory: Memory, home: Path) -> None:
 
 
 def learn(home: Path, order_lies_there: bool) -> None:
-    """At every start: completes the memory, for a unit with a key and a valid configuration."""
+    """Completes the memory at every start, for a unit with a key and a valid configuration."""
     if not (home / KEY).exists() or not (home / UNIT).exists():
         return
     try:

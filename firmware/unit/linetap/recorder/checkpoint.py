@@ -29,7 +29,7 @@ MOST_FAILURES = 2
 
 
 class CardCursor(msgspec.Struct, frozen=True):
-    """How far a card's ring was followed."""
+    """The last followed slot of a card's ring."""
 
     ring_id: int
     cursor: int

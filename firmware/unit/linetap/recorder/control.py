@@ -90,7 +90,7 @@ class Removal:
         if not self._asked:
             log.warning("removal_asked: calls end here, and no new call is recorded")
         self._asked = True
-        self._vault.close_to_calls(WHY)
+        self._vault.refuse_calls(WHY)
         self._core.end_calls(WHY)
 
     def cancel(self) -> None:
@@ -98,7 +98,7 @@ class Removal:
         if self._asked:
             log.warning("removal_cancelled: calls are recorded again")
         self._asked = False
-        self._vault.close_to_calls(None)
+        self._vault.refuse_calls(None)
 
     def state(self) -> RemovalState | None:
         """`ending` or `ready`; None: no removal was asked for."""

@@ -104,7 +104,7 @@ class Service:
         self._config, self._clock = config, clock
         self._state_file, self._state = state_file, state
         for folder in _OF_SMALL_FILES:
-            broken.recall(config.vault_path / folder, clock)
+            broken.restore_alerts(config.vault_path / folder, clock)
         remembered = checkpoint.load(config.run_path)
         self._failed = remembered.failed
         self._following: tuple[int, Batch] | None = None  # the batch being followed
@@ -203,7 +203,7 @@ class Service:
         return self._failed.times >= MOST_FAILURES
 
     def _remember_failure(self, card: int, batch: Batch) -> None:
-        """After an exception in this batch: the checkpoint stays at the moment before it."""
+        """Keeps the checkpoint at the moment before this batch, which has raised an exception."""
         last, before = checkpoint.load(self._config.run_path), self._failed
         times = 1 if before is None or before.card != card else before.times + 1
         last.failed = Failed(card, batch.frame + batch.frames, times)
@@ -217,7 +217,7 @@ class Service:
             case CancelRemoval():
                 self.removal.cancel()
             case _:
-                return self.guide.obey(command)
+                return self.guide.carry_out(command)
         return None
 
     def _reload_learned(self) -> None:

@@ -136,7 +136,7 @@ class Feed:
 
     @property
     def delivered_seq(self) -> int:
-        """If no event of the vault is delivered yet, the number before its first one."""
+        """The last delivered number; the one before the vault's first event, if none of its events is delivered."""
         return max(self._cursor.place.seq, vaultname.range_of(self.last_seq))
 
     def refresh(self) -> None:

@@ -33,7 +33,7 @@ LONG_QUEUE = 100  # events that no broker has taken
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often telemetry is published."""
+    """The intervals at which telemetry is published."""
 
     line_ms: int  # minimum interval between states of one line; the last state in it is published
     health_s: int

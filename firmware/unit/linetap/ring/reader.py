@@ -102,7 +102,7 @@ class Copied:
 class RingReader:
     """Reads the ring from a cursor of its own."""
 
-    GUARD_SLOTS = 8  # never read what the writer is about to overwrite
+    GUARD_SLOTS = 8  # never read slots that the writer is about to overwrite
     MOST_INCOMPLETE_READS = 200  # of a slot that is not whole: then it is given up as lost
 
     def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:
@@ -273,7 +273,7 @@ class RingReader:
         return left
 
     def _whole(self, slots: npt.NDArray[Any]) -> int:
-        """How many of the copied slots, from the first, are whole and were not overtaken during the copy."""
+        """The number of copied slots, from the first, that are whole and were not overtaken during the copy."""
         live = self._ring.seqs(self.cursor, self.cursor + len(slots))
         size = slots.dtype.itemsize
         raw = memoryview(slots.tobytes())

@@ -20,7 +20,7 @@ from linetap_core.errors import BadInput, Refusal
 
 PATH = "/sys/kernel/linetap_otp/private_key"  # image/modules/linetap_otp.c: readable once, in the initramfs
 SECRET_BYTES, _SALT_BYTES, _CHECK_BYTES = 32, 32, 16
-_SECRET, _CHECK = b"linetap-card", b"linetap-card-check"  # purposes of what is derived
+_SECRET, _CHECK = b"linetap-card", b"linetap-card-check"  # purposes of derived secrets
 _DIGITS = re.compile(rb"[0-9a-f]{64}\n?")
 _LIMIT_BYTES = 4096
 

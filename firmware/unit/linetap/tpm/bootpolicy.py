@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which boots a key in the TPM is valid in: those whose root the release key has signed, on the kernel's command line.
+"""The boots in which a key in the TPM is valid: those whose root the release key has signed, on the kernel's command
+line.
 
     linetap.verity=BLOCKS:ROOTHASH:SALT linetap.boot=linetap-unit-key:SIG linetap.boot=linetap-volume:SIG
 
@@ -24,7 +25,7 @@ from linetap.tpm import wire
 from linetap_core.errors import BadInput
 from linetap_core.evidence.digest import is_sha256
 
-PCR = 11  # for the kernel and what it starts, by systemd's convention; nothing else on a Pi uses it
+PCR = 11  # for the kernel and its initial processes, by systemd's convention; unused on a Pi otherwise
 UNIT_KEY, VOLUME = "linetap-unit-key", "linetap-volume"  # purposes of a boot's signature: to sign, to open the card
 # The stage of the start in which each is used: a volume is opened before its root is entered, and never again in that
 # boot.

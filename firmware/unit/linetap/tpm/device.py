@@ -16,7 +16,7 @@ from typing import Protocol
 
 from linetap_core.errors import DeviceFault
 
-DEVICE = "/dev/tpmrm0"  # the kernel's resource manager, which flushes what a process leaves loaded
+DEVICE = "/dev/tpmrm0"  # the kernel's resource manager, which flushes objects that a process leaves loaded
 ANSWER_S = 4.0  # for one command; a signature takes a chip a fraction of a second
 _ANSWER_BYTES = 4096  # TPM 2.0 part 2, 6.10: no implementation in use answers with more
 
@@ -100,7 +100,7 @@ class _Socket(_Way):
         super().__init__(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(ANSWER_S)
-        _or_close(self._socket, lambda: self._socket.connect(str(path)))
+        _close_on_error(self._socket, lambda: self._socket.connect(str(path)))
 
     def _exchange(self, command: bytes) -> bytes:
         self._socket.sendall(command)
@@ -122,9 +122,9 @@ class _Socket(_Way):
     __del__ = close
 
 
-def _or_close(thing: socket.socket, deed: Callable[[], None]) -> None:
+def _close_on_error(thing: socket.socket, act: Callable[[], None]) -> None:
     try:
-        deed()
+        act()
     except OSError:
         thing.close()
         raise

@@ -57,7 +57,7 @@ def check_state(state: Path, transport: Transport) -> int:
 
 
 def begin_uncounted(state: Path) -> int:
-    """As `begin`, where no TPM counts."""
+    """Begins as `begin` does, for a unit whose TPM counts no boots."""
     copies.replace_both(_BOOTS, state / NAME, _FIRST)
     return _FIRST
 
@@ -90,7 +90,7 @@ def check_data(state: Path, data: Path) -> None:
 def _read[T](file: SmallFile[T], path: Path) -> T | None:
     """Returns None if it is missing, or broken in both copies, which then stay."""
     try:
-        return copies.read_either(file, path, stays=True)
+        return copies.read_file_or_twin(file, path, stays=True)
     except (OSError, Broken):
         return None
 

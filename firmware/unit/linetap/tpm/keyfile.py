@@ -66,13 +66,13 @@ def make(ref: str, public: bytes, private: bytes, release: ec.EllipticCurvePubli
     )
 
 
-def looks_like_one(data: bytes) -> bool:
+def is_key_file(data: bytes) -> bool:
     return data.lstrip()[:1] == b"{"
 
 
 def parse(data: bytes, ref: str) -> KeyFile:
     """BadInput unless it is a file for `ref` whose policy is that of its release key."""
-    if not looks_like_one(data):
+    if not is_key_file(data):
         raise BadInput(f"not a key in a TPM; {_WANTED}")
     try:
         found = jsontext.decode(data, type=KeyFile)

@@ -129,7 +129,7 @@ def start_salted(transport: Transport, parent: int, parent_public: bytes) -> Sal
 
 
 def unseal_salted(transport: Transport, item: int, name: bytes, session: Salted) -> bytes:
-    """Also TpmFault if the answer is not the TPM's."""
+    """The secret. TpmFault also if the answer is not the TPM's."""
     nonce = os.urandom(16)
     command_hash = hashlib.sha256(u32(_UNSEAL) + name).digest()
     mac = hmac.digest(session.key, command_hash + nonce + session.nonce_tpm + u8(_ENCRYPT), "sha256")

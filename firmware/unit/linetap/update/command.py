@@ -17,7 +17,7 @@ from linetap.update import eepromfiles, stick, versionlog
 from linetap.update.eeprom import Eeprom
 from linetap.update.fetch import Progress, fetch
 from linetap.update.install import Fetch, Install, failed
-from linetap.update.judge import red
+from linetap.update.judge import critical_findings
 from linetap.update.rauc import Rauc, restart
 from linetap.update.state import UpdateFault, UpdateRequest, folder_of, load, save
 from linetap.update.trial import PATIENCE_S, Trial
@@ -97,7 +97,7 @@ def _show(config: Config) -> int:
 
 
 def _red_checks_of(config: Config) -> Callable[[], list[str]]:
-    return lambda: red(diagnose(config, SYSTEM)[0])
+    return lambda: critical_findings(diagnose(config, SYSTEM)[0])
 
 
 def fetcher(config: Config) -> Fetch:

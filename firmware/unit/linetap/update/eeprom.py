@@ -87,7 +87,7 @@ class Eeprom:
         if found.step == "trying" and board.loader.built_s == found.wanted_s:
             log.info("eeprom_done: built at %d, before it %d", found.wanted_s, found.before_s)
             self._step("done")
-        elif found.step == "trying" and (eepromfiles.is_laid(self._boot) or eepromfiles.has_run(self._boot)):
+        elif found.step == "trying" and (eepromfiles.is_pending(self._boot) or eepromfiles.has_run(self._boot)):
             ran = "recovery.bin has run" if eepromfiles.has_run(self._boot) else "recovery.bin was not run"
             self._fail(UpdateFault("eeprom_not_taken", f"{ran}, and the boot loader is of {board.loader.built_s}"))
         eepromfiles.publish(self._state, self._published)

@@ -89,7 +89,7 @@ def require_writable(board: Board, image: EepromImage) -> None:
 
 
 def _config(root: Path) -> bytes | None:
-    """As getBootloaderConfig finds it: the nvmem device of the node that the alias `blconfig` names."""
+    """The boot loader's settings, found as getBootloaderConfig does: the nvmem device of the alias `blconfig`."""
     node = bytes_of(root / _TREE / "aliases/blconfig").rstrip(b"\0").decode("ascii", "replace")
     if not node.startswith("/"):
         return None

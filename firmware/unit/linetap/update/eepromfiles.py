@@ -56,7 +56,7 @@ def write_files(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int)
 
 
 def clear(boot: Path) -> None:
-    """Also removes the files left by a power cut. The switch is removed first."""
+    """Removes the files, also those left by a power cut; the switch first."""
     found = {path.name for path in boot.iterdir()}
     names = [name for name in _OURS if name in found]
     names += sorted(name for name in found if _RAN.fullmatch(name) or name in {f"{each}.new" for each in _OURS})
@@ -65,7 +65,7 @@ def clear(boot: Path) -> None:
         files.sync_directory(boot)
 
 
-def is_laid(boot: Path) -> bool:
+def is_pending(boot: Path) -> bool:
     """The ROM has not run it."""
     return (boot / RECOVERY).exists()
 

@@ -34,7 +34,7 @@ class _Section:
     magic: int
     at: int
     length: int  # of its content
-    name: str  # "" for what is no file
+    name: str  # "" for a section that is no file
 
 
 class EepromImage:

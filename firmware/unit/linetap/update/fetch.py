@@ -31,22 +31,22 @@ Progress = Callable[[int, str], None]  # bytes downloaded, and the trouble
 
 
 class _Later(Exception):
-    """It may succeed another time."""
+    """A failure that another attempt may not have."""
 
 
 def fetch(
     requested: UpdateRequest, into: Path, context: ssl.SSLContext, clock: Clock, progress: Progress,
     patience_s: float = PATIENCE_S, again: Patience = AGAIN,
 ) -> None:  # fmt: skip
-    """When it returns, `into` has the bundle, on the disk. UpdateFault if that fails for good, or within
+    """Fetches the bundle into `into`, on the disk when this returns. UpdateFault if that fails for good, or within
     `patience_s`.
     """
     part = into.with_name(f"{into.name}.{requested.sha256[:16]}.part")
     for old in into.parent.glob(f"{into.name}.*.part"):
         if old != part:
             old.unlink(missing_ok=True)
-    _patiently(
-        lambda: _once(requested, part, context, progress), requested.url or "",
+    _retry(
+        lambda: _attempt(requested, part, context, progress), requested.url or "",
         lambda why: progress(_length(part), why), clock, patience_s, again,
     )  # fmt: skip
     files.move_durably(part, into)
@@ -56,13 +56,13 @@ def fetch_small(
     url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock, progress: Progress
 ) -> bytes:
     """Returns a file of at most `most_bytes`. UpdateFault `absent` if the server has none, or a larger one."""
-    return _patiently(
+    return _retry(
         lambda: _whole(url, most_bytes, absent, context, clock), url, lambda why: progress(0, why), clock, PATIENCE_S,
         AGAIN,
     )  # fmt: skip
 
 
-def _patiently[T](
+def _retry[T](
     attempt: Callable[[], T], url: str, trouble: Callable[[str], None], clock: Clock, patience_s: float, again: Patience
 ) -> T:
     end_ns, backoff = clock.monotonic_ns() + ns_of(patience_s), Backoff(again)
@@ -80,7 +80,7 @@ def _patiently[T](
         clock.sleep(max(0, backoff.due_ns - now_ns) / NS_PER_S)
 
 
-def _once(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress) -> None:
+def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress) -> None:
     """One connection. The whole file is hashed, since a power cut may have damaged its beginning."""
     have = _length(part)
     if have > requested.size:

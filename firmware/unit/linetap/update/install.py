@@ -60,7 +60,7 @@ class Install:
     def __init__(
         self, config: Config, machine: Machine, fetch: Fetch, red_checks: Callable[[], list[str]], clock: Clock
     ) -> None:
-        """`red_checks`: returns the checks that are red now (judge.red)."""
+        """`red_checks`: returns the checks that are red now (judge.critical_findings)."""
         self._config, self._machine, self._fetch, self._clock = config, machine, fetch, clock
         self._red_checks = red_checks
         self._folder = state.folder_of(config)

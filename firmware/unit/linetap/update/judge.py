@@ -46,7 +46,7 @@ def require_newer(version: str, running: str) -> None:
         raise UpdateFault("update_older", f"version {version} is older than {running}, which runs")
 
 
-def red(findings: Iterable[Finding]) -> list[str]:
+def critical_findings(findings: Iterable[Finding]) -> list[str]:
     """Returns the critical checks, with the line of those of a line, that an update must not add."""
     return sorted(
         finding.check if finding.trouble.line is None else f"{finding.check} {finding.trouble.line}"

@@ -22,7 +22,7 @@ PLAIN = "plain"
 
 
 class Info(msgspec.Struct, frozen=True):
-    """Of a bundle with a valid signature."""
+    """The facts of a bundle with a valid signature."""
 
     compatible: str
     version: str

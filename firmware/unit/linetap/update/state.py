@@ -92,7 +92,7 @@ def read_request(path: Path) -> UpdateRequest | None:
 
 
 class UpdateFault(Refusal):
-    """Why an update failed. `code` is that of the alert, the log and docs/update.md."""
+    """The reason for a failed update. `code` is that of the alert, the log and docs/update.md."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

@@ -96,7 +96,7 @@ def _copy(source: Path, target: Path) -> int:
 
 
 def device(name: str) -> Path:
-    """As udev names it."""
+    """The device that udev names."""
     path = Path("/dev") / name
     if path.parent != Path("/dev") or not path.is_block_device():
         raise BadInput(f"{path}: no block device; sda1 expected")

@@ -36,7 +36,7 @@ class Trial:
         clock: Clock,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """`red_checks`: returns the checks that are red now (judge.red)."""
+        """`red_checks`: returns the checks that are red now (judge.critical_findings)."""
         self._folder, self._machine, self._red_checks, self._clock = folder, machine, red_checks, clock
         self._patience_s = patience_s
 

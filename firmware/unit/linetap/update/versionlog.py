@@ -60,7 +60,7 @@ def require_proof(config: Config, data: bytes, version: str, signed: str | None 
 def fetch_proof(
     config: Config, requested: UpdateRequest, bundle: Path, context: ssl.SSLContext, clock: Clock, progress: Progress
 ) -> None:
-    """From beside the bundle's address to beside the place that the bundle will have."""
+    """Fetches the proof beside the bundle's address, to beside the place of the fetched bundle."""
     url = entry.proof_url(requested.url or "")
     data = fetch_small(url, LIMIT_BYTES, CODE, context, clock, progress)
     require_proof(config, data, requested.version)
@@ -68,13 +68,13 @@ def fetch_proof(
 
 
 def copy_proof(config: Config, bundle: Path, copy: Path) -> None:
-    """From beside a bundle on a stick to beside the copy of that bundle."""
+    """Copies the proof beside a bundle on a stick, to beside the copy of that bundle."""
     if is_demanded(config):
         files.replace_durably(entry.proof_path(copy), _read(entry.proof_path(bundle)))
 
 
 def remove(bundle: Path) -> None:
-    """With its proof."""
+    """Removes a bundle and its proof."""
     bundle.unlink(missing_ok=True)
     entry.proof_path(bundle).unlink(missing_ok=True)
 

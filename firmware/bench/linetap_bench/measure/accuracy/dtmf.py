@@ -41,7 +41,7 @@ COVERED = {"6 dB S/N": Case(snr_db=6), "over speech at -16 dBm0": Case(speech_db
 
 
 class Heard(NamedTuple):
-    """On the same samples."""
+    """The digits that each receiver found in the same samples."""
 
     linetap: str
     libspandsp: str

@@ -104,7 +104,7 @@ def _cut(samples: I16, n: int, rng: np.random.Generator) -> F64:
 
 
 def _line(sound: F64, rng: np.random.Generator) -> I16:
-    """At some level, with the line's noise, by G.711; a third of them by GSM before that."""
+    """The sound at some level, with the line's noise, by G.711; a third of them by GSM before that."""
     clipped = np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
     level = level_of(clipped, RATE_HZ)
     loud = sound * rms_of(float(rng.uniform(*LEVELS_DBM0))) / rms_of(level)

@@ -243,9 +243,9 @@ def _holder(key: PublicKey, authority: PublicKey | Authority, roles: Roles | Non
 
 
 def _lacking(authority: PublicKey | Authority, signed_by: list[PublicKey]) -> str | None:
-    """Where the authority is several people, that many of them must sign the command; others may cosign."""
+    """The reason if too few members of the authority have signed the command; others may cosign."""
     whole = authorities.of(authority)
-    return whole.lacks([key for key in signed_by if whole.holds(key)])
+    return whole.reason_against([key for key in signed_by if whole.holds(key)])
 
 
 def _envelope(data: bytes) -> Envelope:

@@ -41,6 +41,7 @@ APPROVERS = 2  # where no rule says otherwise
 SIGNING_PAGES: tuple[str, ...] = (
     "6586ec73e701122586de2aa80ac864867107c9ac9ff90b668744c8f9a7e5173c",
     "987b477f73e3f6030897e6c81531dd5c103c002c4a93382030ba0ae2edcd8c8e",
+    "e84a79c23678e850f4947ed50dc98a6267cb96fbaa0cd34c22a8370cde269956",
 )
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
@@ -183,7 +184,8 @@ def require_purpose(request: Request, roles: Roles) -> None:
 
 
 def terms_of(request: Request, roles: Roles) -> Terms:
-    """What the request takes: by the rule of its purpose and party, otherwise two people of different roles.
+    """The approvals that the request needs: by the rule of its purpose and party, otherwise two people of different
+    roles.
 
     NotReleased if it claims a rule that is not in force, or that its own statements contradict.
     """
@@ -233,7 +235,7 @@ def _require_asker(request: Request, roles: Roles) -> None:
         if person is not None and not person.approves:
             text = f"{person.name} is of role {person.role}, and cannot ask for a release that one person approves"
             raise NotReleased("party_differs", text)
-    elif request.party in OUTSIDE and request.recipient not in GIVEN_OUT:  # with nobody's key the desk's officer asks
+    elif request.party in OUTSIDE and request.recipient not in GIVEN_OUT:  # the desk's officer requests
         asker = document.name_key(request.requester)
         staff = [person.name for person in roles.people] + [line.name for line in roles.lines]
         if asker in map(document.name_key, staff):

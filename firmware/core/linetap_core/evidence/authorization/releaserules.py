@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which approvals a release takes, by purpose and by who asks for it: the rules that stand in the signed roles.json.
+"""The approvals that a release needs, by purpose and requester: the rules in the signed roles.json.
 
 A rule belongs to one purpose and one party. Under a purpose without rules any two people of different roles approve,
 as without this table. Whatever the table says, no one person releases a call: besides the approvals it takes a vault
@@ -23,7 +23,7 @@ from linetap_core.evidence.signing import document, unitnames
 
 # Who asks: a member of staff about a call on their own line, another office, the citizen who spoke, or a court.
 Party = Literal["own_line", "other_office", "citizen", "court"]
-May = Literal["listen", "copy"]  # what the requester gets: `listen` gives nothing out
+May = Literal["listen", "copy"]  # the way of giving out: with `listen` nothing leaves the desk
 PARTIES: tuple[Party, ...] = get_args(Party)
 LEAST_APPROVALS: dict[Party, int] = {"own_line": 1, "other_office": 2, "citizen": 1, "court": 2}
 OUTSIDE: tuple[Party, ...] = ("citizen", "court")  # no member of staff
@@ -112,7 +112,7 @@ def _of_nobody(phrase: str) -> str:
     return encode_recipient(hashlib.sha256(phrase.encode("ascii")).digest())
 
 
-# In place of the requester's key where there is none (citizen.py): public keys whose private half nobody has.
+# In place of the requester's key where there is none (citizen.py): public keys without a private half.
 BY_LISTENING = _of_nobody("linetap: nobody's key; the recording is listened to, and no copy is made")
 BY_PASSPHRASE = _of_nobody("linetap: nobody's key; the copy is closed by a passphrase")
 GIVEN_OUT = (BY_LISTENING, BY_PASSPHRASE)

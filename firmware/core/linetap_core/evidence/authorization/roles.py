@@ -138,7 +138,7 @@ def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_leas
         signed_by = sshsig.check_all(data, armored, namespaces.ROLES)
     except sshsig.SignatureFault as error:
         raise RolesFault("roles_signature", str(error)) from None
-    if (wrong := authorities.of(authority).lacks(signed_by)) is not None:
+    if (wrong := authorities.of(authority).reason_against(signed_by)) is not None:
         raise RolesFault("roles_signer", f"not signed as the authority signs: {wrong}")
     roles = parse(data)
     if roles.version < at_least:

@@ -48,7 +48,7 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class BadAmendment(Refusal):
-    """It is no amendment, or one of another call."""
+    """Not an amendment, or one of another call."""
 
     code = "bad_amendment"
 

@@ -79,7 +79,7 @@ _DECODER = msgspec.json.Decoder(Entry)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where an entry belongs: `folder` by epoch, `day` by the call's end."""
+    """The place of an entry: `folder` by epoch, `day` by the call's end."""
 
     folder: str
     day: str

@@ -67,7 +67,7 @@ def head_file(log: str) -> str:
 
 
 class BadList(Refusal):
-    """It is not a unit's list of its index, or not its head."""
+    """Not a unit's list of its index, or not its head."""
 
     code = "index_list"
 
@@ -113,7 +113,7 @@ class Unlisted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class IndexList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """In the order of their names."""
+    """The segments of an index, in the order of their names."""
 
     segments: Annotated[list[ListedSegment], Meta(max_length=MOST_SEGMENTS)]
     unlisted: Annotated[list[Unlisted], Meta(max_length=MOST_SEGMENTS)] = []

@@ -116,8 +116,8 @@ def load_unit_key(data: bytes) -> Ed25519PrivateKey:
 
 
 def _has_passphrase(data: bytes) -> bool:
-    """By the file's own header (PROTOCOL.key of OpenSSH): versions of `cryptography` differ in how they refuse such
-    a key."""
+    """Read from the file's header (PROTOCOL.key of OpenSSH): versions of `cryptography` refuse such a key
+    differently."""
     body = data.partition(b"-----BEGIN OPENSSH PRIVATE KEY-----")[2].partition(b"-----END")[0]
     try:
         header = base64.b64decode(b"".join(body.split())[:96])  # magic and the cipher's name

@@ -91,7 +91,7 @@ def ssh_blob(line: str) -> bytes | None:
 
 
 def blob_kind(blob: bytes) -> bytes | None:
-    """Which of SIGNING_KEYS these bytes are; None if they are none of them in SSH's form."""
+    """The one of SIGNING_KEYS that these bytes are; None if they are none of them in SSH's form."""
     for kind, (head, rest) in _SHAPES.items():
         if blob.startswith(head) and len(blob) == len(head) + rest:
             return kind

@@ -99,7 +99,7 @@ def closing_path(call_id: str) -> PurePosixPath:
 
 
 class NotClosed(Refusal):
-    """It does not prove that this call is in its unit's log; `code` is the reason."""
+    """The proof does not show that this call is in its unit's log; `code` is the reason."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

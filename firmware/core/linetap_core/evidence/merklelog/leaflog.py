@@ -74,7 +74,7 @@ class LeafLog:
         return self.append_all([leaf])
 
     def append_all(self, leaves: Sequence[Mapping[str, object]]) -> int:
-        """At most MOST_AT_ONCE leaves with one sync; returns the index of the first."""
+        """Appends at most MOST_AT_ONCE leaves with one sync; returns the index of the first."""
         return self.append_lines([encode(leaf) for leaf in leaves])
 
     def append_lines(self, lines: Sequence[bytes]) -> int:
@@ -95,7 +95,7 @@ class LeafLog:
         return first
 
     def leaves(self, first: int = 0) -> Iterator[bytes]:
-        """From leaf `first` to the last."""
+        """The leaves from `first` to the last."""
         index, offset = self._marks[bisect_right(self._marks, (first, self._end)) - 1]
         for line in lines_of(self._path, offset, self._end):
             if index >= first:
@@ -142,10 +142,10 @@ class LeafLog:
         if offset >= self._marks[-1][1] + _BLOCK_BYTES:
             self._marks.append((index, offset))
 
-    # --- what is there at the start ----------------------------------------------------------------------------
+    # --- loading at the start ----------------------------------------------------------------------------------
 
     def _open(self) -> Tree:
-        hashed = merkle.most_leaves(self._nodes.count)
+        hashed = merkle.largest_tree(self._nodes.count)
         safe = max(0, hashed - MOST_AT_ONCE)
         self._behind_safe = merkle.node_count(safe)
         self._as_found = self._nodes.read_all(self._behind_safe, merkle.node_count(hashed) - self._behind_safe)
@@ -268,7 +268,7 @@ def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[by
 
 
 def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tuple[Tree, list[bytes]]]:
-    """For a reader: the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
+    """Yields for a reader the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
     nodes = _Passing()
     tree, lines = Tree(nodes), list[bytes]()
     for line in leaves:

@@ -51,7 +51,7 @@ def node_count(size: int) -> int:
     return 2 * size - size.bit_count()
 
 
-def most_leaves(nodes: int) -> int:
+def largest_tree(nodes: int) -> int:
     """The largest tree with at most that many stored nodes."""
     size = nodes // 2
     while node_count(size + 1) <= nodes:

@@ -37,9 +37,9 @@ Kind = Literal[
     "gap",  # missing parts of a call: gaps (their number), ms, causes
     "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
     "refused",  # a call that was not recorded because the vault took nothing: why
-    "config",  # sha256 of the effective configuration; before a command changes it also what it replaces, and changes
+    "config",  # sha256 of the effective configuration; before a command changes it also the former one, and the changes
     "weakening",  # id, step (asked, found, held, in_effect, confirmed, cancelled, withdrawn), by, codes, what, signers
-    "in_force",  # once a day and at each change: sha256 of what the next start is compared with
+    "in_force",  # once a day and at each change: sha256 with which the next start is compared
     "key_list",
     "hold",  # of a call: its end, or ended
     "index",  # a segment of the index as it is going to be: file, sha256, and the call it is written for; adopted
@@ -116,7 +116,7 @@ def encode_copy(copy: HeadCopy) -> bytes:
 
 
 class BadHead(Refusal):
-    """It is no tree head, or not signed by the key that it names."""
+    """Not a tree head, or not signed by the key that it names."""
 
     code = "bad_head"
 

@@ -101,7 +101,7 @@ class AgeSeries:
     MOST = 64  # the most files of one series; callers begin a new one long before
 
     def __init__(self, recipients: Sequence[bytes | str]) -> None:
-        """As AgeWriter."""
+        """`recipients`: as of AgeWriter."""
         self._file_key, self._header = _new_header(recipients)
         self.files = 0
 

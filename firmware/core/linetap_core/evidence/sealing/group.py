@@ -95,7 +95,8 @@ def needed(data: bytes) -> int:
 
 
 def peel(data: bytes, decrypt: Decrypt, most: int) -> Peeled:
-    """At most so many layers off; a Refusal if not one of them comes off, or fewer than `most` where none is left."""
+    """Takes at most so many layers off; a Refusal if not one of them comes off, or fewer than `most` where none is
+    left."""
     left = wanted = needed(data)
     while left and wanted - left < most:
         files = _files(data)
@@ -145,7 +146,8 @@ def require_part(part: bytes, whole: bytes) -> None:
 
 
 def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
-    """By the hash of the content: who has removed layers then, and who names the rest of the file."""
+    """For each content, by its hash: the members who have removed layers, and the members whom the rest of the file
+    names."""
     if not grouptar.is_archive(whole):
         raise OtherLayer("there is no layer to hand on: one person opens it")
     listed = grouptar.read(whole).get(LAYERS)
@@ -187,7 +189,7 @@ def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:
 
 
 def _files(data: bytes) -> dict[Positions, bytes]:
-    """By the members who come before the last one; a plain age file has none."""
+    """The files, by the members who precede the last one; a plain age file has none."""
     if data.startswith(age.VERSION_LINE) or not grouptar.is_archive(data):  # age reports the fault
         return {(): data}
     files = {_positions(name): content for name, content in grouptar.read(data).items() if name != LAYERS}

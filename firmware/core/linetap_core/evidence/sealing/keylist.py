@@ -50,7 +50,7 @@ DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
 
 
 class KeyListFault(Refusal):
-    """Why a list is refused; each reason has a class of its own."""
+    """The reason for refusing a list; each has a class of its own."""
 
     code = "key_list"
 
@@ -126,7 +126,7 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
         return self.epochs[place] if 0 <= place < len(self.epochs) else None
 
     def days_that_fit(self, longest_days: int, today: date) -> int:
-        """For how many days from today, today included, a call of the longest class has an epoch."""
+        """The number of days from today, today included, on which a call of the longest class has an epoch."""
         return max(0, (self.last_day - today).days - longest_days + 1)
 
 
@@ -141,7 +141,7 @@ def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> Key
         signers = sshsig.check_all(data, signature, namespaces.KEY_LIST)
     except sshsig.SignatureFault as fault:
         raise NotSigned(str(fault)) from None
-    if (wrong := authorities.of(authority).lacks(signers)) is not None:
+    if (wrong := authorities.of(authority).reason_against(signers)) is not None:
         raise Stranger(wrong)
     return sound(data)
 
@@ -176,7 +176,7 @@ def require_follows(new: KeyList, old: KeyList) -> None:
 
 
 def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
-    """In words, what fewer people open by the new list than by the old one: each is a weakening."""
+    """Groups that fewer people open by the new list than by the old one, in words: each is a weakening."""
     found = []
     if old.custodians:
         before = members.of(old.custodians)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a passkey signs: WebAuthn's assertion over a challenge, and its form inside an SSHSIG (OpenSSH's PROTOCOL.u2f).
+"""The data that a passkey signs: WebAuthn's assertion over a challenge, and its form inside an SSHSIG (OpenSSH's
+PROTOCOL.u2f).
 
 The signed bytes are the authenticator's data (SHA-256 of the site's name, flags, counter) and SHA-256 of the browser's
 client data, which names the challenge and the page's origin. Of an SSHSIG the challenge is the whole text that another
@@ -72,7 +73,7 @@ class Assertion:
     client_data: bytes
 
     def encode(self) -> bytes:
-        """As it follows SIGNATURE_KIND in an SSH signature; the extensions are empty."""
+        """The bytes that follow SIGNATURE_KIND in an SSH signature; the extensions are empty."""
         head = ssh_string(self.numbers) + bytes([self.flags]) + self.counter.to_bytes(4, "big")
         return head + ssh_string(self.origin.encode("ascii")) + ssh_string(self.client_data) + ssh_string(b"")
 
@@ -100,7 +101,7 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
 
 
 def of_browser(authenticator: bytes, client_data: bytes, numbers: bytes) -> Assertion:
-    """From the parts that a browser gives; `check` judges it. PasskeyFault if they cannot be an assertion."""
+    """The assertion of a browser's parts; `check` judges it. PasskeyFault if they cannot be an assertion."""
     if len(authenticator) != DATA_BYTES:
         raise PasskeyFault(f"{len(authenticator)} bytes of authenticator data, {DATA_BYTES} expected: no extensions")
     origin = _client(client_data)["origin"]
@@ -139,7 +140,7 @@ def _client(data: bytes) -> dict[str, Any]:
     if len(data) > CLIENT_DATA_LIMIT:
         raise PasskeyFault(f"{len(data)} bytes of client data, {CLIENT_DATA_LIMIT} at most expected")
     try:
-        found = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):
         raise PasskeyFault("the client data is not JSON, or names a member twice") from None
     if not isinstance(found, dict) or found.get("type") != "webauthn.get":
@@ -153,7 +154,7 @@ def _client(data: bytes) -> dict[str, Any]:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError

@@ -37,8 +37,8 @@ class Authority:
     def holds(self, key: PublicKey) -> bool:
         return keys.public_blob(key) in self.blobs
 
-    def lacks(self, signers: Sequence[PublicKey]) -> str | None:
-        """Why these signers, each counted once, are not the authority; None: they are."""
+    def reason_against(self, signers: Sequence[PublicKey]) -> str | None:
+        """The reason why these signers, each counted once, are not the authority; None: they are."""
         for signer in signers:
             if not self.holds(signer):
                 whose = f"the authority is {self}"
@@ -51,7 +51,7 @@ class Authority:
         return [keys.public_line(keys.from_blob(blob)) for blob in sorted(self.blobs)]
 
     def text(self) -> str:
-        """As a file."""
+        """The content of the authority's file."""
         lines = [f"{line} authority" for line in self.lines()]
         head = [f"# {self.needed} of {len(lines)}"] if len(lines) > 1 else []
         return "\n".join([*head, *lines]) + "\n"
@@ -78,7 +78,7 @@ def from_keys(named: Keys) -> Authority:
 
 
 def from_text(text: str) -> Authority:
-    """Of the file's text."""
+    """The authority of a file's text."""
     lines = [line for line in text.splitlines() if line.strip()]
     match = _COUNT.fullmatch(lines[0]) if lines else None
     named = [line for line in lines if not line.startswith("#")]

@@ -41,8 +41,8 @@ BUNDLE: Final = "linetap-bundle"  # a bundle for a court, by its sender; stock s
 # Signed by machines at the desk.
 CHECKPOINT: Final = "linetap-checkpoint"  # names the keeper of a unit's log in a signers' file
 CLOSES: Final = "linetap-closes"  # names the keeper of the tree that holds a log's closes alone (linetap sigsum)
-COPY: Final = "linetap-citizen-copy"  # what is silenced in a citizen's copy: the key of the custodian's access log
-ACCESS_TABLE: Final = "linetap-access-table"  # a head of the desk's table of who looked at what
+COPY: Final = "linetap-citizen-copy"  # the silenced spans of a citizen's copy: the key of the custodian's access log
+ACCESS_TABLE: Final = "linetap-access-table"  # a head of the desk's access log
 
 
 def signature_path(path: Path) -> Path:

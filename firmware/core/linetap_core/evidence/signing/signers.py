@@ -166,7 +166,7 @@ def _require_trust_at(key: PublicKey, namespace: str, signers: list[Signer], pri
     blob = public_blob(key)
     if _signs_as_unit(namespace, principal):
         if unitnames.is_reserved(principal):
-            raise ReservedUnit(f"a unit named {unitnames.complaint(principal)}")
+            raise ReservedUnit(f"a unit named {unitnames.reserved_message(principal)}")
         signers = [signer for signer in signers if not signer.is_office]
     else:
         if unit := next((signer for signer in signers if signer.blob == blob and signer.is_unit), None):

@@ -139,7 +139,7 @@ def by_passkey(key: PasskeyKey, made: Assertion, namespace: str) -> str:
 
 
 def challenge(data: bytes, namespace: str) -> bytes:
-    """What a browser has a passkey sign, so that the assertion is a signature of `data`."""
+    """The challenge for a browser, so that a passkey's assertion is a signature of `data`."""
     return _signed_bytes(data, namespace.encode("ascii"))
 
 

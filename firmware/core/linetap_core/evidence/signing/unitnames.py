@@ -38,6 +38,6 @@ def is_reserved(name: str) -> bool:
     return taken or bool(_DEVICES.fullmatch(folded) or _YEAR.fullmatch(folded)) or folded.strip(".") == ""
 
 
-def complaint(name: str) -> str:
+def reserved_message(name: str) -> str:
     """The message for a reserved name."""
     return f"{name!r} is reserved: no unit may have it, floor-03 expected"

@@ -78,7 +78,7 @@ def cosign(text: bytes, name: str, key: Ed25519PrivateKey, time_s: int) -> Line:
 
 
 def cosigned_at(found: Note, public: bytes, name: str | None = None) -> int | None:
-    """When (POSIX time) this key first cosigned the note, under `name` or any; None if it did not."""
+    """The time (POSIX) of this key's first cosignature of the note, under `name` or any; None if there is none."""
     first = cosignature(found, public, name)
     return None if first is None else first[0]
 

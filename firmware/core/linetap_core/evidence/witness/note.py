@@ -34,7 +34,7 @@ _NAME = re.compile(r"[^\s+]{1,255}")
 
 
 class BadNote(Refusal):
-    """It is no signed note, or a signature in it is invalid; `code` is the reason."""
+    """Not a signed note, or one with an invalid signature; `code` is the reason."""
 
     def __init__(self, text: str, code: str = "bad_note") -> None:
         super().__init__(text)

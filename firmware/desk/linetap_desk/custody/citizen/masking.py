@@ -66,7 +66,7 @@ def span(from_s: float, to_s: float, reason: str, samples: int) -> Span:
 
 
 def added(spans: Sequence[Span], new: Span) -> list[Span]:
-    """In order; BadInput if it overlaps another, since each has one reason."""
+    """The spans with a new one, in order; BadInput if it overlaps another, since each has one reason."""
     if len(spans) >= MOST_SPANS:
         raise BadInput(f"at most {MOST_SPANS} spans")
     for one in spans:
@@ -88,12 +88,12 @@ def masked(pcm: NDArray[np.int16], spans: Sequence[Span]) -> NDArray[np.int16]:
 
 
 def marked(spans: Sequence[Span], from_text: str, to_text: str, reason: str, samples: int) -> list[Span]:
-    """With the span that a form gives."""
+    """The spans with the one of the form."""
     return added(spans, span(read_time(from_text, "from"), read_time(to_text, "to"), reason, samples))
 
 
 def without(spans: Sequence[Span], which: str) -> list[Span]:
-    """Without the span that begins at sample `which`; BadInput if there is none."""
+    """The spans except the one that begins at sample `which`; BadInput if there is none."""
     left = [one for one in spans if str(one.first) != which]
     if len(left) == len(spans):
         raise BadInput("span: there is none that begins there")

@@ -25,8 +25,8 @@ _MOST_LATE, _MOST_SHOWN = 10, 31
 
 
 @dataclass(frozen=True, slots=True)
-class DaysWanted:
-    """As it was typed. `first`: empty for the day after the list's last; `custodians`: empty for those of before."""
+class DaysForm:
+    """The form as typed. `first`: empty for the day after the list's last; `custodians`: empty for the present ones."""
 
     first: str
     days: str
@@ -55,7 +55,7 @@ def current(settings: Settings) -> KeyList | None:
         return None
 
 
-def make_days(wanted: DaysWanted, settings: Settings, clock: Clock) -> Made:
+def make_days(wanted: DaysForm, settings: Settings, clock: Clock) -> Made:
     """A first list, or the next version of the chosen one, beside that. It is signed elsewhere."""
     old_path = settings.path("keylist")
     old = None if old_path is None else keygen.load_list(old_path)
@@ -99,7 +99,7 @@ def _next(settings: Settings, old_path: Path | None, old: KeyList | None) -> Pat
 
 @dataclass(frozen=True, slots=True)
 class Destruction:
-    """As it was typed. `from_sheets`: what the question about a canary asks for, by the canary's name without suffix;
+    """The form as typed. `from_sheets`: the answer to the question about a canary, by the canary's name without suffix;
     `shredded`: the day, typed when each sheet is gone."""
 
     day: str
@@ -144,7 +144,7 @@ def destroy(
     return steps.run_command([add_destroy_arguments], run, clock, *words, "--", asked.day)
 
 
-# --- what follows a destruction ---------------------------------------------------------------------------------------
+# --- after a destruction ----------------------------------------------------------------------------------------------
 
 
 def late(settings: Settings, clock: Clock) -> list[str]:
@@ -157,7 +157,7 @@ def late(settings: Settings, clock: Clock) -> list[str]:
 
 
 def certificates(settings: Settings) -> dict[str, Certificate | str]:
-    """By the name of its file, the newest first; what is wrong with one that cannot be read."""
+    """The certificates by file name, the newest first; for an unreadable one the reason."""
     if not settings.output:
         return {}
     paths = sorted((steps.output_of(settings) / CERTIFICATES).glob("*.destroyed.json"), reverse=True)

@@ -16,7 +16,7 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_desk.ceremony.sheets import INDEX
 from linetap_desk.custody.helperapp import PageTable
 from linetap_desk.custody.program import ceremony, commanding, cosigning, drafting, signing, steps
-from linetap_desk.custody.program.ceremony import DaysWanted, Destruction
+from linetap_desk.custody.program.ceremony import DaysForm, Destruction
 from linetap_desk.custody.program.cosigning import Order
 from linetap_desk.custody.program.filekinds import FILE_KINDS
 from linetap_desk.custody.program.program import Program
@@ -39,7 +39,7 @@ def _days(request: Request, program: Program, error: LinetapError | None = None)
 
 async def make_days(request: Request, program: Program) -> Response:
     form = await request.form()
-    wanted = DaysWanted(
+    wanted = DaysForm(
         first=field(form, "first"), days=field(form, "days"), longest=field(form, "longest"),
         custodians=field(form, "custodians").split(), custodians_needed=field(form, "needed") or "1",
         overflow=form.get("overflow") == "on", on_paper=field(form, "to") == "paper",
@@ -71,7 +71,7 @@ def _took(program: Program, made: ceremony.Made) -> None:
     program.printed = made.lines
 
 
-# --- what the authority signs -----------------------------------------------------------------------------------------
+# --- the authority's signatures ---------------------------------------------------------------------------------------
 
 
 async def sign_page(request: Request, program: Program) -> Response:
@@ -143,7 +143,7 @@ async def sign_command(request: Request, program: Program) -> Response:
         text = commanding.configuration(document) if verb == "config" else ""
         if verb == "config" and shown != hashlib.sha256(text.encode()).hexdigest():
             raise BadInput(f"{document}: is not what was shown any more: look at it again")
-        asked = commanding.Asked(verb, field(form, "about"), field(form, "url"), document, text)
+        asked = commanding.CommandForm(verb, field(form, "about"), field(form, "url"), document, text)
         program.printed = commanding.sign(asked, program.settings, program.desk_folder, program.clock)
 
     return await run_step(request, program, step, _commands, "/commands")
@@ -228,7 +228,7 @@ async def draft(request: Request, program: Program) -> Response:
 
 def _draft(request: Request, program: Program, error: LinetapError | None = None) -> Response:
     in_force = roles_in_force(program)
-    found = program.ceremony_files.draft or drafting.begun(in_force)
+    found = program.ceremony_files.draft or drafting.next_draft(in_force)
     return page(
         request, program, "program/draft.html", error, next_roles=found, sections=drafting.SECTIONS, in_force=in_force,
         printed=program.printed,
@@ -240,7 +240,7 @@ async def draft_add(request: Request, program: Program) -> Response:
     section = _section(form)
 
     def step() -> None:
-        before = program.ceremony_files.draft or drafting.begun(roles_in_force(program))
+        before = program.ceremony_files.draft or drafting.next_draft(roles_in_force(program))
         typed = {name: field(form, name) for name in form}
         program.ceremony_files.draft = drafting.with_row(before, section, typed)
         program.printed = []
@@ -253,7 +253,7 @@ async def draft_remove(request: Request, program: Program) -> Response:
     section, number = _section(form), field(form, "number")
 
     def step() -> None:
-        before = program.ceremony_files.draft or drafting.begun(roles_in_force(program))
+        before = program.ceremony_files.draft or drafting.next_draft(roles_in_force(program))
         program.ceremony_files.draft = drafting.without_row(before, section, int(number) if number.isdecimal() else -1)
         program.printed = []
 

@@ -16,7 +16,7 @@ from linetap_desk.custody.site import Admission, CasePages
 
 
 def run(desk_folder: Path, clock: Clock, zone: ZoneInfo, port: int, idle_s: float, browser: bool) -> int:
-    """Until its button, a signal, or the idle time."""
+    """Runs until its button, a signal, or the idle time."""
     known = settings.load(desk_folder)
     with private_folder() as work, serving.listening(port) as at:
         look = CasePages(zone, "linetap_desk.custody")

@@ -32,7 +32,7 @@ from linetap_desk.ingest.commandfiles import unverified
 from linetap_desk.ordering import command
 
 COMMANDS = "commands"  # in the folder for new files
-CONFIGURATION, BUNDLE = ".toml", ".raucb"  # of what is chosen
+CONFIGURATION, BUNDLE = ".toml", ".raucb"  # endings of a chosen file
 _ROOM_BYTES = batches.LIMIT_BYTES * 3 // 4  # of a file; the others sign in it too
 
 
@@ -61,8 +61,8 @@ VERBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """As it was typed. `about`: a unit, and what the desk's page shows beside its name; or units, empty for all.
+class CommandForm:
+    """The form as typed. `about`: a unit with the text beside its name on the desk's page; or units, empty for all.
     `document`: the chosen configuration or version; `text`: of the configuration, as it was shown."""
 
     verb: str
@@ -81,7 +81,7 @@ def configuration(path: Path | None) -> str:
     return raw.decode("utf-8")
 
 
-def sign(asked: Asked, settings: Settings, desk: Path, clock: Clock) -> list[str]:
+def sign(asked: CommandForm, settings: Settings, desk: Path, clock: Clock) -> list[str]:
     """One command a unit, in a file in the folder for new files. BadInput or a Refusal for anything that a unit would
     refuse whatever its state."""
     verb = VERBS[asked.verb]
@@ -137,7 +137,7 @@ def _units(lines: list[Signer]) -> Iterator[str]:
             yield from (name for name in line.principals.split(",") if unitnames.is_name(name))
 
 
-def _about(asked: Asked, verb: Verb, desk: Path) -> tuple[list[str], list[object]]:
+def _about(asked: CommandForm, verb: Verb, desk: Path) -> tuple[list[str], list[object]]:
     """The units, and the option with what was pasted."""
     parts = asked.about.replace(",", " ").split()
     units = parts[:1] if verb.value else sorted(set(parts)) or published_units(desk)
@@ -164,8 +164,8 @@ def _role_of_key(settings: Settings, desk: Path, clock: Clock) -> str:
     return person.role
 
 
-def _document(asked: Asked, unit: str, folder: Path, settings: Settings, desk: Path) -> list[object]:
-    """Of a configuration the text that was shown: the file may be another by now."""
+def _document(asked: CommandForm, unit: str, folder: Path, settings: Settings, desk: Path) -> list[object]:
+    """The command's document. A configuration is sent as the text that was shown: the file may have changed."""
     if asked.verb == "roles":
         return [f"--document={desk / ROLES}"]
     if asked.verb == "key_list":

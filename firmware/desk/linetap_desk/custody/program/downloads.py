@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person downloads from the desk for their step, unpacked: for an approver, a vault officer (release or hold) or
+"""A download from the desk for a person's step, unpacked: for an approver, a vault officer (release or hold) or
 a custodian. It is treated as hostile: known names, bounded sizes, and each step verifies what it uses."""
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.custody.package import CALL, NAMES, Package, complete, members
 from linetap_desk.inputs.ustar import BadPackage, Source
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
-from linetap_desk.release import holdasked, requestfile
-from linetap_desk.release.holdasked import HoldAsked
+from linetap_desk.release import holdrequest, requestfile
+from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 
 _DOCUMENT = rf"(?:{re.escape(hold.HOLD)}|{re.escape(hold.REWRAP)})"
@@ -33,7 +33,7 @@ _NAMES = [
             (rf"{_AGAIN}/{_DOCUMENT}", hold.LIMIT_BYTES),
             (rf"{_AGAIN}/{_DOCUMENT}\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
             (rf"holds/{CALL}/{_DOCUMENT}{re.escape(CHECK_SUFFIX)}", sshsig.SIGNATURE_LIMIT_BYTES),
-            (re.escape(holdasked.NAME), holdasked.LIMIT_BYTES),
+            (re.escape(holdrequest.NAME), holdrequest.LIMIT_BYTES),
         )
     ),
 ]
@@ -48,7 +48,7 @@ class Papers:
     call_id: str
     request: Request | None
     signatures: list[str]  # names of the approvals
-    asked: HoldAsked | None
+    asked: HoldRequest | None
 
     @property
     def request_file(self) -> Path:
@@ -126,13 +126,13 @@ def unpack(source: Source, folder: Path) -> Papers | OverflowCalls | Package:
             raise BadPackage(f"{call_id}: the request does not name it")
         return Papers(folder, call_id, found.request, sorted(found.signatures), None)
     if asked is None or asked.call_id != call_id:
-        raise BadPackage(f"{holdasked.NAME} names another call")
+        raise BadPackage(f"{holdrequest.NAME} names another call")
     return Papers(folder, call_id, None, [], asked)
 
 
-def _asked(folder: Path) -> HoldAsked | None:
-    path = folder / holdasked.NAME
+def _asked(folder: Path) -> HoldRequest | None:
+    path = folder / holdrequest.NAME
     try:
-        return holdasked.decode(path.read_bytes()) if path.exists() else None
+        return holdrequest.decode(path.read_bytes()) if path.exists() else None
     except BadInput as error:
-        raise BadPackage(f"{holdasked.NAME}: {error}") from None
+        raise BadPackage(f"{holdrequest.NAME}: {error}") from None

@@ -98,7 +98,7 @@ SECTIONS = {
 }
 
 
-def begun(in_force: Roles | None) -> Roles:
+def next_draft(in_force: Roles | None) -> Roles:
     """The version after the one in force here."""
     return msgspec.structs.replace(in_force or EMPTY, version=(in_force or EMPTY).version + 1)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be chosen among the files of this machine, and what becomes of it; and the folders and files that the page
-of a choice shows, since a browser tells a page no paths."""
+"""The kinds of files that can be chosen on this machine, and their use; and the folders and files that the page of a
+choice shows, since a browser tells a page no paths."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ _DOWNLOADS = ("Downloads", "다운로드")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class FolderListing:
     """`more`: there are more than are shown. Files with the newest first, since what was downloaded is wanted."""
 
     folder: Path
@@ -140,14 +140,14 @@ class Listed:
 
 
 def places() -> list[Path]:
-    """Where to begin: downloads, the home folder, and media."""
+    """The first folders of a choice: downloads, the home folder, and media."""
     home = Path.home()
     found = [home / name for name in _DOWNLOADS]
     return [path for path in (*found, home, *system.media()) if path.is_dir()]
 
 
-def listed(folder: Path, suffixes: tuple[str, ...]) -> Listed:
-    """What is in a folder, without hidden names; files with one of these endings, or all. BadInput if it cannot be
+def listed(folder: Path, suffixes: tuple[str, ...]) -> FolderListing:
+    """The folder's content without hidden names; files with one of these endings, or all. BadInput if it cannot be
     read."""
     folders, files = list[Path](), list[tuple[float, Path]]()
     try:
@@ -164,4 +164,4 @@ def listed(folder: Path, suffixes: tuple[str, ...]) -> Listed:
     folders.sort(key=lambda path: path.name.casefold())
     chosen = [path for _, path in sorted(files, key=lambda pair: (-pair[0], pair[1].name))]
     more = len(folders) > MOST_SHOWN or len(chosen) > MOST_SHOWN
-    return Listed(folder, folders[:MOST_SHOWN], chosen[:MOST_SHOWN], more)
+    return FolderListing(folder, folders[:MOST_SHOWN], chosen[:MOST_SHOWN], more)

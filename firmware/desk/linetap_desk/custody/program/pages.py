@@ -42,7 +42,7 @@ async def papers(request: Request, program: Program) -> Response:
 
 
 def _papers(request: Request, program: Program, error: LinetapError | None = None) -> Response:
-    """What the file says, and the steps that can be taken with it."""
+    """The open file's content and the steps that can be taken with it."""
     found = program.open
     if found is None:
         return redirect_to(program, "/")
@@ -233,7 +233,7 @@ async def leave(request: Request, program: Program) -> Response:
 
 
 def _identities(program: Program, form: FormData) -> list[Path]:
-    """Of the person's own; a path that the form alone names is none."""
+    """The chosen key files among the person's own; a path that only the form names is ignored."""
     named = {str(each) for each in form.getlist("identity")}
     found = [Path(each) for each in program.settings.identities if each in named]
     if not found:
@@ -241,7 +241,7 @@ def _identities(program: Program, form: FormData) -> list[Path]:
     return found
 
 
-def _within(of: str, handler: Handler) -> Handler:
+def _page_of_open(of: str, handler: Handler) -> Handler:
     """A page of the opened release, or of the search; without one, the home page."""
 
     async def answer(request: Request, program: Program) -> Response:
@@ -275,5 +275,7 @@ def make_app(program: Program) -> Starlette:
         ("/leave", "POST", leave),
     )
     parts = (("release", handlers.PAGES), ("search", searching.PAGES))
-    below = [(f"/{of}{path}", method, _within(of, handler)) for of, table in parts for path, method, handler in table]
+    below = [
+        (f"/{of}{path}", method, _page_of_open(of, handler)) for of, table in parts for path, method, handler in table
+    ]
     return app_of(program, (*own, *ceremonypages.PAGES, *below))

@@ -81,7 +81,7 @@ class Program(Helper):
         return deskfolder.open_desk(self.desk_folder, self.clock)
 
     def roles(self) -> Roles:
-        """In force here. BadInput before there are any, a Refusal for damaged ones."""
+        """The roles in force here. BadInput before there are any, a Refusal for damaged ones."""
         desk = self.desk
         return desk.roles(desk.access.entries())
 
@@ -94,7 +94,7 @@ class Program(Helper):
 
     @property
     def role(self) -> str:
-        """Of the person in the settings; empty if the roles do not say."""
+        """The role of the person in the settings; empty if the roles do not name one."""
         try:
             return steps.role_of(self.settings, self.desk_folder, self.clock)
         except LinetapError:
@@ -191,6 +191,6 @@ class Program(Helper):
         )  # fmt: skip
 
     def end_search(self) -> None:
-        """What was opened of the index is forgotten."""
+        """Forgets the opened index."""
         self.search = None
         self.held.close()

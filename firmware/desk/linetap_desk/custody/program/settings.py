@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the program remembers of its person: the desk's address and where the files are. No content of any key."""
+"""The settings of the program's person: the desk's address and the places of files. No content of any key."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     index: Paths = msgspec.field(default_factory=list)  # index keys, or folders of them
     table: Text = ""  # lines.csv
     keylist: Text = ""  # the authority's list of keys
-    output: Text = ""  # the folder for what is written
+    output: Text = ""  # the folder of new files
     medium: Text = ""  # for new private keys of days
     vaults: Text = ""  # copies of the units' vaults, before a day's key is destroyed
     pki: Text = ""  # the folder of the certificates' authority
-    holds: Text = ""  # what was wrapped again for longer
+    holds: Text = ""  # keys wrapped again for a longer period
     language: Text = "ko"
 
     def path(self, what: str) -> Path | None:

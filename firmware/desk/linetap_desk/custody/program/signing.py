@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the authority signs: roles.json, a key list, a unit's order, a unit's certificate. Each is read by the code that
-will judge it, shown in words, and what was shown is what is signed. Documents are signed in namespaces of their own;
-those of k of n sign one after another, in one .sig."""
+"""The documents that the authority signs: roles.json, a key list, a unit's order, a unit's certificate. Each is read by
+the code that will judge it, shown in words, and what was shown is what is signed. Documents are signed in namespaces of
+their own; those of k of n sign one after another, in one .sig."""
 
 from __future__ import annotations
 
@@ -153,8 +153,8 @@ def fingerprint(asked: Request) -> str:
 
 
 def enrol(path: Path, shown: str, renews: bool, settings: Settings, clock: Clock) -> list[str]:
-    """As `linetap pki unit` or `renew`: the certificate as a file, and the unit's line of allowed_signers. `shown`: the
-    fingerprint of the signing key that was shown."""
+    """Runs `linetap pki unit` or `renew`: the certificate as a file, and the unit's line of allowed_signers. `shown`:
+    the fingerprint of the signing key that was shown."""
     authority = steps.needed(settings, "pki")
     target = steps.output_of(settings) / f"{read_request(path).unit}.pem"
     lines = steps.run_command(

@@ -29,7 +29,7 @@ from linetap_desk.custody.program.settings import Settings
 from linetap_desk.inputs import strict
 from linetap_desk.ordering import command
 from linetap_desk.proofs import callfolder
-from linetap_desk.release import ask, requestfile, unwrap
+from linetap_desk.release import requestfile, requesting, unwrap
 from linetap_desk.unsealing.callproof import SIGNERS
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 from linetap_desk.witnessing import options
@@ -66,7 +66,7 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
     privatefile.require_new(target)
     before = set(requestfile.signatures(papers.request_file))
     lines = run_command(
-        [ask.add_approve_arguments, deskfolder.add_argument], ask.approve_request, clock,
+        [requesting.add_approve_arguments, deskfolder.add_argument], requesting.approve_request, clock,
         papers.request_file, f"--key={signing}", f"--name={settings.name}", f"--call={papers.call}", f"--desk={desk}",
     )  # fmt: skip
     for name, data in requestfile.signatures(papers.request_file).items():
@@ -130,7 +130,7 @@ def hold_call(
 
 
 def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk: Path, clock: Clock) -> list[str]:
-    """Another officer opens the key that was wrapped for a hold, and signs that it opens."""
+    """Opens the key that another officer has wrapped for a hold, and signs that it opens."""
     if papers.asked is None or papers.wrapped is None:
         raise BadInput("there is no hold to be checked in this file")
     signing, target = needed(settings, "signing"), output_of(settings) / f"{papers.id}{CHECK_SUFFIX}"
@@ -161,23 +161,23 @@ def rewrap_calls(
             [rewrap.add_arguments], rewrap.run, clock, "rewrap", found.folder / "calls" / call_id, *words, output
         )
 
-    return _each(found, found.waiting, one, settings, clock)
+    return _for_each_call(found, found.waiting, one, settings, clock)
 
 
 def check_rewrapped(
     found: OverflowCalls, settings: Settings, identities: list[Path], desk: Path, clock: Clock
 ) -> list[str]:
-    """Another officer opens the keys that were wrapped, and signs that they open."""
+    """Opens the keys that another officer has wrapped, and signs that they open."""
     words = [*(f"--identity={path}" for path in identities), f"--key={needed(settings, 'signing')}", f"--desk={desk}"]
 
     def one(call_id: str) -> list[str]:
         place, call = found.place(call_id), found.folder / "calls" / call_id
         return run_command([hold.add_arguments], hold.run, clock, "check", place, call, *words)
 
-    return _each(found, found.unchecked, one, settings, clock)
+    return _for_each_call(found, found.unchecked, one, settings, clock)
 
 
-def _each(
+def _for_each_call(
     found: OverflowCalls, calls: list[str], do: Callable[[str], list[str]], settings: Settings, clock: Clock
 ) -> list[str]:
     """Takes the step for each call, and packs the papers of those where it succeeded. A Refusal if all failed."""
@@ -208,8 +208,8 @@ def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) 
     if not request_id:
         raise BadInput("the request's id is missing")
     target = output_of(settings) / f"one-time-{request_id}.txt"
-    adds: list[Add] = [ask.add_key_arguments, deskfolder.add_argument]
-    lines = run_command(adds, ask.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
+    adds: list[Add] = [requesting.add_key_arguments, deskfolder.add_argument]
+    lines = run_command(adds, requesting.make_key, clock, f"--output={target}", f"--desk={desk}", "--", request_id)
     return target, lines[-1]
 
 
@@ -240,7 +240,7 @@ def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
 
 
 def checked_bundle(path: Path, desk: Path) -> list[str]:
-    """As `linetap verify`: its verdicts. A Refusal with them unless all are good."""
+    """The verdicts of `linetap verify`. A Refusal with them unless all are good."""
     signers = callfolder.load_signers(desk / SIGNERS)
     verdicts = list(verify_bundle(path, signers, None, options.of_desk(desk)))
     lines = [line for verdict in verdicts for line in verdict.lines()]
@@ -257,7 +257,7 @@ def emptied(folder: Path) -> Path:
 
 
 def role_of(settings: Settings, desk: Path, clock: Clock) -> str:
-    """By the roles in force; empty without a name or roles."""
+    """The person's role by the roles in force; empty without a name or roles."""
     if not settings.name or not deskfolder.is_made(desk):
         return ""
     opened = deskfolder.open_desk(desk, clock)

@@ -12,14 +12,12 @@ from linetap_core import system
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_core.timekeeping import KEPT
-from linetap_core.zones import KOREA
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import package, serving
 from linetap_desk.custody.search import pages
 from linetap_desk.custody.search.connection import DeskConnection
 from linetap_desk.custody.search.session import SearchSession
 from linetap_desk.custody.site import Admission, CasePages
-from linetap_desk.inputs.strict import zone_of
 from linetap_desk.proofs import callfolder
 from linetap_desk.searching.departments import Departments
 from linetap_desk.searching.indexsearch import IndexKeys
@@ -37,27 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the published file, which names all units; default {SIGNERS} in the desk's folder",
     )  # fmt: skip
     parser.add_argument("--table", type=Path, metavar="lines.csv", help="unit,line,extension,department,from")
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
-    parser.add_argument("--zone", default=KOREA, help="in which days and times are meant (%(default)s)")
-    parser.add_argument("--idle-minutes", type=float, default=15, metavar="N", help="then it ends (%(default)s)")
-    parser.add_argument(
-        "--desk-folder", type=Path, metavar="DIR",
-        help=f"roles and access log; default ${deskfolder.VARIABLE}, else ~/.linetap-desk",
-    )  # fmt: skip
+    serving.add_arguments(parser)
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.require(argparse.Namespace(desk=args.desk_folder), clock)
-    zone = zone_of(args.zone)
+    zone = serving.zone_of_arguments(args)
     path = args.signers or desk.folder / SIGNERS
     if not path.is_file():
         raise BadInput(f"{path}: not there; --signers with the published allowed_signers expected")
     signers, keys = callfolder.load_signers(path), IndexKeys(args.identity)
     table = Departments([]) if args.table is None else Departments.load(args.table, zone)
-    if not 0 <= args.port < 1 << 16:
-        raise BadInput(f"--port {args.port}: 0 to 65535 expected")
-    if not 0 < args.idle_minutes <= 120:
-        raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 expected")
     system.leave_no_core()
     with DeskConnection(args.url, args.ca, package.ask_ticket()) as connection:
         session = SearchSession(connection, desk, signers, keys, table, zone, clock)

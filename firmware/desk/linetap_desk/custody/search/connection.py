@@ -37,8 +37,8 @@ class NotLogged(Refusal):
     code = "search_not_logged"
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """What the desk granted, by its own statement."""
+class GrantedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """The search session as the desk granted it."""
 
     token: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{20,100}\Z")]
     id: _Name
@@ -71,7 +71,7 @@ class DeskConnection:
         self.url = url.rstrip("/")
         self._token = ticket
         try:
-            self.begun = self._post("/find/begin", {}, Begun)
+            self.begun = self._post("/find/begin", {}, GrantedSession)
         except BaseException:  # propagates, and leaves no connection open
             self._connection.close()
             raise

@@ -20,7 +20,7 @@ from linetap_core.clock import NS_PER_MS, compact, rfc3339
 from linetap_core.evidence.calls import index
 from linetap_core.evidence.calls.index import Entry
 from linetap_core.records import Direction, Disposition
-from linetap_desk.searching.departments import Row, Sat
+from linetap_desk.searching.departments import Row, SeatPeriod
 
 Kind = Literal["number", "name", "extension"]
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -32,8 +32,8 @@ _FORM = np.frombuffer(b"00000000T000000.000Z-L00", np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is searched, between two moments (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of
+class SearchQuery:
+    """A search between two moments (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of
     it (NFC), or an extension. `seats`: lines, and extensions behind a PBX, that have it by the table of lines."""
 
     kind: Kind
@@ -41,9 +41,9 @@ class Wanted:
     last_ns: int
     digits: str = ""
     text: str = ""
-    seats: Sequence[Sat] = ()
+    seats: Sequence[SeatPeriod] = ()
 
-    def is_it(self, entry: Entry) -> bool:
+    def matches(self, entry: Entry) -> bool:
         began_ns = index.began_ns(entry)
         if not self.first_ns <= began_ns <= self.last_ns:
             return False
@@ -123,7 +123,7 @@ class UnitCalls:
             self._columns = whole.take(np.sort(len(whole.at_ms) - 1 - last))
             self._parts = []
 
-    def search(self, wanted: Wanted) -> Iterator[Entry]:
+    def search(self, wanted: SearchQuery) -> Iterator[Entry]:
         columns = self._columns
         if columns is not None:
             within = (columns.at_ms >= -(-wanted.first_ns // NS_PER_MS)) & (
@@ -131,9 +131,9 @@ class UnitCalls:
             )
             for place in np.flatnonzero(within & self._matches(columns, wanted)):
                 yield self._entry(columns, int(place))
-        yield from filter(wanted.is_it, {entry.call_id: entry for entry in self._odd}.values())
+        yield from filter(wanted.matches, {entry.call_id: entry for entry in self._odd}.values())
 
-    def _matches(self, columns: _Columns, wanted: Wanted) -> NDArray[np.bool_]:
+    def _matches(self, columns: _Columns, wanted: SearchQuery) -> NDArray[np.bool_]:
         if wanted.kind == "number":
             if len(wanted.digits) > _MOST_DIGITS:
                 return np.zeros(len(columns.at_ms), np.bool_)

@@ -30,7 +30,7 @@ from linetap_core.zones import local_time
 from linetap_desk.accesslog.access import Entry
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.custody.search.connection import DeskConnection
-from linetap_desk.custody.search.memory import Kind, UnitCalls, Wanted
+from linetap_desk.custody.search.memory import Kind, SearchQuery, UnitCalls
 from linetap_desk.custody.search.unitindex import NOT_GIVEN, NOT_WHOLE, Days, UnitReport, open_index
 from linetap_desk.inputs import strict
 from linetap_desk.searching.departments import Departments
@@ -81,7 +81,7 @@ class SearchSession:
         self.units = sorted(filter(unitnames.is_name, named | set(self.begun.units)))
 
     def purpose(self) -> Purpose | None:
-        """By the roles in force here; None if they do not list it, or are invalid."""
+        """The purpose by the roles in force here; None if they do not list it, or are invalid."""
         try:
             return self.desk.roles(self.desk.access.entries()).purpose(self.begun.purpose)
         except LinetapError:
@@ -121,8 +121,8 @@ class SearchSession:
             entry = Entry(verb="find", number=_masked(kind, typed), name=self.begun.person)
             entry.purpose, entry.case, entry.request = self.begun.purpose, self.begun.case, self.begun.id
             entry.span = f"{first}/{last}"
-            with self.desk.access.deed(entry) as step:
-                wanted = self._wanted(kind, typed, first, last)
+            with self.desk.access.logged_step(entry) as step:
+                wanted = self._query_of(kind, typed, first, last)
                 named = f"{self.desk.access.name} {len(step.past)}"
                 step.granted()
                 logged = self._connection.log(kind, first, last, len(self._calls), named)
@@ -130,7 +130,7 @@ class SearchSession:
             rows = sorted(map(self._row, found), key=lambda row: row.at_ns)
             return Answer(rows[:MOST_SHOWN], len(rows) > MOST_SHOWN, logged.seq)
 
-    def _wanted(self, kind: Kind, typed: str, first: date, last: date) -> Wanted:
+    def _query_of(self, kind: Kind, typed: str, first: date, last: date) -> SearchQuery:
         if not self.begun.first <= first <= last <= self.begun.last:
             raise BadInput(f"days: {self.begun.first} to {self.begun.last} were granted")
         text, digits = normalize("NFKC", typed).strip(), ""  # figures of a Korean keyboard's full width too
@@ -140,17 +140,19 @@ class SearchSession:
                 raise BadInput(f"number: at least {index.LEAST_DIGITS} digits of its ending expected")
         elif not text or len(text) > _MOST_TEXT:
             raise BadInput(f"{kind}: 1 to {_MOST_TEXT} characters expected")
-        seats = self._table.sat(extension=text) if kind == "extension" else []
+        seats = self._table.periods_of(extension=text) if kind == "extension" else []
         if kind == "name":
             named = [name for name in self._table.names() if text.casefold() in normalize("NFC", name).casefold()]
             seats = [
-                seat for name in named for seat in (*self._table.sat(department=name), *self._table.behind_pbx(name))
+                seat
+                for name in named
+                for seat in (*self._table.periods_of(department=name), *self._table.behind_pbx(name))
             ]
-        return Wanted(
+        return SearchQuery(
             kind, strict.moment_ns(str(first), self.zone), strict.last_ns(str(last), self.zone), digits, text, seats
         )
 
-    def _found(self, wanted: Wanted) -> Iterable[IndexEntry]:
+    def _found(self, wanted: SearchQuery) -> Iterable[IndexEntry]:
         for calls in self._calls.values():
             yield from calls.search(wanted)
 
@@ -160,7 +162,7 @@ class SearchSession:
         ask = f"{self._connection.url}/release/ask/{quote(entry.unit, safe='')}/{quote(entry.call_id, safe='')}"
         return Row(at_ns, entry, extension, department, ask)
 
-    # --- what was not searched -----------------------------------------------------------------------------------
+    # --- segments not searched -----------------------------------------------------------------------------------
 
     def late(self) -> list[UnitReport]:
         """Units whose list ends more than LATE_S before the granted days do, or before now."""
@@ -207,5 +209,5 @@ class SearchSession:
 
 
 def _masked(kind: Kind, typed: str) -> str:
-    """Of a name and an extension only that it was one: both may be a person."""
+    """The number, masked; of a name or an extension only its kind: both may be a person."""
     return masked(index.digits_of(normalize("NFKC", typed))) if kind == "number" else f"({kind})"

@@ -61,7 +61,7 @@ class UnitReport:
     segments: int = 0
     head: ListHead | None = None
 
-    def lacks(self, why: str, *what: str) -> None:
+    def add_missing(self, why: str, *what: str) -> None:
         self.gaps.setdefault(why, set()).update(what)
 
 
@@ -73,7 +73,7 @@ class Days:
     last: date
     today: date
 
-    def have(self, name: str) -> bool:
+    def has_day(self, name: str) -> bool:
         named = index.parse_segment(name.rpartition("/")[2])
         return named is not None and self.first <= named[0] <= self.last
 
@@ -93,7 +93,7 @@ def open_index(
         for name, content in members(source, _NAMES, _MOST_MEMBERS):
             found.take(name, b"".join(content))
     except BadPackage:
-        report.lacks(NOT_WHOLE)
+        report.add_missing(NOT_WHOLE)
     found.finish(before)
     calls.seal()
     return calls, report
@@ -115,13 +115,13 @@ class _Opening:
             return
         if self._lists is None:
             self._read_lists()
-        if not indexhead.is_segment(name) or not self._days.have(name):
+        if not indexhead.is_segment(name) or not self._days.has_day(name):
             return
         self._came.add(name)
         if indexhead.digest(data) != self._named.get(name):
-            self._report.lacks(CHANGED, _day(name))
+            self._report.add_missing(CHANGED, _day(name))
         elif self._calls.count >= MOST_CALLS:
-            self._report.lacks(TOO_MANY, _day(name))
+            self._report.add_missing(TOO_MANY, _day(name))
         else:
             self._open(name, data)
 
@@ -129,38 +129,38 @@ class _Opening:
         epoch, _ = index.parse_folder(name.partition("/")[0]) or ("", None)
         files = self._keys.of(epoch)
         if not files:
-            self._report.lacks(NO_KEY, epoch)
+            self._report.add_missing(NO_KEY, epoch)
             return
         try:
             self._calls.add(index.decode(decrypt_segment(data, files)))
             self._report.segments += 1
         except DoesNotOpen:
-            self._report.lacks(CLOSED, epoch)
+            self._report.add_missing(CLOSED, epoch)
         except index.BadIndex:
-            self._report.lacks(DAMAGED, _day(name))
+            self._report.add_missing(DAMAGED, _day(name))
 
     def finish(self, before: ListHead | None) -> None:
-        """What is missing, by the lists."""
+        """Reports the segments that are missing, by the lists."""
         if self._lists is None:
             self._read_lists()
         assert self._lists is not None
         if not self._lists:
-            self._report.lacks(NOT_SIGNED if self._small or self._came else NOT_GIVEN)
+            self._report.add_missing(NOT_SIGNED if self._small or self._came else NOT_GIVEN)
             return
         head, newest = self._lists[-1]
         self._report.head, self._report.complete_to = head, head.at
         if before is not None and indexhead.is_older(head, before):
-            self._report.lacks(OLDER, before.at)
+            self._report.add_missing(OLDER, before.at)
         for fault in newest.unlisted:
-            if self._days.have(fault.file):
-                self._report.lacks(FAULTY, _day(fault.file))
+            if self._days.has_day(fault.file):
+                self._report.add_missing(FAULTY, _day(fault.file))
         for number, (_, found) in enumerate(reversed(self._lists)):
             for each in found.segments:
                 # Of an earlier log only days are certain: a segment without one may have gone with its calls.
                 is_certain = not number or _has_day(each.file)
-                is_due = is_certain and self._days.have(each.file) and not self._days.is_over(each.file)
+                is_due = is_certain and self._days.has_day(each.file) and not self._days.is_over(each.file)
                 if is_due and each.file not in self._came:
-                    self._report.lacks(MISSING, _day(each.file))
+                    self._report.add_missing(MISSING, _day(each.file))
 
     def _read_lists(self) -> None:
         """The newest of each log: an older one beside it would let an earlier content of a segment count."""

@@ -59,7 +59,7 @@ def signed_head(head: Head, key: SigningKey) -> dict[str, str]:
 
 
 def own_head(text: str, sig: str, kind: str, key: PublicKey) -> Head:
-    """As `read_signed_head`, but it must be signed by `key`: a head of another key must not be continued."""
+    """A head as of `read_signed_head` that `key` has signed: the log is continued under no other key."""
     head, signer = read_signed_head(text, sig, kind)
     if keys.public_blob(signer) != keys.public_blob(key):
         raise ChainFault(
@@ -214,12 +214,12 @@ def last_head(db: Connection, key: PublicKey) -> Head:
 
 
 def _cut(text: Any, limit: int = _TEXT_LIMIT) -> str:
-    """Without NUL and lone surrogates, which PostgreSQL refuses."""
+    """The text without NUL and lone surrogates, which PostgreSQL refuses."""
     return str(text).replace("\0", "")[:limit].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def rekey(table: AccessTable, old: PublicKey) -> int:
-    """Another key for the access log, at a person's command: no head of another key is continued otherwise.
+    """Replaces the key of the access log, at a person's command: no head of another key is continued otherwise.
 
     Verifies the whole log under `old` first. Returns the number of rows; ChainFault if it is not intact or not
     signed by `old`.
@@ -237,7 +237,7 @@ def rekey(table: AccessTable, old: PublicKey) -> int:
     return verdict.rows
 
 
-# --- The last safeguard before the log: masks whatever looks like a telephone number in typed text --------------------
+# --- The last safeguard before the log: masks typed text that looks like a telephone number ---------------------------
 
 
 _BETWEEN = r"[-. ()/]{0,3}"
@@ -262,12 +262,12 @@ _ANYWHERE = re.compile("|".join(_KOREAN + _OTHERS), re.ASCII)
 
 
 def without_numbers(text: str) -> str:
-    return _without(text, _ANYWHERE)
+    return _with_masked(text, _ANYWHERE)
 
 
 def case_without_numbers(text: str) -> str:
     """A case number stays whole (2026-0042), unless it has the form of a Korean telephone number."""
-    return _without(text, _IN_CASE)
+    return _with_masked(text, _IN_CASE)
 
 
 def call_without_numbers(call_id: str) -> str:
@@ -280,21 +280,21 @@ def has_number(text: str) -> bool:
     return _IN_CASE.search(_plain(text)) is not None
 
 
-def _without(text: str, number: re.Pattern[str]) -> str:
+def _with_masked(text: str, number: re.Pattern[str]) -> str:
     parts, end = [], 0
     for found in number.finditer(_plain(text)):
-        parts += [text[end : found.start()], masked(_at_home(found[0]))]
+        parts += [text[end : found.start()], masked(_domestic(found[0]))]
         end = found.end()
     return "".join([*parts, text[end:]])
 
 
-def _at_home(number: str) -> str:
+def _domestic(number: str) -> str:
     abroad = _ABROAD.match(number)
     return number if abroad is None else f"0{number[abroad.end() :]}"
 
 
 def _plain(text: str) -> str:
-    """As long as the text: digits of any script as ASCII, any dash as a hyphen, any space as a space."""
+    """A text of the same length: digits of any script as ASCII, any dash as a hyphen, any space as a space."""
     return "".join(map(_plain_sign, text))
 
 

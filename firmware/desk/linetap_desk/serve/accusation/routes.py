@@ -18,7 +18,7 @@ from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import calldetails
 from linetap_desk.serve.database.tables import requests
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, read_own
-from linetap_desk.serve.protection.released import GIVEN
+from linetap_desk.serve.release.steps import GIVEN
 from linetap_desk.web.roles import READS_REPORTS
 
 MOST_CASE, MOST = 120, 100
@@ -45,14 +45,14 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def _calls(db: Connection, given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """In the order of time; a destroyed one is not among them."""
+    """The calls in the order of time, without destroyed ones."""
     names = {(row["unit"], row["call_id"]) for row in given}
     mine = (tuple_(calls.c.unit, calls.c.call_id).in_(names), calls.c.destroyed_at.is_(None))
     return [dict(row) for row in db.execute(select(calls).where(*mine).order_by(calls.c.began_at)).mappings()]
 
 
 def _command(case: str, found: Sequence[Mapping[str, Any]]) -> str:
-    """For the folder in which the opened recordings lie, each under the name of its call."""
+    """The command for the folder with the opened recordings, each under the name of its call."""
     names = [row["call_id"] for row in found if sealed.CALL_ID.fullmatch(row["call_id"])]
     if not names:
         return ""

@@ -22,8 +22,8 @@ from starlette.routing import Route as StarletteRoute
 from linetap_core.clock import rfc3339
 from linetap_core.enrolment.adoption import AdoptionFault, Begin, Box, Opening, Question, Reply
 from linetap_core.errors import BadInput, Refusal
-from linetap_desk.serve.adoption import prepared, store
-from linetap_desk.serve.adoption.runs import TooMany
+from linetap_desk.serve.adoption import store, uploadchecks
+from linetap_desk.serve.adoption.exchanges import TooMany
 from linetap_desk.serve.database.transactions import overwrite, writing
 from linetap_desk.serve.handling.site import Site, json_body
 from linetap_desk.web.secure import address_of
@@ -82,7 +82,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
         row = store.of_run(db, run)
         if row is None or row["closed_at"] is not None:
             raise KeyError(run)  # closed at this moment; the next question is answered so
-        if not store.count_on(db, run, box.count):
+        if not store.record_count(db, run, box.count):
             raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
         reply = _reply(db, row, question, rfc3339(site.clock.utc_ns()))
     if question.has_certificate:
@@ -100,7 +100,7 @@ def _reply(db: Connection, row: dict[str, Any] | Any, question: Question, now: s
     if question.request is not None and row["certificate"] is None:
         data = question.request.encode()
         try:
-            prepared.require_request(data, row["unit"])
+            uploadchecks.require_request(data, row["unit"])
             changes["request"] = data
         except (Refusal, BadInput) as error:
             changes["fault"] = str(error)[:500]

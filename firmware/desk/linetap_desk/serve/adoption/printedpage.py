@@ -116,7 +116,7 @@ def _condition(code: str, language: Language) -> Row:
 
 
 def _walk(code: str, language: Language) -> Row:
-    """Without the words that every row of it begins with: the step is called so."""
+    """The row of a walk test's step, without the words that all rows begin with."""
     says = getattr(WALK[code], language).partition(": ")[2]
     return Row(code, says, {"call": bar(WALK[code].call, language)})
 
@@ -130,7 +130,7 @@ class Line:
 
 
 def lines_of(order: bytes | None) -> list[Line]:
-    """By their numbers, as the walk test asks for them."""
+    """The order's lines by number, in the walk test's order."""
     files = _toml((order or b"").decode(errors="replace")).get("files", {})
     unit = files.get(UNIT) if isinstance(files, dict) else None
     found = _toml(unit).get("line", []) if isinstance(unit, str) else []
@@ -162,7 +162,7 @@ class Code:
 
 
 def code_of(text: str) -> Code:
-    """Of level M: readable with 15 % of it dirty."""
+    """A QR code of level M: readable with 15 % of it dirty."""
     import segno  # of this page alone
 
     rows = segno.make_qr(text, error="m", boost_error=False).matrix

@@ -3,23 +3,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault
 from linetap_core.errors import BadInput, Refusal
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import pagestate, prepared, printedpage, store
-from linetap_desk.serve.adoption.runs import Waiting
+from linetap_desk.serve.adoption import printedpage, store, uploadchecks
+from linetap_desk.serve.adoption.exchanges import Waiting
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.people.sessions import who_of
@@ -63,8 +65,21 @@ async def refusal(request: Request, site: Site, error: Exception | None = None) 
         roles=Path(site.settings.desk.serve.roles or "roles.json").name,
         free=[one for one in rows if one["closed_at"] is None and one["pressed_at"] is None and one["has_order"]],
         error=None if error is None else _refusal_text(site, request, error), state=store.state_of,
-        mark=pagestate.mark_of(rows, site),
+        mark=_digest_of(rows, site),
     )  # fmt: skip
+
+
+def _digest_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
+    """Changes with the page's content; of refused units only whether there are any. `rows`: of store.listed."""
+    exchanges = [(one.run, one.answer is not None) for one in site.adoption.listed()]
+    states = [(row["id"], store.state_of(row), row["fault"]) for row in rows]
+    return hashlib.sha256(msgspec.json.encode((exchanges, states, site.adoption.refused > 0))).hexdigest()[:16]
+
+
+async def page_state(_request: Request, site: Site) -> Response:
+    """The digest of the present page; an open page that has another one loads itself again (static/adoption.js)."""
+
+    return JSONResponse({"mark": _digest_of(await read_own(site, store.listed), site)})
 
 
 async def printed(request: Request, site: Site) -> Response:
@@ -72,7 +87,7 @@ async def printed(request: Request, site: Site) -> Response:
 
 
 async def printed_of(request: Request, site: Site) -> Response:
-    """With the unit's name, its place, and a code that opens its page at the desk: an address, and no secret."""
+    """The printed page: unit, place, and a code with the address of the unit's page at the desk, which is no secret."""
 
     return _paper(request, site, await read_own(site, lambda db: store.require(db, _id(request))))
 
@@ -92,7 +107,7 @@ async def prepare(request: Request, site: Site) -> Response:
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
 
     def do(db: Connection) -> Subject:
-        found = prepared.order_of(files[0], files[1])
+        found = uploadchecks.order_of(files[0], files[1])
         store.prepare(db, logged.new_id(db, site, adoptions, "A"), found, who.name, now)
         return Subject(terms=found.unit)
 
@@ -172,7 +187,7 @@ async def certificate(request: Request, site: Site) -> Response:
         row = store.require_open(db, _id(request))
         if row["request"] is None:
             raise AdoptionFault("step_not_yet", "the unit has not asked yet")
-        prepared.require_certificate(data, bytes(row["request"]))
+        uploadchecks.require_certificate(data, bytes(row["request"]))
         store.change(db, row["id"], certificate=data, certified_by=who_of(request).name, certified_at=now)
         return Subject(terms=row["unit"])
 
@@ -219,15 +234,15 @@ def _id(request: Request) -> str:
 
 async def _file(form: FormData, name: str) -> bytes:
     found = form.get(name)
-    return (await found.read(prepared.MOST_ORDER_BYTES + 1)) if isinstance(found, UploadFile) else b""
+    return (await found.read(uploadchecks.MOST_ORDER_BYTES + 1)) if isinstance(found, UploadFile) else b""
 
 
 _DONE = (303, 409)
 # An order has a key list in it.
-LARGER = {"/adoption/prepare": prepared.MOST_ORDER_BYTES + 128 * 1024}
+LARGER = {"/adoption/prepare": uploadchecks.MOST_ORDER_BYTES + 128 * 1024}
 ROUTES: tuple[Route, ...] = (
     Route("/adoption", ("GET",), OFFICER, None, page, menu=N_("New units")),
-    Route("/adoption/news", ("GET",), OFFICER, None, pagestate.page_state, background=True),
+    Route("/adoption/news", ("GET",), OFFICER, None, page_state, background=True),
     Route("/adoption/paper", ("GET",), OFFICER | WATCH, None, printed),
     Route("/adoption/{id}/paper", ("GET",), OFFICER | WATCH, None, printed_of, answers=(200, 404)),
     Route("/adoption/prepare", ("POST",), OFFICER, None, prepare, takes=("file", "signature"), answers=_DONE),

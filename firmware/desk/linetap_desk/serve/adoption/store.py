@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
 from linetap_core.enrolment.adoption import Channel, closed
-from linetap_desk.serve.adoption.prepared import Prepared
-from linetap_desk.serve.adoption.runs import Waiting
+from linetap_desk.serve.adoption.exchanges import Waiting
+from linetap_desk.serve.adoption.uploadchecks import Prepared
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.release.steps import StepFault
 
@@ -33,7 +33,7 @@ def listed(db: Connection) -> list[Mapping[str, Any]]:
 
 
 def state_of(row: Mapping[str, Any]) -> str:
-    """Of a row of `listed`."""
+    """The state of a row of `listed`."""
     if row["closed_at"] is not None:
         return str(row["outcome"])
     if row["certificate"] is not None:
@@ -118,7 +118,7 @@ def channel_of(row: Mapping[str, Any]) -> Channel | None:
     return Channel("", row["run"], bytes(row["unit_key"]), bytes(row["desk_key"]))
 
 
-def count_on(db: Connection, run: str, count: int) -> bool:
+def record_count(db: Connection, run: str, count: int) -> bool:
     """False for a repeated number: no number is used for two boxes."""
     done = db.execute(update(adoptions).where(adoptions.c.run == run, adoptions.c.count < count).values(count=count))
     return bool(done.rowcount)

@@ -54,7 +54,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class CallDetails:
     row: Mapping[str, Any]
     events: list[Event]
     more: bool
@@ -73,7 +73,7 @@ class Story:
         return holds[-1].why != HOLD_ENDED if holds else None
 
 
-def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) -> Story | None:
+def read_details(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) -> CallDetails | None:
     """None if there is no such call. `signers` None: signatures are not checked."""
     row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
     if row is None:
@@ -83,7 +83,7 @@ def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | 
     stored = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
     origin = vaults.origin_of(found[-1].origin) if found else ""
     later = callrow.last_amendment(db, unit, call_id)
-    return Story(
+    return CallDetails(
         row=dict(row),
         events=[_event(one, signers) for one in found[:MOST_EVENTS]],
         more=len(found) > MOST_EVENTS,
@@ -94,7 +94,7 @@ def read_story(db: Connection, unit: str, call_id: str, signers: list[Signer] | 
 
 
 def _ordered(found: Sequence[Any]) -> list[Any]:
-    """In the order of callrow.py: a key's events by their numbers, keys by their first event."""
+    """The events in the order of callrow.py: a key's events by their numbers, keys by their first event."""
     first: dict[str, str] = {}
     for row in found:
         first[row.origin] = min(row.at, first.get(row.origin, row.at))

@@ -69,7 +69,7 @@ class Directory:
             return [Seat(unit) for unit in sorted(units)] if building else None
         return [
             Seat(one.row.unit, one.row.line, rfc3339(one.row.from_ns), _time(one.until_ns))
-            for one in self.lines.sat(extension, department)
+            for one in self.lines.periods_of(extension, department)
             if not building or one.row.unit in units
         ]
 
@@ -159,7 +159,7 @@ def read_form(query: Mapping[str, str], directory: Directory, zone: ZoneInfo) ->
         good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
         criteria = replace(criteria, line=int(line)) if good else _wrong(criteria, errors, "line", "line")
     extension = fields.get("extension", "")
-    if extension and not (_is_extension(extension) or directory.lines.sat(extension, "")):
+    if extension and not (_is_extension(extension) or directory.lines.periods_of(extension, "")):
         errors["extension"] = ERRORS["extension"]
     for name, choices in (("direction", DIRECTIONS), ("disposition", DISPOSITIONS), ("mark", MARKS), ("state", STATES)):
         if name in fields and fields[name] not in choices:

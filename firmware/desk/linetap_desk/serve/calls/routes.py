@@ -58,7 +58,7 @@ async def search(request: Request, site: Site) -> Response:
         return _page(request, site, asked, status=400)
     now_ns = site.clock.utc_ns()
 
-    def read(db: Connection) -> tuple[query.Page, emptyresult.Known | None]:
+    def read(db: Connection) -> tuple[query.Page, emptyresult.KnownFacts | None]:
         page = query.page(db, asked.criteria, asked.cursor)
         one = asked.unit_alone
         if one is None or asked.criteria.since is None:
@@ -76,8 +76,8 @@ async def call(request: Request, site: Site) -> Response:
     common.require_call_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
-    def read(db: Connection) -> tuple[calldetails.Story | None, recordfile.StoredRecord, Any, Any]:
-        found = calldetails.read_story(db, unit, call_id, signers)
+    def read(db: Connection) -> tuple[calldetails.CallDetails | None, recordfile.StoredRecord, Any, Any]:
+        found = calldetails.read_details(db, unit, call_id, signers)
         if found is None or found.row["destroyed_at"] is not None:
             return found, recordfile.StoredRecord(None), None, None
         stored = recordfile.read_record(desk, unit, call_id, found.row["record_sha256"])
@@ -124,7 +124,7 @@ def _link(asked: Form, token: str) -> str:
 
 
 def _local(site: Site, at: str | None, before_ns: int) -> str:
-    """In the form of a field for a local time."""
+    """A local time in the form of its input field."""
     return "" if at is None else site.pages.local(parse_rfc3339(at) - before_ns).strftime("%Y-%m-%dT%H:%M")
 
 

@@ -19,7 +19,7 @@ SOON_DAYS = 3
 # New Year, 1 March, children, memorial, liberation, foundation, hangeul, Christmas.
 FIXED = frozenset({(1, 1), (3, 1), (5, 5), (6, 6), (8, 15), (10, 3), (10, 9), (12, 25)})
 _SATURDAY = 5
-Haste = Literal["overdue", "soon", "open"]  # the worst first
+Urgency = Literal["overdue", "soon", "open"]  # the worst first
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +29,7 @@ class Deadline:
     end: date
     tenth: date
 
-    def haste(self, today: date) -> Haste:
+    def urgency(self, today: date) -> Urgency:
         if today > self.end:
             return "overdue"
         return "soon" if today > self.tenth - timedelta(days=SOON_DAYS) else "open"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people type into the forms of a citizen's request: checked, and no more of it taken than is needed."""
+"""The forms of a citizen's request: their fields are checked, and no more is taken than is needed."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ async def decide(request: Request, site: Site) -> Response:
     return await _step(request, site, "citizen_decide", do)
 
 
-async def meet(request: Request, site: Site) -> Response:
+async def set_appointment(request: Request, site: Site) -> Response:
     form = await request.form()
 
     def do(_db: Connection, found: CitizenRequest, _who: Who) -> dict[str, Any]:
@@ -144,6 +144,6 @@ ROUTES: tuple[Route, ...] = (
         "/citizen/{id}/release", ("POST",), OFFICER, None, releasing.release, takes=releasing.TAKES,
         answers=DONE_OR_NOT,
     ),
-    Route("/citizen/{id}/meet", ("POST",), steps.HOSTS, None, meet, takes=forms.MEET, answers=DONE_OR_NOT),
+    Route("/citizen/{id}/meet", ("POST",), steps.HOSTS, None, set_appointment, takes=forms.MEET, answers=DONE_OR_NOT),
     Route("/citizen/{id}/close", ("POST",), steps.HOSTS, None, close, takes=forms.CLOSE, answers=DONE_OR_NOT),
 )  # fmt: skip

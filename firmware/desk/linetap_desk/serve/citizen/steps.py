@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from linetap_desk.serve.citizen.deadline import Deadline, Haste, deadline
+from linetap_desk.serve.citizen.deadline import Deadline, Urgency, deadline
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.web.roles import APPROVERS, AUDITOR, CUSTODIAN, OFFICER
 from linetap_desk.web.text import N_
@@ -71,7 +71,7 @@ STATE: dict[State, str] = {
     "postponed": N_("Postponed"),
     "closed": N_("Closed"),
 }
-HASTE: dict[Haste, str] = {"overdue": N_("Overdue"), "soon": N_("Three days or less"), "open": N_("In time")}
+URGENCY: dict[Urgency, str] = {"overdue": N_("Overdue"), "soon": N_("Three days or less"), "open": N_("In time")}
 REFUSAL = {
     "citizen_own": N_("Nobody registers or decides on their own request."),
     "citizen_two_people": N_("You registered this request. Someone else must decide on it."),
@@ -106,8 +106,8 @@ class CitizenRequest:
     def deadline(self) -> Deadline:
         return deadline(date.fromisoformat(self.row["counted_from"]))
 
-    def haste(self, today: date) -> Haste:
-        return self.deadline.haste(today)
+    def urgency(self, today: date) -> Urgency:
+        return self.deadline.urgency(today)
 
     def require_open(self) -> None:
         if self.row["closed_at"] is not None:

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from linetap_core.clock import NS_PER_DAY, rfc3339
 from linetap_core.evidence.authorization import citizen
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.citizen.deadline import Haste
+from linetap_desk.serve.citizen.deadline import Urgency
 from linetap_desk.serve.citizen.steps import CitizenRequest
 from linetap_desk.serve.database.tables import citizens, requests
 from linetap_desk.serve.database.transactions import overwrite, writing
@@ -69,14 +69,14 @@ def releases_of(db: Connection, found: CitizenRequest) -> Sequence[Mapping[str, 
 
 
 def subject(request_id: str, remark: str = "", calls: tuple[str, ...] = ()) -> Subject:
-    """Of a log row: nothing about the person."""
+    """The subject of a row of the access log: no personal data."""
     return Subject(calls=calls, request=request_id, purpose=citizen.PURPOSE, remark=remark)
 
 
-def count_by_haste(db: Connection, today: date) -> dict[Haste, int]:
-    found: dict[Haste, int] = {"overdue": 0, "soon": 0, "open": 0}
+def count_by_urgency(db: Connection, today: date) -> dict[Urgency, int]:
+    found: dict[Urgency, int] = {"overdue": 0, "soon": 0, "open": 0}
     for one in open_requests(db):
-        found[one.haste(today)] += 1
+        found[one.urgency(today)] += 1
     return found
 
 

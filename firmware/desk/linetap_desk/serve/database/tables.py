@@ -78,7 +78,7 @@ invitations = Table(
     Column("ends_at", Text, nullable=False),
 )
 
-# Failed logins, by what was tried and from where.
+# Failed logins, by account name and address.
 attempts = Table(
     "attempts",
     metadata,

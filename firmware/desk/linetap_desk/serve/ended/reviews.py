@@ -30,7 +30,7 @@ FINDINGS = {
     "unclear": N_("To be looked into"),
 }
 REMARK_LIMIT = 300
-DUE_DAYS, MOST_DUE = 90, 1000  # what waits for a review
+DUE_DAYS, MOST_DUE = 90, 1000  # calls that wait for a review
 _AT_ONCE = 250
 Name = tuple[str, str]  # unit, call_id
 
@@ -81,7 +81,7 @@ def due(desk: Connection, now_ns: int) -> list[Mapping[str, Any]]:
 
 
 def prune(engine: Engine) -> None:
-    """Those from before the access log begins, which a wrong clock does not empty."""
+    """Deletes reviews from before the first row of the access log, which a wrong clock does not empty."""
     with writing(engine) as db:
         db.execute(delete(end_reviews).where(end_reviews.c.at < select(func.min(access.c.at)).scalar_subquery()))
 

@@ -124,7 +124,7 @@ async def _row(request: Request, site: Site, named: Mapping[str, Any]) -> Mappin
 
 
 async def _record(site: Site, row: Mapping[str, Any]) -> EndRecord | None:
-    """What the signed record says of the end; None if there is no second copy here."""
+    """The end of the call in its signed record; None without a second copy here."""
     desk = site.settings.desk
 
     def read() -> EndRecord | None:

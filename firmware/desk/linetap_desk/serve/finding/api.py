@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `linetap search` requests, without a session and a form: the begin of a search session with its ticket, the
+"""The requests of `linetap search`, without a session and a form: the begin of a search session with its ticket, the
 sealed index of one unit, and the log entry of each search.
 
 The bodies have no field for a number, and one with a further field is refused. A search's entry is committed before the
@@ -41,7 +41,7 @@ MOST_BYTES = 4096
 log = logging.getLogger("linetap.serve")
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
+class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
     """`units`: those whose index is copied here, without any promise that these are all."""
 
     token: str
@@ -56,7 +56,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is about to be searched, without the number. `entry`: of the searching person's own log, which has the
+    """A search before it is made, without the number. `entry`: of the searching person's own log, which has the
     number masked."""
 
     kind: Literal["number", "name", "extension"]
@@ -88,7 +88,7 @@ async def begin(request: Request, site: Site) -> Response:
     units = [unit for unit in units if unitnames.is_name(unit)]
     address = address_of(request, site.settings.proxies)
     await site.access.write(grant.person, address, "find_begin", subject_of(grant, f"units={len(units)}"), DONE)
-    begun = Begun(
+    begun = SessionGrant(
         token=token, id=grant.id, person=grant.person, purpose=grant.purpose, case=grant.case, first=str(grant.first),
         last=str(grant.last), zone=site.pages.zone.key, units=units,
     )  # fmt: skip

@@ -21,7 +21,8 @@ MOST = 200  # tickets and sessions at once; the oldest goes
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who may search which days, and why. `first` and `last` are days in the desk's zone."""
+    """The permission of a person to search these days, and the reason. `first` and `last` are days in the desk's
+    zone."""
 
     id: str
     person: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ingest has recorded about absences: since when a unit is away and when it was last heard, for the page of
+"""Absences recorded by the ingest: since when a unit is away and when it was last heard, for the page of
 all units; and the outages of one unit, with their causes, for its own page.
 """
 
@@ -58,7 +58,7 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
         yield
         return
     ending = asyncio.Event()
-    task = asyncio.create_task(_keep_asking(site, ending))
+    task = asyncio.create_task(_refresh_absences(site, ending))
     try:
         yield
     finally:
@@ -66,7 +66,7 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
         await task  # not cancelled: a query's thread would go on, and leave its connection open
 
 
-async def _keep_asking(site: Site, ending: asyncio.Event) -> None:
+async def _refresh_absences(site: Site, ending: asyncio.Event) -> None:
     known, is_away = Absences(), False
     while not ending.is_set():
         try:

@@ -21,7 +21,7 @@ from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.zones import local_time
 from linetap_desk.serve.access.log import has_number
 from linetap_desk.serve.fleet.outages import KINDS, Outage, history, why_of
-from linetap_desk.serve.fleet.shift import UNITS
+from linetap_desk.serve.fleet.shiftlog import UNITS
 from linetap_desk.serve.fleet.words import (
     LED_LABELS,
     SCRIPT_WORDS,
@@ -36,7 +36,7 @@ from linetap_desk.serve.handling import assets
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
 from linetap_desk.serve.live.hub import Hub, TooManyStreams
 from linetap_desk.serve.live.journal import Reader, event
-from linetap_desk.serve.live.tiles import Alike
+from linetap_desk.serve.live.tiles import LineTiles
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release.common import require_call_name
 from linetap_desk.watch.units import AWAY, STANDINGS, Standing
@@ -201,7 +201,7 @@ class _Held(StreamingResponse):
 
 
 def _context(request: Request, site: Site, only: str | None, **more: Any) -> dict[str, Any]:
-    """Of the page of all units, or of the one. HTTPException 404 for one that is not known."""
+    """The template's values for all units, or for one. HTTPException 404 for an unknown one."""
     reader = _reader(request, site, only)
     id, desk, units = site.fleet.state(reader)
     if only is not None and not units:
@@ -229,21 +229,21 @@ def _context(request: Request, site: Site, only: str | None, **more: Any) -> dic
         "shortly": partial(short_moment, zone=zone, now_ns=now_ns),
         "since": partial(since, words["says"], zone=zone, now_ns=now_ns),
         "fits": fits,
-        "alike": Alike(),
-        "well_tile": partial(site.tiles.well, reader.language),
+        "alike": LineTiles(),
+        "well_tile": partial(site.tiles.well_tile, reader.language),
         "only": only,
         **more,
     }
 
 
 def _reader(request: Request, site: Site, only: str | None) -> Reader:
-    """Which call a line is in is for a unit's own page: of all units everybody reads the same, made once."""
+    """A reader of one unit also gets the call of each line; all readers of the whole fleet get the same, made once."""
     return Reader(only is not None and bool(who_of(request).roles & CALLS), site.pages.language(request), only)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(site: Site) -> AsyncIterator[None]:
-    """From the start of the pages to their end."""
+    """Runs the watcher while the pages are served."""
     with site.fleet:
         yield
 

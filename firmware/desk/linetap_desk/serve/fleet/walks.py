@@ -24,7 +24,7 @@ MOST_SHOWN = 10
 
 
 class Walk(msgspec.Struct, frozen=True):
-    """From the event `walked`. The hash is part of a displayed command: hexadecimal only."""
+    """A walk test, from the event `walked`. The hash is part of a displayed command: hexadecimal only."""
 
     at: str
     document_sha256: Sha256

@@ -119,7 +119,7 @@ def local_moment(text: str, zone: ZoneInfo) -> str:
 
 
 def short_moment(text: str, zone: ZoneInfo, now_ns: int) -> str:
-    """Without the day if it is today's, and without seconds: for a wall. The same as `shortly` in the script."""
+    """A time without seconds, and without today's date: for a wall. The same as `shortly` in the script."""
     whole, today = local_moment(text, zone), local_time(now_ns, zone).strftime("%Y-%m-%d")
     if whole == text:
         return text

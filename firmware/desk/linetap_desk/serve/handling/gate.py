@@ -20,7 +20,7 @@ from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.people.sessions import Who
 from linetap_desk.web import secure
-from linetap_desk.web.secure import address_of, here_of
+from linetap_desk.web.secure import address_of, page_address_of
 from linetap_desk.web.text import N_
 
 TEXTS = {
@@ -47,7 +47,7 @@ def error_page(request: Request, error: Exception, site: Site) -> Response:
     who = getattr(request.state, "who", None)
     response = site.pages.page(
         request, "error.html", status, code=status, text=site.pages.translated(request, TEXTS.get(status, TEXTS[400])),
-        again=login_address(here_of(request), LOGIN if who is None else UNLOCK),
+        again=login_address(page_address_of(request), LOGIN if who is None else UNLOCK),
     )  # fmt: skip
     response.headers.update(headers)
     return response
@@ -65,7 +65,7 @@ LOGIN, UNLOCK = "/login", "/unlock"
 
 
 def login_address(there: str, place: str = LOGIN) -> str:
-    """Of the login or unlocking that leads back to `there`."""
+    """The address of the login or unlock page that leads back to `there`."""
     return f"{place}?next={quote(there, safe='')}"
 
 
@@ -101,7 +101,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         request.state.site = site
         address = request.state.address = address_of(request, site.settings.proxies)
         token = request.cookies.get(sessions.COOKIE, "")
-        who = request.state.who = await site.sessions.who(token, deed=not route.background) if token else None
+        who = request.state.who = await site.sessions.who(token, acts=not route.background) if token else None
         form = "" if who is not None else request.cookies.get(FORM_COOKIE, "")
         fresh = "" if who is not None or form else secrets.token_urlsafe(32)
         secret = token if who is not None else form or fresh
@@ -139,8 +139,8 @@ async def _stopped(request: Request, route: Route, site: Site, who: Who | None, 
     if who is None or who.locked:
         if request.method != "GET" or route.background:
             raise HTTPException(401)
-        there = here_of(request)
-        if sessions.COOKIE not in request.cookies and secure.followed_link(request.headers):
+        there = page_address_of(request)
+        if sessions.COOKIE not in request.cookies and secure.came_by_link(request.headers):
             return site.pages.page(request, "people/arrived.html", next=there)
         return RedirectResponse(login_address(there, LOGIN if who is None else UNLOCK), 303)
     if not who.roles & route.roles:
@@ -162,5 +162,5 @@ async def _require_own_form(request: Request, site: Site, secret: str) -> None:
 
 
 async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
-    """If it cannot be written, nothing is shown: the error becomes a 503."""
+    """Writes the row of the access log, or raises: nothing is shown without it, and the error becomes a 503."""
     await site.access.write("" if who is None else who.name, address, act, subject, outcome)

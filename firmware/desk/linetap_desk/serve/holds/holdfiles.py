@@ -34,7 +34,7 @@ def folder_of(site: Site, hold_id: str) -> Path | None:
 
 
 def write_files(site: Site, hold_id: str, papers: Wrapped) -> None:
-    """In place of an earlier command's; the document is the last of the files. StepFault if it cannot be written."""
+    """Replaces the files of an earlier command; the document is written last. StepFault if that fails."""
     folder = folder_of(site, hold_id)
     if folder is None:
         return

@@ -26,8 +26,8 @@ from linetap_core.evidence.signing import document
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.ingest import outgoing
 from linetap_desk.ingest.commandfiles import sha256_of
-from linetap_desk.release import holdasked
-from linetap_desk.release.holdasked import HoldAsked
+from linetap_desk.release import holdrequest
+from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.handling.site import Route, Site, read_ingest, subject_of_path
@@ -74,7 +74,7 @@ async def ask(request: Request, site: Site) -> Response:
 
 
 def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
-    """To the ingest; None: it is not to be sent any more."""
+    """Hands the command to the ingest; None withdraws it."""
     if (folder := common.outgoing_folder(site)) is not None:
         if data is None:
             outgoing.commands(folder).withdraw(hold_id)
@@ -153,7 +153,7 @@ async def bring(request: Request, site: Site) -> Response:
 
 
 async def _handed_over(request: Request, site: Site, answer: Response) -> Response:
-    """To the ingest, once it stands in the database."""
+    """Hands the command to the ingest, once the database has it."""
     if answer.status_code == 303:
         row = await views.row_of(request, site)
         await anyio.to_thread.run_sync(_hand_over, site, row["id"], bytes(row["command"]))
@@ -218,7 +218,7 @@ def _require_other(row: Mapping[str, Any], name: str) -> None:
 
 
 async def check(request: Request, site: Site) -> Response:
-    """What another vault officer has signed, after `linetap hold check`."""
+    """Takes another vault officer's signature, made by `linetap hold check`."""
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
         data, roles = await upload(form), (await anyio.to_thread.run_sync(in_force, site)).roles
@@ -279,16 +279,16 @@ async def call_file(request: Request, site: Site) -> Response:
 async def _archive(
     request: Request, site: Site, name: str, more: Callable[[Mapping[str, Any]], list[package.Member]]
 ) -> Response:
-    """What is asked, the verified call without its audio, and `more` of this hold."""
+    """The requested hold, the verified call without its audio, and `more` of this hold."""
     row = await views.row_of(request, site)
 
     def members() -> list[package.Member]:
         checking.require_call(site, row, in_force(site).roles, opens=False)
-        asked = HoldAsked(
+        asked = HoldRequest(
             id=row["id"], unit=row["unit"], call_id=row["call_id"], case=row["case_number"], basis=row["basis"],
             until=row["until"],
         )  # fmt: skip
-        named = package.as_member(holdasked.NAME, holdasked.encode(asked))
+        named = package.as_member(holdrequest.NAME, holdrequest.encode(asked))
         return [named, *package.of_call(site, row), *more(row)]
 
     try:

@@ -21,7 +21,7 @@ from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.ended import endingcalls, reviews
 from linetap_desk.serve.ended.reviews import seen_by
 from linetap_desk.serve.fleet import routes as fleet
-from linetap_desk.serve.fleet.shift import UNITS
+from linetap_desk.serve.fleet.shiftlog import UNITS
 from linetap_desk.serve.fleet.words import STANDING_WORDS
 from linetap_desk.serve.handling.site import Route, Site
 from linetap_desk.serve.live.journal import Reader
@@ -59,7 +59,7 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def _tasks(site: Site, who: Who) -> list[Task]:
-    """Those with a number."""
+    """The lists with a number of waiting items."""
     now_ns = site.clock.utc_ns()
     found: list[Task] = []
     with site.own.connect() as db:
@@ -92,7 +92,7 @@ def _task(says: str, path: str, waiting: list[str]) -> Task:
 
 
 def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Name]:
-    """Those that the person sees. None while the ingest's database cannot be read: the page has more to show."""
+    """The ended calls that the person may see. None while the ingest's database is away: the page has other parts."""
     if site.ingest_db is None:
         return []
     try:

@@ -40,7 +40,7 @@ SHARED: frozenset[Code] = frozenset({"broker", "bridge", "switch", "building", "
 TOGETHER_NS = 120 * NS_PER_S
 LEAST_FLEET, LEAST_BUILDING, LEAST_FLOOR = 3, 3, 2
 
-# code -> what is probably wrong, and what to do.
+# code -> the probable cause, and the remedy.
 CAUSES: dict[Code, tuple[str, str]] = {
     "certificate": (
         N_("Probably its certificate has ended: it had reported that before."),
@@ -156,7 +156,7 @@ class Neighbours:
             return None
         if one.standing in ("fault", "warning"):
             check, alert = min(one.unit.alerts.items(), key=worst_first)
-            return Cause("reported", one.place.whom(contact_of(check)), alert=alert)
+            return Cause("reported", one.place.contact_for(contact_of(check)), alert=alert)
         code, where, n = self._guess(one)
         return Cause(code, " / ".join(_contacts(one.place, code)), where, n)
 
@@ -199,7 +199,7 @@ class Neighbours:
 
 def _contacts(place: Place, code: Code) -> dict[str, None]:
     """Whom to call, each once."""
-    return dict.fromkeys(filter(None, (place.whom(kind) for kind in _CONTACTS.get(code, (None,)))))
+    return dict.fromkeys(filter(None, (place.contact_for(kind) for kind in _CONTACTS.get(code, (None,)))))
 
 
 def worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
@@ -207,7 +207,7 @@ def worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
 
 
 def _most_within(moments: list[int], within_ns: int) -> int:
-    """Of sorted moments, how many lie within such a time at most."""
+    """The largest number of sorted moments within such a time."""
     most = first = 0
     for last, moment in enumerate(moments):
         while moment - moments[first] > within_ns:

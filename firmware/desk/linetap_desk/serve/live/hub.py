@@ -40,7 +40,7 @@ from linetap_desk.watch.watcher import TURN_S, Settings, Watcher
 JOIN_MS = 20  # changes of a unit within this time become one
 COUNT_MS = 1000  # how often the number of hidden messages is sent
 PAUSE_S, MOST_PAUSE_S = 0.001, 0.5  # between two writes to a reader: for each reader, and at most
-SHARED_NS = NS_PER_S  # a snapshot may be that old: what has changed since follows it
+SHARED_NS = NS_PER_S  # the age of a snapshot at most: later changes follow it
 MOST_STREAMS = 300  # and room for requests of pages: service.py has 500 connections
 MOST_OF_A_SESSION = 8
 END_S = 5.0
@@ -53,7 +53,7 @@ class TooManyStreams(Exception):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """The last note of the shift log (fleet/shift.py)."""
+    """The last note of the shift log (fleet/shiftlog.py)."""
 
     text: str
     by: str  # as others are shown the person
@@ -200,11 +200,11 @@ class Hub:
     # --- from the databases ---
 
     def set_absences(self, absences: Absences) -> None:
-        """As the ingest has recorded them."""
+        """Replaces the absences recorded by the ingest."""
         self._absences = absences
 
     def acknowledge(self, news: Mapping[str, Acknowledged]) -> None:
-        """By unit; replaces an earlier one of the same unit."""
+        """Adds acknowledgements by unit; each replaces an earlier one of its unit."""
         self._acknowledged = {**self._acknowledged, **news}
         self._newly_acknowledged.extend(news)
 

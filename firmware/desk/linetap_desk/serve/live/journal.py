@@ -24,7 +24,7 @@ from linetap_desk.web.text import Language
 
 @dataclass(frozen=True, slots=True)
 class Absences:
-    """What the ingest has recorded of units that are away: RFC 3339 by the desk's clock."""
+    """The absences of units recorded by the ingest: RFC 3339 by the desk's clock."""
 
     began: Mapping[tuple[str, Standing], str] = field(default_factory=dict)
     heard: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Picture(TypedDict):
     heard: str
     began: str
     cause: dict[str, Any] | None  # None: nothing is wrong
-    faults: str  # what an acknowledgement is of; empty: nothing is wrong
+    faults: str  # the fault that an acknowledgement names; empty: no fault
     seen: dict[str, str] | None  # the acknowledgement: by, at
     order: str  # among units of the same standing
     days: int | None  # until the disk is full
@@ -160,7 +160,7 @@ def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str,
 
 
 def _line(line: Line, away: bool) -> dict[str, Any]:
-    """Of a unit that is away its last report is no state of now; how its calls are ended does not change with that."""
+    """A line for readers. A unit that is away has no present state; its kind of release does not change with that."""
     now = {"state": "unknown", "since": "", "call": None} if away else {
         "state": line.state, "since": line.since, "call": line.call_id
     }  # fmt: skip
@@ -268,7 +268,7 @@ def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
         out["alerts"] = [_in_language(alert, reader.language) for alert in alerts[:most]]
         out["more"] = max(0, len(alerts) - most)
     if (cause := out.get("cause")) is not None:
-        out["cause"] = _visible_cause(cause, reader.language)
+        out["cause"] = _cause_texts(cause, reader.language)
     return out
 
 
@@ -282,7 +282,7 @@ def _visible_line(line: dict[str, Any], reader: Reader) -> dict[str, Any]:
     return out
 
 
-def _visible_cause(cause: dict[str, Any], language: Language) -> dict[str, str]:
+def _cause_texts(cause: dict[str, Any], language: Language) -> dict[str, str]:
     """Texts: what is probably wrong, what to do, whom to call. And the group, as in causes.py."""
     same = {"contact": cause["contact"], "group": cause["group"]}
     if cause["texts"] is not None:
@@ -293,7 +293,7 @@ def _visible_cause(cause: dict[str, Any], language: Language) -> dict[str, str]:
 
 
 def event(kind: str, data: object, id: str | None = None) -> bytes:
-    """As a stream has it. JSON contains no line break, whatever a unit sends."""
+    """A server-sent event. JSON contains no line break, whatever a unit sends."""
     head = b"" if id is None else b"id: " + id.encode() + b"\n"
     return head + b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What many tiles of the page of all units have in common is rendered once."""
+"""The common parts of many tiles of the page of all units, rendered once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from linetap_desk.web.text import Language
 MOST = 4000  # tiles, of some 700 bytes; a fleet of a thousand units in two languages has half as many
 
 
-class Alike:
-    """Of one page: the lines of most units are in the same states."""
+class LineTiles:
+    """The lines of one page, rendered once for each set of states: most units have the same."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[tuple[str, str], ...], Markup] = {}
@@ -28,14 +28,16 @@ class Alike:
 
 
 class Tiles:
-    """Of all pages: a unit that is well looks the same to everybody, and seldom changes. Of one that is not, the tile
-    says how long ago."""
+    """The rendered tiles of all pages. The tile of a well unit is the same for everybody and seldom changes; that of
+    another has a time, and is rendered anew."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], Markup] = {}
         self._lock = threading.Lock()  # pages are rendered by several threads
 
-    def well(self, language: Language, render: Callable[..., Markup], one: Mapping[str, Any], hidden: bool) -> Markup:
+    def well_tile(
+        self, language: Language, render: Callable[..., Markup], one: Mapping[str, Any], hidden: bool
+    ) -> Markup:
         """`render` gets `one` and `hidden`."""
         if one["cause"] is not None:
             return render(one, hidden=hidden)

@@ -62,8 +62,9 @@ def _add_attempt(db: Connection, kind: str, value: str, now_ns: int) -> None:
     db.execute(insert(attempts).values(kind=kind, value=value, at=rfc3339(now_ns)))
 
 
-def forgive(db: Connection, name: str, address: str) -> None:
-    """After a correct password. Of the address only this attempt is removed: an attacker may have an account too."""
+def clear_attempts(db: Connection, name: str, address: str) -> None:
+    """Clears the attempts after a correct password; of the address only this one: an attacker may have an account
+    too."""
     db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == secure.digest(name)))
     mine = select(func.max(attempts.c.id)).where(attempts.c.kind == "address", attempts.c.value == address)
     db.execute(delete(attempts).where(attempts.c.id == mine.scalar_subquery()))
@@ -99,7 +100,7 @@ async def by_password(site: Site, name: str, password: str, address: str, there:
     """`there`: the page to go to; `old`: the browser's previous session."""
     accounts.require_room()
     tried = await anyio.to_thread.run_sync(_try, site, name, address)
-    right = await accounts.fits_in_turn(tried.stored, password)
+    right = await accounts.check_password(tried.stored, password)
     return await _enter(site, tried, right, address, "login", there, old)
 
 
@@ -107,19 +108,19 @@ async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
     """Opens the locked session of `who` again."""
     accounts.require_room()
     tried = await anyio.to_thread.run_sync(_try, site, who.name, address)
-    right = await accounts.fits_in_turn(tried.stored, password)
+    right = await accounts.check_password(tried.stored, password)
     return await anyio.to_thread.run_sync(_unlock, site, who, right, address)
 
 
 async def by_person(
     site: Site, person: int, name: str, address: str, act: str, there: str, old: str = ""
 ) -> Entered:  # fmt: skip
-    """For a person identified by other means, which `act` names."""
+    """Logs a person in who was identified by other means, which `act` names."""
     return await _enter(site, _Tried(person, name, None), True, address, act, there, old)
 
 
 async def new_session(site: Site, who: Who, address: str) -> str:
-    """Another session for somebody who is logged in and has just typed the password."""
+    """Begins another session of somebody who is logged in and has just typed the password."""
 
     def now() -> str:
         with writing(site.own) as db:
@@ -145,7 +146,7 @@ async def by_passkey(site: Site, waiting: Ceremony, given: Answer, address: str)
 
 def _session(db: Connection, site: Site, waiting: Ceremony, address: str) -> str:
     site.access.append_in(db, waiting.name, address, waiting.act, Subject(remark="passkey"), DONE)
-    forgive(db, waiting.name, address)
+    clear_attempts(db, waiting.name, address)
     if waiting.old:
         sessions.end(db, secure.digest(waiting.old))
     return sessions.begin(db, waiting.person, address, site.settings, site.clock.utc_ns())
@@ -197,7 +198,7 @@ def _begin(
         if outcome == REFUSED:
             return Entered(no_passkey=missing)
         if tried.stored is not None:
-            forgive(db, tried.name, address)
+            clear_attempts(db, tried.name, address)
         if old:
             sessions.end(db, secure.digest(old))
         return Entered(token=sessions.begin(db, tried.person, address, site.settings, now_ns))
@@ -207,7 +208,7 @@ def _unlock(site: Site, who: Who, right: bool, address: str) -> bool:
     with writing(site.own) as db:
         site.access.append_in(db, who.name, address, "unlock", Subject(), DONE if right else REFUSED)
         if right:
-            forgive(db, who.name, address)
+            clear_attempts(db, who.name, address)
             sessions.unlock(db, who.session, site.clock.utc_ns())
     return right
 

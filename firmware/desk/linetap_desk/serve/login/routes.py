@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Login by password or by the OIDC provider, logout, unlocking and prolonging a session, and changing one's password.
-The passkey that may follow is in second.py."""
+The passkey that may follow is in secondfactor.py."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def to_provider(request: Request, site: Site) -> Response:
     there = local_path(request.query_params.get("next"))
     try:
         return await _provider(site).leave(request, there, request.cookies.get(sessions.COOKIE, ""))
-    except oidc.Away:
+    except oidc.ProviderUnreachable:
         return login_answer(request, site, there, PROVIDER_AWAY, 503)
 
 
@@ -115,7 +115,7 @@ async def login_form(request: Request, site: Site) -> Response:
         entered = await login.by_password(site, name, password, request.state.address, there, old)
     except login.TooMany:
         return login_answer(request, site, there, TOO_MANY, 429)
-    except accounts.Crowded:
+    except accounts.TooManyWaiting:
         return later(login_answer(request, site, there, CROWDED, 503))
     if entered.second:
         return set_second(RedirectResponse(SECOND, 303), entered.second)
@@ -154,7 +154,7 @@ async def unlock_form(request: Request, site: Site) -> Response:
             return RedirectResponse(there, 303)
     except login.TooMany:
         return await _unlock(request, site, who, there, TOO_MANY, 429)
-    except accounts.Crowded:
+    except accounts.TooManyWaiting:
         return later(await _unlock(request, site, who, there, CROWDED, 503))
     return await _unlock(request, site, who, there, WRONG_PASSWORD, 403)
 
@@ -186,11 +186,11 @@ async def password_form(request: Request, site: Site) -> Response:
     try:
         if not await login.unlock(site, who, old, request.state.address):
             return again(WRONG_PASSWORD, 403)
-        await accounts.in_turn(partial(accounts.set_password, site.access, who.name, who.name, new))
+        await accounts.run_hashing(partial(accounts.set_password, site.access, who.name, who.name, new))
         token = await login.new_session(site, who, request.state.address)
     except login.TooMany:
         return again(TOO_MANY, 429)
-    except accounts.Crowded:
+    except accounts.TooManyWaiting:
         return later(again(CROWDED, 503))
     except BadInput:
         return again(WRONG_PASSWORD, 403)

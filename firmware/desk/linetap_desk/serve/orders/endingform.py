@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How calls end: the situations for which staff have a code, and the longest time of a call. Pure."""
+"""The form of how calls end: the situations for which staff have a code, and the longest time of a call. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Ending(NamedTuple):
 
 
 def read(form: Form) -> Ending:
-    """To be used only if the form has no mistakes."""
+    """The form's values, to be used only if it has no mistakes."""
     chosen = [each.name for each, box in zip(SITUATIONS, BOXES, strict=True) if form.text(box)]
     warn = form.number(WARN, 0, MOST_MINUTES, is_required=False) or 0
     end = form.number(END, 0, MOST_MINUTES, is_required=False) or 0
@@ -46,6 +46,6 @@ def read(form: Form) -> Ending:
 
 
 def typed(situations: list[str], warn_min: int, end_min: int) -> dict[str, str]:
-    """As the form has it."""
+    """The form's fields for these values."""
     boxes = {box: "1" if each.name in situations else "" for each, box in zip(SITUATIONS, BOXES, strict=True)}
     return boxes | {WARN: str(warn_min or ""), END: str(end_min or "")}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How one unit reaches the network: wire or Wi-Fi, DHCP or a fixed address, and where its broker is. Pure."""
+"""The form of one unit's network: wire or Wi-Fi, DHCP or a fixed address, and the address of its broker. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Network:
 
 
 def read(form: Form) -> Network:
-    """To be used only if the form has no mistakes."""
+    """The form's values, to be used only if it has no mistakes."""
     address, gateway = form.text("address"), form.text("gateway")
     is_known = networks.is_interface(address)
     if address and not is_known:

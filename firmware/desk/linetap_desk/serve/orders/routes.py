@@ -22,9 +22,9 @@ from linetap_core.wire import smdrcolumns
 from linetap_core.wire.situations import SITUATIONS
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.serve.access.log import Subject
-from linetap_desk.serve.adoption import prepared
 from linetap_desk.serve.adoption import routes as adoption
 from linetap_desk.serve.adoption import store as adopted
+from linetap_desk.serve.adoption import uploadchecks
 from linetap_desk.serve.database.tables import adoptions
 from linetap_desk.serve.handling.site import Route, Site, read_own
 from linetap_desk.serve.orders import endingform, orderfile, smdrform, store, template, unitform
@@ -44,7 +44,7 @@ async def site_page(request: Request, site: Site) -> Response:
     return _site(request, site, Form(template.STANDARD if found is None else found.template.typed), found)
 
 
-def _site(request: Request, site: Site, form: Form, found: store.Kept | None) -> Response:
+def _site(request: Request, site: Site, form: Form, found: store.KeptTemplate | None) -> Response:
     return site.pages.page(
         request, "adoption/site.html", 409 if form.mistakes else 200, form=form, kept=found,
         authority=_authority(site), authorities=template.AUTHORITIES, situations=SITUATIONS,
@@ -126,14 +126,14 @@ async def order_file(request: Request, site: Site) -> Response:
 
 
 async def sign(request: Request, site: Site) -> Response:
-    """Of k of n keys each signature may be a file of its own."""
+    """Takes an uploaded signature. Of an authority of k of n keys each signature may be a file of its own."""
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
 
     def do(db: Connection) -> Subject:
         row = adopted.require_open(db, common.id_of(request))
         if row["draft"] is None:
             raise StepFault("step_not_yet", f"{row['unit']}: there is no order to be signed")
-        found = prepared.order_of(bytes(row["draft"]), b"".join(signatures))
+        found = uploadchecks.order_of(bytes(row["draft"]), b"".join(signatures))
         adopted.prepare(db, row["id"], found, who.name, now)
         return Subject(terms=found.unit)
 
@@ -142,7 +142,7 @@ async def sign(request: Request, site: Site) -> Response:
     return await adoption.step(request, site, "order_sign", Subject(terms=common.id_of(request)), do)
 
 
-async def _kept(site: Site) -> store.Kept | None:
+async def _kept(site: Site) -> store.KeptTemplate | None:
     return await read_own(site, store.load_template)
 
 

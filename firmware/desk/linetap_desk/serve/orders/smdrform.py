@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the PBX prints of its calls, as one unit reads it: its port's speed, and the layout of its lines. Pure.
+"""The form of one unit's SMDR: the speed of the PBX's port, and the layout of its lines. Pure.
 
 The port itself cannot be changed by a later command, the layout can (docs/commands.md).
 """

@@ -13,17 +13,17 @@ from linetap_desk.serve.database.tables import order_template
 from linetap_desk.serve.orders.template import Template
 
 
-class Kept(NamedTuple):
+class KeptTemplate(NamedTuple):
     template: Template
     by: str
     at: str
 
 
-def load_template(db: Connection) -> Kept | None:
+def load_template(db: Connection) -> KeptTemplate | None:
     row = db.execute(select(order_template)).mappings().first()
     if row is None:
         return None
-    return Kept(jsontext.decode(bytes(row["template"]), type=Template), row["by"], row["at"])
+    return KeptTemplate(jsontext.decode(bytes(row["template"]), type=Template), row["by"], row["at"])
 
 
 def keep(db: Connection, template: Template, by: str, at: str) -> None:

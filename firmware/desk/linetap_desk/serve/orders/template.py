@@ -64,7 +64,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def typed(self) -> dict[str, str]:
-        """As the form has it; custodians of the list stay the list's."""
+        """The form's fields for these settings; custodians of the key list are not copied."""
         is_listed = bool(keylist.sound(self.key_list.encode()).custodians)
         return {
             "broker_host": self.broker_host,

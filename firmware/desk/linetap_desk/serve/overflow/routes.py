@@ -17,9 +17,9 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.authorization.roles import RolesFault
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.handling.site import Route, Site, read_ingest
-from linetap_desk.serve.overflow import taking, waiting
-from linetap_desk.serve.overflow.taking import Taken
-from linetap_desk.serve.overflow.waiting import OverflowCall
+from linetap_desk.serve.overflow import overflowcalls, uploads
+from linetap_desk.serve.overflow.overflowcalls import OverflowCall
+from linetap_desk.serve.overflow.uploads import UploadedCall
 from linetap_desk.serve.release import checking, package, steps, store
 from linetap_desk.serve.release.checking import in_force
 from linetap_desk.serve.release.common import FILE, error_texts, upload
@@ -40,22 +40,22 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
     return site.pages.page(
         request, "release/overflow.html", 200 if error is None else 409, waits=waits, unchecked=unchecked,
         done=[one for one in calls if one.checked], more=more, archive=ARCHIVE, rewrap=_rewrap(waits),
-        checks=[_check(one) for one in unchecked], place=taking.place(site), words=steps,
+        checks=[_check(one) for one in unchecked], place=uploads.place(site), words=steps,
         error=None if error is None else error_texts(site, request, error),
     )  # fmt: skip
 
 
 async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
-    rows = await read_ingest(site, waiting.candidates)
+    rows = await read_ingest(site, overflowcalls.candidates)
 
     def read() -> list[OverflowCall]:
         try:
             roles = in_force(site).roles
         except RolesFault:
             roles = None
-        return waiting.overflow_calls(site, rows, roles)
+        return overflowcalls.overflow_calls(site, rows, roles)
 
-    return await anyio.to_thread.run_sync(read), len(rows) > waiting.MOST
+    return await anyio.to_thread.run_sync(read), len(rows) > overflowcalls.MOST
 
 
 def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
@@ -94,7 +94,7 @@ async def archive(request: Request, site: Site) -> Response:
                 continue
             checking.require_call(site, one.row, roles, opens=False)
             found += package.of_call(site, one.row)
-            papers = waiting.papers_of(site, one.call_id)
+            papers = overflowcalls.papers_of(site, one.call_id)
             found += [package.as_member(f"holds/{one.call_id}/{name}", data) for name, data in papers.items()]
         return found
 
@@ -116,10 +116,10 @@ async def bring(request: Request, site: Site) -> Response:
     try:
         try:
             data = await upload(form)
-            if taking.place(site) is None:
+            if uploads.place(site) is None:
                 raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
             roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-            taken = await anyio.to_thread.run_sync(taking.checked_files, site, data, by_id, roles)
+            taken = await anyio.to_thread.run_sync(uploads.checked_files, site, data, by_id, roles)
             subject = Subject(calls=tuple(one.call_id for one in taken))
         except (Refusal, BadInput) as error:
             await store.log_refusal(request, site, "overflow_take", subject, error)
@@ -135,12 +135,12 @@ async def bring(request: Request, site: Site) -> Response:
     return RedirectResponse(PATH, 303)
 
 
-def _keep(site: Site, taken: Sequence[Taken]) -> None:
+def _keep(site: Site, taken: Sequence[UploadedCall]) -> None:
     for one in taken:
-        taking.keep(site, one)
+        uploads.keep(site, one)
 
 
-LARGER = {PATH: taking.MOST_BYTES}
+LARGER = {PATH: uploads.MOST_BYTES}
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), VAULT | AUDITOR, "overflow_view", page),
     Route(PATH, ("POST",), VAULT, None, bring, takes=FILE, answers=(303, 409)),

@@ -30,7 +30,7 @@ AT_ONCE = 1  # 19 MiB and one processor: further logins wait, so that both stay 
 MOST_WAITING = 32  # beyond that a login is refused at once: some seconds of waiting
 
 
-class Crowded(Exception):
+class TooManyWaiting(Exception):
     """Too many logins wait for their turn."""
 
 
@@ -42,7 +42,7 @@ def hashed(password: str) -> str:
 
 
 def password_fits(stored: str | None, password: str) -> bool:
-    """As slow without an account: the time must not reveal which accounts exist."""
+    """Takes the same time without an account, so that the time does not reveal which accounts exist."""
     try:
         same = _HASHER.verify(stored or _placeholder(), password[: MOST_CHARACTERS + 1])
     except (VerificationError, InvalidHash):
@@ -50,17 +50,17 @@ def password_fits(stored: str | None, password: str) -> bool:
     return same and stored is not None
 
 
-async def fits_in_turn(stored: str | None, password: str) -> bool:
+async def check_password(stored: str | None, password: str) -> bool:
     """Crowded: too many wait, and it was not checked."""
-    return await in_turn(partial(password_fits, stored, password))
+    return await run_hashing(partial(password_fits, stored, password))
 
 
-async def hashed_in_turn(password: str) -> str:
+async def hash_password(password: str) -> str:
     """Crowded: too many wait, and it was not hashed."""
-    return await in_turn(partial(hashed, password))
+    return await run_hashing(partial(hashed, password))
 
 
-async def in_turn[T](do: Callable[[], T]) -> T:
+async def run_hashing[T](do: Callable[[], T]) -> T:
     """Runs a function that hashes a password, one at a time. Crowded: too many wait, and it was not begun."""
     require_room()
     _taken.append(None)
@@ -73,7 +73,7 @@ async def in_turn[T](do: Callable[[], T]) -> T:
 def require_room() -> None:
     """Raises Crowded before a login is logged that could not be checked."""
     if len(_taken) >= AT_ONCE + MOST_WAITING:
-        raise Crowded
+        raise TooManyWaiting
 
 
 # One for each that is being looked at, or waits. The limiter's own number has them some moments later.
@@ -165,7 +165,7 @@ def set_departments(table: AccessTable, by: str, name: str, departments: Sequenc
 
 
 def departments_in(stored: str) -> frozenset[str]:
-    """As the table stores them; empty: all."""
+    """The departments of an account's row; empty: all."""
     return frozenset(filter(None, stored.split("\n")))
 
 
@@ -184,7 +184,7 @@ def set_password(table: AccessTable, by: str, name: str, password: str) -> None:
         _log(table, db, by, "people_password", name)
 
 
-def everybody(table: AccessTable) -> Sequence[Row[Any]]:
+def list_accounts(table: AccessTable) -> Sequence[Row[Any]]:
     with table.engine.connect() as db:
         return db.execute(select(people).order_by(people.c.name)).all()
 

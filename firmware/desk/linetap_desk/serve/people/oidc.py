@@ -53,7 +53,7 @@ class Arrived:
     old: str
 
 
-class Away(Exception):
+class ProviderUnreachable(Exception):
     """The provider cannot be reached."""
 
 
@@ -91,7 +91,7 @@ class Oidc:
             )
         except (HTTPError, ValueError, RuntimeError) as error:  # no answer, one that is no JSON, one without an address
             log.warning("oidc_away: %s", type(error).__name__)
-            raise Away from None
+            raise ProviderUnreachable from None
         token = secrets.token_urlsafe(32)
         self._waiting[secure.digest(token)] = waiting
         while len(self._waiting) > MOST_WAITING:

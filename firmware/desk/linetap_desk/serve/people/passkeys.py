@@ -69,11 +69,11 @@ class Ceremonies:
         return token
 
     def peek(self, token: str, now_ns: int) -> Ceremony | None:
-        """For the page of the login; the token stays valid."""
+        """The ceremony for the page of the login; the token stays valid."""
         return _fresh(self._waiting.get(secure.digest(token)), now_ns)
 
     def pop(self, token: str, now_ns: int) -> Ceremony | None:
-        """For the answer, right or wrong; the token is used up."""
+        """The ceremony for an answer, right or wrong; the token is used up."""
         return _fresh(self._waiting.pop(secure.digest(token), None), now_ns)
 
 
@@ -98,7 +98,7 @@ class Unknown(PasskeyFault):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the browser gives for a challenge. `point`: of a new passkey its public key."""
+    """The browser's answer to a challenge. `point`: the public key of a new passkey."""
 
     credential: str
     authenticator: bytes

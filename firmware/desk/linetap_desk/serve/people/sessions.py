@@ -35,7 +35,7 @@ class Who:
 
 
 def who_of(request: Request) -> Who:
-    """Of a request to a route that is not public, after the gate."""
+    """The person of a request to a route that is not public, after the gate."""
     who: Who = request.state.who
     return who
 
@@ -67,7 +67,7 @@ def begin(db: Connection, person: int, address: str, settings: Settings, now_ns:
     return token
 
 
-def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bool) -> tuple[Who | None, bool]:
+def find(db: Connection, session: str, settings: Settings, now_ns: int, acts: bool) -> tuple[Who | None, bool]:
     """The person, and whether `record_use` has something to write. None: no session, an expired one, or a locked
     account."""
     found = db.execute(
@@ -80,7 +80,7 @@ def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bo
     roles = frozenset(filter(None, found.roles.split(",")))
     idle_s = idle_of(settings, roles)
     locked = found.locked or found.seen_at <= rfc3339(now_ns - idle_s * NS_PER_S)
-    news = locked != found.locked or (deed and not locked and found.seen_at <= rfc3339(now_ns - _TOUCH_NS))
+    news = locked != found.locked or (acts and not locked and found.seen_at <= rfc3339(now_ns - _TOUCH_NS))
     locks_s = max(0, idle_s - (now_ns - parse_rfc3339(found.seen_at)) // NS_PER_S)
     ends_s = max(0, (parse_rfc3339(found.ends_at) - now_ns) // NS_PER_S)
     departments = departments_in(found.departments)
@@ -109,19 +109,19 @@ class OpenSessions:
     def __init__(self, engine: Engine, settings: Settings, clock: Clock) -> None:
         self.engine, self.settings, self.clock = engine, settings, clock
 
-    async def who(self, token: str, deed: bool) -> Who | None:
-        """The person of the session. `deed`: a person acted, which postpones the lock."""
-        return await anyio.to_thread.run_sync(self._who, secure.digest(token), deed)
+    async def who(self, token: str, acts: bool) -> Who | None:
+        """The person of the session. `acts`: a person acted, which postpones the lock."""
+        return await anyio.to_thread.run_sync(self._who, secure.digest(token), acts)
 
     async def still(self, who: Who) -> bool:
         """Whether `who` may still see a stream they opened; streams ask from time to time."""
         found = await anyio.to_thread.run_sync(self._who, who.session, False)
         return found is not None and not found.locked and found.roles == who.roles
 
-    def _who(self, session: str, deed: bool) -> Who | None:
+    def _who(self, session: str, acts: bool) -> Who | None:
         now_ns = self.clock.utc_ns()
         with self.engine.connect() as db:
-            who, news = find(db, session, self.settings, now_ns, deed)
+            who, news = find(db, session, self.settings, now_ns, acts)
         if who is not None and news:
             with writing(self.engine) as db:
                 record_use(db, who, now_ns)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many calls were opened by request, by department: from the pages' own database."""
+"""The number of calls opened by request, by department: from the pages' own database."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from linetap_desk.protection.figures import department_of
 from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.database.tables import requests
-
-GIVEN = "given"
+from linetap_desk.serve.release.steps import GIVEN
 
 
 def released(db: Connection, period: Period, departments: Departments) -> Counter[str]:
-    """Of the requests that were closed in the period as carried out; a call counts once."""
+    """The calls of requests that were closed as carried out in the period, by department; a call counts once."""
     within = (requests.c.closed_at >= rfc3339(period.since_ns), requests.c.closed_at < rfc3339(period.until_ns))
     wanted = select(requests.c.unit, requests.c.line, requests.c.call_id).where(requests.c.outcome == GIVEN, *within)
     found: Counter[str] = Counter()

@@ -28,7 +28,7 @@ KEPT_S, MOST_KEPT = 600, 24  # a year of three million calls takes seconds: nobo
 
 
 @dataclass(slots=True)
-class Kept:
+class RecentReports:
     """The last reports; one is made at a time."""
 
     found: dict[str, Report] = field(default_factory=dict)

@@ -128,7 +128,7 @@ def witness_rules(site: Site, roles: Roles | None) -> Rules:
 
 
 def witness_verdict(site: Site, row: Mapping[str, Any]) -> Verdict:
-    """Of the second copy, for display. Before each step `require_call` checks it again, with all the rest."""
+    """The verdict on the second copy, for display: before each step `require_call` checks it with all the rest."""
     try:
         found = witness_rules(site, _roles(site))
     except (NotWitnessed, RolesFault) as error:

@@ -116,6 +116,6 @@ def error_texts(site: Site, request: Request, error: Exception) -> dict[str, str
 
 
 def outgoing_folder(site: Site) -> Path | None:
-    """What the ingest sends to units lies there; None: it sends nothing."""
+    """The folder of files that the ingest sends to units; None: it sends nothing."""
     found = site.settings.desk.outgoing
     return None if found is None else Path(found)

@@ -36,7 +36,7 @@ from linetap_desk.serve.release import (
 )
 from linetap_desk.serve.release.checking import InForce, in_force
 from linetap_desk.serve.release.common import error_texts, id_of, remark, subject_of, upload
-from linetap_desk.serve.release.steps import OFFICER, RequestState, StepFault
+from linetap_desk.serve.release.steps import GIVEN, NOT_GIVEN, OFFICER, RequestState, StepFault
 from linetap_desk.web.roles import APPROVERS
 
 ASK_FIELDS = ("purpose", "case", "requester", "recipient", "days")
@@ -241,12 +241,12 @@ async def close(request: Request, site: Site) -> Response:
     """Given out, by the custodian at the last step; or refused, by anybody, with a remark."""
 
     async def prepare(form: FormData) -> Do:
-        who, outcome = who_of(request), "given" if form.get("outcome") == "given" else "not_given"
-        text = remark(form, needed=outcome == "not_given")
+        who, outcome = who_of(request), GIVEN if form.get("outcome") == GIVEN else NOT_GIVEN
+        text = remark(form, needed=outcome == NOT_GIVEN)
 
         def do(db: Connection, found: RequestState, _now: InForce, _: Verified) -> None:
             now_ns = site.clock.utc_ns()
-            if outcome == "given":
+            if outcome == GIVEN:
                 if "custodian" not in who.roles:
                     raise StepFault("step_not_yet", "only a custodian may report that it was handed over")
                 found.require("give", who.name, now_ns)

@@ -47,7 +47,7 @@ def hold_end(day: str, zone: str, now_ns: int) -> str:
 def signed_hold(
     data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authority, now_ns: int
 ) -> tuple[str, str]:
-    """When the command expires, and who signed it. CommandFault or StepFault unless it is the requested hold."""
+    """The command's expiry and its signer. CommandFault or StepFault unless it is the requested hold."""
     order = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
     if order.verb != "hold":
         raise CommandFault("command_verb", f"it is {order.verb}, which holds nothing")
@@ -140,7 +140,7 @@ def with_state(
 
 
 def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[RequestedHold]:
-    """Those of them that wait for a vault officer; one more than `most`, which shows the caller that there are more."""
+    """The holds that wait for a vault officer; one more than `most`, which shows the caller that there are more."""
     asked = (RequestedHold(row, _state(desk, row, now_ns)) for row in rows)
     return list(islice((one for one in asked if one.is_waiting), most + 1))
 
@@ -156,7 +156,7 @@ def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:
 
 
 def _answer(desk: Connection, row: Mapping[str, Any]) -> State | None:
-    """From the unit's newest event received after the command was signed."""
+    """The state by the unit's newest event received after the command was signed."""
     held = callrow.is_held(
         desk, events.c.unit == row["unit"], events.c.call_id == row["call_id"],
         events.c.received_at >= row["command_at"],

@@ -28,7 +28,7 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.witness import tlogproof
 from linetap_core.evidence.witness.tlogproof import witnessed_path
 from linetap_core.rundir import read_small
-from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs import amendments, callfolder
 from linetap_desk.serve.handling.site import Site
 from linetap_desk.serve.release import callfiles, store
 from linetap_desk.serve.release.checking import InForce
@@ -119,7 +119,7 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
 def _amended(folder: Path) -> list[Member]:
     """All amendments, as the unit signed them: each person who opens judges them, and the record stays as sealed."""
     limits = {".json": amendment.LIMIT_BYTES, namespaces.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
-    found = amended.files(amended.home(folder), folder.name)
+    found = amendments.files(amendments.home(folder), folder.name)
     try:
         return [
             as_member(f"{amendment.FOLDER}/{path.name}", callfolder.read(path, limits[path.suffix])) for path in found

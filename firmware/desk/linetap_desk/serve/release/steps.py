@@ -109,7 +109,7 @@ class RequestState:
 
     @property
     def signatures(self) -> dict[str, bytes]:
-        """By the names that `linetap release approve` gives them."""
+        """The signatures, by the file names that `linetap release approve` gives them."""
         return {f"request.json.{one['signer_role']}{namespaces.SUFFIX}": bytes(one["sig"]) for one in self.approvals}
 
     @property
@@ -132,7 +132,7 @@ class RequestState:
     def is_for(self, name: str, roles: frozenset[str], now_ns: int) -> bool:
         """Whether this person may take the next step."""
         step = self.step(now_ns)
-        if not roles & ROLES.get(step, frozenset()) or self._did_another(name, step):
+        if not roles & ROLES.get(step, frozenset()) or self._took_another_step(name, step):
             return False
         if step == "unwrap":
             return self.chain.waits_for(name)
@@ -148,7 +148,7 @@ class RequestState:
         if now != step:
             code = "step_done" if ORDER.index(now) > ORDER.index(step) else "step_not_yet"
             raise StepFault(code, f"request {request_id}: the next step is {now}, not {step}")
-        if self._did_another(name, step):
+        if self._took_another_step(name, step):
             raise StepFault("one_person_two_steps", f"request {request_id}: {name} has taken another of its steps")
 
     def require_open(self, now_ns: int) -> Step:
@@ -159,7 +159,7 @@ class RequestState:
             raise NotReleased("request_expired", f"request {request_id} expired at {self.row['expires_at']}")
         return step
 
-    def _did_another(self, name: str, step: Step) -> bool:
+    def _took_another_step(self, name: str, step: Step) -> bool:
         """The custodian's two steps are one person's: who made the one-time key has it. Members of a group take the
         same step, each once (`Chain`)."""
         row = self.row
@@ -224,7 +224,8 @@ PARTY = {
     "citizen": N_("The citizen who spoke"),
     "court": N_("A court or an investigating authority"),
 }
-OUTCOME = {"given": N_("Handed over"), "not_given": N_("Not handed over")}
+GIVEN, NOT_GIVEN = "given", "not_given"  # outcomes of a closed request
+OUTCOME = {GIVEN: N_("Handed over"), NOT_GIVEN: N_("Not handed over")}
 OF_WITNESSES = {
     "policy_missing": N_("The witness policy in force is missing or empty. Tell the vault officer."),
     "policy_differs": N_("The witness policy is not the one that the signed roles name. Tell the vault officer."),

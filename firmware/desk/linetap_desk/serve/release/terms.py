@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pages show of the signed rules: the purposes and parties that fit a call, and who may approve a request.
+"""The signed rules as the pages show them: the purposes and parties that fit a call, and who may approve a request.
 
 Only for people to read and choose by: each step judges the request itself (uploadchecks.py).
 """
@@ -36,7 +36,7 @@ class Choice:
 
 
 def choices(roles: Roles, row: Mapping[str, Any], now_ns: int) -> list[Choice]:
-    """Those whose rule fits the call's age and line; the lightest first."""
+    """The purposes and parties whose rule fits the call's age and line; the lightest first."""
     began_ns = sealed.call_ns(row["call_id"])
     found: list[Choice] = []
     for purpose in roles.purposes:

@@ -124,7 +124,7 @@ def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: i
 
 
 def party_of(stated: str | None, purpose: str, roles: Roles) -> str:
-    """Who asks: as stated, or the only party that the purpose has rules for."""
+    """The party as stated, or the only party that the purpose has rules for."""
     return stated or only_party(roles.rules, purpose)
 
 

@@ -199,7 +199,7 @@ async def _holds(
     now_ns: int,
     chains: Mapping[str, Chain],
 ) -> tuple[list[RequestedHold], Tasks[RequestedHold]]:
-    """With the units' reports; the ingest's database is read only if there are holds."""
+    """The holds with the units' reports; the ingest's database is read only if there are holds."""
     if not rows and not to_do:
         return [], Tasks()
 

@@ -46,7 +46,7 @@ class NotSigned(Refusal):
 
 @dataclass(slots=True)
 class Figures:
-    """Of one person in a month."""
+    """The accesses of one person in a month."""
 
     person: str
     views: int = 0

@@ -93,7 +93,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> list[UnitOf]:
-        """Of one unit alone the answer is shown also when it is done."""
+        """The units on the page. The answer of a single unit is shown also when its command is done."""
         return self.units if len(self.units) == 1 else self.missing
 
 
@@ -171,14 +171,14 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
         raise StepFault("batch_mixed", f"{', '.join(sorted(names))}: one a file")
     (name,) = names
     waiting = _waiting_lines(site, name)
-    _require_as_many(waiting, found.values())
+    _require_no_fewer_signatures(waiting, found.values())
     before = {one.name: one for one in _batches(site)}.get(name)
     done = set() if before is None else {one.sent.sha256 for one in before.of(DONE)}
     kept = {unverified(data).unit: data for data in waiting if sha256_of(data) in done}
     return name, [*kept.values(), *(line.data for unit, line in found.items() if unit not in kept)]
 
 
-def _require_as_many(waiting: Iterable[bytes], lines: Iterable[Line]) -> None:
+def _require_no_fewer_signatures(waiting: Iterable[bytes], lines: Iterable[Line]) -> None:
     """A file with fewer signatures does not take the place of the one that waits."""
     there = {unverified(data).unit: _signatures(data) for data in waiting}
     for line in lines:
@@ -211,7 +211,7 @@ async def again(request: Request, site: Site) -> Response:
 
 
 async def put_away(request: Request, site: Site) -> Response:
-    """It is not sent any more; what units have done stays in their logs."""
+    """Stops the sending of a batch; effects at units stay in their logs."""
     name = str((await request.form()).get("name", ""))
 
     async def prepare() -> tuple[str, list[bytes]]:

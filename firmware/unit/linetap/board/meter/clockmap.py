@@ -38,7 +38,7 @@ class ClockMap:
         self._least.clear()
         self.drift = 0.0
 
-    def beaten(self, sent_ns: int, meter_us: int) -> bool:
+    def add_beat(self, sent_ns: int, meter_us: int) -> bool:
         """A beat sent at `sent_ns` reached the meter at its `meter_us`. Returns False if the meter now counts from
         another zero.
         """

@@ -127,7 +127,7 @@ class OneShots:
     def look(self, asked: Contacts, now_ns: int) -> Contacts:
         """Returns the open ones, bool (lines,); `asked`: those whose command to open arrives at `now_ns`."""
         if not (asked.any() or self._opened.any() or self._spent.any()):
-            return self._opened.copy()  # the usual case: nobody has asked for long
+            return self._opened.copy()  # the usual case: no command for long
         lasted_ns = now_ns - self._since_ns
         closes = self._opened & (~asked | (lasted_ns >= CONTACT_MOST_MS * NS_PER_MS))
         opens = ~self._opened & ~self._spent & asked

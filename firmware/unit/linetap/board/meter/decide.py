@@ -55,7 +55,7 @@ class Decider:
         self.at_once: tuple[Bits, Bits] = (np.zeros((lines, 0), np.bool_), np.zeros((lines, 0), np.bool_))
 
     def restart(self) -> None:
-        """After a hole the earlier state of the lines may have changed."""
+        """Restarts after a hole, in which the state of the lines may have changed."""
         self._started = False
 
     def push(self, volts: I16) -> tuple[Bits, Bits, Bits]:
@@ -80,7 +80,7 @@ class Decider:
         return self._hook.push(hook), rings[:, :n], self._polarity.push(turned)
 
     def _start(self, volts: I16) -> None:
-        """From the first sample; where that has no meaning, the state stays."""
+        """Takes the states from the first sample; a line whose sample has no meaning keeps its state."""
         first = volts[:, :1]
         size = np.abs(first)
         alive = size >= self.limits.no_line
@@ -173,7 +173,7 @@ LONG_AGO = -(1 << 30)
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """How long a change has to last, in samples, to count."""
+    """The least duration of each change, in samples."""
 
     rise: int
     fall: int

@@ -170,7 +170,7 @@ class Reader:
         self._send_limits()
 
     def _restarted(self) -> None:
-        """Its clock counts from another zero: nothing earlier can be compared with what comes."""
+        """Forgets all earlier samples: the meter's clock counts from another zero."""
         self.state.restarts += 1
         log.warning("meter_restarted: %d times now", self.state.restarts)
         self._boot = None  # the next hello identifies it and is no second restart
@@ -241,5 +241,5 @@ class Reader:
         now_ns = self._clock.monotonic_ns()
         if not 0 <= now_ns - stamp < ECHO_MAX_MS * NS_PER_MS or at_us >= 1 << 62:
             return
-        if not self._map.beaten(stamp, at_us):
+        if not self._map.add_beat(stamp, at_us):
             self._restarted()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a recorded tone goes on and off: its bursts to the millisecond, and their repeating cadence."""
+"""The cadence of a recorded tone: its bursts to the millisecond, and their repetition."""
 
 from __future__ import annotations
 

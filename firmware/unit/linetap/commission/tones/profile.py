@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From measured tones to a profile: when each is recognised, which are too similar, and which of Korea's remain."""
+"""A profile of measured tones: the times of their recognition, tones that are too similar, and the rest of Korea's."""
 
 from __future__ import annotations
 

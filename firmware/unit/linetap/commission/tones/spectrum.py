@@ -49,7 +49,7 @@ def without_hum(samples: NDArray[np.int16]) -> F64:
 
 
 def dbm0_of(power: float) -> float:
-    """From a mean square on int16's scale."""
+    """The level of a mean square on int16's scale."""
     return float(10 * np.log10(max(power, 1e-9) / (32767.0**2 / 2))) + FULL_SCALE_DBM0
 
 

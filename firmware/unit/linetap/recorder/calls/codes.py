@@ -52,8 +52,8 @@ def learn_near_end(line: LineContext, event: Event) -> None:
         memory.near_digit_dbm0 = round(median(each.level_dbm0 for each in memory.near_end), 2)
 
 
-def whose_keys(line: LineContext, keys: list[Key]) -> Whose:
-    """Which end has dialled these consecutive digits."""
+def dialling_end(line: LineContext, keys: list[Key]) -> Whose:
+    """The end that has dialled these consecutive digits."""
     pressed = [key for key in keys if key.level_dbm0]
     if not pressed:
         return "near"  # pulses
@@ -114,7 +114,7 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
 
     None: none was played.
     """
-    playing, step = line.memory.playing, line.call.step or _just_stopped(line)
+    playing, step = line.memory.playing, line.call.step or _stopped_notice(line)
     started = line.call.notice_from if playing is None or playing.started is None else playing.started
     started = started if step is None else step.started
     notice = line.shared.notices.get(line.notice if step is None else step.notice)
@@ -137,7 +137,7 @@ def is_of_staff(line: LineContext, event: Event) -> bool:
     keys = _keys_with(line, event)
     typed = "".join(each.digit for each in keys)
     code = next((each for each in _codes(line) if typed.endswith(each)), "")
-    return any(whose_keys(line, keys[-count:]) == "near" for count in {1, len(code) or 1})
+    return any(dialling_end(line, keys[-count:]) == "near" for count in {1, len(code) or 1})
 
 
 def _keys_with(line: LineContext, event: Event) -> list[Key]:
@@ -148,7 +148,7 @@ def _keys_with(line: LineContext, event: Event) -> list[Key]:
     return [*keys, Key(event.at, event.text, event.level_dbm0)][-LONGEST_CODE:]
 
 
-def _just_stopped(line: LineContext) -> EndStep | None:
+def _stopped_notice(line: LineContext) -> EndStep | None:
     """The notice that staff's keys have stopped, if none has begun since: they were dialled over it."""
     step, began = line.call.step_before, line.call.notice_from
     if line.memory.playing is not None or step is None or step.started is None:
@@ -162,14 +162,14 @@ def add_key(line: LineContext, event: Event) -> Whose | None:
     call.keys = _keys_with(line, event)
     typed = "".join(each.digit for each in call.keys)
     if typed.endswith(policy.mark_code):
-        by = whose_keys(line, _remove_code(line, len(policy.mark_code)))
+        by = dialling_end(line, _remove_code(line, len(policy.mark_code)))
         _mark(line, event, MARKS[by])
     elif policy.notice_code and typed.endswith(policy.notice_code):
-        by = whose_keys(line, _remove_code(line, len(policy.notice_code)))
+        by = dialling_end(line, _remove_code(line, len(policy.notice_code)))
         line.add_mark(event, NOTICE_CODE[by])
         return by
     elif (code := next((each for each in _codes_of_an_end(line) if typed.endswith(each)), None)) is not None:
-        by = whose_keys(line, _remove_code(line, len(code)))
+        by = dialling_end(line, _remove_code(line, len(code)))
         if by == "near":
             _obey_end_code(line, event, code)
         else:

@@ -86,7 +86,7 @@ class Names(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Shared:
-    """What all lines share."""
+    """The objects that all lines share."""
 
     config: Config
     notices: dict[str, Notice]

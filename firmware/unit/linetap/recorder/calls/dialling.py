@@ -18,7 +18,7 @@ from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
 from linetap.recorder.calls.evidence.windows import SPAN, first_window, windows_of
 from linetap.recorder.calls.policy import kind_of_number
 from linetap.recorder.signals.events import Event
-from linetap.recorder.signals.sound.classes import kept_notes
+from linetap.recorder.signals.sound.classes import spectrum_steadiness
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy
 
@@ -36,9 +36,9 @@ def add_dialled_digit(line: LineContext, event: Event) -> None:
     at = event.known if pulsed else event.at  # so that the clicks of pulses do not count as voice
     call.dialled_ns = line.utc_ns(at)
     call.tone, call.given_up = "", False
-    call.dial_tone |= line.memory.evidence.bursts.was("dial", line.profile.tone, line.profile.answer)
+    call.dial_tone |= line.memory.evidence.bursts.follows("dial", line.profile.tone, line.profile.answer)
     # After a pressed key the sound detector classifies anew; after pulses it does not.
-    line.memory.evidence = line.memory.evidence.anew() if pulsed else Evidence()
+    line.memory.evidence = line.memory.evidence.keeping_sound() if pulsed else Evidence()
     line.memory.next_window = first_window("off_hook", at)
     learn_near_end(line, event)
     parties.wait_for_answer(line, event)
@@ -48,7 +48,7 @@ def restart_dialling(line: LineContext, event: Event) -> None:
     """A flash before the answer: the exchange waits for another number."""
     call = line.call
     call.dialled, call.tone, call.given_up = "", "", False
-    line.memory.evidence = line.memory.evidence.anew()
+    line.memory.evidence = line.memory.evidence.keeping_sound()
     line.memory.deadline = event.known + line.policy.answer_unheard_s * RATE_HZ
 
 
@@ -77,7 +77,7 @@ def progress_tone_over(line: LineContext, event: Event) -> None:
         call.tone = ""
         given_up = event.at - call.tone_at >= line.profile.answer.dial_gives_up_ms * FRAMES_PER_MS
         call.given_up = given_up and not _number(line) and not call.digits_incomplete
-        line.memory.evidence = line.memory.evidence.anew()
+        line.memory.evidence = line.memory.evidence.keeping_sound()
         if not call.given_up and not _number(line):
             line.memory.deadline = event.known + line.policy.answer_unheard_s * RATE_HZ
         elif not call.given_up:
@@ -112,10 +112,10 @@ def judge_evidence(line: LineContext, event: Event) -> None:
         evidence.reset_at_gap()
         return
     evidence.follow(windows_of(stretch.samples, event.at, numbers), line.profile.tone, numbers)
-    if (behind := evidence.behind_hush(event.at, numbers)) is not None:
+    if (behind := evidence.sound_after_silence(event.at, numbers)) is not None:
         notes = _notes(line, behind.start, behind.end)
         music = _notes(line, behind.hush - RATE_HZ, behind.hush)
-        evidence.weigh(behind, notes, music is None or music < numbers.hush_notes, numbers)
+        evidence.judge_sound(behind, notes, music is None or music < numbers.hush_notes, numbers)
     known_ms = max(line.profile.lift_debounce_ms, line.profile.pulses.digit_gap_ms) + 1
     if event.at - line.open_last(event.at) <= known_ms * FRAMES_PER_MS:
         return  # the loop has just opened: a flash, pulses or the call's end
@@ -125,9 +125,9 @@ def judge_evidence(line: LineContext, event: Event) -> None:
 
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:
-    """How well a stretch of the line's past keeps its notes; None: it has gaps or is too short."""
+    """The steadiness of the notes in a stretch of the line's past; None: it has gaps or is too short."""
     stretch = line.shared.audio.stretch(line.config.number, first, end)
-    return None if stretch.gaps else kept_notes(stretch.samples)
+    return None if stretch.gaps else spectrum_steadiness(stretch.samples)
 
 
 def answer_by_polarity(line: LineContext, event: Event) -> None:
@@ -159,8 +159,8 @@ def answer_by_timeout(line: LineContext, event: Event) -> None:
     silence = _since(line) + policy.answer_silence_s * RATE_HZ
     spoken = evidence.talked_ms >= line.profile.answer.spoken_ms and _kind(line) != "unfinished"
     numbers = line.profile.answer
-    toned = evidence.bursts.toned_at(event.known, numbers.other_tone_ms * FRAMES_PER_MS)
-    unsure = evidence.waits or toned or evidence.beating(event.known, numbers)
+    toned = evidence.bursts.had_tone_within(event.known, numbers.other_tone_ms * FRAMES_PER_MS)
+    unsure = evidence.waits or toned or evidence.busy_tone_is_on(event.known, numbers)
     if unsure and not line.memory.in_walk_test:
         line.memory.deadline = event.known + RATE_HZ
     elif event.known < silence and not spoken and not line.memory.in_walk_test and _number(line):

@@ -113,7 +113,7 @@ def sound_in_recording(line: LineContext, event: Event) -> None:
     parties.sound_in_recording(line, event)
     began, call.beep_from = call.beep_from, event.at if event.text == "tone" else None
     if began is not None and may_beep(line, began) and is_beep(line, began, event.known):
-        _announce_behind_it(line, event)
+        _announce_after_ringback(line, event)
 
 
 def prove_after_notice(line: LineContext, event: Event) -> None:
@@ -121,10 +121,10 @@ def prove_after_notice(line: LineContext, event: Event) -> None:
     beneath = beeped_under_notice(line, event.at)
     prove_notice(line, event.at)
     if beneath:
-        _announce_behind_it(line, event)
+        _announce_after_ringback(line, event)
 
 
-def _announce_behind_it(line: LineContext, event: Event) -> None:
+def _announce_after_ringback(line: LineContext, event: Event) -> None:
     mark_notices_unheard(line)
     parties.pause_recording(line, event.known)
     parties.announce_again(line, event)

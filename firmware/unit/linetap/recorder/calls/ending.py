@@ -85,7 +85,7 @@ def end_by_tone_still_held(line: LineContext, event: Event) -> None:
 
 
 def seal_and_continue(line: LineContext, event: Event) -> None:
-    """At the longest length: seals this record; the next one continues at the following frame."""
+    """Seals this record at the longest length; the next one continues at the following frame."""
     call = line.call
     ended = msgspec.structs.replace(call)
     line.open_held_recording()
@@ -129,7 +129,7 @@ def _after_end_notice(line: LineContext, at: int, by: EndedBy | None) -> EndedBy
     call = line.call
     if call.end is None or call.end_spoken is None:
         return by
-    if at < call.end_spoken and call.end.notice is not None:  # what was played after it had no listener
+    if at < call.end_spoken and call.end.notice is not None:  # a notice played after it had no listener
         notice = msgspec.structs.replace(call.end.notice, ended_at=line.rfc3339(at))
         call.end = msgspec.structs.replace(call.end, notice=notice)
         return by
@@ -154,7 +154,7 @@ def _notices_until(line: LineContext, at: int) -> list[NoticeRecord]:
 
 
 def _stepped_ms(line: LineContext, frame: int) -> int:
-    """By how much the clock was set since the call began; 0 for what a codec may drift."""
+    """The clock's step since the call began; 0 within a codec's drift."""
     ms = (line.batch.utc_ns_at(frame) - line.utc_ns(frame)) // NS_PER_MS
     since_ms = (frame - line.anchor.frame) * 1000 // RATE_HZ
     return ms if abs(ms) > SET_MS + since_ms * DRIFT_PPM // 1_000_000 else 0

@@ -12,7 +12,7 @@ import msgspec
 from linetap.config.schema import Situation
 from linetap.recorder.calls.call import EndStep
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.endrules import HEARD, has_contact, knows_staff, refuse, why_not
+from linetap.recorder.calls.endrules import HEARD, has_contact, has_learned_telephone, refusal_reason, refuse
 from linetap.recorder.calls.gate import NOTICE_LATE_MS, NOTICE_TRIES, stop_notice
 from linetap.recorder.calls.noticeproof import prove_notice, prove_own
 from linetap.recorder.signals.events import Event
@@ -38,8 +38,8 @@ def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
 def begin_step(line: LineContext, event: Event, step: EndStep) -> None:
     """Asks for the step's notice, unless a rule forbids it."""
     prove_notice(line, event.known)  # the announcement: from now on its echo mixes with this one's
-    why = why_not(line) or (None if step.notice in line.shared.notices else "notice_missing")
-    if why is None and step.by == "time" and line.shared.config.ending.end_s and not knows_staff(line):
+    why = refusal_reason(line) or (None if step.notice in line.shared.notices else "notice_missing")
+    if why is None and step.by == "time" and line.shared.config.ending.end_s and not has_learned_telephone(line):
         why = "staff_unknown"
     if why is not None:
         refuse(line, event, step.situation, why, by_time=step.by == "time")
@@ -108,7 +108,7 @@ def _after_proof(line: LineContext, event: Event) -> None:
     call, step = line.call, end_step(line, event.at)
     why = None if step.played is not None and step.played.proof in HEARD else "notice_not_heard"
     if step.then == "end":
-        why = why or why_not(line)
+        why = why or refusal_reason(line)
         call.end_spoken = step.ended
     line.enter("recording", event.at)
     if why is not None:

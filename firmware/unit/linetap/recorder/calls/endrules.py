@@ -18,7 +18,7 @@ PUT_OFF_S = 60
 MOST_PUT_OFF = 5
 
 
-def why_not(line: LineContext) -> str | None:
+def refusal_reason(line: LineContext) -> str | None:
     """The reason in one word; None: it may."""
     call = line.call
     if call.end_spoken is not None:
@@ -38,7 +38,7 @@ def why_not(line: LineContext) -> str | None:
     return None if _is_announced(call) else "not_announced"
 
 
-def knows_staff(line: LineContext) -> bool:
+def has_learned_telephone(line: LineContext) -> bool:
     """Whether this line's telephone is learnt: without that staff could neither stop an end nor put it off."""
     learned = line.shared.learned.get(line.config.number)
     return line.memory.near_digit_dbm0 is not None or (learned is not None and learned.near_digit_dbm0 is not None)

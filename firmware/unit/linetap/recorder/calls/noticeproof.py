@@ -45,7 +45,7 @@ def prove_notice(line: LineContext, until: int) -> None:
     captured = line.shared.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
     notice = line.shared.notices.get(record.id)
-    if notice is None:  # a restart with other notices: what was played is no longer known
+    if notice is None:  # a restart with other notices: the played samples are no longer known
         call.notice_from = None
         return
     captured = captured[notice.words_from :]
@@ -129,7 +129,7 @@ def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
 
 
 def count_deafness(line: LineContext) -> None:
-    """At a call's end: counts calls whose notice was not heard, and reports the fault after enough of them."""
+    """Counts calls whose notice was not heard, at their end, and reports the fault after enough of them."""
     memory, call = line.memory, line.call
     proofs = {notice.proof for notice in call.notices}
     if proofs & RETURNED:

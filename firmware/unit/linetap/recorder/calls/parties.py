@@ -21,7 +21,7 @@ from linetap.recorder.calls.ending import end_by_tone_still_held
 from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
 from linetap.recorder.signals.events import SPEECH, Event
-from linetap.recorder.signals.sound.classes import kept_notes
+from linetap.recorder.signals.sound.classes import spectrum_steadiness
 from linetap.ring import RATE_HZ
 
 FAR_END_GONE = ("busy", "congestion")
@@ -233,7 +233,7 @@ def _was_music(line: LineContext, until: int) -> bool:
     """Whether it was music: a faint voice through a codec is sometimes classified as music, but keeps no notes."""
     begin, numbers = line.call.held_at, line.profile.sound
     end = min(until, begin + numbers.hold_ms * FRAMES_PER_MS)
-    kept = kept_notes(line.shared.audio.stretch(line.config.number, begin, end).samples)
+    kept = spectrum_steadiness(line.shared.audio.stretch(line.config.number, begin, end).samples)
     return kept is not None and kept >= numbers.hold_notes
 
 

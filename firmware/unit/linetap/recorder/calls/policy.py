@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls stay unrecorded because of their numbers, and why: the configuration's rules for the two numbers."""
+"""Calls that stay unrecorded because of their numbers, and the reason: the configuration's rules for the two
+numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _MORE_DIGITS = 2  # pressed after the exchange has already connected; with three
 
 
 def internal_by(policy: Recording, dialled: str, caller: str | None) -> InternalBy | None:
-    """Which of the two numbers makes the call internal; None: neither."""
+    """The number that makes the call internal; None: neither."""
     if _is_internal(policy, dialled):
         return "dialled"
     return "caller" if caller is not None and _is_internal(policy, caller) else None

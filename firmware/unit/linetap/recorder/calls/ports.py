@@ -56,7 +56,7 @@ class VaultPort(Protocol):
     """Jobs for the vault. No method waits for the disk."""
 
     def refused(self) -> str | None:
-        """Why no new recording may begin (`disk_full`), or None."""
+        """The reason why no new recording may begin (`disk_full`), or None."""
 
     def report(self, event: CallEvent) -> None: ...
     def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:

@@ -61,7 +61,7 @@ def flash_to_first_party(line: LineContext, event: Event) -> None:
 
 
 def note_break(line: LineContext, event: Event) -> None:
-    """After a break longer than any flash key, withholds the audio until it is known whether a number follows."""
+    """Withholds the audio after a break longer than any flash key, until it is known whether a number follows."""
     if event.known - event.at >= line.profile.flash_key_max_ms * FRAMES_PER_MS:
         line.call.put_down_at = event.at
         _wait_for_number(line, event.known)
@@ -265,7 +265,7 @@ def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
 
 
 def _judge_no_number(line: LineContext) -> None:
-    """Without dial tone it is not proven that these keys were pressed here: the number is not judged by policy."""
+    """Does not apply the policy to the number: without dial tone it is not proven that the keys were pressed here."""
     if line.memory.state == "off_hook":
         line.call.digits_incomplete = True
 

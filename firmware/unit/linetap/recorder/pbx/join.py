@@ -48,7 +48,7 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class SmdrMemory(msgspec.Struct):
-    """For the checkpoint, which is in RAM: it contains raw lines."""
+    """The memory for the checkpoint, which is in RAM: it contains raw lines."""
 
     held: list[Held] = []
     pending: list[Pending] = []
@@ -271,7 +271,7 @@ class Smdr:
         self.join.report_days()
 
     def _restore_days(self, config: Config) -> None:
-        """After a power cut: continues the day from its last report; earlier days are settled by theirs."""
+        """Continues the day from its last report after a power cut; earlier days are settled by theirs."""
         ledger = self.join.ledger
         today = date.fromisoformat(ledger.name_at(self._clock.utc_ns()))
         for ago in range(MOST_DAYS):

@@ -62,10 +62,10 @@ def times_of(record: CallRecord) -> CallTimes:
 
 
 def _started_ns(call: CallTimes, smdr: SmdrLine) -> int:
-    """When the PBX's call began, by our clock.
+    """The begin of the PBX's call, by our clock.
 
-    By the PBX's own time; where our clock was not synchronised, by the arrival of the line, which is printed at the
-    call's end.
+    Taken from the PBX's own time; where our clock was not synchronised, by the arrival of the line, which is printed at
+    the call's end.
     """
     if not call.unkept:
         return smdr.started_ns
@@ -101,7 +101,7 @@ class Matcher:
         return smdr.kind == "internal" or (self._is_extension(smdr.extension) and self._is_extension(smdr.number))
 
     def misfit(self, call: CallTimes, smdr: SmdrLine) -> float | None:
-        """How badly they fit, in seconds, 0 perfect; None: not the same call."""
+        """The misfit in seconds, 0 perfect; None: not the same call."""
         line = self._lines.get(call.line)
         digits = _same_digits(call.number, smdr.number)
         if line is None or not self._of_line(line, smdr, digits):

@@ -41,7 +41,7 @@ PIECE_FRAMES = 1 << 19  # read at once; after a piece of this size was freed, gl
 
 
 class FaxAhead:
-    """Where the lines' audio has fax tones."""
+    """The places of fax tones in the lines' audio."""
 
     def __init__(self, audio: I16, profiles: Sequence[Profile]) -> None:
         """audio (lines, n), of the lines themselves; no `profiles`: not needed."""

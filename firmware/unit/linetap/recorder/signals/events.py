@@ -117,7 +117,7 @@ ToneEvent = ToneHeard | ToneGone | FaxMaybe | FaxGone | FaxHeard | VoiceHeard | 
 
 
 class SoundHeard(msgspec.Struct, frozen=True):
-    """From `at` on the line carries another sound.
+    """The line carries another sound from `at` on.
 
     `level_dbm0`: of the sound, 0 of silence; `period_ms` and `on_ms`: of a cadence.
     """

@@ -31,7 +31,8 @@ class Admission:
         self.refused: str | None = None
 
     def update(self, free_bytes: int, waiting: int) -> None:
-        """After each turn that the disk has taken. `waiting`: jobs without a signature, where they are too many."""
+        """Judges after each turn that the disk has taken. `waiting`: jobs without a signature, where they are too
+        many."""
         reserve_mb = self._config.storage.reserve_mb
         reserve = reserve_mb << 20
         if waiting and not self.refused:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vault this is: `vault.json`, made with the vault and signed by the unit's key.
+"""The identity of this vault: `vault.json`, made with the vault and signed by the unit's key.
 
 An empty vault gets a name. The number of vaults that a key has had is beside the configuration, which may outlive them
 (`vaults.json`); a unit that cannot write there does not take a vault for its first. A vault with events or leaves but
@@ -134,7 +134,7 @@ class Incarnation:
         return found
 
     def _found_again(self, unit: str, origin: str) -> VaultDocument | None:
-        """From the newest event, and from the first leaves of the log."""
+        """The vault's document by the newest event and the first leaves of the log."""
         folder = self._path.parent
         claims = [*_leaves(folder), *_newest_event(folder)]
         named = [each for each in claims if vaultname.NAME.fullmatch(each.vault)]

@@ -12,7 +12,7 @@ from linetap.recorder.vault.callfolder.jobs import Close, JobQueue, Open
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import FOLDER
 from linetap.recorder.vault.journal.missingaudio import Start
-from linetap.recorder.vault.journal.opencalls import FoundCall, Left, is_open, open_folders
+from linetap.recorder.vault.journal.opencalls import FoundCall, LeftOpenCalls, is_open, open_folders
 from linetap.recorder.vault.journal.recovery import recover
 from linetap.recorder.vault.recordings.entries import State
 from linetap.recorder.vault.recordings.recording import open_calls
@@ -82,8 +82,8 @@ class LeftOpen:
             self._seal([call for call in left.calls() if call.state.call_id in names])
 
     def _at_start(self) -> _AtStart:
-        """At the first start of a boot all calls known anywhere and not sealed. At a later start calls go on, or their
-        ends stand in the checkpoint: then the folders alone that the checkpoint does not know."""
+        """The unsealed calls: at the first start of a boot all that are known anywhere. At a later start calls go on,
+        or their ends stand in the checkpoint: then the folders alone that the checkpoint does not know."""
         self._close_abandoned()
         vault, left = self._vault, self._left()
         going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in vault.recordings}
@@ -123,9 +123,9 @@ class LeftOpen:
                 recording.forget()
                 self._found.add(call_id)
 
-    def _left(self) -> Left:
+    def _left(self) -> LeftOpenCalls:
         vault = self._vault.config.vault_path
-        return Left(vault, self._vault.config.unit, store.read(vault / FOLDER))
+        return LeftOpenCalls(vault, self._vault.config.unit, store.read(vault / FOLDER))
 
     def _at_work(self) -> set[str]:
         """Calls whose folders are being written, or are about to be."""

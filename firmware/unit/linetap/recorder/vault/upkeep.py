@@ -89,7 +89,7 @@ class Upkeep:
             self._amending = Amending(config, unit_log, report, sign, self.time, clock, self.expiry.amended)
         self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
         reader = OutboxReader(vault / "outbox")
-        self.delivery = Delivery(outbox, reader, self._rebuild, self._order, unit_log.held_against)
+        self.delivery = Delivery(outbox, reader, self._rebuild, self._order, unit_log.compare_with_desk_head)
         self.weakened = Weakened(config, config_file, epochs, unit_log, clock)
         self.change = ConfigChange(config, config_file, unit_log, self.weakened, clock)
         self._segments = SegmentList(config, unit_log, clock)
@@ -155,7 +155,7 @@ class Upkeep:
         self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
 
     def _do_with_room(self) -> None:
-        """On a full disk destruction needs room for its records, and is what makes room."""
+        """Makes room on a full disk: destruction frees space, and needs some for its records."""
         try:
             self._do()
         except OSError as error:
@@ -175,7 +175,7 @@ class Upkeep:
             self.holds.end_those_over(now_ns)
         if self.expiry.tick(now_ns):
             self._trim.request()
-            self._index_end.calls_went()
+            self._index_end.calls_were_destroyed()
         if now_ns is not None and not self.expiry.scanning:  # an index stays as long as its calls
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)
         self._segments.tick()

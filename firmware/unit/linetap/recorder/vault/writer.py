@@ -180,7 +180,7 @@ class VaultWriter:
         """Returns the code of the reason for refusing new calls, or None."""
         return self._closed or self._admission.refused
 
-    def close_to_calls(self, why: str | None) -> None:
+    def refuse_calls(self, why: str | None) -> None:
         """Refuses new calls for this reason, whatever the state of the disk; None: accepts them again."""
         self._closed = why
 
@@ -254,7 +254,7 @@ class VaultWriter:
     def step(self) -> bool:
         """Does all jobs that can be done, then writes the audio that is due. False if the disk takes nothing."""
         done = self._write_all()
-        if self.vault.upkeep is not None:  # on a full disk too: it is what makes room
+        if self.vault.upkeep is not None:  # on a full disk too: it makes room
             self.vault.upkeep.tick(bool(self.vault.recordings), self.free_bytes)
             with contextlib.suppress(OSError):  # the next step tries again, and logs it
                 self.vault.log.publish()  # also the last leaves before a stop
@@ -276,7 +276,7 @@ class VaultWriter:
             if self._signing.may_try() and self._signing.attempt(self.vault.log.publish):
                 self._signing.works()
             self._admission.update(self.free_bytes()[0], waiting=self._queue.unsigned_too_many())
-        except TpmFault as fault:  # of `_left_open` alone: what a power cut has left cannot be sealed
+        except TpmFault as fault:  # of `_left_open` alone: calls left by a power cut cannot be sealed
             self._signing.failed(fault)
             self._admission.refuse(str(fault), UNIT_KEY)
             return False

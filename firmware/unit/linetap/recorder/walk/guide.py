@@ -93,7 +93,7 @@ class Guide:
             turn.sealed()
         walk.observe(self._config, lambda line: self._core.observation(line, mono_s), mono_s, utc_ns)
 
-    def obey(self, command: StartWalk | StopWalk) -> Refused | Walking:
+    def carry_out(self, command: StartWalk | StopWalk) -> Refused | Walking:
         """Carries the command out; the answer for the client."""
         running = self.walk is not None and self.walk.ended_by is None
         if isinstance(command, StartWalk):

@@ -78,7 +78,7 @@ class Walk(msgspec.Struct, kw_only=True):
         return self.reported and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
 
     def state(self, mono_s: float) -> WalkState:
-        """Its live state for the state file."""
+        """The walk test's live state for the state file."""
         turn = self.turn
         return WalkState(
             began_at=rfc3339(self.began_ns),
@@ -88,11 +88,11 @@ class Walk(msgspec.Struct, kw_only=True):
             left_s=max(0, round(turn.limit_s - mono_s)) if turn else 0,
             waiting=list(self.waiting),
             lines=list(self.done),
-            shows=self._shows(mono_s),
+            shows=self._shown_colour(mono_s),
             ended_by=self.ended_by,
         )
 
-    def _shows(self, mono_s: float) -> Colour | None:
+    def _shown_colour(self, mono_s: float) -> Colour | None:
         if self.ended_by is not None:
             return worst(self.done)
         recent = self.judged_s is not None and mono_s - self.judged_s < VERDICT_S

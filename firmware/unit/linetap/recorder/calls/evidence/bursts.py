@@ -20,9 +20,9 @@ from linetap.recorder.calls.evidence.windows import (
     Window,
     fits,
     goes_on,
+    level_in_bins,
     lines_of,
     widened,
-    within,
 )
 from linetap.ring import RATE_HZ
 
@@ -63,7 +63,7 @@ class Bursts(msgspec.Struct):
         """The end of the last burst; None: there was none."""
         return self.current[-1].end if self.current else None
 
-    def was(self, name: str, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> bool:
+    def follows(self, name: str, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> bool:
         """Whether the tone being followed is one of this name, however short it was."""
         return any(shape.name == name and fits(self.lines, shape.hz, numbers) for shape in shapes)
 
@@ -71,14 +71,14 @@ class Bursts(msgspec.Struct):
         """Whether the tone is no higher than call-progress tones: a beep or a part of an information tone is higher."""
         return bool(self.lines) and self.lines[-1] * BIN_HZ < numbers.beep_hz
 
-    def lone_end(self, numbers: AnswerNumbers) -> int | None:
+    def first_burst_end(self, numbers: AnswerNumbers) -> int | None:
         """The end of a tone that may have been the first ring of an unknown ringback; None: there was none."""
         if not self.current or self.busy or self.rings or self.run is not None or not self.stood:
             return None
         longest = max(burst.end - burst.start for burst in self.current)
         return self.current[-1].end if longest >= numbers.ring_burst_min_ms * _PER_MS else None
 
-    def toned_at(self, now: int, within: int) -> bool:
+    def had_tone_within(self, now: int, within: int) -> bool:
         """Whether a tone is on or ended less than `within` frames ago: it may turn out to be a busy tone."""
         begun = [run.start for run in (self.run, self.fresh) if run is not None]
         begun += [] if self.last_end is None else [self.last_end]
@@ -125,7 +125,7 @@ class Bursts(msgspec.Struct):
         due = self._due()
         return Missing("burst_missing", last.end, due) if now >= due + numbers.late_ms * _PER_MS else None
 
-    def alone(self, now: int, numbers: AnswerNumbers) -> Missing | None:
+    def missing_second(self, now: int, numbers: AnswerNumbers) -> Missing | None:
         """The missing second burst of an unknown tone: no other for longer than any ringback pauses."""
         if self.busy or self.rings or self.run is not None or len(self.current) != 1 or not self.may_ring(numbers):
             return None
@@ -160,7 +160,7 @@ class Bursts(msgspec.Struct):
         return max((each.end - each.start for each in self.current), default=0) if self.groups == 1 else 0
 
     def _follow_known(self, window: Window, numbers: AnswerNumbers) -> None:
-        there = within(window, widened(self.lines))
+        there = level_in_bins(window, widened(self.lines))
         run = self.run
         if there >= self.level - numbers.present_db:
             if run is None:
@@ -266,7 +266,7 @@ class Bursts(msgspec.Struct):
                     self.fresh = None
             return
         if run is None or not goes_on(run, window, numbers):
-            there = within(window, widened(list(window.lines)))
+            there = level_in_bins(window, widened(list(window.lines)))
             quiet = self._was_quiet(there, numbers)
             self.fresh = Run(window.at, window.at, there, list(window.lines), from_quiet=quiet)
             return
@@ -296,7 +296,7 @@ class Bursts(msgspec.Struct):
         runs: list[Run | None] = self.covered if len(self.covered) == len(known) else [None for _ in known]
         for place, shape in enumerate(known):
             run, lines = runs[place], lines_of(shape.hz)
-            there = within(window, widened(lines))
+            there = level_in_bins(window, widened(lines))
             if there < numbers.tone_min_dbm0 or (run is not None and abs(there - run.dbm0) > numbers.covered_db):
                 run = None
             begins = there >= max(numbers.tone_min_dbm0, before[place] + numbers.covered_rise_db)

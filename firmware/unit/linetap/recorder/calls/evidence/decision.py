@@ -14,7 +14,7 @@ import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.bursts import Bursts
-from linetap.recorder.calls.evidence.voices import Behind, Faint, Hush, Speech
+from linetap.recorder.calls.evidence.voices import Faint, Hush, SoundAfterSilence, Speech
 from linetap.recorder.calls.evidence.windows import Missing, Window
 from linetap.recorder.signals.events import SPEECH
 from linetap.ring import RATE_HZ
@@ -140,14 +140,14 @@ class Evidence(msgspec.Struct):
             if self.faint is not None and not toned and self.faint.follow(window, numbers):
                 self.add_sound("music", self.faint.at)
 
-    def behind_hush(self, now: int, numbers: AnswerNumbers) -> Behind | None:
+    def sound_after_silence(self, now: int, numbers: AnswerNumbers) -> SoundAfterSilence | None:
         """The sound after a silence in the music that has to be judged; None: there is none."""
-        return None if self.hush is None else self.hush.behind(now, numbers)
+        return None if self.hush is None else self.hush.sound_after(now, numbers)
 
-    def weigh(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
+    def judge_sound(self, behind: SoundAfterSilence, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
         """Judges that sound. `notes`: how well it keeps notes; `sung`: so does the music before it."""
         sung = sung and (self.channel_at is None or self.channel_at < behind.hush - RATE_HZ // 2)
-        if self.hush is not None and self.hush.weigh(behind, notes, sung, numbers):
+        if self.hush is not None and self.hush.judge_sound(behind, notes, sung, numbers):
             self._spoken(behind.start, self.hush)
 
     def _spoken(self, start: int, hush: Hush) -> None:
@@ -161,7 +161,7 @@ class Evidence(msgspec.Struct):
         burst = self.bursts.current[-1] if self.bursts.current else None
         if burst is None or self.music_from is None or self.music_from < burst.start - RATE_HZ // 5:
             return
-        if self.bursts.was("ringback", shapes, numbers):
+        if self.bursts.follows("ringback", shapes, numbers):
             self.music_from = self.music_until = None
             self.music_ms = 0
             self.sound, self.sound_at = "tone", burst.start
@@ -169,12 +169,12 @@ class Evidence(msgspec.Struct):
     def judge(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
         """The answer that the evidence proves at `now`, or None."""
         bursts = self.bursts
-        if dialled.tone or bursts.busy or self.beating(now, numbers):
+        if dialled.tone or bursts.busy or self.busy_tone_is_on(now, numbers):
             return None
         if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # one or two notes are no ringback
             missing = bursts.missing(now, numbers)
             if missing is None and not self.network and self.sound != "announcement":
-                missing = bursts.alone(now, numbers)  # the network's information tones say more
+                missing = bursts.missing_second(now, numbers)  # the network's information tones say more
             if missing is not None:
                 return self._no_burst(now, missing, numbers)
             if bursts.rings:
@@ -195,11 +195,11 @@ class Evidence(msgspec.Struct):
             return None
         return self._without_ringback(now, dialled, numbers)
 
-    def anew(self) -> Evidence:
+    def keeping_sound(self) -> Evidence:
         """New evidence that keeps only the line's present sound: the past proves nothing for the answer."""
         return Evidence(sound=self.sound, sound_at=self.sound_at)
 
-    def beating(self, now: int, numbers: AnswerNumbers) -> bool:
+    def busy_tone_is_on(self, now: int, numbers: AnswerNumbers) -> bool:
         """Whether an unknown busy tone is on, or the pause in it."""
         lasts = self.beat_at is not None and now - self.beat_at < numbers.ring_period_ms[0] * _PER_MS
         return lasts and self.beats >= numbers.busy_bursts - 1
@@ -226,7 +226,7 @@ class Evidence(msgspec.Struct):
         return self.bursts.rings
 
     def _rings_on(self) -> None:
-        """It still rings: every sound before the last burst was no answer (a jingle, "please hold", colleagues)."""
+        """Ringback goes on: no sound before the last burst was an answer (a jingle, "please hold", colleagues)."""
         last = self.bursts.last_end
         if last is None:
             return
@@ -319,7 +319,7 @@ class Evidence(msgspec.Struct):
         if first is not None and at_once and speech.loud_ms >= numbers.speech_at_once_ms:
             sure: AnswerConfidence = "high" if dialled.number == "at_once" else "low"
             return Verdict(first, "sound", sure, (f"number_{dialled.number}", self.sound or "voice"))
-        if first is not None and self._came_with_a_channel(first, since, numbers):
+        if first is not None and self._began_with_new_channel(first, since, numbers):
             return Verdict(first, "sound", "high", ("no_ringback", "channel", self.sound or "voice"))
         late = first is not None and first >= since + numbers.network_speaks_ms * _PER_MS
         if first is not None and late and speech.loud_ms >= enough:
@@ -327,7 +327,7 @@ class Evidence(msgspec.Struct):
         if self.sound == "announcement" and dialled.number in ("ordinary", "unheard"):
             self.network = True
             return None
-        lone = self.bursts.lone_end(numbers) if self.bursts.may_ring(numbers) else None
+        lone = self.bursts.first_burst_end(numbers) if self.bursts.may_ring(numbers) else None
         if first is not None and lone is not None and first > lone:
             another = self.channel_at is not None and self.channel_at >= lone - RATE_HZ // 2  # the tone may be cut
             if another or speech.loud_ms >= enough or speech.turn is not None:
@@ -337,7 +337,7 @@ class Evidence(msgspec.Struct):
             return Verdict(first, "sound", "low", ("no_ringback", "two_voices"))
         return None
 
-    def _came_with_a_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
+    def _began_with_new_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
         """Whether the far channel changed shortly before the voice, and not with the last digit, when it always
         does.
         """

@@ -89,7 +89,7 @@ def _counts(stretch: Stretch, numbers: AnswerNumbers) -> bool:
     return stretch.windows * _WINDOW_MS >= numbers.stretch_min_ms
 
 
-class Behind(NamedTuple):
+class SoundAfterSilence(NamedTuple):
     """The sound to be judged: its frames, and where the music before it ended."""
 
     start: int
@@ -116,8 +116,8 @@ class Hush(msgspec.Struct):
         if self.windows >= _KNOWN and window.dbm0 <= dbm0(self.power) - numbers.hush_db:
             self.since = self.since if self.quiet else window.at
             self.quiet += 1
-            hushed = self.quiet * _WINDOW_MS >= max(self.least_ms, numbers.hush_ms)
-            if self.at is None and hushed:
+            quiet_spans = self.quiet * _WINDOW_MS >= max(self.least_ms, numbers.hush_ms)
+            if self.at is None and quiet_spans:
                 self.at = self.since
                 return True
             return False
@@ -130,7 +130,7 @@ class Hush(msgspec.Struct):
         self.last = window.at
         return False
 
-    def behind(self, now: int, numbers: AnswerNumbers) -> Behind | None:
+    def sound_after(self, now: int, numbers: AnswerNumbers) -> SoundAfterSilence | None:
         """The sound after the silence, whenever it is long enough to be judged, or over."""
         if self.start is None or self.at is None:
             return None
@@ -138,13 +138,13 @@ class Hush(msgspec.Struct):
         due = max(self.start + numbers.hush_voice_ms * _PER_MS, self.weighed_at + 2 * HALF)
         if not ended and self.last < due:
             return None
-        found = Behind(self.start - HALF, self.last + HALF, self.at)
+        found = SoundAfterSilence(self.start - HALF, self.last + HALF, self.at)
         self.weighed_at = self.last
         if ended:
             self.start = None
         return found if found.end - found.start >= numbers.stretch_min_ms * _PER_MS else None
 
-    def weigh(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> bool:
+    def judge_sound(self, behind: SoundAfterSilence, notes: float | None, sung: bool, numbers: AnswerNumbers) -> bool:
         """Whether the sound is a voice.
 
         `notes`: how well it keeps notes, None: too short to say. `sung`: the music itself keeps its notes no better,

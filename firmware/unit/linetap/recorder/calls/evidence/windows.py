@@ -71,7 +71,7 @@ def dbm0(power: float) -> float:
     return float(10 * np.log10(power + _TINY) + FULL_SCALE_DBM0)
 
 
-def within(window: Window, bins: list[int]) -> float:
+def level_in_bins(window: Window, bins: list[int]) -> float:
     """Level in dBm0 of the power in these bins."""
     return dbm0(float(window.power[bins].sum()))
 
@@ -142,4 +142,4 @@ def goes_on(run: Run, window: Window, numbers: AnswerNumbers) -> bool:
     """Whether the window continues the run: the same lines at the same level."""
     near = set(widened(run.lines))
     alike = all(line in near for line in window.lines)
-    return alike and abs(within(window, widened(run.lines)) - run.dbm0) <= numbers.steady_db
+    return alike and abs(level_in_bins(window, widened(run.lines)) - run.dbm0) <= numbers.steady_db

@@ -52,8 +52,8 @@ class Carrier(NamedTuple):
 
 
 def demodulate(audio: NDArray[np.int16], modems: Sequence[Modem], numbers: FskNumbers = FSK) -> list[list[Carrier]]:
-    """By modem, every carrier with octets in `audio` (samples,) at 8 kHz, framing errors marked. Never raises on
-    content. Half of the work is common to all modems.
+    """Returns for each modem every carrier with octets in `audio` (samples,) at 8 kHz, framing errors marked. Never
+    raises on content. Half of the work is common to all modems.
     """
     if len(audio) < len(_HIGH_PASS) or not modems:
         return [[] for _ in modems]

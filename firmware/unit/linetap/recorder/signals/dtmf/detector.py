@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
 from linetap.recorder.signals.dtmf.gate import BLOCK, CYCLE, FRAMES_PER_MS, KEYS, NOTHING, WINDOW, Gate, HumFit
-from linetap.recorder.signals.dtmf.press import HOP, REACH, Ear, Stretch
+from linetap.recorder.signals.dtmf.press import HOP, REACH, PressMeasure, Stretch
 
 # The longest history needed: a run's beginning or a remaining piece, then the longest piece, then a window's reach.
 _HISTORY = 1440
@@ -59,9 +59,9 @@ class Run(msgspec.Struct):
 
 
 @lru_cache(maxsize=8)
-def _ear(numbers: DtmfNumbers) -> Ear:
-    """Without state: shared by all lines of a profile, and so are gate and hum fit."""
-    return Ear(numbers)
+def _press_measure(numbers: DtmfNumbers) -> PressMeasure:
+    """The stateless part, shared by all lines of a profile; gate and hum fit are shared too."""
+    return PressMeasure(numbers)
 
 
 @lru_cache(maxsize=8)
@@ -80,7 +80,11 @@ class DtmfDetector:
     def __init__(self, lines: int, numbers: DtmfNumbers | None = None) -> None:
         self._lines = lines
         self._numbers = numbers or DtmfNumbers()
-        self._gate, self._ear, self._hum = _gate(self._numbers), _ear(self._numbers), _hum(self._numbers)
+        self._gate, self._press_measure, self._hum = (
+            _gate(self._numbers),
+            _press_measure(self._numbers),
+            _hum(self._numbers),
+        )
         self._tone_min = self._numbers.tone_min_ms * FRAMES_PER_MS
         self._bridge = self._numbers.bridge_ms * FRAMES_PER_MS
         self.reset_at_gap()
@@ -111,11 +115,11 @@ class DtmfDetector:
         fresh = samples[:, _HISTORY - BLOCK : _HISTORY + count * BLOCK].reshape(self._lines, count + 1, BLOCK)
         keys = self._gate.keys(fresh.transpose(1, 0, 2).astype(np.float32, order="C"))
         digits: list[Digit] = []
-        for line, own in self._worth_a_look(keys, count):
+        for line, own in self._candidates(keys, count):
             self._line(line, own, samples[line], start, digits)
         return sorted(digits)
 
-    def _worth_a_look(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
+    def _candidates(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
         """Lines with a run, or in whose windows one begins, with their keys; the key before this batch comes first."""
         previous = self._previous
         if keys is None:
@@ -158,8 +162,8 @@ class DtmfDetector:
             return []
         until -= (until - run.done) % HOP
         first, end = run.done - REACH - begin, until + REACH - begin
-        piece = self._hum.without(samples[min(first, end - CYCLE) : end], end - first)
-        stretches, run.reference = self._ear.examine(piece, run.done - REACH, run.key, run.reference)
+        piece = self._hum.remove_hum(samples[min(first, end - CYCLE) : end], end - first)
+        stretches, run.reference = self._press_measure.examine(piece, run.done - REACH, run.key, run.reference)
         run.done = until + HOP
         if more and stretches and stretches[-1].end >= until and until - stretches[-1].start < _PIECE // 3:
             run.done = stretches.pop().start + HOP // 2

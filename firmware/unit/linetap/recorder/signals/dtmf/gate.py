@@ -39,7 +39,7 @@ _TWIST_MAX = np.float32(10**1.4)
 
 
 class HumFit:
-    """Without state: one for all lines of a profile."""
+    """Stateless: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         """The mains' frequencies are taken as multiples of 10 Hz: a grid keeps its own within 0.2 Hz."""
@@ -47,7 +47,7 @@ class HumFit:
         hz = {base * k for base in numbers.mains_hz for k in range(1, int(numbers.hum_to_hz // base) + 1)}
         self._bins = np.array(sorted({0, *(round(f / step) for f in hz)}))
 
-    def without(self, audio: NDArray[np.int16], count: int) -> F64:
+    def remove_hum(self, audio: NDArray[np.int16], count: int) -> F64:
         """The last `count` samples of `audio`, CYCLE or more, without hum and direct current."""
         spectrum = np.zeros(CYCLE // 2 + 1, np.complex128)
         spectrum[self._bins] = np.fft.rfft(audio[-CYCLE:])[self._bins]
@@ -70,7 +70,7 @@ def low_space(to_hz: float, samples: int) -> F64:
 
 
 class Gate:
-    """Without state: one for all lines of a profile."""
+    """Stateless: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         hz = np.array([*ROWS_HZ, *COLUMNS_HZ, *numbers.beneath_hz])

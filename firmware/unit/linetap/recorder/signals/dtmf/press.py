@@ -46,7 +46,7 @@ class Stretch(msgspec.Struct, frozen=True):
     level_dbm0: float | None
 
 
-class Ear:
+class PressMeasure:
     """Measures one key's two tones in a piece of audio. Without state."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:

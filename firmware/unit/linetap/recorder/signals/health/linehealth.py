@@ -16,7 +16,18 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.signals.health import rules
-from linetap.recorder.signals.health.rules import F32, FRAMES, LASTING, SECONDS, SLOTS, Block, Limits, Lines, Meter, Use
+from linetap.recorder.signals.health.rules import (
+    F32,
+    FRAMES,
+    LASTING,
+    SECONDS,
+    SLOTS,
+    Block,
+    Limits,
+    Lines,
+    LineUse,
+    Meter,
+)
 from linetap.ring import I16, SLOT_FRAMES, SLOT_MS, Batch, Bits
 
 ROWS = 8
@@ -110,7 +121,7 @@ class LineHealth:
         self._active: Lines = np.zeros(len(lines), np.bool_)
         self._waiting: list[_Piece] = []
         self._slots = 0
-        self._read: tuple[Block, Use] | None = None
+        self._read: tuple[Block, LineUse] | None = None
 
     def learn(self, learned: Mapping[int, Learned]) -> None:
         """Judges by these measurements from now on; a fault clears once the line is well by them."""
@@ -148,7 +159,7 @@ class LineHealth:
         return [code for code in CODES if code in codes]
 
     def reading(self, index: int) -> Reading | None:
-        """Of the line at `index`; None before the first half second, and after a gap."""
+        """The reading of the line at `index`; None before the first half second, and after a gap."""
         if self._read is None:
             return None
         block, use = self._read
@@ -191,12 +202,12 @@ class LineHealth:
             limits.steady_v, limits.clip_at,
         )  # fmt: skip
         noticed = piece.noticed[:, :SLOTS].any(axis=1)
-        use = Use(self._used_all, ~self._used_any, self._active, noticed, self._audible)
+        use = LineUse(self._used_all, ~self._used_any, self._active, noticed, self._audible)
         self._read = block, use
         sound = rules.sound(block, limits)
         self._share[:] = rules.sounding(self._share, sound, block, use, limits, self._rest_v)
         ill, well = rules.conditions(block, use, limits, sound, self._rest_v, self._share)
-        self._rest_v[:] = rules.sink(self._rest_v, block, use, limits)
+        self._rest_v[:] = rules.rest_voltage(self._rest_v, block, use, limits)
         self._last(ill, well)
         over = self._was_used & use.on
         self._was_used = (self._was_used | use.off) & ~use.on

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a line has a fault and when it is well again: half a second of a card against the limits of its lines.
+"""The conditions of a line's faults, and of their end: half a second of a card against the limits of its lines.
 
 The limits are each line's profile, or what was learnt of the line.
 """
@@ -158,7 +158,7 @@ class Limits:
         self.pbx_high_v = np.array([numbers.battery_24v[1] for numbers in health], np.float32)
 
 
-class Use(NamedTuple):
+class LineUse(NamedTuple):
     """The lines' use in this half second, (lines,): a line that changed in it is neither `off` nor `on`."""
 
     off: Lines
@@ -181,7 +181,7 @@ def lasts(limits: Limits) -> F32:
     ])  # fmt: skip
 
 
-def sink(rest_v: F32, block: Block, use: Use, limits: Limits) -> F32:
+def rest_voltage(rest_v: F32, block: Block, use: LineUse, limits: Limits) -> F32:
     """The voltage of each line at rest, from the one before."""
     volts = np.abs(block.volts)
     at_rest = block.still & use.on & (volts >= limits.cut_v)
@@ -195,7 +195,7 @@ def sound(block: Block, limits: Limits) -> Lines:
     return found
 
 
-def sounding(share: F32, sound: Lines, block: Block, use: Use, limits: Limits, rest_v: F32) -> F32:
+def sounding(share: F32, sound: Lines, block: Block, use: LineUse, limits: Limits, rest_v: F32) -> F32:
     """The share of the last half minute on-hook with a sound, from the one before; off-hook resets it."""
     dropped = block.still & (np.abs(block.volts) < rest_v - limits.short_loop_drop_v)  # reported as a short loop
     known = use.on & block.calm & use.audible & ~use.noticed & ~dropped
@@ -204,14 +204,16 @@ def sounding(share: F32, sound: Lines, block: Block, use: Use, limits: Limits, r
     return np.where(use.off, np.float32(0), now)
 
 
-def conditions(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F32, share: F32) -> tuple[Lines, Lines]:
+def conditions(
+    block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v: F32, share: F32
+) -> tuple[Lines, Lines]:
     """(ill, well), each (faults, lines); where neither holds, the state stays."""
     rows = [*_of_voltage(block, use, limits, sound, rest_v), *_of_audio(block, use, limits, share)]
     return np.stack([ill for ill, _ in rows]), np.stack([well for _, well in rows])
 
 
-def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F32) -> list[tuple[Lines, Lines]]:
-    """Without a meter none of these holds."""
+def _of_voltage(block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v: F32) -> list[tuple[Lines, Lines]]:
+    """Faults that show in the voltage; none without a meter."""
     still, volts = block.still, np.abs(block.volts)
     quiet = ~sound
     cut = still & (volts < limits.cut_v)
@@ -241,7 +243,7 @@ def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F3
     ]
 
 
-def _of_audio(block: Block, use: Use, limits: Limits, share: F32) -> list[tuple[Lines, Lines]]:
+def _of_audio(block: Block, use: LineUse, limits: Limits, share: F32) -> list[tuple[Lines, Lines]]:
     cut = block.still & (np.abs(block.volts) < limits.cut_v)  # reported already; without a battery there is no sound
     level, hum = block.level_dbm0, block.hum_dbm0
     known = block.hum_known & use.audible

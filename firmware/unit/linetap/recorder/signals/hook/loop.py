@@ -54,7 +54,7 @@ class PulseTrain(msgspec.Struct):
     def awaited(self, frame: int | None) -> None:
         """The exchange waits for digits from this frame on: off-hook or flash; None: off-hook by answering."""
         self.awaited_since, self.awaited_by_digit = frame, False
-        self.void()
+        self.discard()
 
     def broke(self, opened: int, closed: int, pulse: bool, numbers: PulseNumbers) -> None:
         """The loop was open in [opened, closed), and that was no flash. `pulse`: with a battery on the line."""
@@ -83,10 +83,10 @@ class PulseTrain(msgspec.Struct):
         event = Event(known, "digit", self.first, text)
         if text:
             self.awaited_since, self.awaited_by_digit = self.closed, True
-        self.void()
+        self.discard()
         return event
 
-    def void(self) -> None:
+    def discard(self) -> None:
         """Discards the train."""
         self.count, self.longest, self.odd = 0, 0, False
 
@@ -155,7 +155,7 @@ class Loop(msgspec.Struct):
     def reset_at_gap(self) -> None:
         """A gap: a change that has begun must be seen again, and the number of pulses in the gap is unknown."""
         self.contrary_since, self.dead_since, self.dead, self.live_since = None, None, False, None
-        self.train.void()
+        self.train.discard()
 
     def _input(self, frame: int, hook: bool, dead: bool) -> None:
         """Pin and wire from this frame on."""
@@ -196,8 +196,8 @@ class Loop(msgspec.Struct):
         return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
 
     def _seen_again(self, profile: Profile) -> int:
-        """From when on a handset that holds the line would be certain: a slot of the meter after the battery's
-        return.
+        """The first frame at which a handset that holds the line would be certain: a slot of the meter after the
+        battery's return.
         """
         if self.dead:
             return 1 << 62
@@ -227,7 +227,7 @@ class Loop(msgspec.Struct):
                 assert self.open_since is not None
                 at = self.open_since
                 self.off_hook_since, self.open_since, self.broken, self.dead_since = None, None, False, None
-        self.train.void()
+        self.train.discard()
         return Event(now, what, at)
 
     def _edge(self, now: int, profile: Profile) -> Event | None:

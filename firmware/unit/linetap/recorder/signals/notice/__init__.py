@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a notice was played, and whether the line returned it."""
+"""The place of a played notice, and the proof that the line returned it."""

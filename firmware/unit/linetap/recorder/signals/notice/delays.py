@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When each block of a known sound returned: one delay for all, which may drift where two clocks do.
+"""The delay of each returned block of a known sound: one delay for all, which may drift where two clocks do.
 
 Each block is correlated with the captured audio, both whitened, so that neither a vowel nor hum dominates; each block's
 correlation is measured in its own deviations over all delays, so that no loud word dominates. Where player and capture

@@ -89,7 +89,7 @@ def fit(line: F32, sound: Sound, delays: F64) -> Fit:
     return Fit(level, gain * np.sqrt(2 / OPTIMISM * energy), (gain[:, None] * response).astype(np.complex64))
 
 
-def without(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F32:
+def subtract_sound(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F32:
     """The line without the sound that `fit` found on it. Between blocks the nearer one's fit counts."""
     starts, band_hz = np.arange(0, len(played) - WINDOW + 1, HOP), sound.band_hz
     middles = (sound.starts[:, 0] + sound.starts[:, -1] + WINDOW)[None, :] // 2

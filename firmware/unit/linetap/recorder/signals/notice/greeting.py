@@ -46,7 +46,7 @@ def has_speech(audio: I16, numbers: GreetingNumbers) -> bool:
 
 
 def _active(audio: I16, numbers: GreetingNumbers) -> npt.NDArray[np.bool_]:
-    """Of each block, whether it holds speech."""
+    """Whether each block holds speech."""
     blocks = audio[: len(audio) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float32)
     if not len(blocks):
         return np.zeros(0, np.bool_)

@@ -39,7 +39,7 @@ class _Band(NamedTuple):
 
 
 def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | None:
-    """Which carrier is in `line` (LENGTH,): "calling", "answer", "modem_answer", "modem_calling", or None.
+    """The carrier in `line` (LENGTH,): "calling", "answer", "modem_answer", "modem_calling", or None.
 
     `played`: the notice over the same frames and over `delay_max_ms` before them, 0 before its beginning.
     """

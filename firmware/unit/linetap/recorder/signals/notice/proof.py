@@ -29,7 +29,18 @@ import numpy.typing as npt
 
 from linetap.config.numbers import ProofNumbers
 from linetap.recorder.signals.notice.delays import Course, Sizes, course, delays_of, frames_of, likeness_of, spectra_of
-from linetap.recorder.signals.notice.echofit import C64, F32, F64, WINDOW, Fit, Frames, Sound, fit, sound_of, without
+from linetap.recorder.signals.notice.echofit import (
+    C64,
+    F32,
+    F64,
+    WINDOW,
+    Fit,
+    Frames,
+    Sound,
+    fit,
+    sound_of,
+    subtract_sound,
+)
 from linetap.ring import I16, RATE_HZ
 
 Bools = npt.NDArray[np.bool_]
@@ -91,7 +102,7 @@ def measure_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> EchoFit |
             break
         if elsewhere is None:
             elsewhere = round(found.first * 1000 / RATE_HZ, 1)
-        line = without(line, known.played, known.sound, fit, delays)
+        line = subtract_sound(line, known.played, known.sound, fit, delays)
     found, fit, _ = _best_match(line, known, own, numbers)
     return EchoFit(fit, found.first * 1000 / RATE_HZ, elsewhere)
 
@@ -105,7 +116,7 @@ def without_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> I16:
     line[: len(captured)] = captured
     own = range(frames_of(numbers.delay_max_ms) + 1) if numbers.echo_delay_ms is None else _own_delays(numbers)
     _, fit, delays = _best_match(line, known, own, numbers)
-    rest = without(line, known.played, known.sound, fit, delays)[: len(captured)]
+    rest = subtract_sound(line, known.played, known.sound, fit, delays)[: len(captured)]
     return np.clip(np.rint(rest), -32768, 32767).astype(np.int16)
 
 
@@ -164,7 +175,7 @@ def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
 
 
 def _best_match(line: F32, known: _Known, within: range, numbers: ProofNumbers) -> tuple[Course, Fit, F64]:
-    """Where the blocks agree best within these frames, with their gains and delays there."""
+    """The place where the blocks agree best within these frames, with their gains and delays there."""
     likeness = likeness_of(line, known.blocks, known.spectra, numbers)
     found = course(likeness, known.blocks, within, numbers)
     delays = delays_of(likeness, known.blocks, found, numbers)

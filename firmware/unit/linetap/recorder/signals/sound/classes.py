@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of silence, noise, tone, music and speech fills a line, chunk by chunk, and when that changes.
+"""Classification of a line's sound, chunk by chunk, as silence, noise, tone, music or speech, and its changes.
 
 Speech is separated from music by weights that were fitted to recorded people and music through telephone codecs
 (`SoundNumbers.speech_weights`); a class is accepted after two chunks, or after one certain chunk. `kept_notes` measures
@@ -27,8 +27,8 @@ Bools = NDArray[np.bool_]
 CHUNK = CHUNK_WINDOWS * SIZE
 
 
-def kept_notes(audio: I16) -> float | None:
-    """How alike spectra 96 ms apart are, 0 to 1: the median of those with sound. None: too little sound."""
+def spectrum_steadiness(audio: I16) -> float | None:
+    """The similarity of spectra 96 ms apart, 0 to 1: the median of those with sound. None: too little sound."""
     windows = (len(audio) - WINDOW) // STEP + 1
     if windows < FEWEST + LATER:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which known tone fills 40 ms of audio: by the share of the energy in the space that the tone can span.
+"""The known tone that fills 40 ms of audio: by the share of the energy in the space that the tone can span.
 
 A tone that may be slightly off frequency is, for 40 ms, a vector in a small space (the few leading singular vectors of
 all sines in its band); a pair spans the sum of two. Noise puts a twentieth of its energy there, a tone nearly all.

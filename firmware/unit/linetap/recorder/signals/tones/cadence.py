@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From stretches of a tone and of its absence to named tones, for one line.
+"""Names the tones of one line by the stretches of each tone and of its absence.
 
 Every tone of the profile is followed at once; the lengths decide which of those with the same frequencies it is.
 Several may share a name, such as a PBX's ringback and the exchange's: either is reported by that name. Times are
@@ -45,9 +45,8 @@ class Plan(NamedTuple):
 
 
 class Fit(msgspec.Struct):
-    """How far one shape fits: consecutive elements, the first frame of the first, the first frame of the current
-    period.
-    """
+    """The fit of one shape so far: consecutive elements, the first frame of the first, the first frame of the current
+    period."""
 
     elements: int = 0
     since: int = 0

@@ -176,7 +176,7 @@ class ToneDetector:
         return self._events(sorted(todo), windows // CHUNK_WINDOWS, first)
 
     def _changes(self, steady: U8, changed: NDArray[np.bool_], energy: F32, begin: int) -> list[_Todo]:
-        """Where a line's tone changes; energy from two windows before."""
+        """The places where a line's tone changes; energy from two windows before."""
         todo = []
         for window, row in zip(*(found.tolist() for found in np.nonzero(changed)), strict=True):
             at = begin + window * HOP
@@ -186,7 +186,8 @@ class ToneDetector:
         return todo
 
     def _suspects(self, codes: U8) -> list[_Todo]:
-        """Where a fax tone fills the last windows of a chunk: a notice may be due, so it is reported at once."""
+        """The places where a fax tone fills the last windows of a chunk: a notice may be due, so it is reported at
+        once."""
         ends = codes[len(self._codes) + CHUNK_WINDOWS - 1 :: CHUNK_WINDOWS]
         fax = self._is_fax[ends]
         if not fax.any():
@@ -249,7 +250,7 @@ class ToneDetector:
 
 
 def _reach(whole: float, edge: float, beyond: float) -> int:
-    """How far a tone reaches beyond its last window, in frames; below 0 if it does not fill that window.
+    """The reach of a tone beyond its last window, in frames; below 0 if it does not fill that window.
 
     The energies are of windows that overlap by half: one within the tone, the last with its name, the next. The filled
     share of a window follows from its energy, not from its purity.

@@ -22,7 +22,7 @@ _LEAST = 30  # blocks: four swells and a half
 
 
 def fax_windows(audio: I16, profile: Profile) -> NDArray[np.bool_]:
-    """Which windows of audio (n,), one each HOP from the first frame on, a fax or modem tone fills."""
+    """Whether a fax or modem tone fills each window of audio (n,), one each HOP from the first frame on."""
     if len(audio) < WINDOW:
         return np.zeros(0, np.bool_)
     hops = audio[: len(audio) // HOP * HOP].reshape(-1, 1, HOP).astype(np.float32)
@@ -32,7 +32,7 @@ def fax_windows(audio: I16, profile: Profile) -> NDArray[np.bool_]:
 
 
 def tone_windows(audio: I16, profile: Profile, name: str) -> NDArray[np.bool_]:
-    """Which windows of audio (n,) the profile's tone `name` fills; one window each HOP, the last at the end."""
+    """Whether the profile's tone `name` fills each window of audio (n,); one window each HOP, the last at the end."""
     hops = len(audio) // HOP
     if hops * HOP < WINDOW:
         return np.zeros(0, np.bool_)

@@ -68,7 +68,7 @@ def gap_of(sample: int, samples: int, cause: str) -> Gap:
     return Gap(round(sample / RATE_HZ, 6), round(samples * 1000 / RATE_HZ, 3), cause)
 
 
-def joined(gaps: list[Gap], gap: Gap) -> list[Gap]:
+def append_gap(gaps: list[Gap], gap: Gap) -> list[Gap]:
     """Returns `gaps` with `gap` appended, merged with the last one if it continues it."""
     if gaps and gaps[-1].cause == gap.cause:
         last = gaps[-1]
@@ -78,7 +78,7 @@ def joined(gaps: list[Gap], gap: Gap) -> list[Gap]:
     return [*gaps, gap]
 
 
-def within(gaps: list[Gap], samples: int) -> list[Gap]:
+def gaps_within(gaps: list[Gap], samples: int) -> list[Gap]:
     """Returns the gaps within the first `samples`."""
     end_s = samples / RATE_HZ
     return [

@@ -238,7 +238,7 @@ class CallFolder:
     def _settle(self) -> None:
         """No part may follow one that is not cut back yet."""
         if self._torn is not None:
-            self._torn.cut_back()
+            self._torn.truncate()
             self._torn = None
 
     def _numbers(self) -> set[int]:
@@ -251,7 +251,7 @@ class CallFolder:
             if part.durable_samples and number != len(self._done) + 1:
                 raise Refusal(f"{self.path}: the part before {part.name} is missing or damaged, nothing is added")
             if part.durable_samples:
-                part.cut_back()
+                part.truncate()
                 self._done.append(part)
             else:
                 (self.path / part.name).unlink()
@@ -266,7 +266,7 @@ class CallFolder:
             if not self._finished:
                 if number < len(found) and not part.durable_samples:
                     raise Refusal(f"{self.path}: {part.name} is damaged, the call cannot be continued")
-                part.cut_back()
+                part.truncate()
             if part.durable_samples:
                 self._done.append(part)
 

@@ -53,7 +53,7 @@ class PartFile:
                 part._taken = len(codec.header)
         except OSError:
             with contextlib.suppress(OSError):
-                part.cut_back()
+                part.truncate()
             raise
         return part
 
@@ -112,7 +112,7 @@ class PartFile:
         self._close()
         self.durable_samples = self.samples
 
-    def cut_back(self) -> None:
+    def truncate(self) -> None:
         """Truncates the file to what counts, and removes it if nothing does. Can be repeated after an OSError."""
         self._close()
         self.samples = self.durable_samples
@@ -137,7 +137,7 @@ class PartFile:
         if self._path.exists():
             leftover = PartFile.existing(self._directory, self._number, self.first, self._codec, whole=False)
             if not leftover.durable_samples:
-                leftover.cut_back()
+                leftover.truncate()
 
     def _append(self, data: bytes) -> None:
         """Writes and syncs. Bytes count, and enter the hash, after the sync: if it fails, their state is unknown."""

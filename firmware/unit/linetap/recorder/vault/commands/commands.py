@@ -145,7 +145,8 @@ class Commands:
             raise _unforeseen(error) from error
 
     def _carry_out_lightly(self, begun: _Begun) -> None:
-        """If the disk cannot be written, it is retried at the next tick; after a power cut its sender repeats it."""
+        """Carries out a light command: an unwritable disk is retried at the next tick; after a power cut its sender
+        repeats it."""
         code, outcome = self._apply(begun, again=False)
         self._answer(begun.giver, begun.name, code, outcome, begun.command, begun.at)
 

@@ -52,7 +52,7 @@ def could_cosign(roles: Roles) -> bool:
 
 
 class ConfigChange:
-    """For the vault's thread; any thread may read `pending`."""
+    """A change of the configuration, for the vault's thread; any thread may read `pending`."""
 
     def __init__(self, config: Config, file: Path | None, unit_log: UnitLog, weakened: Weakened, clock: Clock) -> None:
         self._config, self._sha256, self._log, self._clock = config, config_sha256(config), unit_log, clock
@@ -111,7 +111,7 @@ class ConfigChange:
         new = self._look_again(waiting)
         if new is None:
             return
-        names = change.everybody(new)
+        names = change.all_services(new)
         if self.pending != self._sha256:  # else a recorder was killed after replacing the file
             names = change.services(self._config, new)
             data = waiting.read_bytes()

@@ -32,7 +32,7 @@ _FILE = SmallFile("update_told", _Logged, 4096, old=lambda data: _Logged(data.de
 
 
 class Update:
-    """For the vault's thread; any thread may read `state`."""
+    """The update's state, for the vault's thread; any thread may read `state`."""
 
     def __init__(self, config: Config, unit_log: UnitLog) -> None:
         self._config, self._log = config, unit_log

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from linetap.recorder.calls.ports import AudioSource, CallSnapshot
-from linetap.recorder.vault.callfolder.encoding import LineEncoder, gap_of, joined
+from linetap.recorder.vault.callfolder.encoding import LineEncoder, append_gap, gap_of
 from linetap.recorder.vault.recordings.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
 from linetap.recorder.vault.recordings.recording import Recording
 from linetap_core.clock import NS_PER_S
@@ -65,7 +65,7 @@ class JournalCall:
 
     @property
     def line(self) -> int | None:
-        """Of its recording, if it has one."""
+        """The line of its recording, if it has one."""
         return self._recording.state.line if self._recording is not None else None
 
     def present_state(self) -> State:
@@ -142,7 +142,7 @@ class JournalCall:
             if units:
                 gaps: list[Gap] = []
                 for sample, samples, cause in encoder.take_gaps():
-                    gaps = joined(gaps, gap_of(sample, samples, cause))
+                    gaps = append_gap(gaps, gap_of(sample, samples, cause))
                 found.append(Unwritten(self, first, encoder.position, units, gaps))
         return found
 

@@ -29,7 +29,7 @@ FOLDER = "journal"
 IDLE_S = 1.0  # without a call: the interval of its signs of life
 MOST_SAMPLES = 1 << 18  # of all lines in one write, 400 ms of 80; the next one follows at once
 
-Newest = Callable[[int], tuple[int, int] | None]
+RecentlyWritten = Callable[[int], tuple[int, int] | None]
 
 log = logging.getLogger("linetap.recorder.journal")
 
@@ -38,7 +38,7 @@ class Journal:
     """`step()` writes what is new; `start()` runs it in a thread. Nothing is written before `begin()`."""
 
     def __init__(
-        self, vault: Path, lines: int, source: AudioSource, clock: Clock, newest: Newest = lambda _: None
+        self, vault: Path, lines: int, source: AudioSource, clock: Clock, newest: RecentlyWritten = lambda _: None
     ) -> None:
         """`newest`: the first frame of a line's newest slot and its monotonic time, if the ring is there."""
         self.folder = vault / FOLDER

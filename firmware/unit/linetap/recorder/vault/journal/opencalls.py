@@ -47,7 +47,7 @@ class FoundCall:
     is_bare: bool = False
 
 
-class Left:
+class LeftOpenCalls:
     """`add_...` in any order but the journal first; then `calls`."""
 
     def __init__(self, vault: Path, unit: str, runs: list[Run]) -> None:

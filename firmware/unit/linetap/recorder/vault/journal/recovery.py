@@ -16,7 +16,7 @@ import numpy as np
 
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.vault.callfolder.encoding import gap_of, joined, within
+from linetap.recorder.vault.callfolder.encoding import append_gap, gap_of, gaps_within
 from linetap.recorder.vault.callfolder.folder import CallFolder, Sign, seal_without_audio
 from linetap.recorder.vault.callfolder.jobs import OpenCall
 from linetap.recorder.vault.journal.missingaudio import (
@@ -82,7 +82,7 @@ class Recovery:
             return
         folder = CallFolder.recover(self._vault, state.call_id, state.recipient or "", self._codec)
         if (self._path / sealed.KEY).exists():
-            self._gaps = within(state.gaps, folder.samples)
+            self._gaps = gaps_within(state.gaps, folder.samples)
             self._add_ticks(folder, state.recipient)
             if folder.samples:
                 if state.meta:
@@ -107,7 +107,8 @@ class Recovery:
         files.sync_directory(self._path)
 
     def _key_lost(self, record: CallRecord) -> CallRecord:
-        """By the size of the files put away, also after a power cut in the middle of it."""
+        """The record with the length of the lost audio, by the size of the unopenable files; also after a second power
+        cut."""
         kept = self._vault / sealed.UNOPENABLE / self.call_id
         parts = sorted(kept.iterdir()) if kept.is_dir() else []
         if not parts:
@@ -154,7 +155,7 @@ class Recovery:
                 self._gap(gap)
 
     def _gap(self, gap: Gap) -> None:
-        self._gaps = joined(self._gaps, gap)
+        self._gaps = append_gap(self._gaps, gap)
 
     def _record(self, samples: int) -> CallRecord:
         record = self._ended_record()
@@ -176,7 +177,7 @@ class Recovery:
         )  # fmt: skip
 
     def _ended_record(self) -> CallRecord | None:
-        """Of a call that was over but not sealed: with its reported end, if there is one."""
+        """The record of a call that was over but not sealed: with its reported end, if there is one."""
         record, event = self._state.record, self._found.ended
         if event is None:
             return record if record.ended_at is not None else None

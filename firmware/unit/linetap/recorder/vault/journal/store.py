@@ -177,7 +177,7 @@ class _Head(NamedTuple):
 
 
 def _head_at(view: memoryview, at: int) -> _Head | None:
-    """Of the frame that begins there, if it is whole."""
+    """The head of the frame that begins there, if the frame is whole."""
     begin = at + HEADER_BYTES
     if begin > len(view):
         return None

@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from linetap.recorder.vault.log.callleaves import Fields, leaves_of
-from linetap.recorder.vault.log.newest import Newest
 from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
+from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
@@ -77,7 +77,7 @@ class UnitLog:
             files.remove_temporary(self._folder)
             self._forget()
             self._index_leaves(max(0, self._log.size - REMEMBERED))
-            if not self._has_head and (begun := keptlogs.begun(self._log)) is not None:
+            if not self._has_head and (begun := keptlogs.begun_event(self._log)) is not None:
                 self._begun.append(begun)  # a power cut may have prevented the report
             self._prove()
         if not self._log.size and (kept := keptlogs.numbers(vault)):  # a power cut came before the new log's first leaf
@@ -85,7 +85,7 @@ class UnitLog:
         self._look_for_kept()
 
     def _forget(self) -> None:
-        self._known = Newest(REMEMBERED)  # with the number of its leaf
+        self._known = RecentlyWritten(REMEMBERED)  # with the number of its leaf
         self._kinds = set[str]()  # kinds of leaf known to be in the log
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
         self._made_good = False
@@ -106,7 +106,7 @@ class UnitLog:
         return list(self._open)
 
     def count_events(self, last_seq: Callable[[], int]) -> None:
-        """From now on every leaf has the newest event's number, so that no missing outbox file goes unnoticed."""
+        """Adds the newest event's number to every leaf from now on, so that a missing outbox file is noticed."""
         self._last_event = last_seq
 
     def has_any(self, kind: Kind) -> bool:
@@ -141,7 +141,7 @@ class UnitLog:
         self._look_for_kept()
         if not proved:
             return
-        self._make_good()
+        self._append_missing_closes()
         if self._log.size == self._head_size:
             return
         tree = self._log.tree
@@ -161,7 +161,7 @@ class UnitLog:
         replace_durably(namespaces.signature_path(path), signature.encode("ascii"))
         self._head_size, self._has_head = tree.size, True
 
-    def held_against(self, data: str, signature: str) -> None:
+    def compare_with_desk_head(self, data: str, signature: str) -> None:
         """Compare the log with the newest head that the desk has, which our own signature authenticates.
 
         Heads of another log or another key are ignored.
@@ -223,14 +223,14 @@ class UnitLog:
                 step()
             if self._proof.is_done and (head := self._head_of_desk) is not None:
                 self._head_of_desk = None
-                self._hold_against(head)
+                self._compare_with(head)
         except Misfit as misfit:
             new = [*self._log.leaves(self._proof.size)]
             self._log.close()
             self._begin_anew(misfit, self.name, new)
         return self._proof.is_done
 
-    def _hold_against(self, head: Head) -> None:
+    def _compare_with(self, head: Head) -> None:
         if head.size > self._log.size:
             raise Misfit(SHORT, f"{self._log.size} leaves, and the desk has a head over {head.size}", head)
         if self._log.tree.root(head.size).hex() != head.root:
@@ -256,7 +256,7 @@ class UnitLog:
         leaf: dict[str, object] = {"kind": "log_begun", "at": at, "log": self.name, "before": before}
         leaf |= {} if head is None else {"size": head.size, "root": head.root}
         first = leaflog.encode(leaf | {"why": misfit.code, "kept": place})
-        self._log.append_lines([first, *keptlogs.carried(self._folder.with_name(place)), *new])
+        self._log.append_lines([first, *keptlogs.carried_leaves(self._folder.with_name(place)), *new])
         self._index_leaves(0)
         self._begun = [CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code)]
         self._kept_ns = 0
@@ -316,7 +316,7 @@ class UnitLog:
                     return index
         return None
 
-    def _make_good(self) -> None:
+    def _append_missing_closes(self) -> None:
         """Once: append the close of calls that were sealed just before a power cut; in a new log, of all calls."""
         if self._made_good:
             return
@@ -348,7 +348,7 @@ def _of(leaf: Mapping[str, object]) -> Identity:
 
 
 def _identity(kind: object, at: object, call_id: object, sha256: object) -> Identity:
-    """By the call that it is about, else by the SHA-256 of what it is about; an index segment by that alone."""
+    """The leaf's call, otherwise the SHA-256 of its subject; an index segment by the SHA-256 alone."""
     of = sha256 if kind == "index" else call_id or sha256
     once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
     return str(kind), str(of if once else f"{at} {of}")

@@ -26,7 +26,7 @@ _ORDER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class Delivery:
-    """For the vault's thread; any thread may read `state`."""
+    """The delivery of events, for the vault's thread; any thread may read `state`."""
 
     def __init__(
         self,

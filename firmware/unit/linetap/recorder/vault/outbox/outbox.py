@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.log.newest import Newest
+from linetap.recorder.vault.log.recentlywritten import RecentlyWritten
 from linetap.recorder.vault.outbox.reader import OutboxReader, Places
 from linetap_core import jsontext
 from linetap_core.durable import files
@@ -75,7 +75,7 @@ class Outbox:
         least, most = SEGMENT_BYTES
         self._segment_bytes = min(max(max_bytes // _SEGMENTS, least), most)
         self._sizes: dict[int, int] = {}  # of the segments, by first seq, in order
-        self._known = Newest(REMEMBERED)
+        self._known = RecentlyWritten(REMEMBERED)
         self._unsynced = False  # the newest segment's name is not synced yet
         self._torn = False  # there may be bytes behind the last committed event
         self._prev = GENESIS
@@ -290,7 +290,7 @@ class Outbox:
         self._trim()
 
     def _load_confirmed(self) -> Confirmed:
-        """If it is lost, the desk confirms everything again."""
+        """Loads the confirmed number; if it is lost, the desk confirms everything again."""
         return CONFIRMED_FILE.load(self._folder / CONFIRMED) or Confirmed(0)
 
     def _load_events(self) -> int:

@@ -143,5 +143,5 @@ class Places:
         return max(0, begin - SLACK), end
 
     def _load(self) -> list[_Place]:
-        """If it is lost, a range begins with the log."""
+        """Loads the places; if they are lost, a range begins with the log."""
         return _FILE.load(self._path) or []

@@ -145,5 +145,5 @@ class Rebuild:
         self._saved, self._saved_at = saved, saved.work.leaf if saved.work else 0
 
     def _load(self) -> _Saved:
-        """If it is lost, the desk has to ask again."""
+        """Loads the progress; if it is lost, the desk has to ask again."""
         return _FILE.load(self._vault / NAME) or _Saved()

@@ -53,7 +53,7 @@ class Index:
         self._open: OrderedDict[Place, _Segment] = OrderedDict()
 
     def add(self, record: CallRecord, retention: Retention) -> None:
-        """When this returns the call is in the index, on disk. `retention`: as its record will have it.
+        """Writes the call into the index, on disk when this returns. `retention`: as its record will have it.
 
         May raise OSError, and may be repeated: a call still in RAM gets one entry.
         """
@@ -163,7 +163,7 @@ class IndexEnd:
         self._undated_ns = 0
         self._calls_went = True
 
-    def calls_went(self) -> None:
+    def calls_were_destroyed(self) -> None:
         """Calls were destroyed: a segment without a day of its own may be over."""
         self._calls_went = True
 

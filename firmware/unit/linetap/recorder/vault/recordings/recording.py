@@ -15,7 +15,7 @@ from linetap import restartstate
 from linetap.config.retention import retention_of
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, Stretches
-from linetap.recorder.vault.callfolder.encoding import Fetch, LineEncoder, SampleGap, gap_of, joined, within
+from linetap.recorder.vault.callfolder.encoding import Fetch, LineEncoder, SampleGap, append_gap, gap_of, gaps_within
 from linetap.recorder.vault.callfolder.folder import CallFolder, Sign
 from linetap.recorder.vault.callfolder.jobs import Open, OpenCall
 from linetap.recorder.vault.recordings.entries import chunk_samples, next_seam
@@ -211,12 +211,12 @@ class Recording:
         self.forget_gaps_not_kept()
 
     def forget_gaps_not_kept(self) -> None:
-        self.state.gaps = within(self.state.gaps, self.folder.samples)
+        self.state.gaps = gaps_within(self.state.gaps, self.folder.samples)
 
     def _note_gaps(self, gaps: list[SampleGap]) -> None:
         for sample, samples, cause in gaps:
             named = "disk_full" if cause == "ring_overtaken" and self.disk_was_full else cause
-            self.state.gaps = joined(self.state.gaps, gap_of(sample, samples, named))
+            self.state.gaps = append_gap(self.state.gaps, gap_of(sample, samples, named))
 
     def _remember(self) -> None:
         self._is_kept = restartstate.keep(self._path, _FILE.encode(self.state))

@@ -162,8 +162,8 @@ class SegmentList:
         return IndexList(segments=segments, unlisted=unlisted)
 
     def _should_be_there(self, name: str, logged: _Logged) -> bool:
-        """Not if its time is over, its key is destroyed, the calls in it are gone, or a power cut came before it was
-        first written."""
+        """False if its time is over, its key or its calls are destroyed, or a power cut came before it was first
+        written."""
         epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
         if epoch in self._destroyed or not (logged.written or logged.before):
             return False

@@ -51,7 +51,7 @@ class Credit(msgspec.Struct, frozen=True):
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """It was `utc_ns` at this elapsed time, in this boot: by an agreed clock; or by a signed answer, which may have
+    """The time `utc_ns` at this elapsed time of this boot: by an agreed clock; or by a signed answer, which may have
     been under way for `unsure_ns`.
     """
 
@@ -62,7 +62,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 class Span(NamedTuple):
-    """When something counted happened: at `latest_ns` if no time was missed, and not before `earliest_ns`; None:
+    """The time of a counted event: `latest_ns` if no time was missed, and not before `earliest_ns`; None:
     unknown.
     """
 
@@ -85,9 +85,9 @@ class Memory(msgspec.Struct, kw_only=True):
     base_mono_ns: int = 0
     counted_ns: int = 0  # by the monotonic clock, agreed or not: at least this time has passed
     agreed: bool = False
-    excess_ns: int = 0  # excess of `now_ns` over what was counted from `base_ns`; part of `unexplained_ns`
+    excess_ns: int = 0  # excess of `now_ns` over the time counted from `base_ns`; part of `unexplained_ns`
     unexplained_ns: int = 0  # unconfirmed time taken since two vault officers confirmed the time
-    waiting_ns: int = 0  # how far the agreed clock is ahead of what can be explained; 0: not
+    waiting_ns: int = 0  # the agreed clock's lead over the explained time; 0: none
     behind_ns: int = 0
     name: str = ""
     elapsed_ns: int = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an expired call is destroyed, so that nothing vanishes without a record and nothing is reported twice, wherever
+"""The destruction of an expired call, so that nothing vanishes without a record and nothing is reported twice, wherever
 the power fails:
 
 1. `destroying.json`: the calls, and the time that leaf and event will have. If it is done again, both are recognised.
@@ -73,7 +73,7 @@ class Destruction:
     def unfinished(self) -> bool:
         return bool(self._intent.calls)
 
-    def intend(self, calls: list[str], now_ns: int) -> None:
+    def write_intent(self, calls: list[str], now_ns: int) -> None:
         """OSError: nothing is intended."""
         intent = _Intent(rfc3339(now_ns), calls)
         _FILE.replace(self._vault / NAME, intent)
@@ -145,7 +145,7 @@ class Destruction:
             files.sync_directory(folder.parent)
 
     def _load(self) -> _Intent:
-        """If it is broken, the scan finds its calls again."""
+        """Loads the intent; if it is broken, the scan finds its calls again."""
         return _FILE.load(self._vault / NAME) or _Intent("")
 
 
@@ -166,7 +166,7 @@ def remove_amendments(folder: Path) -> None:
 
 
 def _overwrite(path: Path) -> None:
-    """In place: enough on a disk that writes in place; on flash only the epoch's key counts."""
+    """Overwrites in place, which is enough on a disk that writes in place; on flash only the epoch's key counts."""
     with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
         file.write(bytes(os.fstat(file.fileno()).st_size))
         os.fdatasync(file.fileno())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which key a call is sealed to. The recorder follows the signed list while it runs, and keeps the last good one.
+"""The choice of the epoch key to which a call is sealed. The recorder follows the signed list while it runs, and keeps
+the last good one.
 
 The accepted list is also in the vault, so no restart brings an older list back. Used by the vault's thread; the main
 thread reads `state`. Whatever is wrong with a list, calls are sealed: then to an overflow epoch.
@@ -84,12 +85,12 @@ class Epochs:
 
     @property
     def version(self) -> int | None:
-        """Of the list in use."""
+        """The version of the list in use."""
         return self._list.version if self._list else None
 
     @property
     def sha256(self) -> str | None:
-        """Of the list in use, as signed."""
+        """The hash of the list in use, as signed."""
         return hashlib.sha256(self._taken.key_list.encode("utf-8")).hexdigest() if self._taken else None
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls are over: each tick scans and destroys a bounded number, in the vault's thread.
+"""Finds calls whose period is over: each tick scans and destroys a bounded number, in the vault's thread.
 
 A call goes when retention time has reached its record's `until` and its whole period has elapsed in counted time, never
 before; not while it is held; and never one of an overflow epoch, which has no day yet. The next ones are known from a
@@ -81,11 +81,11 @@ class Expiry:
 
     def tick(self, now_ns: int | None) -> int:
         """Scan a few more folders, and destroy a few expired calls. Returns how many were destroyed."""
-        self._look_on()
+        self._continue_scan()
         if now_ns is None:
             return 0
         self._wake()
-        if not self._destruction.unfinished and not self._intend_those_due(now_ns):
+        if not self._destruction.unfinished and not self._write_due_intents(now_ns):
             return 0
         gone, failed = self._destruction.go_on(now_ns)
         for found in gone:
@@ -94,7 +94,7 @@ class Expiry:
             heapq.heappush(self._next, (now_ns + RETRY_NS, call_id))
         return len(gone)
 
-    def _intend_those_due(self, now_ns: int) -> bool:
+    def _write_due_intents(self, now_ns: int) -> bool:
         """Intend the next few calls that are over and not held. Returns False if there are none."""
         due: dict[str, int] = {}
         while self._next and self._next[0][0] <= now_ns and len(due) < CALLS_A_TICK:
@@ -107,10 +107,10 @@ class Expiry:
             elif (self._vault / sealed.call_path(call_id)).is_dir():
                 due[call_id] = until_ns
         if not due:
-            self._look_further()
+            self._scan_again_without_horizon()
             return False
         try:
-            self._destruction.intend(list(due), now_ns)
+            self._destruction.write_intent(list(due), now_ns)
         except OSError:
             for call_id, until_ns in due.items():
                 heapq.heappush(self._next, (until_ns, call_id))
@@ -165,14 +165,14 @@ class Expiry:
 
     # --- The scan-----------------------------------------------------------------------------------------------
 
-    def _look_on(self) -> None:
+    def _continue_scan(self) -> None:
         if self._scan is None:
             return
         if sum(1 for _ in islice(self._scan, FOLDERS_A_TICK)) < FOLDERS_A_TICK:
             self._scan = None
             self._sealed_meanwhile.clear()
 
-    def _look_further(self) -> None:
+    def _scan_again_without_horizon(self) -> None:
         if not self._next and not self._too_young and self._scan is None and self._horizon != _ALWAYS:
             self._horizon = _ALWAYS
             self._stored.clear()

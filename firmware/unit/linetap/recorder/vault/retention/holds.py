@@ -47,7 +47,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class HoldFault(Refusal):
-    """Why a hold is refused."""
+    """The reason for refusing a hold."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -55,7 +55,7 @@ class HoldFault(Refusal):
 
 
 class _Taken(msgspec.Struct, frozen=True):
-    """When a hold was accepted, and for how long. `moment` None: by an older version, at the time in the document,
+    """The time of accepting a hold, and its length. `moment` None: by an older version, at the time in the document,
     `at_ns`.
     """
 
@@ -228,7 +228,7 @@ def _read_of(place: Path) -> int | _Damaged:
 
 
 def _taken_of(place: Path) -> _Taken:
-    """For a hold that an older version accepted."""
+    """The entry of a hold that an older version accepted."""
     try:
         hold = read((place / DOCUMENT).read_bytes())
     except (OSError, Refusal):

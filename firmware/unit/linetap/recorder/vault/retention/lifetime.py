@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a sealed call is over, by its own record, and where calls are in a vault."""
+"""The end of a sealed call's period, by its own record, and the places of calls in a vault."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class RetentionTime:
         return self.machine.memory.dating
 
     def span(self, moment: CountedMoment | None) -> Span | None:
-        """When that was: see RetentionClock.span."""
+        """The span of that moment: see RetentionClock.span."""
         return self.machine.span(moment)
 
     def counted_now(self) -> CountedMoment:
@@ -121,7 +121,7 @@ class RetentionTime:
 
     @property
     def credits(self) -> int:
-        """How often two officers have credited uncounted time: calls may be over since."""
+        """The number of credits of uncounted time by two officers: calls may be over since."""
         return len(self.machine.memory.credits)
 
     @property
@@ -131,7 +131,7 @@ class RetentionTime:
         return bool(memory.waiting_ns or memory.behind_ns)
 
     def refresh(self) -> None:
-        """Before the first tick: dates what a power cut has left, if possible."""
+        """Dates what a power cut has left, before the first tick, if possible."""
         self.machine.see(self._sample())
 
     def tick(self) -> None:
@@ -219,7 +219,7 @@ class RetentionTime:
         """
         name = secrets.token_hex(8)
         try:
-            saved = copies.read_either(_FILE, self._path)
+            saved = copies.read_file_or_twin(_FILE, self._path)
             if not saved.memory.name:  # from an older version, whose calls have no counted time
                 saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
             return saved

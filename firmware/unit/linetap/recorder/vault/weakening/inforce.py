@@ -179,7 +179,7 @@ def _words(custodians: list[str]) -> str:
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
-    """By the change time, which no user can set."""
+    """Includes the change time, which no user can set."""
     try:
         found = path.stat()
     except OSError:
@@ -202,7 +202,7 @@ def _pins(config: Config) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Of sound and text together. An unreadable notice differs from a readable one."""
+    """The digest of sound and text together. An unreadable notice differs from a readable one."""
     digest = hashlib.sha256()
     for part in (path, path.with_suffix(".txt")):
         data = b""

@@ -85,7 +85,7 @@ class WeakenedMemory:
         copies.replace_both(FILE, self._path, new)
         self.saved, self._bound = new, bound
 
-    def remind(self) -> None:
+    def repeat_leaf(self) -> None:
         """Repeat the leaf, so that it stays among the newest."""
         mono_ns = self._clock.monotonic_ns()
         if mono_ns >= self._leaf_ns:
@@ -100,7 +100,7 @@ class WeakenedMemory:
     def _load(self) -> Saved:
         known = _last_leaf(self._log)
         try:
-            found = copies.read_either(FILE, self._path)
+            found = copies.read_file_or_twin(FILE, self._path)
         except FileNotFoundError:
             self.lost = f"{NAME} is gone" if known else ""
         except (OSError, ValueError) as error:

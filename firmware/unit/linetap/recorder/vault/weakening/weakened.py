@@ -81,7 +81,7 @@ class Weakened:
         if stamp != self._stamp:
             self._compare()
             self._stamp = stamp
-        self._memory.remind()
+        self._memory.repeat_leaf()
         self._look_ns = mono_ns + LOOK_EVERY_NS
 
     def compare(self, signed: Sequence[Holder] = ()) -> None:
@@ -157,7 +157,8 @@ class Weakened:
     def roles_changed(
         self, found: list[Weakening], before: str, after: str, by: Sequence[Holder], known: list[str]
     ) -> None:
-        """By the authority. `known`: fingerprints of those who may confirm it and had a role before."""
+        """Registers a change of roles by the authority. `known`: fingerprints of those who may confirm it and had a
+        role before."""
         self._stands("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
 
     def register(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
@@ -279,7 +280,7 @@ class Weakened:
         )  # fmt: skip
 
     def _count_down(self) -> None:
-        """By the monotonic clock, while a recorder runs: neither setting the clock nor a power cut shortens it."""
+        """Counts by the monotonic clock while a recorder runs: neither a set clock nor a power cut shortens it."""
         mono_ns = self._clock.monotonic_ns()
         passed_ns, self._counted_ns = mono_ns - self._counted_ns, mono_ns
         standing = [
@@ -305,7 +306,7 @@ class Weakened:
 
 
 def _signer(holder: Holder) -> str:
-    """Without a name: the log is permanent, and roles.json has the key's owner."""
+    """Role and key without the person's name: the log is permanent, and roles.json names the key's owner."""
     return f"{holder.role} {holder.key}"
 
 

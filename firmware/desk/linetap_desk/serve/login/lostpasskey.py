@@ -18,7 +18,7 @@ from starlette.responses import Response
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.database.transactions import writing
 from linetap_desk.serve.handling.site import Route, Site, read_own
-from linetap_desk.serve.login.second import FIRST
+from linetap_desk.serve.login.secondfactor import FIRST
 from linetap_desk.serve.people import invitations
 from linetap_desk.serve.people.invitations import RestoreFault
 from linetap_desk.serve.people.sessions import who_of

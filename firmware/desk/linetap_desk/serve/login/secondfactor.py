@@ -96,8 +96,8 @@ async def first_form(request: Request, site: Site) -> Response:
         return _first(request, site, WRONG_CODE, 403)
     person, as_of, invitation = found
     try:
-        stored = await accounts.hashed_in_turn(new)
-    except accounts.Crowded:
+        stored = await accounts.hash_password(new)
+    except accounts.TooManyWaiting:
         return routes.later(_first(request, site, routes.CROWDED, 503))
     waiting = Ceremony(person, name, "people_first", now_ns, as_of, password=stored, invitation=invitation)
     return routes.set_second(RedirectResponse(NEW, 303), site.ceremonies.begin(waiting))
@@ -134,7 +134,7 @@ async def new_page(request: Request, site: Site) -> Response:
 
 
 def _must_have(site: Site, waiting: Ceremony) -> bool:
-    """By the policy, or because it replaces one."""
+    """Whether a passkey is required: by the policy, or because this one replaces one."""
     with site.own.connect() as db:
         found = accounts.by_name(db, waiting.name)
         return passkeys.has_any(db, waiting.person) or (
@@ -177,7 +177,7 @@ def _finish(site: Site, waiting: Ceremony, given: Answer | None, address: str) -
         act = "people_restored" if used.reason else "people_first"
         both = f"{used.asked_by}, {used.confirmed_by}" if used.reason else used.asked_by
         site.access.append_in(db, waiting.name, address, act, Subject(terms=both, remark=used.reason), DONE)
-        login.forgive(db, waiting.name, address)
+        login.clear_attempts(db, waiting.name, address)
         return sessions.begin(db, waiting.person, address, site.settings, now_ns)
 
 

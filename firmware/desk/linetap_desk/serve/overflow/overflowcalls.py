@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls in the second copy are sealed to an overflow epoch, and how far each has come.
+"""The calls of the second copy that are sealed to an overflow epoch, and the progress of each.
 
 There is no state of its own: a call is re-wrapped when a signed rewrap.json lies in the desk's folder of holds, and
 checked when another vault officer's signature lies beside it, as `linetap epoch destroy` counts them.
@@ -66,7 +66,7 @@ def candidates(desk: Connection) -> list[Mapping[str, Any]]:
 
 
 def overflow_calls(site: Site, rows: list[Mapping[str, Any]], roles: Roles | None) -> list[OverflowCall]:
-    """Those of them whose record names an overflow epoch, or cannot be read."""
+    """The calls whose record names an overflow epoch, or cannot be read."""
     found = []
     for row in rows[:MOST]:
         read = recordfile.read_record(site.settings.desk, row["unit"], row["call_id"], row["record_sha256"])
@@ -100,7 +100,7 @@ def day_of(until: str | None, zone: ZoneInfo) -> str:
 
 
 def folder_of(site: Site, call_id: str) -> Path | None:
-    """Of the call's papers in the desk's folder of holds."""
+    """The call's folder in the desk's folder of holds."""
     copy = site.settings.desk.copy
     if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
         return None

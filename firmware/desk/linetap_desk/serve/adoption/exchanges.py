@@ -116,7 +116,7 @@ class Runs:
         return self._waiting[run]
 
     def listed(self) -> list[Waiting]:
-        """Those that were chosen first, the oldest first."""
+        """The exchanges, chosen ones first, the oldest first."""
         self._forget_old()
         return sorted(self._waiting.values(), key=lambda one: one.answer is None)
 
@@ -134,7 +134,7 @@ class Runs:
         return one
 
     def settle(self, run: str, is_kept: bool) -> None:
-        """After a comparison: the database has the exchange, or it stays here. In between no question is answered: the
+        """Ends a comparison: the database has the exchange, or it stays here. In between no question is answered: the
         unit would be reported as unknown, or two answers would have one number."""
         if is_kept:
             self._waiting.pop(run, None)

@@ -51,7 +51,7 @@ def show(run_dir: Path, shown: Shown) -> None:
 
 
 def read_shown(run_dir: Path) -> Shown | None:
-    """For the panel, which treats it as hostile. None: no adoption is in progress."""
+    """Reads the digits for the panel, which treats the file as hostile. None: no adoption is in progress."""
     try:
         return _SHOWN.decode(rundir.read(rundir.service_folder(run_dir, ROOM), SHOWN, _LIMIT_BYTES))
     except (OSError, ValueError):
@@ -103,7 +103,7 @@ _SESSION = SmallFile("adoption_session", Session, _LIMIT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptSession:
     """The session on the disk."""
 
     path: Path

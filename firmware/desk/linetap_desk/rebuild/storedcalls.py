@@ -70,7 +70,7 @@ def store_copies(
 
 
 def settle(new: Engine, refused: Refused) -> int:
-    """After the units have reported: the number of calls known by their record only. A unit's signed event that names
+    """The number of calls known by their record only, after the units have reported. A unit's signed event that names
     another record overrides a copy; a call with its own event needs no record any more."""
     with new.begin() as db:
         for unit, call_id in db.execute(_contradicted()).all():

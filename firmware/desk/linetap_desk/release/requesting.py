@@ -53,7 +53,7 @@ def add_key_arguments(parser: argparse.ArgumentParser) -> None:
 
 def make_key(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
-    with desk.access.deed(Entry(verb="key", request=require_id(args.request_id))) as step:
+    with desk.access.logged_step(Entry(verb="key", request=require_id(args.request_id))) as step:
         if any(e.verb == "key" and e.outcome == "granted" and e.request == args.request_id for e in step.past):
             raise BadInput(f"{args.request_id}: has a key already; another id expected")
         privatefile.require_new(args.output)
@@ -81,7 +81,7 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
 
 def write_request(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
-    with desk.access.deed(Entry(verb="request", name=args.requester)) as step:
+    with desk.access.logged_step(Entry(verb="request", name=args.requester)) as step:
         found = requestfile.verified_calls(args, args.calls, desk, step)
         require_possible(clock)
         now_ns = clock.utc_ns()
@@ -127,7 +127,7 @@ def add_close_arguments(parser: argparse.ArgumentParser) -> None:
 
 def close_request(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
-    with desk.access.deed(Entry(verb="close", request=require_id(args.request_id))) as step:
+    with desk.access.logged_step(Entry(verb="close", request=require_id(args.request_id))) as step:
         made_for = requestfile.key_request(args.key)
         if made_for != args.request_id:
             whose = f"the key of request {made_for}" if made_for else "no one-time key"
@@ -156,7 +156,7 @@ def add_approve_arguments(parser: argparse.ArgumentParser) -> None:
 
 def approve_request(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
-    with desk.access.deed(Entry(verb="approve", name=args.name)) as step:
+    with desk.access.logged_step(Entry(verb="approve", name=args.name)) as step:
         file = requestfile.load_request(args.request)
         requestfile.describe(step.entry, file.request)
         checkedcall.name_calls(step.entry, [(call.call_id, call.line) for call in file.request.calls])

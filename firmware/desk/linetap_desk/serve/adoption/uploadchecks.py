@@ -52,7 +52,7 @@ def order_of(data: bytes, signature: bytes) -> Prepared:
         raise
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise BadInput(f"linetap.toml: {str(error)[:300]}; what `linetap provision pack` made expected") from None
-    wrong = whose.lacks(sshsig.check_all(data, signature, namespaces.ORDER))
+    wrong = whose.reason_against(sshsig.check_all(data, signature, namespaces.ORDER))
     if wrong is not None:
         raise BadInput(f"linetap.toml{namespaces.SUFFIX}: {wrong}")
     return Prepared(unit.unit, data, signature)

@@ -53,14 +53,14 @@ async def acknowledge(request: Request, site: Site) -> Response:
     mine = units.get(found[1])
     if mine is None or mine["cause"] is None:
         raise HTTPException(404)
-    faults_of = {found[1]: found[2], **_of_the_same(mine, units)}
+    faults_of = {found[1]: found[2], **_unacknowledged_neighbours(mine, units)}
     text = str(mine["cause"]["says"])
-    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, SEEN, faults_of, text)
+    at = await anyio.to_thread.run_sync(_store_entry, site, who, request.state.address, SEEN, faults_of, text)
     site.fleet.acknowledge({unit: Acknowledged(faults, who.shown, at) for unit, faults in faults_of.items()})
     return RedirectResponse(local_path(form.get("next", "/fleet")), 303)
 
 
-def _of_the_same(mine: dict[str, Any], units: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _unacknowledged_neighbours(mine: dict[str, Any], units: dict[str, dict[str, Any]]) -> dict[str, str]:
     """The faults of the others that nobody has acknowledged."""
     group = mine["cause"]["group"]
     if not group:
@@ -79,7 +79,7 @@ async def leave(request: Request, site: Site) -> Response:
     if not 0 < len(typed) <= MOST_CHARACTERS:
         return await _page(request, site, EMPTY, typed, 400)
     text = without_numbers("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in typed))
-    at = await anyio.to_thread.run_sync(_keep, site, who, request.state.address, NOTE, {"": ""}, text)
+    at = await anyio.to_thread.run_sync(_store_entry, site, who, request.state.address, NOTE, {"": ""}, text)
     site.fleet.set_note(Note(text, who.shown, at))
     return RedirectResponse("/fleet/shift", 303)
 
@@ -117,7 +117,7 @@ def _older(db: Connection, before: int, of: Period | None) -> list[Row[Any]]:
     return rows
 
 
-def _keep(site: Site, who: Who, address: str, kind: str, faults_of: Mapping[str, str], text: str) -> str:
+def _store_entry(site: Site, who: Who, address: str, kind: str, faults_of: Mapping[str, str], text: str) -> str:
     """The moment of the entry: a row for each unit, of a note one row without a unit."""
     at = rfc3339(site.clock.utc_ns())
     act = "fleet_seen" if kind == SEEN else "shift_note"
@@ -144,7 +144,7 @@ def latest_entries(db: Connection) -> tuple[dict[str, Acknowledged], Note | None
 
 @contextlib.asynccontextmanager
 async def lifespan(site: Site) -> AsyncIterator[None]:
-    """What stood when the pages were stopped."""
+    """Restores the acknowledgements and the note of the last run."""
     with site.own.connect() as db:
         acknowledged, note = latest_entries(db)
     site.fleet.acknowledge(acknowledged)

@@ -11,8 +11,8 @@ import hashlib
 _DIGEST_BYTES = 16
 
 
-class Newest:
-    """At most `most` items, each with a number."""
+class RecentlyWritten:
+    """The newest items, at most `most`, each with a number."""
 
     def __init__(self, most: int) -> None:
         self._most = most

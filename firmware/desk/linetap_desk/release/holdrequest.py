@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an officer has asked to be held, as the desk gives it to the vault officer beside the call: a suggestion. What
-counts is the hold that the vault officer signs."""
+"""An officer's request for a hold, which the desk gives to the vault officer beside the call: a suggestion. Only the
+hold that the vault officer signs counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT_BYTES = 16 << 10
 Text = Annotated[str, Meta(max_length=400)]
 
 
-class HoldAsked(msgspec.Struct, frozen=True, kw_only=True):
+class HoldRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`id`: of the request at the desk. `until`: RFC 3339."""
 
     id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}\Z")]
@@ -27,10 +27,10 @@ class HoldAsked(msgspec.Struct, frozen=True, kw_only=True):
     until: Text
 
 
-def encode(asked: HoldAsked) -> bytes:
+def encode(asked: HoldRequest) -> bytes:
     return msgspec.json.encode(asked) + b"\n"
 
 
-def decode(data: bytes) -> HoldAsked:
+def decode(data: bytes) -> HoldRequest:
     """BadInput if it is none."""
-    return strict.decode(data, HoldAsked)
+    return strict.decode(data, HoldRequest)

@@ -25,8 +25,8 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_desk.inputs.ustar import BadPackage, members
 from linetap_desk.proofs.callfolder import KEY_LIMIT_BYTES
 from linetap_desk.serve.handling.site import Site
-from linetap_desk.serve.overflow import waiting
-from linetap_desk.serve.overflow.waiting import OverflowCall
+from linetap_desk.serve.overflow import overflowcalls
+from linetap_desk.serve.overflow.overflowcalls import OverflowCall
 from linetap_desk.serve.release import checking
 from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.unsealing import wrapped
@@ -43,8 +43,8 @@ _MODE = 0o644  # the officers of the ceremony read it as other users
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What is to be kept of one call. `papers`: None if the re-wrapping is kept already. `check`: the signature of a
+class UploadedCall:
+    """The files of one call to be kept. `papers`: None if the re-wrapping is kept already. `check`: the signature of a
     second officer; empty if none was brought. `before`: what lay there when it was judged."""
 
     call_id: str
@@ -57,7 +57,7 @@ def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
     """Call id -> name -> content. StepFault if it is no such archive."""
     found: dict[str, dict[str, bytes]] = {}
     try:
-        for name, content in members(io.BytesIO(data), _NAMES, len(_LIMITS) * waiting.MOST + waiting.MOST):
+        for name, content in members(io.BytesIO(data), _NAMES, len(_LIMITS) * overflowcalls.MOST + overflowcalls.MOST):
             call_id, file = name.split("/")[1:]
             found.setdefault(call_id, {})[file] = b"".join(content)
     except BadPackage as error:
@@ -67,16 +67,18 @@ def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def checked_files(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[Taken]:
+def checked_files(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[UploadedCall]:
     """StepFault or NotReleased names the first call that is not as it should be; then nothing is kept."""
     return [_judge(site, call_id, files, calls.get(call_id), roles) for call_id, files in sorted(unpack(data).items())]
 
 
-def _judge(site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowCall | None, roles: Roles) -> Taken:
+def _judge(
+    site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowCall | None, roles: Roles
+) -> UploadedCall:
     if call is None:
         raise StepFault("rewrap_other_call", f"{call_id}: it is not among the calls that wait here")
     brought = _papers(call_id, files)
-    before = waiting.stored_rewrap(site, call_id)
+    before = overflowcalls.stored_rewrap(site, call_id)
     known = before if call.rewrapped is not None else None
     if known is not None and brought is not None and brought.members() != known.members():
         raise StepFault("step_done", f"{call_id}: it was re-wrapped by {call.signer} already, for another key")
@@ -90,7 +92,7 @@ def _judge(site: Site, call_id: str, files: Mapping[str, bytes], call: OverflowC
         _require_check(call_id, papers, check, roles)
     elif known is not None:
         raise StepFault("step_done", f"{call_id}: it was re-wrapped by {call.signer} already")
-    return Taken(call_id, brought if known is None else None, check, before)
+    return UploadedCall(call_id, brought if known is None else None, check, before)
 
 
 def _papers(call_id: str, files: Mapping[str, bytes]) -> Wrapped | None:
@@ -118,7 +120,7 @@ def _require_of_call(site: Site, papers: Wrapped, call: OverflowCall, roles: Rol
 
 def _require_check(call_id: str, papers: Wrapped, check: bytes, roles: Roles) -> None:
     try:
-        wrapped.require_check_signature(papers.document, check, roles, waiting.signer_of(papers, roles))
+        wrapped.require_check_signature(papers.document, check, roles, overflowcalls.signer_of(papers, roles))
     except Refusal as error:
         raise StepFault("rewrap_check", f"{call_id}: {error}") from None
 
@@ -126,17 +128,17 @@ def _require_check(call_id: str, papers: Wrapped, check: bytes, roles: Roles) ->
 _KEEPING = threading.Lock()
 
 
-def keep(site: Site, taken: Taken) -> None:
+def keep(site: Site, taken: UploadedCall) -> None:
     """Into the desk's folder of holds; the document is the last of its files. StepFault if another upload was first, or
     the folder cannot be written."""
-    folder = waiting.folder_of(site, taken.call_id)
+    folder = overflowcalls.folder_of(site, taken.call_id)
     if folder is None:
         raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
     files = {} if taken.papers is None else taken.papers.members()
     if taken.check:
         files[_CHECK] = taken.check
     with _KEEPING:
-        if waiting.stored_rewrap(site, taken.call_id) != taken.before:
+        if overflowcalls.stored_rewrap(site, taken.call_id) != taken.before:
             raise StepFault("step_done", f"{taken.call_id}: somebody else has uploaded it meanwhile")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -147,6 +149,6 @@ def keep(site: Site, taken: Taken) -> None:
 
 
 def place(site: Site) -> Path | None:
-    """Where they are kept; None if desk.toml names no folder."""
+    """The folder of kept papers; None if desk.toml names none."""
     copy = site.settings.desk.copy
     return None if copy is None or copy.holds is None else Path(copy.holds)
