@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What counts as a host, and as the machine itself: held against what the resolver here makes of the same text."""
+"""Hosts, and names of the machine itself, held against what the resolver here makes of the same text."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def asked(card: Card) -> int:
 
 
 def asked_of_variants(card: Card) -> int:
-    """How many rules are broken by the ways in which the card is fitted; all in one line where none is."""
+    """The number of rules broken by the variants; one line for all where it is none."""
     circuit, wrong, holds = Circuit(), 0, []
     for variant in variants.load().values():
         fitted = card.fitted_without(variants.left_out(circuit, variant))

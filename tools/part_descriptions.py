@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others say of the STM32G0B1's registers, in the names of hardware/part/registers.toml: ST's SVD, ST's header for
-C, ST's SVD of a sister, and the table of another project.
+"""Descriptions of the STM32G0B1's registers by others, in the names of hardware/part/registers.toml: ST's SVD, ST's
+header for C, ST's SVD of a sister, and the table of another project.
 """
 
 from __future__ import annotations

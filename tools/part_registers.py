@@ -47,7 +47,7 @@ def ours() -> dict[tuple[str, str], Described]:
 
 
 def differences(theirs: Description) -> Iterator[str]:
-    """Of whatever both have."""
+    """The registers and fields in which two descriptions differ, of those that both have."""
     for name, layout in layouts().items():
         if theirs.bases.get(name, layout.base) != layout.base:
             yield f"{name}: at {theirs.bases[name]:#x} there"
@@ -81,7 +81,7 @@ def _of_register(here: Described, there: Described, key: tuple[str, str]) -> Ite
 
 
 def of_svd(path: Path) -> Iterator[str]:
-    """With what is known to be wrong there put right; a line for each register that is not there."""
+    """A line for each difference from an SVD file, its known errors put right, and for each register not in it."""
     found = svd(path)
     for key, fields in SVD_SAYS.items():
         wrong = found.registers[key]
@@ -106,7 +106,7 @@ def of_header(path: Path) -> Iterator[str]:
 
 
 def note_of(rows: dict[str, Any]) -> str:
-    """Of all that the table says, whatever stands in its comments."""
+    """A hash of all that the table says, without its comments."""
     said = {name: row for name, row in rows.items() if name != NOTE}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 

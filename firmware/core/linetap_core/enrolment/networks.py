@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an order may say of a unit's network. A unit with an address of nobody's, or a gateway that it cannot reach, is
-away for its desk, and only somebody with a card brings it back.
+"""The limits of a unit's network in an order. A unit with an impossible address, or a gateway that it cannot reach, is
+lost to its desk, and only somebody with a card brings it back.
 """
 
 from __future__ import annotations

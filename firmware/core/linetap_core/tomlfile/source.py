@@ -195,7 +195,7 @@ def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) 
 
 
 def _struct_or(hint: Any) -> Any:
-    """Of `Struct | None` the struct, since TOML has no None; another hint as it is."""
+    """The struct of `Struct | None`, since TOML has no None; another hint as it is."""
     kinds = [kind for kind in get_args(hint) if kind is not type(None)]
     if isinstance(hint, UnionType) and len(kinds) == 1 and isinstance(kinds[0], type):
         return kinds[0]
@@ -203,8 +203,8 @@ def _struct_or(hint: Any) -> Any:
 
 
 def _fault(at: KeyPath, hint: Any, value: Any, error: str) -> str:
-    """In `Meta(extra=...)` a field may say what is `wanted`, in words, and that it is `secret`: such a value is not
-    quoted, since the line goes onto the card, into the journal and to the desk.
+    """One error in words. `Meta(extra=...)` of a field may have the words for what is `wanted`, and say that it is
+    `secret`: then its value is not quoted, since the line goes onto the card, into the journal and to the desk.
     """
     more: dict[str, Any] = {}
     for meta in getattr(hint, "__metadata__", ()):

@@ -113,7 +113,7 @@ class BringupReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def file_name(report: BringupReport) -> str:
-    """Of its own words, whatever the file was called on the way."""
+    """The name by the report's own content, whatever the file was called on the way."""
     return f"{report.unit}-{compact(parse_rfc3339(report.ended_at))}{SUFFIX}"
 
 
@@ -155,7 +155,7 @@ def _cell(figure: Figure) -> str:
 
 
 def _text(text: str) -> str:
-    """As one cell. A unit's words begin no row of another unit, no tag, and nothing that a terminal obeys."""
+    """One cell of the table. A unit's words begin no row of another unit, no tag, and nothing that a terminal obeys."""
     plain = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:_MOST_SHOWN])
     return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person writes for a host: a name or an address, alone. Without a scheme, a port or brackets, which a look-up
-takes for a part of the name and never finds.
+"""Hosts as people write them: a name or an address alone, without a scheme, a port or brackets, which a look-up takes
+for a part of the name and never finds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def is_tls_host(text: str) -> bool:
 
 
 def in_url(host: str) -> str:
-    """As a URL has it: an address of IPv6 in brackets (RFC 3986, 3.2.2)."""
+    """The host in a URL: an address of IPv6 in brackets (RFC 3986, 3.2.2)."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -59,7 +59,7 @@ def is_own_host(host: str) -> bool:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """As a resolver reads it: 127.1 and 2130706433 too."""
+    """The address that a resolver makes of the text: of 127.1 and 2130706433 too."""
     try:
         return ipaddress.ip_address(text)
     except ValueError:

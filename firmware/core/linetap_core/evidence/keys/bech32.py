@@ -66,8 +66,8 @@ def decode(text: str) -> tuple[str, bytes]:
 
 
 def _whole_bytes(symbols: str) -> bytes:
-    """Of five bits a character. As one number: a unit reads some thousand recipients at each start, and this takes a
-    tenth of what a loop over bits takes."""
+    """The bytes of a text of five bits a character, read as one number: a unit reads some thousand recipients at each
+    start, and this takes a tenth of what a loop over bits takes."""
     number, bits = int(f"0{symbols.translate(_AS_DIGITS)}", 32), 5 * len(symbols)
     rest = bits % 8
     if rest >= 5 or number & ((1 << rest) - 1):

@@ -166,7 +166,8 @@ async def compare(request: Request, site: Site) -> Response:
 
 
 def typed_digits(text: str) -> str:
-    """In whichever width and grouping: a keyboard of East Asia may write full-width ones, and one wrong try is all."""
+    """The digits, in whichever width and grouping: a keyboard of East Asia may write full-width ones, and one wrong try
+    is all."""
     return "".join(str(unicodedata.decimal(each)) for each in text[:40] if each.isdecimal())
 
 
