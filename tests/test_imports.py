@@ -27,7 +27,7 @@ def lines_of(graph: Arrows, circle: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def graph() -> dict[str, dict[str, int]]:
+def graph() -> Arrows:
     return arrows(*roots())
 
 
