@@ -206,10 +206,10 @@ def test_a_change_while_a_password_waits_for_its_turn(
         return await looks(stored, password)
 
     house.clock.advance(NS_PER_S)
-    monkeypatch.setattr(accounts, "fits_in_turn", waits)
+    monkeypatch.setattr(accounts, "check_password", waits)
     assert house.begin(thief).status_code == 403
     assert not house.is_in(thief)
-    monkeypatch.setattr(accounts, "fits_in_turn", looks)
+    monkeypatch.setattr(accounts, "check_password", looks)
     right = "a third long password" if change == "another password" else PASSWORD
     assert house.begin(house.at("han"), right).status_code == 303
 
