@@ -280,18 +280,25 @@ scratch() {
 # ask for.
 all_pytests() {
   local file name i line pid pids=() status=0 ram behind=(nice -n 10)
-  local names=(calls machines cables recorder attacks cards desk ingest pages)
+  local names=(calls machines cables recorder attacks images cards twins desk ingest pages)
   local calls=()
   local machines=(tests/systemd tests/attack/test_rooms.py)
   local cables=(tests/capture tests/bench tests/board tests/broker tests/blockcuts)
   local recorder=(tests/recorder)
   local attacks=(tests/vault)
-  local cards=(tests/image tests/update tests/provision tests/commission tests/bringup tests/hardware)
+  local images=(tests/image tests/update tests/provision tests/commission tests/bringup)
+  local cards=() twins=()
   local desk=() ingest=() pages=()
   for file in tests/e2e/test_*.py; do
     case $file in
       */test_faketime* | */test_zone_data* | */test_next_boot*) cables+=("$file") ;;
       *) calls+=("$file") ;;
+    esac
+  done
+  for file in tests/hardware/test_*.py; do
+    case $file in
+      */test_card_twin* | */test_meter* | */test_mistakes* | */test_mutations* | */test_*_kicad*) twins+=("$file") ;;
+      *) cards+=("$file") ;;
     esac
   done
   for file in tests/attack/test_*.py; do
@@ -312,11 +319,11 @@ all_pytests() {
     local -n part=$name
     local modules=$PWD/build/shipped turn=("${behind[@]}")
     case $name in desk | ingest | pages) modules= ;; esac
-    case $name in calls | machines | cables) turn=() ;; cards) ;; *) [ -z "$ram" ] || turn+=(env "TMPDIR=$ram") ;; esac
+    case $name in calls | machines | cables) turn=() ;; images | cards | twins) ;; *) [ -z "$ram" ] || turn+=(env "TMPDIR=$ram") ;; esac
     PYTHONPATH=$modules "${turn[@]}" "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
-  local elsewhere=("${calls[@]}" "${machines[@]}" "${cables[@]}" "${recorder[@]}" "${attacks[@]}" "${cards[@]}" tests/desk)
+  local elsewhere=("${calls[@]}" "${machines[@]}" "${cables[@]}" "${recorder[@]}" "${attacks[@]}" "${images[@]}" tests/hardware tests/desk)
   PYTHONPATH=$PWD/build/shipped "${behind[@]}" "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null |
     tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
@@ -363,7 +370,7 @@ readonly CURELESS='gpio-sim|namespace|loop device|mount|in RAM|root|overlayfs|bl
 readonly ELSEWHERE="(rpi-eeprom(-digest)?|the signed example|Raspberry Pi's trees|ST's description) (is|are) not fetched" # published, and in no archive of packages
 skipped() {
   local curable
-  curable=$(cat build/{calls,machines,cables,recorder,attacks,cards,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS|$ELSEWHERE)") ||
+  curable=$(cat build/{calls,machines,cables,recorder,attacks,images,cards,twins,desk,ingest,pages,rest}.log | grep '^SKIPPED' | grep -Ev "^SKIPPED [^ ]+ [^ ]+ .*($CURELESS|$ELSEWHERE)") ||
     return 0
   printf '%s\n' "$curable"
   return 1
