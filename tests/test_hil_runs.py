@@ -85,3 +85,16 @@ def test_the_table_of_times_has_the_tests_that_are_there(monkeypatch: pytest.Mon
         there |= {path.name} | {f"{path.name}::{name}" for name in tests if name.startswith("test_")}
     assert {name.partition("[")[0] for name in table} <= there
     assert {path.name for path in HIL.glob("test_*.py")} == {name.partition("::")[0] for name in table}
+
+
+def test_no_fixture_of_all_tests_takes_the_place_of_one_of_these() -> None:
+    """pytest takes a conftest's fixture before a plugin's of the same name."""
+    plugin, conftest = (_fixtures(path) for path in (HIL / "hil_table.py", HIL.parent / "conftest.py"))
+    assert plugin
+    assert plugin & conftest == set()
+
+
+def _fixtures(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name for node in functions if any("fixture" in ast.unparse(each) for each in node.decorator_list)}

@@ -69,9 +69,10 @@ def device_of(node: Node) -> Node | None:
 
 
 def _own(device: Node) -> Iterator[Node]:
+    """The device and the nodes below it that belong to it. `__symbols__` and its like are what overlays go by."""
     yield device
     for child in device.children:
-        if not child.compatible and child.is_available():
+        if not child.compatible and child.is_available() and not child.name.startswith("__"):
             yield from _own(child)
 
 

@@ -142,15 +142,6 @@ def once[T](folder: Path, make: Callable[[Path], T]) -> T:
         return made
 
 
-@pytest.fixture(scope="module")
-def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, shared: Path) -> Iterator[Machine]:
-    """The unit that is well, with a broker, for the tests of one file."""
-    from keptunit import UnitMaker
-
-    with UnitMaker(site, shared) as maker:
-        yield maker.unit(tmp_path_factory.mktemp("unit"))
-
-
 def _piece() -> float:
     """A processor's seconds for a fixed piece of work, to compare two machines."""
     began_ns, block = time.process_time_ns(), bytes(1 << 20)

@@ -3,13 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from keptunit import Site, UnitMaker
 from leds import LOOK_S, pattern, shows
 from machine import Machine
 
 from linetap_core.wire.legend import PATTERNS, STEP_MS, lit
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory: pytest.TempPathFactory, site: Site, shared: Path) -> Iterator[Machine]:
+    """The unit that is well, with a broker."""
+    with UnitMaker(site, shared) as maker:
+        yield maker.unit(tmp_path_factory.mktemp("unit"))
 
 
 def test_each_pattern_is_known_by_its_look() -> None:

@@ -144,6 +144,12 @@ def test_properties_with_a_form_of_their_own(text: str, wanted: set[str]) -> Non
     assert {supplier.path for _, supplier in suppliers(tree, tree.by_path["/device"])} == wanted
 
 
+def test_what_an_overlay_goes_by_names_no_supplier() -> None:
+    """`__symbols__` of a Pi's tree: the label `clocks` has the path of its node, which reads as a phandle of none."""
+    tree = tree_of('/dts-v1/; / { clocks { }; __symbols__ { clocks = "/clocks"; }; };')
+    assert list(suppliers(tree, tree.by_path["/"])) == []
+
+
 def test_the_driver_of_a_device_on_a_pci_bus_and_of_a_primecell() -> None:
     kernel = kernel_of([("pci:v00001DE4d00000001sv*sd*bc*sc*i*", "rp1_pci"), ("amba:d???41011", BUILTIN)], b"")
     assert kernel.takers(_device("pci1de4,1")) == ("rp1_pci",)

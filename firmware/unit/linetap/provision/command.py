@@ -212,6 +212,6 @@ def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, sig
 
 
 def _finish_wiping(boot: Path) -> None:
-    """Wipes the rest of a taken order that a power cut left. It has another name, or it would count as a damaged one."""
+    """Wipes the rest of a taken order that a power cut left, under the name that says that it is taken."""
     if (boot / _TAKEN).exists():
         privatefile.wipe(boot / _TAKEN)
