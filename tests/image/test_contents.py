@@ -222,11 +222,11 @@ def test_a_stock_validator_takes_it_with_all_that_ntia_asks(whole: Given) -> Non
     for piece in pieces:
         file.write_text(json.dumps(piece))
         assert validate_full_spdx_document(parse_file(str(file))) == []
-    assert {each["SPDXID"] for piece in pieces for each in piece["packages"]} == {
-        each["SPDXID"] for each in document["packages"]
-    }
+    ids = [each["SPDXID"] for each in document["packages"]]
+    assert {each["SPDXID"] for piece in pieces for each in piece["packages"]} == set(ids)
+    assert len(ids) == len(set(ids)), "a piece does not see another's"
     ends = {each[end] for each in document["relationships"] for end in ("spdxElementId", "relatedSpdxElement")}
-    assert ends == {each["SPDXID"] for each in document["packages"]} | {"SPDXRef-DOCUMENT"}, "those between pieces too"
+    assert ends == {*ids, "SPDXRef-DOCUMENT"}, "those between pieces too"
     (dpkg,) = [each for each in document["packages"] if each["name"] == "dpkg"]
     assert dpkg["licenseDeclared"].startswith("LicenseRef-copyright-")
     assert len({each["externalRefs"][0]["referenceLocator"] for each in document["packages"]}) == len(

@@ -180,7 +180,7 @@ def test_one_line_is_read_in_every_encoding_of_an_editor(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["floor-04.pem", "floor-03.pem.txt", "floor-03 (1).pem", "ca.PEM", "floor-03.crt", "a.CER"]
+    "name", ["floor-04.pem", "floor-03.pem.txt", "floor-03 (1).pem", "ca.PEM", "floor-03.crt", "FLOOR-03.CER"]
 )
 def test_a_certificate_of_another_unit_or_name_is_reported(card: Card, name: str) -> None:
     assert card.start() == 0
@@ -188,6 +188,13 @@ def test_a_certificate_of_another_unit_or_name_is_reported(card: Card, name: str
     assert card.start() == 2
     assert "this is unit floor-03: a file named floor-03.pem expected" in (card.boot / "linetap-error.txt").read_text()
     assert is_started_for(card.boot)
+
+
+@pytest.mark.parametrize("name", ["site-ca.crt", "a.cer"])
+def test_an_authoritys_certificate_on_the_card_stops_nothing(card: Card, name: str) -> None:
+    (card.boot / name).write_text("-----BEGIN CERTIFICATE-----\n")
+    assert card.start() == 0
+    assert not (card.boot / "linetap-error.txt").exists()
 
 
 def test_a_certificate_alone_makes_no_unit(card: Card) -> None:

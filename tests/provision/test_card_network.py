@@ -22,9 +22,11 @@ WRONG = [
     ("address", "10.1.2.3/0"), ("address", "10.1.2.3/33"), ("address", "10.1.2.0/24"), ("address", "10.1.2.255/24"),
     ("address", "0.0.0.0/24"), ("address", "127.0.0.1/8"), ("address", "224.0.0.5/24"), ("address", "240.0.0.5/8"),
     ("address", "１０.1.2.3/24"), ("address", "10.1.2.3/24 "), ("address", "10.1.2.3"), ("address", "fd00::/64"),
+    ("address", "::ffff:10.1.2.3/120"),
     ("gateway", "10.9.2.1"), ("gateway", "10.1.2.3"), ("gateway", "10.1.2.0"), ("gateway", "10.1.2.255"),
     ("gateway", "0.0.0.0"), ("gateway", "fd00::1"), ("gateway", "router"), ("gateway", "10.1.2.1%end0"),
     ("dns", "127.0.0.53"), ("dns", "0.0.0.0"), ("dns", "::1"), ("dns", "224.0.0.251"), ("dns", "dns.city.example"),
+    ("dns", "255.255.255.255"), ("dns", "240.0.0.1"), ("ntp", "224.0.0.1"), ("ntp", "255.255.255.255"),
     ("ntp", "localhost"), ("ntp", "127.1"), ("ntp", "ntp://ntp.city.example"), ("ntp", "ntp.city.example:123"),
     ("ntp", "-ntp"), ("ntp", "ntp..example"), ("ntp", "10.1.2"), ("ntp", "시계.한국"),
 ]  # fmt: skip
@@ -51,6 +53,29 @@ def test_an_unusual_network_that_works(key: str, value: str) -> None:
     typed = FIXED | {key: value} | ({"gateway": "10.1.2.1"} if key == "address" else {})
     assert order_of(**typed).network.address == typed["address"]
     assert order_of(address="fd00::3/64", gateway="fe80::1").network.gateway == "fe80::1", "it is on every link"
+    assert order_of(address="fd00::3/64", gateway="fd00::").network.gateway == "fd00::", "the routers' own (RFC 4291)"
+
+
+def test_a_gateway_has_no_zone() -> None:
+    """systemd-networkd 257: `Failed to parse Gateway=fe80::1%end0, ignoring`."""
+    with pytest.raises(BadInput, match=r"network\.gateway"):
+        order_of(address="fd00::3/64", gateway="fe80::1%end0")
+
+
+@pytest.mark.parametrize(
+    "text", ["0.0.0.0", "127.0.0.1", "127.0.0.0/8", "224.0.0.0/8", "::1", "ff02::/16", "0.0.0.0/0"]
+)
+def test_where_no_broker_is(text: str) -> None:
+    assert not networks.is_broker_network(text)
+
+
+@pytest.mark.parametrize("host", ["broker.city.example:8883", "mqtts://b", "broker.city.example.", "224.0.0.1"])
+def test_a_desk_refuses_the_broker_that_the_unit_would(host: str) -> None:
+    """Before somebody signs the order: an older desk made it, or a template that it kept."""
+    data = f'[files]\n"unit.toml" = "[broker]\\nhost = \\"{host}\\"\\n"\n'.encode()
+    assert order.read(Source(Path("linetap.toml"), data)).files
+    with pytest.raises(BadInput, match=r"^linetap\.toml:2: files: unit\.toml: broker\.host = [^\n]* expected$"):
+        order.read_at_desk(Source(Path("linetap.toml"), data))
 
 
 @pytest.mark.parametrize(("key", "value"), [each for each in WRONG if each[0] != "ntp"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from linetap_core.wire.hosts import is_own_host
+from linetap_core.wire.hosts import is_address, is_host, is_own_host
 
 _ZONE = re.compile(r"[0-9A-Za-z._-]{1,15}", re.ASCII)
 WIDEST = 8  # of a network: the whole Internet is no place
@@ -24,17 +24,17 @@ def is_interface(text: str) -> bool:
 
 def is_gateway(text: str, interface: str) -> bool:
     """Whether a machine at `interface` reaches it directly, without which the kernel takes no route by it
-    (systemd.network(5), GatewayOnLink=, which is not written). One of fe80::/10 is on every link.
+    (systemd.network(5), GatewayOnLink=, which is not written). One of fe80::/10 is on every link, without its zone:
+    systemd-networkd ignores `Gateway=fe80::1%end0`.
     """
     found = _interface(interface)
-    try:
-        address = _with_zone(text)
-    except ValueError:
+    if found is None or not is_address(text):
         return False
-    if found is None or address.version != found.version or address == found.ip:
+    address = ipaddress.ip_address(text)
+    if address.version != found.version or address == found.ip:
         return False
-    if address.version == 6 and address.is_link_local:
-        return True
+    if address.version == 6 and (address.is_link_local or address == found.network.network_address):
+        return True  # RFC 4291, 2.6.1: the first address of a network is its routers'
     return address in found.network and _is_of_host(address, found.network)
 
 
@@ -44,14 +44,17 @@ def is_server(text: str) -> bool:
         address = _with_zone(text)
     except ValueError:
         return False
-    return not address.is_multicast and not is_own_host(str(address))
+    return is_host(str(address).partition("%")[0]) and not is_own_host(str(address))
 
 
 def is_broker_network(text: str) -> bool:
+    """Whether brokers may be there: an address or a network of other machines, and not the whole Internet."""
     try:
-        return ipaddress.ip_network(text).prefixlen >= WIDEST
+        found = ipaddress.ip_network(text)
     except ValueError:
         return False
+    of_others = not (found.is_loopback or found.is_unspecified or found.is_multicast)
+    return of_others and found.prefixlen >= WIDEST
 
 
 def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
@@ -59,7 +62,8 @@ def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface |
         found = ipaddress.ip_interface(text)
     except ValueError:
         return None
-    return found if "/" in text and "%" not in text else None
+    is_mapped = found.version == 6 and found.ip.ipv4_mapped is not None  # of IPv4, and on no wire
+    return found if "/" in text and "%" not in text and not is_mapped else None
 
 
 def _is_of_host(address: Address, network: Network) -> bool:

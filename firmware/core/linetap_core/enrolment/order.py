@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -100,6 +101,35 @@ def read(source: Source) -> Order:
             _check_time(order.made_at, source)
     source.check()
     return order
+
+
+def read_at_desk(source: Source) -> Order:
+    """The order as `read` returns it, whose broker is named by name or address alone. A unit refuses any other, and by
+    then somebody has signed the order and carried it there.
+    """
+    found = read(source)
+    host = _broker_host(found.files[UNIT])
+    if host is not None and not hosts.is_tls_host(host) and not hosts.is_own_host(host):
+        source.add(("files", UNIT), f"files: {UNIT}: broker.host = {host!r}: {hosts.BROKER_WANTED} expected")
+    source.check()
+    return found
+
+
+class _Broker(msgspec.Struct, frozen=True):
+    host: str | None = None
+
+
+class _Reached(msgspec.Struct, frozen=True):
+    """The part of a unit.toml that says where its broker is."""
+
+    broker: _Broker = _Broker()
+
+
+def _broker_host(unit_toml: str) -> str | None:
+    try:
+        return msgspec.convert(tomllib.loads(unit_toml), _Reached).broker.host
+    except (ValueError, RecursionError):
+        return None  # checked with the configuration itself
 
 
 def _check_files(files: dict[str, str], source: Source) -> None:

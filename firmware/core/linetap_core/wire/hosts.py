@@ -19,9 +19,10 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII | re.IGNORECASE)
 
 
 def is_host(text: str) -> bool:
-    """Whether it is a name in ASCII, or an address written in full. A name may end in one dot."""
+    """Whether it is a name in ASCII, or the address of one machine in full. A name may end in one dot."""
     if is_address(text):
-        return True
+        address = ipaddress.ip_address(text)
+        return not address.is_multicast and not (address.version == 4 and address.is_reserved)
     labels = text.removesuffix(".").split(".")
     return (
         len(text) <= MOST + 1 and all(_LABEL.fullmatch(label) for label in labels) and not _NUMBER.fullmatch(labels[-1])

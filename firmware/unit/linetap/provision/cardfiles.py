@@ -30,7 +30,8 @@ _LONGEST_NAME = 80
 _LIKE_ORDER = re.compile(r"\.tom(l|$)|^linetap[\W_]*(toml)?[\W_]*(txt)?$", re.IGNORECASE)
 _LIKE_DECOMMISSION = re.compile(r"^linetap[-_ ]decom+is+ion", re.IGNORECASE)
 _LIKE_DESK = re.compile(r"^linetap[-_ ]desk", re.IGNORECASE)
-_LIKE_CERTIFICATE = re.compile(r"\.(pem|crt|cer$|cer\.)", re.IGNORECASE)
+_LIKE_CERTIFICATE = re.compile(r"\.pem", re.IGNORECASE)
+_OTHER_CERTIFICATE = re.compile(r"\.(crt|cer)(\.txt)?$", re.IGNORECASE)
 _OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's, an archive
 
 
@@ -74,14 +75,24 @@ def require_names(boot: Path) -> None:
 
 
 def has_certificate(boot: Path) -> bool:
-    return any(_LIKE_CERTIFICATE.search(name) for name in _names(boot))
+    return any(_LIKE_CERTIFICATE.search(name) or _OTHER_CERTIFICATE.search(name) for name in _names(boot))
+
+
+def _certificates(boot: Path, unit: str | None) -> list[str]:
+    """The files that may be meant as the unit's certificate: each .pem, and a .crt or .cer that has the unit's name."""
+    return [
+        name
+        for name in _names(boot)
+        if _LIKE_CERTIFICATE.search(name)
+        or (unit is not None and name.lower().startswith(unit.lower()) and _OTHER_CERTIFICATE.search(name))
+    ]
 
 
 def require_certificate(boot: Path, unit: str | None, names_one: bool) -> None:
     """CardMistake for a certificate that this unit would not take. `unit`: None if it is new; `names_one`: whether its
     configuration has a place for one.
     """
-    found = [name for name in _names(boot) if _LIKE_CERTIFICATE.search(name)]
+    found = _certificates(boot, unit)
     if not found or (unit is not None and names_one and (boot / f"{unit}.pem").exists()):
         return
     name = _shown(found[0])

@@ -64,7 +64,7 @@ def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock)
     data = read_small(path, _MOST_BYTES)
     lines, changes = list[str](), list[str]()
     if path.suffix == ".toml":
-        _require_made(path, order.read(Source(path, data)), clock)
+        _require_made(path, order.read_at_desk(Source(path, data)), clock)
         namespace, lines = namespaces.ORDER, data.decode("utf-8").splitlines()
     elif "epochs" in _names(path, data):
         namespace, (lines, changes) = namespaces.KEY_LIST, _of_list(path, data, last)

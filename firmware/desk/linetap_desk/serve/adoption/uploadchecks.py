@@ -45,7 +45,7 @@ def order_of(data: bytes, signature: bytes) -> Prepared:
     if not signature:
         raise BadInput(f"linetap.toml{namespaces.SUFFIX}: a unit takes an order from a desk only with its signature")
     try:
-        found = order.read(Source(Path(order.NAME), data))
+        found = order.read_at_desk(Source(Path(order.NAME), data))
         unit = msgspec.convert(tomllib.loads(found.files[order.UNIT]), _Unit)
         whose = authority.from_lines(unit.keys.authority, unit.keys.authority_needed)
     except BadInput:

@@ -36,7 +36,7 @@ def order_of(template: Template, unit: Unit, authority: Authority, made_at: str)
     network = _network(unit.network, template)
     codecs = {card.port: card.number for card in unit.cards if card.port}
     data = order.render(files, network, made_at, codecs).encode()
-    order.read(Source(Path(order.NAME), data))
+    order.read_at_desk(Source(Path(order.NAME), data))
     return data
 
 

@@ -51,17 +51,17 @@ def password_fits(stored: str | None, password: str) -> bool:
 
 
 async def check_password(stored: str | None, password: str) -> bool:
-    """Crowded: too many wait, and it was not checked."""
+    """TooManyWaiting: too many wait, and it was not checked."""
     return await run_hashing(partial(password_fits, stored, password))
 
 
 async def hash_password(password: str) -> str:
-    """Crowded: too many wait, and it was not hashed."""
+    """TooManyWaiting: too many wait, and it was not hashed."""
     return await run_hashing(partial(hashed, password))
 
 
 async def run_hashing[T](do: Callable[[], T]) -> T:
-    """Runs a function that hashes a password, one at a time. Crowded: too many wait, and it was not begun."""
+    """Runs a function that hashes a password, one at a time. TooManyWaiting: too many wait, and it was not begun."""
     require_room()
     _taken.append(None)
     try:
@@ -71,7 +71,7 @@ async def run_hashing[T](do: Callable[[], T]) -> T:
 
 
 def require_room() -> None:
-    """Raises Crowded before a login is logged that could not be checked."""
+    """Raises TooManyWaiting before a login is logged that could not be checked."""
     if len(_taken) >= AT_ONCE + MOST_WAITING:
         raise TooManyWaiting
 

@@ -79,7 +79,7 @@ class Oidc:
         )
 
     async def leave(self, request: Request, there: str, old: str) -> Response:
-        """Redirects to the provider. Away: it cannot be reached."""
+        """Redirects to the provider. ProviderUnreachable: it cannot be reached."""
         from httpx import HTTPError
 
         waiting = _Waiting(there, old, self._clock.utc_ns())

@@ -2,8 +2,8 @@
 """Classification of a line's sound, chunk by chunk, as silence, noise, tone, music or speech, and its changes.
 
 Speech is separated from music by weights that were fitted to recorded people and music through telephone codecs
-(`SoundNumbers.speech_weights`); a class is accepted after two chunks, or after one certain chunk. `kept_notes` measures
-on a stretch of the past what separates music from a voice even through a codec: how well it keeps its notes.
+(`SoundNumbers.speech_weights`); a class is accepted after two chunks, or after one certain chunk.
+`spectrum_steadiness` measures what separates music from a voice even through a codec: how well it keeps its notes.
 """
 
 from __future__ import annotations
