@@ -21,8 +21,8 @@ GATE_OHM = (10e3, 1e6)  # lets little through the gate's diode, and holds the ga
 def plugged(card: Card) -> Iterator[str]:
     """The fuse carries for good what the card takes at 9 V, and stands what charges the capacitors.
 
-    Its own resistance turns no more into heat than they take, whatever supply and cable are: i2t is at most their energy
-    by its ohms. That says nothing of a small fuse, which has many; so the current is asked too.
+    Whatever supply and cable are, its own resistance turns no more into heat than they take: i2t is at most that energy
+    by its ohms. A fuse that is too small has many ohms and passes by that alone.
     """
     entry = {f"/supply/{net}" for net in ENTRY}
     takes = charging_j(part.kind for net in entry for part in card.on(net, "C"))

@@ -22,7 +22,9 @@ RULES: dict[str, Rule] = {
     "connected": Rule("every pin and pad has a net with another pin on it, or is declared open", pins.connected),
     "shorted": Rule("no part is bridged by its own net", pins.shorted),
     "driven": Rule("one driver a net, every input driven, every supply fed, open collectors pulled up", pins.driven),
-    "barrier": Rule("lines, unit and 12 V side meet only in parts that insulate what is asked there", barrier.crossed),
+    "barrier": Rule(
+        "lines, unit and 12 V side meet only in parts that insulate what is asked, but for OPEN", barrier.crossed
+    ),
     "armed": Rule("the coils' rail is there only while edges come from the Pi", relays.armed),
     "limited": Rule("a short of the coils' rail leaves +5V, and eight coils are no short", relays.limited),
     "commanded": Rule("a coil is pulled only by its transistor, which is off without a command", relays.commanded),

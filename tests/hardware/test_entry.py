@@ -45,7 +45,9 @@ def test_it_is_less_than_the_capacitors_energy_allows_and_not_far_below() -> Non
 def test_the_longer_the_cable_the_less_current() -> None:
     found = inrush.inrush(CIRCUIT)
     assert found.usual_a < found.peak_a / 2
-    assert found.usual_a < 150  # as the SQJ409EP, a sister of Q1001, for 300 us
+    assert found.usual_a < inrush.PULSED_A < found.peak_a
+    assert f"{found.usual_a:.0f} A, for 45 us above half of it" in README
+    assert f"{found.peak_a:.0f} A,\nfor 19 us" in README
 
 
 def test_a_larger_capacitor_is_told(tmp_path: Path) -> None:
