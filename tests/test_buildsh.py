@@ -158,7 +158,7 @@ def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, 
         "tests/e2e/test_e.py",
         "tests/systemd",
     ]
-    assert len([line for line in said if f"nice {min(at + 10, 19)} " in line]) == len(said) - len(first) == 7
+    assert len([line for line in said if f"nice {min(at + 10, 19)} " in line]) == len(said) - len(first) == 9
     summary = done.stdout.rpartition("\n---\n")[2]
     assert "FAILED tests/desk/test_b.py::test_it - no" in summary
     assert "HELD UP tests/e2e/test_e.py::test_it: the exchange was 312 ms late; run again: passed" in summary
