@@ -231,10 +231,16 @@ fetch_gerbonara() { # reads Gerber files
   fetch_beside gerbonara hardware/pcb/requirements.txt
 }
 
-fetch_beside() { # a package of PyPI that .venv need not have, into a folder of its own
-  [ ! -e "build/$1" ] || return 0
-  "$BIN/pip" --quiet --disable-pip-version-check install --no-deps --require-hashes --target "build/$1" -r "$2" ||
+# Packages of PyPI that .venv need not have, into a folder of their own, with the list that they were installed by.
+fetch_beside() {
+  local list=build/$1/installed.txt new=build/$1.new
+  ! cmp --silent "$2" "$list" || return 0
+  rm -rf "$new"
+  "$BIN/pip" --quiet --disable-pip-version-check install --no-deps --require-hashes --target "$new" -r "$2" ||
     fail "pip could not install $2"
+  cp "$2" "$new/installed.txt"
+  rm -rf "build/$1"
+  mv "$new" "build/$1"
 }
 
 fetch_monocypher() { # Ed25519 in C for the meter's loader, out of the source of a package of PyPI

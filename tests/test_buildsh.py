@@ -50,6 +50,41 @@ def test_its_groups_of_tests_name_what_is_there_and_nothing_twice() -> None:
     assert len(named) == len(set(named))
 
 
+PIP = """#!/bin/sh
+while [ "$1" != --target ]; do shift; done
+mkdir -p "$2" && touch "$2/$(date +%N)" && [ ! -e broken ]
+"""
+
+
+def fetched(folder: Path) -> tuple[int, set[str]]:
+    """Exit status of build.sh's own function, and what is in the folder then."""
+    function = re.search(r"^fetch_beside\(\) \{.*?^\}$", (ROOT / "build.sh").read_text(), re.MULTILINE | re.DOTALL)
+    assert function
+    script = f"set -euo pipefail\nBIN=.\nfail() {{ exit 3; }}\n{function[0]}\nfetch_beside tool list.txt"
+    ended = subprocess.run(["bash", "-c", script], cwd=folder, timeout=60, check=False)
+    return ended.returncode, {path.name for path in (folder / "build" / "tool").glob("*")}
+
+
+def test_a_changed_list_is_installed_anew_and_a_broken_install_leaves_the_old_folder(tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()
+    (tmp_path / "pip").write_text(PIP)
+    (tmp_path / "pip").chmod(0o755)
+    (tmp_path / "list.txt").write_text("a==1\n")
+    first = fetched(tmp_path)
+    assert first[0] == 0
+    assert fetched(tmp_path) == first
+
+    (tmp_path / "list.txt").write_text("a==2\n")
+    (tmp_path / "broken").touch()
+    assert fetched(tmp_path) == (3, first[1])
+
+    (tmp_path / "broken").unlink()
+    status, names = fetched(tmp_path)
+    assert status == 0
+    assert names & first[1] == {"installed.txt"}
+    assert fetched(tmp_path) == (0, names)
+
+
 def test_the_quick_ones_are_there_and_nothing_twice() -> None:
     lists = re.findall(r"^readonly QUICK_\w+=\((tests/[^)]*)\)$", (ROOT / "build.sh").read_text(), re.MULTILINE)
     named = [path for each in lists for path in each.split()]
@@ -123,7 +158,7 @@ def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, 
         "tests/e2e/test_e.py",
         "tests/systemd",
     ]
-    assert len([line for line in said if f"nice {min(at + 10, 19)} " in line]) == len(said) - len(first) == 7
+    assert len([line for line in said if f"nice {min(at + 10, 19)} " in line]) == len(said) - len(first) == 9
     summary = done.stdout.rpartition("\n---\n")[2]
     assert "FAILED tests/desk/test_b.py::test_it - no" in summary
     assert "HELD UP tests/e2e/test_e.py::test_it: the exchange was 312 ms late; run again: passed" in summary

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hardware"))
 
 from drawing import variants
 from drawing.project import Circuit
+from rules.barrier import open_grades
 from rules.card import Card
 from rules.cardfaults import faults as card_faults
 from rules.faults import COIL_MA, OVERLOADS, SEIZES, UNTOLD, effects, said
@@ -46,7 +47,7 @@ def asked(card: Card) -> int:
 
 
 def asked_of_variants(card: Card) -> int:
-    """The number of rules broken by the variants; one line for all where it is none."""
+    """The number of rules broken by the variants; one line for all where it is none, with what is open."""
     circuit, wrong, holds = Circuit(), 0, []
     for variant in variants.load().values():
         fitted = card.fitted_without(variants.left_out(circuit, variant))
@@ -56,6 +57,8 @@ def asked_of_variants(card: Card) -> int:
         holds.append(f"{variant.title.split(':')[0]}, {len(fitted.parts)} parts on {len(fitted.nets)} nets: "
                      f"{len(RULES) - rules} of {len(RULES)} rules hold")  # fmt: skip
         wrong += rules
+    less, across = open_grades(card)
+    holds.append(f"OPEN: {less} of {across} parts between line and unit have not the grade asked, or none is known")
     print("; ".join(holds))
     return wrong
 

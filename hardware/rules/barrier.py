@@ -69,6 +69,12 @@ def crossed(card: Card) -> Iterator[str]:
             yield from _insulates(pieces, where, part)
 
 
+def open_grades(card: Card) -> tuple[int, int]:
+    """Of the parts between a line and the unit: how many have not the grade asked, or none that is known; and all."""
+    across = card.of(*(APART.keys() - {"buck"}))
+    return sum(RANKS[part.kind.insulation] < RANKS[TOUCHED.grade] for part in across), len(across)
+
+
 def _name(side: str) -> str:
     return f"line {side}" if side.isdigit() else side
 

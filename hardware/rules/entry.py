@@ -1,33 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where 12 V comes in and where 5 V goes out to the Pi: the fuse outlasts plugging in, and no wire carries too much."""
+"""Where 12 V comes in and where 5 V goes out to the Pi: the fuse carries the card and outlasts plugging in, what guards
+the entry is there and the right way round, and no wire carries too much.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
-from rules.card import Card
-from simulation.budget import CONTACT_A, PI_A
+from pcb.printed import POLAR
+from rules.card import Card, Fitted
+from simulation.budget import CONTACT_A, PI_A, rails
 from simulation.inrush import ENTRY, PULSES, charging_j
 
 COLD = 1 / 1.15  # of its resistance in parts.toml, which is that of a warm fuse
+PLUG, FUSED, VIN, RETURN = "/supply/plug", "/supply/fused", "/supply/vin", "/supply/ret"
+GATE_OHM = (10e3, 1e6)  # lets little through the gate's diode, and holds the gate against leakage; from memory
 
 
 def plugged(card: Card) -> Iterator[str]:
-    """Of what charges the capacitors the fuse's own resistance turns no more into heat than they take.
+    """The fuse carries for good what the card takes at 9 V, and stands what charges the capacitors.
 
-    So this holds for any supply and cable; what the rest of the circuit leaves of it is simulated (inrush.py).
+    Whatever supply and cable are, its own resistance turns no more into heat than they take: i2t is at most that energy
+    by its ohms. A fuse that is too small has many ohms and passes by that alone.
     """
     entry = {f"/supply/{net}" for net in ENTRY}
     takes = charging_j(part.kind for net in entry for part in card.on(net, "C"))
-    fuses = card.between("/supply/plug", "/supply/fused", "F")
+    fuses = card.between(PLUG, FUSED, "F")
     if len(fuses) != 1:
         yield f"{len(fuses)} fuses between the plug of 12 V and what is behind it"
     for fuse in fuses:
         i2t = takes / (fuse.kind.ohm * COLD) if fuse.kind.ohm else float("inf")
         most = PULSES * fuse.kind.melts_a2s
+        name = f"{fuse.reference} ({fuse.kind.value})"
         if i2t > most:
-            name = f"{fuse.reference} ({fuse.kind.value})"
             yield f"{name}: {i2t:.3g} A2s as it is plugged in, stands {most:.3g} each time"
+        if fuse.kind.most_ma < _fused_ma():
+            yield f"{name}: carries {fuse.kind.most_ma:.0f} mA for good, the card takes {_fused_ma():.0f}"
+
+
+@cache
+def _fused_ma() -> float:
+    return next(rail.gives_ma for rail in rails() if rail.net == FUSED)
+
+
+def guarded(card: Card) -> Iterator[str]:
+    """Suppressor behind the fuse, gate's diode and resistor at the transistor, the capacitor with a plus."""
+    if not any(_leads(part, RETURN, FUSED) for part in card.of("tvs18")):
+        yield f"no suppressor whose cathode is on {FUSED} and whose anode is on {RETURN}"
+    for part in card.of("pmos"):
+        gate, source = part.nets.get("g", ""), part.nets.get("s", "")
+        if not any(_leads(each, gate, source) for each in card.of("zener12")):
+            yield f"{part.reference}: no diode of 12 V from its gate to its source, cathode at the source"
+        holds = [each for each in card.between(gate, RETURN, "R") if GATE_OHM[0] <= each.value <= GATE_OHM[1]]
+        if len(holds) != 1:
+            yield f"{part.reference}: {len(holds)} resistors of 10 kohm to 1 Mohm turn it on, from its gate to {RETURN}"
+    for part in card.on(VIN, "C"):
+        if part.kind_name in POLAR and part.nets["1"] != VIN:
+            yield f"{part.reference}: its plus is not on {VIN}"
+
+
+def _leads(part: Fitted, anode: str, cathode: str) -> bool:
+    return (part.nets.get("a"), part.nets.get("k")) == (anode, cathode)
 
 
 def carried(card: Card) -> Iterator[str]:

@@ -24,6 +24,8 @@ def stored(card: Card) -> Iterator[str]:
         row = [*card.between(cap, mid, "C"), *card.between(mid, "GND", "C")]
         if [each.kind_name for each in row] != ["c25F", "c25F"]:
             yield f"{part.reference}: not two of 25 F in a row"
+        elif [each.nets["1"] for each in row] != [cap, mid]:
+            yield f"{part.reference}: the plus of one of the two is not at its upper end"
         if len(card.between(part.nets.get("sw", ""), cap, "L")) != 1:
             yield f"{part.reference}: no coil between its switches and the cells"
 

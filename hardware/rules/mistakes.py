@@ -128,6 +128,17 @@ LISTED: dict[str, Change] = {
     "no suppressor at the entry": gone("D1001"),
     "1000 uF at the entry": worth("C1018", "1000u"),
     "the entry's fuse that of a line": places("F1001", "F101"),
+    "the entry's fuse of 0.75 A": sheet(  # 0452.750: its row in the sheet of 452/454, 15 % more ohm when warm
+        "F1001", value="750mA T", ohm=0.36 * 1.15, melts_a2s=0.904, most_ma=562.0
+    ),
+    "the entry's suppressor turned": pins("D1001", "a", "D1001", "k"),
+    "no diode at the gate of the entry's transistor": gone("D1002"),
+    "the diode at the gate of the entry's transistor turned": pins("D1002", "a", "D1002", "k"),
+    "nothing turns the entry's transistor on": gone("R1005"),
+    "the entry's electrolytic turned": pins("C1018", "1", "C1018", "2"),
+    "a cell of the hold-up turned": pins("C1002", "1", "C1002", "2"),
+    "no fuse before the audio module's 5 V": gone("F1201"),
+    "no terminal that opens the EEPROM for writing": gone("J1306"),
     "one wire of 5 V to the Pi": opened("J1301", "5VB"),
     "the lamps' outputs off for good": on("U1401", oe="+3V3"),
     "lamps of two lines exchanged": pins("U1401", "q0", "U1401", "q1"),
@@ -253,7 +264,6 @@ BENIGN: tuple[tuple[str, str], ...] = (  # what of chance nobody notices, and wh
     (r"C1(08|09) \(c47p\) gone", "keeps radio out of the receive amplifier: far above what is simulated"),
     (r"C\d+ \(c(1u|10u)\) and C\d+ \(c(1u|10u)\) exchanged", "each is enough in the place of the other"),
     (r"C\d+ \(c(100n|10u)(_\d+)?\) and C\d+ \(c\1(_\d+)?\) exchanged", "the same in another case"),
-    (r"J1306 .*gone", "the jumper that opens the EEPROM for writing, once, in the factory"),
 )
 
 

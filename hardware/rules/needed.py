@@ -17,6 +17,7 @@ RESTS = {  # kind, pin: where a resistor holds it while nothing else does, and o
     ("oneshot", "a"): ("GND", 100e3),
 }
 REST_OHM = 0.99e3
+RAILS = ("GND", "+3V3", "PI3V3")  # lead to what hangs there, and are no way
 OUTSIDE = {  # kind, pin: what of the card's edge must reach it, straight or through one resistor
     ("meter", "tamper"): "terminal2",
     ("eeprom", "wp"): "terminal2",
@@ -28,6 +29,7 @@ OUTSIDE = {  # kind, pin: what of the card's edge must reach it, straight or thr
     ("pi_header", "GPIO27"): "terminal2",
     ("meter", "swdio"): "header4",
     ("meter", "swclk"): "header4",
+    ("usb_a", "vbus"): "ptc",
     ("hub", "up_dp"): "usb",
     ("hub", "up_dm"): "usb",
 }
@@ -86,7 +88,7 @@ def beside(card: Card) -> Iterator[str]:
         for part in card.of(kind):
             net = part.nets.get(pin, "")
             near = [net, *(each.other(net) for each in card.on(net, "R"))]
-            if not any(each.kind_name == plug for one in near if one not in ("GND", "+3V3") for each in card.on(one)):
+            if not any(each.kind_name == plug for one in near if one not in RAILS for each in card.on(one)):
                 yield f"{part.reference}: {pin} reaches no {plug}"
     for (kind, pin), (other, theirs) in TOGETHER.items():
         for part in card.of(kind):

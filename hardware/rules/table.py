@@ -22,7 +22,9 @@ RULES: dict[str, Rule] = {
     "connected": Rule("every pin and pad has a net with another pin on it, or is declared open", pins.connected),
     "shorted": Rule("no part is bridged by its own net", pins.shorted),
     "driven": Rule("one driver a net, every input driven, every supply fed, open collectors pulled up", pins.driven),
-    "barrier": Rule("lines, unit and 12 V side meet only in parts that insulate what is asked there", barrier.crossed),
+    "barrier": Rule(
+        "lines, unit and 12 V side meet only in parts that insulate what is asked, but for OPEN", barrier.crossed
+    ),
     "armed": Rule("the coils' rail is there only while edges come from the Pi", relays.armed),
     "limited": Rule("a short of the coils' rail leaves +5V, and eight coils are no short", relays.limited),
     "commanded": Rule("a coil is pulled only by its transistor, which is off without a command", relays.commanded),
@@ -46,7 +48,8 @@ RULES: dict[str, Rule] = {
     "managed": Rule("the hold-up hands over, charges and gives at the voltages that the card needs", holdup.managed),
     "protected": Rule("each line has its barrier, protection and contact, each card its watchdog", variants.protected),
     "whole": Rule("a card is on the Pi's header with all that belongs there, or without any of it", variants.whole),
-    "plugged": Rule("the fuse of 12 V stands that it is plugged in, from any supply", entry.plugged),
+    "plugged": Rule("the fuse of 12 V carries the card, and stands that it is plugged in", entry.plugged),
+    "guarded": Rule("what guards the entry of 12 V is there, and the right way round", entry.guarded),
     "carried": Rule("no wire to the Pi carries more of its 5 V than it is good for", entry.carried),
     "rated": Rule("no part carries more volts than it stands", voltages.rated),
     "within": Rule("no pin of a chip sees more than its supply", voltages.within),

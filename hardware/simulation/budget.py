@@ -29,10 +29,8 @@ COIL_A = 5.0  # 5.5 A at least, less half of the ripple (LTC4041)
 GIVES_MW = 12500.0  # 2.5 A of 5 V (LTC4041)
 PI_A = 3.0  # a Pi 4
 WIRE_OHM_A_M = 0.053  # 22 AWG: from the 4.081 ohm in 100 ft of 26 AWG (Cirris' table of wires), by their areas
-CONTACT_OHM = 0.03  # of a crimped plug of 2.54 mm, at most (Harwin M20)
-CONTACT_A = (
-    3.0  # the same; a ribbon's wire and its plug are good for 1 A (Mosaic Industries, ribbon cable current rating)
-)
+# Of a crimped contact of 2.54 mm, at most (Harwin M20). A ribbon is good for 1 A (Mosaic Industries, current rating).
+CONTACT_OHM, CONTACT_A = 0.03, 3.0
 ENDS = 2
 LONGEST_S, STEP_S = 60, 0.01
 MOST_S = 60

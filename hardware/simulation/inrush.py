@@ -20,11 +20,13 @@ from simulation.netlist import UNITS, VALUE
 HIGHEST_V = 18.0  # of the input (hardware/README.md, Power)
 PULSES = 0.22  # of its melting I2t a fuse stands 100 000 times (Littelfuse, fuseology, chart 2)
 CABLES_M = (0.3, 1.5, 5.0)
-CABLE_OHM_M, CABLE_H_M = 2 * 0.0364, 0.7e-6  # two wires of 0.5 mm2 (IEC 60228: 39 ohm a km at most); from memory
+# Two wires of 0.5 mm2, from memory: 36.4 ohm a km is less than IEC 60228 has for stranded wire (39), so more current.
+CABLE_OHM_M, CABLE_H_M = 2 * 0.0364, 0.7e-6
 ESR_OHM = (0.02, 0.08, 0.5)  # of the electrolytic: hot, at 20 C, at -10 C; from memory
 BIASED = (0.5, 1.0)  # of a ceramic of 50 V, at 18 V
 DIODE = ".model body d(is=1e-9 rs=3m)"  # of the transistor; from memory
 BREAKS_V, CLAMP_OHM = 20.0, 0.45  # SMBJ18A: from 20.0 V on, 29.2 V at 20.5 A
+PULSED_A = 100.0  # of SQJ457EP, by a public project's notes (m4rkw/l0destar); its sheet was not read
 ENTRY = {"plug", "fused", "vin"}
 
 

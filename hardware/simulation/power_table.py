@@ -6,7 +6,7 @@ from __future__ import annotations
 from drawing.project import Circuit
 from simulation.budget import GIVES_MW, PI_A, VOLTS, hold_up_mw, hold_up_s, loads, rails
 from simulation.handover import LOAD_A, PFI_V, sinks_to
-from simulation.inrush import CABLES_M, HIGHEST_V, PULSES, inrush
+from simulation.inrush import CABLES_M, HIGHEST_V, PULSED_A, PULSES, inrush
 from simulation.warmth import AMBIENT_C, LEAST_MW, warm
 
 CLOSING_MW = 8000.0  # a Pi 4 that closes its files, and the card: assumed
@@ -48,14 +48,14 @@ def table(circuit: Circuit) -> str:
 
 
 def _plugged_in(circuit: Circuit) -> list[str]:
-    found, share = inrush(circuit), f"{PULSES * 100:.0f} %"
+    found, share, most = inrush(circuit), f"{PULSES * 100:.0f} %", f"{PULSED_A:g} A, second hand"
     return [
         f"| Plugging {HIGHEST_V:g} V in, from a supply that gives any current | worst found | of at most |",
         "|---|---|---|",
         f"| I2t of the fuse, by {share} of what melts it | {found.i2t:.2g} A2s | {found.most_i2t:.3g} A2s |",
         f"| across the suppressor, behind the fuse | {found.volts:.1f} V | {found.most_v:.1f} V |",
-        f"| current, with a cable of {CABLES_M[1]:g} m and more | {found.usual_a:.0f} A | not known |",
-        f"| current, with one of {CABLES_M[0]:g} m | {found.peak_a:.0f} A | not known |",
+        f"| current, with a cable of {CABLES_M[1]:g} m and more | {found.usual_a:.0f} A | {most} |",
+        f"| current, with one of {CABLES_M[0]:g} m | {found.peak_a:.0f} A | {most} |",
     ]
 
 

@@ -9,7 +9,8 @@ from math import sqrt
 import pytest
 from hardware_rig import drawn_card
 
-from rules.barrier import APART, BETWEEN, HIGH_OHM, OPEN, RANKS, TOUCHED, crossed
+from drawing.project import LINES
+from rules.barrier import APART, BETWEEN, HIGH_OHM, OPEN, RANKS, TOUCHED, crossed, open_grades
 from rules.card import Card
 from simulation.netlist import HARDWARE
 
@@ -53,6 +54,12 @@ def test_what_is_less_than_asked_is_an_open_question_and_nothing_else_is() -> No
         if part.kind_name in APART and part.kind_name != "buck" and RANKS[part.kind.insulation] < RANKS[TOUCHED.grade]
     }
     assert less == OPEN
+
+
+def test_the_page_says_how_many_parts_have_not_the_grade() -> None:
+    less, across = open_grades(drawn_card())
+    assert (less, across) == (3 * LINES, 4 * LINES)
+    assert f"OPEN: {less} of {across} parts" in (HARDWARE / "README.md").read_text()
 
 
 @pytest.mark.parametrize("kind_name", OPEN)
