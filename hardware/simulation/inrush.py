@@ -56,6 +56,15 @@ def inrush(circuit: Circuit) -> Inrush:
     return Inrush(i2t, PULSES * fuse.melts_a2s, peak, usual, volts, clamp.clamps_v)
 
 
+def above_half_us(circuit: Circuit, cable_m: float) -> float:
+    """How long the current is above half of its peak, in the corner that has the most: hot, and without bias."""
+    deck = _deck(circuit, cable_m, ESR_OHM[0], BIASED[1])
+    (peak,) = measures(deck, "peak")
+    half = f"i(Vfuse) val={peak / 2}"
+    (lasts_s,) = measures(deck.replace(".end", f".meas tran half trig {half} rise=1 targ {half} fall=1\n.end"), "half")
+    return lasts_s * 1e6
+
+
 def charging_j(parts: Iterable[Kind]) -> float:
     """What all resistances together turn into heat, as much as the capacitors take: none of them turns more."""
     return sum(0.5 * _farad(kind) * HIGHEST_V**2 for kind in parts)
