@@ -207,8 +207,7 @@ def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, sig
         raise BadInput(f"{order.NAME}: {error.strerror}") from None
     privatefile.wipe(boot / _TAKEN)
     (boot / acceptorder.SIGNATURE).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # the order is in force; the next start writes the request
-        leave_request(etc, boot)
+    leave_request(etc, boot)
     return done
 
 
