@@ -15,11 +15,11 @@ TAKES: Final = {
     "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 250,
     "test_pi_boots.py": 330,  # 20 to its root, 160 to its services, 150 to measure itself
     "test_leds.py": 240,  # 100; it makes the kept machines of a short run, in which nothing else begins so early
+    "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 220,
     "test_firmware.py": 210,  # 30; before those that wait while another run makes the kept machine
     "test_first_start.py": 200,
     "test_power_cuts.py::test_ten_power_cuts_in_mid_call[0]": 160,  # it makes what the others go on from
     "test_power_cuts.py::test_a_kernel_that_stops_or_hangs_starts_again": 150,
-    "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 220,
     "test_odd_starts.py::test_a_data_partition_that_is_broken": 120,
     "test_odd_starts.py::test_a_clock_that_is_a_year_off": 120,
     "test_odd_starts.py::test_a_wrong_card": 110,

@@ -108,28 +108,41 @@ def read_at_desk(source: Source) -> Order:
     then somebody has signed the order and carried it there.
     """
     found = read(source)
-    host = _broker_host(found.files[UNIT])
-    if host is not None and not hosts.is_tls_host(host) and not hosts.is_own_host(host):
-        source.add(("files", UNIT), f"files: {UNIT}: broker.host = {host!r}: {hosts.BROKER_WANTED} expected")
+    unit = read_unit(found.files[UNIT])
+    if unit is not None and not unit.broker.is_host():
+        source.add(("files", UNIT), f"files: {UNIT}: {unit.broker.wanted()}")
     source.check()
     return found
 
 
-class _Broker(msgspec.Struct, frozen=True):
-    host: str | None = None
+class UnitBroker(msgspec.Struct, frozen=True):
+    host: str = "localhost"
+
+    def is_host(self) -> bool:
+        """Whether it is a host alone: no mqtts://..., no host:port."""
+        return hosts.is_tls_host(self.host) or hosts.is_own_host(self.host)
+
+    def wanted(self) -> str:
+        return f"broker.host = {self.host!r}: {hosts.BROKER_WANTED} expected"
 
 
-class _Reached(msgspec.Struct, frozen=True):
-    """The part of a unit.toml that says where its broker is."""
-
-    broker: _Broker = _Broker()
+class UnitBoard(msgspec.Struct, frozen=True):
+    kind: str = "hardware"
 
 
-def _broker_host(unit_toml: str) -> str | None:
+class UnitFile(msgspec.Struct, frozen=True):
+    """The part of a unit.toml that says whether the unit can reach its broker."""
+
+    broker: UnitBroker = UnitBroker()
+    board: UnitBoard = UnitBoard()
+
+
+def read_unit(text: str) -> UnitFile | None:
+    """None for a unit.toml that cannot be read: it is checked with the configuration itself."""
     try:
-        return msgspec.convert(tomllib.loads(unit_toml), _Reached).broker.host
+        return msgspec.convert(tomllib.loads(text), UnitFile)
     except (ValueError, RecursionError):
-        return None  # checked with the configuration itself
+        return None
 
 
 def _check_files(files: dict[str, str], source: Source) -> None:

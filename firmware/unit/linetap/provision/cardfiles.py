@@ -11,16 +11,13 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import msgspec
 
 from linetap_core.enrolment import order
 from linetap_core.errors import BadInput
 from linetap_core.evidence.signing import namespaces
-from linetap_core.wire.hosts import BROKER_WANTED, is_host, is_own_host, is_tls_host
+from linetap_core.wire.hosts import is_host, is_own_host
 
 ORDER, DECOMMISSION, DESK = order.NAME, "linetap-decommission.txt", "linetap-desk.txt"
 DESK_PORT = 8443  # of `linetap desk serve`, if the order names no other
@@ -41,21 +38,6 @@ class CardMistake(BadInput):
     def __init__(self, ko: str, en: str) -> None:
         super().__init__(en)
         self.ko = ko
-
-
-class _Board(msgspec.Struct, frozen=True):
-    kind: str = "hardware"
-
-
-class _Host(msgspec.Struct, frozen=True):
-    host: str = "localhost"
-
-
-class _Reached(msgspec.Struct, frozen=True):
-    """The part of a unit.toml that says where its broker is."""
-
-    broker: _Host = _Host()
-    board: _Board = _Board()
 
 
 def require_names(boot: Path) -> None:
@@ -178,15 +160,14 @@ def require_broker(text: str) -> None:
     """CardMistake for a broker that is no host alone (mqtts://..., host:port), or, of a unit of the image, is itself:
     `config init` without --broker writes localhost.
     """
-    try:
-        unit = msgspec.convert(tomllib.loads(text), _Reached)
-    except (ValueError, RecursionError):
+    unit = order.read_unit(text)
+    if unit is None:
         return  # checked with the configuration itself
     host = unit.broker.host
-    if not is_tls_host(host) and not is_own_host(host):
+    if not unit.broker.is_host():
         raise CardMistake(
             f"{ORDER}: {order.UNIT}: broker.host = {host!r}: 브로커의 이름이나 주소만 쓰십시오(예: mqtt.city.example).",
-            f"{ORDER}: {order.UNIT}: broker.host = {host!r}: {BROKER_WANTED} expected",
+            f"{ORDER}: {order.UNIT}: {unit.broker.wanted()}",
         )
     if unit.board.kind == "hardware" and is_own_host(host):
         raise CardMistake(
