@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import subprocess
 import sys
@@ -72,6 +73,25 @@ def test_each_test_runs_once(tmp_path: Path) -> None:
     for process in {process for process, _ in ran}:
         mine = [text.rpartition(" ")[0] for by, text in ran if by == process]
         assert mine == sorted(mine, key=list(counts).index), "what takes longest first"
+
+
+def test_a_test_of_another_file_follows_one_that_the_other_run_has(tmp_path: Path) -> None:
+    """pytest leaves a file's fixtures for the next test of that file, which is the other run's."""
+    (tmp_path / "test_a.py").write_text("def test_first(): pass\ndef test_second(): pass\n")
+    (tmp_path / "test_b.py").write_text("def test_third(): pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "takes.py").write_text(
+        "TAKES = {'test_a.py::test_first': 3, 'test_a.py::test_second': 2, 'test_b.py::test_third': 1}\n"
+    )
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / hashlib.sha256(b"test_a.py::test_second").hexdigest()).touch()
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{HIL}:{HIL.parent}"}
+    environment.pop("PYTEST_ADDOPTS", None)
+    run = [sys.executable, "-m", "pytest", "-p", "hil_table", "--taken", "taken"]
+    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
 
 
 def test_the_table_of_times_has_the_tests_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
