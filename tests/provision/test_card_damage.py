@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from card_rig import Card
+from linetap import cardresult
 from linetap.cardresult import CARD_WRONG
 from linetap.provision import applyorder
 from linetap_core.durable import privatefile
@@ -121,6 +123,24 @@ def test_a_full_card_takes_the_request_when_the_order_has_gone(card: Card, monke
     monkeypatch.setattr(applyorder, "replace_durably", full)
     assert card.start() == 0
     assert card.on_card() == {"floor-03.request", "linetap-done.txt"}
+
+
+def test_an_order_in_force_whose_request_the_card_does_not_take_is_reported_as_such(card: Card) -> None:
+    asked = card.boot / "floor-03.request"
+    asked.mkdir()
+    (asked / "x").touch()
+    assert card.start() == 2
+    told = (card.boot / "linetap-error.txt").read_text()
+    assert "설정을 적용했습니다" in told
+    assert "the order is in force" in told
+    assert "nothing was changed" not in told
+    result = cardresult.load(card.run / "linetap")
+    assert result is not None
+    assert result.code == "taken"
+    assert "ConditionPathExists=|!/etc/linetap/tls.pem\n" in SERVICE.read_text(), "a card too full for an error's file"
+    shutil.rmtree(asked)
+    assert card.start() == 0
+    assert card.on_card() == {"floor-03.request"}
 
 
 def test_a_request_that_somebody_has_deleted_comes_back(card: Card) -> None:

@@ -5,6 +5,7 @@ LEDs."""
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import re
 import shutil
 import subprocess
@@ -80,6 +81,21 @@ def test_a_name_that_is_nearly_right(card: Card, name: str, said: str) -> None:
     assert is_started_for(card.boot), "systemd starts `provision apply` for that name"
     (card.boot / name).rename(card.boot / "linetap.toml")
     taken(card)
+
+
+@pytest.mark.parametrize("between", ["", ".", "_", "-", " ", "--", "-.", " - ", "．"])
+def test_systemd_starts_for_each_name_that_is_taken_for_an_order(tmp_path: Path, between: str) -> None:
+    """Nothing else starts it on a unit that is commissioned and certified."""
+    for parts in itertools.product(["linetap", "LineTap"], ["", "toml", "TOML"], ["", "txt", "TXT"]):
+        boot = tmp_path / "-".join(part or "0" for part in parts)
+        boot.mkdir()
+        name = between.join(part for part in parts if part)
+        for each in {name, f"{parts[0]}{between}"} - {"linetap.toml"}:
+            (boot / each).touch()
+            with pytest.raises(cardfiles.CardMistake):
+                cardfiles.require_names(boot)
+            assert is_started_for(boot), each
+            (boot / each).unlink()
 
 
 def test_several_files_are_no_choice_of_the_units(card: Card) -> None:

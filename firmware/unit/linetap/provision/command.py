@@ -31,6 +31,10 @@ _FILES = """카드의 파일을 확인하십시오. 아무것도 바꾸지 않�
 The files on this card are not as they should be, and nothing was changed.
 
 """
+_NO_REQUEST = f"""{order.NAME}: 설정을 적용했습니다. 인증서 요청 파일을 카드에 쓰지 못했습니다. 카드에 빈 공간을 만든 뒤 다시 시작하십시오.
+{order.NAME}: the order is in force; the request for its certificate is not on the card. Make room there, and start again.
+
+"""
 _NOT_USED = """이 기기는 이 카드를 사용하지 않습니다. 아래 이유를 확인하십시오.
 This unit does not use this card. The necessary action is below.
 
@@ -41,6 +45,10 @@ class CardRefused(BadInput):
     """State and data are not used in this boot: nothing is written to their replacements in RAM."""
 
     code = "card_refused"
+
+
+class RequestNotWritten(BadInput):
+    """The order is in force, and the next start writes UNIT.request."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,8 +142,7 @@ def apply(
             replace_durably(boot / ERROR, _explained(error, fault).encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
-            code = error.code if isinstance(error, order.OrderFault) else "order_invalid"
-            cardresult.write_order_result(run_dir, code, digest)
+            cardresult.write_order_result(run_dir, _code_of(error), digest)
         raise BadInput(fault) from None
     if done:
         with contextlib.suppress(OSError):  # also in the journal
@@ -153,12 +160,25 @@ def _name_desk(boot: Path, run_dir: Path) -> None:
         (run_dir / cardresult.DESK).write_text(f"{address}\n")
 
 
+def _code_of(error: LinetapError | OSError) -> str:
+    """The order's result, as `cardresult` and the log have it."""
+    match error:
+        case order.OrderFault():
+            return error.code
+        case RequestNotWritten():
+            return "taken"
+        case _:
+            return "order_invalid"
+
+
 def _explained(error: LinetapError | OSError, fault: str) -> str:
     match error:
         case CardRefused():
             return f"{_NOT_USED}{fault}\n"
         case cardfiles.CardMistake():
             return f"{_FILES}{error.ko}\n{fault}\n"
+        case RequestNotWritten():
+            return f"{_NO_REQUEST}{fault}\n"
         case _:
             return f"{_WRONG}{fault}\n"
 
@@ -207,7 +227,10 @@ def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, sig
         raise BadInput(f"{order.NAME}: {error.strerror}") from None
     privatefile.wipe(boot / _TAKEN)
     (boot / acceptorder.SIGNATURE).unlink(missing_ok=True)
-    leave_request(etc, boot)
+    try:
+        leave_request(etc, boot)
+    except OSError as error:
+        raise RequestNotWritten(str(error)) from None
     return done
 
 
