@@ -9,32 +9,32 @@ from typing import Final
 
 # A file whose tests share a machine, or a test.
 TAKES: Final = {
-    "test_updates.py": 900,
-    "test_healing.py": 500,  # most of it a new unit's root, read and written block by block
-    "test_closet.py": 450,
-    "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 250,
+    "test_updates.py": 1250,
+    "test_healing.py": 360,  # most of it a new unit's root, read and written block by block
+    "test_closet.py": 690,
+    "test_card.py::test_card_that_was_pulled_yields_nothing_and_is_not_taken_back_after_a_change": 260,
     "test_pi_boots.py": 330,  # 20 to its root, 160 to its services, 150 to measure itself
     "test_leds.py": 240,  # 100; it makes the kept machines of a short run, in which nothing else begins so early
-    "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 220,
+    "test_pi_fuses.py::test_a_card_that_the_boards_key_opens_yields_nothing_in_another_board": 265,
     "test_firmware.py": 210,  # 30; before those that wait while another run makes the kept machine
     "test_first_start.py": 200,
     "test_power_cuts.py::test_ten_power_cuts_in_mid_call[0]": 160,  # it makes what the others go on from
-    "test_power_cuts.py::test_a_kernel_that_stops_or_hangs_starts_again": 150,
-    "test_odd_starts.py::test_a_data_partition_that_is_broken": 120,
+    "test_power_cuts.py::test_a_kernel_that_stops_or_hangs_starts_again": 230,
+    "test_odd_starts.py::test_a_data_partition_that_is_broken": 155,
     "test_odd_starts.py::test_a_clock_that_is_a_year_off": 120,
-    "test_odd_starts.py::test_a_wrong_card": 110,
-    "test_laid_files.py::test_files_laid_onto_the_state_partition": 110,
-    "test_hanging_start.py::test_a_start_that_hangs_is_ended_and_the_other_slot_comes": 100,
-    "test_card.py::test_power_cuts_while_a_card_is_encrypted": 90,
-    "test_signed_card.py::test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order": 90,
+    "test_odd_starts.py::test_a_wrong_card": 200,
+    "test_laid_files.py::test_files_laid_onto_the_state_partition": 150,
+    "test_hanging_start.py::test_a_start_that_hangs_is_ended_and_the_other_slot_comes": 120,
+    "test_card.py::test_power_cuts_while_a_card_is_encrypted": 80,
+    "test_signed_card.py::test_a_signed_card_starts_and_its_slot_is_named_anew_by_writes_of_any_order": 130,
     "test_meter.py::test_a_call_that_comes_in": 80,
-    "test_odd_starts.py::test_nmap_finds_nothing": 80,
+    "test_odd_starts.py::test_nmap_finds_nothing": 97,
     "test_power_on.py::test_power_on_to_ready": 127,
-    "test_healing.py::test_first_blocks_that_rot_are_mended": 60,
-    "test_power_cuts.py::test_ten_power_cuts_in_mid_call": 60,
+    "test_healing.py::test_first_blocks_that_rot_are_mended": 118,
+    "test_power_cuts.py::test_ten_power_cuts_in_mid_call": 65,
     "test_config_written.py::test_a_slot_is_chosen_by_one_sector_in_any_order_of_writes": 50,
-    "test_clock_chip.py::test_the_clock_chip_keeps_the_time_and_gives_it_to_the_kernel": 25,
-    "test_healing.py::test_both_slots_rot": 20,
+    "test_clock_chip.py::test_the_clock_chip_keeps_the_time_and_gives_it_to_the_kernel": 10,
+    "test_healing.py::test_both_slots_rot": 49,
     "test_leds.py::test_each_pattern_is_known_by_its_look": 0,
     "test_pi_boots.py::test_the_table_of_boards_is_that_of_the_image": 0,
 }
