@@ -35,6 +35,7 @@ from linetap.ring import (
     slot_dtype,
 )
 from linetap.ring.layout import HEADER
+from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.errors import DeviceFault
 
 LINES = [3, 4, 9]
@@ -251,6 +252,23 @@ def test_takeover_after_a_restart(run_dir: Path) -> None:
     assert not reader.replaced()
     for opened in (reader, first.ring, second.ring):
         opened.close()
+
+
+def test_a_capture_that_was_away_for_longer_than_its_reader_is_there_is_believed(run_dir: Path) -> None:
+    """A codec is away for ten minutes, and the recorder begins in the last of them."""
+    writer, away = Writer(run_dir), 600 * 8000
+    for _ in range(3):
+        writer.audio_slot()
+    clock = ManualClock(monotonic_ns=START_NS + (away - 60 * 8000) * NS_PER_FRAME)
+    with contextlib.closing(RingReader(run_dir, 1, clock)) as reader:
+        clock.advance(60 * NS_PER_S)
+        writer.gap(away - 240, GAP_RESTART)
+        writer.audio_slot()
+        found = [reader.read(25), reader.read(25)]
+    writer.ring.close()
+    assert [(b.frame, b.frames, b.gap) for b in found if b] == [
+        (240, away - 240, "capture_restart"), (away, 80, None)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from linetap.recorder.cards import CardFollower
+from linetap.recorder.cards import CardFollower, Cards
 from linetap.ring import SLOT_FRAMES, RingReader, RingWriter
-from linetap.ring.layout import CRC_FROM, HEADER, HEADER_BYTES, ring_path, slot_dtype
-from linetap_core.clock import SYSTEM
+from linetap.ring.layout import CRC_FROM, HEADER, HEADER_BYTES, bell_path, ring_path, slot_dtype
+from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap_core.errors import DeviceFault
 from unit_rig import make_unit
 
@@ -150,3 +151,76 @@ def test_whatever_stands_in_it_the_follower_goes_on(
     if follower.reader is not None:
         follower.reader.close()
     writer.close()
+
+
+def put(path: Path, kind: str) -> None:
+    """Something else in the place of a file of capture's."""
+    path.unlink()
+    match kind:
+        case "file":
+            path.touch()
+        case "folder":
+            path.mkdir()
+        case "link":
+            path.symlink_to("/etc/passwd")
+        case "loop":
+            path.symlink_to(path)
+        case "fifo":
+            os.mkfifo(path)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "loop", "fifo"])
+@pytest.mark.parametrize("name", [ring_path, bell_path])
+def test_another_kind_of_file_ends_no_recorder(
+    tmp_path: Path, run_dir: Path, name: Callable[[Path, int], Path], kind: str
+) -> None:
+    clock = ManualClock(monotonic_ns=SYSTEM.monotonic_ns())
+    cards = Cards(make_unit(tmp_path, run_dir, lines=LINES).config, clock, {})
+    written(run_dir).close()
+    good = name(run_dir, 1).with_name("good")
+    os.link(name(run_dir, 1), good)
+    put(name(run_dir, 1), kind)
+    cards.wait(0)
+    assert (cards.followers[1].reader is None) == ((name, kind) != (bell_path, "fifo")), "another FIFO is as good"
+    if name(run_dir, 1).is_dir() and not name(run_dir, 1).is_symlink():
+        name(run_dir, 1).rmdir()
+    good.replace(name(run_dir, 1))
+    clock.advance(2 * NS_PER_S)
+    cards.wait(0)
+    assert cards.followers[1].reader is not None
+    put(ring_path(run_dir, 1), kind)
+    clock.advance(2 * NS_PER_S)
+    cards.wait(0)
+    assert cards.followers[1].reader is not None, "the one that it had"
+
+
+def test_a_new_ring_again_and_again_costs_no_descriptors(tmp_path: Path, run_dir: Path) -> None:
+    clock = ManualClock(monotonic_ns=SYSTEM.monotonic_ns())
+    cards = Cards(make_unit(tmp_path, run_dir, lines=LINES).config, clock, {})
+    counts = []
+    for _ in range(20):
+        ring_path(run_dir, 1).unlink(missing_ok=True)
+        written(run_dir, 5).close()
+        clock.advance(2 * NS_PER_S)
+        cards.wait(0)
+        assert cards.followers[1].reader is not None
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[-1] == counts[1]
+
+
+def test_a_ring_that_was_given_up_stays_replaced_until_somebody_has_seen_it(tmp_path: Path, run_dir: Path) -> None:
+    """The look for a new ring may come between; what begins at frame 0 then is not the old ring's."""
+    clock = ManualClock(monotonic_ns=SYSTEM.monotonic_ns())
+    writer, follower = written(run_dir), CardFollower(make_unit(tmp_path, run_dir, lines=LINES).config, 1, clock, None)
+    follower.attach()
+    write(writer)
+    lie(run_dir, 50, flags=1, frames=10**15)
+    assert follower.read() is None
+    assert follower.replaced
+    writer.close()
+    ring_path(run_dir, 1).unlink()
+    written(run_dir, 5).close()
+    clock.advance(2 * NS_PER_S)
+    follower.attach()
+    assert follower.reader is not None
+    assert follower.replaced

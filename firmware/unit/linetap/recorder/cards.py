@@ -64,7 +64,9 @@ class CardFollower:
             fresh.close()
             return
         with self._lock:
-            self.replaced = self.reader is not None or self._is_new(fresh)
+            self.replaced |= self.reader is not None or self._is_new(fresh)  # not yet seen since the one before
+            if self.reader is not None:
+                self.reader.close()
             self.reader = fresh
 
     def _is_new(self, fresh: RingReader) -> bool:

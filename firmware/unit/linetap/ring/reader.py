@@ -11,8 +11,11 @@ explains, impossible times. A ring with such a slot is given up (`ring_lies`), l
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,15 @@ _SLACK_NS = 60 * NS_PER_S  # how far frames may lead the machine's clock, beside
 _LATEST_NS = 1 << 62  # the year 2116: later times are invalid
 
 
+def _opened(path: Path, is_kind: Callable[[int], bool]) -> int:
+    """A descriptor. OSError where it is a link or of another kind: capture may have put anything there."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not is_kind(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "another kind of file expected", str(path))
+    return fd
+
+
 class Copied:
     """`slots(low, high)`: copies of these slots as they are now. OSError where the file cannot be opened."""
 
@@ -57,7 +69,7 @@ class Copied:
         self._dtype = slot_dtype(lines)
         fields: Any = self._dtype.fields
         self._seq_at, self._frame_at, self._frames_at = (fields[name][1] for name in ("seq", "frame", "frames"))
-        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd = _opened(path, stat.S_ISREG)
         self.inode = os.fstat(self._fd).st_ino
 
     @property
@@ -109,7 +121,7 @@ class RingReader:
         """DeviceFault `ring_absent` or `ring_foreign` without a ring of this boot and version."""
         path, bell = ring_path(run_dir, card), bell_path(run_dir, card)
         header = read_header(path)
-        if header is None or not bell.exists():
+        if header is None or not os.path.exists(bell):
             raise DeviceFault("ring_absent", f"{path}: no ring; capture@{card} has not started")
         if header["magic"] != MAGIC or header["version"] != VERSION or header["boot"] != boot_id():
             raise DeviceFault("ring_foreign", f"{path}: a ring of another version or boot; restart capture@{card}")
@@ -121,17 +133,26 @@ class RingReader:
         self._count = int(header["slots"])
         try:
             self._ring = Copied(path, self.lines, self._count)
-        except OSError as error:  # it was removed meanwhile
+            try:
+                self._bell = _opened(bell, stat.S_ISFIFO)
+            except OSError:
+                self._ring.close()
+                raise
+        except OSError as error:  # it was removed meanwhile, or is something else
             raise DeviceFault("ring_absent", f"{path}: {error}; restart capture@{card}") from None
-        self._bell = os.open(bell, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         self.cursor = self._ring.head
         self._next_frame = self._ring.end(self.cursor - 1) if self.cursor else 0
-        self._clock, self._began_ns = clock, clock.monotonic_ns()
+        self._clock, self._began_ns = clock, self._written_ns(clock.monotonic_ns())
         self._began_head, self._began_frame = self.cursor, self._next_frame
         self._incomplete_reads = 0
         self._asked = (0, 0)  # by the last `stretch`
         self._cached: I16 = np.empty((self.lines, 0), np.int16)  # the last copy of all lines, and its frames
         self._cached_from = self._cached_end = 0
+
+    def _written_ns(self, now_ns: int) -> int:
+        """When the newest slot was written: a capture that has been away since then writes the gap from there."""
+        newest = self.newest()
+        return newest[1] if newest is not None and 0 <= newest[1] <= now_ns else now_ns
 
     def fileno(self) -> int:
         """Readable after the doorbell rang."""
@@ -148,7 +169,7 @@ class RingReader:
         """Whether capture has made a new ring of another shape under the same name."""
         try:
             return self._ring.path.stat().st_ino != self._ring.inode
-        except FileNotFoundError:
+        except OSError:  # gone, or a loop of links
             return True
 
     def seek(self, cursor: int, next_frame: int) -> None:
