@@ -32,6 +32,20 @@ def test_another_type() -> None:
     assert isinstance(raised.value, msgspec.ValidationError)
 
 
+@pytest.mark.parametrize("number", [1 << 64, -(1 << 63) - 1, 10**400])
+@pytest.mark.parametrize("around", ["%d", '{"a":[{"b":%d}]}', "[[1,%d]]"])
+def test_an_integer_beyond_64_bits(number: int, around: str) -> None:
+    text = around % number
+    for data in (text, text.encode()):
+        with pytest.raises(jsontext.NotOfType, match="64 bits"):
+            jsontext.decode(data)
+
+
+@pytest.mark.parametrize("value", [(1 << 64) - 1, -(1 << 63), "9" * 64, {"9" * 64: 1.5}, [0.1234567890123456789]])
+def test_long_rows_of_digits_that_are_none(value: object) -> None:
+    assert jsontext.decode(msgspec.json.encode(value)) == value
+
+
 TWO_THREADS = """
 import sys, threading
 import msgspec

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from linetap_core import rundir
 from linetap_core.clock import NS_PER_MS
 from linetap_core.durable.files import replace_in_ram
 from linetap_core.records import CaptureState, RecorderState, ReporterState, ServiceState
+from linetap_core.service import read_state
 from linetap_core.wire.topics import Topics
 from state_files import unit
 
@@ -32,6 +34,7 @@ KINDS: dict[str, type[ServiceState]] = {
     "capture@1": CaptureState, "recorder": RecorderState, "reporter": ReporterState,
 }  # fmt: skip
 INTS = (0, 1, 2, -1, 255, 1 << 31, (1 << 63) - 1, -(1 << 63), (1 << 64) - 1)
+HUGE = ("-1" + "0" * 400, str(1 << 64), str(-(1 << 63) - 1))
 FLOATS = (0.0, -1.0, 3.5, 1e308, -1e308, 1e-300)
 TIMES = ("2026-11-24T22:56:00.000Z", "2026-99-99T22:56:00.000Z")
 TEXTS = ("", "x", "x" * 5000, "a\nb", "\u2028", "idle", "\u0663", *TIMES)
@@ -94,3 +97,18 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
             taken += name == "recorder"
         room.clock.advance(300 * NS_PER_MS)
     assert taken > 20, "they were believed to be states"
+
+
+@pytest.mark.parametrize("number", HUGE)
+def test_a_state_with_an_integer_beyond_64_bits_is_none(run_dir: Path, number: str) -> None:
+    """JSON has integers of any length; divided by a second they raise OverflowError in the service that reads them."""
+    room = Room(run_dir)
+    room.pass_ms(500)
+    room.unit.write()
+    assert read_state(run_dir, "recorder", RecorderState) is not None
+    state = rundir.service_folder(run_dir, "recorder") / "recorder.json"
+    body = state.read_bytes().splitlines()[-1]
+    changed = re.sub(rb'"started_ns":-?[0-9]+', b'"started_ns":' + number.encode(), body)
+    assert changed != body
+    replace_in_ram(state, changed)
+    assert read_state(run_dir, "recorder", RecorderState) is None

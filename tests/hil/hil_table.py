@@ -164,7 +164,7 @@ def _worked() -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Nothing is left to do for a test that the run beside this one has, but to end what the test before left for it."""
+    """Skips a test that the run beside this one has, and ends the fixtures that were left for it."""
     if _taken(item):
         return None
     item.session._setupstate.teardown_exact(nextitem)

@@ -131,7 +131,7 @@ def test_an_order_in_force_whose_request_the_card_does_not_take_is_reported_as_s
     (asked / "x").touch()
     assert card.start() == 2
     told = (card.boot / "linetap-error.txt").read_text()
-    assert "설정을 적용했습니다" in told
+    assert "설정을 적용했으나" in told
     assert "the order is in force" in told
     assert "nothing was changed" not in told
     result = cardresult.load(card.run / "linetap")

@@ -194,6 +194,13 @@ def test_a_forged_event_keeps_no_recorder_from_starting(folder: Path, payload: s
     assert [seq for seq, _, _ in everything(folder)] == [1, 2, 3]
 
 
+def test_a_signature_that_fits_into_no_property_of_mqtt_is_damage() -> None:
+    """A taken-over recorder can write it; each later reporter would end at it."""
+    good = outboxfiles.encode(outboxfiles.Entry(2, "{}", "x" * 4096))[:-1] + outboxfiles.COMMITTED
+    long = outboxfiles.encode(outboxfiles.Entry(1, "{}", "x" * 70_000))[:-1] + outboxfiles.COMMITTED
+    assert [frame.entry.seq for frame in outboxfiles.scan(long + good)] == [2]
+
+
 def test_an_event_that_lost_only_its_newline_is_kept(folder: Path) -> None:
     box = outbox(folder)
     box.append(event(0))

@@ -8,6 +8,7 @@ only the first is ended by the other two.
 from __future__ import annotations
 
 import builtins
+import re
 import threading
 from typing import Any, overload
 
@@ -40,6 +41,7 @@ class NotOfType(msgspec.ValidationError, ValueError):
 # msgspec compiles a type when it is first used. A second thread that decodes meanwhile takes the unfinished type, and
 # the process ends by SIGSEGV (0.19 and 0.22; tests/test_jsontext.py). So all are compiled under this lock.
 COMPILING = threading.RLock()
+_LONG_BYTES, _LONG_TEXT = re.compile(rb"[0-9]{19}"), re.compile(r"[0-9]{19}")  # fewer digits fit into 64 bits
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}  # by type: as many as the program has
 
 
@@ -60,7 +62,9 @@ def decode(data: bytes | str, type: Any) -> Any: ...
 def decode(data: bytes | str, type: Any = Any) -> Any:
     """The value. NotJson or NotOfType unless it is one of `type`; both are a ValueError."""
     try:
-        return decoder(type).decode(data)
+        value = decoder(type).decode(data)
+        if (_LONG_BYTES.search(data) if isinstance(data, bytes) else _LONG_TEXT.search(data)) is not None:
+            _require_64_bits(decoder(Any).decode(data))
     except msgspec.ValidationError as error:
         raise NotOfType(str(error)) from None
     except msgspec.MsgspecError as error:
@@ -71,3 +75,18 @@ def decode(data: bytes | str, type: Any = Any) -> Any:
         raise NotJson("half of a surrogate pair is no character") from None
     except RecursionError:
         raise NotJson("nested too deep") from None
+    return value
+
+
+def _require_64_bits(value: Any) -> None:
+    """NotOfType for an integer beyond 64 bits. msgspec takes one of any length, and arithmetic with it ends a service
+    by OverflowError."""
+    values = [value]
+    while values:
+        match values.pop():
+            case dict() as members:
+                values += members.values()
+            case list() as items:
+                values += items
+            case int() as number if not -(1 << 63) <= number < 1 << 64:
+                raise NotOfType("an integer beyond 64 bits")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import logging
 import os
@@ -101,7 +102,10 @@ class SmallFile[T]:
         self.kind = kind
         self._most_bytes = most_bytes
         with jsontext.COMPILING:
-            self._decoder = msgspec.msgpack.Decoder(of) if msgpack else jsontext.decoder(of)
+            jsontext.decoder(of)
+            self._decode: Callable[[bytes], T] = (
+                msgspec.msgpack.Decoder(of).decode if msgpack else functools.partial(jsontext.decode, type=of)
+            )
         self._encode = msgspec.msgpack.encode if msgpack else _json
         self._old, self._check, self._padded_to = old, check, padded_to
 
@@ -112,15 +116,13 @@ class SmallFile[T]:
         """The value. Broken unless the bytes are exactly what `encode` returns, or what version 0.1 wrote."""
         try:
             if is_wrapped(data):
-                value = self._decoder.decode(unwrap(self.kind, data))
+                value = self._decode(unwrap(self.kind, data))
             else:
-                value = self._old(data) if self._old is not None else self._decoder.decode(data)
+                value = self._old(data) if self._old is not None else self._decode(data)
             if self._check is not None:
                 self._check(value)
         except RecursionError:
             raise Broken("nested too deep") from None
-        except UnicodeDecodeError as error:
-            raise Broken(f"not UTF-8: {error.reason}") from None
         except Broken:
             raise
         except (msgspec.MsgspecError, ValueError, OverflowError) as error:

@@ -27,6 +27,7 @@ from msgspec import Meta
 
 from linetap_core import jsontext, rundir, system
 from linetap_core.durable.smallfile import SmallFile
+from linetap_core.evidence.signing import sshsig
 
 SUFFIX = ".events"
 SEGMENT_BYTES = (2048, 4 << 20)  # at least, at most
@@ -38,11 +39,12 @@ OPEN, COMMITTED = b" ", b"\n"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """`payload`: the exact signed text; `sig`: its armored SSHSIG."""
+    """`payload`: the exact signed text; `sig`: its armored SSHSIG. A longer one would not fit into a property of
+    MQTT."""
 
     seq: Annotated[int, Meta(ge=1, lt=1 << 62)]
     payload: str
-    sig: str
+    sig: Annotated[str, Meta(max_length=sshsig.SIGNATURE_LIMIT_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)

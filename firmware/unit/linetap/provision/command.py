@@ -31,8 +31,10 @@ _FILES = """카드의 파일을 확인하십시오. 아무것도 바꾸지 않�
 The files on this card are not as they should be, and nothing was changed.
 
 """
-_NO_REQUEST = f"""{order.NAME}: 설정을 적용했습니다. 인증서 요청 파일을 카드에 쓰지 못했습니다. 카드에 빈 공간을 만든 뒤 다시 시작하십시오.
-{order.NAME}: the order is in force; the request for its certificate is not on the card. Make room there, and start again.
+_NO_REQUEST = f"""{order.NAME}: 설정을 적용했으나 인증서 요청 파일을 카드에 쓰지 못했습니다.
+카드에 빈 공간을 만든 뒤 다시 시작하십시오.
+{order.NAME}: the order is in force, but the request for its certificate is not on the card.
+Make room there, and start the unit again.
 
 """
 _NOT_USED = """이 기기는 이 카드를 사용하지 않습니다. 아래 이유를 확인하십시오.

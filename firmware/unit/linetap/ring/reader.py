@@ -150,7 +150,7 @@ class RingReader:
         self._cached_from = self._cached_end = 0
 
     def _written_ns(self, now_ns: int) -> int:
-        """When the newest slot was written: a capture that has been away since then writes the gap from there."""
+        """The time of the newest slot. A capture that has been away since then writes a gap from there on."""
         newest = self.newest()
         return newest[1] if newest is not None and 0 <= newest[1] <= now_ns else now_ns
 
