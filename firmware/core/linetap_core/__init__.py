@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code that unit and desk share: evidence, the wire's vocabulary, durable files, clocks, the broker, the
-command."""
+"""The code shared by unit and desk: evidence, wire vocabulary, durable files, clocks, broker, command line."""
 
 __version__ = "0.1.0"

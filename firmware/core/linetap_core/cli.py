@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `linetap` command: a sub-command for each service and tool. It has no logic of its own.
+"""The `linetap` command: a sub-command for each service and tool, without logic of its own.
 
 Each linetap package registers a table of its commands (entry points of the group `linetap.commands`). Only the module
 of the requested command is imported: a service must not load the libraries of a tool.
@@ -30,30 +30,31 @@ else:
 
 GROUP = "linetap.commands"
 INTERRUPTED = 130
-BROKEN_PIPE = 141  # as the shell counts a SIGPIPE
+BROKEN_PIPE = 141  # the shell's status for SIGPIPE
 BAD_INPUT = 2
-EXAMPLES = argparse.RawDescriptionHelpFormatter  # examples are copied by users, so they are not wrapped
-# A missing module, by its name in an import -> the folders of linetap's repository that pip installs it with. Never a
-# name of ours: we publish it on no package index, and pip would install it from anyone who did.
+EXAMPLES = argparse.RawDescriptionHelpFormatter  # users copy examples, so the lines are not wrapped
+# A missing module, by its import name -> the folders of linetap's repository from which pip installs it. Never one of
+# our package names: we publish on no package index, and pip would install the package of anyone who does.
 _OF_DESK = "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel segno pyrage"
 _DESK = "./firmware/core ./firmware/desk"
 _BENCH = f"{_DESK} ./firmware/unit ./firmware/bench"
-_DEBIANS = "/usr/lib/python3/"  # a Debian package of ours (firmware/debian) has put us there
+_DEBIANS = "/usr/lib/python3/"  # installed by our Debian package (firmware/debian)
 _BROUGHT_BY = {"scipy": _BENCH, "rich": _BENCH, "RPi": "./firmware/core './firmware/unit[pi]'"} | dict.fromkeys(
     _OF_DESK.split(), _DESK
 )
 
 
 def say(text: str) -> None:
-    """A line for somebody who waits for it and acts on it."""
+    """Prints a line for a person who waits for it."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`part`: "module" or "module:object" that offers add_arguments(parser) and run(args) -> exit status. What
-    add_arguments returns are its verbs, if it has any."""
+    """A command. `part`: "module" or "module:object" with add_arguments(parser) and run(args) -> exit status.
+    add_arguments returns the command's verbs, if any.
+    """
 
     part: str
     help: str
@@ -74,8 +75,9 @@ class Verb:
 def add_verbs(
     parser: argparse.ArgumentParser, command: str, verbs: Mapping[str, Verb]
 ) -> tuple[Verbs, dict[str, argparse.ArgumentParser]]:
-    """Adds each verb with its arguments. Returns the sub-parsers and each verb's parser; the chosen name is in
-    `args.verb`."""
+    """Adds each verb with its arguments. Returns the sub-parsers and each verb's parser; `args.verb`: the chosen
+    name.
+    """
     parsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     added = {}
     for name, verb in verbs.items():
@@ -93,8 +95,9 @@ def add_verbs(
 
 @cache
 def commands() -> dict[str, Command]:
-    """The commands of all installed linetap packages, by name. A name of two words is a verb that one package adds to a
-    command of another: of `command`, the unit has the verb `apply`, and the desk the others."""
+    """The commands of all installed linetap packages, by name. A name of two words is a verb that one package adds to
+    another's command: of `command`, the unit has the verb `apply`, and the desk the others.
+    """
     found: dict[str, Command] = {}
     for _, place in sorted(_tables().items(), key=lambda pair: (pair[0] != "unit", pair[0])):
         found |= _load(place)
@@ -103,7 +106,8 @@ def commands() -> dict[str, Command]:
 
 def _tables() -> dict[str, str]:
     """Entry points of GROUP: package -> "module:object". Parsed here, since importlib.metadata loads `email`: 2.2 MB in
-    each of four services (decision 0135)."""
+    each of four services (decision 0135).
+    """
     found: dict[str, str] = {}
     for folder in sys.path:
         for path in Path(folder).glob("linetap*.dist-info/entry_points.txt"):
@@ -114,13 +118,13 @@ def _tables() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status: 0 done, 1 the answer is no, 2 bad input or usage (argparse exits with it by itself)."""
+    """Runs the command. Exit status: 0 done, 1 the answer is no, 2 bad input or usage (set by argparse)."""
     # Our matrix products are small: a second BLAS thread spins and doubles their cost. Set before numpy loads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # a terminal that cannot print Korean must not end the command
+            # a terminal that cannot show Korean must not end the command
             stream.reconfigure(errors="backslashreplace")
     chosen = _chosen(arguments)
     service = chosen in commands() and commands()[chosen].service
@@ -141,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(chosen: str, error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
-        # The reader has closed the pipe; without this the interpreter fails again when it flushes at exit.
+        # The reader has closed the pipe; otherwise the interpreter fails again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, OSError):
@@ -158,7 +162,7 @@ def _explain(chosen: str, error: Exception) -> int:
 
 
 def _chosen(arguments: Sequence[str]) -> str:
-    """The name of the requested command, of two words where such a command exists; empty without one."""
+    """The name of the requested command, of two words if such a command exists; empty without one."""
     words = [word for word in arguments if not word.startswith("-")]
     pair = " ".join(arguments[:2])
     return pair if pair in commands() else words[0] if words else ""
@@ -168,13 +172,13 @@ def _run(chosen: str, arguments: list[str]) -> int:
     command = commands().get(chosen)
     words = len(chosen.split())
     if command is None or arguments[:words] != chosen.split():
-        _usage().parse_args(arguments)  # which ends here: --help, --version, a wrong word
+        _usage().parse_args(arguments)  # exits: --help, --version, an unknown word
         raise BadInput("the command's name comes first: linetap COMMAND ...")
     return int(_part(command).run(_command_parser(chosen, command).parse_args(arguments[words:])))
 
 
 def _usage() -> argparse.ArgumentParser:
-    """All commands by name. Made only where no command is run: fifty parsers take 2.5 ms (decision 0232)."""
+    """The parser of all commands by name. Made only if no command is run: fifty parsers take 2.5 ms (decision 0232)."""
     parser = argparse.ArgumentParser(
         prog="linetap",
         description="Announces, records and seals telephone calls.",
@@ -192,7 +196,7 @@ def _usage() -> argparse.ArgumentParser:
 
 
 def _command_parser(name: str, command: Command) -> argparse.ArgumentParser:
-    """The arguments of one command, of one word or two."""
+    """The parser of one command of one or two words."""
     parser = argparse.ArgumentParser(
         prog=f"linetap {name}",
         description=command.help,
@@ -207,7 +211,8 @@ def _command_parser(name: str, command: Command) -> argparse.ArgumentParser:
 
 def _add_verbs(parser: argparse.ArgumentParser, word: str, verbs: Verbs | None = None) -> None:
     """Adds the verbs that other packages register for `word`, so that its help lists them; `_run` dispatches them
-    earlier."""
+    earlier.
+    """
     added = {name.partition(" ")[2]: each for name, each in commands().items() if name.startswith(f"{word} ")}
     if added and verbs is None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one source of time, so that tests control it.
+"""The only source of time, so that tests control it.
 
 Monotonic nanoseconds order events and measure durations; UTC nanoseconds date them. No other module of linetap reads
 the machine's clocks.
@@ -35,7 +35,7 @@ class SystemClock:
         return time.monotonic_ns()
 
     def unsteered_ns(self) -> int:
-        """The machine's oscillator alone: a time server that adjusts the clock's rate does not affect it."""
+        """Nanoseconds of the machine's oscillator alone, unaffected by a time server that adjusts the clock's rate."""
         if sys.platform == "win32":
             return time.perf_counter_ns()
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
@@ -48,7 +48,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock for tests and replays: it moves only when it is set; `sleep` advances it."""
+    """A clock for tests and replays: it moves only when set; `sleep` advances it."""
 
     def __init__(self, utc_ns: int = 0, monotonic_ns: int = 0) -> None:
         self._utc_ns = utc_ns
@@ -71,12 +71,12 @@ class ManualClock:
         self._utc_ns += ns
 
     def step_utc(self, ns: int) -> None:
-        """Moves UTC alone, as NTP does to a clock that was wrong."""
+        """Moves only UTC, as NTP does with a wrong clock."""
         self._utc_ns += ns
 
 
 SYSTEM = SystemClock()
-_LAST_NS = 253_402_300_799_999_999_999  # the year 9999 ends
+_LAST_NS = 253_402_300_799_999_999_999  # the end of the year 9999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -101,7 +101,7 @@ def rfc3339(ns: int) -> str:
 
 
 def compact(ns: int) -> str:
-    """`20261124T225600.123Z`, as it stands in a call_id."""
+    """`20261124T225600.123Z`, the form in a call_id."""
     return rfc3339(ns).replace("-", "").replace(":", "")
 
 
@@ -111,20 +111,19 @@ def parse_rfc3339(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no zone; write 2026-11-24T22:56:00.123Z")
     ns = utc_ns_of(moment)
-    if (
-        not 0 <= ns <= _LAST_NS
-    ):  # the zone's offset can move the moment out of years 1 to 9999, where it cannot be formatted
+    if not 0 <= ns <= _LAST_NS:  # the zone's offset can move the time out of years 1 to 9999, which cannot be formatted
         raise ValueError(f"{text!r} is before 1970 or after 9999 in UTC")
     return ns
 
 
-# no version of linetap is older: an earlier time comes from a wrong clock
+# before linetap's first version: an earlier time comes from a wrong clock
 FIRST_NS = parse_rfc3339("2026-01-01T00:00:00Z")
 
 
 def kernel_clock() -> tuple[bool, float | None]:
-    """The state of CLOCK_REALTIME by adjtimex(2): whether it is synchronised, and its offset in ms; None where the
-    kernel measures none."""
+    """The state of CLOCK_REALTIME by adjtimex(2): whether it is synchronised, and its offset in ms, or None if the
+    kernel measures none.
+    """
     timex = ctypes.create_string_buffer(256)  # all zero: modes 0 only reads
     answer = ctypes.CDLL(None).adjtimex(timex)
     _, offset, _, _, _, status = struct.unpack_from("@Iqqqqi", timex)
@@ -132,21 +131,22 @@ def kernel_clock() -> tuple[bool, float | None]:
 
 
 def kernel_reading(answer: int, offset: int, status: int) -> tuple[bool, float | None]:
-    """The same from adjtimex's return value and two of its fields."""
+    """The state of the clock from adjtimex's return value and two of its fields."""
     unsynchronised = 5  # TIME_ERROR
-    steered = 0x0001  # STA_PLL: offsets are given to the kernel; otherwise its 0 means nothing
-    nanoseconds = 0x2000  # STA_NANO: the offset is not in microseconds
+    steered = 0x0001  # STA_PLL: the kernel is given offsets; without it the offset 0 has no meaning
+    nanoseconds = 0x2000  # STA_NANO: the offset is in nanoseconds, not microseconds
     offset_ms = offset / (1e6 if status & nanoseconds else 1e3)
     return answer not in (-1, unsynchronised), round(offset_ms, 6) if status & steered else None
 
 
 RECENT_S = 600
-MOST_RECENT = 100  # more are not counted
+MOST_RECENT = 100  # the count stops here
 
 
 class RecentEvents:
-    """Counts the events of the last RECENT_S: a rate, where a count since the start would say nothing about now. Times
-    are monotonic nanoseconds and do not decrease."""
+    """Counts the events of the last RECENT_S, a rate: a count since the start would not describe the present. Times are
+    monotonic nanoseconds and do not decrease.
+    """
 
     def __init__(self) -> None:
         self._moments: deque[int] = deque(maxlen=MOST_RECENT)

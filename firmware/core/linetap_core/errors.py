@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tree of errors. Each has a stable code that log, alert and LED legend share, and a message with the action."""
+"""The tree of errors. Each has a stable code, shared by log, alert and LED legend, and a message with the action."""
 
 from __future__ import annotations
 
 
 def plain(text: str) -> str:
-    """Unprintable characters, except line ends, as escapes such as \\x85."""
+    """The text with unprintable characters, except line ends, as escapes such as \\x85."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
@@ -33,7 +33,7 @@ class BadInput(LinetapError, ValueError):
 
 
 class Refusal(LinetapError):
-    """The answer is no: a check failed, evidence is damaged, a key does not fit."""
+    """The answer is no: a failed check, damaged evidence, a wrong key."""
 
     code = "refused"
     exit_status = 1
@@ -46,7 +46,7 @@ class AlreadyRunning(LinetapError, RuntimeError):
 
 
 class DeviceFault(LinetapError, OSError):
-    """A device is missing, does not match the configuration, or has stopped answering."""
+    """A device is missing, does not match the configuration, or no longer answers."""
 
     code = "device_fault"
 

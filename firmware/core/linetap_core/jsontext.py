@@ -16,8 +16,9 @@ import msgspec
 
 
 def line(value: Any) -> str:
-    """One line of JSON for a terminal, with its line end. Unprintable characters are escaped, which is the same JSON,
-    so that foreign text moves no cursor."""
+    """One line of JSON for a terminal, with its line end. Unprintable characters are escaped, which does not change the
+    JSON, so that foreign text cannot move the cursor.
+    """
     text = msgspec.json.encode(value).decode("utf-8")
     if not text.isprintable():
         text = "".join(sign if sign.isprintable() else _spelled(sign) for sign in text)
@@ -29,7 +30,7 @@ def _spelled(sign: str) -> str:
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
-# With msgspec 0.19, which Debian has, its errors are no ValueError; with 0.20 and later they are.
+# With msgspec 0.19, Debian's version, its errors are no ValueError; from 0.20 on they are.
 class NotJson(msgspec.DecodeError, ValueError):
     pass
 
@@ -38,11 +39,11 @@ class NotOfType(msgspec.ValidationError, ValueError):
     pass
 
 
-# msgspec compiles a type when it is first used. A second thread that decodes meanwhile takes the unfinished type, and
-# the process ends by SIGSEGV (0.19 and 0.22; tests/test_jsontext.py). So all are compiled under this lock.
+# msgspec compiles a type at its first use. A second thread that decodes meanwhile uses the unfinished type, and the
+# process ends by SIGSEGV (0.19 and 0.22; tests/test_jsontext.py). All types are therefore compiled under this lock.
 COMPILING = threading.RLock()
 _LONG_BYTES, _LONG_TEXT = re.compile(rb"[0-9]{19}"), re.compile(r"[0-9]{19}")  # fewer digits fit into 64 bits
-_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}  # by type: as many as the program has
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}  # by type: as many as the program uses
 
 
 def decoder(type: Any) -> msgspec.json.Decoder[Any]:
@@ -60,7 +61,7 @@ def decode[T](data: bytes | str, type: builtins.type[T]) -> T: ...
 @overload
 def decode(data: bytes | str, type: Any) -> Any: ...
 def decode(data: bytes | str, type: Any = Any) -> Any:
-    """The value. NotJson or NotOfType unless it is one of `type`; both are a ValueError."""
+    """Decodes a value. NotJson or NotOfType, each a ValueError, unless it is one of `type`."""
     try:
         value = decoder(type).decode(data)
         if (_LONG_BYTES.search(data) if isinstance(data, bytes) else _LONG_TEXT.search(data)) is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap keygen unit`: a signing key in a file. Desk and unit share it; a unit can also make its key in a TPM."""
+"""`linetap keygen unit`: makes a signing key in a file. Desk and unit share it; units may also use a TPM."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write(output: Path, private: bytes, public: PublicKey) -> int:
-    """Write the private file, and the public line to standard output. Returns the exit status."""
+    """Writes the private file, and the public line to standard output. Returns the exit status."""
     privatefile.write(output, private)
     sys.stdout.write(keys.public_line(public) + "\n")
     return 0

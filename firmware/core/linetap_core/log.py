@@ -6,9 +6,9 @@ A line that begins with a code (`broker_absent: ...`) has that code as a field a
 a journal that hangs would block capture. A datagram that cannot be sent is dropped instead, and counted in the next
 one.
 
-The journal limits the rate of each service, whatever the lines are (journald@linetap.conf.d). Whoever can make a
-service log the same line repeatedly (the panel at the recorder's socket, the broker) would suppress its other lines
-that way: so each kind of line is limited here, below the journal's limit.
+The journal limits the rate of each service, whatever the lines are (journald@linetap.conf.d). Anyone able to make a
+service log the same line repeatedly (the panel at the recorder's socket, the broker) could thereby suppress its other
+lines: each kind of line is limited here, below the journal's limit.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 
 SOCKET = "/run/systemd/journal/socket"
 MOST_BYTES = 32 << 10
-MOST_OF_A_KIND, WINDOW_S = 60, 30  # lines of the same kind; the journal accepts 500 of a service in that time
-_MOST_KINDS = 1000  # kinds that are counted at once: the code has a few hundred
+MOST_OF_A_KIND, WINDOW_S = 60, 30  # lines of the same kind; the journal accepts 500 from a service in that time
+_MOST_KINDS = 1000  # kinds counted at once: the code has a few hundred
 _CODE = re.compile(r"([a-z]+(?:_[a-z0-9]+)+): ")
-_IDS = uuid.UUID("6b1d4a0e-7f0c-4c55-9a44-0d6e7a1f2c31")  # of linetap: a MESSAGE_ID is the code's UUID within it (v5)
+_IDS = uuid.UUID("6b1d4a0e-7f0c-4c55-9a44-0d6e7a1f2c31")  # namespace: a MESSAGE_ID is the code's UUID in it (v5)
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
@@ -45,20 +45,22 @@ def message_id(code: str) -> str:
 
 def code_of(record: logging.LogRecord, text: str) -> str | None:
     """The code of a log record: from `extra={"code": ...}`, for codes of one word, or from the beginning of its
-    text."""
+    text.
+    """
     found = _CODE.match(text)
     code: str | None = getattr(record, "code", found[1] if found else None)
     return code
 
 
 class Bounded(logging.Filter):
-    """Passes MOST_OF_A_KIND lines of each kind in WINDOW_S. The last one says that more are dropped, and the next one
-    how many."""
+    """Passes MOST_OF_A_KIND lines of each kind in WINDOW_S. The last one announces that more are dropped, and the first
+    one afterwards has their number.
+    """
 
     def __init__(self, clock: Clock = SYSTEM) -> None:
         super().__init__()
         self._clock = clock
-        self._kinds: dict[tuple[str, str], tuple[int, int]] = {}  # since when, and how many
+        self._kinds: dict[tuple[str, str], tuple[int, int]] = {}  # start of the window, and lines in it
 
     def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
         kind, now_ns = (record.name, str(record.msg)), self._clock.monotonic_ns()
@@ -79,7 +81,7 @@ class Bounded(logging.Filter):
 
 
 def _with_text(record: logging.LogRecord, more: str) -> logging.LogRecord:
-    """A copy with another text: other handlers get the record unchanged."""
+    """A copy with another text, because other handlers need the record unchanged."""
     longer = copy.copy(record)
     longer.msg, longer.args = record.getMessage() + more, None
     return longer
@@ -92,7 +94,7 @@ def _datagrams() -> socket.socket:
 
 
 class JournalHandler(logging.Handler):
-    """Sends one datagram for each record (systemd.io/JOURNAL_NATIVE_PROTOCOL); it never blocks."""
+    """Sends one datagram for each record (systemd.io/JOURNAL_NATIVE_PROTOCOL); never blocks."""
 
     def __init__(self, service: str, path: str = SOCKET) -> None:
         super().__init__()
@@ -125,7 +127,7 @@ class JournalHandler(logging.Handler):
 
 
 def _field(name: str, value: str) -> bytes:
-    """A field with its length, since its value may contain line ends."""
+    """A field with its length, because its value may contain line ends."""
     data = value.encode("utf-8", "replace")[:MOST_BYTES]
     return name.encode("ascii") + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
 
@@ -150,7 +152,7 @@ def _journal_listens() -> bool:
 
 
 def _stderr() -> logging.Handler:
-    """A handler that writes the priorities of sd-daemon(3), for other programs that pass the lines on."""
+    """A handler that writes the priorities of sd-daemon(3), for programs that forward the lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PrefixFormat())
     return handler

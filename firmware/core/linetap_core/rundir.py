@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folders of `run_dir` and their owners. Each folder has one writer; tmpfiles.d creates it with the owner and
-mode for that.
+"""The folders of `run_dir` and their owners. Each has one writer; tmpfiles.d creates it with that owner and mode.
 
 Without tmpfiles.d (a demo, a replay, a test, where one user runs all services) each service creates its own.
 """
@@ -21,35 +20,33 @@ from linetap_core.errors import BadInput
 
 AUDIO = "audio"  # capture's; only the recorder may read it
 CALLS = "calls"  # the recorder's alone: calls in progress, the checkpoint with callers' numbers
-ROOT = "root"  # root's: its report on a removal
-TERMINAL = "terminal"  # root's: commands that a person brought
+ROOT = "root"  # root's: the report of a disk removal
+TERMINAL = "terminal"  # root's: commands brought by a person
 _OWN = "own"
 
 
 def service_folder(run_dir: Path, service: str) -> Path:
-    """The folder that a service shares with the others. All captures have one, as they run as one user."""
+    """The folder that a service shares with the others. All captures share one, because they run as one user."""
     return run_dir / service.partition("@")[0]
 
 
 def private_folder(run_dir: Path, service: str) -> Path:
-    """The folder that only the service itself may open: its lock is there, which another process could hold
-    otherwise."""
+    """The folder that only the service may open: it contains the lock, which another process could otherwise hold."""
     return service_folder(run_dir, service) / _OWN
 
 
 def capture_service(card: int) -> str:
-    """The name of the service that records a card, in its state file, its log and the lists of services."""
+    """The name of the service for a card, in its state file, its log and the lists of services."""
     return f"capture@{card}"
 
 
 def socket_path(run_dir: Path, card: int) -> Path:
-    """Capture's socket. Beside the ring: a process that may not enter the folder cannot fill the socket's queue
-    either."""
+    """Capture's socket. It is beside the ring, so that only processes that may enter the folder can fill its queue."""
     return run_dir / AUDIO / f"{capture_service(card)}.sock"
 
 
 def make(folder: Path, private: bool = False) -> Path:
-    """Creates the folder if it is missing, and returns it. If that fails, the error of the later write reports it."""
+    """Creates the folder if it is missing, and returns it. A later write reports a failure."""
     with contextlib.suppress(OSError):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +55,7 @@ def make(folder: Path, private: bool = False) -> Path:
 
 
 def make_service_folder(run_dir: Path, service: str) -> Path:
-    """`service_folder`, created if it is missing."""
+    """Returns `service_folder`, created if missing."""
     return make(service_folder(run_dir, service))
 
 
@@ -67,21 +64,22 @@ def make_private_folder(run_dir: Path, service: str) -> Path:
     return make(private_folder(run_dir, service), private=True)
 
 
-# --- Small files on tmpfs that one service writes and another reads ---------------------------------------------------
-# The reader treats them as an attacker's: the owner of the folder can put a link, a FIFO, a folder or a file of any
-# size there, or remove it at any moment. None of these may make the reader follow a link, block, use unbounded memory,
-# or end.
+# --- Small files on tmpfs, written by one service and read by another
+# --------------------------------------------------- The reader treats them as hostile: the folder's owner can put a
+# link, a FIFO, a folder or a file of any size there, or remove it at any moment. The reader must not follow a link,
+# block, use unbounded memory, or end.
 
 
 _FOLDER = os.O_RDONLY | system.DIRECTORY | system.NOFOLLOW | system.CLOEXEC
-_MOST_NAMES = 1024  # entries that are read of a foreign folder
+_MOST_NAMES = 1024  # most entries read of a foreign folder
 
 
 @contextmanager
 def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> Iterator[tuple[int, int]]:
-    """Opens a file for reading and returns its descriptor and size. OSError unless it is a regular file with one link,
-    owned by the folder's owner, of at most `most_bytes`. `copied`: owner and number of links may differ, as in a vault
-    that was copied."""
+    """Opens a file for reading; returns its descriptor and size. OSError unless it is a regular file with one link,
+    owned by the folder's owner, of at most `most_bytes`. `copied`: owner and number of links may differ, as in a copied
+    vault.
+    """
     with _in_folder(folder, name) as (fd, owner):
         # Owners are only compared: in its own user namespace a service does not see the numbers of others.
         found = os.fstat(fd)
@@ -95,7 +93,7 @@ def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False)
 
 @contextmanager
 def _in_folder(folder: Path | str, name: str) -> Iterator[tuple[int, int]]:
-    """The descriptor of a file, and its folder's owner. On Windows no folder can be opened: its path is used."""
+    """The descriptor of a file, and its folder's owner. Windows cannot open a folder: there the path is used."""
     with contextlib.ExitStack() as held:
         if system.IS_WINDOWS:
             fd, owner = system.open_alone(Path(folder) / name), os.lstat(folder).st_uid
@@ -114,8 +112,7 @@ def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -
 
 
 def read_small(path: Path, limit_bytes: int) -> bytes:
-    """The content of a file named on the command line, which may be anything: a FIFO is refused rather than waited for.
-    BadInput names what it is instead."""
+    """The content of a file named on the command line. BadInput if it is no regular file; a FIFO must not block."""
     try:
         with FileIO(os.open(path, system.READ)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -129,8 +126,9 @@ def read_small(path: Path, limit_bytes: int) -> bytes:
 
 
 def names(folder: Path | str, suffix: str) -> list[str]:
-    """The names in a folder with this suffix, sorted; temporary files and undecodable names are left out, and of a
-    crowded folder only some are listed. A missing folder counts as empty."""
+    """The names in a folder with this suffix, sorted, without temporary files and undecodable names; only some names of
+    a crowded folder. A missing folder counts as empty.
+    """
     with contextlib.ExitStack() as held:
         at: int | Path | str = folder
         try:
@@ -145,7 +143,7 @@ def names(folder: Path | str, suffix: str) -> list[str]:
 
 
 def stamp(path: Path | str) -> tuple[int, int] | None:
-    """Inode and modification time, which differ after each replacement. None: there is no such file."""
+    """Inode and modification time, which differ after each replacement. None if the file is missing."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -154,8 +152,8 @@ def stamp(path: Path | str) -> tuple[int, int] | None:
 
 
 # --- Folders of commands for the recorder, and of its answers ---------------------------------------------------------
-# Each side writes and removes files in its own folder only: a giver removes its command once it has the answer, and the
-# recorder removes the answer once the command is gone.
+# Each side writes and removes files only in its own folder: a sender removes its command when it has the answer, and
+# then the recorder removes the answer.
 
 
 ANSWER = ".answer"
@@ -171,5 +169,5 @@ def answers_for(run_dir: Path, giver: str) -> Path:
 
 
 def index_list(run_dir: Path) -> Path:
-    """The place of the signed list of the index's segments (evidence/calls/indexhead.py), to be fetched."""
+    """The path of the signed list of the index's segments (evidence/calls/indexhead.py), from which it is fetched."""
     return service_folder(run_dir, "recorder") / "index.list"

@@ -27,11 +27,11 @@ from linetap_core.records import ServiceState
 from linetap_core.watchdog import Supervisor
 
 STATE_EVERY_MS = 250
-START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration was replaced, and the supervisor restarts the service
+START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration was replaced; the supervisor restarts the service
 DEAD_AFTER_MS = 1500
-AGAIN_AFTER_MS = 10_000  # the shortest time between two restarts, however often the recorder asks for one
-RECORDER = "recorder"  # the only service that may ask for restarts
-_RENEWED = "renewed"  # no .json: it is not a state file
+AGAIN_AFTER_MS = 10_000  # the shortest time between two restarts, however many the recorder requests
+RECORDER = "recorder"  # the only service that may request restarts
+_RENEWED = "renewed"  # no .json, because it is no state file
 _TAKES_NOTHING = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -44,13 +44,13 @@ _TAKES_NOTHING = (
 )  # of a folder
 STATE_KIND = "state"
 _GONE = b"-"  # SetCredential= of systemd/linetap-recorder.service and of the reporter's
-_MOST_BYTES = 1 << 20  # of a state: 128 lines have 40 kB
+_MOST_BYTES = 1 << 20  # most bytes of a state: 128 lines have 40 kB
 
 log = logging.getLogger("linetap.service")
 
 
 class Stop:
-    """Set by SIGTERM and SIGINT; the main loop reads it. A second signal ends the process in the default way."""
+    """A flag set by SIGTERM and SIGINT, which the main loop reads. A second signal ends the process at once."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -63,14 +63,13 @@ class Stop:
 
 
 class InstanceLock:
-    """Held for the life of the process; the kernel releases it, however the process ends.
+    """A lock for the life of the process; the kernel releases it, however the process ends.
 
-    `folder`: one that only this service may open (`rundir.private_folder`); otherwise another process could hold the
-    lock.
+    `folder`: only this service may open it (`rundir.private_folder`); otherwise another process could hold the lock.
     """
 
     def __init__(self, folder: Path, name: str, optional: bool = False) -> None:
-        """`optional`: where the folder takes no file, the service runs without a lock."""
+        """`optional`: without a writable folder the service runs without a lock."""
         self._optional = optional
         self._path = folder / f"{name}.lock"
         self._name = name
@@ -93,7 +92,7 @@ class InstanceLock:
             holder = self._file.read().strip() or "another process"
             self._file.close()
             raise AlreadyRunning(f"{self._path}: {self._name} is already running, held by {holder}") from None
-        with contextlib.suppress(OSError):  # the folder is full, and the lock is held all the same
+        with contextlib.suppress(OSError):  # a full folder does not prevent the lock
             os.ftruncate(self._file.fileno(), 0)
             os.write(self._file.fileno(), f"pid {os.getpid()}".encode())
         return self
@@ -109,7 +108,7 @@ def lock_of(run_dir: Path, service: str) -> InstanceLock:
 
 
 class _Renewed(msgspec.Struct):
-    """The configuration was replaced at that moment: these services restart, if they began before it."""
+    """The configuration was replaced at that time: these services restart if they began earlier."""
 
     at_ns: int  # monotonic
     services: list[str]
@@ -119,12 +118,12 @@ _RENEWAL = SmallFile("renewed", _Renewed)
 
 
 class StateFile:
-    """Replaced whole, so that a reader never sees half of one.
+    """A state file, replaced whole, so that a reader never sees half of it.
 
     `outdated`: the configuration was replaced since the service began, and it should end with START_AGAIN. `ending`: it
-    was asked to end; as a rule it is started again, by an upgrade or for the PBX's cable. `unwritten`:
-    why the last state could not be written. That ends no service: the others find the state too old and the folder
-    unwritable (checks/services.py), and systemd is notified separately.
+    was told to end; usually it starts again, after an upgrade or for the PBX's cable. `unwritten`: why the last state
+    could not be written. That ends no service: the others find the state too old and the folder unwritable
+    (checks/services.py), and systemd is notified separately.
     """
 
     def __init__(self, run_dir: Path, name: str, clock: Clock) -> None:
@@ -138,20 +137,22 @@ class StateFile:
         self.unwritten: str | None = None
 
     def write(self, state: ServiceState, idle: bool = False, despite_fault: bool = False, stands: bool = False) -> None:
-        """`idle`: there is no work, so that standing progress is no fault; `despite_fault`: the service works although
-        its state has a fault; `stands`: one of its threads hangs."""
+        """Writes the state. `idle`: there is no work, so that standing progress is no fault; `despite_fault`: the
+        service works although its state has a fault; `stands`: one of its threads hangs.
+        """
         state.mono_ns = self._clock.monotonic_ns()
         if (renewed := _renewed(self._run_dir)) is not None:
             self.outdated = self._name in renewed.services and self._counts(renewed.at_ns, state.mono_ns)
         state.broken_files = broken.names()
-        state.leaving = self.outdated or self.ending  # readers must not take the restart for a failure
+        state.leaving = self.outdated or self.ending  # readers must not count the restart as a failure
         self._replace(smallfile.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
         self._supervisor.notify(state, idle, despite_fault, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
     def _counts(self, at_ns: int, now_ns: int) -> bool:
-        """Whether the configuration was replaced since this service began. A moment in the future is ignored: it comes
-        from a compromised recorder, which could otherwise restart all services again and again."""
+        """Whether the configuration was replaced since this service began. A future time is ignored: a compromised
+        recorder could otherwise restart all services for ever.
+        """
         patience_ms = 0 if self._name == RECORDER else AGAIN_AFTER_MS
         return self._began_ns < at_ns <= now_ns and now_ns - self._began_ns >= patience_ms * NS_PER_MS
 
@@ -174,14 +175,15 @@ class StateFile:
 
 
 def ask_to_start_again(run_dir: Path, clock: Clock, services: list[str]) -> None:
-    """Asks the services that have begun by now to restart; each does so at its next state. Only the recorder may
-    ask."""
+    """Requests the restart of these services if they have begun by now; each restarts at its next state. Only the
+    recorder may call it.
+    """
     place = rundir.make_service_folder(run_dir, RECORDER) / _RENEWED
     _RENEWAL.replace_in_ram(place, _Renewed(clock.monotonic_ns(), services))
 
 
 def _renewed(run_dir: Path) -> _Renewed | None:
-    """None: there is no such request, as usual."""
+    """The last request to restart; None without one, as usual."""
     folder = rundir.service_folder(run_dir, RECORDER)
     try:
         return _RENEWAL.decode(rundir.read(folder, _RENEWED, _MOST_BYTES))
@@ -193,7 +195,7 @@ def _renewed(run_dir: Path) -> _Renewed | None:
 
 
 def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | None:
-    """The last state that a service wrote; None if it is missing or unreadable."""
+    """The last state written by a service; None if it is missing or unreadable."""
     try:
         found = rundir.read(rundir.service_folder(run_dir, name), f"{name}.json", _MOST_BYTES)
         return SmallFile(STATE_KIND, kind).decode(found)
@@ -205,7 +207,7 @@ def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | 
 
 
 def stamp(path: Path | str) -> tuple[int, int] | None:
-    """`handover.stamp` of the target of a link."""
+    """Inode and modification time of a file or a link's target; None if it is missing."""
     try:
         found = os.stat(path)
     except OSError:
@@ -233,13 +235,14 @@ class StateReader[S: ServiceState]:
 
 
 def alive(state: ServiceState | None, clock: Clock) -> bool:
-    """Whether a service has written its state recently, whatever fault the state reports."""
+    """Whether a service has written its state recently, whatever fault it reports."""
     return state is not None and clock.monotonic_ns() - state.mono_ns < DEAD_AFTER_MS * NS_PER_MS
 
 
 def credential(path: Path) -> Path:
-    """The path of a secret: systemd's copy for this service (LoadCredential=) where there is one of that name. The
-    placeholder that the unit files define for a missing one (SetCredential=) does not count."""
+    """The path of a secret: systemd's copy for this service (LoadCredential=) if there is one of that name. The unit
+    files' placeholder for a missing one (SetCredential=) does not count.
+    """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     loaded = Path(folder) / path.name if folder else path
     with contextlib.suppress(OSError), loaded.open("rb") as file:
@@ -249,7 +252,7 @@ def credential(path: Path) -> Path:
 
 
 def start_logging(service: str) -> logging.Logger:
-    """Returns the logger of a service, after it has logged version and pid."""
+    """Logs version and pid of a service; returns its logger."""
     root = logging.getLogger("linetap")
     root.handlers = [handler_for(service)]
     root.setLevel(logging.INFO)
@@ -259,7 +262,7 @@ def start_logging(service: str) -> logging.Logger:
 
 
 def try_realtime(priority: int) -> bool:
-    """Sets SCHED_FIFO where the limits allow it. Returns False otherwise; the caller reports that and continues."""
+    """Sets SCHED_FIFO if the limits allow it. Otherwise returns False; the caller reports that and continues."""
     if sys.platform == "win32":
         return False
     try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Differences of Linux and Windows, for the tools that people run on either: flags of os.open, positioned reads,
-locks, synced folders, the account's name. No other module of theirs asks which system it is (decision 0165).
+"""The differences of Linux and Windows for tools that run on both: flags of os.open, positioned reads, locks, synced
+folders, the account's name. No other module of these tools checks the system (decision 0165).
 
-On Windows nobody can sync a folder, and a file's mode is its read-only flag: who may read a file follows from the
-folder that it lies in. Python makes a folder of mode 0700 readable by its owner, SYSTEM and administrators alone.
+On Windows a folder cannot be synced, and a file's mode is only its read-only flag: the folder determines who may read a
+file. Python makes a folder of mode 0700 readable only by its owner, SYSTEM and administrators.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 if sys.platform == "win32":
     import msvcrt
 
-    # O_BINARY: otherwise the C library changes line feeds, and a signed file is no longer what was signed.
+    # O_BINARY: otherwise the C library changes line feeds, and with them the bytes of a signed file.
     CLOEXEC = os.O_BINARY | os.O_NOINHERIT
     NOFOLLOW = NONBLOCK = NOCTTY = DIRECTORY = 0
 else:
@@ -29,15 +29,15 @@ else:
 
 IS_WINDOWS = sys.platform == "win32"
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC
-READ = os.O_RDONLY | NONBLOCK | NOCTTY | CLOEXEC  # no FIFO and no lease can block it; a link is followed
+READ = os.O_RDONLY | NONBLOCK | NOCTTY | CLOEXEC  # neither a FIFO nor a lease can block it; a link is followed
 READ_ALONE = READ | NOFOLLOW
 
 
 def open_alone(path: Path | str) -> int:
-    """The descriptor of a file for reading. OSError for a link: it may lead anywhere."""
+    """Opens a file for reading; returns its descriptor. OSError for a link, which may lead anywhere."""
     if not IS_WINDOWS:
         return os.open(path, READ_ALONE)
-    found = os.lstat(path)  # without O_NOFOLLOW: the checked file must be the opened one
+    found = os.lstat(path)  # without O_NOFOLLOW the opened file must be compared with the checked one
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     fd = os.open(path, READ)
@@ -49,7 +49,7 @@ def open_alone(path: Path | str) -> int:
 
 
 def read_at(fd: int, count: int, offset: int) -> bytes:
-    """Reads at most `count` bytes. On Windows it moves the descriptor's position: one thread at a time."""
+    """Reads at most `count` bytes. On Windows it moves the descriptor's position: only one thread at a time."""
     if sys.platform == "win32":
         os.lseek(fd, offset, os.SEEK_SET)
         return os.read(fd, count)
@@ -57,7 +57,7 @@ def read_at(fd: int, count: int, offset: int) -> bytes:
 
 
 def write_at(fd: int, data: bytes, offset: int) -> int:
-    """The number of bytes that were written; as `read_at`."""
+    """Writes; returns the number of written bytes. Only one thread at a time, like `read_at`."""
     if sys.platform == "win32":
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, data)
@@ -72,7 +72,7 @@ def sync_data(fd: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Names in a folder reach the disk. On Windows nothing: NTFS writes them into its journal in order, on its own."""
+    """Syncs the names in a folder to disk. Does nothing on Windows: NTFS journals them in order by itself."""
     if IS_WINDOWS:
         return
     fd = os.open(path, os.O_RDONLY | DIRECTORY | CLOEXEC)
@@ -83,7 +83,7 @@ def sync_folder(path: Path) -> None:
 
 
 def rename(fresh: Path, path: Path) -> None:
-    """Renames over whatever has the name, which Path.rename refuses on Windows."""
+    """Renames over an existing path, which Path.rename refuses on Windows."""
     if IS_WINDOWS:
         fresh.replace(path)
     else:
@@ -91,24 +91,24 @@ def rename(fresh: Path, path: Path) -> None:
 
 
 def name_once(temporary: Path, path: Path) -> None:
-    """Gives a whole file its name; FileExistsError if there is one of that name. `temporary` may remain."""
+    """Gives a whole file its name; FileExistsError if the name is taken. `temporary` may remain."""
     if IS_WINDOWS:
-        os.rename(temporary, path)  # which refuses an existing name there
+        os.rename(temporary, path)  # refuses an existing name there
         return
     try:
         os.link(temporary, path)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
             raise
-        os.close(os.open(path, NEW, 0o600))  # a stick's FAT has no second names: the name is taken first
+        os.close(os.open(path, NEW, 0o600))  # FAT on a stick has no hard links: the name is taken first
         os.replace(temporary, path)
 
 
-_LOCKED_BYTE = 1 << 30  # behind any content: Windows refuses to read a locked byte
+_LOCKED_BYTE = 1 << 30  # beyond any content: Windows does not read a locked byte
 
 
 def lock(fd: int) -> None:
-    """Locks the file for this process alone, until it is closed. BlockingIOError: another process has it."""
+    """Locks the file for this process alone until it is closed. BlockingIOError if another process has it locked."""
     if sys.platform == "win32":
         os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
         try:
@@ -122,7 +122,7 @@ def lock(fd: int) -> None:
 
 
 def wait_for_lock(fd: int) -> None:
-    """The same, and waits as long as another process has it."""
+    """Locks the file like `lock`, but waits while another process has it locked."""
     if sys.platform == "win32":
         os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_LOCK, 1)  # tries ten times, a second apart
@@ -131,7 +131,7 @@ def wait_for_lock(fd: int) -> None:
 
 
 def user_name() -> str:
-    """The account that this process runs as, as the system names it and not a variable of the environment."""
+    """The account of this process by the system, not by an environment variable."""
     if sys.platform == "win32":
         return os.getlogin()
     import pwd
@@ -143,8 +143,9 @@ def user_name() -> str:
 
 
 def program(name: str) -> str | None:
-    """The path of an installed program, from the absolute folders of PATH alone: Windows would look first in the
-    folder that the person is in, and that may be one with downloads."""
+    """The path of an installed program, only from the absolute folders of PATH: Windows would first search the current
+    folder, possibly one with downloads.
+    """
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         path = os.path.join(folder, f"{name}.exe" if IS_WINDOWS else name)
         if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
@@ -153,12 +154,13 @@ def program(name: str) -> str | None:
 
 
 _PR_SET_DUMPABLE = 4
-_SEM = 0x0001 | 0x0002  # FAILCRITICALERRORS, NOGPFAULTERRORBOX: no report of a crash, which would have memory in it
+_SEM = 0x0001 | 0x0002  # FAILCRITICALERRORS, NOGPFAULTERRORBOX: no crash report, which would contain memory
 
 
 def leave_no_core() -> None:
-    """Prevents core dumps, and on Linux reading of this process's memory by other processes of the user. On Windows
-    they may read it: whoever can run programs as this person can do what the person can."""
+    """Prevents core dumps, and on Linux also that other processes of the user read this process's memory. Windows has
+    no such protection: a program of this person can do what the person can.
+    """
     if sys.platform == "win32":
         ctypes.windll.kernel32.SetErrorMode(_SEM)
     else:
@@ -169,7 +171,7 @@ def leave_no_core() -> None:
 
 
 def media() -> list[Path]:
-    """Drives, or mounted media."""
+    """The drives, or the mounted media."""
     if sys.platform == "win32":
         return [Path(drive) for drive in os.listdrives()]
     return sorted(
@@ -178,6 +180,6 @@ def media() -> list[Path]:
 
 
 def ram_folder() -> Path | None:
-    """A folder in memory, if the system has one for every user; otherwise None."""
+    """A folder in memory if the system has one for every user; otherwise None."""
     path = Path("/dev/shm")
     return path if not IS_WINDOWS and path.is_dir() else None

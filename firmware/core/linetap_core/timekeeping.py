@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the system's clock is synchronised, its offset, and which times are impossible.
+"""The state of the system's clock: whether it is synchronised, its offset, and which times are impossible.
 
-A clock can be synchronised and wrong: a GPS receiver whose week number has rolled over reports 2007 as valid. So a time
-before the making of this software never counts as kept.
+A clock can be synchronised and wrong: a GPS receiver whose week number has rolled over reports 2007 as valid. A time
+before the making of this software therefore never counts as synchronised.
 
-chronyd steers the clock by its rate, so the kernel does not know the offset: its 0 is no measurement. chronyd's own
+chronyd steers the clock by its rate, so the kernel does not have the offset: its 0 is no measurement. chronyd's own
 measurement is written to a file once a minute (systemd/linetap-clock.service).
 """
 
@@ -24,15 +24,14 @@ from linetap_core.records import ClockRecord
 CHRONY = Path("/run/linetap/chrony/clock")  # a folder of chronyd's user
 MOST_AGE_S = 180  # two missed measurements
 MOST_BYTES = 1024
-RELEASE = Path("/usr/lib/linetap/release")  # in an image, this file has the time of the commit
+RELEASE = Path("/usr/lib/linetap/release")  # in an image this file's time is that of the commit
 _LAST_NS = parse_rfc3339("2200-01-01T00:00:00Z")
 log = logging.getLogger("linetap")
-_FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`
+_FIELDS, _OFFSET, _LEAP = 14, 4, 13  # fields of `chronyc -c tracking`
 
 
 def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, float | None]:
-    """Whether the clock is synchronised, and how many ms it is behind (above 0) or ahead; None where there is no
-    measurement."""
+    """Whether the clock is synchronised, and how many ms it is behind (above 0) or ahead; None: not measured."""
     synced, offset_ms = kernel_clock()
     synced = synced and clock.utc_ns() >= earliest_ns()
     return synced, offset_ms if offset_ms is not None else chrony_offset_ms(clock, chrony)
@@ -40,7 +39,7 @@ def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, f
 
 @cache
 def earliest_ns(release: Path = RELEASE) -> int:
-    """The earliest possible present, whatever a clock says."""
+    """The earliest possible present time, whatever a clock shows."""
     try:
         built_ns = release.stat().st_mtime_ns
     except OSError:
@@ -49,18 +48,19 @@ def earliest_ns(release: Path = RELEASE) -> int:
 
 
 def kernel_synced(clock: Clock = SYSTEM) -> bool:
-    """Whether the kernel reports the clock as synchronised, and its time is possible."""
+    """Whether the kernel reports the clock as synchronised and its time is possible."""
     return kernel_clock()[0] and clock.utc_ns() >= earliest_ns()
 
 
 def is_unkept(clock: ClockRecord | None, at_ns: int) -> bool:
-    """Whether the clock was unsynchronised at `at_ns`, by the clock part of a record. None, in an old record:
-    unknown."""
+    """Whether the clock was unsynchronised at `at_ns`, by a record's clock; None if an old record does not say."""
     return at_ns < FIRST_NS or (clock is not None and not clock.synced)
 
 
 def require_possible(clock: Clock) -> None:
-    """Checked before a desk service starts and before an officer's tool opens or signs anything. BadInput."""
+    """Raises BadInput for an impossible time. Called before a desk service starts and before an officer's tool opens or
+    signs anything.
+    """
     PossibleClock(clock).utc_ns()
 
 
@@ -68,13 +68,13 @@ class PossibleClock:
     """A clock for processes that sign a time or decide by one: it never returns a time before the making of this
     software.
 
-    A clock that is before that at the start is a BadInput. If it is set back while the process runs, this clock
-    continues from its last time by the monotonic clock.
+    BadInput if the system's clock is earlier than that at the start. If it is set back while the process runs, this
+    clock continues from its last time by the monotonic clock.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last: tuple[int, int] | None = None  # monotonic and UTC, ns, when it was last possible
+        self._last: tuple[int, int] | None = None  # monotonic and UTC, ns, of the last possible time
         self._counting = False
 
     def utc_ns(self) -> int:
@@ -100,12 +100,11 @@ class PossibleClock:
         self._clock.sleep(seconds)
 
 
-KEPT: Clock = PossibleClock(SYSTEM)  # of the desk and of every officer's tool
+KEPT: Clock = PossibleClock(SYSTEM)  # for the desk and every officer's tool
 
 
 def chrony_offset_ms(clock: Clock, path: Path) -> float | None:
-    """The offset from chronyd's file, if that is not older than MOST_AGE_S and the clock is synchronised; otherwise
-    None."""
+    """The offset in chronyd's file, if that is at most MOST_AGE_S old and the clock is synchronised; otherwise None."""
     try:
         with rundir.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
             fields = os.read(fd, size).decode().strip().split(",")

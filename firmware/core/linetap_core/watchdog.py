@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notifies systemd (sd_notify(3)) that the service is ready, and feeds its watchdog while the service makes
-progress."""
+progress.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +15,11 @@ from pathlib import Path
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.records import ServiceState
 
-_FEEDS = 4  # within the watchdog's time; more would only cost systemd time
+_FEEDS = 4  # per watchdog period; more would only cost systemd time
 
 
 class Supervisor:
-    """Does nothing without $NOTIFY_SOCKET."""
+    """The connection to systemd; does nothing without $NOTIFY_SOCKET."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -28,11 +29,10 @@ class Supervisor:
         self._progress: int | None = None
 
     def notify(self, state: ServiceState, idle: bool, despite_fault: bool = False, stands: bool = False) -> None:
-        """Sends READY=1 with the first state, then WATCHDOG=1 when there was progress since the last one or nothing to
-        do.
+        """Sends READY=1 with the first state, then WATCHDOG=1 if there was progress since the last one, or no work.
 
-        The watchdog of a service without progress is not fed, and systemd restarts it. `despite_fault`: the service
-        works although its state has a fault; `stands`: one of its threads hangs, whatever the others do.
+        systemd restarts a service without progress, because its watchdog is not fed. `despite_fault`: the service works
+        although its state has a fault; `stands`: one of its threads hangs, whatever the others do.
         """
         if not self._address or stands or (state.fault is not None and not despite_fault):
             return
@@ -45,7 +45,7 @@ class Supervisor:
         self._progress, self._fed_ns = state.progress, state.mono_ns
 
     def _send(self, word: str) -> None:
-        if sys.platform == "win32":  # no systemd is there
+        if sys.platform == "win32":  # Windows has no systemd
             return
         with (
             contextlib.suppress(OSError),
@@ -55,14 +55,14 @@ class Supervisor:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Whether a thread that works on the disk makes progress: it reports each step, also a look that found nothing to do.
-# A thread that hangs in a system call, or waits for a lock that is never released, takes no step. The main thread
-# checks (`stands`), writes it to the state file, and no longer feeds systemd's watchdog: the recorder is restarted, and
-# the ring still holds the calls.
+# The progress of a thread that works on the disk: it reports each step, even a check that found no work. A thread that
+# hangs in a system call, or waits for a lock that is never released, takes no step. The main thread detects this
+# (`stands`), writes it to the state file, and no longer feeds systemd's watchdog: the recorder is restarted, and the
+# calls are still in the ring.
 #
-# A thread that sleeps in the kernel until the disk answers (`waits_for_disk`) is different. No signal ends it, so that
-# systemd could stop the rest of the recorder and not start another one before the disk answers: calls in the meantime
-# would be neither announced nor recorded. It is reported as well, and the watchdog is fed.
+# A thread that sleeps in the kernel until the disk answers (`waits_for_disk`) is different. No signal ends it: systemd
+# could stop the rest of the recorder, but not start another one before the disk answers, and calls in the meantime
+# would be neither announced nor recorded. It is reported as well, but the watchdog is fed.
 
 
 STANDS_NS = 10 * NS_PER_S  # longer than any single step, also on a flash card that erases blocks
@@ -70,17 +70,18 @@ _own = threading.local()
 
 
 class Steps:
-    """The steps of one thread, which alone calls these methods, but for `stands`. While it waits for work, it wakes
-    in time for a step."""
+    """The steps of one thread, the only caller of these methods except `stands`. While it waits for work, it wakes in
+    time for a step.
+    """
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self._clock = clock
-        self._last_ns: int | None = None  # None: it has not begun, or has ended
+        self._last_ns: int | None = None  # None: not begun, or ended
         self._thread = 0  # the kernel's thread id
 
     def begin(self) -> None:
-        """Called by the thread itself: from now on its writes count as its steps (`step`)."""
+        """Called by the thread itself: its writes count as steps (`step`) from now on."""
         _own.steps = self
         self._thread = threading.get_native_id()
         self.step()
@@ -92,12 +93,12 @@ class Steps:
         self._last_ns = None
 
     def stands(self) -> bool:
-        """Whether it has taken no step for STANDS_NS."""
+        """Whether the thread has made no step for STANDS_NS."""
         last_ns = self._last_ns
         return last_ns is not None and self._clock.monotonic_ns() - last_ns >= STANDS_NS
 
     def waits_for_disk(self) -> bool:
-        """Whether it sleeps in the kernel, where no signal reaches it (`D` of proc_pid_stat(5))."""
+        """Whether the thread sleeps in the kernel, where no signal reaches it (`D` of proc_pid_stat(5))."""
         try:
             stat = Path(f"/proc/self/task/{self._thread}/stat").read_text()
         except OSError:
@@ -106,7 +107,7 @@ class Steps:
 
 
 def step() -> None:
-    """Counts a durable step of the calling thread; without Steps of that thread it does nothing."""
+    """Counts a durable step of the calling thread; does nothing for a thread without Steps."""
     steps: Steps | None = getattr(_own, "steps", None)
     if steps is not None:
         steps.step()

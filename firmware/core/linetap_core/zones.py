@@ -2,10 +2,10 @@
 """Time zones by name, from this machine's zone data (Korea's also without any); local times, and the ends of days.
 
 A unit whose zone data is missing or damaged must still record, and end its calls at the right midnight. Korea has had
-+09:00 and no summer time since 9 October 1988 (IANA tz database, file `asia`), so nothing is guessed.
++09:00 without summer time since 9 October 1988 (IANA tz database, file `asia`), so no value is guessed.
 
-Zone data changes under a running service. The recorder checks once a minute (`refresh`): new data counts from then on,
-and where it cannot be read, the previous data. A day's end that was published does not change.
+Zone data changes while a service runs. The recorder checks once a minute (`refresh`): new data counts from then on;
+while it is unreadable, the previous data counts. A published end of a day does not change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339, utc_ns_of
 from linetap_core.errors import BadInput
 
 KOREA = "Asia/Seoul"
-# RFC 8536: no transitions, one type (+9 h, no summer time, "KST"); the 64-bit part again, and the rule for all time.
+# RFC 8536: no transitions, one type (+9 h, no summer time, "KST"); the 64-bit part again, and the permanent rule.
 _COUNTS = struct.pack(">6l", 0, 0, 0, 0, 1, 4)
 _BODY = struct.pack(">lbb", 9 * 3600, 0, 0) + b"KST\0"
 _HEAD = b"TZif2" + bytes(15)
@@ -37,18 +37,19 @@ _Stamp = tuple[int, int, int] | None
 log = logging.getLogger("linetap.zones")
 
 
-_read: dict[str, tuple[_Stamp, ZoneInfo]] = {}  # the zone as last read, and the stamp of its file then
+_read: dict[str, tuple[_Stamp, ZoneInfo]] = {}  # the zone as last read, with its file's stamp
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The zone as last read, without access to the disk. KeyError, ValueError or OSError where no such zone was ever
-    read and there is no data of it."""
+    """The zone as last read, without disk access. KeyError, ValueError or OSError if it was never read and has no
+    data.
+    """
     before = _read.get(name)
     return before[1] if before is not None else _load(name)
 
 
 def refresh() -> None:
-    """Reads the zones in use again where their data has changed. Not for threads that must not wait for a disk."""
+    """Reads the zones in use again if their data has changed. Not for threads that must not wait for a disk."""
     for name, (stamp, zone) in list(_read.items()):
         now = _stamp(name)
         if now == stamp:
@@ -80,7 +81,7 @@ def _load(name: str) -> ZoneInfo:
 
 
 def local_time(utc_ns: int, zone: ZoneInfo) -> datetime:
-    """The moment on a clock of the zone."""
+    """The local time in the zone."""
     return from_utc_ns(utc_ns).astimezone(zone)
 
 
@@ -97,17 +98,17 @@ def end_of(day: date, zone: str) -> datetime:
 
 
 def end_of_ns(day: date, zone: str) -> int:
-    """The same in UTC nanoseconds."""
+    """24:00 of that day in the zone, in UTC nanoseconds."""
     return parse_rfc3339(end_of(day, zone).isoformat())
 
 
 def end_text(day: date, zone: str) -> str:
-    """The same as records have it: `2026-12-01T15:00:00.000Z`."""
+    """24:00 of that day as in records: `2026-12-01T15:00:00.000Z`."""
     return rfc3339(utc_ns_of(end_of(day, zone)))
 
 
 def day_of_end(end: datetime, name: str) -> date:
-    """The day whose 24:00 this moment is, also if zone data has changed since by up to half a day."""
+    """The day that ends at this moment, even if zone data has since changed by up to half a day."""
     return (end - timedelta(hours=12)).astimezone(zone_of(name)).date()
 
 
@@ -122,7 +123,7 @@ def _stamp(name: str) -> _Stamp:
 
 
 def _is_korea(found: ZoneInfo) -> bool:
-    """Past offsets cannot change, whatever future rules are."""
+    """Whether the zone has Korea's past offsets, which cannot change, whatever future rules are."""
     moments = (datetime(year, month, 15, tzinfo=UTC) for year in range(1989, 2026) for month in (1, 7))
     return all(moment.astimezone(found).utcoffset() == _NINE for moment in moments)
 

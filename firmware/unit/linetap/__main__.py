@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m linetap`: the `linetap` command where it is not on the path."""
+"""`python -m linetap`: the `linetap` command if it is not on the path."""
 
 import sys
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the board that the configuration names: hardware or simulated, and never one instead of the other."""
+"""Opens the board named by the configuration: hardware or simulated, and never one instead of the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
 
 
 def open_card(config: Config, card: int) -> CardBoard:
-    """Returns the board of card number `card`. DeviceFault or BadInput if it does not match the configuration."""
+    """The board of card number `card`. DeviceFault or BadInput if it does not match the configuration."""
     port, lines = config.meter_port(card), len(config.lines_of(card))
     if config.board.lines_are_simulated:
         from linetap.board.simulated import SimulatedArm, SimulatedCard
@@ -35,12 +35,12 @@ def open_card(config: Config, card: int) -> CardBoard:
 
 
 def open_panel(config: Config) -> PanelBoard:
-    """Returns the unit's LEDs and button. DeviceFault or BadInput if they do not match the configuration."""
+    """The unit's LEDs and button. DeviceFault or BadInput if they do not match the configuration."""
     return panel_of(config.board, config.run_path)
 
 
 def panel_of(board: Board, run_dir: Path) -> PanelBoard:
-    """The same for a board's settings alone."""
+    """The LEDs and button from a board's settings alone."""
     if board.kind == "simulated":
         from linetap.board.simulated import SimulatedPanel
 

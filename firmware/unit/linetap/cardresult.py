@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of the card's start and of an order on the card: files below /run, written by root before the services start.
+"""The results of the card's start and of an order on the card: files in /run, written by root before the services.
 
-They are gone with the next boot. The recorder writes the order's result into the log, and a refused order raises an
-alert. The first word of the encryption's result is also read by usr/lib/linetap/data; without that file the card is
-plain and the unit has neither a TPM nor a key in its board's fuses.
+They are lost at the next boot. The recorder writes the order's result into the log, and a refused order raises an
+alert. usr/lib/linetap/data also reads the first word of the encryption's result; without that file the card is plain
+and the unit has neither a TPM nor a key in its board's fuses.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from linetap_core.clock import SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.records import KeyHolder, OrderState
 
-CARD_WRONG = "linetap-card-wrong"  # below /run, beside the services' folder
+CARD_WRONG = "linetap-card-wrong"  # in /run, beside the services' folder
 NAME = "linetap-order.json"
-ADOPTED = "linetap-adopted"  # below /run, root's: the files from a desk, in the form of a card
+ADOPTED = "linetap-adopted"  # in /run, root's: the files from a desk, in the form of a card
 DESK = "linetap-desk"  # the desk's address, from the card
-CERTIFICATE = "certificate.pem"  # as the exchange receives it
+CERTIFICATE = "certificate.pem"  # as received by the exchange
 _LIMIT_BYTES = 4096
 _READABLE = 0o644
 
@@ -28,16 +28,14 @@ _FILE = SmallFile("order", OrderState, _LIMIT_BYTES, check=lambda state: parse_r
 
 
 def write_order_result(run_dir: Path, code: str, sha256: str | None) -> None:
-    """Write the result. `sha256`: of the order, or of the statement that a key has ended."""
+    """Writes the result. `sha256`: of the order, or of the statement that a key has ended."""
     path = run_dir / NAME
     _FILE.replace(path, OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or ""))
     path.chmod(_READABLE)
 
 
 def load(run_path: Path) -> OrderState | None:
-    """Returns None if nothing was on the card in this boot. `run_path`: the services' folder, beside which
-    the file is.
-    """
+    """The result; None if nothing was on the card in this boot. The file is beside `run_path`, the services' folder."""
     return _FILE.load_in_place(run_path.with_name(NAME))
 
 
@@ -45,8 +43,8 @@ def load(run_path: Path) -> OrderState | None:
 
 
 CARD_NAME = "linetap-card"
-REFUSED = "linetap-card-refused"  # beside it: starts provision-linetap.service
-MARK = "linetap-encrypting.txt"  # on the boot partition, while state and data may hold anything
+REFUSED = "linetap-card-refused"  # beside it: its presence starts provision-linetap.service
+MARK = "linetap-encrypting.txt"  # on the boot partition, while the contents of state and data are undefined
 
 EncryptionWord = Literal["sealed", "plain", "refused"]
 NO_TPM = "this unit has no TPM (/dev/tpm0)"
@@ -55,7 +53,9 @@ NO_BOARD_KEY = "no key is burnt into the fuses (OTP) of this board, or its firmw
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """`why`: one line for a person, or "". Of an encrypted card: `boot`, its number; `held_by`, what holds its key."""
+    """The state of the encryption. `why`: one line for a person, or "". For an encrypted card: `boot`, its number;
+    `held_by`, the holder of its key.
+    """
 
     word: EncryptionWord
     why: str = ""
@@ -64,7 +64,7 @@ class Encryption:
 
 
 def write_encryption(run: Path, result: Encryption) -> None:
-    """Called once a boot, before anything else uses /run."""
+    """Writes the state, once a boot, before anything else uses /run."""
     (run / CARD_NAME).write_text(f"{result.word} {result.boot or '-'} {result.held_by or '-'}\n{result.why}\n")
     if result.word == "refused":
         (run / REFUSED).touch()

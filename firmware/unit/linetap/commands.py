@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of a unit. Nothing is imported here: only the module of the requested command is."""
+"""The commands of a unit. Nothing is imported here: only the requested command's module is loaded."""
 
 from linetap_core.cli import Command
 
@@ -67,7 +67,7 @@ COMMANDS = {
     "volume": Command(
         "linetap.provision.cardstart", "a card's partitions, encrypted by the TPM", "test /dev/mmcblk0p4"
     ),
-    # On the unit, of commands that a desk has too.
+    # The unit's verbs of commands that a desk has too.
     "command apply": Command(
         "linetap.commission.commandapply",
         "on the unit: have a command done, print the answer",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap idle`: waits until no line is in use, before something interrupts capture."""
+"""`linetap idle`: waits until no line is in use, before a step that interrupts capture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from linetap_core.service import alive, read_state
 
 EXAMPLE = "example: linetap idle --config /etc/linetap/unit.toml --card 1 --within 3600"
 LOOK_EVERY_S = 0.2
-HOLDS_S = 3.0  # after hanging up people often lift the handset again, and a ring burst may be the first of a call
+HOLDS_S = 3.0  # people often lift the handset again after hanging up, and a ring burst may be the first of a call
 MOST_S = 7 * S_PER_DAY
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns exit status 0 when no line is in use. Refusal, with the line in use, if that did not happen in time."""
+    """Runs the command. Exit status 0 when no line is in use; Refusal, with the line in use, if the time is over."""
     if not 0 <= args.within <= MOST_S:
         raise BadInput(f"--within {args.within}: 0 to {MOST_S} seconds")
     config = load_config(args.config)
@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def wait_for_idle(config: Config, card: int | None, within_s: float, clock: Clock) -> None:
-    """Returns once no line (of `card`, or at all) has been in use for HOLDS_S; Refusal if that does not begin within
-    `within_s`.
+    """Returns once no line (of `card`, or at all) has been in use for HOLDS_S; Refusal if such a time does not begin
+    within `within_s`.
     """
     end_ns = clock.monotonic_ns() + ns_of(within_s + HOLDS_S + LOOK_EVERY_S)
     idle_since_ns: int | None = None
@@ -59,7 +59,7 @@ def wait_for_idle(config: Config, card: int | None, within_s: float, clock: Cloc
 
 
 def line_in_use(config: Config, card: int | None, clock: Clock) -> str | None:
-    """Returns the first line in use, or why that is unknown. A line at fault does not count: it is not recorded."""
+    """The first line in use, or why that is unknown. A faulty line does not count: it is not recorded."""
     state = read_state(config.run_path, "recorder", RecorderState)
     if state is None or not alive(state, clock):
         return "the lines in use are unknown; linetap check gives details"

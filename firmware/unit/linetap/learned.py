@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measurements of each line: one small file a line, read by capture and recorder.
+"""The measurements of each line: one small file for each, read by capture and recorder.
 
-`linetap line learn` writes into the folder that the configuration names, which is root's. Values of a signed `learn`
-are in a folder of the recorder's, /var/lib/linetap/config/learned: every folder has one writer. For a line in both the
-later measurement counts. Each file is replaced as a whole, so a running service reads the old or the new. A damaged
-file is logged and counts as missing: the line's configured values are used.
+`linetap line learn` writes into root's folder, which the configuration names. Values of a signed `learn` are in a
+folder of the recorder, /var/lib/linetap/config/learned: every folder has one writer. Of two measurements of a line the
+later counts. Each file is replaced as a whole, so that a running service reads the old or the new one. A damaged file
+is logged and counts as missing: the line's configured values apply.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ Decibels = Annotated[float, Meta(ge=-100, le=20)]
 Milliseconds = Annotated[float, Meta(ge=0, le=2000)]
 Opening = Annotated[float, Meta(ge=0, le=3000)]
 
-# Of an echo that counts. The proof's tolerance is 20 dB: with a lower one a neighbour's leak of -50 dB would be proof.
+# Of a valid echo. The proof's tolerance is 20 dB: with a weaker echo a neighbour's leak of -50 dB would be proof.
 LEAST_ECHO_DB = -25.0
-LEAST_SCORE = 0.8  # of the notice's blocks; a person may breathe into the handset
+LEAST_SCORE = 0.8  # share of the notice's blocks; a person may breathe into the handset
 
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 _READABLE = 0o644  # capture and recorder run as other users than `line learn`
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """None: never measured. Voltages are without sign; `reversed`: the line reads positive on-hook."""
+    """The measurements of a line; None: never measured. Voltages have no sign; `reversed`: positive on-hook."""
 
     on_hook_v: Volts | None = None
     off_hook_v: Volts | None = None
     reversed: bool | None = None
-    echo_db: Decibels | None = None  # level of a notice in the captured audio, relative to the notice as played
-    echo_delay_ms: Milliseconds | None = None  # from playing to capturing it
-    near_digit_dbm0: Decibels | None = None  # one tone of a digit dialled on this line
-    release_ms: Opening | None = None  # the loop open for so long until the exchange had released; 0: it did not
+    echo_db: Decibels | None = None  # captured level of a notice, relative to the played notice
+    echo_delay_ms: Milliseconds | None = None  # from playing to capturing a notice
+    near_digit_dbm0: Decibels | None = None  # each tone of a digit dialled on this line
+    release_ms: Opening | None = None  # the shortest opening of the loop that released the call; 0: none did
     learned_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z\Z")]  # as rfc3339 writes it: text orders
 
 
@@ -50,10 +50,10 @@ FILE = SmallFile("learned", Learned, 4096)
 
 
 def load(folder: Path) -> dict[int, Learned]:
-    """Returns the valid measurements by line number. Empty without a folder."""
+    """The valid measurements by line number; empty without a folder."""
     found: dict[int, Learned] = {}
     for path in [path for each in (folder, accepted(folder)) for path in sorted(each.glob("[0-9]*.json"))]:
-        line = FILE.load_in_place(path)  # broken: its writer writes it again
+        line = FILE.load_in_place(path)  # a broken file is left to its writer
         if line is None or not _NUMBER.fullmatch(path.stem):
             continue
         there = found.get(int(path.stem))
@@ -68,8 +68,7 @@ def accepted(folder: Path) -> Path:
 
 
 def stamp(folder: Path) -> int:
-    """Returns a number that differs after each `save` and `accept`, for two stat(2): a running service then loads
-    again."""
+    """A number that differs after each `save` and `accept`, for two stat(2): a running service then loads again."""
     return _changed(folder) + _changed(accepted(folder))
 
 
@@ -85,7 +84,7 @@ def path_of(folder: Path, line: int) -> Path:
 
 
 def save(folder: Path, line: int, learned: Learned) -> Path:
-    """Returns the file, which is on the disk. OSError if it cannot be written."""
+    """Saves a measurement; returns the file, which is on the disk. OSError if it cannot be written."""
     folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, line)
     replace_durably(path, FILE.encode(learned), mode=_READABLE)

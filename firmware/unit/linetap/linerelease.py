@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a call on a line after a situation's notice: by its card's contact, or by staff with the reason."""
+"""The means of ending a call on a line after a situation's notice: its card's contact, or staff with the reason."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from linetap_core.records import LineRelease
 
 
 def release_of(config: Config, line: Line, learned: Learned | None) -> LineRelease:
-    """`learned`: what was measured on the line. One that was never measured is opened: the line then shows what came
-    of it."""
+    """The means for a line; `learned`: its measurements. The contact is used on a line without a measured release: the
+    call then shows the result.
+    """
     if not config.card_number(line.card).contacts:
         return "no_contact"
     if line.release == "staff":
@@ -21,7 +22,7 @@ def release_of(config: Config, line: Line, learned: Learned | None) -> LineRelea
 
 
 def staff_lines(config: Config, learned: Mapping[int, Learned]) -> Iterator[str]:
-    """The lines on which staff hang up, and why; nothing if no situation ends a call."""
+    """The lines on which staff hang up, each with the reason; none if no situation ends a call."""
     if not config.ends_calls:
         return
     recorded = [line for line in config.line if not line.exempt]

@@ -19,7 +19,9 @@ _failed: dict[Path, str] = {}
 
 
 def keep(path: Path, data: bytes) -> bool:
-    """Returns whether it is kept. On failure the earlier content is removed, since it would be trusted."""
+    """Stores the state; returns whether that succeeded. On failure removes the earlier content, which would be
+    trusted.
+    """
     try:
         _replace(path, data)
     except OSError as error:
@@ -40,17 +42,17 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        path.unlink(missing_ok=True)  # the new one alone may fit
+        path.unlink(missing_ok=True)  # the new content alone may fit
         replace_in_ram(path, data, private=True)
 
 
 def forget(path: Path) -> None:
-    """Remove what is no longer needed."""
+    """Removes a state that is no longer needed."""
     _failed.pop(path, None)
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 def fault() -> str | None:
-    """Returns the reason why the state is not kept at the moment, if so."""
+    """The reason why the state cannot be stored at present; None if it can."""
     return next(iter(list(_failed.values())), None)

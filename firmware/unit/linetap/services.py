@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four services as commands: each reads unit.toml and runs, or waits if unit.toml cannot be used.
+"""The four services as commands: each reads unit.toml and runs, or waits if unit.toml is unusable.
 
 Only the requested service is imported.
 """
@@ -25,7 +25,7 @@ class Service:
         parser.add_argument("--config", type=Path, required=True, metavar="unit.toml")
 
     def run(self, args: argparse.Namespace) -> int:
-        """Returns the exit status: 0 when stopped, START_AGAIN when the configuration was replaced."""
+        """Runs a service. Exit status 0 when stopped, START_AGAIN when the configuration was replaced."""
         try:
             config = load_config(args.config)
         except BadInput as error:
@@ -62,7 +62,7 @@ class _Recorder(Service):
 
 class _Panel(Service):
     def _without_config(self, args: argparse.Namespace, error: BadInput) -> int:
-        """The LEDs show it, under any supervisor."""
+        """Waits for a configuration while the LEDs show its error, under any supervisor."""
         return int(import_module("linetap.panel.unconfigured").run(args.config.absolute(), error))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Unix seqpacket socket a service: a message is a packet, and the kernel reports the peer's uid."""
+"""The Unix seqpacket socket of a service: a message is a packet, and the kernel reports the peer's uid."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Listener:
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     def fileno(self) -> int:
-        """Readable when there is something to handle, for a loop that polls other things too."""
+        """The descriptor, readable when there is work, for a loop that also polls others."""
         return self._selector.fileno()
 
     def poll(self, timeout_s: float = 0.0) -> Iterator[tuple[socket.socket, bytes]]:
-        """Yields the messages that are there, with the socket to answer on; waits at most `timeout_s` for the first."""
+        """Yields the available messages, each with the socket for its answer; waits up to `timeout_s` for the first."""
         for key, _ in self._selector.select(timeout_s):
             if key.fileobj is self._socket:
                 self._accept()
@@ -80,14 +80,14 @@ class Listener:
 
 
 class Caller:
-    """The client's end: connects when there is something to send, again after the service came back; never waits."""
+    """The client's end: connects at the first message, and again after a restart of the service; never waits."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._socket: socket.socket | None = None
 
     def send(self, message: bytes) -> None:
-        """DeviceFault `peer_absent` if no one receives it, after one reconnection."""
+        """Sends a message. DeviceFault `peer_absent` if no one receives it, after one reconnection."""
         for attempt in (1, 2):
             try:
                 self._connected().send(message)
@@ -99,7 +99,7 @@ class Caller:
                 return
 
     def answers(self) -> list[bytes]:
-        """Returns the answers since last time; empty if there are none or the service is absent."""
+        """The answers since the last call; empty if there are none or the service is absent."""
         found: list[bytes] = []
         while self._socket is not None and len(found) < MAX_PEERS:
             try:
@@ -133,7 +133,7 @@ class Caller:
 
 def _uids(users: Iterable[str]) -> Iterator[int]:
     for user in users:
-        with contextlib.suppress(KeyError):  # on this machine services do not have users of their own
+        with contextlib.suppress(KeyError):  # services have no separate users on this machine
             yield pwd.getpwnam(user).pw_uid
 
 

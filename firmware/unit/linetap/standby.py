@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service that cannot start waits, with one log entry, and starts when it can.
+"""The wait of a service that cannot start: one log entry, and the start as soon as it is possible.
 
 Either its folders cannot be written (`stand_by`) or its configuration is missing, empty or wrong (`wait_for_config`).
 Otherwise systemd would restart it for ever, and each start would write the same lines into a log on the disk. The state
-file has the reason, so panel and checks name it instead of reporting a dead service.
+file has the reason, so that panel and checks name it instead of reporting a dead service.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger("linetap.service")
 def stand_by(
     error: OSError, places: Sequence[Path], state: ServiceState, file: StateFile, stop: Stop, clock: Clock
 ) -> int:
-    """Returns START_AGAIN once a file can be written in all of `places`, or 0 if the service is stopped."""
+    """Waits. Returns START_AGAIN once a file can be written in all of `places`, or 0 if the service is stopped."""
     why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
     log.error("%s: %s; starts when its folders can be written again", CANNOT_BEGIN, why)
     state.fault = Fault(CANNOT_BEGIN, why)
@@ -54,7 +54,7 @@ def stand_by(
 
 
 def _takes_a_file(folder: Path) -> bool:
-    """Writes a probe: access(2) does not detect a full file system, nor an ext4 that has stopped after an error."""
+    """Whether a probe file can be written: access(2) misses a full file system, and an ext4 stopped by an error."""
     probe = folder / f".probe-{os.getpid()}"
     try:
         fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -76,14 +76,12 @@ LOOK_EVERY_S = 3
 
 
 def is_supervised() -> bool:
-    """Whether systemd started the service, and is notified that it waits. A person at a terminal gets the error
-    instead.
-    """
+    """Whether systemd started the service and is notified of its wait. A person at a terminal gets the error."""
     return "NOTIFY_SOCKET" in os.environ
 
 
 def wait_for_config(service: str, card: int, file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
-    """Returns START_AGAIN once the file can be used, or 0 if the service is stopped."""
+    """Waits. Returns START_AGAIN once the file is usable, or 0 if the service is stopped."""
     stop = Stop()
     start_logging(service)
     log.error("%s: %s; starts when the configuration can be used", why.code, str(why).replace("\n", "; "))
@@ -106,7 +104,7 @@ def wait_for_config(service: str, card: int, file: Path, why: BadInput, clock: C
 
 
 def run_dir_of(file: Path) -> Path:
-    """Read from the part of the file that can be read."""
+    """The run_dir in the readable part of the file."""
     try:
         return Path(Source(file).partial(Config).run_dir)
     except BadInput:

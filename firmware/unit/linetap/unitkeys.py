@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The place of a unit's signing key: the back ends that `[keys] unit_key` names.
+"""The storage of a unit's signing key: the back ends named by `[keys] unit_key`.
 
-If the configured key is missing or of another kind, it is refused, and nothing else is tried. A TPM that is absent or
-does not sign is different: the unit's identity is in a file, so the recorder goes on without it.
+A missing configured key, or one of another kind, is refused, and no other is tried. A TPM that is absent or does not
+sign is different: the unit's identity is in a file, so the recorder continues without it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger("linetap.keys")
 
 
 def open_key(path: Path, settings: Keys | None = None) -> SigningKey:
-    """`settings`: [keys] of the configuration; None: a key in a file. BadInput names the file if it is no such key."""
+    """Opens the key. `settings`: [keys]; None: a key in a file. BadInput names the file if it is no such key."""
     try:
         data = copies.damaged(path)
         if data is None:
@@ -37,7 +37,7 @@ def open_key(path: Path, settings: Keys | None = None) -> SigningKey:
 
 
 def make(settings: Keys | None = None) -> bytes:
-    """Returns the file of a new key, as `open_key` takes it. With a TPM the file is useless without that TPM."""
+    """The file of a new key for `open_key`. With a TPM the file is useless without that TPM."""
     if settings is not None and settings.unit_key == "tpm":
         from linetap.tpm import unitkey
 
@@ -46,21 +46,21 @@ def make(settings: Keys | None = None) -> bytes:
 
 
 def keep_copy(path: Path) -> None:
-    """Called by the owner at every start, for a good key: NAME.kept beside it, with the same owner and mode.
+    """Keeps a copy of a good key, NAME.kept, with the same owner and mode; called by the owner at every start.
 
-    A key that the medium has changed since is restored from it. OSError: nothing has changed.
+    A key that the medium has since changed is restored from the copy. OSError: nothing has changed.
     """
     try:
         data = copies.damaged(path) or path.read_bytes()
     except FileNotFoundError:
         return
-    if data.lstrip()[:1] != b"{":  # else wrapped by a TPM, which alone can check it
+    if data.lstrip()[:1] != b"{":  # otherwise wrapped by a TPM, which alone can check it
         keys.load_signing_key(data)
     copies.keep(path)
 
 
 def next_of(path: Path) -> str | None:
-    """Returns the fingerprint of the next key, from NAME.next.pub beside the key at `path`, or None if there is none.
+    """The fingerprint of the next key, from NAME.next.pub beside the key at `path`; None if there is none.
 
     BadInput if that is no public key.
     """
@@ -84,7 +84,7 @@ def _in_file(data: bytes, _settings: Keys | None) -> SigningKey:
 
 
 def _in_tpm(data: bytes, settings: Keys | None) -> SigningKey:
-    """The key in the TPM. Another TPM than the key's is a wrong configuration; an absent one is not."""
+    """The key in the TPM. A TPM other than the key's is a wrong configuration; an absent one is not."""
     from linetap.tpm import bootpolicy
     from linetap.tpm.device import TpmFault
     from linetap.tpm.unitkey import TpmKey

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cluster of brokers on one machine: RabbitMQ nodes in networks of their own, and one address in front of them."""
+"""A cluster of brokers on one machine: RabbitMQ nodes, each in a network namespace, behind one address."""

@@ -23,7 +23,7 @@ _ERLANG = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false"  # 
 
 
 def required() -> None:
-    """BadInput where a program is missing."""
+    """Raises BadInput if a program is missing."""
     for program, package in ((str(SERVER), "rabbitmq-server"), ("haproxy", "haproxy"), ("epmd", "erlang-base")):
         if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
             raise BadInput(f"{program} is not there: apt install {package}")
@@ -62,11 +62,11 @@ class Node:
         self._children.wait_for_text(self._run, _STARTED, READY_S)
 
     def wait_until_restarted(self) -> None:
-        """Waits for the node's own start after the pause of a minority."""
+        """Waits until the node, paused as a minority, has restarted itself."""
         wait(lambda: self.log_text().count(_STARTED) > 1, self._children, f"{self.name} does not serve again", READY_S)
 
     def kill(self) -> None:
-        """kill -9: nothing is saved, nobody is told."""
+        """Ends the node by SIGKILL: it saves nothing and closes no connection."""
         assert self._run is not None
         os.kill(self.pid, signal.SIGKILL)
         self._run.process.wait(READY_S)
@@ -82,7 +82,7 @@ class Node:
         return self._run.log.read_text(errors="replace")
 
     def ask(self, *words: str) -> list[str]:
-        """A command of `rabbitmqctl` on this node."""
+        """Runs a command of `rabbitmqctl` on this node and returns its output."""
         return self._wires.inside(self.number, *self._env(), "/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", *words)
 
     def _env(self) -> list[str]:
@@ -99,7 +99,7 @@ class Node:
 
 
 def place_revocations(files: Path) -> None:
-    """crl.pem by the name that OpenSSL and Erlang look for: the issuer's hash."""
+    """Links crl.pem under the name that OpenSSL and Erlang look up: the issuer's hash."""
     command = ["openssl", "crl", "-in", str(files / "crl.pem"), "-noout", "-hash"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     (files / "crl").mkdir(exist_ok=True)
@@ -107,7 +107,7 @@ def place_revocations(files: Path) -> None:
 
 
 def start_front(children: Processes, folder: Path, nodes: int) -> int:
-    """haproxy on a free port of the loopback, which is returned."""
+    """Starts haproxy on a free loopback port and returns the port."""
     port, text = free_port(), (SHIPPED / "haproxy.cfg").read_text()
     text = text.replace("bind :8883", f"bind {HOST}:{port}").replace("    maxconn 8000", "    maxconn 4000")
     for node in range(1, nodes + 1):

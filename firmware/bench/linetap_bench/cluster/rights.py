@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forbidden actions at the cluster, each tried: with a unit's certificate, a revoked one and none."""
+"""Tries each forbidden action at the cluster: with a unit's certificate, with a revoked one, and without any."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ QUIET_S = 2.0
 
 @dataclass
 class Client:
-    """`certificate`: of the city; empty: none."""
+    """A client with a certificate of the city; without any if `certificate` is empty."""
 
     city: Path
     port: int
     certificate: str
     client_id: str
     session_s: int = 0
-    answers: list[str] = field(default_factory=list)  # what was refused or ended
+    answers: list[str] = field(default_factory=list)  # refusals and disconnections
     granted: list[str] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ class Client:
             self.waits("connect")
 
     def publish(self, topic: str) -> bool:
-        """Whether it was taken."""
+        """Whether the broker accepted the message."""
         self._client.publish(topic, b"{}", 1)
         return self.waits("publish")
 
@@ -73,7 +73,7 @@ class Client:
         return "connect" in self.granted and not self.answers
 
     def waits(self, what: str) -> bool:
-        """Whether it was granted; a client that is silenced otherwise is refused too."""
+        """Whether the broker granted the subscription; a client that gets no answer counts as refused."""
         end_ns = SYSTEM.monotonic_ns() + ns_of(ANSWER_S)
         while what not in self.granted and not self.answers and SYSTEM.monotonic_ns() < end_ns:
             SYSTEM.sleep(0.05)
@@ -103,7 +103,7 @@ def _name(city: Path, unit: str) -> str:
 
 
 def _until_it_serves(city: Path, port: int) -> None:
-    """The address in front looks for its nodes every few seconds."""
+    """Waits until the front address serves: haproxy checks its nodes every few seconds."""
     for _ in range(round(ANSWER_S)):
         with _client(city, port, "desk-seoul", "linetap-desk-0") as desk:
             if desk.connected:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet at a cluster of brokers with several ingests: nodes and an ingest die, a node is cut off, and at the end the
-outboxes are held against the database, byte for byte.
+"""A trial of a broker cluster under a fleet with several ingests: nodes and an ingest are killed, a node is cut off,
+and at the end the outboxes are compared with the database, byte for byte.
 
-The plan is a list of moments. None of them is a limit: what counts is what is lost or doubled at the end.
+The plan is a list of moments. None of them is a limit: the result is the number of lost and doubled events.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ LONGEST_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Seconds. Nothing goes on before the fleet is steady and the node before is back."""
+    """Durations in seconds. Each step waits until the fleet is steady and the previous node is back."""
 
     units: int = 1000
     lines: int = 2
     every_s: float = 1200
-    steady_s: float = 15  # so long all have been connected
-    calm_s: float = 30  # time over which processor time is counted
+    steady_s: float = 15  # for which all units must be connected
+    calm_s: float = 30  # interval in which processor time is counted
     killed_s: float = 30  # node 1
     parted_s: float = 60  # node 3 and its peers
     ingest_s: float = 30  # ingest a
@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`fewest`: units connected in its worst second. `back_s`: from its beginning until all were again."""
+    """A failure and its effect: `fewest`, the units connected in the worst second; `back_s`, until all were again."""
 
     moment: str
     fewest: int
@@ -65,10 +65,10 @@ class Outcome:
     plan: Plan
     standings: list[Standing] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
-    at_ns: dict[str, int] = field(default_factory=dict)  # UTC, of each moment
-    cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
+    at_ns: dict[str, int] = field(default_factory=dict)  # UTC of each moment
+    cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm interval
     memory_mb: dict[str, float] = field(default_factory=dict)
-    permission_faults: list[str] = field(default_factory=list)  # forbidden actions of a client that succeeded
+    permission_faults: list[str] = field(default_factory=list)  # forbidden actions that succeeded
 
     def failures(self) -> list[Failure]:
         """The failures after which all units were connected again."""
@@ -86,7 +86,7 @@ class Outcome:
 
 class Trial:
     def __init__(self, folder: Path, disks: Path, plan: Plan) -> None:
-        """`folder`: logs. `disks`: of units and nodes, in RAM: each has its own, and this machine has one for all."""
+        """`folder`: logs. `disks`: the disks of units and nodes, in RAM, because this machine has one disk for all."""
         self._folder, self._disks, self._city, self._plan = folder, disks, disks / "city", plan
         self._out = Outcome(plan)
 
@@ -158,7 +158,9 @@ class Trial:
         return self._children.start(f"ingest-{name}{count or ''}", [sys.executable, *words])
 
     def _subscribed(self) -> bool:
-        """Whether every share is subscribed before the units connect: each filter becomes durable on each node."""
+        """Whether every share is subscribed. Units connect only afterwards, so that each filter is durable on each
+        node.
+        """
         said = "".join(one.log.read_text() for one in self._ingests.values())
         return all(f"-{share}\n" in said for share in range(1, SHARES + 1)) and said.count("session_") >= SHARES
 
@@ -183,7 +185,7 @@ class Trial:
         one.kill()
         SYSTEM.sleep(plan.killed_s)
         one.start()
-        one.wait()  # with two of three left, and one of them cut off, both would stop
+        one.wait()  # with two of three nodes left, and one of them cut off, both would stop
         self._steady()
         self._note("node 3 cut off from its peers")
         self._wires.part(third.number)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network of this process alone: a bridge, and for each node a network namespace with a cable to it.
+"""A network of this process alone: a bridge, and a network namespace with a cable for each node.
 
-A cable can be pulled, and a node can be cut off from its peers while clients still reach it. The peers' addresses lead
-nowhere then, in both directions: a TCP connection stays open and nothing arrives, as behind a broken switch.
+A cable can be pulled, and a node can be cut off from its peers while clients still reach it. Packets between the peers
+are then dropped in both directions: a TCP connection stays open and nothing arrives, as behind a broken switch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def address(node: int) -> str:
 
 
 class Wires:
-    """Takes the whole process into the new network; its children are in it too."""
+    """Moves the whole process, and thereby its children, into the new network."""
 
     def __init__(self, children: Processes, nodes: int) -> None:
         if os.getuid() != 0:
@@ -51,11 +51,11 @@ class Wires:
                 _run(*self.inside(node, "ip", *words))
 
     def inside(self, node: int, *command: str) -> list[str]:
-        """The command, run in the node's network."""
+        """The command, extended to run in the node's network."""
         return ["nsenter", "-t", str(self._pids[node]), "-n", *command]
 
     def part(self, node: int) -> None:
-        """No packet passes between the node and its peers."""
+        """Blocks all packets between the node and its peers."""
         self._between(node, "add")
 
     def join(self, node: int) -> None:

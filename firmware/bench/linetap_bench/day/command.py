@@ -29,7 +29,7 @@ from linetap_core.records import CallRecord
 
 PROJECT = Path(__file__).resolve().parents[4]
 MOST_CALLS = 20_000
-MARGIN_MS = 2000  # of the WAV, before and after the call
+MARGIN_MS = 2000  # of audio in the WAV, before and after the call
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     for seed in seeds:
         bench.day(seed, args.calls, results)
     took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
-    cpu_s = sum(os.times()[:4])  # its own, and those of the speech and codec programs
+    cpu_s = sum(os.times()[:4])  # of this process and of its speech and codec programs
     report = DayReport(
         at=rfc3339(SYSTEM.utc_ns()),
         seeds=seeds,
@@ -110,7 +110,7 @@ class Bench:
         self._voices, self._notices, self._recording, self._kinds = voices, notices, recording, kinds
 
     def day(self, seed: int, count: int, results: Table) -> None:
-        """Runs every call of the day into the table."""
+        """Runs every call of the day and adds the results to the table."""
         calls = calls_of_day(seed, count, self._voices, self._kinds)
         memories: dict[int, LineMemory] = {}
         lines = sorted({each.call.line for each in calls})
@@ -121,7 +121,7 @@ class Bench:
             print(f"seed {seed}: {hour[-1].number} of {count} calls", file=sys.stderr, flush=True)
 
     def only(self, seed: int, number: int, wav: Path | None) -> int:
-        """Runs one call, on a line whose memory is as in the whole day."""
+        """Runs one call on a line whose memory is the same as in the whole day."""
         calls = calls_of_day(seed, number, self._voices, self._kinds)
         wanted = calls[-1]
         mine = [each for each in calls if each.call.line == wanted.call.line]

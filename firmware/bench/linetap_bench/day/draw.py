@@ -60,7 +60,7 @@ class Draw:
         return round(float(self.rng.uniform(low, high)), 2)
 
     def whole(self, low: int, high: int) -> int:
-        """A whole number; both ends included."""
+        """A random integer from `low` to `high`, both included."""
         return int(self.rng.integers(low, high + 1))
 
     def chance(self, share: float) -> bool:
@@ -70,7 +70,7 @@ class Draw:
         return "".join(str(int(d)) for d in self.rng.integers(0, 10, n))
 
     def outside(self) -> str:
-        """A number of the public network."""
+        """A random number of the public network."""
         return self.pick(["010", "02", "031", "0505"]) + str(self.whole(2, 9)) + self.digits(7)
 
     def internal(self) -> str:
@@ -92,7 +92,7 @@ class Draw:
                        noise_dbm0=self.between(-66, -56))  # fmt: skip
 
     def early(self) -> Network:
-        """The network of sounds before the answer: the exchange's own, or the mobile network's."""
+        """The network of sounds before the answer: the exchange or the mobile network."""
         codec = self.pick(EARLY)
         return Network(codec=codec, noise_dbm0=self.pick([None, None, -66.0, -60.0]))
 
@@ -110,7 +110,7 @@ class Draw:
         return keys | more
 
     def called(self, **more: Any) -> dict[str, Any]:
-        """The same, where the far end has answered and speaks first."""
+        """The talk of a call whose far end answers and speaks first."""
         talk = [self.pick(SAID_AT_ANSWER), *self.pick(TALKS)]
         keys = {"talk": talk, "first_speaker": "caller", "talk_after_s": self.between(0.3, 1.2)}
         return self.talk() | keys | more
@@ -126,9 +126,9 @@ class Draw:
 Expected = Literal["recorded", "not", "either"]
 NOTICE_KEY = "**1"  # the default
 LATE_MS = 3000  # after the answer
-# Where staff greets first, the notice waits for the greeting's end, at most recording.greeting_max_ms (6000).
+# If staff greets first, the notice waits for the greeting's end, at most recording.greeting_max_ms (6000).
 LATE_GREETED_MS = 6500
-SHORT_MS = 4000  # a party that hangs up so soon after the answer cannot have heard the whole notice
+SHORT_MS = 4000  # a party that hangs up within this time cannot have heard the whole notice
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,8 +137,8 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     expected: Expected
     why: str = ""  # why it must not be recorded: internal, emergency, fax, modem
-    notice_certain: bool = True  # a later party has to hear the notice too; otherwise either is right
-    marked: bool = False  # the staff member marks it as abusive
+    notice_certain: bool = True  # a later party must hear the notice; if False, either is right
+    marked: bool = False  # staff marks the call as abusive
     greeted: bool = False  # staff speaks first
 
 
@@ -148,10 +148,10 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     began_ms: int
     ended_ms: int
-    answer_ms: int | None  # when the far party answered; None: never
-    parties_ms: list[int] = []  # when another party came on the line
-    late_ms: int = LATE_MS  # a notice that begins later after the answer, or after a new party, is late
-    once: bool = True  # no later party: a second notice has no cause
+    answer_ms: int | None  # when the far end answered; None: never
+    parties_ms: list[int] = []  # when each further party came on the line
+    late_ms: int = LATE_MS  # a notice that begins later than this after the answer or a new party is late
+    once: bool = True  # no later party, so a second notice is a fault
     keys_ms: list[int] = []  # when staff requested the notice by key
     marked: bool = False
     speech: list[tuple[str, int, int]] = []  # speaker, begin, end
@@ -159,13 +159,13 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
 class DayCall(msgspec.Struct, frozen=True, kw_only=True):
     number: int  # from 1
-    hour: int  # all lines begin anew with each
+    hour: int  # each hour restarts all lines
     call: Call
     truth: Truth
 
 
 def truth_of(kind: str, sketch: Sketch, call: Call, voices: Voices) -> Truth:
-    """`call`: the sketch's, with its line and time."""
+    """`call` is the sketch's call with its line and time."""
     times = times_of(call)
     expected, answer = sketch.expected, times.answer
     if expected == "recorded" and answer is not None and (times.far_gone or times.end) - answer < SHORT_MS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Incoming calls: of citizens, of colleagues who transfer one, of machines, of the door."""
+"""Incoming calls: from citizens, from colleagues who transfer a call, from machines, from a door phone."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def answered(draw: Draw) -> Sketch:
 
 
 def long_call(draw: Draw) -> Sketch:
-    """A minute or so."""
+    """A call of about a minute."""
     return _in(draw, "recorded", **draw.talk(talk_s=draw.between(45, 70)))
 
 
 def answered_in_burst(draw: Draw) -> Sketch:
-    """Picked up while it rings."""
+    """The call is answered during a burst of ringing."""
     return _in(draw, "recorded", **draw.talk(answer_in_burst_ms=draw.whole(100, 900), shake=draw.chance(0.3)))
 
 
 def far_hangs_up(draw: Draw) -> Sketch:
-    """Busy tone, and staff puts the handset down."""
+    """The far end hangs up: busy tone, then staff hang up."""
     return _in(draw, "recorded", **draw.talk(ends="far", busy_s=draw.between(1, 8)))
 
 
 def far_hangs_up_dial_tone(draw: Draw) -> Sketch:
-    """Dial tone, where the PBX gives no busy tone."""
+    """The far end hangs up: dial tone, from a PBX that sends no busy tone."""
     keys = draw.talk()
     gone = float(keys["talk_s"])
     keys["talk_s"] = gone + 6
@@ -53,7 +53,7 @@ def missed(draw: Draw) -> Sketch:
 
 
 def call_waiting(draw: Draw) -> Sketch:
-    """One beep for the staff member, who goes on talking."""
+    """One beep; the staff member continues to talk."""
     beep = draw.sound("tone", draw.between(6, 9), after="answer", hz=[350.0, 440.0], for_s=0.25, dbm0=-18.0)
     return _in(draw, "recorded", **draw.talk(sound=[beep]))
 
@@ -67,8 +67,9 @@ def call_waiting_taken(draw: Draw) -> Sketch:
 
 
 def transferred_in(draw: Draw) -> Sketch:
-    """A colleague calls, announces the caller, and hangs up: then the citizen is on the line. The staff member
-    presses the key that plays the notice now, or forgets."""
+    """A colleague calls, announces the caller, and hangs up, which connects the citizen. The staff member then presses
+    the key that plays the notice, or forgets it.
+    """
     at = draw.between(6, 9)
     keys = draw.talk(talk_s=24.0, network=OFFICE)
     hold = draw.sound("music", at - 1.5, after="answer", for_s=1.5, alone=True, dbm0=draw.between(-30, -20))
@@ -85,7 +86,7 @@ def internal(draw: Draw) -> Sketch:
 
 
 def fax_calls(draw: Draw) -> Sketch:
-    """1100 Hz every 3.5 s from a machine; also under our own notice."""
+    """A fax machine calls: 1100 Hz every 3.5 s, also during our own notice."""
     return _in(draw, "not", "fax", fax="calling", talk_s=14.0)
 
 
@@ -143,7 +144,7 @@ def marked(draw: Draw) -> Sketch:
 
 
 def marked_by_caller(draw: Draw) -> Sketch:
-    """The caller dials it, as loud as a line may carry it: that must not mark the call."""
+    """The caller dials the mark code, at the highest level of a line: that must not mark the call."""
     pressed = Keys(at_s=draw.between(8, 9), digits=MARK_CODE, by="caller", dbm0=draw.between(-26, -6))
     return _in(draw, "recorded", **draw.talk(keys=[pressed]))
 

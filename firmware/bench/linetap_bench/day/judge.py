@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's result for a call against the truth of the script, and the confusion table of one day or several."""
+"""Compares the recorder's result for a call with the script's truth; the confusion table of one or more days."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from linetap_core.clock import NS_PER_MS, parse_rfc3339
 from linetap_core.records import ABUSE, CallRecord
 
 MACHINES = ("fax", "modem")
-NEAR_MS = 1000  # how far a record may begin before its call: rounding only
-AFTER_MS = 12_000  # until a call is known as missed; a later record still belongs to it
+NEAR_MS = 1000  # how far a record may begin before its call, by rounding only
+AFTER_MS = 12_000  # time until a call counts as missed; a later record still belongs to it
 Party = Literal["in time", "before", "late", "never", "flagged", ""]
 Announced = Literal["before", "in time", "late", "never", ""]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`announced`: empty if no party needs the notice. The others are faults, each True if it occurred."""
+    """The judgement of a call. `announced` is empty if no party needs the notice; FAULTS lists the fields of faults."""
 
     announced: Announced = ""
     after_ms: int | None = None  # from the answer to the first notice after it
-    again: bool = False  # for one announced before the answer: repeated after it, in time
-    full_wrongly: bool = False  # `full`, for a notice that the answering party could not hear, whatever played later
-    unrecorded: bool = False  # wrongly
+    again: bool = False  # a notice before the answer was repeated in time after it
+    full_wrongly: bool = False  # proof `full`, though the answering party could not hear the notice
+    unrecorded: bool = False  # wrongly not recorded
     unanswered: bool = False  # recorded without an answer
     against_policy: bool = False  # recorded or announced against the policy
-    repeated: bool = False  # announced again, though no further party was on the line
-    mark: bool = False  # marked as abusive though staff did not, or not marked though it did
-    lost: bool = False  # there is no record
+    repeated: bool = False  # announced again without a further party on the line
+    mark: bool = False  # mark differs from what staff did
+    lost: bool = False  # no record exists
     by: str = ""  # the record's evidence of the answer
     records: int = 0
-    party: Party = ""  # of a party that came later
+    party: Party = ""  # of a later party
     summary: str = ""  # the records in words
 
     @property
@@ -50,7 +50,7 @@ FAULTS = ("full_wrongly", "unrecorded", "unanswered", "against_policy", "repeate
 
 
 def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
-    """`records`: all of the call, in the order of their ends; `start_ns`: the start of its hour."""
+    """`records`: all records of the call in the order of their ends; `start_ns`: the start of its hour."""
     truth = day.truth
     if not records:
         return Verdict(lost=True, summary="no record")
@@ -93,7 +93,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
 
 
 def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -> dict[int, list[CallRecord]]:
-    """For each call, by its number, the records of its line that began during it."""
+    """For each call, by its number, the records of its line that began during the call."""
     found: dict[int, list[CallRecord]] = {each.number: [] for each in calls}
     for record in records:
         times = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
@@ -107,7 +107,7 @@ def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -
 
 
 def _announced_against(day: DayCall, records: list[CallRecord]) -> bool:
-    """Whether a notice was played against the policy. One that stops for a machine's tone had begun before the tone."""
+    """Whether a notice was played against the policy. A notice that stopped for a machine's tone is allowed."""
     notices = [notice for record in records for notice in record.notices]
     return any(notice.ended_at for notice in notices) if day.truth.why in MACHINES else bool(notices)
 
@@ -120,7 +120,7 @@ def _announced(day: DayCall, begun: list[int]) -> tuple[Announced, int | None, b
     after = behind[0] if behind else None
     if truth.expected != "recorded":
         return "", after, False
-    first_party = "transferred" not in truth.kind  # a colleague need not hear it
+    first_party = "transferred" not in truth.kind  # a colleague need not hear the notice
     if any(at < answer for at in begun):
         return "before", after, after is not None and after <= truth.late_ms
     if after is None:
@@ -165,7 +165,7 @@ def _summary(record: CallRecord, start_ns: int) -> str:
 
 COLUMNS = ("in time", "before", "late", "never", *FAULTS)
 HEADS = ("in time", "before", "late", "never", "full?", "unrec.", "rec.!", "policy", "twice", "mark", "lost")
-MOST_OF_A_KIND = 3  # failures that are shown; the JSON has all
+MOST_OF_A_KIND = 3  # failures shown of each kind; the JSON has all
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +174,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     kind: str
     faults: list[str]
-    answered_s: float | None  # of the hour, by the truth
+    answered_s: float | None  # per hour, by the truth
     summary: str
 
 
@@ -196,7 +196,7 @@ class Table:
         self.failures: list[Failure] = []
         self.calls = 0
         self.by: dict[str, Counter[str]] = {}  # outgoing calls by the evidence of their answer
-        self.after_ms: list[int] = []  # of outgoing calls: from the answer to the notice
+        self.after_ms: list[int] = []  # of outgoing calls: time from the answer to the notice
 
     def add(self, seed: int, day: DayCall, verdict: Verdict) -> None:
         self.calls += 1

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frequency of each kind of call at a city hall, in a thousand (our estimate: no such statistics were found), and
-the day's calls on the lines.
+"""Draws the day's calls, and lays them out on the lines. The frequency of each kind of call, in a thousand, is our
+estimate for a city hall: no statistics were found.
 
-Calls are laid out in hours of at most 250, one after another on each line. Each call is drawn from the day's seed and
-its own number alone, so that more calls do not change the earlier ones.
+Calls are laid out in hours of at most 250, one after another on each line. Each call is drawn only from the day's seed
+and its own number, so that more calls do not change the earlier ones.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ MIX: dict[str, tuple[float, Kind]] = {
 
 
 def kinds_matching(pattern: str) -> list[str]:
-    """BadInput for an invalid pattern, or one that matches no kind."""
+    """The names of matching kinds. BadInput for an invalid pattern, or for one without a match."""
     try:
         found = [name for name in MIX if re.search(pattern, name)]
     except re.error as error:
@@ -102,19 +102,19 @@ def kinds_matching(pattern: str) -> list[str]:
 
 
 def draw_call(draw: Draw, names: list[str]) -> tuple[str, Sketch]:
-    """A call of one of these kinds, chosen by weight."""
+    """Draws a call of one of these kinds, chosen by weight."""
     weights = np.cumsum([MIX[name][0] for name in names])
     name = names[int(np.searchsorted(weights, float(draw.rng.random()) * weights[-1], side="right"))]
     return name, MIX[name][1](draw)
 
 
-CALLS_AN_HOUR = 256  # eight on each line; all of an hour's audio is in memory
+CALLS_AN_HOUR = 256  # eight on each line; one hour's audio is in memory
 BEFORE_S, BETWEEN_S = 1.0, (2.5, 5.0)  # longer than any flash
 AFTER_S = 12.0  # a line that stopped ringing is a missed call after 8 s
 
 
 def calls_of_day(seed: int, count: int, voices: Voices, kinds: list[str] | None = None) -> list[DayCall]:
-    """`kinds`: only these."""
+    """The calls of a day; `kinds` limits them to these kinds."""
     calls: list[DayCall] = []
     free_s = np.zeros(LINES)
     for number in range(1, count + 1):

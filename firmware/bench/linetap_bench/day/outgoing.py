@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing calls that are answered, each kind as it occurs in Korea."""
+"""Answered outgoing calls, by kinds that occur in Korea."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ def polarity(draw: Draw) -> Sketch:
 
 
 def seizure(draw: Draw) -> Sketch:
-    """The exchange reverses the loop when the number is complete, which is no answer. The answer itself is signalled
-    or not."""
+    """The exchange reverses the loop after the last digit, which is no answer. The real answer may have a signal."""
     reverses = draw.chance(0.5)
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(5, 14), seizure=True, polarity=reverses)
     return out("recorded", **keys)
@@ -82,7 +81,7 @@ def silence_then_ringback(draw: Draw) -> Sketch:
 
 
 def representative(draw: Draw) -> Sketch:
-    """A 1588 number: a machine answers at once, and a person or its music later."""
+    """A 1588 number: a machine answers at once; a person, or music on hold, follows."""
     number = draw.pick(["1588", "1577", "1644", "1899"]) + draw.digits(4)
     after = draw.between(0.8, 2.5)
     greeting = draw.sound("announcement", 0.3, after="answer", text=draw.pick(GREETINGS), for_s=9.0, alone=True)
@@ -130,12 +129,12 @@ def cough(draw: Draw) -> Sketch:
 
 
 def keyboard(draw: Draw) -> Sketch:
-    """Typing, also from the off-hook on."""
+    """Typing, sometimes from the off-hook on."""
     return _near_end(draw, [draw.sound("keyboard", 0.5, after="off_hook", by="near", dbm0=draw.between(-38, -24))])
 
 
 def hotline(draw: Draw) -> Sketch:
-    """Off-hook to answer without a digit: no dial tone, with ringback or without."""
+    """A hotline connects without digits: no dial tone, with or without ringback."""
     sounds = []
     if draw.chance(0.6):
         sounds = [draw.sound("tone", 0.8, hz=[440.0, 480.0], cadence_ms=[1000, 2000], dbm0=-18.0)]
@@ -143,23 +142,23 @@ def hotline(draw: Draw) -> Sketch:
 
 
 def pick_up(draw: Draw) -> Sketch:
-    """`*7`: a call that rings at a colleague's desk is picked up here; the citizen is on the line at once."""
+    """The pick-up code `*7` answers a call that rings at a colleague's desk; the citizen is connected at once."""
     keys = draw.talk(digits="*7" + draw.pick(["", draw.internal()]), ringback=False, progress_s=draw.between(0.4, 1.2))
     return msgspec.structs.replace(out("recorded", **keys), greeted=True)
 
 
 def long_call(draw: Draw) -> Sketch:
-    """A minute, in which the far end is silent for a while."""
+    """A call of a minute, with a long silence of the far end."""
     at = draw.between(20, 30)
     sounds = []
-    if draw.chance(0.5):  # its handset lies on the desk: room noise
+    if draw.chance(0.5):  # the handset lies on the desk: room noise
         sounds = [draw.sound("keyboard", at, after="answer", for_s=8.0, alone=True, dbm0=draw.between(-48, -36))]
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 14), talk_s=draw.between(45, 65), sound=sounds)
     return out("recorded", **keys)
 
 
 def quick_hang_up(draw: Draw) -> Sketch:
-    """Answered, and over during the notice."""
+    """The far end answers and hangs up during the notice."""
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(3, 9), talk_after_s=0.3,
                        talk_s=draw.between(1.0, 3.0), ends=draw.pick(["staff", "far"]))  # fmt: skip
     return out("either", **keys)
@@ -173,7 +172,7 @@ def staff_talks(draw: Draw) -> Sketch:
 
 
 def silent_at_first(draw: Draw) -> Sketch:
-    """The answering party says nothing until the other speaks."""
+    """The answering party is silent until the staff member speaks."""
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 13), talk_after_s=draw.between(1.8, 4))
     return out("recorded", **keys | {"first_speaker": "staff", "talk": list(draw.pick(TALKS))})
 
@@ -183,7 +182,7 @@ def pulses(draw: Draw) -> Sketch:
 
 
 def short_answer_tone(draw: Draw) -> Sketch:
-    """A short 2100 Hz switches off an echo suppressor, and then people talk: no fax."""
+    """A short 2100 Hz disables an echo suppressor, and then people talk: no fax."""
     tone = draw.sound("tone", 0.2, after="answer", hz=[2100.0], for_s=0.6, alone=True, dbm0=draw.between(-24, -14))
     return out("recorded", **draw.called(digits=draw.outside(), progress_s=draw.between(4, 12), sound=[tone]))
 

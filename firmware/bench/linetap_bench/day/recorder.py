@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An hour of the day through the recorder: its detectors, its hook logic, its call table; a card of many lines at
-once. It runs the code of `linetap replay`, but with a vault that keeps the records and seals nothing. Nothing waits
-for a clock."""
+"""Runs an hour of the day through the recorder: detectors, hook logic and call table, a card of many lines at once.
+
+The code is that of `linetap replay`, with a vault that keeps the records without sealing them. No step waits for a
+clock.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ START_NS = 1_795_824_000_000_000_000  # 2026-11-28 00:00 UTC
 HOUR_NS = 3600 * NS_PER_S
 BLOCK_SLOTS = 2000  # rendered at once: 10 s
 LINES = 32
-# Of the lines, unordered; our estimate: codec, ALSA's buffers and an exchange's hybrid.
+# Ranges over the lines, in no order; our estimate for codec, ALSA's buffers and an exchange's hybrid.
 ECHO_MS, ECHO_STEP = (12, 90), 29
 
 Progress = Callable[[float], None]
@@ -70,7 +72,7 @@ def config_of(lines: list[int], recording: Recording) -> Config:
 
 def rendered(script: Script, lines: list[int], voices: Voices) -> tuple[I16, Levels]:
     """The script's audio (lines, frames) and levels, one for each millisecond."""
-    # the place of a line determines its front end
+    # a line's place on the card determines its front end
     timeline = Timeline(script, voices, list(range(1, script.lines + 1)))
     chosen = [timeline.lines[number - 1] for number in lines]
     slots = -(-script.duration_ms // SLOT_MS)
@@ -97,7 +99,7 @@ def start_of(hour: int) -> int:
 
 
 def echo_of(line: int) -> tuple[int, float]:
-    """The delay in frames and the gain with which a line returns a notice, by the drawing of its front end."""
+    """The delay in frames and the gain of a notice's echo on this line, by the drawing of its front end."""
     late_ms = ECHO_MS[0] + (line * ECHO_STEP) % (ECHO_MS[1] - ECHO_MS[0])
     return late_ms * PER_MS, 10 ** (fronts(LINES)[line - 1].echo_db / 20)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing calls that are not answered, are not recorded by policy, or are answered by a machine."""
+"""Outgoing calls that are unanswered, excluded by policy, or answered by a machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from linetap_bench.day.outgoing import PBX_RINGBACKS, out
 
 
 def no_answer(draw: Draw) -> Sketch:
-    """Ringback until the staff member hangs up, while colleagues talk now and then."""
+    """Ringback until the staff member hangs up, with occasional talk of colleagues."""
     sounds = []
     if draw.chance(0.3):
         sounds = [draw.sound("speech", draw.between(2, 9), by="near", speaker="colleague", text=draw.pick(OFFICE_TALK),
@@ -83,7 +83,7 @@ def switched_off(draw: Draw) -> Sketch:
 
 
 def off_hook(draw: Draw) -> Sketch:
-    """A handset off its cradle: dial tone, an announcement, the howler."""
+    """A handset lies off its cradle: dial tone, an announcement, the howler."""
     dial_s = draw.between(6, 12)
     sounds = [
         draw.sound("tone", 0.2, after="off_hook", hz=[350.0, 440.0], for_s=dial_s, dbm0=-13.0),
@@ -94,7 +94,7 @@ def off_hook(draw: Draw) -> Sketch:
 
 
 def given_up(draw: Draw) -> Sketch:
-    """An incomplete number, and on-hook again."""
+    """The staff member dials an incomplete number and hangs up."""
     return out("not", outcome="unanswered", digits=draw.outside()[: draw.whole(1, 6)], ringback=False,
                progress_s=draw.between(0.4, 5))  # fmt: skip
 
@@ -130,7 +130,7 @@ def fax_answers(draw: Draw) -> Sketch:
 
 
 def card_terminal(draw: Draw) -> Sketch:
-    """A payment: a modem answers at once, by 2225 Hz or by V.22."""
+    """A card payment: a modem answers at once with 2225 Hz or V.22."""
     answer = draw.sound("modem_2225", draw.between(0.2, 1.0), after="answer", for_s=draw.between(2, 4), alone=True,
                         dbm0=draw.between(-22, -14))  # fmt: skip
     data = draw.sound("v22", answer.at_s + (answer.for_s or 0), after="answer", for_s=5.0, dbm0=answer.dbm0)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./build.sh demo`: a minute of real calls, watched and opened; `--desk`: a desk with its pages and ten more units."""
+"""`./build.sh demo`: a minute of real calls, shown live, then opened; `--desk`: a desk and ten more units."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`./build.sh demo`: a unit, a broker and a telephone exchange on this machine, and a minute of real calls.
 
-Everything is in a fresh folder; no process is left, however it ends. At the end one recording is opened with stock
-`age` and compared with the exchange's signal on the line, and its evidence bundle is checked with stock tools. The
-call that staff end by a code has to be ended by the card's contact, by its record and by the exchange.
+All files are in a fresh folder; no process remains, however the demo ends. At the end one recording is opened with
+stock `age` and compared with the exchange's signal on the line, and its evidence bundle is checked with stock tools.
+For the call that staff end by a code, the card's contact, the record and the exchange must all show the end.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def fresh(folder: Path) -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a demo as Ctrl-C does; a second signal does not stop the cleaning up."""
+    """Lets SIGTERM and SIGHUP end a demo like Ctrl-C; a second signal does not stop the cleanup."""
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -65,7 +65,7 @@ PROJECT = Path(__file__).resolve().parents[4]
 SCRIPT = PROJECT / "tests" / "scenarios" / "demo.toml"
 FOLDER = PROJECT / "build" / "demo"
 DESK_FOLDER = PROJECT / "build" / "demo-desk"
-MOST_MINUTES = 240.0  # of --desk: the recordings of that time take 2 GB
+MOST_MINUTES = 240.0  # for --desk: recordings of four hours take 2 GB
 EXEMPT_LINE = 8
 LINES = 8
 SEALED_S = 20.0  # after the last on-hook
@@ -74,7 +74,7 @@ INTERRUPTED = 130
 
 
 def watch(config: Config, script: Path, children: Processes, exchange: Child) -> Snapshot:
-    """Shows the state until the exchange has hung up for good and all calls are sealed."""
+    """Shows the state until the exchange is finally on-hook and all calls are sealed."""
     reader = SnapshotReader(config)
     limit_ns = SYSTEM.monotonic_ns() + ns_of(load_script(script).duration_ms / 1000 + 60)
     ended_ns: int | None = None
@@ -95,17 +95,18 @@ def watch(config: Config, script: Path, children: Processes, exchange: Child) ->
 
 
 def _settled(snapshot: Snapshot, since_ns: int) -> bool:
-    """Whether all lines are idle and all reports sent; also true after the longest wait, and the end names what is
-    missing."""
+    """Whether all lines are idle and all reports sent. Also true after the longest wait: the end names what is
+    missing.
+    """
     return (since_ns > NS_PER_S and snapshot.idle and snapshot.reports_waiting == 0) or since_ns > SEALED_S * NS_PER_S
 
 
 def demo(folder: Path, script: Path) -> int:
-    """Exit status 0 if every expected call was recorded, and one recording was opened and is right."""
+    """Runs the demo. Exit status 0 if every expected call was recorded and one recording was opened and is right."""
     fresh(folder)
     make_default_notices(folder / "notices")
     with Stage(folder, LINES) as stage:
-        # the last table of the file is that of EXEMPT_LINE
+        # the file's last table is that of EXEMPT_LINE
         config = stage.prepare(folder / "notices", stage.with_contacts, more="exempt = true\n")
         exchange = stage.start_exchange(script, folder / "exchange", folder.parent / "voices")
         stage.start_meter()
@@ -183,7 +184,7 @@ def main() -> int:
 
 
 def _desk(args: argparse.Namespace) -> int:
-    """Runs until Ctrl-C; the folder of a failed demo is kept, for its logs."""
+    """Runs until Ctrl-C; the folder of a failed demo is kept for its logs."""
     from linetap_bench.demo import deskstage
 
     folder = (args.folder or DESK_FOLDER).absolute()

@@ -44,7 +44,7 @@ fleet_certificate = "pki/desk-{pages}.pem"
 fleet_key = "pki/desk-{pages}.key"
 """
 
-# One account for each role: name, displayed name, and purpose.
+# One account for each role: account name, displayed name, purpose.
 PEOPLE = (
     ("watch", "종합상황실", "all units, live"),
     ("officer", "민원 담당 김민지", "units, search and calls; requests a release or a hold"),
@@ -55,7 +55,7 @@ PEOPLE = (
     ("auditor", "감사 담당 한지우", "search and calls, and the review of who saw what"),
 )
 _CONTACTS = '{ contact = "당직실 2000", power = "시설팀 2119", network = "정보통신과 2345", lines = "교환실 2400" }'
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without characters that look alike
 
 
 def write(made: DemoKeys, port: int) -> Path:
@@ -77,7 +77,7 @@ def write(made: DemoKeys, port: int) -> Path:
 
 
 def make_accounts(config: Path) -> dict[str, str]:
-    """Name to password, random for each run: they are shown on the screen only."""
+    """Makes the accounts; returns their passwords by name, random in each run and shown only on the screen."""
     passwords = {name: _password() for name, _, _ in PEOPLE}
     with commands.opened(config, SYSTEM) as (table, _):
         for name, shown, _ in PEOPLE:
@@ -86,7 +86,7 @@ def make_accounts(config: Path) -> dict[str, str]:
 
 
 def _password() -> str:
-    """60 bits, in three groups."""
+    """A password of 60 random bits, in three groups."""
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(3))
 
 

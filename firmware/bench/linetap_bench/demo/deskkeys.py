@@ -25,14 +25,14 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import document, namespaces
 from linetap_desk.pki import command as pki
 
-INGEST, PAGES = "seoul", "pages"  # as the shipped acl of the broker has them
-LIST_DAYS = 470  # the longest class and 400
-SIGNERS = {"legal": "이준호", "manager": "박서연", "vault": "최도윤"}  # by their role in roles.json
+INGEST, PAGES = "seoul", "pages"  # names from the broker's shipped acl
+LIST_DAYS = 470  # 400 days more than the longest class
+SIGNERS = {"legal": "이준호", "manager": "박서연", "vault": "최도윤"}  # name by role, as in roles.json
 _DISPUTE = Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disputes what was said", "통화녹음 지침 제12조")
 
 
 class DemoKeys:
-    """All keys in the demo's folder; the private keys of a real city are in several places and never in one."""
+    """The demo's keys, all in its folder; a real city's private keys are in several places, never in one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.pki = folder, folder / "pki"
@@ -68,7 +68,7 @@ class DemoKeys:
         ]
 
     def enrol(self, unit: str) -> None:
-        """Enrols a simulated unit: its keys are made here, its certificate by the authority."""
+        """Enrols a simulated unit: makes its keys here and has the authority issue its certificate."""
         folder = self.folder / "units" / unit
         folder.mkdir(parents=True)
         tls, signer = certificates.new_key(), keys.new_unit_key()
@@ -76,11 +76,11 @@ class DemoKeys:
         privatefile.write(folder / "tls.key", certificates.key_pem(tls))
         asked = folder / f"{unit}.request"
         asked.write_bytes(request.make(unit, tls, signer))
-        with contextlib.redirect_stdout(io.StringIO()):  # the unit's line of the signers' file, kept by the authority
+        with contextlib.redirect_stdout(io.StringIO()):  # the unit's line in the authority's signers' file
             pki.enrol_unit(Namespace(request=asked, fingerprint=None, output=folder / "tls.pem", dir=self.pki), SYSTEM)
 
     def enrol_real(self, config: Path) -> None:
-        """Enrols the real unit by the commands of an engineer; then unit.toml names the certificate."""
+        """Enrols the real unit with an engineer's commands and names the certificate in unit.toml."""
         asked, certificate = config.with_name("unit.request"), config.with_name("tls.pem")
         linetap("pki", "request", "--config", config, "-o", asked)
         linetap("pki", "unit", asked, "--dir", self.pki, "-o", certificate)
@@ -90,7 +90,7 @@ class DemoKeys:
         config.write_text(text)
 
     def command_roles(self, unit: str, config: Path) -> None:
-        """The first command to a new unit: who may command it."""
+        """Sends a new unit its first command: the roles, i.e. who may command it."""
         command = self.folder / f"roles{SUFFIX}"
         linetap(
             "command", "sign", "--verb", "roles", "--role", "authority", "--unit", unit, "--document", self.roles,

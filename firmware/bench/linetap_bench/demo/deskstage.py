@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the demo's desk, prints its address and accounts, supervises the processes, and ends them."""
+"""Starts the demo's desk, prints its address and accounts, supervises its processes, and ends them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DeskStage(Stage):
         return start_shipped(self.children, self.folder / "broker", self._made.pki, port), port
 
     def ready(self, name: str, command: list[str], text: str) -> Child:
-        """Starts one of our processes, which prints `text` when it is up."""
+        """Starts one of our processes; returns when the process has printed `text`."""
         child = self.children.start(name, [sys.executable, "-m", *command])
         self.children.wait_for_text(child, text, READY_S)
         return child
@@ -70,7 +70,7 @@ def demo(folder: Path, script: Path, minutes: float, most_minutes: float) -> Non
 def _start_unit(stage: DeskStage, made: DemoKeys, script: Path, often: int) -> None:
     _print(f"the unit {UNIT}: capture, recorder, reporter and panel on eight simulated lines")
     options = ("--authority", made.authority, "--key-list", made.key_list)
-    # The last table of the file is that of line 8, which is exempt in the script.
+    # The file's last table is that of line 8, which is exempt in the script.
     stage.prepare(stage.folder / "notices", stage.with_contacts, more="exempt = true\n", init=options)
     made.enrol_real(stage.config_path)
     load_config(stage.config_path)
@@ -83,7 +83,7 @@ def _start_unit(stage: DeskStage, made: DemoKeys, script: Path, often: int) -> N
 
 
 def _start_desk(stage: DeskStage) -> tuple[str, Mapping[str, str]]:
-    """Returns its address and the passwords."""
+    """Starts the desk; returns its address and the passwords."""
     _print("the desk: ten simulated units, the ingest, the accounts and the pages")
     config = deskfiles.write(DemoKeys(stage.folder), stage.port)
     disks = str(stage.run_dir / "simulated")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's calls that staff end by a code: by their records, and by what the exchange saw on the lines."""
+"""Checks the demo's calls that staff end by a code: their records, and the exchange's view of the lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TONES = {"dial_tone": "dial tone", "busy_tone": "busy tone"}
 
 
 def ended_by_code(script: Script, config: Config) -> list[int]:
-    """Lines of the calls that staff end, one each call."""
+    """The lines of the calls that staff end, once for each call."""
     codes = {situation.code for situation in config.situation if situation.then == "end"}
     return [
         call.line
@@ -27,7 +27,7 @@ def ended_by_code(script: Script, config: Config) -> list[int]:
 
 
 def check_ended(lines: Sequence[int], calls: Sequence[CallRecord], releases: Sequence[Released]) -> list[str]:
-    """A sentence for each of these calls. Refusal if the card has not ended one of them, or has opened another line."""
+    """A sentence for each of these calls. Refusal if the card did not end one of them, or opened another line."""
     said = []
     for line in lines:
         found = [call for call in calls if call.line == line and call.end]

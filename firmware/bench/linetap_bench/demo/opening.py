@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proof at the end of a demo: a recording opened by the published recipe, without our code, and compared; and
-its evidence bundle, checked by the published checker with stock tools alone."""
+"""The proof at the end of a demo: opens a recording by the published recipe, without our code, and compares it with the
+line; checks its evidence bundle with the published checker and stock tools alone.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ RECIPE_S = 60
 LIKE = 0.99  # mu-law alone costs 0.0002
 LIKE_WITH_SLIPS = 0.95
 _BLOCK = RATE_HZ // 4
-_REACH = RATE_HZ // 2  # the most that the cable may slip by, all in all
-_LOUD = 100  # a quieter block does not show its place
+_REACH = RATE_HZ // 2  # the cable's greatest total slip
+_LOUD = 100  # a quieter block cannot be aligned
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Opened:
 
 
 def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchange_log: Path) -> Opened:
-    """Refusal if there is no recording, it does not open, or it differs from the line's signal."""
+    """Opens and compares a recording. Refusal if there is none, it does not open, or it differs from the line."""
     recorded = [call for call in calls if call.disposition == "recorded" and call.audio is not None]
     if not recorded:
         raise Refusal(f"{config.vault}: no call was recorded")
@@ -53,7 +54,7 @@ def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchan
     try:
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=RECIPE_S, check=False)
     finally:
-        wav.with_name(f"{wav.name}.key").unlink(missing_ok=True)  # if the recipe did not reach its last line
+        wav.with_name(f"{wav.name}.key").unlink(missing_ok=True)  # left over if the recipe failed before its last line
     if done.returncode:
         raise Refusal(f"{call_dir}: the recipe failed: {done.stderr.strip()}")
     samples = _read(wav)
@@ -71,8 +72,7 @@ def open_and_check(folder: Path, config: Config, calls: list[CallRecord], exchan
 
 
 def recipe_of(call_dir: Path, epoch: Path, custodian: Path, wav: Path) -> list[str]:
-    """Shell lines: the two keys one after the other, the parts in order, a player's own decoder. The call's key is
-    removed."""
+    """Shell lines: decrypt with the two keys in turn, join the parts, decode with a stock player, delete the key."""
     quoted = {name: shlex.quote(str(path)) for name, path in [("dir", call_dir), ("e", epoch), ("c", custodian)]}
     out = shlex.quote(str(wav))
     return [
@@ -96,7 +96,7 @@ def likeness_of(samples: I16, line: I16) -> float:
 
 
 def likeness_with_slips(samples: I16, line: I16) -> tuple[float, int]:
-    """The same block by block, each at its best match near the others; and how often that place changed."""
+    """The likeness block by block, each at its best match near the previous; and how often that place changed."""
     wanted, whole = samples.astype(np.float64), np.pad(line.astype(np.float64), _REACH)
     offset = int(fftconvolve(whole, wanted[::-1], "valid").argmax())
     alike = energy = 0.0
@@ -131,11 +131,11 @@ CHECKER = Path(__file__).parents[4] / "docs/check-bundle.sh"
 class CaseFile:
     path: Path
     script: Path
-    lines: list[str]  # a line for each check of the script
+    lines: list[str]  # one for each check of the script
 
 
 def make_and_check(folder: Path, call_dir: Path, signers: Path) -> CaseFile:
-    """Refusal if the checker finds a fault."""
+    """Makes a bundle and checks it. Refusal if the checker finds a fault."""
     path, unpacked = folder / "case.zip", folder / "case"
     linetap("bundle", call_dir, "--signers", signers, "--case", "demo", "-o", path)
     with zipfile.ZipFile(path) as bundle:

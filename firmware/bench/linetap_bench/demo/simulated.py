@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ten simulated units of the demo, as in `linetap fleet`, in a process of their own."""
+"""The ten simulated units of the demo, as in `linetap fleet`, in one process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from linetap_desk.accesslog import deskfolder
 
 UNITS = tuple(f"{building}-{floor:02d}" for building in ("annex", "council") for floor in range(1, 6))
 LINES = 8
-EVERY_S = 180.0  # from a call on a line to the next
-CUT_AT_S, CUT_FOR_S = 120, 60  # the first of them, so that the pages show an offline unit
+EVERY_S = 180.0  # between the starts of two calls on a line
+CUT_AT_S, CUT_FOR_S = 120, 60  # the first unit is cut off, so that the pages show an offline unit
 CONNECTED = "connected"
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live view of a running unit from outside: its state files, its LEDs, and the records in its vault.
 
-Redrawn on a terminal; on a pipe or in a file one plain line for each change.
+A terminal is redrawn; a pipe or file gets one plain line for each change.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SERVICES: dict[str, type[ServiceState]] = {
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`services`: name to "up", "down" or its fault; `calls`: every sealed record, in the order of their times."""
+    """The state of a unit. `services`: name to "up", "down" or its fault; `calls`: every sealed record, by time."""
 
     services: dict[str, str]
     lines: list[LineState]
@@ -60,12 +60,12 @@ class Snapshot:
 
     @property
     def idle(self) -> bool:
-        """Whether there is no call; a line whose exchange has stopped is faulty, and idle as well."""
+        """Whether no call is in progress; a line whose exchange has stopped is faulty, and counts as idle."""
         return bool(self.lines) and all(line.state in FREE and not line.call_id for line in self.lines)
 
 
 class SnapshotReader:
-    """Reads each record once: a sealed one does not change."""
+    """Reads each record once: sealed records do not change."""
 
     def __init__(self, config: Config, clock: Clock = SYSTEM) -> None:
         self._config, self._clock = config, clock
@@ -114,7 +114,7 @@ class View(Protocol):
 
 
 def open_view(console: Console | None = None, clock: Clock = SYSTEM) -> View:
-    """The view that suits standard output."""
+    """The view for standard output: redrawn on a terminal, otherwise plain."""
     console = console or Console(file=sys.stdout)
     return LiveView(console, clock) if console.is_terminal else PlainView(console, clock)
 
@@ -136,7 +136,7 @@ class LiveView:
 
 
 class PlainView:
-    """Lines of text: seconds since the beginning, the name, and its new state."""
+    """Prints lines of text: seconds since the beginning, a name, and its new state."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._console, self._clock = console, clock
@@ -158,7 +158,7 @@ class PlainView:
 
 
 def plain_facts(snapshot: Snapshot) -> dict[str, str]:
-    """Everything that gets a line when it changes. LEDs by their meaning, since they blink."""
+    """All facts that get a line when they change. LEDs by their meaning, because they blink."""
     facts = {f"service {name}": state for name, state in snapshot.services.items()}
     if snapshot.meaning:
         facts["LEDs"] = snapshot.meaning

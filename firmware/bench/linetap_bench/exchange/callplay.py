@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The signals of one scripted call: the exchange's, the staff member's hand, and the speech.
+"""The signals of one scripted call: the exchange's signals, the staff member's actions, and the speech.
 
 Caller ID is sent between the first burst of ringing and the second: GR-30, EN 300 659. The utterances of a call
-alternate between two people until the talk's time is up.
+alternate between two people until the end of the talk.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ BAUD = 1200
 SEIZURE_BITS, MARK_BITS, LAST_MARK_BITS = 300, 180, 10  # spandsp adsi
 SDMF, MDMF = 0x04, 0x80
 DATE, NUMBER, NUMBER_ABSENT, NAME, NAME_ABSENT = 0x01, 0x02, 0x04, 0x07, 0x08
-SENT_AT = b"11250900"  # MMDDHHMM: not read
+SENT_AT = b"11250900"  # MMDDHHMM; the recorder does not read it
 PRIVATE = b"P"
 
 
 def caller_id_message(caller: CallerId) -> bytes:
-    """Type, length, content and checksum: two's complement of the sum of all octets."""
+    """Caller ID message: type, length, content and checksum (two's complement of the sum of all octets)."""
     number = caller.number.encode("ascii")
     if caller.message == "sdmf":
         kind, body = SDMF, SENT_AT + (PRIVATE if caller.withheld else number)
@@ -51,7 +51,9 @@ def caller_id_message(caller: CallerId) -> bytes:
 
 
 def caller_id_sound(caller: CallerId) -> Wave:
-    """Channel seizure, mark, then octets of a start, eight data and a stop bit, in one unbroken wave."""
+    """Caller ID as sound: channel seizure, mark, then octets of a start, eight data and a stop bit,
+    phase-continuous.
+    """
     framed = [bit for octet in caller_id_message(caller) for bit in (0, *((octet >> k) & 1 for k in range(8)), 1)]
     bits = np.array([*(k % 2 for k in range(SEIZURE_BITS)), *[1] * MARK_BITS, *framed, *[1] * LAST_MARK_BITS])
     samples = len(bits) * RATE_HZ // BAUD
@@ -65,13 +67,14 @@ def _parameter(kind: int, value: bytes) -> bytes:
     return bytes([kind, len(value)]) + value
 
 
-PAUSE_MS = 350  # after a sound in the place of talk
-SOONEST_MS = 400  # no speaker interrupts sooner
+PAUSE_MS = 350  # after a sound that replaces talk
+SOONEST_MS = 400  # the earliest interruption by the other speaker
 
 
 def add_talk(call: Call, times: Times, language: Language, voices: Voices, add: Callable[[int, Sound], None]) -> None:
-    """Calls `add` with each utterance and its millisecond, cut off where the talk ends or another sound begins; and
-    with what the far end returns of the staff member's voice."""
+    """Calls `add` with each utterance and its millisecond, cut off at the end of the talk or the next sound, and with
+    the far end's echo of the staff member's voice.
+    """
     for utterance in utterances(call, times, language, voices):
         add(utterance.at, utterance.wave)
         echo_db = utterance.network.echo_db
@@ -87,7 +90,7 @@ class Utterance(NamedTuple):
     at: int
     wave: Wave
     speaker: Speaker
-    network: Network  # the far end's at that time, for all its voices
+    network: Network  # of the far end at that time
 
     @property
     def end(self) -> int:
@@ -95,7 +98,7 @@ class Utterance(NamedTuple):
 
 
 def utterances(call: Call, times: Times, language: Language, voices: Voices) -> Iterator[Utterance]:
-    """The utterances of a call, in the order of their beginnings."""
+    """The utterances of a call, by their beginnings."""
     if not call.talk or times.answer is None:
         return
     quiet = quiet_spans(call, times.answer)
@@ -119,7 +122,7 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
 
 
 def _speaker_at(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
-    """The speaker at that time after the answer, the level, and the far end's network."""
+    """The speaker, the network of the far end, and the level at this time after the answer."""
     party = next((party for party in reversed(call.party) if party.at_s * 1000 <= ms), None)
     network = party.network if party else call.network
     if turn == "staff":
@@ -127,9 +130,9 @@ def _speaker_at(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, f
     return (party.speaker, network, party.dbm0) if party else ("caller", network, call.caller_dbm0)
 
 
-SEIZED_AFTER_MS = 250  # of the last digit
-RING_TRIP_MS = 60  # how long the exchange takes to detect the closed loop and stop ringing
-FAR_KEY_DBM0 = -20.0  # of each tone: a telephone behind two lines and an exchange
+SEIZED_AFTER_MS = 250  # after the last digit
+RING_TRIP_MS = 60  # the exchange's time to detect the closed loop and stop ringing
+FAR_KEY_DBM0 = -20.0  # of each tone, for a telephone behind two lines and an exchange
 
 
 def play(call: Call, line: LineTimeline, language: Language, voices: Voices) -> None:
@@ -166,7 +169,7 @@ def _ring(call: Call, line: LineTimeline, times: timing.Times) -> None:
     if call.caller_id.kind in ("bell202", "v23"):
         sound = caller_id_sound(call.caller_id)
         at = times.ring + timing.RING_ON_MS + timing.CALLER_ID_AFTER_MS
-        if times.off_hook is not None:  # an early pick-up cuts it off
+        if times.off_hook is not None:  # an early pick-up cuts the message off
             sound.cut(max(0, (times.off_hook - at) * PER_MS))
         line.add(at, sound)
     if times.off_hook is not None:
@@ -200,7 +203,7 @@ def _dial(call: Call, line: LineTimeline, times: timing.Times) -> None:
 
 
 def _converse(call: Call, line: LineTimeline, answer: int) -> None:
-    """The events in the middle of a call."""
+    """Adds the events between the answer and the end of a call."""
     for flash in call.flash_at_s:
         at = answer + round(flash * 1000)
         line.on_hook(at, call.bounce_ms, call.polarity != call.seizure)
@@ -213,8 +216,11 @@ def _converse(call: Call, line: LineTimeline, answer: int) -> None:
 
 
 def _press(keys: Keys, line: LineTimeline, ms: int) -> None:
-    """The staff member's telephone dials on the line. A key of the far end has passed G.711 at least: mobile
-    networks and trunks over IP carry the key as a message, and the last exchange plays it."""
+    """Plays a dialled key on the line: of the staff member's telephone, or of the far end.
+
+    A far key has passed G.711 at least: mobile networks and IP trunks carry the key as a message, and the last exchange
+    plays it.
+    """
     length = timing.KEY_ON_MS * PER_MS
     for i, digit in enumerate(keys.digits):
         at = ms + i * (timing.KEY_ON_MS + timing.KEY_OFF_MS)

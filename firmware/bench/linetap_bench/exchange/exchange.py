@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exchange in real time: plays the lines into the cable, feeds the wires, and returns a notice as a hybrid does.
 
-One loop, driven by the capture side: for each period of notices read, one period of the lines is written, so that the
-playback stays as full as it began, and that fill delays the echo. Audio is rendered ahead in the same loop, a block at
-a time; a thread would only compete for the interpreter.
+One loop, driven by the capture side: for each period of notices read, one period of the lines is written. The playback
+queue therefore keeps its first fill, which delays the echo. Audio is rendered ahead in the same loop, a block at a
+time; a thread would only compete for the interpreter.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from linetap_bench.stage.cable import BUFFER_MS, DRY, Cable, CableEnd, report_la
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import BadInput, DeviceFault
 
-JUMP_NS = 2 * NS_PER_MS  # the cable's clock has left its line
+JUMP_NS = 2 * NS_PER_MS  # a greater step of the cable's clock counts as a jump
 
 log = logging.getLogger("linetap.bench")
 
 
 class Exchange:
-    """The lines of one card. Created and started before the unit's capture, which uses the names of its connections."""
+    """The lines of one card. Create and start it before the unit's capture, which uses its connections by name."""
 
     def __init__(self, config: Config, script: Script, voices: Voices, cable: Cable, clock: Clock = SYSTEM) -> None:
         """BadInput when script and configuration do not fit; DeviceFault when the cable cannot be opened."""
@@ -65,7 +65,7 @@ class Exchange:
         self.played = Played(rate_hz=card.rate_hz, lines=numbers)
         self._log: PlayedLog | None = None
         self._stalled = False
-        self._dry_at_ns = self._read_ns = clock.monotonic_ns()  # until when playback lasts; capture's last read
+        self._dry_at_ns = self._read_ns = clock.monotonic_ns()  # end of queued playback; capture's last read
         self._end = CableEnd(card, cable)
         self._wires = Wires.create(wires_path(config.run_path, card.number), len(lines))
         self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
@@ -82,9 +82,9 @@ class Exchange:
         self._end.start_capture()
 
     def run(self, may_begin: Callable[[], bool], stop: Callable[[], bool]) -> None:
-        """Runs until the script is over or `stop()` is called. `may_begin()` is asked while the lines wait on-hook.
+        """Runs until the script is over or `stop()` is true. `may_begin()` is called while the lines wait on-hook.
 
-        DeviceFault `cable_stalled` when the sound server stops answering.
+        DeviceFault `cable_stalled` if the sound server stops answering.
         """
         heard_ns = self._clock.monotonic_ns()
         while not stop() and not self._over():
@@ -111,10 +111,10 @@ class Exchange:
         self._wires.close()
 
     def _exchange_periods(self) -> bool:
-        """Reads all available periods and writes as many. Returns whether there were any."""
+        """Reads all available periods and writes as many. Returns False if there were none."""
         period, moved = self._end.period, False
         while True:
-            # checked before the received frames: afterwards more may have come
+            # checked before the received frames: more may arrive afterwards
             lacks = self._queued() < self._least_frames
             available = self._end.available()
             if available == DRY or available >= period:
@@ -124,7 +124,7 @@ class Exchange:
                     self._overran()
                     return moved
                 self._read_ns = self._clock.monotonic_ns()
-                if self._queued() <= self._fill_frames:  # otherwise an under-run has queued it: it would echo late
+                if self._queued() <= self._fill_frames:  # a block queued by an under-run would echo late
                     self._put(self._notices(data), period)
             elif lacks:
                 self._put(None, period)
@@ -137,7 +137,9 @@ class Exchange:
 
     @property
     def _least_frames(self) -> int:
-        """The least frames in the queue: each direction may lack a period, since the two do not count in step."""
+        """The smallest allowed queue in frames: each direction may lack a period, because their counts are not in
+        step.
+        """
         return max(self._fill_frames - 2 * self._end.period, self._end.period)
 
     def _fill(self) -> None:
@@ -157,13 +159,13 @@ class Exchange:
         return frames * NS_PER_S // self._card.rate_hz
 
     def _notices(self, data: bytes) -> I16:
-        """int16 (lines, frames) played by the unit."""
+        """The audio that the unit plays: int16 (lines, frames)."""
         frames = np.frombuffer(data, self._dtype).reshape(-1, self._card.channels)
         notices: I16 = (frames[:, self._channels].T >> self._shift).astype(np.int16)
         return notices
 
     def _follow_contacts(self) -> None:
-        """Passes the loops that the card opens and closes to the exchange's side of each line."""
+        """Copies the loops that the card opens and closes to the exchange's side of each line."""
         now_ns = self._clock.monotonic_ns()
         now_ms = now_ns // NS_PER_MS
         opened = self._stuck.open_contacts(self._one_shots.look(self._wires.asked_open(now_ms), now_ns))
@@ -180,7 +182,7 @@ class Exchange:
         self._levels.hold_open(opened, now_ns)
 
     def _replaced(self, lines: npt.NDArray[np.float64], length: int) -> None:
-        """Replaces the sound of lines whose call was ended by their contact with the exchange's own."""
+        """Replaces the sound of lines whose call was ended by their contact with the exchange's own tones."""
         now_ms = self._clock.monotonic_ns() // NS_PER_MS
         for row, release in enumerate(self._releases):
             sound = release.sound(now_ms)
@@ -202,7 +204,7 @@ class Exchange:
             self._underran(block)
 
     def _try_write(self, block: I16) -> bool:
-        """False if the stream had run dry: `block` was not accepted."""
+        """Writes a block. False, without accepting `block`, if the stream had run dry."""
         frames = np.zeros((block.shape[1], self._card.channels), self._dtype)
         frames[:, self._channels] = block.T.astype(self._dtype) << self._shift
         taken = self._end.write(frames.tobytes())
@@ -217,7 +219,7 @@ class Exchange:
         return True
 
     def _underran(self, block: I16) -> None:
-        """The lines were silent for an unknown time; `block` and the following ones are dated again."""
+        """Handles an under-run: the lines were silent for an unknown time; `block` and later ones are dated again."""
         self.played.underruns += 1
         report_late("the exchange", (self._clock.monotonic_ns() - self._dry_at_ns) / NS_PER_MS)
         log.warning("under-run %d at %.3f s", self.played.underruns, self._written / self._card.rate_hz)
@@ -234,9 +236,9 @@ class Exchange:
         self._end.start_capture()
 
     def _align(self) -> None:
-        queued = self._queued()  # before `_written`: it may find an under-run, and refill
+        queued = self._queued()  # checked before `_written` is read: it may find an under-run, and refill
         consumed = self._written - queued
-        now_ns = self._clock.monotonic_ns()  # after the check of the queue: late, never early
+        now_ns = self._clock.monotonic_ns()  # after the check of the queue: the time may be late, never early
         start_ns = self._anchor.advance(consumed, now_ns)
         anchors = self.played.anchors
         if not anchors:
@@ -256,7 +258,7 @@ class Exchange:
 
 
 def _echo(setup: LineSetup, front: Front) -> float:
-    """The captured part of a notice's amplitude."""
+    """The captured share of a notice's amplitude."""
     echo_db = front.echo_db if setup.echo_db is None else setup.echo_db
     return 0.0 if setup.deaf else float(10 ** (echo_db / 20))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange's feed of the lines: audio rendered ahead of the sound card, levels ahead of the meter."""
+"""The exchange's feed of the lines: audio rendered ahead for the sound card, levels ahead for the meter."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S
 from linetap_core.durable.files import replace_in_ram
 
 BLOCK = 80 * PER_MS
-AUDIO_AHEAD = 3 * RATE_HZ  # rendered; a busy machine catches up in between
-LEVELS_AHEAD_MS = 500  # beyond any stall that leaves the audio whole
+AUDIO_AHEAD = 3 * RATE_HZ  # rendered ahead; a busy machine catches up in this time
+LEVELS_AHEAD_MS = 500  # longer than any stall that leaves the audio whole
 LEVELS_STEP_MS = 100
-SHIFT_TOLERATED_MS = 1  # below this the clock's estimate is let wander
+SHIFT_TOLERATED_MS = 1  # smaller changes of the clock's estimate are ignored
 ANCHOR_LOOKS = 50  # half a second of periods
 NEVER_MS = 1 << 40
-TAPS = 24  # a phase of the interpolator
+TAPS = 24  # per phase of the interpolator
 
 
 class Interpolator:
     """8 kHz to `factor` x 8 kHz, streaming: a polyphase low-pass at 3.9 kHz. Delays by TAPS / 2 samples (1.5 ms)."""
 
     def __init__(self, factor: int, lines: int) -> None:
-        from scipy.signal import firwin  # an exchange at 8 kHz needs none
+        from scipy.signal import firwin  # an exchange at 8 kHz does not interpolate
 
         taps = firwin(TAPS * factor, 3900, fs=RATE_HZ * factor, window=("kaiser", 7.0)) * factor
         self._phases: npt.NDArray[np.float64] = taps.reshape(TAPS, factor)[::-1]
@@ -52,7 +52,9 @@ class Interpolator:
 
 
 class AudioFeed:
-    """Lines on-hook until `begin`, then the script. Positions are samples at 8 kHz since the feed was created."""
+    """Audio of lines that are on-hook until `begin`, and then follow the script. Positions are samples at 8 kHz since
+    the feed was created.
+    """
 
     def __init__(self, idle: Timeline, timeline: Timeline, factor: int) -> None:
         self._idle, self._timeline = idle, timeline
@@ -70,7 +72,7 @@ class AudioFeed:
         return self._rendered
 
     def take(self, frames: int) -> I16:
-        """The next int16 (lines, frames) at the cable's rate."""
+        """Returns the next int16 (lines, frames) at the cable's rate."""
         parts: list[I16] = [np.zeros((len(self._timeline.lines), 0), np.int16)] if frames == 0 else []
         while frames > 0:
             if not self._blocks:
@@ -86,8 +88,8 @@ class AudioFeed:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def render_ahead(self) -> None:
-        """Renders one block, unless there is enough."""
-        ahead = AUDIO_AHEAD if self.begins_at is not None else 2 * BLOCK  # the beginning need not wait for long
+        """Renders one block if less than AUDIO_AHEAD is rendered."""
+        ahead = AUDIO_AHEAD if self.begins_at is not None else 2 * BLOCK  # a short wait before the script
         if self._rendered - self._taken // self._factor < ahead:
             self._render()
 
@@ -101,15 +103,14 @@ class AudioFeed:
 
 
 class Anchor:
-    """The time of sample 0 on the line, by CLOCK_MONOTONIC: the earliest estimate of the last looks, since a wake-up
-    can only be late."""
+    """The time of sample 0 on the line, by CLOCK_MONOTONIC: the earliest estimate, since a wake-up can only be late."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._looks: deque[int] = deque(maxlen=ANCHOR_LOOKS)
 
     def advance(self, consumed: int, now_ns: int) -> int:
-        """`consumed` samples had left the sound card's buffer before `now_ns`; returns the nanoseconds of sample 0."""
+        """The nanoseconds of sample 0, if `consumed` samples had left the sound card's buffer by `now_ns`."""
         self._looks.append(now_ns - consumed * NS_PER_S // self._rate_hz)
         return min(self._looks)
 
@@ -118,28 +119,27 @@ class Anchor:
 
 
 class LevelFeed:
-    """Keeps the wires filled ahead, so that a level is read together with its sound."""
+    """Keeps the wires filled ahead, so that the meter reads a level together with its sound."""
 
     def __init__(self, wires: Wires, timeline: Timeline, now_ns: int) -> None:
         self._wires, self._timeline = wires, timeline
         self._shift_ms = NEVER_MS
         self._until_ms = now_ns // NS_PER_MS - LEVELS_STEP_MS
-        self._open = np.zeros(len(timeline.lines), np.bool_)  # loops that a contact holds open
+        self._open = np.zeros(len(timeline.lines), np.bool_)  # loops held open by a contact
 
     @property
     def shift_ms(self) -> int:
-        """The script's start, by the wires' milliseconds."""
+        """The script's start in milliseconds of the wires."""
         return self._shift_ms
 
     def hold_open(self, loops: npt.NDArray[np.bool_], now_ns: int) -> None:
-        """Opens these loops from now on, bool (lines,); levels written ahead are written again."""
+        """Opens these loops from now on, bool (lines,); levels already written ahead are replaced."""
         if (loops != self._open).any():
             self._open = loops
             self._until_ms = now_ns // NS_PER_MS + 1
 
     def update(self, script_ns: int | None, now_ns: int) -> None:
-        """`script_ns`: the time of the script's start on the line, None until that is known. Writes the missing
-        levels."""
+        """Writes the missing levels. `script_ns`: the time of the script's start on the line, None until known."""
         now_ms = now_ns // NS_PER_MS
         shift_ms = NEVER_MS if script_ns is None else round(script_ns / NS_PER_MS)
         if abs(shift_ms - self._shift_ms) > SHIFT_TOLERATED_MS:
@@ -165,8 +165,8 @@ class LevelFeed:
 # `line-NN.s16` (little-endian, the cable's rate, one for each line) and `exchange.json`: `rate_hz`, `lines`, `samples`,
 # `start_mono_ns` (when sample 0 was heard, CLOCK_MONOTONIC), `script_sample` (where the script began), `anchors`
 # ([sample, mono_ns] wherever the cable's clock jumped), `underruns`, `overruns`, `realtime` (without it JACK may skip a
-# period without notifying either end of the cable), `releases` (openings of a loop, and what became of the call),
-# `left_open` (lines whose opening is not over).
+# period without notifying either end of the cable), `releases` (openings of a loop, and the outcome of the call),
+# `left_open` (lines whose loop is still open).
 
 
 END_S = 30
@@ -187,7 +187,7 @@ class Played(msgspec.Struct, kw_only=True):
 
 
 class PlayedLog:
-    """Files are written by a thread of its own: a slow disk must not stop the exchange."""
+    """The log of played samples. Its own thread writes the files: a slow disk must not stop the exchange."""
 
     def __init__(self, folder: Path, played: Played) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,7 @@ class PlayedLog:
         self._thread.start()
 
     def add(self, block: I16) -> None:
-        """int16 (lines, n), not changed afterwards."""
+        """Appends int16 (lines, n), which the caller must not change afterwards."""
         self._queue.put(block)
 
     def close(self, played: Played) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sounds of a script's `sound` keys on the line, each made once, through the network that carries it.
+"""The sounds of a script's `sound` keys on the line, each made once and passed through its network.
 
-A network is a codec there and back, and lost packets. Debian's ffmpeg has no encoder of AMR or G.729: GSM full rate
+A network is a codec in both directions, and lost packets. Debian's ffmpeg has no encoder of AMR or G.729: GSM full rate
 stands for a mobile network, G.723.1 (the same family of coders as G.729) for an IP trunk, Opus at 8 kHz for newer
-mobiles. A room's sounds are a cough and hands on a keyboard.
+mobiles. A room's sounds are a cough and typing on a keyboard.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KEYBOARD_S = 6.0
 
 
 def cough(which: int) -> F64:
-    """One to three bursts: a plosive, then a breath whose band narrows."""
+    """A cough of one to three bursts: a plosive, then a breath whose band narrows."""
     from scipy.signal import butter, sosfilt
 
     rng = np.random.default_rng([which, 81])
@@ -46,7 +46,7 @@ def cough(which: int) -> F64:
 
 
 def keyboard(which: int) -> F64:
-    """KEYBOARD_S of it: each key is a click down and a fainter one up."""
+    """Typing for KEYBOARD_S: each key is a click down and a fainter one up."""
     rng = np.random.default_rng([which, 82])
     out = np.zeros(round(KEYBOARD_S * RATE_HZ))
     at = 0.1
@@ -65,7 +65,7 @@ def _click(out: F64, at_s: float, loud: float, rng: np.random.Generator) -> None
 
 
 PACKET = RATE_HZ // 50
-CONCEALED = 0.6  # of the previous packet, repeated in the place of a lost one
+CONCEALED = 0.6  # gain of the previous packet, repeated in place of a lost one
 _LIMIT_S = 60
 _FFMPEG: dict[Codec, tuple[list[str], str]] = {
     "gsm": (["-c:a", "libgsm"], "gsm"),
@@ -75,7 +75,7 @@ _FFMPEG: dict[Codec, tuple[list[str], str]] = {
 
 
 def coded(samples: I16, codec: Codec, scratch: Path) -> I16:
-    """The same number of samples, after the decoder. DeviceFault `no_codec` where ffmpeg is missing or lacks it."""
+    """The samples through the codec, as many as before. DeviceFault `no_codec` if ffmpeg or the codec is missing."""
     if codec == "g711":
         return g711.decode(g711.encode(samples))
     options, form = _FFMPEG[codec]
@@ -97,7 +97,7 @@ def coded(samples: I16, codec: Codec, scratch: Path) -> I16:
 
 
 def lossy(samples: I16, percent: float, seed: int) -> I16:
-    """Packets of 20 ms are lost at random; the receiver repeats the previous one."""
+    """The samples with random losses of packets of 20 ms; the receiver repeats the previous packet."""
     out = samples.copy()
     rng = np.random.default_rng([seed, 91])
     packets = len(samples) // PACKET
@@ -107,15 +107,15 @@ def lossy(samples: I16, percent: float, seed: int) -> I16:
     return out
 
 
-VERSION = 1  # of all clips made here: a new number remakes them
+VERSION = 1  # of all clips made here: a new number makes them again
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")  # Debian's asterisk-core-sounds-en-wav
 SIT_HZ, SIT_MS = (950.0, 1400.0, 1800.0), 330  # ITU-T E.180
-HOWLER_HZ, HOWLER_MS = (1400.0, 2060.0, 2450.0, 2600.0), (100, 100)  # (memory) North America; Korea's was not found
-_NOISE_EARLY, _NOISE_LATE = 6, 7  # random streams of a line
+HOWLER_HZ, HOWLER_MS = (1400.0, 2060.0, 2450.0, 2600.0), (100, 100)  # North America, from memory; Korea's was not found
+_NOISE_EARLY, _NOISE_LATE = 6, 7  # numbers of a line's random streams
 
 
 def add_sounds(call: Call, times: Times, line: LineTimeline, voices: Voices) -> None:
-    """All sounds of a call, each cut off at the end of its part of the call."""
+    """Adds all sounds of a call, each cut off at the end of its part of the call."""
     for sound in call.sound:
         began = {"off_hook": times.off_hook, "dialled": times.dialled, "answer": times.answer}[sound.after]
         if began is None:
@@ -129,7 +129,7 @@ def add_sounds(call: Call, times: Times, line: LineTimeline, voices: Voices) -> 
 
 
 def made(sound: CallSound, network: Network, length: int, voices: Voices) -> Sound:
-    """The sound, at most `length` samples of it."""
+    """The sound, cut to at most `length` samples."""
     match sound.play:
         case "tone":
             return pair(tuple(sound.hz) or (440.0,), sound.dbm0, length, tuple(sound.cadence_ms) or None)
@@ -175,7 +175,7 @@ def _clip(sound: CallSound, voices: Voices) -> I16:
 
 
 def _prompt(name: str) -> I16:
-    """BadInput if the package is not installed, or has no prompt of that name."""
+    """The samples of a prompt. BadInput if the package is not installed or has no prompt of that name."""
     path = PROMPTS / f"{name}.wav"
     try:
         with wave.open(str(path), "rb") as file:
@@ -198,7 +198,7 @@ def _network_at(call: Call, sound: CallSound) -> Network:
 
 
 def _add_noise(call: Call, times: Times, line: LineTimeline) -> None:
-    """The far channel's noise, before the answer and of each party after it."""
+    """Adds the far channel's noise, before the answer and for each party after it."""
     early, until = call.early.noise_dbm0, times.answer or times.end
     if early is not None and times.dialled is not None and until > times.dialled:
         line.add(times.dialled, Noise((*line.key, _NOISE_EARLY, until), early, (until - times.dialled) * PER_MS))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One simulated line: the edges of its hook, ringing and voltage, and the sounds on it, each at its millisecond.
+"""One simulated line: the edges of its hook, ringing and voltage, and the sounds on it, by millisecond.
 
 Levels are edges: hook, ring detector, and the loop's voltage, whose sign is polarity. The effect of a card's front ends
-on the sound follows the drawing's own table (board/frontend.py).
+on the sound follows the table of the circuit drawing (board/frontend.py).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from linetap_bench.sounds.synth import Hum, Noise, Sound
 
 SHAKE_BATTERY_V, SHAKE_PEAK_V = -48.0, 106.0  # 75 Vrms of ringing on top of the battery
 SHAKE_THRESHOLD_V = 21.0
-RINGING_HZ = 20.03  # 20 nominal: no ringing machine is synchronous with a meter's clock
+RINGING_HZ = 20.03  # 20 nominal: no ringing generator is synchronous with a meter's clock
 
 
 class Track:
-    """A value that changes at milliseconds. Edges may be added in any order; a later one at the same time wins."""
+    """A value that changes at given milliseconds. Edges may be added in any order; the last added at one time wins."""
 
     def __init__(self, start: int) -> None:
         self._edges: dict[int, int] = {-1: start}
@@ -43,7 +43,7 @@ class Track:
         self._times = np.zeros(0, np.int64)
 
     def render(self, from_ms: int, n: int) -> npt.NDArray[np.int32]:
-        """int32 (n,) from millisecond `from_ms` on; before the first edge the starting value."""
+        """int32 (n,) from millisecond `from_ms` on; the starting value applies before the first edge."""
         if not len(self._times):
             ordered = sorted(self._edges.items())
             self._times = np.array([ms for ms, _ in ordered], np.int64)
@@ -52,7 +52,7 @@ class Track:
         return self._values[np.maximum(at, 0)]
 
     def edges(self) -> list[tuple[int, int]]:
-        """True changes as (ms, value), from 0 on."""
+        """Edges that change the value, as (ms, value), from 0 on."""
         changes = []
         value = self._edges[-1]
         for ms in sorted(self._edges):
@@ -63,7 +63,7 @@ class Track:
 
 
 def bounce(track: Track, ms: int, value: int, bounce_ms: int, rng: np.random.Generator) -> None:
-    """A contact that closes or opens at `ms` and settles on `value` after at most `bounce_ms`."""
+    """Adds a contact's edges: it closes or opens at `ms` and settles on `value` after at most `bounce_ms`."""
     track.set(ms, value)
     at, level = ms, value
     while True:
@@ -76,7 +76,8 @@ def bounce(track: Track, ms: int, value: int, bounce_ms: int, rng: np.random.Gen
 
 
 def shake(track: Track, ms: int, end_ms: int) -> None:
-    """Ringing seen by a comparator without a filter: |v| falls below the threshold twice a cycle, 3.6 ms each time.
+    """Adds ringing as a comparator without a filter sees it: |v| falls below the threshold twice a cycle, 3.6 ms each
+    time.
 
     75 Vrms at 20 Hz on -48 V against 21 V, sampled once a millisecond as the meter does.
     """
@@ -92,8 +93,7 @@ LEAK = 10 ** (-NEIGHBOUR_DB.low / 20)  # from a line into each neighbour
 
 
 class Front(NamedTuple):
-    """The front end of one line: how much of its level is captured, how much of a notice returns, and the level of
-    ringing."""
+    """The front end of one line: captured share of its level, returned share of a notice, level of ringing."""
 
     captured_db: float
     echo_db: float
@@ -101,14 +101,14 @@ class Front(NamedTuple):
 
 
 def fronts(lines: int) -> list[Front]:
-    """Every line differs: the first has the lowest levels within its parts' tolerances, and the last the highest."""
+    """The front ends of a card, from the lowest levels within the parts' tolerances to the highest."""
     figures = (CAPTURED_DB, ECHO_DB, RINGING_DBM0)
     columns = [np.linspace(each.low, each.high, lines).tolist() for each in figures]
     return [Front(*levels) for levels in zip(*columns, strict=True)]
 
 
 def beside(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """For each line, (lines, n), the sum of its two neighbours."""
+    """The sum of its two neighbours for each line, (lines, n)."""
     sums = np.zeros_like(lines)
     sums[1:] += lines[:-1]
     sums[:-1] += lines[1:]
@@ -116,7 +116,7 @@ def beside(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 FOREVER = 1 << 62
-_NOISE, _CLICK, _BOUNCE, _DENSE = range(4)  # random streams of a line
+_NOISE, _CLICK, _BOUNCE, _DENSE = range(4)  # numbers of a line's random streams
 
 
 class LineTimeline:
@@ -130,7 +130,7 @@ class LineTimeline:
         self.key = (seed, setup.number)
         self._sign = 1 if setup.reversed else -1
         self.hook, self.ring = Track(0), Track(0)
-        self.volts = Track(self._sign * round(setup.on_hook_v * 100))  # hundredths
+        self.volts = Track(self._sign * round(setup.on_hook_v * 100))  # hundredths of a volt
         self._sounds: list[tuple[int, Sound]] = [(0, Noise((*self.key, _NOISE), setup.noise_dbm0, FOREVER))]
         if setup.hum_dbm0 is not None:
             self._sounds.append((0, Hum(setup.hum_dbm0, FOREVER)))
@@ -153,7 +153,7 @@ class LineTimeline:
         return np.clip(np.rint(out * self._gain), -32768, 32767).astype(np.int16)
 
     def idle_audio(self, first: int, n: int, sound: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
-        """float64 (n,): the line's own noise and `sound`, which the exchange sends in the call's place."""
+        """float64 (n,): the line's own noise and `sound`, which the exchange sends in place of the call."""
         out = np.zeros(n) if sound is None else sound
         for _, noise in self._own:
             out = out + noise.render(first, n)
@@ -171,17 +171,17 @@ class LineTimeline:
         self.volts.set(ms, self._loop(self.setup.off_hook_v, reversed_))
 
     def break_loop(self, ms: int, length_ms: int) -> None:
-        """The exchange removes the battery: otherwise a comparator would still read a closed loop."""
+        """Removes the battery during the break: a comparator would otherwise still read a closed loop."""
         self.volts.set(ms, 0)
         self.volts.set(ms + length_ms, self._loop(self.setup.off_hook_v, False))
 
     def pulse(self, ms: int) -> None:
-        """One dial pulse: dials break without significant bounce."""
+        """Adds one dial pulse: a dial's contact breaks without significant bounce."""
         self.off_hook(ms + timing.PULSE_BREAK_MS, 0)
         self.on_hook(ms, 0)
 
     def burst(self, ms: int, end_ms: int, shaken: bool) -> None:
-        """One burst of ringing; where it is answered, the hook's own edges follow and win."""
+        """Adds one burst of ringing; if the call is answered in it, the hook's later edges win."""
         self.ring.set(ms, 1)
         self.ring.set(end_ms, 0)
         if shaken:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated line meter: it measures the simulated wires, and is as bad as a real one on request.
+"""A simulated line meter: measures the simulated wires, with the faults of a real one on request.
 
-`Meter` is the microcontroller, without any I/O; `MeterOnPty` gives it a serial port that can be unplugged. `python -m
+`Meter` is the microcontroller without any I/O; `MeterOnPty` gives it a serial port that can be unplugged. `python -m
 linetap_bench.exchange.meter --wires RUN_DIR/capture/wires-1 --port PATH` runs one until it is stopped.
 """
 
@@ -33,10 +33,10 @@ from linetap_bench.stage.cable import report_late
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap_core.service import try_realtime
 
-WAITS_S = 0.004  # of the 5 ms of a frame
-PRIORITY = 40  # as the exchange: a real meter's processor does nothing else
-AT_ONCE = 20  # frames at most, of a meter that is asked seldom
-LATE_MS = 50  # in one turn: with what samples take on their way, enough for linetap to take it for silent
+WAITS_S = 0.004  # within the 5 ms of a frame
+PRIORITY = 40  # like the exchange: a real meter's processor has no other task
+AT_ONCE = 20  # most frames sent at once by a meter that is polled rarely
+LATE_MS = 50  # in one turn: with the samples' own delay, enough for linetap to report the meter as silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,11 @@ class Faults:
     """The faults of a meter and its line."""
 
     drift_ppm: float = 0.0
-    lost: float = 0.0  # share of its frames that never arrive
-    noise: float = 0.0  # share of them with noise before
-    damaged: float = 0.0  # share of them with a bit turned
+    lost: float = 0.0  # share of lost frames
+    noise: float = 0.0  # share of frames with noise before them
+    damaged: float = 0.0  # share of frames with a flipped bit
     jitter_ms: float = 0.0  # the longest delay of a frame
-    deaf_ms: float = 0.0  # the longest delay in reading a beat
+    deaf_ms: float = 0.0  # the longest delay before a beat is read
 
 
 NONE = Faults()
@@ -56,7 +56,7 @@ _HEARD = {frame.code: frame for frame in wire.FRAMES if frame.sender == "linetap
 
 
 class Meter:
-    """Samples every millisecond of its own clock. `sent_until` returns its output; `receive` takes its input."""
+    """Samples every millisecond of its own clock. `sent_until` returns its output; `receive` accepts its input."""
 
     def __init__(
         self, volts: VoltsAt, channels: int, now_ns: int, faults: Faults = NONE, seed: int = 1, beginning_us: int = 0
@@ -66,7 +66,7 @@ class Meter:
         self._faults = faults
         self._random = np.random.default_rng(seed)
         self.tamper = self.power_fail = False
-        self.converters = 0  # flags of those that are not set
+        self.converters = 0  # flags of converters that are not configured
         self.lights: list[int] = []
         self.limits: list[tuple[int, int]] = []
         self.beats = 0
@@ -76,11 +76,11 @@ class Meter:
         self.restart(now_ns, beginning_us)
 
     def restart(self, now_ns: int, beginning_us: int = 0) -> None:
-        """Restarts as after a brown-out: the clock begins again, and the settings are lost."""
+        """Restarts as after a brown-out: the clock starts again, and the settings are lost."""
         self._began_ns, self._beginning_us = now_ns, beginning_us
         self._boot = int(self._random.integers(1 << 32))
         self._sequence = 0
-        self._next = beginning_us // wire.SAMPLE_US + 1  # the next sample
+        self._next = beginning_us // wire.SAMPLE_US + 1  # number of the next sample
         self._hello_us = self._status_us = beginning_us
         self._flags: int | None = None
         self._lines = MeterLines(self._channels)
@@ -88,19 +88,19 @@ class Meter:
         self._relays = 0
         self._asked, self._asked_until_us = 0, 0
         self._one_shots = OneShots(self._channels, now_ns)
-        self.opened = 0  # mask of the contacts it holds open
+        self.opened = 0  # mask of contacts held open
         self._queue: deque[tuple[int, bytes]] = deque()
         self._frames.forget()
 
     def us_at(self, mono_ns: int) -> int:
-        """The reading of its clock."""
+        """The reading of the meter's clock at this time."""
         return self._beginning_us + int((mono_ns - self._began_ns) * (1 + self._faults.drift_ppm / 1e6)) // 1000
 
     def mono_ns_at(self, us: int) -> int:
         return self._began_ns + round((us - self._beginning_us) * 1000 / (1 + self._faults.drift_ppm / 1e6))
 
     def relays(self, now_ns: int) -> int:
-        """Mask of the closed ones: each command expires by itself."""
+        """Mask of the closed relays: each command expires by itself."""
         return self._relays if self.us_at(now_ns) < self._relays_until_us else 0
 
     def _follow_contacts(self, us: int) -> None:
@@ -113,7 +113,7 @@ class Meter:
             self._send(us, wire.OPENED, self.opened)
 
     def lamps(self, now_ns: int) -> list[str]:
-        """The line lamps: as commanded, or a fault after linetap has fallen silent."""
+        """The states of the line LEDs: as commanded, or a fault after linetap has been silent."""
         stale = self.us_at(now_ns) >= self._beat_us + wire.LAMPS_EXPIRY_MS * 1000
         commanded = [wire.LEDS[led] if led < len(wire.LEDS) else "dark" for led in self.lights]
         return ["fault" if stale and led != "dark" else led for led in commanded]
@@ -127,7 +127,7 @@ class Meter:
         return out
 
     def skip(self, now_ns: int) -> None:
-        """Leaves out the samples up to `now_ns` that are not taken yet, as one whose frames are lost."""
+        """Omits the samples up to `now_ns` that are not measured yet, as if their frames were lost."""
         missed = self.us_at(now_ns) // wire.SAMPLE_US + 1 - self._next
         self._next += max(0, missed // wire.SAMPLES_A_FRAME) * wire.SAMPLES_A_FRAME
 
@@ -137,7 +137,7 @@ class Meter:
             self._measure(min(frames, AT_ONCE))
 
     def _measure(self, frames: int) -> None:
-        """Decides on all their samples at once, and sends each frame when it is due."""
+        """Evaluates all samples of these frames at once, and sends each frame when it is due."""
         n = wire.SAMPLES_A_FRAME
         firsts = range(self._next, self._next + frames * n, n)
         self._next += frames * n
@@ -211,19 +211,19 @@ class Meter:
 
 
 def _next(now_us: int, every_ms: int) -> int:
-    """The next whole multiple."""
+    """The next whole multiple of `every_ms`."""
     return (now_us // (every_ms * 1000) + 1) * every_ms * 1000
 
 
 class Measures(Protocol):
-    """A meter of any kind: it accepts bytes, and returns those sent by a moment of CLOCK_MONOTONIC."""
+    """A meter of any kind: accepts bytes, and returns the bytes sent up to a time of CLOCK_MONOTONIC."""
 
     def receive(self, data: bytes, now_ns: int) -> None: ...
     def sent_until(self, now_ns: int) -> bytes: ...
 
 
 class MeterOnPty[M: Measures]:
-    """A meter behind `port`, a link to the terminal that stands for its serial adapter."""
+    """A meter behind `port`, a link to the terminal that replaces its serial adapter."""
 
     def __init__(self, meter: M, port: Path, clock: Clock = SYSTEM) -> None:
         self.meter = meter
@@ -236,7 +236,7 @@ class MeterOnPty[M: Measures]:
         if self._ends is not None:
             return
         ours, theirs = os.openpty()
-        tty.setraw(theirs)  # held open, so that linetap may disconnect and reconnect
+        tty.setraw(theirs)  # kept open, so that linetap may disconnect and reconnect
         os.set_blocking(ours, False)
         self._ends = ours, theirs
         fresh = self._port.with_name(f".{self._port.name}.new")
@@ -258,7 +258,7 @@ class MeterOnPty[M: Measures]:
             self.meter.sent_until(self._clock.monotonic_ns())
             return
         ours = self._ends[0]
-        if not waiting(ours):  # a poll might wait for a worker of the kernel: see linetap.board.meter.port
+        if not waiting(ours):  # a poll might wait for a kernel worker: see linetap.board.meter.port
             SYSTEM.sleep(wait_s)
         if waiting(ours):
             with contextlib.suppress(OSError):
@@ -273,7 +273,7 @@ class MeterOnPty[M: Measures]:
 
 
 def waiting(terminal: int) -> int:
-    """Bytes that can be read at once; 0 where the other end is gone."""
+    """The number of bytes that can be read at once; 0 if the other end is gone."""
     try:
         (count,) = struct.unpack("i", fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)))
     except OSError:
@@ -282,8 +282,8 @@ def waiting(terminal: int) -> int:
 
 
 def drive(meter: Meter, wires: Wires, now_ns: int) -> None:
-    """The notice relays, and an edge for each contact that the meter holds open. A meter that was killed leaves the
-    relays as they are, and gives no edge.
+    """Writes the notice relays and contact edges of the meter to the wires. A killed meter leaves the relays unchanged
+    and writes no edge.
     """
     closed = meter.relays(now_ns)
     for channel in range(wires.lines):
@@ -316,7 +316,7 @@ def main() -> int:
             late_ms = (now_ns - turned_ns) / NS_PER_MS
             report_late("the meter", late_ms - LATE_MS)
             if late_ms > SILENT_MS:
-                meter.skip(now_ns)  # a backlog that it cannot catch up with would make it later
+                meter.skip(now_ns)  # a backlog that the meter cannot work off would delay it further
             turned_ns = now_ns
     return 0
 

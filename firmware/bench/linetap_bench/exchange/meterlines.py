@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated meter's samples and decisions: the volts on the simulated wires, and linetap's own decider over them,
-with the limits that it was sent.
+"""A simulated meter's samples and decisions: the volts on the simulated wires, judged by linetap's own decider with the
+limits that the meter was sent.
 
-The program of a real meter (hardware/meter/line.c) follows the same rules by other means, and tests compare the two.
+The program of a real meter (hardware/meter/line.c) follows the same rules with other code, and tests compare the two.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from linetap.ring import I16, Bits
 from linetap_bench.exchange.linetimeline import RINGING_HZ, SHAKE_PEAK_V
 
 NOMINAL = 4800  # the battery voltage under ringing
-UNKNOWN_SHARE = 0.75  # of the open loop's voltage: below it the loop is closed, before a closed loop was seen
-STEADY_SAMPLES = 4  # a contact that bounces changes more often
+UNKNOWN_SHARE = 0.75  # of the open loop's voltage; less is a closed loop, until one was measured
+STEADY_SAMPLES = 4  # a bouncing contact changes more often
 
 VoltsAt = Callable[[int, int], I16]
 
 
 class WireVolts:
-    """The volts of simulated wires; ringing and a contact's bounce, which the exchange gives as bits, are computed."""
+    """The volts of simulated wires. Ringing and bounce, which the exchange gives as bits, are converted to volts."""
 
     def __init__(self, wires: Wires) -> None:
         self._wires = wires
-        self._open = np.zeros((wires.lines, 1), np.int64)  # 0: not seen yet
+        self._open = np.zeros((wires.lines, 1), np.int64)  # 0: unknown
         self._closed = np.zeros((wires.lines, 1), np.int64)
 
     def __call__(self, first_ms: int, n: int) -> I16:
-        """Int16 (lines, n), 0.01 V, from millisecond `first_ms` on."""
+        """int16 (lines, n), 0.01 V, from millisecond `first_ms` on."""
         hook, ring, _, given = self._wires.samples(first_ms + n, n)
         volts = given.astype(np.int64)
         self._remember(volts, hook, ring)
@@ -50,7 +50,7 @@ class WireVolts:
         return np.clip(np.rint(volts + ring * np.abs(volts) * swing), -26_500, 26_500).astype(np.int16)
 
     def _remember(self, volts: npt.NDArray[np.int64], hook: Bits, ring: Bits) -> None:
-        """The voltage of a loop that neither bounces nor rings: 40 V may well be off-hook."""
+        """Stores the voltage of a loop that neither bounces nor rings: even 40 V may be off-hook."""
         if hook.shape[1] < STEADY_SAMPLES:
             return
         same = (hook == hook[:, :1]).all(axis=1) & ~ring.any(axis=1) & (volts == volts[:, :1]).all(axis=1)
@@ -62,22 +62,23 @@ class WireVolts:
 HOOK, RING, PULSE = (wire.EDGES.index(name) for name in ("hook", "ring", "pulse"))
 MOST = 32767  # hundredths of a volt
 
-Edge = tuple[int, int, int, bool]  # sample, channel, which of protocol.EDGES, level
+Edge = tuple[int, int, int, bool]  # sample, channel, index in protocol.EDGES, level
 
 
 class MeterLines:
-    """Edges of a card's lines. An edge of the hook or of ringing comes `delay_ms` after its sample, a pulse at once."""
+    """Edges of a card's lines. An edge of hook or ringing comes `delay_ms` after its sample, a pulse at once."""
 
     def __init__(self, channels: int) -> None:
         numbers = MeterNumbers()
         self._limits = [limits_of(numbers, KR_PSTN.no_line_v)] * channels
         self._decider = Decider(LimitArrays(self._limits), [numbers] * channels)
-        self._before: tuple[Bits, Bits] | None = None  # hook and ring, at the last sample that is decided
-        self._loop: npt.NDArray[np.bool_] | None = None  # by the last pulse edge of each
+        self._before: tuple[Bits, Bits] | None = None  # hook and ring at the last decided sample
+        self._loop: npt.NDArray[np.bool_] | None = None  # after each line's last pulse edge
 
     def set_limits(self, payload: bytes) -> list[tuple[int, int]]:
-        """Takes the payload of a `limits` frame: each channel's off-hook and on-hook limit. Other channels keep
-        theirs."""
+        """Applies the payload of a `limits` frame: off-hook and on-hook limit of each channel. Other channels keep
+        theirs.
+        """
         channels = payload[0]
         words = np.frombuffer(payload[1 : 1 + (len(payload) - 1) // 2 * 2], "<u2")
         if len(words) < 2 * channels:
@@ -93,8 +94,9 @@ class MeterLines:
         return [(int(low), int(high)) for low, high in words[: 2 * channels].reshape(-1, 2)]
 
     def push(self, first: int, volts: I16, frame: int) -> list[list[Edge]]:
-        """Takes samples int16 (channels, n), 0.01 V, from number `first` on; of each `frame` of these samples, returns
-        the edges that are known at its end, in order."""
+        """Accepts samples int16 (channels, n), 0.01 V, from number `first` on. Returns for each `frame` samples the
+        edges that are known at their end, in order.
+        """
         known: list[list[Edge]] = [[] for _ in range(0, volts.shape[1], frame)]
         hook, ring, _ = self._decider.push(volts)
         for each in self._pulses(first, *self._decider.at_once):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange's side when the card opens a line's loop: a telephone's line at a PBX, or a trunk.
+"""The exchange's reaction when the card opens a line's loop: a telephone's line at a PBX, or a trunk.
 
-An opening that is long enough ends the call; at a PBX a shorter one is a flash, which holds the caller and gives dial
-tone all the same. A trunk's exchange holds an incoming call for the guard time: the called party may lift another
-telephone. docs/line-release.md has the numbers and their sources.
+A long enough opening ends the call. At a PBX a shorter one is a flash, which holds the caller and gives dial tone. A
+trunk's exchange holds an incoming call for the guard time, because the called party may lift another telephone.
+docs/line-release.md has the numbers and their sources.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from linetap_bench.script.timing import DIAL_TONE_AFTER_MS
 from linetap_bench.sounds.signalling import exchange_tone
 from linetap_bench.sounds.synth import BUSY_DBM0, F64, pair
 
-FLASH_LEAST_MS = 80  # a shorter opening is nothing at all
-# To a handset that stays lifted; from memory, PBXs differ.
+FLASH_LEAST_MS = 80  # a shorter opening has no effect
+# Tones to a handset that stays lifted; from memory, PBXs differ.
 DIAL_FOR_MS, BUSY_FOR_MS, HOWLER_FOR_MS = 15_000, 15_000, 30_000
 SILENCE = "none"
 
-Outcome = Literal["released", "held", "kept"]  # held: the caller waits, behind a dial tone; kept: the call goes on
+Outcome = Literal["released", "held", "kept"]  # held: the caller waits during a dial tone; kept: the call continues
 
 
 class Released(msgspec.Struct, frozen=True):
-    """An opening of a line's loop. Milliseconds are CLOCK_MONOTONIC's, or a recording's own."""
+    """An opening of a line's loop. Milliseconds are those of CLOCK_MONOTONIC, or of a recording."""
 
     line: int
     opened_ms: int
@@ -40,7 +40,7 @@ class Released(msgspec.Struct, frozen=True):
 
 
 class StuckContacts:
-    """Contacts that do not follow their drive: one that is stuck open never closes again after its first opening."""
+    """Contacts that do not follow their drive: a contact stuck open never closes again after its first opening."""
 
     def __init__(self, states: Sequence[str]) -> None:
         """`states`: `LineSetup.contact` of each line."""
@@ -49,30 +49,31 @@ class StuckContacts:
         self._opened = np.zeros(len(states), np.bool_)
 
     def open_contacts(self, driven: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """`driven`: those whose coil is on, bool (lines,). Returns the open ones."""
+        """Returns the open contacts. `driven`: contacts whose coil is on, bool (lines,)."""
         self._opened |= driven & self._open
         opened: npt.NDArray[np.bool_] = (driven & ~self._closed) | self._opened
         return opened
 
 
 class LineRelease:
-    """One line; `update` is called as time passes, however often."""
+    """The release of one line; call `update` at any rate as time passes."""
 
     def __init__(self, setup: LineSetup) -> None:
         self._setup = setup
         self._opened_ms: int | None = None
         self._closed_ms = 0
-        self._gone: Outcome | None = None  # how the call ended, until the handset is put down
-        self.loop_open = False  # the contact is: the line is at its idle voltage
+        self._gone: Outcome | None = None  # the call's outcome, until the handset is put down
+        self.loop_open = False  # the contact is open: the line is at its idle voltage
 
     @property
     def quiet(self) -> bool:
-        """Nothing is different from a line without contact."""
+        """Whether the line behaves like a line without contact."""
         return not self.loop_open and self._gone is None
 
     def update(self, now_ms: int, opened: bool, lifted: bool, incoming: bool) -> Released | None:
-        """`opened`: the contact; `lifted`: the handset, by the script; `incoming`: the call on the line is. Returns an
-        opening that is over."""
+        """Returns an opening that is over. `opened`: the contact is open; `lifted`: the handset, by the script;
+        `incoming`: the line's call is incoming.
+        """
         done = None
         if opened and not self.loop_open:
             self._opened_ms = now_ms if lifted and self._gone is None else None
@@ -97,7 +98,7 @@ class LineRelease:
         return max(self._setup.releases_after_ms, round(self._setup.guard_s * 1000) if guarded else 0)
 
     def sound(self, now_ms: int) -> str | None:
-        """The tone of the exchange after the call: dial, busy, howler or silence. None: the call is on the line."""
+        """The exchange's tone after the call: dial, busy, howler or silence. None: the call is on the line."""
         if self._gone is None:
             return None
         at = now_ms - self._closed_ms - DIAL_TONE_AFTER_MS
@@ -111,14 +112,14 @@ class LineRelease:
 
 
 class InPlace:
-    """The sound in a call's place, without a break from block to block."""
+    """The sound that replaces a call, continuous from block to block."""
 
     def __init__(self) -> None:
         self._name = SILENCE
-        self._samples = 0  # of it so far
+        self._samples = 0  # rendered so far
 
     def render(self, name: str, n: int) -> F64 | None:
-        """float64 (n,), None for silence."""
+        """float64 (n,), or None for silence."""
         self._samples = self._samples if name == self._name else 0
         self._name, offset = name, self._samples
         self._samples += n

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A script in playable form: per line the edges of its levels and the sounds on it; in real time, or as files.
+"""A script in playable form, in real time or as files: the edges of each line's levels and the sounds on it.
 
-Audio and levels of any stretch are available, in blocks of any size, with the same result; sample 8k is millisecond k.
-Only the edges, the start of each sound, and each utterance once are stored. As files it is lines.wav and events.jsonl,
+Audio and levels of any stretch are available in blocks of any size, with the same result; sample 8k is millisecond k.
+Only the edges, the start of each sound, and each utterance once are stored. The files are lines.wav and events.jsonl,
 without a notice, which `linetap replay` adds.
 """
 
@@ -27,10 +27,10 @@ from linetap_core.errors import BadInput
 
 
 class Timeline:
-    """All lines in the order of `numbers`."""
+    """The lines of a script, in the order of `numbers`."""
 
     def __init__(self, script: Script, voices: Voices, numbers: list[int]) -> None:
-        """DeviceFault `no_speech` if there is no voice for the script's people."""
+        """DeviceFault `no_speech` if a voice of the script's people is missing."""
         self.duration_ms = script.duration_ms
         self.lines = [
             LineTimeline(script.setup(number), script.seed, front)
@@ -51,7 +51,7 @@ class Timeline:
         return np.stack([line.audio(first, n) for line in self.lines])
 
     def levels(self, from_ms: int, n: int) -> tuple[Bits, Bits, Bits, I16]:
-        """hook, ring, polarity: bool (lines, n); volts: int16 (lines, n), hundredths. Outside the script: idle."""
+        """hook, ring, polarity: bool (lines, n); volts: int16 (lines, n), hundredths. Idle outside the script."""
         hook = np.stack([line.hook.render(from_ms, n) for line in self.lines]) != 0
         ring = np.stack([line.ring.render(from_ms, n) for line in self.lines]) != 0
         volts = np.stack([line.volts.render(from_ms, n) for line in self.lines]).astype(np.int16)
@@ -62,11 +62,11 @@ class Timeline:
         return bool(self.lines[row].hook.render(ms, 1)[0])
 
     def is_incoming(self, row: int, ms: int) -> bool:
-        """Whether the call on that line is one that came in."""
+        """Whether the call on that line is incoming."""
         return any(start <= ms < end for start, end in self._incoming[row])
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """events.jsonl, ordered by `t`: the loop's voltage at the start, then every change and what the PBX prints."""
+        """The entries of events.jsonl, ordered by `t`: the loop's first voltage, then every change and SMDR line."""
         yield from ({"t": 0.0, "line": x.setup.number, "volts": int(x.volts.render(0, 1)[0]) / 100} for x in self.lines)
         streams = [_events(line) for line in self.lines]
         streams.append([((ms, 0), {"t": ms / 1000, "smdr": text}) for ms, text in self._smdr])
@@ -82,11 +82,11 @@ def _events(line: LineTimeline) -> list[tuple[tuple[int, int], dict[str, Any]]]:
 
 
 BLOCK = 60 * RATE_HZ
-MAX_WAV_BYTES = (1 << 32) - 4096  # RIFF counts in 32 bits
+MAX_WAV_BYTES = (1 << 32) - 4096  # RIFF sizes have 32 bits
 
 
 def render(script: Script, voices: Voices, folder: Path) -> tuple[Path, Path]:
-    """Writes both files into `folder` and returns their paths. BadInput when a WAV cannot be that long."""
+    """Writes both files into `folder` and returns their paths. BadInput if the WAV would be too long."""
     samples = script.duration_ms * PER_MS
     if samples * 2 * script.lines > MAX_WAV_BYTES:
         raise BadInput(f"{script.lines} lines of {script.duration_ms / 1000:g} s do not fit a WAV of 4 GiB")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap fleet`: any number of units against a broker, to see how it and the desk cope."""
+"""`linetap fleet`: runs any number of units against a broker, to measure broker and desk under load."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
-    """0 if the desk has confirmed every event in time, 1 otherwise."""
+    """Exit status 0 if the desk has confirmed every event in time, 1 otherwise."""
     if not 1 <= args.units <= MOST_UNITS or not 1 <= args.lines <= 32:
         raise BadInput(f"--units 1 to {MOST_UNITS} and --lines 1 to 32 expected")
     if args.every <= 0 or args.for_s < 0 or args.settle < 0:
@@ -88,7 +88,7 @@ def _go(fleet: Fleet, args: argparse.Namespace, happenings: list[Happening], sto
 
 
 def _turn(fleet: Fleet, clock: Clock, stop: Stop, for_s: float, over: Callable[[], bool]) -> None:
-    """Prints the standing each second, and at the end."""
+    """Runs the fleet; prints its state each second and at the end."""
     tell_ns = clock.monotonic_ns()
     end_ns = tell_ns + ns_of(for_s)
     while not stop.requested and clock.monotonic_ns() < end_ns:
@@ -117,7 +117,7 @@ def _raise_limit(files: int) -> None:
 
 @contextmanager
 def _folder(chosen: Path | None) -> Iterator[Path]:
-    """The chosen folder, otherwise one in RAM: a thousand units have a thousand disks, and this machine has one."""
+    """The chosen folder, or one in RAM: a thousand units have a thousand disks, this machine only one."""
     if chosen is not None:
         yield chosen
         return

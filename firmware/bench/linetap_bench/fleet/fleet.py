@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's one thread: due events of the lines, events of the connections, and every unit in its turn."""
+"""The fleet's only thread: due events of the lines, events of the connections, and every unit in turn."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from linetap_bench.fleet.unit import Identity, Unit
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, ns_of, rfc3339
 
 TELL_EVERY_S = 1
-_SLICES = 50  # of the units: each has its turn so often in a second when nothing happens to it, and a slice is
-_SLICE_MS = 10  # of a turn. Back-off and patience are counted in seconds
-_MOST_DUE = 500  # before the connections are looked after again
+_SLICES = 50  # of the units, served in rotation: an idle unit gets two turns a second
+_SLICE_MS = 10  # interval of the slices; back-off and patience are counted in seconds
+_MOST_DUE = 500  # before the connections are served again
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class Fleet:
         self.calls = 0
 
     def busy_hour(self) -> None:
-        """A call each `every_s` on every line, from a random moment on."""
+        """Starts a call every `every_s` on each line, from a random moment on."""
         now_ns = self._clock.monotonic_ns()
         for name in self.units:
             for line in range(1, self._lines + 1):
@@ -76,11 +76,11 @@ class Fleet:
             self._at(begins_ns + one.for_s * NS_PER_S, lambda names=names: self._cut(names, False))  # type: ignore[misc]
 
     def stop_calls(self) -> None:
-        """No further calls; calls in progress end."""
+        """Starts no further calls; calls in progress end."""
         self._agenda.clear()
 
     def turn(self) -> None:
-        """Waits for the first event."""
+        """Waits for the first event and handles it."""
         now_ns = self._clock.monotonic_ns()
         for _ in range(_MOST_DUE):
             if not self._agenda or self._agenda[0][0] > now_ns:
@@ -115,7 +115,7 @@ class Fleet:
 
     @property
     def settled(self) -> bool:
-        """Whether the desk has everything."""
+        """Whether the desk has confirmed all events."""
         return all(unit.confirmed == unit.last_seq for unit in self.units.values())
 
     def end(self) -> None:
@@ -157,7 +157,7 @@ class Fleet:
         action(0)
 
     def _storm(self) -> None:
-        """A action for each call, so that a thousand units do not wait for one another."""
+        """Schedules an action for each call, so that a thousand units do not wait for one another."""
         now_ns = self._clock.monotonic_ns()
         for name in self.units:
             for line in range(1, self._lines + 1):

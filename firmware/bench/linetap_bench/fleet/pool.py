@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thousand connections in one thread. A thread for each, as in a unit, would exceed select()'s 1,024 files.
+"""A thousand connections in one thread. One thread each, as in a unit, would exceed select()'s 1,024 files.
 
-Only look-up and TLS handshake, which block, run in a few further threads; everything else of a connection happens in
+Only look-up and TLS handshake, which block, run in a few further threads; all other work of a connection runs in
 `turn`.
 """
 
@@ -21,7 +21,7 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.wire.mqtt import Broker
 
 DIALLING = 8
-MISC_EVERY_S = 1  # keep-alives
+MISC_EVERY_S = 1  # interval of keep-alives
 _AT_ONCE = 256
 
 
@@ -73,7 +73,7 @@ class Pool:
             self.writing.add(connection)
 
     def _write(self) -> None:
-        """Queues what the socket does not accept at once."""
+        """Writes what the sockets accept and keeps the rest queued."""
         while self.writing:
             connection = self.writing.pop()
             fd = connection.fd()
@@ -81,7 +81,7 @@ class Pool:
                 self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if connection.has_more else 0))
 
     def _keep_open(self, fd: int, connection: PooledConnection, why: str) -> bool:
-        """Whether the connection stays open; `why`: the reason for its end, or empty."""
+        """Ends the connection if there is a reason `why`; returns whether it stays open."""
         if not why:
             return True
         del self._standing[fd]
@@ -92,7 +92,7 @@ class Pool:
 
 
 class PooledConnection(Connection):
-    """`name` of the unit. Methods that can end it return the reason, or an empty text."""
+    """The connection of the unit `name`. Methods that can end it return the reason, or an empty text."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class PooledConnection(Connection):
         return False
 
     def fd(self) -> int:
-        """-1 where paho has closed it."""
+        """The file descriptor; -1 if paho has closed it."""
         sock: Any = self._client.socket()
         return -1 if sock is None else int(sock.fileno())
 
@@ -130,7 +130,7 @@ class PooledConnection(Connection):
         return self._client.want_write()
 
     def read(self) -> str:
-        """Reads everything: epoll does not know of bytes that TLS has taken from the socket already."""
+        """Reads everything: epoll does not report bytes that TLS has already read from the socket."""
         while True:
             why = self._answer(self._client.loop_read())
             sock: Any = self._client.socket()

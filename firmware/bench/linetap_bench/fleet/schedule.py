@@ -38,7 +38,7 @@ from linetap_desk.pki.authority import signers_line
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`at`: as a share of the call's length, 0 to 1. The line's state from then on, and the event."""
+    """A line's new state and an event, at `at`, a share of the call's length from 0 to 1."""
 
     at: float
     event: EventKind
@@ -82,7 +82,7 @@ class Call:
 
 
 def steps_ns(every_s: float) -> list[tuple[int, Step]]:
-    """The steps of a call, each with its time after the beginning."""
+    """The steps of a call, each with its time since the beginning."""
     return [(ns_of(step.at * every_s / 2), step) for step in STEPS]
 
 
@@ -92,7 +92,9 @@ _EXAMPLES = "storm@30, outage@60+10 or partition@90+600:200 expected"
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """storm: a call on every idle line at once. outage, partition: all units, or that many, are cut off for `for_s`."""
+    """An incident. storm: a call on every idle line. outage, partition: all units, or that many, cut off for
+    `for_s`.
+    """
 
     kind: Literal["storm", "outage", "partition"]
     at_s: int
@@ -101,7 +103,7 @@ class Happening:
 
 
 def parse(text: str) -> Happening:
-    """BadInput if it is none."""
+    """Reads an incident. BadInput if the text is none."""
     found = _TEXT.fullmatch(text)
     if found is None:
         raise BadInput(f"--happens {text}: {_EXAMPLES}")
@@ -114,17 +116,17 @@ def parse(text: str) -> Happening:
 # allowed_signers desk.key for `linetap desk ingest --signers --key` tls/ca.pem crl.pem broker.pem broker.key
 # desk-seoul.pem desk-wall.pem desk-pages.pem NAME.pem ... and their .key
 #
-# Keys of a simulation, made in bulk: the register that `linetap pki` keeps of every certificate is left out.
+# The keys are made in bulk for a simulation: there is no register of certificates as `linetap pki` keeps one.
 
 
 NETWORK = "127.0.0.0/8"
 DESKS = ("seoul", "wall", "pages")
-GONE = "gone"  # its certificate is revoked
+GONE = "gone"  # unit with a revoked certificate
 
 
 @dataclass
 class City:
-    """Made anew each time: a unit with new keys is another unit."""
+    """The files of a fleet, made anew each time: a unit with new keys is another unit."""
 
     folder: Path
     clock: Clock
@@ -134,7 +136,7 @@ class City:
     _ca_key: ec.EllipticCurvePrivateKey = field(default_factory=certificates.new_key)
 
     def make(self, units: int) -> None:
-        """BadInput, or OSError, if the folder cannot be written."""
+        """Makes all files. BadInput, or OSError, if the folder cannot be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.tls.mkdir(exist_ok=True)
         at = from_utc_ns(self.clock.utc_ns())
@@ -171,7 +173,7 @@ class City:
         return self.folder / "desk.key"
 
     def identities(self, port: int, secure: bool, retained: bool = True) -> Iterator[Identity]:
-        """`retained`: of the broker's settings (wire/mqtt.py)."""
+        """The identities of all units. `retained`: a setting of the broker (wire/mqtt.py)."""
         desk = Person(name="desk", role="desk", key=keys.public_line(self._desk.public_key()))
         roles = Roles(version=1, people=[desk], purposes=[])
         authority = self._authority.public_key()
@@ -196,5 +198,5 @@ class City:
 
 
 def names(units: int) -> list[str]:
-    """Buildings of 20 floors."""
+    """Names of units, in buildings of 20 floors."""
     return [f"b{n // 20 + 1:02d}-{n % 20 + 1:02d}" for n in range(units)]

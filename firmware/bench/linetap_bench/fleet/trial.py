@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trial of a fleet, the shipped broker and an ingest, each a process of its own: processes are killed, and the result
-is checked.
+"""A trial of a fleet, the shipped broker and an ingest, each in its own process, with kills and a check of the result.
 
-The verdict does not rely on the fleet: the events are those in the units' outboxes, byte for byte, and those in the
-desk's database; the delay of a state is from the moment in its payload to a subscriber in this process.
+The verdict does not rely on the fleet: it compares the events in the units' outboxes with those in the desk's database,
+byte for byte. The delay of a state is measured from the time in its payload to a subscriber in this process.
 """
 
 from __future__ import annotations
@@ -34,17 +33,17 @@ from linetap_core.wire.topics import LineReport
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Seconds from when all are connected. 0 kills or partitions omit that part."""
+    """Times in seconds since all units are connected. 0 kills or partitions omit that part."""
 
     units: int = 1000
     lines: int = 8
     every_s: float = 240
-    calm_s: tuple[float, float] = (10, 40)  # during which the delay of states is measured
+    calm_s: tuple[float, float] = (10, 40)  # interval in which the delay of states is measured
     broker_killed_s: float = 40
-    ingest_killed_s: float = 100  # the first time
+    ingest_killed_s: float = 100  # the first kill
     ingest_kills: int = 10
     kill_every_s: float = 3
-    partition_s: tuple[int, int] = (135, 60)  # from when, how long
+    partition_s: tuple[int, int] = (135, 60)  # start and length
     partition_units: int = 200
     for_s: float = 205
     settle_s: float = 180
@@ -53,16 +52,16 @@ class Plan:
 @dataclass
 class Outcome:
     standings: list[Standing] = field(default_factory=list)
-    way_ms: list[float] = field(default_factory=list)  # of each state's change, in the calm
+    way_ms: list[float] = field(default_factory=list)  # delay of each state's change, in the calm interval
     broker_killed_ns: int = 0  # UTC
     events: int = 0
     lost: int = 0
     changed: int = 0  # stored with other bytes, or more than once
     set_aside: int = 0
-    cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
+    cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm interval
 
     def all_back_s(self, since_ns: int) -> float | None:
-        """Seconds from that moment (UTC) until all were connected again; None: never."""
+        """Seconds from that moment (UTC) until all were connected again; None if they never were."""
         fewer = False
         for one in self.standings:
             if parse_rfc3339(one.t) < since_ns:
@@ -75,11 +74,11 @@ class Outcome:
 
 class Trial:
     def __init__(self, folder: Path, disks: Path, plan: Plan) -> None:
-        """`folder`: broker, database, logs. `disks`: the units', in RAM, since each unit has one."""
+        """`folder`: broker, database, logs. `disks`: the disks of the units, in RAM."""
         self._folder, self._city, self._plan = folder, disks / "city", plan
         self._port = free_port()
         self._out = Outcome()
-        self._calm_ns = (0, 0)  # UTC
+        self._calm_ns = (0, 0)  # begin and end, UTC
         self._seen: set[tuple[str, int]] = set()
         self._db = f"sqlite:///{folder / 'desk.db'}"
 
@@ -119,7 +118,7 @@ class Trial:
     # --- participants --------------------------------------------------------------------------------------------
 
     def _make(self, children: Processes) -> subprocess.Popen[bytes]:
-        """The fleet, with its keys made, waiting for the start."""
+        """Starts the fleet, which makes its keys and waits for the start."""
         plan = self._plan
         words = [
             *("--units", plan.units, "--lines", plan.lines, "--every", plan.every_s, "--for", plan.for_s),
@@ -151,7 +150,7 @@ class Trial:
         return self._children.start("ingest", [sys.executable, *words])
 
     def _listen(self) -> mqtt.Client:
-        """A subscriber of the lines, like a screen."""
+        """A subscriber of the lines, like a screen of the desk."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         context = tls_context(self._desk("desk-wall"))
         assert context is not None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit from the broker's side: a real outbox, feed, link and delivery; its lines are scripted.
+"""A unit as the broker sees it: a real outbox, feed, link and delivery; its lines are scripted.
 
-`turn` does the work of a turn of reporter/service.py, and of the recorder for `ack` and `resend`. Two things are left
-out: the state files between services (up to 350 ms from the line to the reporter) and the spool of commands.
+`turn` does the work of a turn of reporter/service.py, and of the recorder for `ack` and `resend`. Two parts are
+omitted: the state files between services (up to 350 ms from the line to the reporter) and the spool of commands.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OUTBOX_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A unit without its lines; `authority` and `roles` name those who may command it."""
+    """A unit's names and keys, without its lines; `authority` and `roles` name the people who may command it."""
 
     name: str
     key: SigningKey
@@ -53,7 +53,7 @@ class Identity:
 
 
 class FleetLink(Link):
-    """`held`: it may not connect, as behind a switch without power."""
+    """A link that may not connect while `held`, as behind a switch without power."""
 
     def __init__(self, pool: Pool, identity: Identity, clock: Clock, patience: Patience) -> None:
         super().__init__(identity.broker, identity.name, clock, patience)
@@ -65,7 +65,7 @@ class FleetLink(Link):
             super().turn()
 
     def drop(self) -> None:
-        """Closes at once, without a DISCONNECT."""
+        """Closes the connection at once, without a DISCONNECT."""
         if self._connection is not None:
             self._connection.cut()
 
@@ -87,7 +87,7 @@ class Unit:
         self._resending = Resending(OutboxReader(vault), clock, patience.desk_s)
         self._cursor = Cursor(folder / "reporter" / "cursor.json", clock)
         self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._resending)
-        self._reader = OutboxReader(vault)  # for its figures in health
+        self._reader = OutboxReader(vault)  # for the outbox's figures in health
         self._alerts = Alerts(self._topics, ALERTS)
         self._counters = Counters()
         now = rfc3339(clock.utc_ns())
@@ -96,7 +96,7 @@ class Unit:
         self._health_ns = self._repeat_ns = 0
         self._repeat_every_ns = ns_of(patience.repeat_s)
         self.link = FleetLink(pool, identity, clock, patience)
-        self.refused = 0  # commands
+        self.refused = 0  # commands refused
 
     @property
     def last_seq(self) -> int:
@@ -104,7 +104,7 @@ class Unit:
 
     @property
     def taken(self) -> int:
-        """Events that a broker has acknowledged."""
+        """Number of events that a broker has acknowledged."""
         return self._feed.delivered_seq
 
     @property

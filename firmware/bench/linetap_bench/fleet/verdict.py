@@ -15,7 +15,7 @@ from linetap_desk.ingest.tables import events, set_aside
 
 @dataclass
 class Verdict:
-    """`changed`: stored with other bytes, or more than once."""
+    """The result. `changed`: events stored with other bytes, or more than once."""
 
     events: int = 0
     lost: int = 0
@@ -24,7 +24,7 @@ class Verdict:
 
 
 def compare(db: str, city: Path) -> Verdict:
-    """`city`: the folder of a fleet."""
+    """Compares database and outboxes; `city` is the folder of a fleet."""
     found = Verdict()
     engine = database.open_reader(db)
     try:

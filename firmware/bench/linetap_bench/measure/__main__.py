@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the table, and writes it as JSON to build/bench/. Names on the command line select rows."""
+"""Prints the table and writes it as JSON to build/bench/. Names on the command line select rows."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
 }
 
 
-ONLY_NAMED = ("cluster",)  # by root, and with packages that nothing else needs
+ONLY_NAMED = ("cluster",)  # needs root, and packages that no other row needs
 
 
 class Report(msgspec.Struct, kw_only=True):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet at three RabbitMQ nodes behind one address, with two ingests, while nodes, network and an ingest fail."""
+"""A fleet at three RabbitMQ nodes behind one address with two ingests, while nodes, network and an ingest fail."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The custodian's helper: from the key that opens a call of five minutes to its first sound, in a real browser."""
+"""The custodian's helper: from the key press that opens a call of five minutes to its first sound, in a browser."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CALL_S, RUNS = 300, 5
 READY_S = 60.0
 ID = "bench-1"
 _SAID = re.compile(r"(http://\S+)\ncode: (\S+)")
-# By the page's clock: when the key is pressed, and when the first sound is due.
+# Times by the page's clock: of the key press, and of the first sound.
 _WATCH = """
 addEventListener("keydown", () => { window.pressed ??= performance.now(); }, true);
 const start = AudioBufferSourceNode.prototype.start;
@@ -51,7 +51,8 @@ AudioBufferSourceNode.prototype.start = function (when) {
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     """`opened`: from the key press on Open to a playable page; `heard`: from the key press on Play to the first
-    sound."""
+    sound.
+    """
     runs = [_run(folder / str(number)) for number in range(RUNS)]
     opened, heard = (max(figures) for figures in zip(*runs, strict=True))
     slowest = max(sum(run) for run in runs)
@@ -107,7 +108,7 @@ def _listen(url: str, code: str) -> tuple[float, float]:
 
 
 def _release(folder: Path) -> None:
-    """A sealed call, requested and approved, in a package."""
+    """Writes a package with a sealed call, requested and approved."""
     unit, authority, approvers = keys.new_unit_key(), keys.new_unit_key(), [keys.new_unit_key(), keys.new_unit_key()]
     custodian, epoch, requester = keys.new_identity(), keys.new_identity(), keys.new_identity()
     privatefile.write(folder / "custodian.txt", keys.identity_file(custodian, "now").encode())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's fleet page with a busy fleet: the age of what a browser shows, its delay, its cost, and how soon a page
+"""The desk's fleet page with a busy fleet: the age of the shown states, their delay and cost, and the time until a page
 that was hidden is right again.
 
-A page is right again when it has drawn the newest change that the server had at the moment of its return. It gets the
-changes, or after an hour the whole state: the journal does not have the page's place any more. Here the page names a
-place that does not exist, and is answered in the same way.
+A page is right again when it has drawn the server's newest change at the moment of its return. It receives the changes,
+or after an hour the whole state, because the journal no longer has the page's position. The test's page sends a
+position that does not exist, and gets the same answer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HIDDEN_S = 6
 MOST_MS = 30_000
 TARGET_S = 2
 _ID = re.compile(r'data-id="\w+-(\d+)"')
-# Beside the page's own listeners; a frame later it is drawn.
+# Runs beside the page's own listeners; the page has drawn one frame later.
 HOOK = """
 window.seen = { newest: -1, changes: 0, wholes: 0, forget: false, wanted: Infinity, right: null };
 window.EventSource = class extends EventSource {
@@ -85,14 +85,14 @@ _COME_BACK = """([wanted, forget, most]) => new Promise((right) => {
 
 @dataclass(frozen=True)
 class HiddenFound:
-    """Milliseconds and received changes of each return."""
+    """The milliseconds and received changes of each return."""
 
     changed: list[tuple[float, int]]
     whole: list[tuple[float, int]]
 
 
 def measure_hidden_tab(page: Page, url: str) -> HiddenFound:
-    """`page` shows the fleet, and had HOOK from its beginning."""
+    """Measures the returns of `page`, which shows the fleet and was opened with HOOK."""
     back = [_back(page, url, forget) for _ in range(TIMES) for forget in (False, True)]
     return HiddenFound(back[::2], back[1::2])
 
@@ -107,7 +107,7 @@ def _back(page: Page, url: str, forget: bool) -> tuple[float, int]:
 
 
 def newest(page: Page, url: str) -> int:
-    """The number of the server's last change."""
+    """The number of the server's newest change."""
     found = _ID.search(page.context.request.get(f"{url}/fleet").text())
     if found is None:
         raise LinetapError("the fleet page has no number of its last change")
@@ -133,12 +133,12 @@ CHROMIUM = "/usr/bin/chromium"
 WATCHED_S = 30
 FIRST_S = 0.3
 _ROUNDS = 400_000
-EVERY_S = 240  # a call on a line
+EVERY_S = 240  # between calls on a line
 MAKE_S = 120.0
 _COMPLETE = re.compile(
     r"fleet_complete: (\d+) units with (\d+) lines, (\d+) of the register's (\d+), (\d+) ms after the connection"
 )
-# The moment in the payload, which a page notes beside its line, against the browser's clock: the same machine's.
+# Compares the time in the payload, which a page keeps with its line, with the browser's clock: both are this machine's.
 _OBSERVE = """() => {
   window.ways = [];
   new MutationObserver((all) => {
@@ -156,7 +156,7 @@ _USEFUL = """() => {
 class Size:
     units: int
     lines: int
-    way_ms: float  # the target, as the next
+    way_ms: float  # the target, like the following fields
     page_s: float
 
 
@@ -167,9 +167,9 @@ SIZES = (Size(150, 8, 100, 1), Size(1000, 9, 150, 2))  # the second has 11,000 r
 @dataclass
 class Found:
     start_s: float
-    known: tuple[int, int, int, int]  # units, lines, heard of the register, in the register
+    known: tuple[int, int, int, int]  # units, lines, reporting units of the register, units in the register
     page_s: float
-    slowed: float  # by other work beside, when the page was loaded
+    slowed: float  # factor by which other work slowed the loading of the page
     ways_ms: list[float]
     memory_mb: float
     cpu_percent: float
@@ -210,7 +210,7 @@ def _rows(size: Size, found: Found) -> list[Row]:
 
 
 def run[T](folder: Path, city: Path, size: Size, watching: Watching[T]) -> T:
-    """`watching` is called when the fleet's calls have begun."""
+    """Runs the fleet and the pages; calls `watching` when the fleet's calls have begun."""
     folder.mkdir(parents=True)
     port = free_port()
     words = ["--units", size.units, "--lines", size.lines, "--every", EVERY_S, "--for", 600, "--settle", MAKE_S]
@@ -252,8 +252,9 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
 def started(
     children: Processes, folder: Path, city: Path, port: int, size: Size, db: str = "", more: str = ""
 ) -> tuple[Child, Path, str]:
-    """Starts the pages; returns their desk.toml and URL once they know the whole fleet. `db`: the ingest's, by URL;
-    `more`: lines of [serve]."""
+    """Starts the pages; returns the process, its desk.toml and its URL once it has the whole fleet. `db`: URL of the
+    ingest's database; `more`: lines of [serve].
+    """
     config, https = folder / "desk.toml", free_port()
     tls = city / "tls"
     (folder / "serve-log.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
@@ -308,7 +309,7 @@ SLOWED = "a fixed piece of work took that many times its processor time"
 
 
 def slowed() -> float:
-    """The factor by which other work on this machine lengthens a fixed piece of work."""
+    """The factor by which other work on this machine lengthens a fixed task."""
     began_ns, used_s = SYSTEM.monotonic_ns(), time.thread_time()
     hashlib.pbkdf2_hmac("sha256", b"linetap", b"bench", _ROUNDS)
     return max(1.0, (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S / (time.thread_time() - used_s))
@@ -317,8 +318,9 @@ def slowed() -> float:
 def _measure_pages(
     desk: Child, url: str, token: str, size: Size
 ) -> tuple[float, float, list[float], float, HiddenFound]:
-    """Seconds to the page, and by how much other work slowed it; ms for each change, the desk's share of a core
-    meanwhile; then the return of a hidden page."""
+    """Seconds to the page, and the factor by which other work slowed it; ms for each change; the desk's share of a core
+    meanwhile; the return of a hidden page.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

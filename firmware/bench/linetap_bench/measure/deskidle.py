@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's pages before 150 units, five of them not well, that retain what units retain and say nothing more: a busy
-fleet would take the processor from what is measured."""
+"""The desk's pages with 150 units, five of them faulty, whose retained messages never change: a busy fleet would use
+processor time and disturb the measurement.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ _CERTIFICATE = (
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """`certificate`: its own, which whoever connects has to trust."""
+    """A running desk. `certificate`: its own certificate, which clients must trust."""
 
     config: Path
     certificate: Path
@@ -40,7 +41,7 @@ class Still:
 
 @contextlib.contextmanager
 def still(folder: Path, more: str = "") -> Iterator[Still]:
-    """`more`: lines of [serve]."""
+    """Runs such a desk; `more`: lines of [serve]."""
     folder.mkdir(parents=True, exist_ok=True)
     config, https = folder / "desk.toml", free_port()
     subprocess.run(_CERTIFICATE, cwd=folder, check=True, capture_output=True, timeout=READY_S)

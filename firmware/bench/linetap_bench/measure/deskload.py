@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The desk's pages under an office's load (twenty open fleet pages, officers who search, and an ingest that stores),
-and the fleet page with a broker that has 100,000 alerts: the cost, and when the page shows it.
+and the fleet page with a broker of 100,000 alerts: the cost, and the time until the page shows them.
 
-One process sends requests, with asyncio and httpx, and one writes to the database by the ingest's own store: their cost
-to the machine is part of the figures. A load tool of a third party may add an independent figure.
+One process sends requests with asyncio and httpx, and one writes to the database with the ingest's own store: the
+figures include the cost of both. A third party's load tool may add an independent figure.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ INDEPENDENT_LIMIT_S = 300
 
 
 def run_independent(url: str, sessions: Sequence[str], ca: Path) -> None:
-    """Runs the command in LINETAP_LOAD_BESIDE, if there is one; its output goes to standard error. It finds the address
-    of the pages in LINETAP_LOAD_URL, tokens of logged-in users in _SESSIONS, separated by spaces, and the CA's file in
-    _CA.
+    """Runs the command in LINETAP_LOAD_BESIDE, if set; its output goes to standard error. Its environment has the
+    address of the pages in LINETAP_LOAD_URL, tokens of logged-in users in _SESSIONS, separated by spaces, and the CA's
+    file in _CA.
 
-    ChildFailed if it cannot be started, does not end, or exits with anything but 0.
+    ChildFailed if it cannot be started, does not end, or does not exit with 0.
     """
     try:
         words = shlex.split(os.environ.get(COMMAND, ""))
@@ -80,9 +80,9 @@ LOAD_S = float(os.environ.get("LINETAP_LOAD_S", "60"))
 EVENTS_S = 680
 SIZE = desk.Size(150, 8, 100, 1)
 STREAMS, OFFICERS, LOADERS = 20, 10, 2
-PAUSE_S = 0.3  # of an officer between two pages: more than people do
-LOAD_EVERY_S = 2  # of a user who reloads the fleet page
-OF_A_SESSION = 7  # streams; 8 is the most
+PAUSE_S = 0.3  # an officer's pause between two pages: shorter than a person's
+LOAD_EVERY_S = 2  # interval of a user who reloads the fleet page
+OF_A_SESSION = 7  # streams of one session; the limit is 8
 LIMIT_S = 30
 _CALL = re.compile(r'href="(/calls/floor-[^"]+)"')
 
@@ -90,7 +90,7 @@ _CALL = re.compile(r'href="(/calls/floor-[^"]+)"')
 @dataclass
 class Load:
     took_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    events: list[int] = field(default_factory=lambda: [0] * STREAMS)  # events that came of each stream
+    events: list[int] = field(default_factory=lambda: [0] * STREAMS)  # events received on each stream
     other: int = 0  # answers other than the page
 
     async def page(self, client: httpx.AsyncClient, kind: str, path: str) -> str:
@@ -153,7 +153,7 @@ def _under_load(children: Processes, folder: Path, city: Path, port: int, size: 
     writer = context.Process(target=write_events, args=(url, EVENTS_S, stop))
     writer.start()
     try:
-        # It makes 150 keys first: events not stored meanwhile are not due to the load.
+        # It makes 150 keys first: the delay of that is not due to the load.
         wait(lambda: _stored(url) > 0, children, "the writer stores nothing", READY_S)
         load, before, used_s, began = Load(), _stored(url), cpu_s(server.process.pid), SYSTEM.monotonic_ns()
         ca = city / "tls" / "ca.pem"
@@ -222,8 +222,8 @@ async def _search(load: Load, client: httpx.AsyncClient, chance: random.Random) 
             await asyncio.sleep(PAUSE_S)
 
 
-UNITS, ALERTS = 1000, 100  # of each
-QUEUED = 300_000  # as in systemd/mosquitto/linetap.conf: it limits the retained messages for a new subscriber
+UNITS, ALERTS = 1000, 100  # alerts of each unit
+QUEUED = 300_000  # as in systemd/mosquitto/linetap.conf: limits the retained messages for a new subscriber
 AT_ONCE = 20_000
 PUBLISH_S = 60.0
 _ALERT = msgspec.json.encode(
@@ -263,15 +263,15 @@ def measure_flood(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
 
 
 def publish(port: int, units: int, alerts: int) -> None:
-    """Publishes that many alerts of each of that many units, retained; returns when the broker has them."""
+    """Publishes retained alerts, `alerts` of each of `units` units; returns when the broker has them."""
     topics = [Topics(f"flood-{unit:04d}").named(f"alert/a{check}") for check in range(alerts) for unit in range(units)]
     publish_all(port, [(topic, _ALERT) for topic in topics])
 
 
 def publish_all(port: int, messages: list[tuple[str, bytes]]) -> None:
-    """Retained; returns when the broker has them.
+    """Publishes retained messages; returns when the broker has them.
 
-    MQTT 3.1.1 by hand: a client library takes five seconds of a processor for what are the same bytes.
+    Writes MQTT 3.1.1 directly: a client library takes five seconds of a processor for the same bytes.
     """
     *many, (last, told) = messages
     with socket.create_connection((HOST, port), PUBLISH_S) as broker:
@@ -280,12 +280,12 @@ def publish_all(port: int, messages: list[tuple[str, bytes]]) -> None:
         for some in batched(many, AT_ONCE, strict=False):
             broker.sendall(b"".join(_packet(0x31, _text(topic) + payload) for topic, payload in some))
         broker.sendall(_packet(0x33, _text(last) + b"\0\1" + told))
-        _answered(broker, b"\x40\x02\0\1")  # it came behind the others, so the broker has them all
+        _answered(broker, b"\x40\x02\0\1")  # the answer to the last packet: the broker has all before it
         broker.sendall(_packet(0xE0, b""))
 
 
 def _packet(head: int, body: bytes) -> bytes:
-    """`head`: kind and flags. The length is in groups of seven bits, the lowest first."""
+    """An MQTT packet; `head`: kind and flags. The length is in groups of seven bits, the lowest first."""
     out, left = bytearray([head]), len(body)
     while left > 127:
         out.append(left & 127 | 128)

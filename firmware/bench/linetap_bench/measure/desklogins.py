@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two hundred logins at once beside open pages of 150 units: the server's memory at its peak, how many passwords
-were looked at, and how long somebody who is logged in waits meanwhile for the page of all units.
+"""Two hundred logins at once beside open pages of 150 units: the server's peak memory, the number of passwords that it
+checked, and the delay of the page of all units for a logged-in user meanwhile.
 
-Each login comes from an address of its own, by a proxy, and with a name of its own: the limits of attempts do not help
-here. None is right, which costs as much as one that is.
+Each login has its own address, through a proxy, and its own name, so that the limits of attempts do not apply. Every
+password is wrong, which costs as much as a right one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from linetap_core.errors import LinetapError
 from linetap_desk.serve.people import sessions
 
 AT_ONCE, TIMES, PAGES_BEFORE = 200, 2, 10
-WAIT_S = 400  # on a machine that does other work
+WAIT_S = 400  # on a machine with other work
 OPEN_PAGES, MOST_MB = (20, 200), 150
 _CSRF = re.compile(r'name="csrf" content="(\w+)"')
 
@@ -41,7 +41,7 @@ class Found:
     before_ms: list[float] = field(default_factory=list)
     during_ms: list[float] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
-    looked_ms: list[float] = field(default_factory=list)  # until a password was found wrong
+    looked_ms: list[float] = field(default_factory=list)  # time until a password was rejected
 
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
@@ -89,7 +89,7 @@ async def _flood(count: int, url: str, tokens: list[str], trust: ssl.SSLContext,
         for _ in range(PAGES_BEFORE):
             found.before_ms.append(await _page_ms(client))
         found.before_mb = resident_mb(pid)
-        Path(f"/proc/{pid}/clear_refs").write_text("5")  # its peak begins anew
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # resets the peak
         for turn in range(TIMES):
             await _at_once(found, turn, url, trust, client)
         found.peak_mb = peak_mb(pid)
@@ -97,7 +97,7 @@ async def _flood(count: int, url: str, tokens: list[str], trust: ssl.SSLContext,
 
 
 async def _at_once(found: Found, turn: int, url: str, trust: ssl.SSLContext, client: httpx.AsyncClient) -> None:
-    """All have their form; then all send it."""
+    """Fetches a form for each login; then sends all at once."""
     async with AsyncExitStack() as held:
         forms = []
         for n in range(AT_ONCE):

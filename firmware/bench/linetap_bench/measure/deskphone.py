@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of all units on a telephone: until the first unit is painted, by Chromium as slow as one
-(stage/telephone.py) behind a telephone's network (stage/distance.py).
+"""The page of all units on a telephone: the time until the first unit is painted, by Chromium slowed down to a
+telephone (stage/telephone.py) behind a telephone's network (stage/distance.py).
 
-The hall: its Wi-Fi or LTE, 40 ms and 10 Mbit/s. "Slow 4G" is Lighthouse's: 150 ms, 1.6 Mbit/s down, 0.75 up. How many
-round trips stand before the first unit is seen at four seconds each. Beside each stands the smallest page of this desk,
-the login, which asks for its style sheet in a round trip of its own.
+The hall: its Wi-Fi or LTE, 40 ms and 10 Mbit/s. "Slow 4G" is Lighthouse's: 150 ms, 1.6 Mbit/s down, 0.75 up. The number
+of round trips before the first unit is measured at four seconds each. For comparison, each row has the login page, the
+desk's smallest page, which fetches its style sheet in one more round trip.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ if TYPE_CHECKING:
 
 TIMES, FAR_TIMES = 10, 2
 TARGET_S = 0.3
-LIKE_LOGIN = 2  # times what the login page takes, on the slowest
+LIKE_LOGIN = 2  # multiple of the login page's time, on the slowest way
 HALL, SLOW_4G, FAR = "the hall's Wi-Fi or LTE", "slow 4G", "far away"
 NETWORKS = {HALL: Way(0.040, 10e6, 5e6), SLOW_4G: Way(0.150, 1.6e6, 0.75e6), FAR: Way(4.0, 1e9, 1e9)}
 WAYS = [(HALL, MIDDLE), (HALL, SLOWEST), (SLOW_4G, SLOWEST), (FAR, MIDDLE)]
 FIRST, AGAIN = "", ", again"
-TRIPS = {FIRST: 3, AGAIN: 1}  # TCP, TLS 1.3 and the page; the connection is still open the next time
+TRIPS = {FIRST: 3, AGAIN: 1}  # TCP, TLS 1.3 and the page; on the next visit the connection is still open
 LOGIN = "login"
 _TRUSTS = "--ignore-certificate-errors"
-# By Chromium's Element Timing: the first unit says `elementtiming`.
+# Chromium's Element Timing: the page's first unit has `elementtiming`.
 _PAINTED = """new Promise((told) => new PerformanceObserver((list) => told(list.getEntries()[0].renderTime))
   .observe({ type: "element", buffered: true }))"""
 _ANYTHING_PAINTED = """new Promise((told) => new PerformanceObserver((list) => told(list.getEntries()[0].startTime))
   .observe({ type: "paint", buffered: true }))"""
 _UNITS = "document.querySelectorAll('.unit[data-unit]').length"
-type Load = dict[str, float]  # the first visit, the next of the same browser, and the login page: seconds
+type Load = dict[str, float]  # seconds by page: the first visit, the same browser's next visit, the login page
 
 
 @dataclass
 class Found:
-    telephones: dict[str, tuple[float, float]]  # times slower than this machine's processor, and its score
+    telephones: dict[str, tuple[float, float]]  # factor slower than this machine's processor, and the score
     loads: dict[tuple[str, str], list[Load]] = field(default_factory=dict)  # by network and telephone
-    slowed: dict[tuple[str, str], float] = field(default_factory=dict)  # by other work meanwhile
+    slowed: dict[tuple[str, str], float] = field(default_factory=dict)  # factor of other work meanwhile
 
     def least_s(self, way: tuple[str, str], page: str) -> float:
-        """Other work on the machine only adds."""
+        """The shortest time: other work on the machine only adds to it."""
         return min(load[page] for load in self.loads[way])
 
     def round_trips(self, visit: str) -> int:
-        """So far away all else is less than one."""
+        """The number of round trips, measured at a distance at which all other times together are less than one."""
         return int(self.least_s((FAR, MIDDLE), visit) / NETWORKS[FAR].round_trip_s)
 
 
@@ -116,7 +116,7 @@ def _watch(config: Path, url: str) -> Found:
 
 
 def _load(browser: Browser, at: Distance, token: str, slower: float) -> Load:
-    """One load of the page, by a browser that has only the login page in its cache and no open connection."""
+    """Loads the page once in a browser with only the login page in its cache and no open connection."""
     url = f"https://{HOST}:{at.port}"
     cookie = {"name": sessions.COOKIE, "value": token, "url": url, "secure": True, "httpOnly": True}
     with plain_tab(browser, 390, 844) as tab:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two hundred open fleet pages beside a thousand busy units: the server's share of a core, its memory, the size of the
-page as it goes over the line, and how often a reader is written to.
+"""Two hundred open fleet pages beside a thousand busy units: the server's share of a core, its memory, the transferred
+size of the page, and the rate of writes to a reader.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from linetap_desk.serve.people import sessions
 SIZES = (desk.Size(150, 8, 100, 1), desk.Size(1000, 9, 150, 2))
 READERS = int(os.environ.get("LINETAP_READERS", "200"))
 WATCHED_S = 30
-OF_A_SESSION = 7  # streams; 8 is the most
+OF_A_SESSION = 7  # streams of one session; the limit is 8
 _UNIT, _AT_ONCE = b"event: unit", 1 << 16
 
 
@@ -87,7 +87,7 @@ def _page_bytes(url: str, token: str, trust: ssl.SSLContext) -> int:
 
 
 async def _read(found: Found, url: str, tokens: list[str], trust: ssl.SSLContext, pid: int) -> None:
-    """Counts once all are connected."""
+    """Reads all streams; counts once all are connected."""
     begun = [asyncio.create_task(opened(url, tokens[n // OF_A_SESSION], trust)) for n in range(READERS)]
     streams = await asyncio.gather(*begun)
     tasks = [asyncio.create_task(_count(found, n, *stream)) for n, stream in enumerate(streams)]
@@ -104,7 +104,7 @@ async def _read(found: Found, url: str, tokens: list[str], trust: ssl.SSLContext
 
 
 async def opened(url: str, token: str, trust: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """An open event stream whose head has been read."""
+    """Opens an event stream and reads its head."""
     at = urlsplit(url)
     reader, writer = await asyncio.open_connection(at.hostname, at.port, ssl=trust)
     head = f"GET /fleet/events HTTP/1.1\r\nHost: {at.netloc}\r\nCookie: {sessions.COOKIE}={token}\r\n\r\n"

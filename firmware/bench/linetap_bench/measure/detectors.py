@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cost of listening to all lines all the time, for digits, tones, fax, voice and other sounds, and of looking at
-lines that wait for an answer."""
+"""The cost of the detectors on all lines at once (digits, tones, fax, voice, other sounds), and of the search for the
+answer on lines that wait for one.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +33,15 @@ SECONDS = 60
 LIVE_MS, REPLAY_MS = 40, 500
 REPLAY_LINES = 8
 RUNS = 3
-AWAITED = 8  # of 32 lines; our estimate: an answer takes a quarter of a minute, and a call lasts some
+AWAITED = 8  # of 32 lines; our estimate: 15 s until an answer, and calls of some minutes
 NOISE_DBM0 = -62.0
 NEAR_DBM0, FAR_DBM0 = (-20.0, -12.0), (-32.0, -20.0)
-KEY_MS, KEY_EVERY_MS = 100, 250  # a user who dials without a pause for a minute
+KEY_MS, KEY_EVERY_MS = 100, 250  # a user who dials for a minute without a pause
 MIX = "20 of 32 in talk of two, 4 dialling 4 keys/s, 4 with dial, ringback, busy and fax tone, 4 with noise alone"
 
 
 def measure(_folder: Path, voices: Path, notices: Path) -> list[Row]:
-    """All data is in memory, and not on disk."""
+    """Measures with all data in memory, none on disk."""
     made = material(voices, [notice.samples for notice in load_notices(notices).values()])
     audio = mix(made, 64)
     live = {lines: _seconds(audio[:lines], LIVE_MS) / SECONDS * 100 for lines in (32, 64)}
@@ -63,7 +64,7 @@ def measure(_folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 
 def mix(made: Material, lines: int) -> I16:
-    """(lines, n); of every eight lines five have talk, and one each dials, has a tone, and is silent."""
+    """int16 (lines, n): of every eight lines five have talk, one dials, one has a tone, one is silent."""
     kinds: list[Callable[[np.random.Generator], I16]] = [partial(_talk, made)] * 5 + [_dials, _tone, _nothing]
     return np.stack([kinds[n % len(kinds)](np.random.default_rng([SEED, n])) for n in range(lines)])
 
@@ -84,7 +85,7 @@ def _once(audio: I16, batch: int) -> float:
 
 
 def _look_s() -> float:
-    """Seconds for a look at one line, on which it rings without an answer."""
+    """Seconds of one evaluation of a line with ringback and no answer."""
     ringing = _line(pair((440.0, 480.0), -18, SECONDS * RATE_HZ, (1000, 2000)).render(0, SECONDS * RATE_HZ),
                     np.random.default_rng(SEED))  # fmt: skip
     return min(_looked_at(ringing) for _ in range(RUNS))
@@ -100,7 +101,7 @@ def _looked_at(line: I16) -> float:
 
 
 def _talk(made: Material, rng: np.random.Generator) -> I16:
-    """Two people in turn, with pauses."""
+    """Two people who talk in turn, with pauses."""
     sound = np.zeros(SECONDS * RATE_HZ)
     at = int(rng.integers(RATE_HZ))
     for low, high in cycle((NEAR_DBM0, FAR_DBM0)):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./build.sh bench ends`: calls that staff end by the code of a situation, on every kind of line, and what the card's
-contacts did to them.
+"""`./build.sh bench ends`: calls that staff end by a situation's code, on every kind of line, and the effect of the
+card's contacts on them.
 
-The recorder's own call table runs over rendered lines faster than real time; where it opens a contact, the simulated
-exchange answers in what the lines show from then on. Capture's bounds are applied. Real processes run and are killed in
-endskilled.py, whose rows are of the same table.
+The recorder's own call table runs over rendered lines faster than real time. When it opens a contact, the simulated
+exchange changes the line's levels from then on. Capture's limits are applied. endskilled.py runs and kills real
+processes, and adds rows to the same table.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CODES = {"abuse": "**2", "sexual_harassment": "**3", "threat": "**4", "overlong"
 KINDS = ("station", "trunk", "staff", "station", "trunk")  # staff: a line whose loop is never opened
 CODE_AT_S, TALK_S = 9.0, 32.0  # from the answer
 MOST_OPENING_MS = 3000
-# The caller of a call that is not released goes on after the opening.
+# The caller of a call that is not released continues after the opening.
 VOICE = CallSound(play="speech", after="answer", at_s=26.5, speaker="caller", text=2 * "여보세요, 제 말이 들리십니까? ")
 
 Kind = Literal["station", "trunk", "staff"]
@@ -57,7 +57,7 @@ Trap = Literal["none", "far", "emergency", "cancelled"]  # why a call must not b
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One call and what has to become of it."""
+    """One call and its required result."""
 
     line: int
     kind: Kind
@@ -67,7 +67,7 @@ class Case:
 
     @property
     def ends_by(self) -> str:
-        """The expected `ended_by` of the record; "" where staff end the call themselves."""
+        """The expected `ended_by` of the record; "" if staff hang up themselves."""
         if self.trap != "none":
             return ""
         held = self.kind == "trunk" and self.call.direction == "in"
@@ -75,7 +75,7 @@ class Case:
 
     @property
     def code_at_ms(self) -> int:
-        """The end of its last digit."""
+        """The end of the code's last digit."""
         answer = times_of(self.call).answer
         assert answer is not None
         return keys_span(self.call.keys[0], answer)[1] - KEY_OFF_MS
@@ -84,7 +84,7 @@ class Case:
 @dataclass
 class Tally:
     ended: int = 0
-    otherwise: list[str] = field(default_factory=list)  # ended in another way than it should
+    otherwise: list[str] = field(default_factory=list)  # calls with another end than expected
     wrong_line: int = 0
     early: int = 0
     left_open: int = 0
@@ -93,7 +93,7 @@ class Tally:
 
 
 def case_of(number: int) -> Case:
-    """Every fifth call has a trap; kinds, directions and situations take turns."""
+    """The case with this number: every fifth call has a trap; kinds, directions and situations alternate."""
     line = number % LINES + 1
     kind: Kind = KINDS[(line - 1) % len(KINDS)]  # type: ignore[assignment]
     situation = list(CODES)[number // 7 % len(CODES)]
@@ -112,7 +112,7 @@ def case_of(number: int) -> Case:
 
 
 class EndsCard(ReplayCard):
-    """A replay's card whose lines answer to their contacts."""
+    """A replay's card whose lines react to their contacts."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class EndsCard(ReplayCard):
         self._open(row, case, at_ms, min(max(ms, LEAST_OPEN_MS), MOST_OPEN_MS))
 
     def _open(self, row: int, case: Case, at_ms: int, open_ms: int) -> None:
-        """Writes the line's levels from now until the handset is down."""
+        """Writes the line's levels from now until the handset is on-hook."""
         setup = setup_of(case)
         exchange, place, noise = LineRelease(setup), InPlace(), Noise((case.line,), setup.noise_dbm0, 1 << 60)
         idle = round(setup.on_hook_v * 100)
@@ -188,7 +188,7 @@ def config_of() -> Config:
 
 
 def run(count: int, notices: dict[str, Notice], voices: Voices) -> Tally:
-    """That many calls, as many at a time as there are lines."""
+    """Runs that many calls, one on each line at a time."""
     tally, config = Tally(), config_of()
     memories: dict[int, LineMemory] = {}
     learned = {n: _learned(n) for n in range(1, LINES + 1)}
@@ -216,7 +216,7 @@ def _clock(_line: int) -> ClockRecord:
 
 
 def _learned(line: int) -> Learned:
-    """The measurements that `linetap line learn` would take of this line's telephone."""
+    """The measurements that `linetap line learn` would make of this line's telephone."""
     level = (DTMF_ROW_DBM0 + DTMF_COLUMN_DBM0) / 2 + fronts(LINES)[line - 1].captured_db
     return Learned(near_digit_dbm0=round(level, 1), learned_at="2026-01-01T00:00:00.000Z")
 

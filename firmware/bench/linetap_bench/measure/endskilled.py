@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real processes killed while contacts are open: each service, the meter, and all at once as a power cut does.
+"""Kills real processes while contacts are open: each service, the meter, and all at once as a power cut does.
 
-Seven lines of a card are ended by a code in the same two seconds, an eighth has a call without one. At a random moment
-with loops open the next victim is killed with -9 and started again, and the next round begins. What became of every
-loop is read from the exchange's log: no word of the recorder's counts.
+Seven lines of a card are ended by a code within the same two seconds; an eighth has a call without one. At a random
+moment with loops open the next victim is killed with -9 and restarted, and the next round begins. The outcome of every
+loop is read from the exchange's log, never from the recorder.
 """
 
 from __future__ import annotations
@@ -32,43 +32,43 @@ VICTIMS: dict[str, tuple[str, ...]] = {
     "power": ("meter", "capture", "recorder", "reporter", "panel"),
 }
 LOOPS = 20  # open at the kills of each victim, at least
-MORE = 4  # that one may have just closed
-ROUNDS = 60  # at most; a round in which this machine keeps the services waiting has few loops, or none
+MORE = 4  # one more may have just closed
+ROUNDS = 60  # at most; if this machine delays the services, a round has few loops or none
 LINES = 8
-BYSTANDER = 8  # its call has no code
-ROUND_S = 21.0  # from the handsets lifted to the next time; all is up again 5 s before
+BYSTANDER = 8  # line whose call has no code
+ROUND_S = 21.0  # from one lifting of the handsets to the next; all services are up again 5 s before
 STAGGER_S = 0.1
-KILLED_WITHIN_S = (0.2, 1.5)  # of the first open loop
-SETTLED_S = 8.0  # after that no loop of the same round opens
-AGAIN_MS = 10_000  # openings of a line so close are of one call
+KILLED_WITHIN_S = (0.2, 1.5)  # after the first open loop
+SETTLED_S = 8.0  # no loop of the same round opens later
+AGAIN_MS = 10_000  # openings of a line within this time are of one call
 FILL_MS = 120
 GREETING = {"greeting_max_ms = 6000": "greeting_max_ms = 0"}
-# After a restart of capture notices return at another delay, and a line with a measured delay rejects two of them.
+# After a restart of capture, notices return with another delay, and a line with a measured delay rejects two of them.
 PROFILE = '\n[[profile]]\nname = "kr-pstn"\nproof = { delays_known_after = 1000 }\n'
 WORDS = {"ko": "녹음됩니다.", "end-abuse": "통화를 종료합니다."}
 
 
 @dataclass
 class Kills:
-    """The moments of the kills by victim, CLOCK_MONOTONIC's milliseconds; how many contacts were held open then."""
+    """The times of the kills by victim, in ms of CLOCK_MONOTONIC, and the contacts held open then."""
 
     at_ms: dict[str, list[int]] = field(default_factory=lambda: {victim: [] for victim in VICTIMS})
     held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VICTIMS, 0))
 
     @property
     def next_victim(self) -> str | None:
-        """The one with the fewest; None: all have had enough."""
+        """The victim with the fewest open loops; None if all have enough."""
         victim = min(self.held, key=lambda each: self.held[each])
         return victim if self.held[victim] < LOOPS + MORE else None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The verdict by the lines: for each victim the loops open when it was killed, and those open for too long."""
+    """The verdict by the lines: for each victim the loops open at its kill, and the loops open for too long."""
 
     open_then: dict[str, int]
     too_long: dict[str, int]
-    again: int  # openings of a call whose loop had been open
+    again: int  # second openings in one call
     wrong_line: int
     longest_ms: int
 
@@ -87,7 +87,7 @@ def script_of(rounds: int) -> str:
 
 
 def judge(kills: Kills, played: Played) -> Judged:
-    """An opening counts for the last kill before its end; one that was not over when the exchange ended is too long."""
+    """Counts each opening for the last kill before its end; a loop still open at the exchange's end is too long."""
     moments = sorted((at_ms, victim) for victim, each in kills.at_ms.items() for at_ms in each)
     open_then, too_long = dict.fromkeys(VICTIMS, 0), dict.fromkeys(VICTIMS, 0)
     opened_ms: dict[int, int] = {}
@@ -139,7 +139,7 @@ def rows(kills: Kills, judged: Judged) -> list[Row]:
 
 
 def _kill(stage: Stage, exchange: Child) -> Kills:
-    """Kills until there were loops enough for each victim, or the script is over."""
+    """Kills until each victim has had enough loops, or the script is over."""
     kills, chance, running = Kills(), random.Random(), dict[str, Child]()
     wires = Wires.attach(wires_path(stage.run_dir, 1))
     _start(stage, running, ("meter", "panel", "capture", "recorder", "reporter"))
@@ -162,8 +162,8 @@ def _start(stage: Stage, running: dict[str, Child], names: Sequence[str]) -> Non
 
 
 def _wait_for_a_loop(stage: Stage, wires: Wires, exchange: Child) -> bool:
-    """False: the exchange has ended, or this machine is too busy; the row of loops then says how few there were. A
-    service that ends by itself is a ChildFailed.
+    """Waits for an open loop. False if the exchange has ended or this machine is too busy; the row of loops then shows
+    the small number. ChildFailed if a service ends by itself.
     """
     limit_ns = SYSTEM.monotonic_ns() + ns_of(6 * ROUND_S)
     while not wires.asked_open(SYSTEM.monotonic_ns() // NS_PER_MS).any():
@@ -178,7 +178,7 @@ def _wait_for_a_loop(stage: Stage, wires: Wires, exchange: Child) -> bool:
 
 
 def _make_notices(folder: Path, voices: Voices) -> None:
-    """Two of a second each: the shipped ones would make every round half a minute longer."""
+    """Makes two notices of a second each: the shipped ones would lengthen every round by half a minute."""
     folder.mkdir()
     for name, words in WORDS.items():
         spoken = folder.parent / f"{name}.wav"

@@ -59,9 +59,9 @@ from linetap_desk.ingest import database, tables
 
 LINE_KBIT_S = 10_000
 RECORDINGS, RECORDING_S = 6, 300
-WARM_UP_S = 18.0  # as in services.py: by then all lines are recorded
+WARM_UP_S = 18.0  # as in services.py: all lines are recorded by then
 PROBE_EVERY_MS = 200
-PROBED_S = 15.0  # without a copy under way
+PROBED_S = 15.0  # without a copy in progress
 LIMIT_S = 90.0
 SERVICES = ("panel", "capture", "recorder", "reporter")
 
@@ -97,7 +97,7 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
             busy = probes.until(lambda: len(_stored(db, ours)) == RECORDINGS)
         stage.children.check()
         stored = sorted(_stored(db, ours).values())
-    # From one stored call to the next: requested, transferred, verified, synced, stored. The first has no beginning.
+    # From one stored call to the next: requested, transferred, verified, synced, stored. The first has no start time.
     each_s = [(b - a) / NS_PER_S for a, b in pairwise(stored)]
     return [
         Row(
@@ -121,7 +121,7 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 
 def _key_list(folder: Path, authority: Ed25519PrivateKey) -> Path:
-    """A configuration that names an authority must name a list too."""
+    """Writes a key list, which a configuration with an authority must name."""
     first = from_utc_ns(SYSTEM.utc_ns()).date() - timedelta(days=1)
     made = KeyList(
         version=1, made_at=rfc3339(SYSTEM.utc_ns()), zone=KOREA, custodians=[],
@@ -139,7 +139,7 @@ def _recipient() -> str:
 
 
 def _recordings(config: Config) -> set[str]:
-    """Seals and reports calls as a recorder does; noise, which does not compress. Returns their names."""
+    """Seals and reports calls as a recorder does, with incompressible noise; returns their names."""
     key = UnitKey(Path(config.key))
     config.vault_path.mkdir(parents=True, exist_ok=True)
     outbox, log = key.open_outbox(config), key.open_log(config, SYSTEM)
@@ -179,7 +179,7 @@ def _name_desk(config: Config, authority: Ed25519PrivateKey, desk: Ed25519Privat
 
 
 def _stored(db: str, ours: set[str]) -> dict[str, int]:
-    """The time at which each of our calls was in the store, UTC ns."""
+    """The time at which each of our calls was stored, UTC ns."""
     if not (path := database.file_of(database.parse_url(db))) or not path.exists():
         return {}
     engine = database.open_reader(db)
@@ -187,14 +187,14 @@ def _stored(db: str, ours: set[str]) -> dict[str, int]:
         with engine.connect() as connection:
             found = connection.execute(select(tables.copies.c.call_id, tables.copies.c.stored_at)).all()
     except SQLAlchemyError:
-        return {}  # its tables are being made
+        return {}  # its tables do not exist yet
     finally:
         engine.dispose()
     return {call_id: parse_rfc3339(at) for call_id, at in found if call_id in ours}
 
 
 class _Probes:
-    """Invalid commands: the unit answers each, by way of recorder and reporter."""
+    """Sends invalid commands, which the unit answers through recorder and reporter."""
 
     def __init__(self, client: mqtt.Client, answers: queue.SimpleQueue[int]) -> None:
         self._client, self._answers = client, answers
@@ -204,7 +204,7 @@ class _Probes:
         return self.until(lambda: SYSTEM.monotonic_ns() >= end_ns)
 
     def until(self, over: object) -> list[float]:
-        """Milliseconds of each, in order of size. ChildFailed where it never comes to an end."""
+        """Milliseconds of each answer, sorted. ChildFailed if `over` never becomes true."""
         assert callable(over)
         took_ms, limit_ns = [], SYSTEM.monotonic_ns() + ns_of(LIMIT_S)
         while not over():

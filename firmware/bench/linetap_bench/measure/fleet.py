@@ -18,7 +18,7 @@ from linetap_core.evidence.keys import keys
 from linetap_core.evidence.signing import namespaces, sshsig
 
 APPENDS = 2000
-PARTITION_S = int(os.environ.get("LINETAP_PARTITION_S", "60"))  # the full one is 600
+PARTITION_S = int(os.environ.get("LINETAP_PARTITION_S", "60"))  # 600 in the full bench
 UNITS = int(os.environ.get("LINETAP_FLEET_UNITS", "1000"))
 
 

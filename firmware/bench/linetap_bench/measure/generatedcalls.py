@@ -36,7 +36,7 @@ FIRST_NS = LAST_NS - 3 * 365 * NS_PER_DAY
 KEPT_S = 365 * S_PER_DAY
 _CHUNK = 1_000_000
 
-# `h` scatters: Knuth's multiplier, so that consecutive calls are of different units.
+# `h` is a hash with Knuth's multiplier, so that consecutive calls are of different units.
 _MAKE = """
 WITH RECURSIVE n(i) AS (SELECT :low UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :high),
 spread AS (SELECT i, (i * 2654435761) % 4294967296 AS h, :first + i * :step AS t FROM n),
@@ -71,12 +71,12 @@ def unit_name(number: int) -> str:
 
 
 def make(path: Path, count: int) -> None:
-    """`path`: a new database with `count` calls, and the indexes that an ingest makes."""
+    """Makes the new database `path` with `count` calls and the indexes of an ingest."""
     database.open_writer(f"sqlite:///{path}").dispose()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA synchronous=OFF")
         for index in calls.indexes:
-            # created again below, which is quicker than updating them
+            # created again below, which is faster than updating them
             db.execute(f'DROP INDEX IF EXISTS "{index.name}"')
         step_ms = (LAST_NS - FIRST_NS) / 1e6 / count
         for low in range(0, count, _CHUNK):
@@ -114,7 +114,7 @@ _STEPS: tuple[EventKind, ...] = ("started", "notice", "answered", "ended", "seal
 
 @dataclass
 class _Unit:
-    """A unit with a new key: its events count from 1, whatever the database has of the unit."""
+    """A unit with a new key, whose events are numbered from 1 whatever the database has of the unit."""
 
     name: str
     key: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
@@ -141,7 +141,7 @@ class _Unit:
 
 
 def write_events(url: str, events_s: int, stop: Signal) -> None:
-    """Runs until it is stopped. A slow turn is made up for by the next, as with a broker's queue."""
+    """Writes events until `stop`. The next turn makes up for a slow one, as with a broker's queue."""
     units = [_Unit(unit_name(number)) for number in range(UNITS)]
     trusted = signers.parse("".join(f"{one.name} {keys.public_line(one.key.public_key())}\n" for one in units))
     engine = database.open_writer(url)

@@ -2,8 +2,8 @@
 """The cost of journal, sealing and hashing with 32 busy lines, the delay until audio is durable, and the time of a
 recovery.
 
-The ring, the vault's two threads and the disk are real; capture and the call table are replaced by a loop that fills
-the ring every 10 ms and permits every 40 ms.
+The ring, the vault's two threads and the disk are real. A loop replaces capture and the call table: it fills the ring
+every 10 ms and extends the permission to record every 40 ms.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ WINDOW_S = 15
 SECONDS = 4 * WINDOW_S
 STALL_SECONDS = 2 * WINDOW_S
 BATCH_SLOTS = 4
-CALL_S = 120  # the lines begin in the middle of one, so that half of them seal theirs in the measured time
-NEWS_ROUNDS = 8  # of 1.28 s: every ten seconds something of a call changes
+CALL_S = 120  # calls begin at different times, so that half of the lines seal a call in the measured time
+NEWS_ROUNDS = 8  # of 1.28 s: a call's state changes every ten seconds
 STALL_EVERY_NS, STALL_NS = 5 * NS_PER_S, 300 * NS_PER_MS
 RECOVERED_S = 30
 
@@ -69,12 +69,12 @@ def measure(folder: Path, _voices: Path, notices: Path) -> list[Row]:
 
 
 class _Timed(Journal):
-    """Records how long each 10 ms of audio took to be durable."""
+    """A journal that records the delay until each 10 ms of audio was durable."""
 
     def __init__(self, config: Config, source: _Ring) -> None:
         super().__init__(config.vault_path, LINES, source, SYSTEM)
         self._ring = source
-        self._durable: list[tuple[int, int, int]] = []  # when (monotonic ns), and the frames
+        self._durable: list[tuple[int, int, int]] = []  # (monotonic ns, first frame, end frame) of each durable write
 
     def _put(
         self, calls: list[JournalCall], over: list[JournalCall], states: dict[str, State], ticks: list[Tick]
@@ -95,7 +95,7 @@ class _Timed(Journal):
 
 
 class _Ring:
-    """32 lines that talk, and the vault's way to them."""
+    """A ring with 32 lines that talk, and the vault's reader of it."""
 
     def __init__(self, run_dir: Path) -> None:
         self._writer = RingWriter(run_dir, 1, list(range(1, LINES + 1)), 180, RATE_HZ)
@@ -109,7 +109,7 @@ class _Ring:
         self.first_frames: dict[str, int] = {}
 
     def captured_ns(self, frame: int) -> int:
-        """The due time of the slot that holds the frame: the loop may be late, which is not the journal's doing."""
+        """The due time of the frame's slot: a late loop must not count as the journal's delay."""
         return self.start_ns + (frame // SLOT_FRAMES + 1) * SLOT_MS * NS_PER_MS
 
     def put(self) -> None:
@@ -129,9 +129,9 @@ class _Ring:
 
 
 def _live(config: Config, seconds: int) -> tuple[float, str, list[float]]:
-    """(% of a core in the cheapest window, that of each thread, ms until durable in increasing order).
+    """Percent of a core in the cheapest window, the share of each thread, and ms until durable in increasing order.
 
-    The first window does not count: in it all calls begin at once.
+    The first window does not count, because all calls begin in it at once.
     """
     with _run_dir(config) as live:
         ring = _Ring(live.run_path)
@@ -155,7 +155,7 @@ def _live(config: Config, seconds: int) -> tuple[float, str, list[float]]:
 
 
 class _Lines:
-    """Replaces the call table. At first each line is somewhere in the middle of a call."""
+    """Lines that replace the call table. At first each line is in the middle of a call."""
 
     def __init__(self, vault: VaultWriter, ring: _Ring) -> None:
         self._vault, self._ring = vault, ring
@@ -164,7 +164,7 @@ class _Lines:
 
     def follow(self, batch: int) -> None:
         end = self._ring.slots * SLOT_FRAMES
-        line = batch % LINES + 1  # one line's fate changes at a time
+        line = batch % LINES + 1  # one line's state changes at a time
         call_id = self._calls.get(line)
         if call_id is None or end > self._ends[line]:
             if call_id is not None:
@@ -191,7 +191,7 @@ class _Lines:
 
 
 def _recovery(config: Config) -> tuple[float, int]:
-    """Every line has talked for half a minute, and its last chunk is nearly full."""
+    """Measures a recovery after every line has talked for half a minute and its last chunk is nearly full."""
     with _run_dir(config) as live:
         ring = _Still()
         journal = Journal(live.vault_path, LINES, ring, SYSTEM)
@@ -234,7 +234,7 @@ def _vault(config: Config, source: _Ring | _Still, journal: Journal) -> VaultWri
 
 @contextmanager
 def _run_dir(config: Config, keep: bool = False) -> Iterator[Config]:
-    """The configuration with an empty RAM, and an empty vault unless it is kept."""
+    """The configuration with an empty RAM, and with an empty vault unless it is kept."""
     if not keep:
         shutil.rmtree(config.vault, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="linetap-", dir="/dev/shm") as run_dir:
@@ -243,7 +243,7 @@ def _run_dir(config: Config, keep: bool = False) -> Iterator[Config]:
 
 @contextmanager
 def _stalling_disk() -> Iterator[None]:
-    """No sync of any thread returns within the first 300 ms of every five seconds."""
+    """Makes each sync block until 300 ms after the start of every five seconds."""
     syncs = {name: getattr(os, name) for name in ("fsync", "fdatasync")}
 
     def stalling(name: str, fd: int) -> None:

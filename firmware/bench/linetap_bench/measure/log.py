@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cost of a long log, and the speed of verifying a vault."""
+"""The cost of a long log, and the speed of the verification of a vault."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _verify(folder: Path) -> Row:
 
 
 def _fill(vault: Path, key: Ed25519PrivateKey) -> int:
-    """Bytes of the parts."""
+    """Fills the vault with calls; returns the bytes of their parts."""
     public, audio, recorded = keys.new_identity().recipient, os.urandom(CALL_S * 8000), 0
     log = UnitLog(vault, UNIT, key, ManualClock(START_NS))
     for n in range(CALLS):

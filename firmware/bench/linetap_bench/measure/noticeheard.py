@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice as the citizen hears it: whether it overlaps the greeting, and how intelligible it is.
+"""The notice as the citizen hears it: its overlap with the greeting, and its intelligibility.
 
 Intelligibility is the short-time objective measure STOI: C. H. Taal, R. C. Hendriks, R. Heusdens, J. Jensen, "An
 Algorithm for Intelligibility Prediction of Time-Frequency Weighted Noisy Speech", IEEE Transactions on Audio, Speech
@@ -43,13 +43,13 @@ FRAME, HOP, LENGTH = 256, 128, 512
 BANDS, LOWEST_HZ = 15, 150.0
 SEGMENT = 30  # frames: 384 ms
 SILENT_BELOW_DB = 40.0
-WORST_SDR_DB = -15.0  # a worse cell counts as this
+WORST_SDR_DB = -15.0  # the lower limit for a cell
 _WINDOW = np.hanning(FRAME + 2)[1:-1]
 _TINY = np.finfo(np.float64).eps
 
 
 def stoi(clean: F64, received: F64, rate_hz: int) -> float:
-    """STOI of two aligned signals (n,). At least SEGMENT frames of speech; ValueError otherwise."""
+    """STOI of two aligned signals (n,). ValueError with fewer than SEGMENT frames of speech."""
     if rate_hz != STOI_RATE_HZ:
         common = int(np.gcd(rate_hz, STOI_RATE_HZ))
         clean, received = (resample_poly(x, STOI_RATE_HZ // common, rate_hz // common) for x in (clean, received))
@@ -81,7 +81,7 @@ def _spoken(clean: F64, received: F64) -> tuple[F64, F64]:
 
 
 def _bands(sound: F64) -> F64:
-    """Amplitude in each third of an octave, (BANDS, frames)."""
+    """Amplitude in each third-octave band, (BANDS, frames)."""
     frames = sliding_window_view(sound, FRAME)[: len(sound) - FRAME : HOP] * _WINDOW
     power = np.square(np.abs(np.fft.rfft(frames, LENGTH)))
     hz = np.fft.rfftfreq(LENGTH, 1 / STOI_RATE_HZ)
@@ -103,7 +103,7 @@ GREETINGS = (
     "여보세요.",
     "네.",
 )
-BEGINS_MS = (200, 600, 1000)  # after the answer: a handset takes time to reach the ear
+BEGINS_MS = (200, 600, 1000)  # after the answer: a person needs time to bring the handset to the ear
 NEAR_DBM0, NOISE_DBM0 = -14.0, -60.0
 LOOKS_EVERY = RATE_HZ // 20
 
@@ -114,7 +114,7 @@ NEVER = "1970-01-01T00:00:00.000Z"
 
 
 def greeting_rows(voices: Path) -> list[Row]:
-    """The part of a greeting that the notice overlaps, on average."""
+    """The share of a greeting that the notice overlaps, on average."""
     spoken, policy, numbers, rng = Voices(voices), Recording(), GreetingNumbers(), np.random.default_rng(8)
     before, after, waits = [], [], []
     for text in GREETINGS:
@@ -166,7 +166,7 @@ def _words_row(notice: Notice, line: Learned, numbers: NoticeNumbers) -> Row:
 
 
 def intelligibility(notice: I16, played: I16, output_db: float) -> float:
-    """STOI of `played` after the line, `output_db` louder, against the notice."""
+    """STOI of `played`, `output_db` louder and through the line, against the notice."""
     sound = played.astype(np.float64) * 10 ** ((output_db - LOSS_DB) / 20)
     sound = sosfiltfilt(butter(2, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), sound)
     sound = g711.decode(g711.encode(_int16(sound))).astype(np.float64)
@@ -188,7 +188,7 @@ def _spoken_until(sound: F64) -> int:
 
 
 def _amplitude(dbm0: float) -> float:
-    """Root mean square, in units of a sample."""
+    """Root mean square in units of a sample."""
     return float(32768 * 10 ** ((dbm0 - g711.FULL_SCALE_DBM0) / 20) / np.sqrt(2))
 
 
@@ -258,7 +258,7 @@ def records_of(vault: Path) -> list[CallRecord]:
 
 
 def late_ms(record: CallRecord) -> float:
-    """The delay of the notice's first sample, after hook edge, debounce and the configured delay."""
+    """The delay of the notice's first sample beyond hook edge, debounce and the configured delay."""
     assert record.notice is not None
     assert record.off_hook_at is not None
     waited = (parse_rfc3339(record.notice.started_at) - parse_rfc3339(record.off_hook_at)) / 1e6
@@ -268,7 +268,7 @@ def late_ms(record: CallRecord) -> float:
 def _heard_late_ms(
     script_path: Path, played: Played, lines: dict[int, I16], notice: I16
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Delay from the scripted time to the place of the notice's first half second on the line."""
+    """The delay of the notice's first half second on the line against the scripted time."""
     assert played.script_sample is not None
     reference = notice[: RATE_HZ // 2].astype(np.float64)
     late = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice's proof: how often a line without the notice gets a "full", and how often a line with it does not."""
+"""The notice's proof: how often a line without the notice is judged "full", and how often a line with it is not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEVELS_DB = (5.0, 10.0, 14.0, 17.0, 20.0, 23.0, 26.0, 30.0, 34.0, 40.0)
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """The proof's results by kind of trial; the fits of all deaf and of all heard trials."""
+    """The proof's results by kind of trial, and the fits of all deaf and all audible trials."""
 
     deaf: dict[str, list[Proof]]
     heard: dict[str, list[Proof]]
@@ -46,7 +46,7 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 
 def run_trials(notices: list[I16], made: Material, seed: int, deaf_n: int, heard_n: int, half_n: int) -> Outcomes:
-    """Trials in equal numbers for each kind, the notices in turn; the same seed, the same trials."""
+    """Runs equal numbers of trials of each kind, with each notice in turn; the same seed gives the same trials."""
     rng = np.random.default_rng(seed)
     numbers = ProofNumbers()
     outcomes = Outcomes({kind: [] for kind in DEAF}, {kind: [] for kind in HEARD}, [], [], [])
@@ -71,9 +71,9 @@ def _measured(trial: Trial, notice: I16) -> EchoFit | None:
 
 
 def curves(outcomes: Outcomes) -> str:
-    """Both error curves, over the required share of blocks by kind of trial, and over the required level for all.
+    """Both error curves: over the required share of blocks, by kind of trial, and over the required level, for all.
 
-    A star marks the working point.
+    A star marks the value in use.
     """
     numbers = ProofNumbers()
     kinds = {f"deaf, {kind}": proofs for kind, proofs in outcomes.deaf.items()}
@@ -95,7 +95,7 @@ def _curve(name: str, proofs: list[Proof], reach: bool) -> str:
 
 
 def _level_curves(outcomes: Outcomes, numbers: ProofNumbers) -> list[str]:
-    """The same trials judged with other tolerances of level."""
+    """The same trials judged with other level tolerances."""
     points = [f"{db:g}" + "*" * (db == numbers.level_tolerance_db) for db in LEVELS_DB]
     false = [_full(outcomes.deaf_fits, _within(numbers, db)) for db in LEVELS_DB]
     missed = [100 - _full(outcomes.heard_fits, _within(numbers, db)) for db in LEVELS_DB]

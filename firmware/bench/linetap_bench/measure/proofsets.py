@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lines with and without a notice, for the proof's error curves: trials drawn at random by kind.
 
-Levels of a heard notice are relative to the notice as played. People are recorded prompts (Debian's
-asterisk-core-sounds-en-wav) where they are installed, else espeak-ng.
+Levels of a returned notice are relative to the played notice. People are recorded prompts (Debian's
+asterisk-core-sounds-en-wav) if installed, otherwise espeak-ng.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ DEAF = (
 FAINTEST_DB = -20.0
 LATEST = 395 * 8  # frames
 DRIFT_PPM = 200.0
-STRANGER_MS = (20.0, 120.0)  # how much earlier or later than the line's own
+STRANGER_MS = (20.0, 120.0)  # difference from the line's own delay, either way
 STRANGER_DB = (-20.0, 0.0)
 
 
@@ -65,18 +65,18 @@ class Material(msgspec.Struct, frozen=True):
 
     people: list[I16]
     foreign: list[I16]
-    recorded: bool  # whether the people are
+    recorded: bool  # the people are recorded
 
 
 class Trial(msgspec.Struct, frozen=True):
     kind: str
     captured: I16
-    gain_db: float  # of the notice, relative to as played
-    echo_delay_ms: float | None = None  # of the line itself, where that is known
+    gain_db: float  # of the notice, relative to the played one
+    echo_delay_ms: float | None = None  # of the line itself, if known
 
 
 def material(voices: Path, notices: list[I16]) -> Material:
-    """The other notices are the unit's own others and more sentences by a voice like theirs."""
+    """Makes the speech of the trials. Foreign notices are the unit's other notices and sentences by a similar voice."""
     speech = Voices(voices)
     foreign = [speech.say(text, "ko", "staff") for text in FOREIGN] + notices
     people = [samples for path in sorted(PROMPTS.glob("*.wav")) if len(samples := _prompt(path)) > RATE_HZ]
@@ -111,8 +111,9 @@ def audible(kind: str, notice: I16, made: Material, rng: np.random.Generator, sh
 
 
 def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Trial:
-    """A line without the notice; with `leak` it comes from the neighbour, 40 to 60 dB lower, and a
-    `stranger` plays the same notice at another time than ours would return."""
+    """A line without the notice. With `leak` the neighbour's notice leaks into it, 40 to 60 dB lower; a `stranger`
+    plays the same notice with another delay than ours.
+    """
     n = len(notice) + TAIL
     line = _noise(rng.uniform(-75, -50), n, rng)
     gain_db, delay = -200.0, int(rng.integers(0, LATEST))
@@ -140,7 +141,7 @@ def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Tr
 
 
 def _stranger(notice: I16, delay: int, rng: np.random.Generator) -> F64:
-    """The same notice from another recorder, with another clock and line, as loud as an echo may be."""
+    """Our notice from another recorder, with another clock and line, as loud as the loudest echo."""
     beside = float(rng.uniform(*STRANGER_MS)) * 8 * (1 if delay < LATEST // 2 else rng.choice([-1, 1]))
     sound = _delayed(notice.astype(np.float64), int(delay + beside), float(rng.uniform(-DRIFT_PPM, DRIFT_PPM)))
     return _through_a_hybrid(sound, rng) * 10 ** (float(rng.uniform(*STRANGER_DB)) / 20)
@@ -181,7 +182,7 @@ def _part(notice: I16, share: float, rng: np.random.Generator) -> F64:
 
 
 def _delayed(samples: F64, delay: int, ppm: float = 0.0) -> F64:
-    """`ppm`: how much faster the player's clock is than the capture's."""
+    """The samples, delayed; `ppm`: how much faster the player's clock is than the capture's."""
     if ppm:
         length = 1 << len(samples).bit_length()
         fine = np.fft.irfft(np.fft.rfft(samples, length), 16 * length) * 16
@@ -192,7 +193,7 @@ def _delayed(samples: F64, delay: int, ppm: float = 0.0) -> F64:
 
 
 def _through_a_hybrid(echo: F64, rng: np.random.Generator) -> F64:
-    """A line's echo path: a millisecond of dispersion and half a sample of delay, of unit gain, either way round."""
+    """The sound after a line's echo path: 1 ms of dispersion, half a sample of delay, unit gain, either polarity."""
     taps = rng.standard_normal(8) * 0.25 * np.exp(-np.arange(8) / 3)
     taps[:2] += 0.5, 0.5
     taps *= rng.choice([-1, 1])
@@ -200,7 +201,7 @@ def _through_a_hybrid(echo: F64, rng: np.random.Generator) -> F64:
 
 
 def _fitted(pieces: list[I16], n: int, rng: np.random.Generator) -> F64:
-    """Pieces of speech one after the other, from a random place in the first on."""
+    """Pieces of speech in sequence, from a random position in the first."""
     line = np.zeros(0)
     while len(line) < n:
         piece = pieces[int(rng.integers(len(pieces)))]
@@ -209,7 +210,7 @@ def _fitted(pieces: list[I16], n: int, rng: np.random.Generator) -> F64:
 
 
 def _talk(people: list[I16], n: int, dbm0: float, rng: np.random.Generator) -> F64:
-    """A speaker, and 25 to 45 dB lower the room."""
+    """A speaker, and room noise 25 to 45 dB lower."""
     return _fitted(people, n, rng) * 10 ** ((dbm0 - SPOKEN_DBM0) / 20) + _noise(dbm0 - rng.uniform(25, 45), n, rng)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Searches for a number: in the indexes of a year of calls, with their cost at the seal; and in three years of a
-city's calls at the desk, while the ingest's own code stores events of 150 units, in SQLite and in PostgreSQL."""
+"""Searches for a number: in the indexes of a year of calls, with their cost at sealing; and in three years of a city's
+calls at the desk, while the ingest's own code stores events of 150 units, in SQLite and in PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ FIRST = date(2026, 1, 1)
 NUMBER = "01098765432"
 ASKED_DAY = FIRST + timedelta(days=200)
 RUNS = 5
-SEALED = 480  # calls: a whole segment, as it grows over a day
+SEALED = 480  # calls: a whole segment, as it grows in a day
 CALL_S = 1
 
 
@@ -102,7 +103,7 @@ def _took_s(vault: Path, medium: Path, *span: str) -> float:
 
 
 def _fill(vault: Path, medium: Path) -> None:
-    """A year's index, with no epoch over, and its keys."""
+    """Writes a year's index without an expired epoch, and its keys."""
     medium.mkdir()
     for number in range(DAYS):
         day = FIRST + timedelta(days=number)
@@ -115,7 +116,7 @@ def _fill(vault: Path, medium: Path) -> None:
 
 
 def year_of(unit: str) -> Iterator[tuple[date, list[Entry]]]:
-    """The calls of a unit, day by day; one of all is the searched one."""
+    """A unit's calls by day; one of all calls is the searched one."""
     for number in range(DAYS):
         day = FIRST + timedelta(days=number)
         calls = (_entry(day, call) for call in range(LINES * CALLS_A_DAY))
@@ -123,10 +124,10 @@ def year_of(unit: str) -> Iterator[tuple[date, list[Entry]]]:
 
 
 def _entry(day: date, number: int) -> Entry:
-    """A call each minute from eight in the morning on; one of all is the searched one."""
+    """A call each minute from 08:00 on; one of all is the searched one."""
     at_ns = parse_rfc3339(f"{day}T08:00:00+09:00") + number * 60 * NS_PER_S
     line = number % LINES + 1
-    asked = day == ASKED_DAY and number == CALLS_A_DAY * LINES * 3 // 4  # at four in the afternoon
+    asked = day == ASKED_DAY and number == CALLS_A_DAY * LINES * 3 // 4  # at 16:00
     return Entry(
         call_id=f"{compact(at_ns)}-L{line:02d}", unit="floor-03", line=line, at=rfc3339(at_ns), direction="in",
         number=NUMBER if asked else f"0101234{number:04d}", extension=f"23{line:02d}",
@@ -134,7 +135,7 @@ def _entry(day: date, number: int) -> Entry:
 
 
 def _seal(folder: Path, notices: Path) -> list[Row]:
-    """The vault's thread from a call's end to its `sealed` event, alternately with and without an index."""
+    """Times the vault's thread from a call's end to its `sealed` event, alternately with and without an index."""
     units = [_unit(folder / name, notices) for name in ("with", "without")]
     units[1][0].vault.index.add = lambda *_: None  # type: ignore[method-assign]
     took: list[list[float]] = [[], []]
@@ -183,16 +184,16 @@ class _Silence:
         return Stretch(np.zeros(end - first, np.int16), [])
 
 
-CALLS = int(os.environ.get("LINETAP_SEARCH_CALLS", "1000000"))  # the full one is 10000000
+CALLS = int(os.environ.get("LINETAP_SEARCH_CALLS", "1000000"))  # 10000000 in the full bench
 SEARCH_S = 60
-PAUSE_S = 0.05  # an office of twenty people searches no more often
+PAUSE_S = 0.05  # more searches than an office of twenty people makes
 EVENTS_S = 680
 WARM_S = 5
-SHARED_MIB = 1024  # of PostgreSQL's own memory for pages
+SHARED_MIB = 1024  # PostgreSQL's own page memory
 
 
 def _report(path: Path) -> Row:
-    """Each line is in one of forty departments."""
+    """Writes the report's search; each line is in one of forty departments."""
     of = period.parse("2025", zones.zone_of(zones.KOREA))
     units = range(generatedcalls.UNITS)
     table = Departments([
@@ -215,14 +216,14 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     try:
         made_s = _timed(lambda: generatedcalls.make(path, CALLS))
         rows = [*_in_postgresql(path), _report(path)]
-        return _searched(f"sqlite:///{path}", "SQLite", made_s) + rows  # last, since its events go into the same file
+        return _searched(f"sqlite:///{path}", "SQLite", made_s) + rows  # last, because its events go into the same file
     finally:
         for path in folder.glob("desk.db*"):
             path.unlink()
 
 
 def _in_postgresql(path: Path) -> list[Row]:
-    """No rows if PostgreSQL is not installed, which is reported."""
+    """Rows for PostgreSQL; none, with a message, if it is not installed."""
     try:
         servers.programs()
     except BadInput as error:
@@ -234,7 +235,7 @@ def _in_postgresql(path: Path) -> list[Row]:
 
 
 def _timed(what: Callable[[], None]) -> float:
-    """Seconds."""
+    """The duration of a call of `what`, in seconds."""
     began = SYSTEM.monotonic_ns()
     what()
     return (SYSTEM.monotonic_ns() - began) / NS_PER_S
@@ -292,7 +293,7 @@ def _look(db: Connection) -> dict[str, list[float]]:
 
 
 def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
-    """The searches of an office, and the worst ones: no result, or one in thousands."""
+    """An office's usual searches, and the worst ones: no result, or one in thousands."""
 
     def at() -> str:
         return rfc3339(chance.randrange(generatedcalls.FIRST_NS, generatedcalls.LAST_NS))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A search from the centre: the opened index of a year of 150 units, searched by number, ending, name and extension;
-and what opening it costs, once a session. Ten units are opened, from archives in memory, and each stands in memory 15
-times: the network's part is the size of the archives."""
+and the cost of opening it, once a session. Ten units are opened from archives in memory, and each is kept 15 times; the
+network's cost is the size of the archives.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
 
 
 def _searches() -> list[tuple[SearchQuery, int]]:
-    """The searches, each with the number of calls that it must find."""
+    """The searches, each with its expected number of calls."""
     first_ns = parse_rfc3339(f"{FIRST}T00:00:00+09:00")
     last_ns = first_ns + (DAYS + 1) * 24 * 3600 * NS_PER_S
     every = UNITS * DAYS * CALLS_A_DAY
@@ -82,7 +83,7 @@ def _searches() -> list[tuple[SearchQuery, int]]:
 
 
 def _took_s(found: list[UnitCalls], wanted: SearchQuery, most: int, shown: int = 1001) -> float:
-    """Seconds of a session's search, which stops at as many calls as it shows."""
+    """Seconds of a session's search, which stops at the number of calls that it shows."""
     began_ns, count = SYSTEM.monotonic_ns(), 0
     for calls in found:
         for _ in calls.search(wanted):

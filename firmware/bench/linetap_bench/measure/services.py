@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cost of the four services: at start (imports, time until the first call could be recorded, memory), with eight
 busy lines, with capture at a codec's 48 kHz (8 and 32 lines), and with 32 busy lines beside two processes that keep
-both cores busy."""
+both cores busy.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def _once() -> float:
 
 
 SERVICES = ("panel", "capture", "recorder", "reporter")
-WARM_UP_S = 18.0  # the last line rings at 9.6 s; by then notices have been played and all lines are recorded
+WARM_UP_S = 18.0  # the last line rings at 9.6 s; by now the notices have played and all lines are recorded
 MEASURED_S = 30.0
 
 
@@ -195,9 +196,9 @@ def _shares(folder: Path, channels: int, voices: Path, notices: Path) -> tuple[f
 
 
 LINES = 32
-MINUTES = float(os.environ.get("LINETAP_LOAD_MINUTES", "2"))  # the full one is 30
+MINUTES = float(os.environ.get("LINETAP_LOAD_MINUTES", "2"))  # 30 in the full bench
 LATE_MS = 100.0
-FILL_MS = 120  # a notice counts as heard if it returns within 200
+FILL_MS = 120  # a notice counts as heard if it returns within 200 ms
 
 
 def measure_load(folder: Path, voices: Path, notices: Path) -> list[Row]:
@@ -235,7 +236,7 @@ def measure_load(folder: Path, voices: Path, notices: Path) -> list[Row]:
 
 
 def _on_one_card(path: Path) -> None:
-    """`config init` spreads lines over cards of eight, each with a clock of its own; a cable has one."""
+    """Puts all lines on one card: `config init` makes cards of eight, each with its own clock; a cable has one."""
     text = path.read_text()
     head, cards = text.split("[[card]]", 1)
     card, lines = cards.split("[[card]]", 1)[0], text[text.index("[[line]]") :]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The longest time that the meter's port keeps capture's loop, while ordinary processes keep all processors busy: read
-as capture does, and beside it by a plain non-blocking read, which waits for a worker of the kernel.
+"""The longest time that a read of the meter's port blocks capture's loop while ordinary processes keep all processors
+busy: by capture's read, and by a plain non-blocking read, which waits for a kernel worker.
 
-A pseudo-terminal takes the place of a USB adapter: both hand their bytes to the same worker (tty_buffer.c), and all
-terminals are read by the same code (n_tty.c).
+A pseudo-terminal replaces a USB adapter: both pass their bytes to the same worker (tty_buffer.c), and the same code
+(n_tty.c) reads all terminals.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from linetap_bench.stage.processes import ChildFailed
 from linetap_core.clock import NS_PER_MS, SYSTEM, ns_of
 from linetap_core.service import try_realtime
 
-BUSY_EACH = 3  # processes a processor
-TURNS = 4  # of either way, one after the other
+BUSY_EACH = 3  # processes for each processor
+TURNS = 4  # turns of each kind of read, alternating
 TURN_S = 3.0
 LOOKS_S = 0.005  # twice a period
 LIMIT_S = 120
-WRITES = "import os, time\nwhile True: os.write(1, bytes(60)); time.sleep(0.002)"  # a card of eight lines, about
+WRITES = "import os, time\nwhile True: os.write(1, bytes(60)); time.sleep(0.002)"  # like a card of eight lines
 BUSY = "while True: pass"
 
 
@@ -75,7 +75,7 @@ def _busy() -> Iterator[None]:
 
 
 def _read(answer: Connection) -> None:
-    """Reads in a process of its own, which becomes real-time."""
+    """Reads in its own process, which becomes real-time."""
     try_realtime(PRIORITY)
     ours, theirs = os.openpty()
     tty.setraw(theirs)

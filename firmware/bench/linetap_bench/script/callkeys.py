@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of one [[call]] in calls.toml: parties, digits, speech, other sounds, the network behind the exchange, and
-the end.
+"""The keys of one [[call]] in calls.toml: parties, digits, speech, other sounds, the network behind the exchange, the
+end.
 
 Times are seconds from the script's start, or where noted from the call's answer; lengths in seconds or `_ms`, levels in
 dBm0.
@@ -22,13 +22,13 @@ Hz = Annotated[float, Meta(ge=20, le=3900)]
 Codec = Literal["g711", "gsm", "g723", "opus"]
 SoundName = Literal[
     "music",  # colour ring: a melody with chords and a rhythm
-    "song",  # the same with a voice that sings it
+    "song",  # the same with a singing voice
     "jingle",  # a few notes
     "announcement",  # `text` by the network's voice, in `language`; or `prompt` of Debian's asterisk-core-sounds
     "speech",  # `text` by `speaker`
-    "sit",  # the special information tone (ITU-T E.180): three tones that rise
+    "sit",  # special information tone (ITU-T E.180): three rising tones
     "tone",  # `hz` together, on and off by `cadence_ms`
-    "howler",  # handset off its cradle
+    "howler",  # for a handset off its cradle
     "cough",
     "keyboard",
     "modem_2225",  # Bell 103 and 212A: the answer tone of card terminals
@@ -43,32 +43,32 @@ class CallSound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     play: SoundName
     at_s: Seconds
-    after: Literal["off_hook", "dialled", "answer"] = "dialled"  # an incoming call has only an answer
+    after: Literal["off_hook", "dialled", "answer"] = "dialled"  # an incoming call has only "answer"
     by: Literal["far", "near"] = "far"
-    for_s: Annotated[float, Meta(gt=0, le=600)] | None = None  # the longest; a finite sound ends by itself
+    for_s: Annotated[float, Meta(gt=0, le=600)] | None = None  # maximum; a finite sound ends by itself
     dbm0: Level = -18.0  # of its active parts
-    which: Annotated[int, Meta(ge=0, le=63)] = 0  # of several melodies, coughs, hands on a keyboard
+    which: Annotated[int, Meta(ge=0, le=63)] = 0  # number of the melody, cough or typing
     text: Annotated[str, Meta(max_length=300)] = ""
     prompt: Annotated[str, Meta(pattern=r"^[a-z0-9-]*\Z", max_length=60)] = ""
     language: Language = "ko"
     speaker: Speaker = "announcer"
     hz: Annotated[list[Hz], Meta(max_length=8)] = []
     cadence_ms: Annotated[list[Annotated[int, Meta(ge=20, le=20000)]], Meta(max_length=8)] = []
-    alone: bool = False  # after the answer: no speech meanwhile
+    alone: bool = False  # after the answer: no speech during it
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The path between the exchange and the far end, for all of its sounds."""
 
     codec: Codec = "g711"
-    loss_percent: Annotated[float, Meta(ge=0, le=30)] = 0.0  # of 20 ms packets: the previous one is repeated, fainter
-    delay_ms: Annotated[int, Meta(ge=0, le=2000)] = 0  # one way: the staff member waits longer for each answer
-    echo_db: Annotated[float, Meta(ge=-60, le=0)] | None = None  # of the staff member's voice, twice the delay later
+    loss_percent: Annotated[float, Meta(ge=0, le=30)] = 0.0  # of 20 ms packets; a fainter copy replaces each
+    delay_ms: Annotated[int, Meta(ge=0, le=2000)] = 0  # one way: each answer reaches the staff member later
+    echo_db: Annotated[float, Meta(ge=-60, le=0)] | None = None  # of the staff member's voice, after twice the delay
     noise_dbm0: Level | None = None  # of the channel, with and without speech: comfort noise
 
 
 class Party(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Another party comes on the line, with a voice and a network of its own."""
+    """Another party joins the line, with its own voice and network."""
 
     at_s: Seconds  # from the answer
     speaker: Speaker = "second"
@@ -86,23 +86,23 @@ class CallerId(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     kind: Literal["none", "bell202", "v23", "dtmf"] = "none"
     message: Literal["mdmf", "sdmf"] = "mdmf"
     number: Annotated[str, Meta(pattern=r"^[0-9]*\Z", max_length=20)] = ""
-    name: Annotated[str, Meta(max_length=15)] = ""  # EUC-KR where it is not ASCII
+    name: Annotated[str, Meta(max_length=15)] = ""  # EUC-KR unless ASCII
     withheld: bool = False
-    broken: bool = False  # a checksum that does not fit; in digits, an end that does not come
-    dbm0: Level = -14.0  # of a digit: of each tone
+    broken: bool = False  # wrong checksum; with DTMF, no end digit
+    dbm0: Level = -14.0  # of each tone of a digit
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Digits in the middle of a call; no speech meanwhile."""
+    """Digits during a call, without speech."""
 
     at_s: Seconds  # from the answer
     digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]+\Z", max_length=32)]
     by: Literal["staff", "caller"] = "staff"
-    dbm0: Level | None = None  # of each tone: as it arrives from a telephone on this line, or from the far end
+    dbm0: Level | None = None  # of each tone, as received from a telephone on this line or from the far end
 
 
 class ExchangeTone(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A tone of the exchange in the middle of a call; except for call waiting, no speech meanwhile."""
+    """A tone of the exchange during a call, without speech except for call waiting."""
 
     at_s: Seconds  # from the answer
     tone: ToneName
@@ -110,43 +110,43 @@ class ExchangeTone(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One call. `in` rings first; `out` goes off-hook at `start_s`, and without digits is an accidental off-hook."""
+    """One call. `in` starts with ringing; `out` goes off-hook at `start_s`, without digits by accident."""
 
     line: LineNumber
     start_s: Seconds
     direction: Literal["in", "out"]
     outcome: Literal["answered", "unanswered", "busy", "congestion", "unobtainable"] = "answered"
     caller_id: CallerId = CallerId()
-    rings: Annotated[int, Meta(ge=1, le=60)] = 2  # bursts: of ringing (in), of ringback (out)
-    answer_in_burst_ms: Annotated[int, Meta(ge=1, le=999)] | None = None  # within the last burst; else after it
-    shake: bool = False  # ringing gets through to the hook comparator
+    rings: Annotated[int, Meta(ge=1, le=60)] = 2  # bursts of ringing (in), of ringback (out)
+    answer_in_burst_ms: Annotated[int, Meta(ge=1, le=999)] | None = None  # within the last burst; None: after it
+    shake: bool = False  # ringing reaches the hook comparator
     digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]*\Z", max_length=32)] = ""
     dialling: Literal["dtmf", "pulse"] = "dtmf"
     dial_tone: bool = True
-    pause_after: Annotated[int, Meta(ge=0, le=31)] = 0  # of the digits; then no digit for `pause_s`
+    pause_after: Annotated[int, Meta(ge=0, le=31)] = 0  # number of digits before a pause of `pause_s`
     pause_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
-    second_dial: bool = False  # a dial tone in that pause
-    ringback: bool = True  # the exchange's; otherwise only the `sound` keys count
+    second_dial: bool = False  # a dial tone during that pause
+    ringback: bool = True  # the exchange's ringback; if False, only the `sound` keys
     ringback_after_s: Annotated[float, Meta(ge=0, le=60)] = 1.2  # from the last digit
-    # From the last digit to the answer, to the end of waiting or to the busy tone; else so many `rings` are. Without
-    # digits it counts from the off-hook: a hotline.
+    # From the last digit to the answer, to the end of waiting or to the busy tone; without it `rings` bursts are.
+    # Without digits from the off-hook: a hotline.
     progress_s: Annotated[float, Meta(ge=0, le=600)] | None = None
-    hold_s: Annotated[float, Meta(ge=0.02, le=600)] = 1.0  # the length of an accidental off-hook
+    hold_s: Annotated[float, Meta(ge=0.02, le=600)] = 1.0  # length of an accidental off-hook
     polarity: bool = False  # the exchange reverses the loop while the far end is connected
-    seizure: bool = False  # ... and reverses it once when all is dialled, which is no answer
-    network: Network = Network()  # of the far party
+    seizure: bool = False  # the exchange reverses it once after the last digit, which is no answer
+    network: Network = Network()  # of the far end
     early: Network = Network()  # of sounds from the last digit to the answer
     sound: list[CallSound] = []
     party: list[Party] = []
-    fax: Literal["none", "answer", "answer_reversed", "calling"] = "none"  # the far end; its phase may turn (V.25)
-    talk: list[str] = []  # spoken in turn, repeatedly until `talk_s` is over
+    fax: Literal["none", "answer", "answer_reversed", "calling"] = "none"  # the far end; its phase may reverse (V.25)
+    talk: list[str] = []  # spoken in turn, repeatedly until the end of `talk_s`
     first_speaker: Literal["staff", "caller"] = "staff"
     talk_after_s: Seconds = 1.0  # from the answer
     talk_s: Seconds = 10.0
-    pause_ms: Annotated[int, Meta(ge=-2000, le=5000)] = 350  # between one and the other; below 0 they interrupt
+    pause_ms: Annotated[int, Meta(ge=-2000, le=5000)] = 350  # between two utterances; negative: the speaker interrupts
     staff_dbm0: Level = -14.0
     caller_dbm0: Level = -22.0
-    dense_dbm0: Level | None = None  # noise all through the call, so that no sample is like another
+    dense_dbm0: Level | None = None  # noise during the whole call, so that all samples differ
     flash_at_s: list[Seconds] = []  # from the answer
     flash_ms: Annotated[int, Meta(ge=20, le=3000)] = 600
     keys: list[Keys] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated scripts, as long as a measurement needs them.
+"""Generates scripts of the length that a measurement needs.
 
 `python -m linetap_bench.script.scenarios eight_busy MINUTES > eight_busy.toml`
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 
 TALK_S = 50.0
-CALL_S = 60.0  # with ringing, and a pause in which the line is idle for longer than a flash
-STAGGER_S = 1.3  # lines do not ring together
+CALL_S = 60.0  # with ringing, and an idle pause longer than a flash
+STAGGER_S = 1.3  # between the lines' first rings
 _TALK = '["네, 민원실입니다. 말씀하세요.", "안녕하세요. 문의할 것이 있어서 전화했습니다.", "네, 잠시만 기다려 주세요."]'
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""calls.toml, read strictly: all errors at once with their lines, including contradictions between keys."""
+"""Reads calls.toml strictly: all errors at once with their lines, including contradictions between keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONLY_OUT = ("progress_s", "seizure", "pause_after", "second_dial")
 
 
 def check_sounds(call: Call, at: KeyPath, source: Source) -> None:
-    """Adds each error to `source`."""
+    """Checks a call's sounds and adds each error to `source`."""
     for i, sound in enumerate(call.sound):
         _check_sound(call, sound, (*at, "sound", i), source)
     if call.direction == "in":
@@ -67,7 +67,7 @@ PULSE_DIGITS = frozenset("0123456789")
 
 
 def load_script(path: Path) -> Script:
-    """BadInput lists every error as `file:line: what`."""
+    """Reads and checks a script. BadInput lists every error as `file:line: what`."""
     source = Source(path)
     script = source.convert(Script)
     if script is not None:
@@ -82,7 +82,7 @@ def load_script(path: Path) -> Script:
 
 
 def repeated(script: Script, times: int) -> Script:
-    """The script repeated that many times; the expectations for one round are dropped. BadInput if it gets too long."""
+    """The script repeated that many times, without the expectations for one round. BadInput if it gets too long."""
     each_s = script.duration_ms / 1000
     if times < 1 or (times > 1 and times * each_s > LONGEST_S):
         raise BadInput(f"--repeat {times}: 1 to {max(1, int(LONGEST_S / each_s))} expected")
@@ -156,7 +156,7 @@ def _check_caller_id(caller: CallerId, at: KeyPath, source: Source) -> None:
 
 
 def _check_talk(call: Call, at: KeyPath, source: Source) -> None:
-    """Events at a time from the answer must be over before the talk is."""
+    """Checks that events timed from the answer are over before the end of the talk."""
     times = times_of(call)
     answer = times.answer
     happens: list[tuple[KeyPath, str, float]] = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The top-level keys of calls.toml: lines, calls, the PBX's print, and what a scenario expects of a call record.
+"""The top-level keys of calls.toml: lines, calls, SMDR lines, and the expected call records of a scenario.
 
 Times are seconds from the script's start, or where noted from a call's answer; lengths in seconds or `_ms`, levels in
 dBm0, lines from 1. script.py finds contradictions.
@@ -18,8 +18,9 @@ from linetap_core.records import AnsweredBy, Caller, CallRecord, Direction, Disp
 
 
 class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """A field that is not named may be anything. An empty text stands for a field without a value, which TOML cannot
-    express."""
+    """The expected fields of a record; an omitted field may have any value. An empty text is a field without a value,
+    which TOML cannot express.
+    """
 
     line: int | None = None
     direction: Direction | None = None
@@ -28,15 +29,15 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     answered_by: AnsweredBy | Literal[""] | None = None
     ended_by: EndedBy | Literal[""] | None = None
     dialled: str | None = None
-    caller: Caller | None = None  # all of it
+    caller: Caller | None = None  # all its fields
     no_caller: bool | None = None
     internal: bool | None = None
     internal_by: InternalBy | None = None
     smdr: str | None = None
-    retention: str | None = None  # its class
-    marks: list[str] | None = None  # their kinds
+    retention: str | None = None  # retention class
+    marks: list[str] | None = None  # kinds of marks
     proofs: list[str] | None = None  # of each notice
-    gaps: list[str] | None = None  # their causes
+    gaps: list[str] | None = None  # causes of the gaps
     duration_s: tuple[float, float] | None = None  # from, to
     recorded_s: tuple[float, float] | None = None  # length of the audio: from, to
 
@@ -76,46 +77,45 @@ def _found(record: CallRecord, name: str) -> Any:
             return getattr(record, name) or ""
 
 
-TAIL_MS = 3000  # after the last on-hook: longer than a flash, so that it is recognised
+TAIL_MS = 3000  # after the last on-hook: longer than a flash, so that the on-hook is recognised
 
 
 class LineSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The wire pair, with levels as they are on it. `deaf`: a played notice does not return, as on a line whose relay
-    is not wired.
+    """The wire pair and its levels. `deaf`: a played notice does not return, as with an unwired relay.
 
-    The card's effect is the drawing's if it is not given: `captured_db` is the captured level relative to the line's,
+    The card's gains default to those of its drawing: `captured_db` is the captured level relative to the line's,
     `echo_db` that of a returned notice relative to the played one.
     """
 
     number: LineNumber
     noise_dbm0: Level = -68.0
-    hum_dbm0: Level | None = -62.0  # of the mains and its harmonics together
+    hum_dbm0: Level | None = -62.0  # mains and harmonics together
     on_hook_v: Annotated[float, Meta(ge=20, le=60)] = 48.0
     off_hook_v: Annotated[float, Meta(ge=3, le=40)] = 8.0
     reversed: bool = False  # tip and ring swapped
     captured_db: Annotated[float, Meta(ge=-20, le=6)] | None = None
     echo_db: Annotated[float, Meta(ge=-60, le=6)] | None = None
     deaf: bool = False
-    kind: Literal["station", "trunk"] = "station"  # a telephone's line at a PBX, or an exchange's
-    # The card opens the loop: the exchange ends the call after so long. A shorter opening is a flash at a station.
+    kind: Literal["station", "trunk"] = "station"  # a telephone's line at a PBX, or an exchange's trunk
+    # An opening of the loop for this time ends the call at the exchange. A shorter one is a flash at a station.
     releases_after_ms: Annotated[int, Meta(ge=0, le=10_000)] = 1000
-    guard_s: Annotated[float, Meta(ge=0, le=300)] = 90.0  # the same, of an incoming call on a trunk
-    # The card's series contact: welded, or one that stays open once it has been open.
+    guard_s: Annotated[float, Meta(ge=0, le=300)] = 90.0  # the same for an incoming call on a trunk
+    # The card's series contact: welded, or stuck open after its first opening.
     contact: Literal["sound", "stuck_closed", "stuck_open"] = "sound"
 
 
 class SmdrLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A line that the PBX prints, and its time."""
+    """A line of SMDR and its time."""
 
     at_s: Seconds
     text: Annotated[str, Meta(pattern=r"^[^\r\n]+\Z", max_length=200)]
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole script. `lines` counts the channels of a rendered WAV.
+    """The whole script. `lines` is the number of channels of a rendered WAV.
 
-    `unit`: the differences of the unit's configuration from `config init`; `expect`: the expected records, in the order
-    in which the calls began. The exchange itself reads neither.
+    `unit`: differences of the unit's configuration from `config init`; `expect`: the expected records in the order of
+    the calls' beginnings. The exchange itself reads neither.
     """
 
     lines: LineNumber = 8

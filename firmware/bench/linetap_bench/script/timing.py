@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The times of all events of one scripted call: the only place that adds them up. Milliseconds throughout."""
+"""Computes the times of all events of one scripted call, in milliseconds. No other module does."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from linetap_bench.script.callkeys import Call, Keys
 PER_MS = 8  # samples: sample 8k is millisecond k
 RING_ON_MS, RING_OFF_MS = 1000, 2000  # Korea: ringing and ringback alike (ITU-T E.180)
 RING_PERIOD_MS = RING_ON_MS + RING_OFF_MS
-PICKED_UP_AFTER_MS = 600  # into the pause after the last burst
+PICKED_UP_AFTER_MS = 600  # in the pause after the last burst
 DIAL_TONE_AFTER_MS = 150
 FIRST_DIGIT_AFTER_MS = 1200
-DTMF_ON_MS, DTMF_OFF_MS = 90, 90  # of an exchange, and of a telephone that dials by itself
-KEY_ON_MS, KEY_OFF_MS = 160, 140  # of a finger
+DTMF_ON_MS, DTMF_OFF_MS = 90, 90  # of an exchange, and of a telephone that dials automatically
+KEY_ON_MS, KEY_OFF_MS = 160, 140  # of a key pressed by a person
 PULSE_BREAK_MS, PULSE_MAKE_MS, PULSE_PAUSE_MS = 60, 40, 700
-CALLER_ID_BEFORE_MS = 400  # of digits, before the first burst
-CALLER_ID_AFTER_MS = 500  # of FSK, after it: GR-30 has 500 to 1500
+CALLER_ID_BEFORE_MS = 400  # of DTMF caller ID, before the first burst
+CALLER_ID_AFTER_MS = 500  # of FSK, after the first burst: GR-30 has 500 to 1500
 FAX_ANSWERS_AFTER_MS, FAX_ANSWER_MS = 1800, 3000  # ITU-T T.30: 1.8 to 2.5 s after the answer, for 2.6 to 4 s
-CONNECTING_MS = 2000  # no speech begins between two sounds of the exchange that are closer than this
+CONNECTING_MS = 2000  # no speech between two sounds of the exchange closer than this
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """`ring`: the first burst; `off_hook` is None without a pick-up, `answer` where the two never speak; `dialled`
-    is the last digit's end; `talk_from` and `talk_to` are equal without talk; `far_gone`: the far end has hung up,
-    or was never there; `end` is the on-hook, or the last burst's end."""
+    """The times of a call. `ring`: the first burst; `off_hook`: None without a pick-up; `answer`: None if the two never
+    speak; `dialled`: the end of the last digit; `talk_from` and `talk_to`: equal without talk; `far_gone`: the far end
+    has hung up, or never answered; `end`: the on-hook, or the end of the last burst.
+    """
 
     start: int
     ring: int
@@ -84,7 +85,7 @@ def keys_span(keys: Keys, answer: int) -> Span:
 
 
 def quiet_spans(call: Call, answer: int) -> list[Span]:
-    """(first, end) of sounds of the exchange and key presses, during which there is no speech, in order."""
+    """(first, end) of the exchange's sounds and key presses, in order; no speech occurs during them."""
     spans = [keys_span(keys, answer) for keys in call.keys]
     for tone in call.tone:
         if tone.tone != "call_waiting":

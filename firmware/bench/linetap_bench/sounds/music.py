@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Melodies made up for the bench: for a colour ring (통화연결음) in the place of ringback, and jingles.
+"""Melodies composed for the bench: colour rings (통화연결음) in place of ringback, and jingles.
 
-Each has chords, a bass, a rhythm and a tempo of its own; a song also has a voice that sings its melody.
+Each has its own chords, bass, rhythm and tempo; a song also has a voice that sings its melody.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ LONG_S = 30.0
 CONCERT_A_HZ = 440.0
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _CHORDS = ((0, 2, 4), (5, 7, 9), (3, 5, 7), (4, 6, 8))  # steps of the scale: I, VI, IV, V
-_PENTATONIC = (0, 1, 2, 4, 5, 7, 8, 9)  # steps of the scale that a tune is made of
-_FORMANTS_HZ = ((800, 1150, 2800), (400, 1600, 2700), (350, 800, 2700))  # a, e, u as a soprano sings them
+_PENTATONIC = (0, 1, 2, 4, 5, 7, 8, 9)  # steps of the scale in a tune
+_FORMANTS_HZ = ((800, 1150, 2800), (400, 1600, 2700), (350, 800, 2700))  # a, e, u of a soprano
 
 
 def melody(which: int, sung: bool) -> F64:
-    """LONG_S of it, peak 1. The same number gives the same music."""
+    """A melody of LONG_S, peak 1. The same number gives the same music."""
     rng = np.random.default_rng([which, 71])
     beat_s = 60 / rng.uniform(76, 150)
     key = int(rng.integers(-5, 6))
@@ -46,7 +46,7 @@ def melody(which: int, sung: bool) -> F64:
 
 
 def jingle(which: int) -> F64:
-    """Two to five notes of a chime, peak 1."""
+    """A chime of two to five notes, peak 1."""
     rng = np.random.default_rng([which, 72])
     notes, note_s, key = int(rng.integers(2, 6)), float(rng.uniform(0.16, 0.4)), int(rng.integers(-3, 8))
     out = np.zeros(round((notes * note_s + 0.8) * RATE_HZ))

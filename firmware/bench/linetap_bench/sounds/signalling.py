@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tones of Korea's exchanges and of fax machines, and the answer of a card terminal's host: Bell 103 and 212A by
-a tone, ITU-T V.22 by unscrambled ones, then data."""
+"""The tones of Korea's exchanges and of fax machines, and the answer of a card terminal's host: a tone (Bell 103 and
+212A), or unscrambled ones and then data (ITU-T V.22).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from linetap_bench.sounds.synth import (
     pair,
 )
 
-# ITU-T E.180 data: Hz, dBm0 of all together, on and off.
+# ITU-T E.180 data: Hz, dBm0 of the sum, on and off.
 EXCHANGE_TONES: dict[str, tuple[tuple[float, ...], float, Cadence | None]] = {
     "dial": (DIAL_HZ, DIAL_DBM0, None),
     "ringback": (RINGBACK_HZ, RINGBACK_DBM0, (1000, 2000)),
@@ -32,7 +33,7 @@ EXCHANGE_TONES: dict[str, tuple[tuple[float, ...], float, Cadence | None]] = {
 }
 FAX_CALLING_HZ, FAX_CALLING_MS = 1100.0, (500, 3000)  # ITU-T T.30
 FAX_ANSWER_HZ, FAX_REVERSAL_MS = 2100.0, 450  # ITU-T T.30, V.25
-FAX_DBM0 = -18.0  # our estimate: a machine sends about -13, and the line loses the rest
+FAX_DBM0 = -18.0  # our estimate: a machine sends about -13, less the line's loss
 
 
 def exchange_tone(name: str, length: int) -> Tones:
@@ -50,7 +51,7 @@ def fax_answer(length: int, reversed_: bool) -> Tones:
 
 ANSWER_2225_HZ = 2225.0  # Bell 103, 212A
 V22_CARRIER_HZ, V22_BAUD = 2400.0, 600  # ITU-T V.22, the answering side
-V22_ONES_HZ = V22_CARRIER_HZ - V22_BAUD / 4  # unscrambled ones turn the phase by 270 degrees each symbol
+V22_ONES_HZ = V22_CARRIER_HZ - V22_BAUD / 4  # unscrambled ones shift the phase by 270 degrees each symbol
 ONES_S, DATA_S = 0.9, 8.0
 
 

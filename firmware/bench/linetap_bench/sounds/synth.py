@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sounds of a telephone line at 8 kHz, each renderable from any of its samples on.
+"""Sounds of a telephone line at 8 kHz; any stretch of samples can be rendered alone.
 
-Every sample depends on its position alone, not on the division of the stream into blocks: a script streams with bounded
+Every sample depends only on its position, not on the division of the stream into blocks: a script streams with bounded
 memory, and a test can render any stretch again. Values are float64 on the scale of int16.
 """
 
@@ -20,13 +20,13 @@ Parts = list[tuple[float, float]]  # Hz, dBm0
 Cadence = tuple[int, ...]  # on, off, on, off
 
 DIAL_HZ, RINGBACK_HZ, BUSY_HZ = (350.0, 440.0), (440.0, 480.0), (480.0, 620.0)  # Korea, ITU-T E.180 data
-DIAL_DBM0, RINGBACK_DBM0, BUSY_DBM0 = -13.0, -18.0, -16.0  # of both tones; E.180 clause 4: -10 +-5 at the exchange
+DIAL_DBM0, RINGBACK_DBM0, BUSY_DBM0 = -13.0, -18.0, -16.0  # of the sum; E.180 clause 4: -10 +-5 at the exchange
 BUSY_MS = (500, 500)
 DTMF_ROWS_HZ, DTMF_COLUMNS_HZ = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)  # ITU-T Q.23
 DTMF_ROW_DBM0, DTMF_COLUMN_DBM0 = -10.0, -8.0  # telephones send the column 2 dB hotter
 DTMF_KEYS = "123A456B789C*0#D"
 MAINS_HZ = 60.0  # Korea
-MAINS_PARTS = ((1, 1.0), (2, 0.25), (3, 0.5), (5, 0.3), (9, 0.1))  # odd harmonics of rectifiers lead
+MAINS_PARTS = ((1, 1.0), (2, 0.25), (3, 0.5), (5, 0.3), (9, 0.1))  # odd harmonics of rectifiers dominate
 RINGING_HZ = 20.0
 CLICK_SAMPLES = 120
 CLICK_PEAK = 5000.0
@@ -35,7 +35,7 @@ NOISE_CHUNK = 4096
 
 
 def peak_of(dbm0: float) -> float:
-    """Peak of a sine at a level; a full-scale one is FULL_SCALE_DBM0 (ITU-T G.711)."""
+    """Peak of a sine at a level; a full-scale sine is FULL_SCALE_DBM0 (ITU-T G.711)."""
     return float(32767 * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 20))
 
 
@@ -44,7 +44,7 @@ def rms_of(dbm0: float) -> float:
 
 
 class Sound(Protocol):
-    """`length` in samples; `render(offset, n)` gives samples offset to offset + n, all within the length."""
+    """A sound of `length` samples; `render(offset, n)` gives samples offset to offset + n, all within the length."""
 
     length: int
 
@@ -52,9 +52,9 @@ class Sound(Protocol):
 
 
 class Tones:
-    """Sines of (Hz, dBm0) together, on and off with a cadence in milliseconds, or without a pause.
+    """Sines of (Hz, dBm0) together, with a cadence in milliseconds or continuous.
 
-    Every `reversal_ms` the phase turns.
+    The phase reverses every `reversal_ms`.
     """
 
     def __init__(
@@ -86,22 +86,22 @@ class Tones:
 
 
 def pair(tones_hz: tuple[float, ...], dbm0: float, length: int, cadence_ms: Cadence | None = None) -> Tones:
-    """Tones, two as a rule, whose power together is `dbm0`."""
+    """Tones, usually two, with a total power of `dbm0`."""
     each = dbm0 - 10 * float(np.log10(len(tones_hz)))
     return Tones([(hz, each) for hz in tones_hz], length, cadence_ms)
 
 
 def dtmf(digit: str, length: int, dbm0: float | None = None) -> Tones:
-    """A digit as a telephone sends it, or with each tone at `dbm0`."""
+    """A digit at a telephone's levels, or with each tone at `dbm0`."""
     row, column = divmod(DTMF_KEYS.index(digit), 4)
     levels = (DTMF_ROW_DBM0, DTMF_COLUMN_DBM0) if dbm0 is None else (dbm0, dbm0)
     return Tones([(DTMF_ROWS_HZ[row], levels[0]), (DTMF_COLUMNS_HZ[column], levels[1])], length)
 
 
 class Hum:
-    """The mains and its harmonics, `dbm0` together: a table, as every line has it all the time."""
+    """The mains and its harmonics, `dbm0` together; read from a table, because every line always has hum."""
 
-    _PERIOD = 400  # three cycles of 60 Hz are 400 samples, exactly
+    _PERIOD = 400  # exactly three cycles of 60 Hz
 
     def __init__(self, dbm0: float, length: int) -> None:
         self.length = length
@@ -116,8 +116,7 @@ class Hum:
 
 
 class Noise:
-    """White Gaussian noise. Made in chunks, each from a generator of its own, so that any stretch can be rendered
-    again."""
+    """White Gaussian noise, made in chunks, each with its own generator, so that any stretch can be rendered again."""
 
     def __init__(self, key: tuple[int, ...], dbm0: float, length: int) -> None:
         self.length = length
@@ -142,7 +141,7 @@ class Noise:
 
 
 class Wave:
-    """Given samples, `gain` times, cut off at `length` with a short fade."""
+    """Given samples with a gain, cut off at `length` with a short fade."""
 
     def __init__(self, samples: npt.NDArray[np.int16], gain: float, length: int) -> None:
         self.length = min(length, len(samples))
@@ -153,7 +152,7 @@ class Wave:
         self.length = min(self.length, length)
 
     def scaled(self, gain: float, length: int) -> Wave:
-        """The same again, no longer than `length`."""
+        """The same wave with another gain, no longer than `length`."""
         return Wave(self._samples, self._gain * gain, max(0, min(self.length, length)))
 
     def render(self, offset: int, n: int) -> F64:
@@ -163,7 +162,7 @@ class Wave:
 
 
 def click(key: tuple[int, ...]) -> Wave:
-    """A contact that opens or closes a loop: a decaying burst of 15 ms."""
+    """The click of a contact that opens or closes a loop: a decaying burst of 15 ms."""
     rng = np.random.default_rng(list(key))
     decay = np.exp(-np.arange(CLICK_SAMPLES) / 14)
     burst = rng.standard_normal(CLICK_SAMPLES) * decay

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speech by espeak-ng, as a telephone line carries it: 8 kHz, 300-3400 Hz, a known level.
+"""Speech by espeak-ng as on a telephone line: 8 kHz, 300-3400 Hz, a known level.
 
-An utterance, like any other clip, is made once and cached in a folder under the hash of all its parameters.
+Like any clip, an utterance is made once and cached in a folder under the hash of all its parameters.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from linetap_core.errors import DeviceFault
 Speaker = Literal["staff", "caller", "second", "colleague", "announcer"]
 Language = Literal["ko", "en"]
 ESPEAK_TIMEOUT_S = 30
-VERSION = 2  # of the processing below: a new number remakes every utterance
+VERSION = 2  # of the processing below: a new number makes every utterance again
 MADE_DBM0 = -16.0  # active speech level of cached clips
 BAND_HZ = (300, 3400)
 _FRAME = RATE_HZ // 50
 _ACTIVE_BELOW_PEAK_DB = 35
 
-# espeak-ng has one Korean voice: its variants, pitch (-p) and words a minute (-s) make several people of it.
+# espeak-ng has one Korean voice: variant, pitch (-p) and words a minute (-s) make several people of it.
 _VOICES: dict[tuple[str, Speaker], tuple[str, int, int]] = {
     ("ko", "staff"): ("ko+f3", 55, 165),
     ("ko", "caller"): ("ko+m3", 35, 150),
@@ -45,7 +45,7 @@ _VOICES: dict[tuple[str, Speaker], tuple[str, int, int]] = {
 
 
 class Voices:
-    """`say` gives int16 at 8 kHz whose active speech is at MADE_DBM0."""
+    """The speech of a script's people, cached: int16 at 8 kHz with active speech at MADE_DBM0."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,12 +53,12 @@ class Voices:
         self._loaded: dict[str, I16] = {}
 
     def say(self, text: str, language: str, speaker: Speaker) -> I16:
-        """DeviceFault `no_speech` if espeak-ng is missing, hangs or outputs nothing."""
+        """The samples of an utterance. DeviceFault `no_speech` if espeak-ng is missing, hangs or outputs nothing."""
         voice = _VOICES[language, speaker]
         return self.kept((VERSION, voice, text), lambda scratch: _band_limited(*_speak(text, voice, scratch)))
 
     def kept(self, shaped_by: tuple[object, ...], make: Callable[[Path], I16]) -> I16:
-        """The result of `make`, which gets the name of a scratch file; called once for these parameters."""
+        """The cached clip for these parameters. `make` is called if there is none, with the name of a scratch file."""
         name = hashlib.sha256(repr(shaped_by).encode()).hexdigest()[:24]
         if name not in self._loaded:
             path = self._folder / f"{name}.npy"
@@ -76,9 +76,9 @@ def default_folder() -> Path:
 
 
 def _speak(text: str, voice: tuple[str, int, int], scratch: Path) -> tuple[I16, int]:
-    """Samples and their rate, by way of a scratch file: on standard output espeak-ng leaves the length open."""
+    """Samples and their rate, through a scratch file: on standard output espeak-ng omits the length."""
     name, pitch, speed = voice
-    # -D: its breathy voices draw their noise from the time of day otherwise, and no seed of ours repeats a trial.
+    # -D: otherwise the noise of its breathy voices depends on the time of day, and no seed can repeat a trial.
     command = ["espeak-ng", "-D", "-v", name, "-p", str(pitch), "-s", str(speed), "-w", str(scratch), "--", text]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=ESPEAK_TIMEOUT_S)
@@ -95,7 +95,7 @@ def _speak(text: str, voice: tuple[str, int, int], scratch: Path) -> tuple[I16, 
 
 
 def _band_limited(samples: I16, rate_hz: int) -> I16:
-    from scipy.signal import butter, resample_poly, sosfilt  # a cached utterance is only read
+    from scipy.signal import butter, resample_poly, sosfilt  # not needed for cached utterances
 
     divisor = int(np.gcd(rate_hz, RATE_HZ))
     speech = resample_poly(samples.astype(np.float64), RATE_HZ // divisor, rate_hz // divisor)
@@ -103,7 +103,7 @@ def _band_limited(samples: I16, rate_hz: int) -> I16:
 
 
 def at_made_level(speech: F64) -> I16:
-    """The same with its active level at MADE_DBM0. DeviceFault: it is silent."""
+    """The speech with its active level at MADE_DBM0. DeviceFault if it is silent."""
     frames = speech[: len(speech) // _FRAME * _FRAME].reshape(-1, _FRAME)
     power = (frames**2).mean(axis=1)
     if not power.size or power.max() < 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange's end of the cable: two PCMs with large buffers, which are filled only as far as asked for."""
+"""The exchange's end of the cable: two PCMs with large buffers, filled only as far as requested."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ DRY = -32  # -EPIPE: playback ran dry, or capture ran over; pyalsaaudio has prep
 class Cable:
     """PCM names of the exchange's end. `fill_ms` of playback delay the echo and bridge a stall of that length.
 
-    Without a period for `stalled_ms` the cable is dead; to JACK a unit's end that hangs looks the same.
+    Without a period for `stalled_ms` the cable counts as dead; a unit's end that hangs looks the same to JACK.
     """
 
     playback_pcm: str
     capture_pcm: str
     fill_ms: int = 80
     stalled_ms: int = 2000
-    period_ms: int = SLOT_MS  # longer is cheaper, and hook and ringing change in steps of it
+    period_ms: int = SLOT_MS  # longer is cheaper, but hook and ringing change in steps of it
 
 
 class CableEnd:
-    """Counts are frames at the cable's rate; data is interleaved."""
+    """The open end of a cable. Counts are frames at the cable's rate; data is interleaved."""
 
     def __init__(self, card: Card, cable: Cable) -> None:
-        """DeviceFault `cable_absent` or `codec_mismatch`, with the requested and the actual value."""
+        """Opens both PCMs. DeviceFault `cable_absent` or `codec_mismatch`, with the requested and the actual value."""
         require_pyalsaaudio()
         import alsaaudio
 
@@ -62,39 +62,39 @@ class CableEnd:
             self._poll.register(fd, events)
 
     def start_capture(self) -> None:
-        """Starts the stream, which the first read does: at the beginning and after DRY."""
+        """Starts the capture stream by a first read, at the beginning and after DRY."""
         self._capture.read()
 
     def wait(self, timeout_ms: int) -> None:
-        """Waits until there is something to read, or the time is over."""
+        """Waits until there is data to read, or until the timeout."""
         ready = self._poll.poll(timeout_ms)
         if ready:
             self._capture.polldescriptors_revents(ready)
 
     def available(self) -> int:
-        """Frames to read, or DRY."""
+        """Number of frames to read, or DRY."""
         return int(self._capture.avail())
 
     def read(self) -> bytes | None:
-        """One period; None if the stream had overrun."""
+        """Reads one period; None if the stream had overrun."""
         frames, data = self._capture.read()
         return None if frames == DRY else data
 
     def room(self) -> int:
-        """Frames that can be written, or DRY."""
+        """Number of frames that can be written, or DRY."""
         return int(self._playback.avail())
 
     def write(self, data: bytes) -> int:
-        """The accepted frames, or DRY. The first write starts the stream, so that it should hold the whole fill."""
+        """Number of frames accepted, or DRY. The first write starts the stream, and should contain the whole fill."""
         return int(self._playback.write(data))
 
     def close(self) -> None:
         close_at_once(self._capture, self._playback, error=self._error)
 
     def abandon(self) -> None:
-        """Leaves a server that no longer answers: closing might block for ever, so the kernel does it when we end."""
+        """Drops a server that no longer answers: closing might block for ever, so the kernel closes it when we end."""
         for pcm in (self._capture, self._playback):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it at exit
 
 
 def _open(alsaaudio: Any, kind: int, name: str, card: Card, period_ms: int) -> Any:
@@ -111,20 +111,21 @@ def _open(alsaaudio: Any, kind: int, name: str, card: Card, period_ms: int) -> A
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Reports of stand-ins (exchange, cable, far end, simple unit) that a busy machine ran later than their buffers allow.
-# A stand-in measures its own lateness and appends it to the file that LINETAP_LATENESS names, one JSON object a line.
-# Tests read the file to tell a failure of the stand-in from one of the product: see tests/held_up.py. Without the
-# variable nothing is written.
+# Reports of stand-ins (exchange, cable, far end, simple unit) delayed by a busy machine for longer than their buffers
+# allow. A stand-in measures its own lateness and appends it to the file that LINETAP_LATENESS names, one JSON object a
+# line. Tests read the file to distinguish a failure of the stand-in from one of the product: see tests/held_up.py.
+# Without the variable nothing is written.
 
 
 VARIABLE = "LINETAP_LATENESS"
-# Of stand-ins that cannot report by themselves (jackd, a guest's) and are still up: called when a test has failed.
+# Reports for stand-ins that cannot report themselves (jackd, a guest's) and are still running: called after a test
+# fails.
 WATCHED: list[Callable[[], None]] = []
 
 
 class Late(msgspec.Struct, frozen=True):
     who: str  # "the exchange"
-    late_ms: float  # beyond what its buffer allows
+    late_ms: float  # beyond the tolerance of its buffer
     mono_ns: int  # CLOCK_MONOTONIC of the report, which all processes of a machine share
 
     def __str__(self) -> str:
@@ -132,7 +133,7 @@ class Late(msgspec.Struct, frozen=True):
 
 
 def report_late(who: str, late_ms: float) -> None:
-    """Called where a buffer ran dry or over. `late_ms` of 0 or less is no report: the cause was elsewhere."""
+    """Reports a buffer that ran dry or over. No report for a `late_ms` of 0 or less: the cause was elsewhere."""
     path = os.environ.get(VARIABLE)
     if path is None or late_ms <= 0:
         return
@@ -145,12 +146,12 @@ def report_late(who: str, late_ms: float) -> None:
 
 
 def reports(path: Path) -> list[Late]:
-    """All reports so far, in the order in which they came."""
+    """All reports so far, in order of arrival."""
     return [msgspec.json.decode(line, type=Late) for line in path.read_bytes().splitlines()]
 
 
-# --- A line with so many kbit/s each way between a unit and its broker: a slow proxy on the loopback ------------------
-# It buffers little, like a closet's modem, so that data for it waits at the sender.
+# --- A line of limited rate between a unit and its broker: a slow proxy on the loopback ------------------ Its buffer
+# is small, like a modem's, so that data waits at the sender.
 
 
 _PIECE_BYTES = 4096
@@ -158,7 +159,7 @@ _BUFFER_BYTES = 16 << 10
 
 
 class SlowLine:
-    """Listens on `port` for clients of the broker."""
+    """A line that listens on `port` for clients of the broker."""
 
     def __init__(self, broker_port: int, kbit_s: int) -> None:
         self._broker_port, self._byte_s = broker_port, kbit_s * 125
@@ -201,7 +202,7 @@ class SlowLine:
             threading.Thread(target=self._pump, args=(far, near), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        free_ns = 0  # when the line has carried everything sent so far
+        free_ns = 0  # when the line will have transmitted all data sent so far
         with contextlib.suppress(OSError):
             while data := source.recv(_PIECE_BYTES):
                 now_ns = SYSTEM.monotonic_ns()

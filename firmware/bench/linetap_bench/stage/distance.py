@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network between a browser and a server of this machine: a port in front of the server's, with a round trip, a rate
-and TCP's slow start.
+"""A simulated network between a browser and a server of this machine: a port in front of the server's, with a
+round-trip time, a rate and TCP's slow start.
 
-A kernel without netem has no such thing, and Chromium's own emulation delays requests: neither the handshakes of TCP
-and TLS nor packets. Here bytes wait: half a round trip each way, one more before a connection's first (TCP's
-handshake); at first ten packets are on their way at most (RFC 6928), and one more for each that has arrived. TLS is the
-browser's and the server's own, and passes through. Nothing is lost, and acknowledgements take no room.
+A kernel without netem has none, and Chromium's own emulation delays requests, but neither the handshakes of TCP and TLS
+nor packets. Here bytes are delayed by half a round trip each way, and by one more before a connection's first (TCP's
+handshake). At first ten packets are in transit at most (RFC 6928), and one more for each that has arrived. TLS is
+between browser and server, and passes through. No packet is lost, and acknowledgements use no bandwidth.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_WAITING = 1024  # packets of a connection
 @dataclass(frozen=True, slots=True)
 class Way:
     round_trip_s: float
-    down_bits: float  # a second; shared by all connections, as a telephone's
+    down_bits: float  # per second; shared by all connections, as on a telephone
     up_bits: float
 
 
@@ -41,7 +41,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class _Sender:
-    """The arrival time of a connection's packets: after those before it, and no more on their way than the window."""
+    """Computes the arrival times of a connection's packets: in order, and no more in transit than the window."""
 
     lane: _Lane
     round_trip_s: float
@@ -64,7 +64,7 @@ class _Sender:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """`end` ends all connections: whoever comes next begins with the handshakes."""
+    """A running network. `end` ends all connections, so that the next ones begin with handshakes."""
 
     port: int
     end: Callable[[], object]
@@ -72,7 +72,7 @@ class Distance:
 
 @contextlib.contextmanager
 def distant(port: int, way: Way) -> Iterator[Distance]:
-    """A network in front of `port`; both ports are on the loopback."""
+    """Runs a network in front of `port`; both ports are on the loopback."""
     ready, found = threading.Event(), list[int]()
     loop = asyncio.new_event_loop()
     ended = asyncio.Event()
@@ -120,7 +120,7 @@ async def _carry(
     await asyncio.sleep(round_trip_s)  # TCP's handshake
     server_reader, server_writer = await asyncio.open_connection(HOST, port)
     down, up = (_Sender(lane, round_trip_s) for lane in lanes)
-    with contextlib.suppress(OSError):  # either end may leave
+    with contextlib.suppress(OSError):  # either end may close
         async with asyncio.TaskGroup() as ways:
             ways.create_task(_one_way(server_reader, writer, down))
             ways.create_task(_one_way(reader, server_writer, up))

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A telephone cable in software: the exchange and a unit's capture joined through JACK's dummy backend.
 
-jackd runs as a server of its own without hardware; both ends use plain ALSA (`type jack` under `plug`). The exchange's
+jackd runs as a separate server without hardware; both ends use plain ALSA (`type jack` under `plug`). The exchange's
 definitions connect to nothing and the unit's name every connection, because a connection ends with the client that made
-it: so a capture that is killed and restarted finds the cable unchanged. The exchange must have opened and started both
-its directions first, otherwise the unit's constructor or first read reports "Input/output error". An exchange whose
-stream under- or overruns loses the cable when it prepares it again: let it fill its playback well ahead (periods=64 is
-640 ms), and read its capture in time.
+it: a capture that is killed and restarted thus finds the cable unchanged. The exchange must first have opened and
+started both its directions, otherwise the unit's constructor or first read reports "Input/output error". After an
+under- or overrun the exchange prepares its stream again, which loses the cable: it must fill its playback well ahead
+(periods=64 is 640 ms), and read its capture in time.
 
-By default jackd is patient: it waits for a client that this machine delays, so that no period is lost between the two
-and only time is (decision 0057). But it waits for a killed one too, up to 10 s; tests that kill or stop a client use an
-impatient cable, which skips a late client, as a codec would.
+By default jackd is patient: it waits for a client delayed by this machine, so that only time is lost and no period
+(decision 0057). But it also waits for a killed client, up to 10 s. Tests that kill or stop a client use an impatient
+cable, which skips a late client, as a codec would.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from linetap_bench.stage.cable import WATCHED, report_late
 from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.errors import DeviceFault
 
-READY_S = 60.0  # jackd needs 0.3 s; a loaded machine gets much more
+READY_S = 60.0  # jackd needs 0.3 s; a loaded machine far more
 END_S = 5.0
 _PRIORITY = 70
-# libjack's registry has room for 8 servers, and an entry of one that was killed is only freed by one of the same name:
-# names are therefore few and used again, each held by a lock.
+# libjack's registry has room for 8 servers, and the entry of a killed server is only freed by a server of the same
+# name. Names are therefore few and reused, each held by a lock.
 _NAMES = 6
 _SHM = Path("/dev/shm")
 
 
 class JackCable:
-    """`with JackCable(folder, 8, 8000) as cable:`; give `cable.env` to both processes, and each its PCM names.
+    """`with JackCable(folder, 8, 8000) as cable:`; both processes need `cable.env` and their PCM names.
 
     `patient`: whether it waits for a late client. `unit_loop` is a capture PCM that returns the unit's own
     `unit_playback`, without an exchange: start playback first. DeviceFault `jack_absent` without jackd, `jack_failed`
@@ -65,7 +65,7 @@ class JackCable:
         self._server = ""
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._reported = 0  # characters of jackd's log
+        self._reported = 0  # characters of jackd's log already reported
         self.config_path = folder / "asound.conf"
         self.log_path = folder / "jackd.log"
 
@@ -81,17 +81,17 @@ class JackCable:
 
     @property
     def pid(self) -> int:
-        """jackd's, for tests that stop it."""
+        """The pid of jackd, for tests that stop it."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def held_up_ms(self) -> float:
-        """The time by which this machine has delayed the server, by its log: no audio moved in it."""
+        """The time by which this machine has delayed the server, by its log: audio stood still."""
         return sum(late_periods_ms(self.log_path.read_text(errors="replace")))
 
     def report_held_up(self) -> None:
-        """Report what jackd has logged since the last report."""
+        """Reports the delays that jackd has logged since the last report."""
         log = self.log_path.read_text(errors="replace")
         report_log(log[self._reported :])
         self._reported = len(log)
@@ -103,7 +103,7 @@ class JackCable:
         ports = str(max(64, 6 * self._channels))
         period = str(self._rate_hz * SLOT_MS // 1000)
         dummy = ["-d", "dummy", "-r", str(self._rate_hz), "-p", period, "-C", "1", "-P", "1"]
-        # setpriv: a cable never outlives the process that made it, however that ended.
+        # setpriv: a cable must end with the process that made it, however that process ends.
         waiting = ["--sync"] if self._patient else []
         server = ["jackd", "-n", self._server, *scheduling(), *waiting, "-p", ports, *dummy]
         command = ["setpriv", "--pdeathsig", "TERM", *server]
@@ -117,7 +117,7 @@ class JackCable:
                 raise DeviceFault("jack_absent", "setpriv: not installed; run ./build.sh setup") from None
         try:
             self._wait_until_ready()
-        except BaseException:  # Ctrl-C too must leave no server behind; it is raised again
+        except BaseException:  # Ctrl-C must not leave a server behind; the exception is raised again
             self.__exit__()
             raise
         return self
@@ -158,8 +158,9 @@ def late_periods_ms(log: str) -> list[float]:
 
 
 def report_log(log: str) -> None:
-    """Report jackd if it began a period later than a period, and the exchange's end if jackd passed over it: then its
-    whole process stood still, which ALSA does not see. The unit's end is the product, and no stand-in."""
+    """Reports jackd if it began a period late by more than a period, and the exchange's end if jackd skipped it: then
+    its whole process stood still, which ALSA does not detect. The unit's end is the product, and is not reported.
+    """
     report_late("the cable", max(late_periods_ms(log), default=0.0) - SLOT_MS)
     report_late("the exchange", SLOT_MS * log.count("client = exchange_out was not finished"))
 
@@ -189,7 +190,7 @@ def _pcm(name: str, client: str, direction: str, ports: list[str]) -> str:
 
 
 def _claim_name() -> tuple[str, IO[str]]:
-    """A server's name that is free on this machine, and its lock. DeviceFault `jack_failed`."""
+    """A free server name of this machine, and its lock. DeviceFault `jack_failed`."""
     for number in range(_NAMES):
         name = f"linetap-{os.getuid()}-{number}"
         lock = (_SHM / f"{name}.lock").open("w")
@@ -198,7 +199,7 @@ def _claim_name() -> tuple[str, IO[str]]:
         except BlockingIOError:
             lock.close()
             continue
-        _remove_shared_memory(name)  # of one that was killed
+        _remove_shared_memory(name)  # of a killed server
         return name, lock
     raise DeviceFault("jack_failed", f"{_NAMES} cables are laid on this machine already; end one of them")
 
@@ -210,16 +211,16 @@ def _remove_shared_memory(name: str) -> None:
 
 
 def _socket_path(server: str) -> Path:
-    """The socket of jackd 1.9 once it is up."""
+    """The socket of jackd 1.9, which exists once it is up."""
     return Path(f"{_SHM}/jack_{server}_{os.getuid()}_0")
 
 
 def scheduling(priority: int = _PRIORITY) -> list[str]:
-    """jackd's options: in real time, and its clients' threads just below, wherever this machine allows it."""
+    """jackd's options: real-time if this machine allows it, with its clients' threads just below."""
     return ["-R", "-P", str(priority)] if _realtime_allowed() else ["-r"]
 
 
 def _realtime_allowed() -> bool:
-    """Tested by a process that ends at once, so that ours is unchanged."""
+    """Whether real-time scheduling is allowed; a short-lived process tries it, so that ours is unchanged."""
     asked = subprocess.run(["chrt", "-f", str(_PRIORITY), "true"], capture_output=True, timeout=END_S, check=False)
     return asked.returncode == 0

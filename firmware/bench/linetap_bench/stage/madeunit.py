@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit for the lines of a script, so that a rendered script can be replayed: keys, notices and unit.toml.
+"""Makes a unit for the lines of a script, so that a rendered script can be replayed: keys, notices and unit.toml.
 
-The private keys lie beside it: it is an example, and protects no secrets.
+The private keys are in the same folder: an example unit protects no secrets.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from linetap_core.evidence.keys.keys import parse_identity_file
 from linetap_desk.ceremony import keygen
 
 UNIT = "floor-03"
-STARTS_AT = "2026-11-24T22:56:00.123Z"  # of a scenario: what the PBX prints in it has times of day
+STARTS_AT = "2026-11-24T22:56:00.123Z"  # start of a scenario, to which its SMDR times refer
 
 
 def make_unit(script: Script, folder: Path, notices: Path | None = None) -> Path:
-    """Writes unit.toml to `folder`: as `config init` does, then with the script's [unit]. Existing keys are kept.
+    """Writes unit.toml to `folder`: the output of `config init` with the script's [unit]. Existing keys are kept.
 
     BadInput for an inconsistent configuration, with its lines.
     """
@@ -52,7 +52,7 @@ def make_unit(script: Script, folder: Path, notices: Path | None = None) -> Path
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged, and so are array elements with the same `number`; anything else is replaced."""
+    """`base` with `changes`: tables are merged, and array elements by their `number`; other values are replaced."""
     whole = dict(base)
     for key, value in changes.items():
         old = base.get(key)
@@ -69,7 +69,7 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def toml_of(data: dict[str, Any]) -> str:
-    """Plain values first; below the first level everything in one line."""
+    """TOML text: plain values first; tables below the first level inline."""
     tables: list[str] = []
     plain: list[str] = []
     for key, value in data.items():
@@ -91,7 +91,7 @@ def _inline(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_inline(each)}" for key, each in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_inline, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)  # texts, numbers, true and false are written as in TOML
+    return json.dumps(value, ensure_ascii=False)  # texts, numbers, true and false look the same in TOML
 
 
 def _are_numbered(value: Any) -> bool:

@@ -38,7 +38,7 @@ class Child:
 
 
 class Processes:
-    """`with Processes(log_folder, env) as children:` ends every child when the block is left, however it is."""
+    """The children of a `with Processes(log_folder, env)` block; every child ends with the block, however it ends."""
 
     def __init__(self, logs: Path, env: Mapping[str, str], clock: Clock = SYSTEM) -> None:
         logs.mkdir(parents=True, exist_ok=True)
@@ -55,10 +55,10 @@ class Processes:
             self.end(self.children[-1])
 
     def start(self, name: str, command: list[str]) -> Child:
-        """Both outputs go to `<name>.log`. In a session of its own, so that Ctrl-C reaches only us."""
+        """Starts a child; both outputs go to `<name>.log`. Its own session keeps Ctrl-C from it."""
         log = self._logs / f"{name}.log"
         with log.open("wb") as file:
-            # setpriv: no child outlives us, even where we are killed.
+            # setpriv: no child outlives us, even if we are killed.
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *command],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self._env, start_new_session=True,
@@ -68,7 +68,7 @@ class Processes:
         return child
 
     def end(self, child: Child) -> int:
-        """Sends SIGTERM, and SIGKILL if that is ignored; returns the exit status."""
+        """Sends SIGTERM, then SIGKILL if the child ignores it; returns the exit status."""
         if child.process.poll() is None:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 child.process.send_signal(number)
@@ -79,14 +79,14 @@ class Processes:
         return child.process.wait(END_S)
 
     def check(self) -> None:
-        """ChildFailed if a child has ended unexpectedly, with the end of its log."""
+        """Raises ChildFailed, with the end of its log, if a child has ended unexpectedly."""
         for child in self.children:
             status = child.process.poll()
             if status is not None:
                 raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.log_tail()}")
 
     def wait_for_text(self, child: Child, text: str, limit_s: float) -> None:
-        """Waits until the child's log holds `text`. ChildFailed if it ends before or the time is over."""
+        """Waits until the child's log contains `text`. ChildFailed if the child ends first or the time is over."""
         deadline = self._clock.monotonic_ns() + ns_of(limit_s)
         while text not in child.log.read_text(errors="replace"):
             self.check()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Mosquitto on a free loopback port: a plain one with limits and without persistence, or one with the shipped
-configuration."""
+"""Starts a Mosquitto on a free loopback port: a plain one with limits and without persistence, or one with the shipped
+configuration. Starts a private PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ log_dest stderr
 def start_broker(
     children: Processes, folder: Path, port: int | None = None, clock: Clock = SYSTEM, queued: int = 10_000
 ) -> tuple[Child, int]:
-    """Returns the running broker and its port, a free one unless given. ChildFailed if it does not listen."""
+    """Starts a broker; returns it and its port, a free one unless given. ChildFailed if it does not listen."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     configuration = folder / "mosquitto.conf"
@@ -57,12 +58,12 @@ def start_broker(
 SHIPPED = Path(__file__).parents[4] / "systemd" / "mosquitto"
 HOST = "127.0.0.1"
 READY_S = 120.0
-# As Debian's own mosquitto.conf, which reads conf.d.
+# Debian's own mosquitto.conf, which reads conf.d.
 _DEBIAN = "pid_file {0}/pid\npersistence true\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
 
 
 def start_shipped(children: Processes, folder: Path, tls: Path, port: int) -> Child:
-    """`tls`: the folder of a city. ChildFailed if it does not listen."""
+    """Starts a broker with the shipped configuration; `tls`: a city's folder. ChildFailed if it does not listen."""
     kept, read = folder / "linetap", folder / "conf.d"
     for one in (kept, read):
         one.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def start_shipped(children: Processes, folder: Path, tls: Path, port: int) -> Ch
 
 
 def free_port() -> int:
-    """Below those that the kernel gives to connections: one may begin before somebody listens."""
+    """A free port below the kernel's range for outgoing connections, one of which could occupy it before the server."""
     above = int(_CONNECTIONS_PORTS.read_text().split()[0])
     for _ in range(_PORTS_TRIED):
         port = above // 2 + secrets.randbelow(above // 2)
@@ -93,7 +94,7 @@ def free_port() -> int:
 
 
 def wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float = READY_S) -> None:
-    """ChildFailed when the time is over."""
+    """Waits until `what` is true. ChildFailed if the time is over."""
     end_ns = SYSTEM.monotonic_ns() + ns_of(limit_s)
     while not what():
         children.check()
@@ -107,7 +108,8 @@ def listens(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-# --- A private PostgreSQL on a Unix socket, that can be killed and restarted ------------------------------------------
+# --- A private PostgreSQL on a Unix socket, which tests may kill and restart
+# --------------------------------------------
 
 
 LIMIT_S = 60
@@ -115,7 +117,7 @@ _SETTINGS = "listen_addresses=''\nfsync=on\nmax_connections=20\n"
 
 
 def programs() -> Path:
-    """The folder of the newest installed version; BadInput if there is none."""
+    """The program folder of the newest installed PostgreSQL; BadInput if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise BadInput("there is no PostgreSQL on this machine: apt install postgresql")
@@ -125,9 +127,9 @@ def programs() -> Path:
 class Postgres:
     def __init__(self, shared_mib: int = 16) -> None:
         self._programs = programs()
-        self._folder = Path(tempfile.mkdtemp(prefix="linetap-pg-", dir="/tmp"))  # a socket's path has to be short
+        self._folder = Path(tempfile.mkdtemp(prefix="linetap-pg-", dir="/tmp"))  # the path of a socket must be short
         self._data = self._folder / "data"
-        self._user = "nobody" if os.getuid() == 0 else None  # it refuses to run as root
+        self._user = "nobody" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root
         if self._user is not None:
             shutil.chown(self._folder, self._user)
         self._run("initdb", "-D", str(self._data), "-U", "desk", "-A", "trust", "-E", "UTF8", "--no-sync")
@@ -140,7 +142,7 @@ class Postgres:
         return self
 
     def stop(self, how: str = "immediate") -> None:
-        """`immediate`: as in a crash; it recovers from its log at the next start."""
+        """Stops the server. `immediate` is like a crash: it recovers from its log at the next start."""
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", how, "stop")
 
     def _run(self, program: str, *words: str) -> None:

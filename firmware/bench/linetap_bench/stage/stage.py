@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage for a unit: a cable of JACK and libasound, a broker, keys and a configuration, and processes.
+"""The stage of a trial unit: a cable of JACK and libasound, a broker, keys and a configuration, and processes.
 
-Demo, benchmarks and end-to-end tests use it. It ends everything that it started, by pid.
+Demo, benchmarks and end-to-end tests use it. It ends by pid everything that it started.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ COMMAND_S = 120
 
 
 class Stage:
-    """`with Stage(folder, lines) as stage:`; `prepare` makes the rest. Not `patient` where capture will be killed."""
+    """A stage: `with Stage(folder, lines) as stage:`; `prepare` makes the rest. Not `patient` if capture is to be
+    killed.
+    """
 
     def __init__(
         self, folder: Path, lines: int = 8, rate_hz: int = 8000, channels: int | None = None, patient: bool = True
@@ -63,8 +65,9 @@ class Stage:
     def prepare(
         self, notices: Path, changes: dict[str, str] | None = None, more: str = "", init: Sequence[object] = ()
     ) -> Config:
-        """Makes keys and configuration with the commands of an engineer; then applies `changes` to its text, and
-        appends `more`. `init`: further arguments of `linetap config init`."""
+        """Makes keys and configuration with an engineer's commands, applies `changes` to the text and appends `more`.
+        `init`: further arguments of `linetap config init`.
+        """
         custodian = linetap("keygen", "custodian", "-o", self.folder / "custodian.txt").strip()
         epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
         linetap(
@@ -84,7 +87,7 @@ class Stage:
         self, script: Path, log: Path | None = None, voices: Path | None = None, fill_ms: int = Cable.fill_ms,
         repeat: int = 1,
     ) -> Child:  # fmt: skip
-        """Starts the exchange, which waits for the services. Only then may capture start."""
+        """Starts the exchange, which waits for the services. Start capture only afterwards."""
         options = ["--wait-services", str(READY_S), "--fill-ms", str(fill_ms), "--repeat", str(repeat)]
         options += ["--log", str(log)] if log else []
         options += ["--voices", str(voices)] if voices else []
@@ -94,7 +97,7 @@ class Stage:
 
     @property
     def with_contacts(self) -> dict[str, str]:
-        """Changes for `prepare`: the card has a meter, and series contacts that it commands."""
+        """Changes for `prepare`: the card has a meter and series contacts under its control."""
         return {
             '# meter_port = "/dev/linetap/card1/meter"': f'meter_port = "{self._meter_port}"',
             "# contacts = false": "contacts = true",
@@ -105,7 +108,7 @@ class Stage:
         return self.folder / "meter"
 
     def start_meter(self, *faults: str) -> Child:
-        """The card's meter, on the wires that the exchange has made."""
+        """Starts the card's meter on the wires made by the exchange."""
         words = ["--wires", str(wires_path(self.run_dir, 1)), "--port", str(self._meter_port), *faults]
         self._meter = self._start("meter", [sys.executable, "-m", "linetap_bench.exchange.meter", *words])
         return self._meter
@@ -115,7 +118,7 @@ class Stage:
         return self._start(name, [sys.executable, "-m", "linetap", name, "--config", str(self.config_path), *more])
 
     def _start(self, name: str, command: list[str]) -> Child:
-        """Under an unused name of a log."""
+        """Starts a child; its log gets an unused name."""
         log_name = name
         count = 1
         while (self.folder / "logs" / f"{log_name}.log").exists():
@@ -124,8 +127,9 @@ class Stage:
         return self.children.start(log_name, command)
 
     def kill(self, *children: Child) -> None:
-        """kill -9 of all of them at once. A meter's port goes with it, as udev removes a device: the kernel gives a
-        dead terminal's number to whoever asks next, which may be another meter."""
+        """Kills all of them with -9 at once and removes a meter's port, as udev does: the kernel reuses a dead
+        terminal's number, possibly for another meter.
+        """
         for child in children:
             child.process.kill()
         if self._meter in children:
@@ -135,7 +139,7 @@ class Stage:
             self.children.children.remove(child)
 
     def forget_ram(self) -> None:
-        """Removes all state in RAM but the lines themselves, as a power cut does. No service may run."""
+        """Removes all state in RAM except the lines themselves, as a power cut does. No service may run."""
         wires, cable = wires_path(self.run_dir, 1), self.run_dir / "jack"
         kept = wires.replace(cable / wires.name)
         for path in self.run_dir.iterdir():
@@ -149,7 +153,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A `linetap` command that has run: exit status, standard output and standard error."""
+    """The result of a `linetap` command: exit status, standard output and standard error."""
 
     status: int
     output: str
@@ -157,13 +161,14 @@ class Ended:
 
 
 def run_command(*words: object) -> Ended:
-    """Runs a `linetap` command in this process: a Python that is started for it computes for 0.1 to 0.6 s before it
-    begins. Not for services, or for commands that take over signals or the log."""
+    """Runs a `linetap` command in this process: a new Python computes for 0.1 to 0.6 s before it begins. Not for
+    services, nor for commands that change signal handlers or logging.
+    """
     output, messages = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(messages):
         try:
             status = cli.main([str(word) for word in words])
-        except SystemExit as usage:  # of argparse
+        except SystemExit as usage:  # raised by argparse
             status = 0 if usage.code is None else int(usage.code)
     return Ended(status, output.getvalue(), messages.getvalue())
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports processes that were ready to run and got no processor, and machines that stood still.
 
-A scenario plays in real time. A recorder that waits for a processor while the exchange plays on hears everything late,
-which no stand-in's buffer shows. /proc/PID/schedstat has the time that a process has waited, as the kernel counts it.
-Of a virtual machine that its host does not run nothing is counted: there only this thread wakes up late.
+A scenario plays in real time. A recorder that waits for a processor while the exchange plays on receives everything
+late, which no stand-in's buffer shows. /proc/PID/schedstat has a process's waiting time as the kernel counts it. If a
+host does not run its virtual machine, that machine counts nothing; there only this thread's late wake-up shows it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from linetap_bench.stage.processes import Child
 from linetap_core.clock import NS_PER_MS, SYSTEM
 
 LOOKS_S = 0.1
-TOLERATED_MS = 80  # of waiting between two looks; the smallest buffer of a stand-in lasts as long (Cable.fill_ms)
+TOLERATED_MS = 80  # waiting time between two checks; the smallest buffer of a stand-in is as long (Cable.fill_ms)
 
 
 class StarvedProcesses:
-    """`with StarvedProcesses(children):` looks at all of `children` until the block is left. Idle where nobody reads
-    reports."""
+    """Checks all of `children` during `with StarvedProcesses(children):`. Does nothing if reports are off."""
 
     def __init__(self, children: Sequence[Child], looks_s: float = LOOKS_S) -> None:
         self._children = children
@@ -62,8 +61,9 @@ class StarvedProcesses:
 
 
 def waited(pid: int) -> int | None:
-    """Nanoseconds for which the process's first thread has waited for a processor; None if it is gone, or the kernel
-    does not count."""
+    """Nanoseconds for which the process's first thread has waited for a processor; None if the process is gone or the
+    kernel does not count.
+    """
     try:
         fields = Path(f"/proc/{pid}/schedstat").read_text().split()
     except OSError:

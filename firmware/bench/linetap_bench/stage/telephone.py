@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A telephone's browser: a tab of Chromium as a telephone has it, and the factor by which its processor is slower.
+"""A telephone's browser: a plain tab of Chromium, and the factor by which a telephone's processor is slower.
 
-The factor is of the measure with which Chrome's developer tools calibrate their own slowing: Lighthouse's
-BenchmarkIndex, a tenth of how often a second a text of 10,000 letters is made and 100,000 numbers are copied, averaged.
-1000 is a telephone of the middle (Pixel 5), 264 one of the slowest (Moto G Power of 2022): midScore and lowScore of
-CalibrationController.ts in Chromium's devtools-frontend.
+The factor is measured like the calibration in Chrome's developer tools, by Lighthouse's BenchmarkIndex: a tenth of the
+average rate per second at which a text of 10,000 letters is made and 100,000 numbers are copied. 1000 is a mid-range
+telephone (Pixel 5), 264 one of the slowest (Moto G Power of 2022): midScore and lowScore of CalibrationController.ts in
+Chromium's devtools-frontend.
 
-The tab is without the two contexts of scripts that Playwright makes for each page of its own. It is made and driven
-through Playwright's connection, which leaves foreign tabs alone.
+The tab lacks the two script contexts that Playwright makes in its own pages. It is made and driven through Playwright's
+connection, which does not change foreign tabs.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession
 
 
-END_S, LOOK_S = 120, 0.01  # a look takes the browser some time of its own
+END_S, LOOK_S = 120, 0.01  # each check takes the browser some time
 _LOADED = "Page.loadEventFired"
 
 
 class PlainTab:
-    """`width`, `height`: a telephone's screen."""
+    """A tab of a telephone's screen, `width` by `height`."""
 
     def __init__(self, session: CDPSession, context: str, width: int, height: int) -> None:
         self._session, self._context, self._numbers = session, context, itertools.count(1)
@@ -43,7 +43,7 @@ class PlainTab:
         self.send("Page.enable")
 
     def open(self, url: str) -> None:
-        """Returns when the page has loaded."""
+        """Opens the page; returns when it has loaded."""
         self._heard.clear()
         if (why := self.send("Page.navigate", url=url).get("errorText")) is not None:
             raise LinetapError(f"{url}: {why}")
@@ -75,13 +75,13 @@ class PlainTab:
                     self._heard.remove(said)
                     return said
             SYSTEM.sleep(LOOK_S)
-            self._session.send("Browser.getVersion")  # earlier messages come with its answer
+            self._session.send("Browser.getVersion")  # earlier messages arrive before its answer
         raise LinetapError(f"{what}: no answer in {END_S} s")
 
 
 @contextlib.contextmanager
 def plain_tab(browser: Browser, width: int, height: int) -> Iterator[PlainTab]:
-    """A tab with cookies and cache of its own."""
+    """A tab with its own cookies and cache."""
     session = browser.new_browser_cdp_session()
     context = session.send("Target.createBrowserContext")["browserContextId"]
     try:
@@ -93,8 +93,8 @@ def plain_tab(browser: Browser, width: int, height: int) -> Iterator[PlainTab]:
 
 MIDDLE, SLOWEST = "a telephone of the middle", "one of the slowest"
 SCORES: Final = {MIDDLE: 1000, SLOWEST: 264}
-_LOOKS = 4  # the first of them warms the script's engine up
-_STEPS = 6  # the slowing is not exactly the requested one
+_LOOKS = 4  # the first one warms up the script engine
+_STEPS = 6  # the actual slowing differs from the requested one
 _NEAR = 0.03
 _SCORE = """(() => {
   const inOneSecond = (work) => {
@@ -115,13 +115,14 @@ def slow_down(tab: PlainTab, times: float) -> None:
 
 
 def score(tab: PlainTab) -> float:
-    """The best of several: other work on the machine only takes."""
+    """The best score of several: other work can only lower it."""
     return max(float(tab.evaluate(_SCORE)) for _ in range(_LOOKS))
 
 
 def calibrate(tab: PlainTab) -> dict[str, tuple[float, float]]:
-    """For each telephone, how many times slower the tab has to be, and the score that it then has. 1 where this
-    machine is no quicker than the telephone."""
+    """For each telephone, the slowing factor of the tab, and its score with that factor. 1 if this machine is no faster
+    than the telephone.
+    """
     slow_down(tab, 1)
     own = score(tab)
     found = {name: _slowed(tab, own, wanted) for name, wanted in SCORES.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection to a broker, as the unit's reporter and the desk's ingest use it."""
+"""The connection to a broker, for the unit's reporter and the desk's ingest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from types import ModuleType
 
 
 def _import_paho() -> None:
-    """Imports paho without urllib.request, which loads http and email: paho uses it to find a proxy if the module
-    `socks` is installed, and not otherwise. Other importers get the real urllib.request."""
+    """Imports paho without urllib.request, which loads http and email: paho needs it only to find a proxy if the module
+    `socks` is installed. Other importers get the real urllib.request.
+    """
     name = "urllib.request"
     if name in sys.modules or find_spec("socks") is not None:
         return

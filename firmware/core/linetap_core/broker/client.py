@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """paho's client, limited to the agreement with the broker, and the MQTT 5 properties of a message.
 
-paho announces the largest packet that it accepts, and then accepts any, up to 256 MB. It answers every packet that asks
-for an answer and queues the answers for a broker that does not read them. The only place where a packet can be seen
-before it is in memory is `_sock_recv`, which is not part of its API: tests/broker fails if a later paho does not call
-it.
+paho announces the largest packet that it accepts, but then accepts any up to 256 MB. It answers every packet that
+requires an answer, and queues the answers for a broker that does not read them. A packet can be checked before it is in
+memory only in `_sock_recv`, which is not part of paho's API: tests/broker fails if a later paho does not call it.
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ def properties_of(message: Message, packet: int = PacketTypes.PUBLISH) -> Proper
 # PINGRESP, DISCONNECT.
 _EXPECTED = frozenset((0x20, 0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B, 0x40, 0x90, 0xB0, 0xD0, 0xE0))
 _AHEAD_BYTES = 16 << 10
-MOST_UNSENT = 1000  # packets queued for a broker that does not read: each acknowledgement is one
+MOST_UNSENT = 1000  # packets queued for a broker that does not read; each acknowledgement is one
 
 
 class Client(mqtt.Client):
-    """`breach`: the broker's violation of the agreement, empty until then; it closes the connection.
+    """A client that closes the connection at the broker's first violation of the agreement, and keeps it in `breach`.
 
     `reads_ahead`: paho calls the kernel, or TLS, three times for each packet, which is half of the time for thousands
     of packets. With it the reader must also check `has_more`, since select(2) does not see buffered bytes.
@@ -74,7 +73,7 @@ class Client(mqtt.Client):
 
     @property
     def has_more(self) -> bool:
-        """Whether bytes are buffered that were not handled yet."""
+        """Whether unhandled bytes are buffered."""
         return self._at < len(self._ahead)
 
     def _sock_recv(self, bufsize: int) -> bytes:
@@ -97,9 +96,9 @@ class Client(mqtt.Client):
         return taken
 
     def _received_bytes(self) -> bytes:
-        """TLS returns a record at a time, and Mosquitto sends one for each packet. BlockingIOError: nothing was
-        received. An error behind the received bytes is raised by the next read, since a broker's last packet gives the
-        reason."""
+        """Received bytes: TLS returns one record at a time, and Mosquitto sends one for each packet. BlockingIOError if
+        none. An error after received bytes is raised by the next read, since a broker's last packet gives the reason.
+        """
         came = super()._sock_recv(_AHEAD_BYTES)
         with contextlib.suppress(OSError):
             while came and len(came) < _AHEAD_BYTES and (more := super()._sock_recv(_AHEAD_BYTES)):
@@ -107,16 +106,18 @@ class Client(mqtt.Client):
         return came
 
 
-# --- TLS to the broker, by the table `broker` of a configuration ------------------------------------------------------
+# --- TLS to the broker, configured by the table `broker`
+# ---------------------------------------------------------------
 
 
 class CertificateAwaited(BadInput):
-    """There is no certificate yet: the authority has the request, and may take days."""
+    """The certificate does not exist yet: the authority has the request, and may take days."""
 
 
 def tls_context(broker: Broker) -> ssl.SSLContext | None:
-    """TLS 1.3 with a checked host name, where `broker.ca` is set. BadInput for files that cannot be used,
-    CertificateAwaited where the certificate is missing."""
+    """TLS 1.3 with a checked host name; None without `broker.ca`. BadInput for unusable files, CertificateAwaited for a
+    missing certificate.
+    """
     if broker.ca is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One MQTT 5 connection from the attempt to its end, in a thread of its own. It is used once.
+"""One MQTT 5 connection from the attempt to its end, in its own thread. An object is used once.
 
 paho's own reconnecting is not used: it keeps unacknowledged messages in RAM, waits without jitter, and joins its thread
 without a limit. Here a connection is independent of the previous one. Name look-up and TLS handshake may hang: no other
-thread waits for this one.
+thread waits for the connection's thread.
 
-A message is acknowledged when it has been handled, on the connection on which it came: its id means nothing on the next
-one. The broker sends at most `receive_maximum` unacknowledged messages; one that sends more is disconnected.
+A message is acknowledged after it has been handled, on the connection that delivered it: its id has no meaning on the
+next one. The broker sends at most `receive_maximum` unacknowledged messages; a broker that sends more is disconnected.
 
-`sweep`: retained messages are requested at QoS 0, by a second subscription that ends when the first one stands. As
-shipped, Mosquitto writes its whole memory to disk after each change, and an acknowledged message of QoS 1 is a change:
+`sweep`: retained messages are requested at QoS 0, by a second subscription that ends when the first one is active. The
+shipped Mosquitto writes its whole memory to disk after each change, and an acknowledged message of QoS 1 is a change:
 2,200 retained topics take 11 s that way, and 0.1 s at QoS 0. The order of the two subscriptions ensures that a later
-message never comes earlier (decision 0070).
+message never arrives earlier (decision 0070).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from linetap_core.wire.mqtt import Broker, Message
 
 _LOOP_S = 1.0
 _MOST_AT_ONCE = 64
-_ALERT = re.compile(r"\balert ([a-z ]+[a-z])")  # RFC 8446, 6.2, in openssl's words
+_ALERT = re.compile(r"\balert ([a-z ]+[a-z])")  # RFC 8446, 6.2, as openssl spells it
 _QOS = 1
-_FILTERS_AT_ONCE = 10  # a broker that makes something durable of each answers nothing else meanwhile, no ping either
-_MOST_IN_FLIGHT = 65_535  # when the broker names none (MQTT 5, 3.2.2.3.3)
-_NO_MID = -1  # of QoS 0
+_FILTERS_AT_ONCE = 10  # a broker that makes each durable answers nothing else meanwhile, not even a ping
+_MOST_IN_FLIGHT = 65_535  # default of MQTT 5, 3.2.2.3.3
+_NO_MID = -1  # for QoS 0
 _TOO_MUCH = "the broker sends more than was agreed"
 
 
@@ -52,9 +52,9 @@ class Terms:
 
     client_id: str
     topics: tuple[str, ...]
-    receive_maximum: int  # publications that it may send before the first is acknowledged
+    receive_maximum: int  # unacknowledged publications that the broker may send
     largest_packet_bytes: int
-    session_s: int = 0  # that the broker keeps the session while we are away; 0: each session begins clean
+    session_s: int = 0  # the broker keeps the session after a disconnection for this time; 0: sessions begin clean
     will: Message | None = None
     sweep: bool = False
 
@@ -67,7 +67,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The broker does not let us subscribe to that topic."""
+    """The broker refuses our subscription to that topic."""
 
     topic: str
     reason: str
@@ -75,8 +75,9 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """The broker has answered: from now on every message is received. After a sweep all retained messages have come as
-    well: Mosquitto answers the second subscription when it has finished the first. Another broker may answer earlier.
+    """The broker has accepted the subscriptions: every message is received from now on. After a sweep all retained
+    messages have arrived too: Mosquitto answers the second subscription when it has finished the first. Another broker
+    may answer earlier.
     """
 
 
@@ -88,8 +89,9 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A received message. `user`: the user properties, the first of each name. `retained`: it was published before we
-    subscribed. `expiry_s`: its remaining lifetime, None: unlimited."""
+    """A received message. `user`: the user properties, the first of each name. `retained`: published before our
+    subscription. `expiry_s`: its remaining lifetime; None: unlimited.
+    """
 
     connection: Connection
     mid: int
@@ -101,7 +103,7 @@ class Arrived:
     expiry_s: int | None
 
     def acknowledge(self) -> None:
-        """Tells the broker that it has been handled. No effect if its connection has ended."""
+        """Reports to the broker that the message was handled. No effect after the end of its connection."""
         self.connection.acknowledge(self.mid)
 
 
@@ -126,15 +128,15 @@ class Connection:
         self._broker, self._terms, self._happenings = broker, terms, happenings
         self._why = ""
         self._abandoned = self._accepted = False
-        self._subscription: int | None = None  # message id, until it is answered
+        self._subscription: int | None = None  # message id of the unanswered subscription
         self._asked: tuple[str, ...] = ()  # its filters
         self._unasked = terms.topics
         self._refused: list[Unread] = []
-        self._room = threading.BoundedSemaphore(terms.receive_maximum)  # of a sweep: at QoS 0 no window limits it
+        self._room = threading.BoundedSemaphore(terms.receive_maximum)  # for a sweep: QoS 0 has no window
         self._lock = threading.Lock()
         self._unacknowledged: set[int] = set()
         client = Client(terms.client_id, terms.largest_packet_bytes, reads_ahead=terms.sweep)
-        client.max_inflight_messages = 0  # the publisher counts, by the broker's limit
+        client.max_inflight_messages = 0  # the publisher applies the broker's limit
         if (will := terms.will) is not None:
             client.will_set(will.topic, will.payload, _QOS, will.retain, properties_of(will, PacketTypes.WILLMESSAGE))
         if tls is not None:
@@ -150,11 +152,11 @@ class Connection:
         self._start()
 
     def publish(self, message: Message) -> int:
-        """Returns the message id. Nothing is sent after the end of the connection, which Ended reports."""
+        """Sends a message and returns its id. After the end of the connection, reported by Ended, nothing is sent."""
         return self._client.publish(message.topic, message.payload, _QOS, message.retain, properties_of(message)).mid
 
     def acknowledge(self, mid: int) -> None:
-        """Lets the broker send the next message."""
+        """Acknowledges a message, so that the broker may send the next."""
         if mid == _NO_MID:
             self._room.release()
             return
@@ -164,13 +166,14 @@ class Connection:
                 self._client.ack(mid, _QOS)
 
     def disconnect(self, why: str = "") -> None:
-        """Ends the connection in good order: the broker discards the will, and keeps the session as agreed."""
+        """Ends the connection with a DISCONNECT: the broker discards the will, and keeps the session as agreed."""
         self._why = why
         self._client.disconnect()
 
     def cut(self) -> None:
         """Closes at once, whatever the peer does: the broker publishes the will. A thread that still hangs in a look-up
-        must not take the session from its successor later."""
+        must not take over its successor's session later.
+        """
         self._abandoned = True
         sock = self._client.socket()
         if isinstance(sock, socket.socket):
@@ -186,9 +189,9 @@ class Connection:
         why = ""
         try:
             self._dial()
-            while not self._abandoned:  # CONNECT leaves in the first round, not before
+            while not self._abandoned:  # sends CONNECT in the first round
                 answer = self._client.loop(0.0 if self._client.has_more else _LOOP_S)
-                for _ in range(_MOST_AT_ONCE):  # publications wait meanwhile
+                for _ in range(_MOST_AT_ONCE):  # publications wait until then
                     if answer != MQTTErrorCode.MQTT_ERR_SUCCESS or not self._client.has_more:
                         break
                     answer = self._client.loop_read()
@@ -203,7 +206,7 @@ class Connection:
             self._end(why)
 
     def _dial(self) -> None:
-        """OSError where the broker does not answer. CONNECT is queued afterwards."""
+        """Opens the connection and queues CONNECT. OSError if the broker does not answer."""
         self._client.connect_async(
             self._broker.host, self._broker.port, self._broker.keepalive_s,
             clean_start=not self._terms.session_s, properties=_connect_properties(self._terms),
@@ -225,10 +228,11 @@ class Connection:
             self._break_off()
             return
         self._accepted = True
-        self._client.on_log = None  # paho formats a line for each packet
+        self._client.on_log = None  # otherwise paho formats a line for each packet
         most = getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT)
-        # Each time: the broker then sends its retained messages, and one that has lost its memory has our subscriptions
-        # again. Before it is reported: a caller that sends a request is subscribed to the answer by then.
+        # On each connection: the broker then sends its retained messages, and one that has lost its memory has our
+        # subscriptions again. Before the connection is reported: the caller's first request must find its answer
+        # subscribed.
         if self._terms.sweep:
             retained = [(_equivalent_filter(one), SubscribeOptions(0)) for one in self._terms.topics]
             self._client.subscribe(retained)
@@ -252,7 +256,7 @@ class Connection:
             self._happenings.put((self, refused))
 
     def _subscribe(self) -> None:
-        """Subscribes to some of the filters; the others follow once these are answered."""
+        """Subscribes to some of the filters; the rest follow after the answer."""
         self._asked, self._unasked = self._unasked[:_FILTERS_AT_ONCE], self._unasked[_FILTERS_AT_ONCE:]
         handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         if self._terms.sweep:
@@ -271,10 +275,10 @@ class Connection:
         if message.qos != _QOS:
             if self._terms.sweep:
                 self._take_swept(message)
-            return  # else: QoS 0 is neither acknowledged nor limited by a window
+            return  # QoS 0 is neither acknowledged nor limited by a window
         mid = message.mid
         with self._lock:
-            # paho applies no window to duplicates, which would queue here each time.
+            # paho applies no window to duplicates, which would be queued here each time.
             kept = mid not in self._unacknowledged and len(self._unacknowledged) < self._terms.receive_maximum
             if kept:
                 self._unacknowledged.add(mid)
@@ -284,7 +288,7 @@ class Connection:
         self._happenings.put((self, self._arrived(message, mid)))
 
     def _take_swept(self, message: mqtt.MQTTMessage) -> None:
-        """Stops reading while too much is queued here: the rest waits in TCP and at the broker."""
+        """Queues a swept message. Stops reading while too many are queued: the rest waits in TCP and at the broker."""
         while not self._room.acquire(timeout=_LOOP_S):
             if self._abandoned:
                 return
@@ -301,8 +305,9 @@ class Connection:
         )  # fmt: skip
 
     def _on_log(self, _c: mqtt.Client, _u: Any, level: int, text: str) -> None:
-        """Keeps the reason of a refused certificate: with TLS 1.3 it comes after the handshake, and only paho's log has
-        it."""
+        """Stores the reason of a refused certificate: with TLS 1.3 it follows the handshake, and only paho's log has
+        it.
+        """
         if level == LogLevel.MQTT_LOG_ERR and (alert := _ALERT.search(text)):
             self._why = f"TLS alert from the broker: {alert[1]}"
 
@@ -312,8 +317,7 @@ class Connection:
 
 
 def _equivalent_filter(topic: str) -> str:
-    """Another filter for the same topics, and for some that do not exist: for an equal filter a broker has one
-    subscription instead of two."""
+    """Another filter for the same topics, and for impossible ones: a broker merges equal filters into one."""
     return f"{topic}/#"
 
 
@@ -326,4 +330,6 @@ def _connect_properties(terms: Terms) -> Properties:
 
 
 def _write_in_network_thread(_client: mqtt.Client, _userdata: Any, _sock: Any) -> None:
-    """paho writes from the publisher's thread unless this callback is set; two writers would mix packets."""
+    """Leaves writing to the network thread. Without this callback paho writes from the publisher's thread too, and two
+    writers would mix packets.
+    """

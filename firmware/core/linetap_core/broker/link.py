@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection to the broker, kept up: one connection after the other, with back-off and jitter. It never waits
-long."""
+"""Keeps a connection to the broker: one Connection after the other, with back-off and jitter. Never blocks for long."""
 
 from __future__ import annotations
 
@@ -31,18 +30,20 @@ from linetap_core.wire.mqtt import Broker, Message
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The first pause doubles up to the longest; each is shortened at random, so that a floor of units does not
-    reconnect in the same second. After a connection of at least `steady_ms` the first pause applies again."""
+    """The pauses between attempts. The first pause doubles up to the longest; each is shortened at random, so that the
+    units of a floor do not reconnect in the same second. After a connection of at least `steady_ms` the first pause
+    applies again.
+    """
 
     first_ms: int = 2000
     longest_ms: int = 30_000
     steady_ms: int = 10_000
-    # for a connection to stand, and for each acknowledgement; then twice as long each time, up to MOST_ANSWERS of it
+    # limit for the connection and each acknowledgement; doubles each time, up to MOST_ANSWERS of it
     answer_ms: int = 20_000
 
 
 class Backoff:
-    """The time of the next attempt: `due_ns`, by the monotonic clock; the first at once."""
+    """The time of the next attempt: `due_ns`, by the monotonic clock; the first is due at once."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
@@ -50,7 +51,7 @@ class Backoff:
         self.due_ns = 0
 
     def ended(self, now_ns: int, stood_ns: int) -> None:
-        """`stood_ns`: how long the connection lasted; 0 if there was none."""
+        """Sets the next attempt after a connection of `stood_ns`; 0 if there was none."""
         if stood_ns >= self._patience.steady_ms * NS_PER_MS:
             self._pause_ms = self._patience.first_ms
         self.due_ns = now_ns + round(random.uniform(0.2, 1.0) * self._pause_ms * NS_PER_MS)
@@ -64,7 +65,7 @@ MOST_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The fate of one publication: the token that `publish` returned, and why the broker refused it, if it did."""
+    """The result of one publication: the token from `publish`, and the broker's reason if it refused it."""
 
     token: int
     refusal: str | None
@@ -74,7 +75,7 @@ LinkEvent = Connected | Subscribed | Receipt | Arrived | Ended
 
 
 class Link(ABC):
-    """The owner calls `turn()` often; `happened()` returns the events since the last call."""
+    """A kept connection. The owner calls `turn()` often; `happened()` returns the events since the last call."""
 
     def __init__(self, broker: Broker, clock: Clock, patience: Patience, log: logging.Logger) -> None:
         """BadInput for certificates that cannot be used."""
@@ -86,13 +87,13 @@ class Link(ABC):
         self._connection: Connection | None = None
         self._began_ns = 0
         self._limit = MOST_IN_FLIGHT
-        self._answer_ms = patience.answer_ms  # of a connection that stands
+        self._answer_ms = patience.answer_ms  # for an established connection
         self._waiting: deque[tuple[int, Message]] = deque()
-        self._unacknowledged: dict[int, tuple[int, int, str]] = {}  # message id -> token, when sent, topic
+        self._unacknowledged: dict[int, tuple[int, int, str]] = {}  # message id -> token, time sent, topic
         self._token = 0
         self._logged = ""
         self._leaving = self._refused = False
-        self.renewing = False  # from `renew` until the next connection stands or fails
+        self.renewing = False  # from `renew` until the next connection succeeds or fails
         self.connected = False
 
     def _require_files(self) -> None:
@@ -105,11 +106,11 @@ class Link(ABC):
 
     @abstractmethod
     def _unread(self, what: Unread) -> None:
-        """Handles a topic to which the broker does not let us subscribe."""
+        """Handles a topic to which the broker refuses our subscription."""
 
     @abstractmethod
     def _called(self) -> str:
-        """The name of the current connection in the log."""
+        """The current connection's name in the log."""
 
     def turn(self) -> None:
         """Starts a connection when it is due, and gives up one that does not answer."""
@@ -121,16 +122,15 @@ class Link(ABC):
         sent_ns = next(iter(self._unacknowledged.values()))[1] if self._unacknowledged else now_ns
         waited_ns = now_ns - (sent_ns if self.connected else self._began_ns)
         patience_ms = self._answer_ms if self.connected else self._patience.answer_ms
-        # After a long pause of the caller the answer may be here.
+        # After a long pause of the caller the answer may already be queued.
         if waited_ns > patience_ms * NS_PER_MS and self._happenings.empty():
             if self.connected:
-                # A broker with too much to do gets more by every connection that begins anew. A dead one is found by
-                # the keep-alive.
+                # Every new connection adds to the load of an overloaded broker. The keep-alive finds a dead one.
                 self._answer_ms = min(2 * patience_ms, MOST_ANSWERS * self._patience.answer_ms)
             self._give_up(f"no answer for {patience_ms} ms", steady=False)
 
     def happened(self, timeout_s: float) -> list[LinkEvent]:
-        """At most MOST_AT_ONCE events; waits at most `timeout_s` for the first."""
+        """Up to MOST_AT_ONCE events; waits at most `timeout_s` for the first."""
         found: list[LinkEvent] = []
         try:
             whose, happening = self._happenings.get(timeout=timeout_s)
@@ -144,22 +144,22 @@ class Link(ABC):
             return found
 
     def publish(self, message: Message) -> int:
-        """Returns a token that comes back in its Receipt, unless the connection ends before. Only while connected."""
+        """Returns a token, which its Receipt repeats unless the connection ends first. Only while connected."""
         self._token += 1
         self._waiting.append((self._token, message))
         self._pump()
         return self._token
 
     def renew(self, why: str) -> None:
-        """Ends the connection in good order; the next begins at once."""
+        """Ends the connection with a DISCONNECT; the next begins at once."""
         if self._connection is not None and self.connected:
             self.renewing = True
             self._connection.disconnect(why)
 
-    # --- for the two of them ------------------------------------------------------------------------------------
+    # --- for the subclasses -------------------------------------------------------------------------------------
 
     def _leave(self, end_ns: int) -> None:
-        """Disconnects in good order if that is possible before `end_ns`, by the monotonic clock."""
+        """Disconnects with a DISCONNECT if possible before `end_ns`, by the monotonic clock."""
         self._leaving = True
         if self.connected and self._connection is not None and self._clock.monotonic_ns() < end_ns:
             self._connection.disconnect()
@@ -171,8 +171,9 @@ class Link(ABC):
         self.connected = False
 
     def _give_up(self, why: str, steady: bool = True) -> None:
-        """Reported before it is cut: the connection's own thread would report a loss without a reason. `steady`: False
-        if it was of no use, however long it stood."""
+        """Reports Ended with the reason, then closes the connection: its own thread would report no reason. `steady`:
+        False if the connection was useless, however long it lasted.
+        """
         if self._connection is not None:
             if not steady:
                 self._began_ns = self._clock.monotonic_ns()
@@ -183,7 +184,7 @@ class Link(ABC):
 
     def _begin(self, now_ns: int) -> None:
         try:
-            tls = tls_context(self._broker)  # read again: a renewed certificate needs no restart
+            tls = tls_context(self._broker)  # read each time: a renewed certificate needs no restart
         except BadInput as error:
             self._end(str(error))
             return
@@ -208,7 +209,7 @@ class Link(ABC):
                 if not self._unacknowledged:
                     self._answer_ms = self._patience.answer_ms
                 if refusal is not None and not self._refused:
-                    self._refused = True  # one for each connection: all that follow have the same cause
+                    self._refused = True  # one message for each connection: later refusals have the same cause
                     self._log.warning("publication_refused: the broker does not take %s: %s", topic, refusal)
                 return [Receipt(token, refusal)] if token else []
             case Ended(why):
@@ -234,7 +235,7 @@ class Link(ABC):
         self._log_once(f"no connection to {self._at}: {why}")
 
     def _log_once(self, text: str) -> None:
-        """Logs it once, however often the attempt fails."""
+        """Logs a text once, however often the attempt fails."""
         if text != self._logged and not self._leaving:
             self._log.info("%s", text) if self.connected else self._log.warning("broker_absent: %s", text)
             self._logged = text

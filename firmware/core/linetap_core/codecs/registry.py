@@ -19,7 +19,7 @@ class UnknownCodec(Refusal):
 
 
 def codec_named(name: str) -> Codec:
-    """UnknownCodec lists the known ones."""
+    """The codec with this name. UnknownCodec lists the known ones."""
     if (codec := CODECS.get(name)) is None:
         raise UnknownCodec(f"codec {name!r} is not known; {' or '.join(CODECS)} expected")
     return codec

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that must survive: how they are replaced, and the envelope that detects a single flipped bit in a small one."""
+"""Files that must survive: their replacement, and the envelope that detects a single flipped bit in a small one."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files that were found broken: moved aside under their own name, and listed in the alert `file_broken`.
+"""Broken small files: renamed beside the original, and listed in the alert `file_broken`.
 
-`commands.json` becomes `commands.json.broken-1`, the next one `-2`, and so on; the newest KEPT of each file stay. They
-are for the person who examines the medium; no program reads them again.
+`commands.json` becomes `commands.json.broken-1`, the next one `-2`, and so on; the newest KEPT of each file remain.
+They are for the person who examines the medium; no program reads them again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock
 from linetap_core.durable.files import sync_directory
 
 KEPT = 3
-STANDS_S = 7 * S_PER_DAY  # how long a file that an earlier process set aside stays in the alert
+STANDS_S = 7 * S_PER_DAY  # time for which a file that an earlier process set aside stays in the alert
 MOST_NAMES = 16  # in one alert
 _ASIDE = re.compile(r"(?P<name>.+)\.broken-(?P<number>[1-9][0-9]{0,8})")
 _MOST_ENTRIES = 100_000
@@ -27,27 +27,31 @@ _found: dict[str, None] = {}
 
 
 def names() -> list[str]:
-    """Files to name in the alert, each with its folder, in the order of finding."""
+    """The files named in the alert, each with its folder, in the order of detection."""
     return list(_found)[:MOST_NAMES]
 
 
 def forget() -> None:
-    """Empties the list of the alert, for tests that play several processes."""
+    """Empties the alert's list, for tests that play several processes."""
     _found.clear()
 
 
 def report(path: Path, why: object) -> None:
-    """Logs the file and adds it to the alert, once for each process. The file stays in place: it cannot be moved, or
-    is not ours."""
+    """Logs the file and adds it to the alert, once for each process. For files that cannot be moved or are not ours;
+    they stay in place.
+    """
     if _name(path) not in _found:
         log.error("file_broken: %s: %s", path, why)
         _found[_name(path)] = None
 
 
 def set_aside(path: Path, why: object, replaced: bool = False) -> Path | None:
-    """Moves the file to its next `.broken-N`, logs it, adds it to the alert, and returns the new path; None: the
-    folder cannot be changed, and the file stays. `replaced`: the caller replaces the file at once. Until then it keeps
-    its own name too, where it can have two: another service that reads meanwhile must not find it missing."""
+    """Moves the file to its next `.broken-N`, logs it, adds it to the alert, and returns the new path; None if the
+    folder cannot be changed, and the file stays.
+
+    `replaced`: the caller replaces the file at once. Until then the file also keeps its own name, if hard links exist:
+    another service that reads meanwhile must not find it missing.
+    """
     log.error("file_broken: %s: %s", path, why)
     _found[_name(path)] = None
     try:
@@ -70,8 +74,9 @@ def _name_aside(path: Path, aside: Path, replaced: bool) -> None:
 
 
 def restore_alerts(folder: Path, clock: Clock = SYSTEM) -> None:
-    """Adds the files that earlier processes set aside there recently to the alert. Ages are by the file system's
-    clock: a wrong one only changes how long the alert lasts."""
+    """Adds the files that earlier processes set aside there recently to the alert. Ages are by the file system's clock:
+    a wrong clock only changes how long the alert lasts.
+    """
     now_s = clock.utc_ns() / NS_PER_S
     for entry in _entries(folder):
         match = _ASIDE.fullmatch(entry)
@@ -81,7 +86,7 @@ def restore_alerts(folder: Path, clock: Clock = SYSTEM) -> None:
 
 
 def original(name: str) -> str | None:
-    """The original name of a file that was set aside; None: it is no such file."""
+    """The original name of a file that was set aside; None for any other file."""
     match = _ASIDE.fullmatch(name)
     return match["name"] if match else None
 

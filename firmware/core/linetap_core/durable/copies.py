@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Second copies of small files that cannot be restored from elsewhere.
 
-A single file: NAME, and NAME.twin beside it. The twin is written after the file, so that after a power cut it is the
-same or the previous content. It is read only where the file is broken: a missing file was removed, and its reader
-decides what that means.
+A single file: NAME, and NAME.twin beside it. The twin is written after the file, so that after a power cut it has the
+same or the previous content. It is read only if the file is broken: a missing file was removed, which its reader
+interprets.
 
-A set of signed files that belong together: one small file beside them holds all of them. A signature or a hash shows
-that a file has changed, and not what it was. The copy has its own SHA-256, is written after them, and is read only
-where they do not match each other; what it restores is verified like the originals.
+A set of signed files that belong together: one small file beside them contains all of them. A signature or a hash shows
+that a file has changed, but not its former content. The copy has its own SHA-256, is written after the files, and is
+read only if they do not match each other; its content is verified like the originals.
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ def twin_of(path: Path) -> Path:
 
 
 def replace_both[T](file: SmallFile[T], path: Path, value: T) -> None:
-    """Replaces the file and then its twin. OSError: each of them is the old or the new content."""
+    """Replaces the file and then its twin. After an OSError each has the old or the new content."""
     file.replace(path, value)
     file.replace(twin_of(path), value)
 
 
 def read_file_or_twin[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
-    """The content of the file or of its twin, for the file's owner. FileNotFoundError: the file is missing. Broken:
-    both are damaged; both are listed in the alert, and set aside unless `stays`, for files whose absence has a
-    meaning. A missing or broken twin is rewritten."""
+    """Reads the file or its twin, for the file's owner, and rewrites a missing or broken twin.
+
+    FileNotFoundError: the file is missing. Broken: both are damaged; both are listed in the alert, and set aside unless
+    `stays`, for files whose absence has a meaning.
+    """
     twin = twin_of(path)
     try:
         found = file.read(path)
@@ -60,7 +62,7 @@ def read_file_or_twin[T](file: SmallFile[T], path: Path, stays: bool = False) ->
         raise
     if file.load(twin) is None:
         with contextlib.suppress(OSError):  # the next change writes it again
-            replace_both(file, path, found)  # the file too: one of version 0.1 gets its envelope
+            replace_both(file, path, found)  # the file too: a file of version 0.1 gets its envelope
     return found
 
 
@@ -78,8 +80,7 @@ _FILE = SmallFile("copy", _Copy, _MOST_BYTES)
 
 
 def keep_set(copy: Path, names: Iterable[str]) -> None:
-    """Renews the copy of these files, which lie beside it and are valid. If it cannot be written now, it is written
-    at the next start."""
+    """Renews the copy of these valid files in the same folder. After a failure the next start writes it."""
     with contextlib.suppress(OSError):
         now = _Copy({name: copy.with_name(name).read_bytes() for name in names})
         if _FILE.load(copy) != now:
@@ -87,8 +88,9 @@ def keep_set(copy: Path, names: Iterable[str]) -> None:
 
 
 def mend_set(copy: Path, why: object) -> bool:
-    """Mends files that do not match each other: those that differ from the copy are set aside and restored. False:
-    there is no copy, or the files are the same as in it."""
+    """Restores files that do not match each other: those that differ from the copy are set aside and replaced. False if
+    there is no copy, or no file differs.
+    """
     kept = _FILE.load(copy)
     if kept is None:
         return False
@@ -108,14 +110,14 @@ def mend_set(copy: Path, why: object) -> bool:
     return mended
 
 
-# --- A copy of a file that a person writes (unit.toml, a notice), so that a flipped bit in it stops no service --------
-# `unit.toml.kept` beside it holds its bytes, inode and modification time. An edit, a replacement or a restore changes
-# one of these; a bad medium does not. So different bytes under the same inode and time are damage, and the copy is
-# used; every other change is an edit. Whether an edit takes effect against a binding copy: config/unsignededit.py.
+# --- A copy of a file written by a person (unit.toml, a notice): a flipped bit must not stop a service --------
+# `unit.toml.kept` beside it has its bytes, inode and modification time. An edit, a replacement or a restore changes one
+# of these; a bad medium does not. Different bytes under the same inode and time are therefore damage, and the copy is
+# used; other changes are edits. Whether an edit takes effect against a binding copy: config/unsignededit.py.
 
 
 SUFFIX = ".kept"
-MOST_BYTES = 4 << 20  # a notice of a minute is a quarter of that
+MOST_BYTES = 4 << 20  # a notice of a minute has a quarter of that
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -123,7 +125,7 @@ class _Kept(msgspec.Struct, frozen=True):
     mtime_ns: int
     data: bytes
     binds: bool = False  # an edit is compared with these bytes before it takes effect
-    granted: str = ""  # SHA-256 of the bytes that an authorized command is about to write
+    granted: str = ""  # SHA-256 of the bytes that an authorized command will write
 
 
 _KEPT_FILE = SmallFile("kept", _Kept, 2 * MOST_BYTES)
@@ -134,8 +136,7 @@ def kept_of(path: Path) -> Path:
 
 
 def damaged(path: Path) -> bytes | None:
-    """The original bytes if the medium has changed the file, with an alert. None: it is unchanged, was edited, or
-    has no copy."""
+    """The original bytes, with an alert, if the medium has changed the file. None: unchanged, edited, or not copied."""
     path = path.resolve()
     kept = _KEPT_FILE.load_in_place(kept_of(path))
     if kept is None:
@@ -154,8 +155,9 @@ def damaged(path: Path) -> bytes | None:
 
 
 def binding(path: Path, home: Path | None = None) -> bytes | None:
-    """The bytes that an edit must be checked against. None: there is no edit, it is granted, or the copy does not
-    bind. `home`: the file's path, whatever a link of that name points to now."""
+    """The bytes against which an edit must be checked. None: there is no edit, it is granted, or the copy does not
+    bind. `home`: the file's path, whatever a link of that name now points to.
+    """
     path = path.resolve()
     kept = _KEPT_FILE.load_in_place(kept_of(home or path))
     if kept is None or not kept.binds:
@@ -164,22 +166,23 @@ def binding(path: Path, home: Path | None = None) -> bytes | None:
         data = _now(path).data
     except Broken:
         return None
-    except OSError as error:  # a folder, a FIFO, a huge file: placed there on purpose
+    except OSError as error:  # a folder, a FIFO, a huge file: put there on purpose
         return kept.data if error.errno == errno.EINVAL else None
     return None if data == kept.data or hashlib.sha256(data).hexdigest() == kept.granted else kept.data
 
 
 def grant(path: Path, data: bytes) -> None:
-    """Permits the folder's owner to replace the file with `data`: that change is no edit."""
+    """Permits the folder's owner to replace the file with `data`, which then does not count as an edit."""
     path = path.resolve()
     if (kept := _KEPT_FILE.load(kept_of(path))) is not None:
         _write(path, msgspec.structs.replace(kept, granted=hashlib.sha256(data).hexdigest()))
 
 
 def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
-    """Renews the copy, for the folder's owner after the file has proved valid. A damaged file is set aside and
-    restored from the copy. `sha256`: of the content that proved valid; other content is left for the next time.
-    OSError: nothing has changed."""
+    """Renews the copy, for the folder's owner after the file was found valid. A damaged file is set aside and restored
+    from the copy. `sha256`: of the content found valid; other content is left for the next time. OSError: nothing has
+    changed.
+    """
     path = path.resolve()
     found = damaged(path)
     if found is not None:
@@ -195,7 +198,7 @@ def _write(path: Path, kept: _Kept) -> None:
 
 
 def _now(path: Path) -> _Kept:
-    """The file as it is now. Broken: the medium cannot read it."""
+    """The present file. Broken if the medium cannot read it."""
     try:
         fd = os.open(path, system.READ)
         with os.fdopen(fd, "rb") as file:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Durable writing: new files, whole writes and syncs; files replaced whole, with `replace_durably` on a disk and
-`replace_in_ram` on tmpfs."""
+"""Durable writing: new files, whole writes and syncs; atomic replacement with `replace_durably` on a disk and
+`replace_in_ram` on tmpfs.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +20,12 @@ from linetap_core.watchdog import step
 TEMPORARY = ".tmp"
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
-PUBLIC_MODE = 0o644  # a certificate, a list of signers: for readers under other users, whatever the umask
+PUBLIC_MODE = 0o644  # for certificates and signers' files, which other users read, whatever the umask
 _BLOCK_BYTES = 1024 * 1024
 
 
 def make_directories(root: Path, path: Path) -> None:
-    """Every directory between `root`, which must exist, and `path`, each synced into the one above it."""
+    """Makes every directory between `root`, which must exist, and `path`; each is synced into its parent."""
     above = root
     for name in path.relative_to(root).parts:
         below = above / name
@@ -35,7 +36,7 @@ def make_directories(root: Path, path: Path) -> None:
 
 
 def create(path: Path) -> int:
-    """The descriptor of a new file; FileExistsError for an existing one, on which the key may have been used."""
+    """The descriptor of a new file; FileExistsError for an existing one, for which the key may have been used."""
     return os.open(path, NEW, FILE_MODE)
 
 
@@ -65,7 +66,7 @@ def sync_file_system(path: Path) -> None:
 
 
 def remove_temporary(path: Path) -> None:
-    """Removes the temporary files that a killed `replace_durably` left in a folder."""
+    """Removes the temporary files in a folder that a killed `replace_durably` left."""
     for entry in path.iterdir():
         if entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
             entry.unlink()
@@ -77,7 +78,7 @@ def sha256(path: Path) -> str:
 
 
 def prune(day: Path) -> None:
-    """Removes the folders of a day, its month and its year, if they are empty."""
+    """Removes the folders of a day, its month and its year if empty."""
     for folder in (day, day.parent, day.parent.parent):
         try:
             folder.rmdir()
@@ -90,13 +91,13 @@ _PRIVATE_MODE = 0o600
 
 
 def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int | None = None) -> None:
-    """Replaces `path` on disk, synced with its folder; on an OSError it holds the old content.
+    """Replaces `path` on disk and syncs it with its folder; on an OSError it has the old content.
 
-    `like`: a file whose group and mode are used; if there is none, `mode`.
+    `like`: a file whose group and mode are copied; if it is missing, `mode` applies.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
-        temporary.unlink(missing_ok=True)  # from a killed process; or a link, which must not be followed
+        temporary.unlink(missing_ok=True)  # of a killed process; or a link, which must not be followed
         _write_whole(os.open(temporary, NEW, FILE_MODE), data, like, mode)
         system.rename(temporary, path)
     except OSError:
@@ -107,8 +108,9 @@ def replace_durably(path: Path, data: bytes, like: Path | None = None, mode: int
 
 
 def restrict_to_group(path: Path) -> bool:
-    """Takes every right from users who are neither owner nor in the group, whatever the umask was when it was made.
-    False: it is another user's, and is left as it is."""
+    """Removes all rights of users who are neither owner nor in the group, whatever the umask was. False: the file is
+    another user's and unchanged.
+    """
     mode = stat.S_IMODE(path.stat().st_mode)
     try:
         if mode & stat.S_IRWXO:
@@ -119,8 +121,7 @@ def restrict_to_group(path: Path) -> bool:
 
 
 def move_durably(fresh: Path, path: Path) -> None:
-    """Rename a file or folder that is on disk already, and sync the folder that it is in now. OSError: nothing moved,
-    or the sync failed."""
+    """Renames a file or folder that is already on disk, and syncs its new folder. OSError: not moved, or not synced."""
     system.rename(fresh, path)
     sync_directory(path.parent)
 
@@ -135,11 +136,11 @@ def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
     at = os.open(path.parent, os.O_RDONLY | system.DIRECTORY | system.CLOEXEC)
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh, dir_fd=at)  # from a killed process; or anything else, which must not be followed
+            os.unlink(fresh, dir_fd=at)  # of a killed process; or another object, which must not be followed
         fd = os.open(fresh, NEW, _PRIVATE_MODE if private else FILE_MODE, dir_fd=at)
         try:
             view = memoryview(data)
-            while view:  # not write_all: a write to tmpfs is no step of a disk
+            while view:  # not write_all: a write to tmpfs is not counted as one to a disk
                 view = view[os.write(fd, view) :]
         finally:
             os.close(fd)
@@ -153,7 +154,7 @@ def _write_whole(fd: int, data: bytes, like: Path | None, mode: int | None) -> N
         write_all(fd, data)
         if like is not None and stat.S_ISREG((about := like.lstat()).st_mode):
             if sys.platform != "win32":
-                with contextlib.suppress(OSError):  # we are not in that group: the folder's own must do
+                with contextlib.suppress(OSError):  # we are not in that group: the folder's group applies
                     os.fchown(fd, -1, about.st_gid)
             mode = about.st_mode & 0o777
         if mode is not None and sys.platform != "win32":

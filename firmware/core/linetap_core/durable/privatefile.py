@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that hold a key or a conversation: readable by their owner alone, never overwritten, and destroyed in the end;
-and new files that everybody may read (`write_public`).
+"""Files with a key or a conversation: readable only by their owner, never overwritten, finally destroyed; and new files
+that everybody may read (`write_public`).
 
-No one can overwrite the spare blocks that flash keeps: the medium itself has to be destroyed too.
+The spare blocks of flash memory cannot be overwritten: the medium itself must be destroyed too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from linetap_core.errors import BadInput
 
 
 def create(path: Path) -> BinaryIO:
-    """A new file of mode 0600; BadInput if the name is taken or the folder is missing."""
+    """Opens a new file of mode 0600; BadInput if the name is taken or the folder is missing."""
     try:
         fd = os.open(path, system.NEW, 0o600)
     except FileExistsError:
@@ -29,13 +29,13 @@ def create(path: Path) -> BinaryIO:
 
 
 def require_new(path: Path) -> None:
-    """BadInput if the name is taken or the folder is missing: raised before anything is given out."""
+    """Raises BadInput if the name is taken or the folder is missing: before anything is handed out."""
     create(path).close()
     path.unlink()
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes `data` to a new file of mode 0600, synced; on an error nothing of it is left."""
+    """Writes `data` to a new file of mode 0600, synced; on an error no part of it remains."""
     with create(path) as file:
         try:
             file.write(data)
@@ -53,7 +53,7 @@ def write_public(path: Path, data: bytes) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Like `write`, but over an existing file, which stays until the new one is on disk."""
+    """Like `write`, but over an existing file, which remains until the new one is on disk."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     write(fresh, data)
@@ -61,7 +61,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def require_wipeable(path: Path) -> None:
-    """BadInput unless it is a regular file with one link."""
+    """Raises BadInput unless the path is a regular file with one link."""
     try:
         info = path.lstat()
     except OSError as error:

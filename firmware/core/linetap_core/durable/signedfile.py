@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A document and its signature beside it (NAME.json, NAME.json.sig), as stock ssh-keygen writes and checks them; a
-key list too."""
+"""A document and its signature beside it (NAME.json, NAME.json.sig) in the form of stock ssh-keygen; and a signed key
+list.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +20,11 @@ from linetap_core.evidence.signing import namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 
 _KEY_LIMIT_BYTES = 64 * 1024
-_OF_TLS = re.compile(rb"-----BEGIN (?:EC |RSA |ENCRYPTED )?PRIVATE KEY-----")  # PKCS #8 and those before it
+_OF_TLS = re.compile(rb"-----BEGIN (?:EC |RSA |ENCRYPTED )?PRIVATE KEY-----")  # PKCS #8 and the older formats
 
 
 def load_key(path: Path) -> SigningKey:
-    """A person's signing key. One with a passphrase is refused: ssh-keygen signs with it, and prompts for the
-    passphrase."""
+    """A person's signing key. A key with a passphrase is refused: ssh-keygen prompts for it and signs."""
     try:
         with path.open("rb") as file:
             data = file.read(_KEY_LIMIT_BYTES)
@@ -44,7 +44,7 @@ def signature_of(path: Path) -> Path:
 
 
 def require_free(*paths: Path) -> None:
-    """BadInput if one of the names is taken or its folder is missing."""
+    """Raises BadInput if a name is taken or its folder is missing."""
     for path in paths:
         if path.exists():
             raise BadInput(f"{path}: exists and is not overwritten; another name expected")
@@ -53,8 +53,9 @@ def require_free(*paths: Path) -> None:
 
 
 def write(path: Path, data: bytes, key: SigningKey | Sequence[SigningKey] | None, namespace: str) -> None:
-    """Writes the signature first, so that a process that watches for the document finds both. Without a key, prints
-    how to sign it. The signatures of several keys are concatenated."""
+    """Writes the signature, then the document, so that a process that watches for the document finds both. Without a
+    key, prints the command that signs it. The signatures of several keys are concatenated.
+    """
     signers: Sequence[SigningKey] = [] if key is None else key if isinstance(key, Sequence) else [key]
     if signers:
         text = "".join(sshsig.sign(data, each, namespace) for each in signers)
@@ -69,7 +70,7 @@ class Unreadable(KeyListFault):
 
 
 def load_key_list(path: Path) -> tuple[bytes, bytes]:
-    """The bytes of the list and of its signature, unchecked."""
+    """The bytes of the list and of its signature, unverified."""
     return _read(path, keylist.LIST_LIMIT_BYTES), _read(namespaces.signature_path(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 

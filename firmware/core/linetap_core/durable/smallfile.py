@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files in a folder: bounded, checked by an envelope, and of the expected type.
+"""Small files in a folder, with a size limit, an envelope that detects damage, and a type.
 
 The envelope is one line with the kind of the file, the length of the rest, and its SHA-256:
 
@@ -7,7 +7,7 @@ The envelope is one line with the kind of the file, the length of the rest, and 
     {"counters":{},"begun":null,"keys":{}}
 
 `jq . FILE` prints both lines, `tail -n +2 FILE | jq .` the content alone. The first line has exactly one spelling, so
-that `unwrap` detects a change of any bit of the file. The sum is no signature: it detects damage, and anyone who may
+that `unwrap` detects a change of any bit of the file. The hash is no signature: it detects damage, and anyone who may
 write the file can make another one.
 """
 
@@ -38,11 +38,11 @@ _VERSION = re.compile(rb'\{"linetap_file":"[^"]{0,80}","version":(\d{1,9}),')
 
 
 class Broken(ValueError):
-    """A small file differs from what was written to it. The text is the reason, without the file's name."""
+    """A small file differs from the written one. The text is the reason, without the file's name."""
 
 
 def wrap(kind: str, body: bytes) -> bytes:
-    """The whole file. `kind` names its content, so that one file in the place of another is detected too."""
+    """The whole file. `kind` names its content, so that a file in another's place is detected too."""
     if not _KIND.fullmatch(kind):
         raise ValueError(f"{kind!r}: lower-case letters, digits and underscores expected")
     sha256 = hashlib.sha256(body).hexdigest()
@@ -51,7 +51,7 @@ def wrap(kind: str, body: bytes) -> bytes:
 
 
 def is_wrapped(data: bytes) -> bool:
-    """False: written by version 0.1 without an envelope, or its first bytes are damaged."""
+    """Whether the data has an envelope. If not, version 0.1 wrote it, or its first bytes are damaged."""
     return data.startswith(MARK)
 
 
@@ -71,8 +71,8 @@ def unwrap(kind: str, data: bytes) -> bytes:
 
 
 MOST_BYTES = 1 << 20
-# The errors of a medium that has lost the file, and of foreign objects in its place. Any other error
-# is about the moment and not about the file.
+# The errors of a medium that has lost the file, and of foreign objects in its place. Any other error describes the
+# moment, not the file.
 DAMAGE = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
 log = logging.getLogger("linetap.durable")
@@ -83,8 +83,9 @@ def _json(value: object) -> bytes:
 
 
 class SmallFile[T]:
-    """One kind of small file. `old` reads what version 0.1 wrote without an envelope, as JSON of the same type by
-    default; it raises ValueError for anything else."""
+    """One kind of small file. `old` reads the form of version 0.1, without an envelope: by default JSON of the same
+    type; it raises ValueError for anything else.
+    """
 
     def __init__(
         self,
@@ -97,8 +98,9 @@ class SmallFile[T]:
         msgpack: bool = False,
     ) -> None:
         """`check` raises ValueError for a value of the right type that no writer produces. `padded_to`: bytes of the
-        content, for a file that is overwritten in place and must not change its length. `msgpack`: not JSON, for
-        files written several times a second and read by their writer alone."""
+        content, for a file that is overwritten in place and must not change its length. `msgpack`: instead of JSON, for
+        files that are written several times a second and read only by their writer.
+        """
         self.kind = kind
         self._most_bytes = most_bytes
         with jsontext.COMPILING:
@@ -113,7 +115,7 @@ class SmallFile[T]:
         return wrap(self.kind, self._encode(value).rjust(self._padded_to))
 
     def decode(self, data: bytes) -> T:
-        """The value. Broken unless the bytes are exactly what `encode` returns, or what version 0.1 wrote."""
+        """The value. Broken unless the bytes are exactly the output of `encode` or of version 0.1."""
         try:
             if is_wrapped(data):
                 value = self._decode(unwrap(self.kind, data))
@@ -137,12 +139,13 @@ class SmallFile[T]:
         replace_in_ram(path, self.encode(value), private)
 
     def read(self, path: Path) -> T:
-        """FileNotFoundError: it is missing. Broken: damaged, or lost by the medium. Other OSErrors say nothing about
-        the content."""
+        """The value. FileNotFoundError: missing. Broken: damaged, or lost. Other OSErrors do not concern the
+        content.
+        """
         return self.decode(self._bytes(path))
 
     def load_in_place(self, path: Path) -> T | None:
-        """Loads for a reader that is not the owner: None as in `load`, but a broken file stays in place."""
+        """Loads for a reader that is not the owner: like `load`, but a broken file stays in place."""
         try:
             return self.read(path)
         except FileNotFoundError:
@@ -154,8 +157,9 @@ class SmallFile[T]:
         return None
 
     def load(self, path: Path) -> T | None:
-        """Loads for the file's owner. None: it is missing, or was broken: then it is set aside, with an alert, and the
-        caller rebuilds it. A file without an envelope gets one."""
+        """Loads for the file's owner. None: missing, or broken and now set aside, with an alert; the caller rebuilds
+        it. A file without an envelope gets one.
+        """
         try:
             data = self._bytes(path)
             value = self.decode(data)
@@ -168,7 +172,7 @@ class SmallFile[T]:
             broken.report(path, error.strerror)
             return None
         if not is_wrapped(data):
-            with contextlib.suppress(OSError):  # the next read finds it as it is
+            with contextlib.suppress(OSError):  # the next read finds it unchanged
                 replace_durably(path, self.encode(value), like=path)
         return value
 
@@ -182,7 +186,7 @@ class SmallFile[T]:
                 if found.st_size > self._most_bytes:
                     raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} expected")
                 data = os.read(fd, found.st_size + 1)  # not the limit itself: a checkpoint may have 64 MiB
-                if len(data) > found.st_size:  # it grows
+                if len(data) > found.st_size:  # it is growing
                     data += os.read(fd, self._most_bytes + 1 - len(data))
             finally:
                 os.close(fd)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Authentication between a new unit and a desk without a common key: people compare six digits.
+"""Authenticates a new unit and a desk to each other without a common key: people compare six digits.
 
 The exchange is that of ZRTP (RFC 6189, 4.3 and 4.4) and of Bluetooth's numeric comparison: Diffie-Hellman, with a
 commitment of one side before it receives the other's part, and a short authentication string over both.
 
-    unit -> desk   what it is, and its commitment = SHA-256 of its opening
+    unit -> desk its description, and its commitment = SHA-256 of its opening
                    ... the unit repeats this until a person at the desk chooses it ...
     desk -> unit   the desk's answer: key, nonce, its name
     unit -> desk   the unit's opening: key, nonce
@@ -44,13 +44,13 @@ KEY_BYTES = NONCE_BYTES = 32
 MOST_MESSAGE_BYTES = 2 << 20  # an order of 1 MiB, in base64
 MOST_COUNT = 1 << 32
 _LABEL = b"linetap-adoption-1 "
-_BLOCK_BYTES = 1024  # messages are padded to a multiple: their length does not reveal whether the button was pressed
+_BLOCK_BYTES = 1024  # messages are padded to a multiple: the length must not reveal whether the button was pressed
 _Bytes32 = Annotated[str, Meta(pattern=rf"^{digest.HEX}\Z")]
 _Word = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*\Z")]
 
 
 class AdoptionFault(Refusal):
-    """The other side is not the one whose digits were compared, or breaks the protocol."""
+    """The other side's digits were not the compared ones, or it breaks the protocol."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -58,14 +58,14 @@ class AdoptionFault(Refusal):
 
 
 class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The unit's part."""
+    """The unit's key and nonce."""
 
     key: _Bytes32  # X25519
     nonce: _Bytes32
 
 
 class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The unit's statements about itself help a person to find it; only the digits are proof."""
+    """The unit's first message. Its statements about itself help a person to find it; only the digits are proof."""
 
     commitment: _Bytes32
     version: Annotated[int, Meta(ge=1, le=1000)] = VERSION
@@ -75,13 +75,13 @@ class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Waits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`run`: the name of this exchange in the unit's further messages."""
+    """No desk has chosen the unit yet. `run`: the name of this exchange in the unit's further messages."""
 
     run: _Bytes32
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The desk's part."""
+    """The desk's key, nonce and name."""
 
     run: _Bytes32
     key: _Bytes32
@@ -90,13 +90,13 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None until a person at the desk has chosen this unit."""
+    """The desk's answer, or None until a person at the desk has chosen this unit."""
 
     answer: Answer | None = None
 
 
 class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`count` increases with every box of a side; an answer has the count of its question."""
+    """A sealed message. `count` increases with every box of a side; an answer has the count of its question."""
 
     count: Annotated[int, Meta(ge=1, lt=MOST_COUNT)]
     box: Annotated[str, Meta(max_length=MOST_MESSAGE_BYTES)]
@@ -106,17 +106,17 @@ State = Literal["compare", "order", "certificate", "done", "ended"]
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The unit's, every few seconds. `pressed`: a person at the unit confirms the digits."""
+    """The unit's message of every few seconds. `pressed`: a person at the unit confirms the digits."""
 
     pressed: bool = False
     has_order: bool = False
     has_certificate: bool = False
     request: Annotated[str, Meta(max_length=16 * 1024)] | None = None  # for a certificate (request.py)
-    fault: Annotated[str, Meta(max_length=2000)] | None = None  # why it does not take the order
+    fault: Annotated[str, Meta(max_length=2000)] | None = None  # why the unit rejects the order
 
 
 class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`state`: the desk's next step; the order, its signature and the certificate come with the states of theirs."""
+    """The desk's answer. `state`: the desk's next step; order, signature and certificate come with their states."""
 
     state: State
     order: str | None = None
@@ -129,7 +129,7 @@ def commitment(opening: Opening) -> str:
 
 
 def require_opened(committed: str, opening: Opening) -> None:
-    """AdoptionFault unless the opening matches the unit's commitment."""
+    """Raises AdoptionFault unless the opening matches the unit's commitment."""
     if not hmac.compare_digest(committed, commitment(opening)):
         raise AdoptionFault("adoption_commitment", "the opening is not the one that was committed to")
 
@@ -151,7 +151,7 @@ class Channel:
         return Box(count=count, box=b64encode(data).decode())
 
     def open[M: (Question, Reply)](self, side: Literal["unit", "desk"], box: Box, kind: type[M]) -> M:
-        """`side`: the sender of the box. AdoptionFault if another party sealed it."""
+        """Opens a box of the sender `side`. AdoptionFault if another party sealed it."""
         cipher = ChaCha20Poly1305(self.unit_key if side == "unit" else self.desk_key)
         try:
             data = cipher.decrypt(_nonce(box.count), b64decode(box.box, validate=True), _LABEL + self.run.encode())
@@ -162,15 +162,14 @@ class Channel:
 
 
 def closed(made: Channel) -> Channel:
-    """The key for a desk's answers after it has closed the exchange. The desk keeps only this one, which opens no
-    recorded box."""
+    """The channel after its close: the desk keeps only the key of its own answers, which opens no recorded box."""
     key = hashlib.sha256(_LABEL + b"closed\n" + made.desk_key).digest()
     return Channel("", made.run, b"", key)
 
 
 def channel(own: X25519PrivateKey, begin: Begin, answer: Answer, opening: Opening, other: str) -> Channel:
-    """Equal on both sides, and on no third one. `other`: the other side's public key. AdoptionFault for a key that
-    makes the shared secret a known one.
+    """The channel, equal on both sides and different with any third party. `other`: the other side's public key.
+    AdoptionFault for a key that makes the shared secret predictable.
     """
     try:
         shared = own.exchange(X25519PublicKey.from_public_bytes(bytes.fromhex(other)))

@@ -3,7 +3,7 @@
 files.
 
 A unit's certificate has the unit's name (`floor-03`), all others a name with a colon (`desk:seoul`, `broker:HOST`),
-which no unit can have. The broker uses the name as the user name, so that no client gets a role by its choice of name.
+which no unit can have. The broker uses this name as the user name, so that no client can choose its role.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ANY: tuple[x509.GeneralName, ...] = (
     x509.IPAddress(ipaddress.ip_network("::/0")),
 )
 _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
-# A broker is also a client of the broker above it.
+# A broker is also a client of its superior broker.
 _PURPOSES: dict[Role, list[ObjectIdentifier]] = {"unit": [_CLIENT], "broker": [_SERVER, _CLIENT], "desk": [_CLIENT]}
 
 
@@ -43,15 +43,14 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """PKCS #8 without a passphrase: brokers and units start unattended."""
+    """The key as PKCS #8 without a passphrase: brokers and units start unattended."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def root(
     key: ec.EllipticCurvePrivateKey, name: str, at: datetime, domains: Iterable[str], networks: Iterable[Network]
 ) -> x509.Certificate:
-    """A certificate of ten years that issues end certificates only, and for no host outside `domains` and
-    `networks`."""
+    """A certificate of ten years that issues only end certificates, and only for hosts in `domains` and `networks`."""
     until = at + timedelta(days=ROOT_DAYS)
     builder = _begun(x509_name(name), x509_name(name), key.public_key(), key.public_key(), at, until)
     return (
@@ -71,7 +70,7 @@ def issue(
     public: ec.EllipticCurvePublicKey,
     alternatives: list[x509.GeneralName],
 ) -> x509.Certificate:
-    """A certificate of DAYS, and never longer than the root."""
+    """A certificate for DAYS days, but not beyond the root's end."""
     until = min(at + timedelta(days=DAYS), ca.not_valid_after_utc)
     builder = _begun(x509_name(common_name(role, name)), ca.subject, public, key.public_key(), at, until)
     if alternatives:
@@ -91,8 +90,7 @@ def revocation_list(
     number: int,
     revoked: Iterable[tuple[int, datetime]],
 ) -> x509.CertificateRevocationList:
-    """A list of (serial, moment). It is valid as long as the root: a list that expires would lock out every unit on
-    one day."""
+    """A list of (serial, time), valid as long as the root: its expiry would lock out all units on one day."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(ca.subject)
@@ -147,7 +145,9 @@ def _usage(digital_signature: bool = False, key_cert_sign: bool = False, crl_sig
 
 
 def _constraints(domains: list[str], networks: list[Network]) -> x509.NameConstraints:
-    """A kind of name without a permitted one is excluded whole; a missing list would permit all names of that kind."""
+    """The root's name constraints. A kind of name without permitted ones is excluded whole; otherwise all its names
+    would be permitted.
+    """
     permitted = [*map(x509.DNSName, domains), *map(x509.IPAddress, networks)]
     excluded = [*(() if domains else (x509.DNSName(""),)), *(() if networks else _ANY)]
     return x509.NameConstraints(permitted or None, excluded or None)

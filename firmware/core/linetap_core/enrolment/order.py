@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap.toml, the order that commissions a unit: its files, unchanged, and its network.
+"""linetap.toml, the order that commissions a unit: its files, byte for byte, and its network.
 
-A command or a page of the desk writes it, the authority signs its exact bytes, and the unit reads it from its card or
-from the desk that has adopted it.
+A command or a page of the desk writes the order, the authority signs its exact bytes, and the unit reads it from its
+card or from the desk that has adopted the unit.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ NAME = "linetap.toml"
 UNIT = "unit.toml"
 MOST_FILES = 16
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-# Only the unit itself makes these: a key that travelled on a card is no secret any more.
+# Made only by the unit itself: a key that was on a card is no longer secret.
 _OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
 
 
 class OrderFault(Refusal):
-    """The unit does not carry the order out; `code` is the reason."""
+    """The unit rejects the order; `code` is the reason."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -43,7 +43,7 @@ _SSID = {"wanted": 'the name of a Wi-Fi network, without "'}
 _PASSPHRASE = {"wanted": '8 to 63 letters, digits or signs of ASCII, without ",', "secret": True}  # WPA2
 Ssid = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+\Z", extra=_SSID)]  # and is_ssid
 Passphrase = Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+\Z", extra=_PASSPHRASE)]
-_SSID_BYTES = 32  # IEEE 802.11; wpa_supplicant reads no file with a longer one
+_SSID_BYTES = 32  # IEEE 802.11; wpa_supplicant rejects a file with a longer one
 
 
 class Wifi(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,7 +53,7 @@ class Wifi(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """DHCP on the first wire by default."""
+    """The unit's network; by default DHCP on the first wired interface."""
 
     address: str | None = None  # 10.1.2.3/24
     gateway: str | None = None
@@ -61,35 +61,35 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ntp: Annotated[list[str], Meta(max_length=4)] = []
     vlan: Annotated[int, Meta(ge=1, le=4094)] | None = None
     wifi: Wifi | None = None
-    broker: Annotated[list[str], Meta(max_length=16)] = []  # where the broker is, outside private networks: 203.0.113.7
+    broker: Annotated[list[str], Meta(max_length=16)] = []  # addresses of brokers outside private networks: 203.0.113.7
 
 
 _PORT = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}", re.ASCII)
-_LAID = frozenset({"order.json", "broker.networks"})  # beside the files
+_LAID = frozenset({"order.json", "broker.networks"})  # in the same folder as the files
 _LONGEST_HOST = 64  # image/root/usr/lib/linetap/kept/chrony
 
 
 class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`encrypt`: state and data, with a key that only the unit's TPM gives out, or with that of the board's fuses; done
-    when the card is new.
+    """Instructions to prepare the card. `encrypt`: state and data, when the card is new, with a key from the unit's TPM
+    or the board's fuses.
     """
 
     encrypt: Literal["tpm", "otp"]
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`files`: name -> text, written beside one another; unit.toml is one of them and names the others."""
+    """The order. `files`: name -> text, written to one folder; one of them, unit.toml, names the others."""
 
     files: dict[str, str]
-    made_at: str | None = None  # RFC 3339: a unit accepts only orders newer than the last
+    made_at: str | None = None  # RFC 3339: a unit accepts only orders newer than its last
     network: Network = Network()
     codecs: Annotated[dict[str, Annotated[int, Meta(ge=1, le=4)]], Meta(max_length=16)] = {}  # USB port -> line card
     card: CardOrder | None = None
-    ssh_key: str | None = None  # an ssh-ed25519 line: access over ssh until the next boot
+    ssh_key: str | None = None  # an ssh-ed25519 line: access by ssh until the next boot
 
 
 def read(source: Source) -> Order:
-    """BadInput with one line for each error."""
+    """Reads an order. BadInput with one line for each error."""
     order = source.partial(Order)
     if not source.problems:
         _check_files(order.files, source)
@@ -104,8 +104,8 @@ def read(source: Source) -> Order:
 
 
 def read_at_desk(source: Source) -> Order:
-    """The order as `read` returns it, whose broker is named by name or address alone. A unit refuses any other, and by
-    then somebody has signed the order and carried it there.
+    """Reads an order and requires a broker given only by name or address. A unit refuses others, but only after the
+    order was signed and carried there.
     """
     found = read(source)
     unit = read_unit(found.files[UNIT])
@@ -119,7 +119,7 @@ class UnitBroker(msgspec.Struct, frozen=True):
     host: str = "localhost"
 
     def is_host(self) -> bool:
-        """Whether it is a host alone: no mqtts://..., no host:port."""
+        """Whether the broker is a host alone: no mqtts://..., no host:port."""
         return hosts.is_tls_host(self.host) or hosts.is_own_host(self.host)
 
     def wanted(self) -> str:
@@ -131,14 +131,14 @@ class UnitBoard(msgspec.Struct, frozen=True):
 
 
 class UnitFile(msgspec.Struct, frozen=True):
-    """The part of a unit.toml that says whether the unit can reach its broker."""
+    """The part of a unit.toml that determines whether the unit can reach its broker."""
 
     broker: UnitBroker = UnitBroker()
     board: UnitBoard = UnitBoard()
 
 
 def read_unit(text: str) -> UnitFile | None:
-    """None for a unit.toml that cannot be read: it is checked with the configuration itself."""
+    """The part of a unit.toml about its broker; None if it is unreadable, which its own check reports."""
     try:
         return msgspec.convert(tomllib.loads(text), UnitFile)
     except (ValueError, RecursionError):
@@ -204,7 +204,7 @@ def _check_site(order: Order, source: Source) -> None:
 
 
 def is_port(text: str) -> bool:
-    """Whether it names a USB port as the kernel does: 1-1.2."""
+    """Whether the text is the kernel's name of a USB port: 1-1.2."""
     return _PORT.fullmatch(text) is not None
 
 
@@ -240,7 +240,7 @@ def render(
     ssh_key: str | None = None,
     encrypt: str | None = None,
 ) -> str:
-    """The text of an order. `network`: fields of Network. unit.toml comes last, since it is the longest."""
+    """The text of an order. `network`: fields of Network. unit.toml comes last, because it is the longest."""
     out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
     out.append(f"made_at = {json.dumps(made_at)}\n")
     if ssh_key is not None:
@@ -260,7 +260,7 @@ def render(
 
 
 def toml_value(value: object) -> str:
-    """Returns TOML. Text of several lines stays readable, if TOML allows it."""
+    """The value as TOML. Text of several lines stays readable if TOML allows it."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {toml_value(each)}" for key, each in value.items()) + " }"
     if isinstance(value, str) and "\n" in value and "'''" not in value and value.replace("\n", "").isprintable():

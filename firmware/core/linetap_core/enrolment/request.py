@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A unit's request: one line of JSON with a PKCS #10 request and the unit's signing key, each signed by the other.
 
-The request names the signing key (a URI with its fingerprint) and is signed by the TLS key, as every such request is;
-the signing key signs the request's text. So neither can be exchanged, and stock tools check both:
+The request names the signing key (a URI with its fingerprint) and is signed by the TLS key, like every such request;
+the signing key signs the request's text. Neither key can therefore be replaced, and stock tools check both:
 
     jq -j .csr FILE | openssl req -verify -noout -text
     jq -j .sig FILE > sig; jq -j .csr FILE | ssh-keygen -Y check-novalidate -n linetap-enrol -s sig
@@ -29,7 +29,7 @@ from linetap_core.evidence.signing.unitnames import UnitId
 
 
 class PkiFault(Refusal):
-    """A request that is invalid, or that asks for a name that is already given."""
+    """The request is invalid, or its name is already assigned."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -71,7 +71,7 @@ def make(unit: str, tls: ec.EllipticCurvePrivateKey, signer: SigningKey) -> byte
 
 
 def check(data: bytes) -> Request:
-    """Returns the request; PkiFault names the invalid half."""
+    """Verifies a request and returns it; PkiFault names the invalid half."""
     if len(data) > LIMIT_BYTES:
         raise PkiFault("request_malformed", f"larger than {LIMIT_BYTES} bytes")
     try:
@@ -103,8 +103,9 @@ def check(data: bytes) -> Request:
 
 
 def client_id(certificate: bytes) -> str | None:
-    """The name of the signing key in a unit's certificate (PEM), which is the unit's name as a client of MQTT: a broker
-    that compares both lets no unit end another's connection by taking its name. None: it names none."""
+    """The name of the signing key in a unit's certificate (PEM), which is the unit's client id in MQTT; None without
+    one. A broker that compares both lets no unit end another's connection under its name.
+    """
     try:
         extensions = x509.load_pem_x509_certificate(certificate).extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: isort: skip_file
-"""Every message that passes between services, and the call record with its events.
+"""All messages between services, and the call record with its events.
 
-`call.py`: the record and its events; `states.py`: the state files; `requests.py`: what one service asks of another.
-Import from here, whichever file has it.
+`call.py`: the record and its events; `states.py`: the state files; `requests.py`: requests between services. Import
+them from here.
 """
 
 from __future__ import annotations

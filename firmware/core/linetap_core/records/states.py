@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state files in run_dir: what each service reports of itself to the others, a few times a second.
+"""The state files in run_dir: each service's report to the others, a few times a second.
 
-Times are monotonic nanoseconds, but for those that leave the unit, which are RFC 3339 UTC text.
+Times are monotonic nanoseconds, except those that leave the unit, which are RFC 3339 UTC text.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Literal
 import msgspec
 
 LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
-FREE: tuple[LineStatus, ...] = ("idle", "fault")  # states of an unused line; a faulty line records nothing either
-# How a call on a line is ended: by its card's contact; else by staff: the card has none, unit.toml says so, or the
-# exchange was measured not to release the line.
+FREE: tuple[LineStatus, ...] = ("idle", "fault")  # states of a line without a call; a faulty line records none
+# The means of ending a line's calls: its card's contact; otherwise staff, because the card has none, unit.toml says so,
+# or the exchange was measured not to release the line.
 LineRelease = Literal["contact", "no_contact", "staff", "exchange"]
-ConfirmedBy = Literal["desk", "broker"]  # the confirming party: the broker if the roles name no desk
-PbxPort = Literal["none", "open", "shut"]  # where the PBX prints its calls; none: the configuration names none
-KeyHolder = Literal["tpm", "otp"]  # of the vault's partition: the unit's TPM, or the fuses of its board
+ConfirmedBy = Literal["desk", "broker"]  # the confirming party; the broker if the roles name no desk
+PbxPort = Literal["none", "open", "shut"]  # the port for SMDR; none: not configured
+KeyHolder = Literal["tpm", "otp"]  # holder of the key of the vault's partition: the unit's TPM, or the board's fuses
 Severity = Literal["warning", "critical"]
 Colour = Literal["green", "yellow", "red"]
 WalkStep = Literal["free", "lift", "dial", "notice", "down", "seal"]
@@ -42,25 +42,25 @@ class ServiceState(msgspec.Struct, kw_only=True):
     version: str
     pid: int
     started_ns: int  # monotonic
-    mono_ns: int  # monotonic, when this was written
+    mono_ns: int  # monotonic time of this state
     progress: int
     fault: Fault | None = None
-    leaving: bool = False  # it was asked to end, or ends for another configuration: it is started again, as a rule
-    broken_files: list[str] = []  # names of small files that were recently found damaged
+    leaving: bool = False  # it was told to end, or ends for another configuration; usually it starts again
+    broken_files: list[str] = []  # names of small files recently found damaged
 
 
 class MeterState(msgspec.Struct, kw_only=True):
-    """The line meter, as capture reads it."""
+    """The line meter's state, as read by capture."""
 
     connected: bool
     frames_lost: int = 0
     restarts: int = 0
     tamper: bool = False  # the housing is open
     power_fail: bool = False
-    unset: list[int] = []  # converters that may have another gain or format: 1 has lines 1 to 4, 2 has 5 to 8
-    contacts: bool = False  # it reports its series contacts: one of an earlier version does not
-    opened: list[int] = []  # lines whose contact it holds open
-    charged: list[int] = []  # lines whose telephone was charged when the contact closed: it has closed
+    unset: list[int] = []  # converters whose gain or format may differ: 1 has lines 1 to 4, 2 has 5 to 8
+    contacts: bool = False  # it reports its series contacts; an earlier version does not
+    opened: list[int] = []  # lines whose contact is held open
+    charged: list[int] = []  # lines whose telephone was charged when the contact closed, which proves the closing
 
 
 class CaptureState(ServiceState, kw_only=True):
@@ -75,10 +75,10 @@ class CaptureState(ServiceState, kw_only=True):
     overruns_lately: int = 0  # clock.py
     underruns: int = 0
     gap_ms: float = 0.0
-    drift_ppm: float | None = None  # of the codec against the system's clock, over an hour at most; above 0 it is slow
-    meter: MeterState | None = None  # None: the card has none
-    opened: list[int] = []  # lines whose series contact it holds open
-    contact_stuck: list[int] = []  # lines whose contact was opened, and whose loop stayed closed
+    drift_ppm: float | None = None  # of the codec against the system's clock, over at most an hour; above 0: slow
+    meter: MeterState | None = None  # None: the card has no meter
+    opened: list[int] = []  # lines whose series contact is held open
+    contact_stuck: list[int] = []  # lines whose loop stayed closed although the contact was opened
     contact_open: list[int] = []  # lines whose contact may not have closed again
 
 
@@ -92,53 +92,53 @@ class LineState(msgspec.Struct, kw_only=True):
 
 
 class KeyListState(msgspec.Struct, kw_only=True):
-    """The recorder's signed list of epochs; all None: there is no usable one."""
+    """The recorder's signed list of epochs; all None without a usable one."""
 
     version: int | None = None
     last_day: str | None = None
-    fits_days: int | None = None  # for how many days from today a call of the longest class has an epoch
+    fits_days: int | None = None  # number of days from today with an epoch for a call of the longest class
 
 
 class RetentionTimeState(msgspec.Struct, kw_only=True):
-    """The clock for the destruction of calls; `now` None: there has never been an agreed one."""
+    """The clock for the destruction of calls; `now` None: never agreed."""
 
     now: str | None = None
     agreed: bool = False  # in this boot
-    ahead_s: int = 0  # the machine's clock, of what can be explained: two vault officers must confirm it
+    ahead_s: int = 0  # the machine's clock, beyond the explained time: two vault officers must confirm it
     behind_s: int = 0
-    early: str | None = None  # a proven earlier bound of the time, while the machine's clock is synchronised before it
-    unconfirmed_s: int = 0  # accepted from a time server or from one person; retention.largest_gap_days at most
-    challenge: str = ""  # the challenge for a signed answer (command `time`)
+    early: str | None = None  # a proven lower bound of the time, if the machine's synchronised clock is earlier
+    unconfirmed_s: int = 0  # accepted from a time server or one person; at most retention.largest_gap_days
+    challenge: str = ""  # challenge for a signed answer (command `time`)
 
 
 class KernelClockState(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine's clock in the recorder's view, and its jumps."""
+    """The machine's clock as the recorder measures it, and its jumps."""
 
     synced: bool
     offset_ms: float | None  # None: not measured
-    synced_ns: int | None = None  # monotonic, when it last was; None: not since the recorder's start
-    step_ms: int = 0  # the last jump, above 0 forward,
-    stepped_ns: int | None = None  # and when, monotonic; None: it has not jumped since the recorder's start
+    synced_ns: int | None = None  # monotonic time of the last synchronisation; None: not since the recorder's start
+    step_ms: int = 0  # the last jump, above 0: forward
+    stepped_ns: int | None = None  # its monotonic time; None: no jump since the recorder's start
 
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     """The desk's confirmations of the unit's events, and whether they are signed by the desk."""
 
-    desk: bool = False  # the roles name a desk; without one the broker's acknowledgement counts
-    confirmed: int = 0  # the desk has stored everything up to this event
-    resend: int = 0  # grows when the desk asks for events again, from `resend_from` to `resend_to`
+    desk: bool = False  # the roles name a desk; otherwise the broker's acknowledgement counts
+    confirmed: int = 0  # the desk has stored all events up to this number
+    resend: int = 0  # grows with each request of the desk for events, from `resend_from` to `resend_to`
     resend_from: int = 0
     resend_to: int = 0
 
 
 class OutboxState(msgspec.Struct, frozen=True, kw_only=True):
-    """The events that the reporter has sent and has not sent."""
+    """The events sent and not yet sent by the reporter."""
 
     oldest_s: float | None = None  # age of the oldest unconfirmed event; None: all are confirmed
     unconfirmed: int = 0  # events
     confirmed_by: ConfirmedBy = "broker"
     size_bytes: int = 0
-    limit_bytes: int = 1  # beyond it the oldest events are dropped, confirmed or not
+    limit_bytes: int = 1  # above it the oldest events are dropped, confirmed or not
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,9 +151,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     text_en: str
     action_ko: str
     action_en: str
-    changes: int = 0  # of a recurring alert: how often; 0: it stands
-    led: str = ""  # the condition of the LEDs that shows it; empty from an earlier version
-    lines: tuple[int, ...] = ()  # all lines that it is about; `line` names one alone
+    changes: int = 0  # number of recurrences; 0: a standing alert
+    led: str = ""  # the LED condition of the alert; empty from an earlier version
+    lines: tuple[int, ...] = ()  # all affected lines; `line` names a single one
     cards: tuple[int, ...] = ()
 
 
@@ -162,27 +162,27 @@ class RefusedState(msgspec.Struct, frozen=True):
 
     count: int = 0
     code: str = ""
-    role: str = ""  # empty: the signer is unknown
+    role: str = ""  # empty: unknown signer
     mono_ns: int = 0  # monotonic, of the last
 
 
 class WalkedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The findings of a walk test for one line. None: not measured, or there is no meter."""
+    """The findings of a walk test for one line. None: not measured, or no meter."""
 
     line: int
     colour: Colour
     found: list[str] = []  # codes, the worst first; empty: no finding
-    at: str = ""  # when it was judged
+    at: str = ""  # time of the result
     on_hook_v: float | None = None  # signed
     off_hook_v: float | None = None
     level_dbm0: float | None = None  # of the loudest half second outside the notice
-    digit: bool = False  # one was heard
-    proof: str | None = None  # of the notice, as the two below
+    digit: bool = False  # whether a digit was detected
+    proof: str | None = None  # of the notice, like the next two
     score: float | None = None
     echo_db: float | None = None
     echo_delay_ms: float | None = None  # from playing the notice to capturing it
     call_id: str | None = None  # the test call
-    record_sha256: str | None = None  # of its record.json; None: it is not sealed
+    record_sha256: str | None = None  # of its record.json; None: not sealed
 
 
 class WalkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +192,7 @@ class WalkState(msgspec.Struct, frozen=True, kw_only=True):
     by: WalkBy
     line: int | None = None  # the current line
     step: WalkStep | None = None
-    left_s: int = 0  # for this line
+    left_s: int = 0  # remaining time for this line
     waiting: list[int] = []
     lines: list[WalkedLine] = []
     shows: Colour | None = None  # briefly after each line; after the end, the worst of all
@@ -200,39 +200,39 @@ class WalkState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdateState(msgspec.Struct, frozen=True, kw_only=True):
-    """The progress or the result of an update of the unit. `waiting`: until there is no call; `trying`: the new
-    version has to prove that it works."""
+    """The progress or result of an update of the unit. `waiting`: for a moment without calls; `trying`: the new version
+    must prove that it works.
+    """
 
     step: UpdateStep
     version: str
     sha256: str  # of the bundle
     by: UpdateBy
-    at: str  # when it came to this step
+    at: str  # time of this step
     code: str = ""  # UpdateFault's code, if it failed
     text: str = ""
     size: int = 0  # bytes
     fetched: int = 0
-    starts: int = 0  # how often it was begun: a bundle that crashes its installer is not retried for ever
-    slot: str = ""  # that is tried
-    before: list[str] = []  # faults before the trial: a check, and its line if it has one
+    starts: int = 0  # number of starts: a bundle that crashes its installer is not retried for ever
+    slot: str = ""  # on trial
+    before: list[str] = []  # faults before the trial: a check, with its line if any
 
 
 class PbxDay(msgspec.Struct, frozen=True, kw_only=True):
-    """A past day in the PBX's account: external calls on the unit's lines, and their recordings."""
+    """A past day of the PBX's SMDR: external calls on the unit's lines, and their recordings."""
 
-    day: str  # 2026-11-25, where the unit is
+    day: str  # 2026-11-25, the unit's local date
     calls: int
     recorded: int
-    missing: int  # a recording was due, and there is none
-    unseen: int  # further recordings, which the PBX did not report
+    missing: int  # recordings that were due but do not exist
+    unseen: int  # further recordings, without SMDR
 
 
 class WeakeningState(msgspec.Struct, frozen=True, kw_only=True):
-    """Less is recorded, announced, kept or reported than before, or will be, and a second person has not confirmed
-    it yet."""
+    """Less is or will be recorded, announced, kept or reported, and no second person has confirmed that yet."""
 
     id: str  # the id for `confirm` and `cancel`
-    at: str  # when it was requested or found
+    at: str  # time of the request or detection
     by: Literal["command", "file", "update", "authority"]
     codes: list[str]  # config/weakening.py
     in_effect: bool
@@ -240,7 +240,7 @@ class WeakeningState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderState(msgspec.Struct, frozen=True):
-    """The result of an order on the card in this boot: `taken`, `retired`, or why it was refused."""
+    """The result of an order on the card in this boot: `taken`, `retired`, or the reason of its refusal."""
 
     at: str
     code: str
@@ -251,37 +251,37 @@ class RecorderState(ServiceState, kw_only=True):
     unit: str
     lines: list[LineState]
     config_sha256: str
-    key_fault: str | None = None  # why the unit's key does not sign; calls sealed meanwhile wait for it
-    unsigned: int = 0  # how many wait
+    key_fault: str | None = None  # why the unit's key does not sign; calls sealed meanwhile wait for a signature
+    unsigned: int = 0  # number of waiting calls
     recording_refused: str | None = None  # why new calls are not recorded, e.g. "disk_full"
     gap_ms: float = 0.0
     ring_lag_ms: float = 0.0
-    overtaken_ns: int | None = None  # monotonic, when audio was last overwritten unread; None: not since the start
+    overtaken_ns: int | None = None  # monotonic time of the last loss of unread audio; None: none since the start
     outbox_seq: int = 0
-    outbox_dropped_to: int = 0  # the newest event that was dropped for lack of room, or found damaged
+    outbox_dropped_to: int = 0  # the newest event that was dropped for lack of space, or found damaged
     logs_kept: list[str] = []  # logs in the vault that did not match their head, and were set aside
-    written_bytes: int = 0  # audio written since start, for the storage forecast
-    smdr_connected: bool | None = None  # None: no PBX reports its calls
-    smdr_lines: int = 0  # today, as the two below
+    written_bytes: int = 0  # audio written since the start, for the storage forecast
+    smdr_connected: bool | None = None  # None: no PBX reports calls
+    smdr_lines: int = 0  # of today, like the next two
     smdr_bad: int = 0  # invalid or truncated lines
-    smdr_unmatched: int = 0  # calls on our lines without a record, and recordings the PBX did not see
-    pbx_day: PbxDay | None = None  # the last one that is settled
-    key_list: KeyListState | None = None  # None: the configuration names none
+    smdr_unmatched: int = 0  # calls on our lines without a record, and recordings without SMDR
+    pbx_day: PbxDay | None = None  # the last complete day
+    key_list: KeyListState | None = None  # None: not configured
     retention_time: RetentionTimeState | None = None
     clock: KernelClockState | None = None
-    undated: int = 0  # calls that wait for a day, since there was no agreed clock when they were sealed
-    full_in_days: int | None = None  # at the present rate the disk is full before the calls in it are over
+    undated: int = 0  # calls without an expiry day, because no clock was agreed when they were sealed
+    full_in_days: int | None = None  # at the present rate the disk is full in so many days, before its calls expire
     retention_days: int = 0  # of the default class
     delivery: DeliveryState = DeliveryState()
     refused_commands: RefusedState = RefusedState()
-    identify_until_ns: int = 0  # monotonic: a person is looking for this unit
-    config_pending: str | None = None  # SHA-256 of the configuration that waits until there is no call
-    departures: list[str] = []  # where the configuration records more than by default
+    identify_until_ns: int = 0  # monotonic: until then the unit shows itself to a person
+    config_pending: str | None = None  # SHA-256 of the configuration that waits for a moment without calls
+    departures: list[str] = []  # settings that record more than the default
     weakenings: list[WeakeningState] = []  # not confirmed yet
     walk: WalkState | None = None
     removal: RemovalState | None = None  # a person is about to remove the disk; ready: all calls are sealed
-    standing: list[str] = []  # its threads that hang: vault, journal
-    not_kept: str | None = None  # why a successor would not know of the calls in progress
+    standing: list[str] = []  # its hanging threads: vault, journal
+    not_kept: str | None = None  # why a successor could not continue the calls in progress
     update: UpdateState | None = None  # None: there was no update
     order: OrderState | None = None  # None: no order on the card in this boot
 
@@ -292,7 +292,7 @@ class ReporterState(ServiceState, kw_only=True):
     delivered_seq: int = 0
     queue_length: int = 0
     broker: str = ""
-    certificate_until: str | None = None  # when the unit's TLS certificate expires; None: missing or unreadable
+    certificate_until: str | None = None  # end of the unit's TLS certificate; None: missing or unreadable
     outbox: OutboxState | None = None
     alerts: dict[str, Alert] = {}  # its alerts, by check
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line of each key in a TOML file: tomllib returns values without places, and error messages need lines.
+"""The line of each key in a TOML file, for error messages: tomllib returns values without positions.
 
-Scans text that tomllib has accepted, so that it need not validate, only skip values (TOML 1.0).
+Scans text that tomllib has accepted, so that it only has to skip values, not to validate them (TOML 1.0).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Path = tuple[str | int, ...]
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-# The longest first: three quotes are not an empty string. A multi-line string may end in one or two quotes of its own.
+# The longest first: three quotes are not an empty string. A multi-line string may end in one or two more quotes.
 _STRING = re.compile(
     r'"""(?:[^"\\]|\\[\s\S]|""?(?!"))*"{3,5}|'
     r"'''(?:[^']|''?(?!'))*'{3,5}|"
@@ -25,7 +25,7 @@ _SCALAR = re.compile(r"[^,\]}#\n]*")
 
 
 def line_numbers(text: str) -> dict[Path, int]:
-    """Every table, key and array element of well-formed TOML -> its line, from 1."""
+    """The line, from 1, of every table, key and array element of well-formed TOML."""
     return _Walk(text.replace("\r\n", "\n")).document()
 
 
@@ -61,7 +61,7 @@ class _Walk:
         return self._found
 
     def _table(self, names: Path, array: bool) -> Path:
-        """[[line]] -> ('line', 2): a name of an array of tables means its newest element."""
+        """Path of a table: [[line]] -> ('line', 2); the name of an array of tables is its newest element."""
         path: Path = ()
         for i, name in enumerate(names):
             path = (*path, name)
@@ -141,7 +141,7 @@ class _Walk:
         self._at = match.end()
 
     def _take(self, sign: str) -> bool:
-        """Whether `sign` comes next, spaces aside; if so, it is behind us then."""
+        """Whether `sign` comes next after spaces; if so, moves past it."""
         self._skip(_SPACE)
         if not self._text.startswith(sign, self._at):
             return False

@@ -25,9 +25,9 @@ from linetap_core.tomlfile.locate import line_numbers, nearest
 Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20
 MAX_QUOTED = 80
-_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # as an editor of Windows writes them
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # written by editors of Windows
 _LONGEST_ERROR = 1000  # a key may be as long as the file
-_MOST_ERRORS = 100  # a file of another program's has one on each line
+_MOST_ERRORS = 100  # another program's file may have one on each line
 _MOST_DOTS = 50  # parts of one key; tomllib's time grows with their square
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
@@ -36,7 +36,7 @@ class Source:
     """A TOML file with the lines of its keys; collects its errors."""
 
     def __init__(self, path: Path, raw: bytes | None = None) -> None:
-        """BadInput if it cannot be read or is not TOML. `raw`: its bytes, if they were read already."""
+        """BadInput if the file cannot be read or is not TOML. `raw`: its bytes, if already read."""
         self.path = path
         try:
             if raw is None:
@@ -72,20 +72,21 @@ class Source:
         self._no_value.add(at)
 
     def lines(self) -> list[str]:
-        """`file:line: text` for every error, in the order of the file; of very many the first. The file is scanned for
-        lines only here: that takes a third of what reading it takes."""
+        """`file:line: text` for every error, in the order of the file; only the first of very many. Only now is the
+        file scanned for lines, which takes a third of the reading time.
+        """
         if not self.problems:
             return []
         try:
             numbers = line_numbers(self._text)
-        except RecursionError:  # nested as deeply as tomllib could just read, and this is called from further down
+        except RecursionError:  # nested as deeply as tomllib allows, and this call is deeper
             numbers = {(): 1}
         found = sorted((nearest(numbers, at), text) for at, text in self.problems)
         lines = [f"{self.path}:{line}: {_cut(text, _LONGEST_ERROR)}" for line, text in found[:_MOST_ERRORS]]
         return lines if len(lines) == len(found) else [*lines, f"{self.path}: and {len(found) - len(lines)} more"]
 
     def check(self) -> None:
-        """BadInput with a line for each error."""
+        """Raises BadInput with a line for each error."""
         if self.problems:
             raise BadInput("\n".join(self.lines()))
 
@@ -95,10 +96,9 @@ class Source:
         return None if self.problems else found
 
     def partial[T: msgspec.Struct](self, kind: type[T]) -> T:
-        """The file as `kind`, with errors collected: call `check()` before any use but further checks.
+        """The file as `kind`, with errors collected: before `check()` use it only for further checks.
 
-        An invalid or missing value gets its default, or UNSET where there is none, so that one error does not hide
-        others.
+        An invalid or missing value gets its default, or UNSET without one, so that one error does not hide others.
         """
         found = _convert_struct(self.data, kind, (), self.problems)
         self._no_value = {at for at, _ in self.problems if at}
@@ -112,7 +112,7 @@ class Source:
 
 
 def _read(path: Path) -> bytes:
-    """Reads without waiting: a file that signed commands replace is in the recorder's folder, and root reads it."""
+    """Reads without blocking: signed commands replace a file in the recorder's folder, and root reads it."""
     fd = os.open(path, system.READ)
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -121,7 +121,7 @@ def _read(path: Path) -> bytes:
 
 
 def _require_short_keys(text: str) -> None:
-    """ValueError for a key of more parts than any has. What stands in quotes may have dots."""
+    """Raises ValueError for a key with too many parts. Quoted text may have dots."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MOST_DOTS and _QUOTED.sub("", line).count(".") > _MOST_DOTS:
             raise ValueError(f"More than {_MOST_DOTS} dots (at line {number}, column 1)")
@@ -129,27 +129,28 @@ def _require_short_keys(text: str) -> None:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):  # it is not comparable, and JSON cannot express it
+    if not math.isfinite(value):  # not comparable, and impossible in JSON
         raise ValueError(f"{text} is no number that could be used")
     return value
 
 
 def lenient[T: msgspec.Struct](data: Any, kind: type[T]) -> T:
-    """A value that an earlier or a later version has written: unknown keys are skipped, missing ones get their
-    default. ValueError if it is invalid all the same."""
+    """A value written by an earlier or later version: unknown keys are skipped, missing ones get their default.
+    ValueError if it is still invalid.
+    """
     problems: list[Problem] = []
     return msgspec.convert(msgspec.to_builtins(_convert_struct(data, kind, (), problems)), kind)
 
 
 def _not_toml(path: Path, error: str) -> str:
-    """tomllib puts the place behind (`... (at line 3, column 5)`); here it stands in front, as everywhere."""
+    """tomllib's error with the position (`... (at line 3, column 5)`) moved to the front, as in other messages."""
     if match := re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error, re.DOTALL):
         return f"{path}:{match[2]}: not TOML: {_lower(match[1])}, column {match[3]}"
     return f"{path}: not TOML: {_lower(error)}"
 
 
 def _convert_struct(value: Any, kind: type[msgspec.Struct], at: KeyPath, problems: list[Problem]) -> Any:
-    """Checks each field by itself, so that the first error does not hide the others."""
+    """Checks each field separately, so that the first error does not hide the others."""
     if not isinstance(value, dict):
         problems.append((at, f"{_name(at)}: must be a table"))
         value, reported = {}, True
@@ -178,7 +179,7 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, tuple[msgspec.structs.Field
 
 
 def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) -> Any:
-    """The value as `hint`, UNSET when it is none."""
+    """The value as `hint`; UNSET if it is invalid."""
     bare = _struct_or(get_args(hint)[0] if hasattr(hint, "__metadata__") else hint)
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         return _convert_struct(value, bare, at, problems)
@@ -195,7 +196,7 @@ def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) 
 
 
 def _struct_or(hint: Any) -> Any:
-    """The struct of `Struct | None`, since TOML has no None; another hint as it is."""
+    """The struct of `Struct | None`, since TOML has no None; any other hint unchanged."""
     kinds = [kind for kind in get_args(hint) if kind is not type(None)]
     if isinstance(hint, UnionType) and len(kinds) == 1 and isinstance(kinds[0], type):
         return kinds[0]
@@ -203,8 +204,8 @@ def _struct_or(hint: Any) -> Any:
 
 
 def _fault(at: KeyPath, hint: Any, value: Any, error: str) -> str:
-    """One error in words. `Meta(extra=...)` of a field may have the words for what is `wanted`, and say that it is
-    `secret`: then its value is not quoted, since the line goes onto the card, into the journal and to the desk.
+    """One error in words. A field's `Meta(extra=...)` may have the words for what is `wanted`, and `secret`: then the
+    value is not quoted, because the line is written to the card, to the journal and to the desk.
     """
     more: dict[str, Any] = {}
     for meta in getattr(hint, "__metadata__", ()):
@@ -221,10 +222,10 @@ def _check_length(items: list[Any], hint: Any, at: KeyPath, problems: list[Probl
 
 
 def _quote(value: Any) -> str:
-    """Short, and never a private key that was put into the wrong place."""
+    """The value, shortened, and never a private key that was entered in the wrong place."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # an integer of more digits than Python writes; tables in tables
+    except (ValueError, RecursionError):  # an integer with more digits than Python prints; nested tables
         return f"({type(value).__name__})"
     if "SECRET-KEY" in text.upper():
         return "(a private key, which does not belong here)"
@@ -240,7 +241,7 @@ def _lower(text: str) -> str:
 
 
 def _name(at: KeyPath) -> str:
-    """('line', 1, 'channel') -> `line[2].channel`, counted as people count."""
+    """The position in words: ('line', 1, 'channel') -> `line[2].channel`, counted from 1."""
     text = ""
     for step in at:
         text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else str(step)

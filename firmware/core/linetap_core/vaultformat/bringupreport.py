@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on a bring-up: a real unit's hardware, and its figures against the limits of docs/raspberry-pi.md.
+"""The report of a bring-up: a real unit's hardware, and its figures against the limits of docs/raspberry-pi.md.
 
-A unit makes and signs it (`linetap bringup`, namespace linetap-bringup); a desk takes it (`linetap desk bringup`). A
-figure that could not be measured is there with the reason: an empty cell is never a good one.
+A unit makes and signs it (`linetap bringup`, namespace linetap-bringup); a desk imports it (`linetap desk bringup`). A
+figure that could not be measured has the reason instead: an empty cell never counts as good.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ By = Literal["unit", "person", "nobody"]  # the measuring party
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`low` and `high` hold themselves. `by_hand`: what a person needs for it; empty: the unit measures it."""
+    """The limits of a figure, both included. `by_hand`: a person's equipment; empty: the unit measures it."""
 
     title: str
     unit: str
@@ -74,7 +74,7 @@ LIMITS = {
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """`name`: of LIMITS; `value` None: not measured, and `note` is the reason. Otherwise `note` is the method."""
+    """One figure. `name`: from LIMITS; `value` None: not measured, `note` is the reason; else `note` is the method."""
 
     name: str
     value: float | None
@@ -88,14 +88,14 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The board as the kernel describes it. Empty: the kernel has no such value."""
+    """The board as the kernel describes it. Empty: the kernel has no value."""
 
     model: str = ""
     revision: str = ""  # Raspberry Pi's code of the board's revision, in hex
     kernel: str = ""
-    firmware: str = ""  # when the bootloader in the EEPROM was built
+    firmware: str = ""  # build time of the bootloader in the EEPROM
     clock_chip: str = ""
-    codecs: list[str] = []  # a line each: name, rates, channels
+    codecs: list[str] = []  # one line each: name, rates, channels
     tpm: bool = False
 
 
@@ -106,24 +106,24 @@ class BringupReport(msgspec.Struct, frozen=True, kw_only=True):
     board: BoardFacts
     began_at: str
     ended_at: str
-    calls: int  # recorded calls that the figures of calls are about
-    figures: list[Figure]  # of each limit one, in the order of LIMITS
+    calls: int  # recorded calls behind the figures of calls
+    figures: list[Figure]  # one for each limit, in the order of LIMITS
     standing: list[str] = []  # checks that stand at the end
     walked: dict[str, Colour] = {}  # line -> result of the last walk test
 
 
 def file_name(report: BringupReport) -> str:
-    """The name by the report's own content, whatever the file was called on the way."""
+    """The file name by the report's content, independent of the received name."""
     return f"{report.unit}-{compact(parse_rfc3339(report.ended_at))}{SUFFIX}"
 
 
 def encode(report: BringupReport) -> bytes:
-    """The exact bytes that are signed."""
+    """The bytes to sign."""
     return document.encode(report)
 
 
 def decode(data: bytes) -> BringupReport:
-    """BadInput if it is none. The signature is not checked here."""
+    """The report in `data`, without a check of its signature. BadInput if it is none."""
     report = document.decode(data, BringupReport)
     if [figure.name for figure in report.figures] != list(LIMITS):
         raise BadInput("its figures are not those of this version of linetap; the unit's own version expected")
@@ -137,7 +137,7 @@ _VERDICTS = {True: "holds", False: "DOES NOT HOLD", None: "not measured"}
 
 
 def table(reports: list[BringupReport]) -> str:
-    """A column for each report, in Markdown."""
+    """A Markdown table with a column for each report."""
     boards = [_text(f"{it.board.model or 'unknown board'} {it.board.revision}".strip()) for it in reports]
     head = ["", *boards, "holds when"]
     rows = [head, ["---"] * len(head)]
@@ -155,13 +155,13 @@ def _cell(figure: Figure) -> str:
 
 
 def _text(text: str) -> str:
-    """One cell of the table. A unit's words begin no row of another unit, no tag, and nothing that a terminal obeys."""
+    """One cell of the table. A unit's text can begin no row and no tag, and contains no terminal control."""
     plain = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:_MOST_SHOWN])
     return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def verdict(report: BringupReport) -> str:
-    """One line: how many figures hold, and the names of the others."""
+    """One line: the number of figures within their limits, and the names of the others."""
     counts = {verdict: [it.name for it in report.figures if it.holds is verdict] for verdict in _VERDICTS}
     parts = [f"{len(counts[True])} of {len(report.figures)} figures hold"]
     parts += [f"{_VERDICTS[each].lower()}: {', '.join(counts[each])}" for each in (False, None) if counts[each]]

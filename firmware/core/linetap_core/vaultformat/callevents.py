@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The events of a sealed call for the desk, from its record; and again, from log and record, for a call whose events
-are lost. Pure."""
+"""The events of a sealed call for the desk, from its record; and rebuilt ones, from log and record, for calls whose
+events are lost. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from linetap_core.records import ABUSE, END_STEPS, CallEvent, CallRecord, Dispos
 
 
 class LeafOfCall(Leaf, kw_only=True):
-    """The fields of a leaf from which an event can be made again."""
+    """The fields of a leaf from which an event can be rebuilt."""
 
     line: int | None = None
     disposition: Disposition | None = None
@@ -22,7 +23,7 @@ class LeafOfCall(Leaf, kw_only=True):
 
 
 def ended_event(record: CallRecord) -> CallEvent:
-    """The event before the seal. The desk may have it already, which the outbox checks."""
+    """The event before the seal. The desk may have it already; the outbox checks that."""
     return CallEvent(
         seq=0,
         event="missed" if record.disposition == "missed" else "ended",
@@ -40,7 +41,7 @@ def ended_event(record: CallRecord) -> CallEvent:
 
 
 def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
-    """`at`: used where the record does not give the call's end."""
+    """The event of the seal. `at` applies if the record has no end of the call."""
     return CallEvent(
         seq=0,
         event="sealed",
@@ -63,10 +64,10 @@ def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
 def rebuilt_event(
     leaf: LeafOfCall, record: CallRecord | None, document: tuple[str, str, str] | None = None
 ) -> CallEvent | None:
-    """A new event, marked as repeated, with the fields that are still known; None for a leaf without an event.
+    """A rebuilt event, marked as repeated, with the fields still known; None for a leaf without an event.
 
-    `record`: the one that a `close` names, if it still exists. For a destroyed call only its leaf is left. `document`:
-    the amendment that a leaf names, its signature without armour, and the hash of its record.
+    `record`: the record that a `close` names, if it still exists. Of a destroyed call only the leaf is left.
+    `document`: the amendment that a leaf names, its signature without armour, and the hash of its record.
     """
     if leaf.call_id is None:
         return None

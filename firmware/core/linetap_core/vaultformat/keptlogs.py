@@ -15,16 +15,16 @@ from linetap_core.evidence.merklelog.leaflog import LeafLog
 from linetap_core.evidence.merklelog.unitlog import Leaf
 from linetap_core.records import CallEvent
 
-_CARRIED = b'"in_force"'  # the next start is compared with it: a log that begins anew must contain it
+_CARRIED = b'"in_force"'  # the next start compares it: a log that begins anew must contain it
 
 
 def place(number: int) -> str:
-    """The name in the vault."""
+    """The name of such a log in the vault."""
     return f"{unitlog.FOLDER}.before-{number}"
 
 
 def numbers(vault: Path) -> list[int]:
-    """The numbers of the present ones, in order."""
+    """The numbers of the existing ones, in order."""
     try:
         found = [unitlog.KEPT.fullmatch(path.name) for path in vault.iterdir()]
     except FileNotFoundError:
@@ -33,7 +33,7 @@ def numbers(vault: Path) -> list[int]:
 
 
 def set_aside(folder: Path) -> int:
-    """Returns its number. OSError: the log was not moved."""
+    """Sets a log aside and returns its number. OSError: not moved."""
     vault = folder.parent
     number = max(numbers(vault), default=0) + 1
     files.move_durably(folder, vault / place(number))
@@ -41,7 +41,7 @@ def set_aside(folder: Path) -> int:
 
 
 def carried_leaves(folder: Path) -> list[bytes]:
-    """The leaf of a log set aside that the new log needs: without it less would be known of weakenings."""
+    """The leaf of a log set aside that the new log needs: without it, facts about weakenings would be lost."""
     last: list[bytes] = []
     for line in leaflog.lines_of(folder / leaflog.LEAVES):
         if _CARRIED in line and _is_whole(line) and (leaf := _read(line)) is not None and leaf.kind == "in_force":
@@ -50,7 +50,7 @@ def carried_leaves(folder: Path) -> list[bytes]:
 
 
 def name_of(log: LeafLog) -> str:
-    """The name in its first leaf; empty if there is none."""
+    """The log's name in its first leaf; empty without one."""
     first = next(log.leaves(), None)
     leaf = None if first is None else _read(first)
     return leaf.log if leaf is not None and leaf.kind == "log_begun" else ""
@@ -76,7 +76,7 @@ class _Begun(msgspec.Struct):
 
 
 def _is_whole(line: bytes) -> bool:
-    """Whether every byte is as it would be written: nothing visibly damaged is carried over."""
+    """Whether every byte is as it would be written: no visibly damaged leaf is carried over."""
     try:
         return leaflog.encode(jsontext.decode(line, type=dict[str, Any])) == line
     except ValueError:

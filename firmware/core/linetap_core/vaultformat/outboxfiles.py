@@ -5,12 +5,12 @@
 
 Length of the JSON in bytes and its CRC-32, in hexadecimal, then the JSON; `cut -c17- FILE | jq -j .payload` prints the
 payloads byte for byte. The line end commits the event: it is a space until everything before it is on disk, and then
-becomes the newline, in an existing byte, so that a full disk cannot refuse it. A reader that waits for the newline
-never publishes an event that a power cut could undo. The length is there because a torn sector can lose the newline of
-one event and keep the next: a frame that others follow counts as committed.
+becomes the newline, in place, so that a full disk cannot refuse it. A reader that waits for the newline never publishes
+an event that a power cut could undo. The length is needed because a torn sector can lose the newline of one event and
+keep the next: a frame that others follow counts as committed.
 
-A file is named by its first seq. `confirmed.json` beside the files has the last event up to which the desk has all, and
-the events that it never received.
+A file is named by its first seq. `confirmed.json` beside the files has the number up to which the desk has all events,
+and the events that it never received.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ OPEN, COMMITTED = b" ", b"\n"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """`payload`: the exact signed text; `sig`: its armored SSHSIG. A longer one would not fit into a property of
-    MQTT."""
+    """An event. `payload`: the exact signed text; `sig`: its armored SSHSIG, bounded as a property of MQTT is."""
 
     seq: Annotated[int, Meta(ge=1, lt=1 << 62)]
     payload: str
@@ -58,7 +57,7 @@ class Frame:
 
 
 def encode(entry: Entry) -> bytes:
-    """The line, not committed yet."""
+    """The line, not yet committed."""
     body = msgspec.json.encode(entry)
     return b"%06x %08x %s%s" % (len(body), zlib.crc32(body), body, OPEN)
 
@@ -72,7 +71,7 @@ def path_of(folder: Path, first_seq: int) -> Path:
 
 
 def first_seqs(folder: Path) -> list[int]:
-    """The first seqs of the present files, in order; empty where the folder is missing or unreadable."""
+    """The first seqs of the existing files, in order; empty if the folder is missing or unreadable."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -82,7 +81,7 @@ def first_seqs(folder: Path) -> list[int]:
 
 
 def scan(data: bytes, base: int = 0) -> Iterator[Frame]:
-    """All whole frames of `data`, which begins at offset `base`. Damaged bytes are skipped up to the next newline."""
+    """Yields all whole frames of `data` from offset `base` on. Damaged bytes are skipped up to the next newline."""
     at = 0
     while at < len(data):
         frame = _frame_at(data, at, base)
@@ -97,8 +96,9 @@ def scan(data: bytes, base: int = 0) -> Iterator[Frame]:
 
 
 def read(path: Path, offset: int = 0) -> Iterator[Frame]:
-    """The frames of a file from `offset` on, which is a frame's start. FileNotFoundError if it is gone; OSError if
-    it is no such file, which a compromised recorder may have put there."""
+    """Yields the frames of a file from `offset` on, the start of a frame. FileNotFoundError if it is gone; OSError for
+    other objects, which a compromised recorder may have put there.
+    """
     with rundir.opened(path.parent, path.name, _MOST_BYTES, copied=True) as (fd, _):
         data, base, at, ended = b"", offset, offset, False
         while not ended:
@@ -123,10 +123,10 @@ def _frame_at(data: bytes, at: int, base: int) -> Frame | None:
     end = begin + length + 1
     body, mark = data[begin : end - 1], data[end - 1 : end]
     if not mark or zlib.crc32(body) != crc or header[6:7] + header[15:] != b"  ":
-        return None  # another last byte is damaged, and the rest of the event is not: it is not committed
+        return None  # a damaged last byte of an intact event: not committed
     try:
         entry = jsontext.decode(body, type=Entry)
-    except ValueError:  # anyone can make a matching checksum: the content may be anything
+    except ValueError:  # anyone can make a matching checksum: the content may be arbitrary
         return None
     return Frame(entry, base + at, base + end, mark == COMMITTED)
 
@@ -135,7 +135,7 @@ CONFIRMED = "confirmed.json"  # in the outbox's folder
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """Events that were dropped before the desk confirmed them, and the number of the event that reports it."""
+    """Events dropped before the desk confirmed them, and the number of the event that reports the loss."""
 
     first: int
     last: int

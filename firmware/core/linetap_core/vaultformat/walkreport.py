@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on a walk test: the findings for each line, and its test calls.
+"""The report of a walk test: the findings for each line, and its test calls.
 
-Signed by the unit in namespace linetap-walk; it lies in the vault's folder `walks`, its signature beside it, and the
-log has a leaf with its SHA-256.
+Signed by the unit in namespace linetap-walk, and stored with its signature in the vault's folder `walks`; the log has a
+leaf with its SHA-256.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WALKS_FOLDER = "walks"
 
 
 class WalkReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`passed`: all lines that the configuration or the person named were tested, and none is red."""
+    """The report. `passed`: all lines named by the configuration or the person were tested, and none is red."""
 
     unit: str
     version: str  # of linetap
@@ -30,10 +30,10 @@ class WalkReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(report: WalkReport) -> bytes:
-    """The exact bytes that are signed."""
+    """The bytes to sign."""
     return document.encode(report)
 
 
 def decode(data: bytes) -> WalkReport:
-    """BadInput if it is none. The signature is not checked here."""
+    """The report in `data`, without a check of its signature. BadInput if it is none."""
     return document.decode(data, WalkReport)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One entry of the log of versions: a line of JSON, which is hashed as it stands; and whether a version is in the log,
-by the proof beside its bundle, BUNDLE.tlog-proof, and by a policy.
+"""One entry of the log of versions: a line of JSON, hashed as it is; and the check that a version is in the log, by the
+proof beside its bundle, BUNDLE.tlog-proof, and by a policy.
 
 {"product":"linetap","version":"0.2.0","payload":"5e2f...","root":"8475...","commit":"0f3a..."}
 
 The proof is C2SP's tlog-proof; its `extra` data is the entry, which the path then ties to the checkpoint. The policy
-(quorum.py) names the log's key in a `log` line, and the witnesses. Times of cosignatures do not count: an entry that a
-quorum has seen once stays in the log, and a unit's clock may be wrong.
+(quorum.py) names the log's key in a `log` line, and the witnesses. Times of cosignatures do not count: an entry once
+seen by a quorum stays in the log, and a unit's clock may be wrong.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from linetap_core.wire.updates import PATTERN
 
 
 class NotLogged(Refusal):
-    """There is no proof that a version is in the log, or the log holds a malformed entry."""
+    """No proof shows that a version is in the log, or the log has a malformed entry."""
 
     code = "not_logged"
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`product`: `linetap`, or `linetap-signed` for signed cards. `payload`: SHA-256 of the bundle, less its signature
-    (payload.py). `root`: the root hash that dm-verity checks the slot against. `commit`: its source; a second
+    """`product`: `linetap`, or `linetap-signed` for signed cards. `payload`: SHA-256 of the bundle without its
+    signature (payload.py). `root`: the root hash with which dm-verity checks the slot. `commit`: its source; a second
     build of it gives the same `payload`.
     """
 
@@ -57,7 +57,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def decode(line: bytes) -> Entry:
-    """The entry; NotLogged unless it is in the form of `encode`."""
+    """The entry in a line; NotLogged unless it is in the form of `encode`."""
     try:
         found = jsontext.decode(line[: leaflog.LEAF_LIMIT_BYTES], type=Entry)
     except ValueError as error:
@@ -67,7 +67,7 @@ def decode(line: bytes) -> Entry:
     return found
 
 
-PRODUCT, SIGNED = "linetap", "linetap-signed"  # the update of a signed card (docs/verified-boot.md) is another payload
+PRODUCT, SIGNED = "linetap", "linetap-signed"  # a signed card's update (docs/verified-boot.md) has another payload
 PRODUCTS = (PRODUCT, SIGNED)
 
 
@@ -77,7 +77,7 @@ def proof_path(bundle: Path) -> Path:
 
 
 def proof_url(url: str) -> str:
-    """The address of a bundle's proof; a query stays as it is."""
+    """The address of a bundle's proof; a query stays unchanged."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=(parts.path or "/") + tlogproof.SUFFIX))
 
@@ -98,7 +98,7 @@ def demanded(text: str) -> Policy:
 
 
 def require_cosigned(policy: Policy, found: Note) -> Checkpoint:
-    """The checkpoint, if a log of the policy signed it and a quorum cosigned it. NotLogged or BadNote if not."""
+    """The checkpoint if a log of the policy signed it and a quorum cosigned it; otherwise NotLogged or BadNote."""
     head = checkpoint.decode(found.text)
     logs = [checkpoint.log_key(Ed25519PublicKey.from_public_bytes(public)) for public in sorted(policy.logs)]
     if not any(note.is_signed(found, key) for key in logs if key.name == head.origin):
@@ -111,7 +111,7 @@ def require_cosigned(policy: Policy, found: Note) -> Checkpoint:
 
 
 def of_proof(policy: Policy, data: bytes) -> Entry:
-    """The entry in the proof. NotLogged unless it is under a checkpoint that the policy accepts."""
+    """The entry in the proof. NotLogged unless a checkpoint accepted by the policy covers it."""
     if len(data) > tlogproof.LIMIT_BYTES:
         raise NotLogged(f"more than {tlogproof.LIMIT_BYTES} bytes are no proof")
     try:
@@ -124,7 +124,7 @@ def of_proof(policy: Policy, data: bytes) -> Entry:
 
 
 def require_logged(policy: Policy, data: bytes, version: str, payload: str | None) -> Entry:
-    """The entry, if it is of this version of this product and of this payload; None: of any. NotLogged if not."""
+    """The entry if it has this version of this product and this payload (None: any); otherwise NotLogged."""
     found = of_proof(policy, data)
     if found.product not in PRODUCTS or found.version != version:
         raise NotLogged(f"the proof is of {found.product} {found.version}, not of {PRODUCT} {version}")

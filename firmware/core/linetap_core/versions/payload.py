@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The signed part of a bundle, which is equal in two builds of one version.
 
-A plain bundle of RAUC's is a squashfs, a CMS signature over it, and the signature's length in eight bytes, most
+A plain bundle of RAUC is a squashfs, a CMS signature over it, and the signature's length in eight bytes, most
 significant first (https://rauc.readthedocs.io/en/latest/reference.html, "Bundle Formats"). In RAUC's other formats the
-signature contains the manifest besides, so that their payload does not determine the update.
+signature also contains the manifest, so that their payload does not determine the update.
 
 Only the standard library is imported: image/payload.py runs where nothing is installed.
 """
@@ -41,7 +41,7 @@ def payload_bytes(bundle: Path) -> int:
 
 
 def blocks(bundle: Path) -> Iterator[bytes]:
-    """The payload, in pieces."""
+    """Yields the payload in pieces."""
     left = payload_bytes(bundle)
     with bundle.open("rb") as file:
         while left and (block := file.read(min(_BLOCK, left))):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of all alerts: the worst severity of each, who mends it, and the condition of the legend that shows it.
+"""The table of all alerts: the worst severity of each, the responsible contact, and the condition of the legend.
 
 A unit's checks find them (checks/); panel, reporter and desk show them: all read severity, contact and LED here. Every
 list has the order of this table. docs/architecture.md explains how to add one.
@@ -12,7 +12,7 @@ from typing import Literal
 
 from linetap_core.records import Severity
 
-# Whose work it usually is, as places.toml names them: of the building's power, of its network, of the telephone lines.
+# Who usually repairs it, by the names of places.toml: the building's power, its network, the telephone lines.
 Contact = Literal["power", "network", "lines"]
 
 
@@ -20,15 +20,15 @@ Contact = Literal["power", "network", "lines"]
 class AlertKind:
     severity: Severity  # its worst severity
     contact: Contact | None  # None: the administrator of the units
-    led: str  # the condition of wire/legend.py that shows it at its worst
-    led_of_warning: str | None = None  # the condition for a mere warning, if another
+    led: str  # the condition of wire/legend.py at the worst severity
+    led_of_warning: str | None = None  # the condition of a mere warning, if different
 
     def led_for(self, severity: Severity) -> str:
         return self.led if severity == "critical" or self.led_of_warning is None else self.led_of_warning
 
 
 ALERTS: dict[str, AlertKind] = {
-    # whether calls are recorded, and the services
+    # recording and services
     "config_wrong": AlertKind("critical", None, "config_wrong"),
     "nothing_runs": AlertKind("critical", None, "nothing_runs"),
     "capture_dead": AlertKind("critical", None, "capture_dead"),
@@ -53,7 +53,7 @@ ALERTS: dict[str, AlertKind] = {
     "slot_failed": AlertKind("critical", None, "unit_check"),
     "file_broken": AlertKind("warning", None, "ok"),
     "log_changed": AlertKind("critical", None, "unit_check"),
-    # the computer, its clocks, its housing and its key
+    # computer, clocks, housing and key
     "under_voltage": AlertKind("critical", "power", "unit_check"),
     "power_failing": AlertKind("critical", "power", "unit_check"),
     "temperature_high": AlertKind("critical", None, "unit_check"),
@@ -85,13 +85,13 @@ ALERTS: dict[str, AlertKind] = {
     "clipped": AlertKind("warning", "lines", "line_check"),
     "too_quiet": AlertKind("warning", "lines", "line_check"),
     "stuck_off_hook": AlertKind("warning", "lines", "line_check"),
-    # calls, which the desk acts on
+    # calls that need the desk's action
     "call_marked": AlertKind("warning", None, "ok"),
     "call_ending": AlertKind("warning", None, "ok"),
     "mark_far": AlertKind("warning", None, "ok"),
     "long_call": AlertKind("warning", None, "ok"),
     "smdr_unmatched": AlertKind("warning", "lines", "ok"),
-    # the connection to the desk, versions, and commands
+    # connection to the desk, versions, commands
     "key_list_end": AlertKind("critical", None, "desk_check", "ok"),
     "broker_unreachable": AlertKind("warning", "network", "broker_unreachable"),
     "certificate_end": AlertKind("critical", None, "desk_check", "ok"),
@@ -107,7 +107,7 @@ ALERTS: dict[str, AlertKind] = {
     "order_refused": AlertKind("warning", None, "ok"),
 }
 
-# An alert that is not in the table: of a later version, with a condition of its own.
+# An alert of a later version that is not in the table.
 _UNKNOWN = AlertKind("critical", None, led="unit_check", led_of_warning="ok")
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's health, as it publishes it: one flat object. A value that the machine has no sensor for is null, never a
-guess. The desk reads parts of it, each leniently: watch/units.py, ingest/register.py, outages.py and pbxdays.py."""
+"""A unit's published health: one flat object. A value without a sensor is null, never a guess. The desk reads parts of
+it, each leniently: watch/units.py, ingest/register.py, outages.py and pbxdays.py.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +35,16 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     lines_in_use: int
     lines: int
     pbx_port: PbxPort | None  # null: no recorder runs
-    pbx_day: str | None  # the last settled day, which the next four are about, as a local date: 2026-11-25
-    pbx_calls: int | None  # external calls on the unit's lines that the PBX reported
-    pbx_recorded: int | None  # of these
-    pbx_missing: int | None  # of these: a recording was due and is missing
-    pbx_unseen: int | None  # recordings that the PBX did not report
+    pbx_day: str | None  # the last complete day, to which the next four refer, as a local date: 2026-11-25
+    pbx_calls: int | None  # external calls on the unit's lines in the SMDR
+    pbx_recorded: int | None  # of these calls
+    pbx_missing: int | None  # of these calls: a due recording is missing
+    pbx_unseen: int | None  # recordings without SMDR
     config_sha256: str | None  # of the effective configuration
     config_pending: str | None  # of the configuration that waits for a moment without a call
     update: str  # progress and version of a running update
-    loader: str | None  # when the boot loader in the Pi's EEPROM was built: 2026-05-17
-    eeprom: str  # an update of it: its step, the one before, the wanted one; and why, where it failed
+    loader: str | None  # build date of the boot loader in the Pi's EEPROM: 2026-05-17
+    eeprom: str  # its update: the step, the old version, the requested one, and the reason of a failure
     departures: str  # recordings beyond the default; names separated by blanks
     services_dead: str  # names separated by blanks
     services_starting: str

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of the unit's LEDs: a state is shown by LED and pattern, never by colour alone.
+"""The table of the unit's LEDs: LED and pattern show a state, never the colour alone.
 
 RUN lit: calls are recorded. RUN dark: they are not. CALL: the state of the lines. FAULT: the fault, by its blinks.
-Recording is not red: it is what the unit is for. Red is for what a person must act on.
+Recording is not red, because it is the normal state. Red is for states that need a person's action.
 
-Also the state of a line on a terminal: a sign of its own for each, and rich's style.
+A terminal shows the state of a line by its own sign, and by rich's style.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from linetap_core.records import LineStatus
 
 STEP_MS = 100
 
-# One character a step of 100 ms, # lit, from the moment the pattern begins; then again from the start.
-# Every pattern that ever lights does so in its first step, so that a new fault is seen at once.
+# One character is a step of 100 ms, # lit, from the pattern's beginning; then repeated. Every pattern that is ever lit
+# is lit in its first step, so that a new fault is visible at once.
 _PAUSE = "." * 14
 PATTERNS = {
     "off": ".",
@@ -47,7 +47,7 @@ class Led:
     colour_en: str
 
 
-# In the order in which they stand on the front, from the left, after POWER, which is wired to the supply.
+# In their order on the front, from the left, after POWER, which is wired to the supply.
 LEDS = {
     "run": Led("RUN", "녹색", "green"),
     "call": Led("CALL", "청색", "blue"),
@@ -57,7 +57,7 @@ LEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The unit's condition: RUN and FAULT. `records`: whether calls are recorded in it."""
+    """A condition of the unit, shown by RUN and FAULT. `records`: whether calls are recorded in it."""
 
     run: str
     fault: str
@@ -71,14 +71,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The activity of the lines, shown by CALL: the most important one of all lines."""
+    """An activity of the lines, shown by CALL: the most important one of all lines."""
 
     call: str
     ko: str
     en: str
 
 
-# The worst first: of several, the first is shown; when it is cured, the next.
+# The worst first: the first of several is shown, and after its repair the next.
 CONDITIONS = {
     "panel_dead": Condition(
         "off",
@@ -175,7 +175,7 @@ CONDITIONS = {
     "line_check": Condition(
         "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs attention; recording goes on."
     ),
-    "desk_check": Condition(  # not steady: with a call on the line, the end of the lamp test would be invisible
+    "desk_check": Condition(  # not steady: during a call the end of the lamp test would be invisible
         "on",
         "wink",
         "데스크가 조치할 장애가 있습니다. 녹음은 계속됩니다.",
@@ -189,8 +189,8 @@ CONDITIONS = {
     ),
 }
 
-# In a walk test CALL shows the test alone, and RUN and FAULT the unit as ever: first the awaited action, then briefly
-# the result of a line, and at the end the worst result of all.
+# In a walk test CALL shows only the test, RUN and FAULT the unit as usual: first the required action, then briefly the
+# result of a line, at the end the worst result of all.
 WALK = {
     "walk_lift": Activity("blink 1", "회선 시험: 다음 회선의 수화기를 드십시오", "walk test: lift the next line"),
     "walk_dial": Activity("blink 2", "회선 시험: 1을 한 번 누르십시오", "walk test: press 1, once"),
@@ -214,25 +214,25 @@ LINE_ACTIVITIES: dict[LineStatus, str] = {
     "recording": "recording", "notice": "notice", "ringing": "ringing", "dialling": "ringing", "off_hook": "off_hook",
 }  # fmt: skip
 
-# A person is looking for this unit: all LEDs flicker together for a second, then show their usual patterns for five, so
-# that no fault is hidden for longer. Five, because the longest blink code takes 4.4.
+# For a person who looks for this unit: all LEDs flicker together for a second, then show their usual patterns for five,
+# so that no fault is hidden for longer. Five, because the longest blink code takes 4.4.
 IDENTIFY = "identify"
 IDENTIFY_PATTERN = "flicker"
 IDENTIFY_MS, BETWEEN_MS = 1000, 5000
 IDENTIFY_KO = "관리자가 이 기기를 찾고 있습니다. 저절로 끝납니다."
 IDENTIFY_EN = "The desk is looking for this unit; it ends by itself."
 
-# FAULT after the button was pressed: still lit, without blinking. A new fault blinks again.
+# FAULT after a press of the button: still lit, without blinking. A new fault blinks again.
 CALM_PATTERN = "wink"
 CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
 CALM_EN = "the faults were acknowledged; a new one blinks again."
 
-# A number on CALL, digit by digit: the site's, and the six of a new unit, which are counted again after a longer dark.
+# A number on CALL, digit by digit: the site's, or the six of a new unit, repeated after a longer dark.
 NUMBER_DARK = "." * 10  # around the number, and between two digits
 NUMBER_PAUSE = "." * 30
 _DIGIT_BLINK, _DIGIT_ZERO = "###..", "#" * 20
 
-# The button, by how long it is pressed. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
+# The button, by the length of the press. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
 BUTTON = (
     ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
     (
@@ -245,14 +245,15 @@ RELEASE_PATTERN = "slow"
 
 
 def shown_conditions(leds: Iterable[str], starting: bool = False) -> tuple[str, ...]:
-    """The conditions that hold, by the standing findings; the worst, which is shown, first. For panel and desk;
-    `starting`: a service has not reported yet."""
+    """The conditions of the standing findings, for panel and desk; the worst, which is shown, first. `starting`: a
+    service has not reported yet.
+    """
     stand = {*leds, *(["starting"] if starting else [])}
     return tuple(name for name in CONDITIONS if name in stand and name != "ok") or ("ok",)
 
 
 def activity_of(condition: str, doing: Iterable[LineStatus]) -> str:
-    """The most important activity of the lines. A dead panel shows none."""
+    """The most important activity of the lines. A dead panel has none."""
     if condition == "panel_dead":
         return "idle"
     shown = {LINE_ACTIVITIES[state] for state in doing if state in LINE_ACTIVITIES}
@@ -266,13 +267,13 @@ def lit(pattern: str, since_ms: int) -> bool:
 
 
 def number_pattern(number: int | str) -> str:
-    """Returns one character a step, # for lit: as many blinks as the digit has, a long light for zero."""
+    """One character a step, # for lit: as many blinks as the digit's value, a long light for zero."""
     digits = [_DIGIT_ZERO if digit == "0" else _DIGIT_BLINK * int(digit) for digit in str(number)]
     return NUMBER_DARK + NUMBER_DARK.join(digits) + NUMBER_DARK
 
 
 def draw(leds: dict[str, bool]) -> str:
-    """The LEDs at this moment, as plain text: `● RUN  ○ CALL  ○ FAULT`."""
+    """The LEDs' present state as plain text: `● RUN  ○ CALL  ○ FAULT`."""
     return "  ".join(f"{'●' if leds.get(name, False) else '○'} {led.label}" for name, led in LEDS.items())
 
 

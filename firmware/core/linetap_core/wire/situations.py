@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The situations in which staff end a call, as linetap ships them: unit.toml of `config init` and of the desk's orders
-has them; a site changes them there. docs/ending-a-call.md.
+"""The situations in which staff end a call, as shipped: `config init` and the desk's orders write them into unit.toml,
+where a site changes them. docs/ending-a-call.md.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Situation(NamedTuple):
-    """`code`: dialled by staff. `notice`: the id of its notice, which the unit's image has."""
+    """A situation. `code`: dialled by staff. `notice`: the id of its notice, which is in the unit's image."""
 
     name: str
     code: str
@@ -25,5 +25,5 @@ SITUATIONS = (
     Situation("overlong", "**5", "end-overlong", "장시간 통화", "a call that is too long"),
     Situation("repeated", "**6", "end-repeated", "같은 내용의 반복 전화", "calls of the same content again and again"),
 )
-OVERLONG = "overlong"  # that of a call whose time is over
-WARNING = "warn-overlong"  # the notice before
+OVERLONG = "overlong"  # for a call that has reached its longest time
+WARNING = "warn-overlong"  # the notice before that

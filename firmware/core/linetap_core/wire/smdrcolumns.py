@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The values of [smdr], a PBX's port and lines, for the unit's configuration and for the desk's form that makes one.
+"""The values of [smdr], a PBX's port and lines, for the unit's configuration and for the desk's form that writes them.
 
-Columns are given as the PBX's manual gives them: name and width, or name and places.
+Columns are given as in the PBX's manual: name and width, or name and positions.
 
-`date:8 time:7 ext:5 trunk:2 number:25` are columns with one space in between; `ext:17-21` counts from 1. Pictures of
-dates and times are letters for digits: `YY/MM/DD`, `HH:MMAM`, `HH:MM'SS`. They become patterns without alternatives and
-of bounded length, so that no line takes long.
+`date:8 time:7 ext:5 trunk:2 number:25` are columns separated by one space; `ext:17-21` counts from 1. Formats of dates
+and times are letters for digits: `YY/MM/DD`, `HH:MMAM`, `HH:MM'SS`. They become patterns without alternatives and of
+bounded length, so that every line is parsed fast.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from typing import Literal
 
 from linetap_core.errors import BadInput
 
-PORT = "/dev/linetap/smdr"  # udev's name for a serial port that is no line card's
+PORT = "/dev/linetap/smdr"  # udev's name for a serial port of no line card
 Baud = Literal[1200, 2400, 4800, 9600]
 Format = Literal["panasonic", "columns"]
-COLUMNS: Format = "columns"  # any PBX's, by the columns that the configuration names
-MAKERS: dict[Format, str] = {
-    "panasonic": "Panasonic"
-}  # every other format: a layout of its own, under its maker's name
+COLUMNS: Format = "columns"  # any PBX, by the columns in the configuration
+MAKERS: dict[Format, str] = {"panasonic": "Panasonic"}  # each other format has its own layout, under its maker's name
 TimeIs = Literal["start", "end"]
-# Field -> the letters that its picture needs, and those that it may have.
+# Field -> the letters that its format requires, and the letters that it may have.
 PICTURES = {"date": ("MD", "YMD"), "time": ("HM", "HMS"), "duration": ("", "HMS")}
 NAMES = ("kind", "date", "time", "duration", "ext", "trunk", "number", "skip")
 KINDS = ("in", "out", "internal", "connected")
@@ -48,7 +46,7 @@ _RUN = re.compile(r"([YMDHS])\1*")
 
 
 def columns(text: str) -> dict[str, slice]:
-    """Returns name -> its place in a line. BadInput names the wrong column and the expected form."""
+    """Name -> its position in a line. BadInput names the wrong column and the expected form."""
     places: dict[str, slice] = {}
     end = -1
     words = text.split()
@@ -72,9 +70,7 @@ def columns(text: str) -> dict[str, slice]:
 
 
 def picture(text: str, needed: str, allowed: str) -> re.Pattern[str]:
-    """Returns the pattern of a date or time, with a group for each letter and `half` for AM and PM. BadInput if it is
-    none.
-    """
+    """The pattern of a date or time, with a group for each letter, `half` for AM and PM. BadInput if invalid."""
     half = text.endswith("AM") and "H" in allowed
     body = text.removesuffix("AM") if half else text
     runs = [match[1] for match in _RUN.finditer(body)]
@@ -93,8 +89,8 @@ def picture(text: str, needed: str, allowed: str) -> re.Pattern[str]:
 
 
 def kinds(text: str) -> dict[str, str]:
-    """Returns the value of column `kind` -> its meaning, from `I=in O=out X=internal C=connected`. `connected`: printed
-    at the answer, during the call.
+    """Value of column `kind` -> its meaning, from `I=in O=out X=internal C=connected`. `connected`: printed at the
+    answer, during the call.
     """
     found = {}
     for word in text.split():

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Topics and payloads, as in docs/asyncapi.yaml, for both ends: the unit builds topics, and the desk parses them.
-Pure: no broker, no files."""
+"""Topics and payloads, as in docs/asyncapi.yaml: the unit builds topics, the desk parses them. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -16,16 +15,17 @@ from linetap_core.records import LineRelease, LineState, LineStatus
 from linetap_core.wire.mqtt import Message
 
 PREFIX = "linetap/v1"
-HOME_ASSISTANT = "homeassistant"  # its own prefix, for discovery
+HOME_ASSISTANT = "homeassistant"  # Home Assistant's prefix, for discovery
 BLOCK_TYPE = "application/octet-stream"
 BLOCK_EXPIRY_S = 60
 HEALTH_EVERY_S = 30
-HEALTH_EXPIRY_S = 90  # three missed ones: an older report is out of date
+HEALTH_EXPIRY_S = 90  # three missed reports: an older one is out of date
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`since`: for online and the will, the start of the session; for an offline that the unit reported itself, its
-    end."""
+    """The unit's connection. `since`: for online and the will, the start of the session; for an offline reported by the
+    unit itself, its end.
+    """
 
     state: Literal["online", "offline"]
     session: str
@@ -48,7 +48,7 @@ _TOPIC = re.compile(
 
 
 class Address(NamedTuple):
-    """The parts of a topic. `below`: a line's number, the name of a check or a verb, or empty."""
+    """The parts of a topic. `below`: a line's number, the name of a check or verb, or empty."""
 
     unit: str
     kind: Kind
@@ -56,7 +56,7 @@ class Address(NamedTuple):
 
 
 def address(topic: str) -> Address | None:
-    """None: the topic is not one of linetap."""
+    """The parts of a topic; None for a topic of others."""
     found = _TOPIC.fullmatch(topic)
     if found is None:
         return None
@@ -65,19 +65,18 @@ def address(topic: str) -> Address | None:
 
 
 def of_every_unit(*kinds: str) -> tuple[str, ...]:
-    """Filters for a subscription, for kinds such as `status`, `line/+` and `reply/ack`."""
+    """Filters for a subscription to all units, for kinds such as `status`, `line/+` and `reply/ack`."""
     return tuple(f"{PREFIX}/+/{kind}" for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one unit. They contain nothing but unit, line number and names of this program: no personal
-    data."""
+    """The topics of one unit. They contain only unit, line number and names of this program: no personal data."""
 
     unit: str
 
     def named(self, rest: str) -> str:
-        """The unit's topic of this name."""
+        """The unit's topic with this name."""
         return f"{PREFIX}/{self.unit}/{rest}"
 
     def status(self, status: Status) -> Message:
@@ -102,11 +101,13 @@ class Topics:
         return Message(self.replies(verb), payload, correlation=correlation)
 
     def discovery(self, payload: msgspec.Struct) -> Message:
-        """The unit's name is a level of its own: Mosquitto's patterns match whole levels."""
+        """The discovery message. The unit's name is a separate level: Mosquitto's patterns match whole levels."""
         return Message(f"{HOME_ASSISTANT}/device/{self.unit}/linetap/config", msgspec.json.encode(payload), retain=True)
 
     def block(self, data: bytes, correlation: bytes | None, properties: tuple[tuple[str, str], ...]) -> Message:
-        """A block of a fetched call. It expires: a desk that was away asks again, and no old block is in its queue."""
+        """A block of a fetched call. It expires: a desk that was away requests it again, without old ones in its
+        queue.
+        """
         return Message(
             self.replies(fetch.VERB), data, expiry_s=BLOCK_EXPIRY_S, correlation=correlation,
             content_type=BLOCK_TYPE, more=properties,
@@ -120,7 +121,7 @@ class Topics:
 
     @property
     def commands(self) -> str:
-        """A filter: every command to the unit."""
+        """The filter for every command to the unit."""
         return self.command("+")
 
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `update`: versions, names of bundles, and their addresses. A version is three numbers, compared as
-RAUC does."""
+"""The command `update`: versions, names of bundles, and their addresses. A version is three numbers, like RAUC's."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ def bundle_name(version: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """BadInput unless it is HTTPS, without a name and a password in it."""
+    """Raises BadInput unless the URL is HTTPS, without name and password."""
     try:
         parts = urlsplit(url)
         good = parts.scheme == "https" and is_host(parts.hostname or "") and parts.port != 0 and "@" not in parts.netloc
@@ -30,7 +29,7 @@ def check_url(url: str) -> None:
 
 
 def is_older(version: str, than: str) -> bool:
-    """Both must match PATTERN."""
+    """Whether a version is older than another; both must match PATTERN."""
     return _numbers(version) < _numbers(than)
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new unit finds its desk on the network and is adopted: six digits on CALL, compared by two people."""
+"""The adoption of a new unit by a desk that it finds on the network: six digits on CALL, compared by two people."""

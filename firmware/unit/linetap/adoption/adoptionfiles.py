@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of an adoption: those that the exchange stores, shows and hands over, and the answers of root and panel.
 
-* `adoption` below the services' folder, written by the exchange: `shown`, for the LEDs; `numbers`, the count of numbers
-shown since power on; and in `sent`, for root, linetap.toml with its signature, and `certificate.pem`.
+* `adoption` in the services' folder, written by the exchange: `shown`, for the LEDs; `numbers`, the count of numbers
+  shown since power on; and in `sent`, for root, linetap.toml with its signature, and `certificate.pem`.
 * `panel` beside it, written by the panel: `adoption`, the digits during which the button was pressed.
-* `linetap-adopted` below /run, root's: the files from the desk, in the form of a card, with the request for a
-certificate, or
-  `linetap-error.txt`.
+* `linetap-adopted` in /run, root's: the files from the desk, in the form of a card, with the request for a certificate,
+  or `linetap-error.txt`.
 * `session.json` on the disk, written by the exchange: the keys of an exchange that two people have confirmed, until the
-unit has its certificate.
+  unit has its certificate.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ _LIMIT_BYTES = 4096
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """`seek`: not chosen yet; `code`: CALL counts the digits; `confirmed`: the button was pressed, and the order has
-    arrived; `over`: no more digits before the next power on.
+    """The display of an adoption. `seek`: not chosen yet; `code`: CALL counts the digits; `confirmed`: the button was
+    pressed, and the order has arrived; `over`: no more digits before the next power on.
     """
 
     state: Literal["seek", "code", "confirmed", "over"]
@@ -42,7 +41,7 @@ _SHOWN = SmallFile("adoption_shown", Shown, _LIMIT_BYTES)
 
 
 def sent(run_dir: Path) -> Path:
-    """The files for root: a folder of its own, since each change in it starts root's service."""
+    """The folder of the files for root. It is separate, because each change in it starts root's service."""
     return rundir.make_service_folder(run_dir, ROOM) / "sent"
 
 
@@ -59,12 +58,12 @@ def read_shown(run_dir: Path) -> Shown | None:
 
 
 def note_numbers(run_dir: Path, count: int) -> None:
-    """OSError: the number was not counted, and must not be shown."""
+    """Stores the count of numbers. OSError: the number was not counted, and must not be shown."""
     replace_in_ram(rundir.make_service_folder(run_dir, ROOM) / NUMBERS, str(count).encode())
 
 
 def numbers(run_dir: Path) -> int:
-    """The count of numbers shown since power on, also by earlier processes."""
+    """The count of numbers shown since power on, including those of earlier processes."""
     try:
         return int(rundir.read(rundir.service_folder(run_dir, ROOM), NUMBERS, _LIMIT_BYTES))
     except FileNotFoundError:
@@ -72,7 +71,7 @@ def numbers(run_dir: Path) -> int:
 
 
 def press(run_dir: Path, digits: str) -> None:
-    with contextlib.suppress(OSError):  # the LEDs go on
+    with contextlib.suppress(OSError):  # the LEDs continue
         replace_in_ram(rundir.make_service_folder(run_dir, "panel") / PRESSED, digits.encode())
 
 
@@ -85,7 +84,7 @@ def pressed(run_dir: Path) -> str:
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """`reserved`: all boxes of the unit so far have lower numbers."""
+    """A stored exchange. `reserved`: all of the unit's boxes so far have lower numbers."""
 
     desk: str
     port: int
@@ -104,12 +103,12 @@ _SESSION = SmallFile("adoption_session", Session, _LIMIT_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class KeptSession:
-    """The session on the disk."""
+    """The file of the session on the disk."""
 
     path: Path
 
     def load(self) -> Session | None:
-        """None if it is missing or was damaged: the unit then needs a card."""
+        """Loads the session. None if it is missing or damaged: the unit then needs a card."""
         try:
             return _SESSION.read(self.path)
         except (OSError, ValueError):

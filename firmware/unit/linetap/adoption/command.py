@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
 
 
 def desks_of(option: str | None, named: Path) -> list[tuple[str, int]]:
-    """The option's, else the card's, else the usual name at both usual ports."""
+    """The desks to try: the option's, else the card's, else the usual name at both usual ports."""
     if option is None:
         with contextlib.suppress(FileNotFoundError):
             return [cardfiles.desk_address(named.read_text("utf-8", "replace").strip())]
@@ -61,7 +61,7 @@ def desks_of(option: str | None, named: Path) -> list[tuple[str, int]]:
 
 
 def about(root: Path = Path("/")) -> dict[str, str]:
-    """Identification for a person: both values are printed on the Pi and on its carton."""
+    """The unit's identification for a person: both values are printed on the Pi and on its carton."""
     serial = _first_line(root / "sys/firmware/devicetree/base/serial-number")
     mac = next(
         (line for name in ("end0", "eth0") if (line := _first_line(root / "sys/class/net" / name / "address"))), ""

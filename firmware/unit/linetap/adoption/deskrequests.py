@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new unit's questions to the desk, over HTTPS, and the first part of an exchange: the unit sends its commitment and
+"""A new unit's requests to the desk over HTTPS, and the first part of an exchange: the unit sends its commitment and
 polls until a person at a desk chooses it.
 
-Each question is bounded in size and time, without redirect or proxy. The desk's certificate is not checked: a new unit
-has no authority yet. All answers are treated as hostile until the digits were compared, and then are boxes that only
-the desk with those digits can make (enrolment/adoption.py). Until the choice neither the desk nor an attacker can
-compute the digits, so the exchange may be restarted at any time.
+Each request is limited in size and time, without redirect or proxy. The desk's certificate is not checked: a new unit
+has no authority yet. All answers are treated as hostile until the digits have been compared, and afterwards are boxes
+that only the desk with those digits can make (enrolment/adoption.py). Until the choice neither the desk nor an attacker
+can compute the digits, so the exchange may be restarted at any time.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from linetap_core.enrolment.adoption import MOST_MESSAGE_BYTES, Begin, Channel, 
 from linetap_core.errors import DeviceFault
 
 TIMEOUT_S = 10  # without a byte
-TOTAL_S = 30  # in all, also for a peer that sends single bytes
-NAMES = ("linetap-desk",)  # in the domain from DHCP
+TOTAL_S = 30  # in total, even for a peer that sends single bytes
+NAMES = ("linetap-desk",)  # in the DHCP domain
 _OK = 200
 
 
 class DeskAway(DeviceFault):
-    """There is no answer, or not a desk's."""
+    """No answer, or the answer of something other than a desk."""
 
     def __init__(self, text: str, gone: bool = False) -> None:
         super().__init__("desk_away", text)
-        self.gone = gone  # there is a desk, without this exchange
+        self.gone = gone  # the desk answers, but has no such exchange
 
 
 def post(desk: tuple[str, int], path: str, body: bytes, total_s: float = TOTAL_S) -> bytes:
-    """The answer's body. DeskAway for anything but a complete answer of status 200."""
+    """Sends a request; returns the answer's body. DeskAway for anything but a complete answer of status 200."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -62,8 +62,8 @@ def post(desk: tuple[str, int], path: str, body: bytes, total_s: float = TOTAL_S
 
 @contextlib.contextmanager
 def _ended_after(raw: socket.socket, seconds: float) -> Iterator[None]:
-    """A limit for the whole question: a socket's own timeout restarts with each byte."""
-    with raw.dup() as same:  # wrapping takes the first one's descriptor away
+    """Limits the whole request: a socket's own timeout restarts with each byte."""
+    with raw.dup() as same:  # wrapping invalidates the first socket's descriptor
 
         def end() -> None:
             with contextlib.suppress(OSError):
@@ -85,7 +85,7 @@ def decode[T](data: bytes, kind: type[T]) -> T:
         raise DeskAway(f"an answer that no desk gives: {error}") from None
 
 
-MOST_FAULTS = 5  # in a row, before it tries another desk
+MOST_FAULTS = 5  # consecutive faults before the next desk
 Post = Callable[[tuple[str, int], str, bytes], bytes]
 
 
@@ -99,7 +99,9 @@ class Asking:
     faults: int = 0
 
     def ask(self, post: Post) -> Channel | None:
-        """None until the desk has chosen. After DeskAway and AdoptionFault `is_lost` decides whether to continue."""
+        """Polls the desk; None until it has chosen. After DeskAway and AdoptionFault see `is_lost` before the next
+        poll.
+        """
         self.faults += 1
         data = post(self.desk, f"/adopt/{self.run}/answer", b"{}")
         answer = decode(data, Chosen).answer
@@ -116,7 +118,7 @@ class Asking:
 
 
 def begin(desks: list[tuple[str, int]], about: dict[str, str], post: Post) -> Asking:
-    """Begins at the first desk that answers. DeskAway if none does."""
+    """Begins an exchange at the first desk that answers. DeskAway if none does."""
     own = X25519PrivateKey.generate()
     opening = Opening(key=adoption.public_of(own), nonce=secrets.token_hex(adoption.NONCE_BYTES))
     first = msgspec.structs.replace(Begin(commitment=adoption.commitment(opening)), **about)

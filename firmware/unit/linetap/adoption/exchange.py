@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's side of an adoption, one question to the desk a turn. Only data that the digits cover is trusted.
+"""The unit's side of an adoption, one request to the desk a turn. Only data covered by the digits is trusted.
 
-The order is handed to root only after a person has pressed the button while these digits were shown, which they do when
-the desk has confirmed the digits. Before that nothing is stored. Afterwards the keys of the exchange are on the disk,
-and it continues after a power cut.
+The order is handed to root only after a person has pressed the button while these digits were shown, which a person
+does when the desk has confirmed the digits. Before that nothing is stored. Afterwards the keys of the exchange are on
+the disk, and it continues after a power cut.
 
-An attacker in the middle can end an exchange and begin another with the unit. So other digits follow only after a long
-dark pause, and none after the button was pressed: the press must not confirm other digits.
+An attacker in the middle can end an exchange and begin another with the unit. Other digits therefore follow only after
+a long dark pause, and none after a press of the button: the press must not confirm other digits.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from linetap_core.evidence.signing import namespaces
 
 RUN_S = 900  # how long the same digits are shown
 PAUSE_TURNS = 30  # dark turns between two numbers: at least 90 seconds
-MOST_RUNS = 100  # since power on: the limit of an attacker's attempts
+MOST_RUNS = 100  # per power on: limits an attacker's attempts
 _RESERVE = 1 << 12
 _MOST_REQUEST_BYTES = 16 * 1024
-_MOST_FAULT_BYTES = 512 * 1024  # a hundred errors in the order (tomlfile/source.py)
-_MOST_FAULT = 1500  # characters of it, for the desk
+_MOST_FAULT_BYTES = 512 * 1024  # a hundred errors of the order (tomlfile/source.py)
+_MOST_FAULT = 1500  # characters of the fault for the desk
 
 log = logging.getLogger("linetap.adoption")
 
@@ -68,13 +68,13 @@ class Exchange:
         self._handed = ""
         rundir.make(adoptionfiles.sent(run_dir))
         self._numbers = adoptionfiles.numbers(run_dir)
-        self._pause = PAUSE_TURNS if self._numbers else 0  # an earlier process may have shown a number just now
+        self._pause = PAUSE_TURNS if self._numbers else 0  # an earlier process may just have shown a number
         self._asking: Asking | None = None
         self._run = self._resumed()
-        self._show(self._run)  # before the first question, which may wait half a minute for a network that is not there
+        self._show(self._run)  # before the first request, which may wait half a minute for a missing network
 
     def turn(self) -> bool:
-        """Returns True when the adoption is over. Network faults are logged, and the next turn continues."""
+        """Makes one step; True when the adoption is over. Network faults are logged, and the next turn continues."""
         if self._run is None and self._is_over():
             return True
         if self._run is not None and not self._run.confirmed and self._is_old(self._run):
@@ -117,7 +117,7 @@ class Exchange:
 
     @property
     def _has_order(self) -> bool:
-        """The key is written last: without it a power cut has interrupted the writing of the order."""
+        """Whether the order is complete. The key is written last: a power cut leaves an order without it."""
         return (self._home / "unit.key").exists()
 
     @property
@@ -153,8 +153,7 @@ class Exchange:
         return run.confirmed or (run.opening is None and adoptionfiles.pressed(self._run_dir) == run.channel.digits)
 
     def _lose(self) -> None:
-        """The desk does not know the exchange, or its answer is invalid. After a press the exchange continues to its
-        end."""
+        """Drops the exchange, unknown to the desk or with an invalid answer. After a press it continues to its end."""
         self._asking = None
         if self._run is not None and not self._is_pressed(self._run):
             self._end()
@@ -163,7 +162,7 @@ class Exchange:
         self._run, self._pause = None, PAUSE_TURNS
         self._show(None)
 
-    # --- The questions ------------------------------------------------------------------------------------------
+    # --- The requests -------------------------------------------------------------------------------------------
 
     def _ask(self, run: Run) -> Reply:
         run.certified = self._is_certified
@@ -202,11 +201,11 @@ class Exchange:
         elif reply.state == "done" and reply.certificate is not None and self._has_order:
             self._hand(cardresult.CERTIFICATE, reply.certificate)
         elif reply.state == "done" and reply.certificate is None and run.confirmed:
-            return self._forget()  # by the desk's record the unit has everything
+            return self._forget()  # the desk records the unit as complete
         return False
 
     def _forget(self) -> bool:
-        """Removes the exchange. Returns the value for `turn`."""
+        """Removes the exchange. Returns the result for `turn`."""
         self._kept.forget()
         self._withdraw_order()
         self._end()
@@ -219,14 +218,14 @@ class Exchange:
         if not run.confirmed:
             self._save(run)
             run.confirmed = True
-        if reply.order != self._handed:  # a new one, after root has refused the last
+        if reply.order != self._handed:  # a new order, after root has refused the last
             self._handed = reply.order
             self._hand(f"{cardfiles.ORDER}{namespaces.SUFFIX}", reply.signature)
             self._hand(cardfiles.ORDER, reply.order)
 
     def _hand(self, name: str, text: str) -> None:
         path = adoptionfiles.sent(self._run_dir) / name
-        replace_in_ram(path, text.encode(), private=True)  # it may hold a Wi-Fi passphrase
+        replace_in_ram(path, text.encode(), private=True)  # may contain a Wi-Fi passphrase
 
     def _withdraw_order(self) -> None:
         for name in (cardfiles.ORDER, f"{cardfiles.ORDER}{namespaces.SUFFIX}"):
@@ -235,11 +234,11 @@ class Exchange:
     def _request(self) -> str | None:
         found = next(iter(rundir.names(self._adopted, ".request")), None)
         if found is None and self._has_order:
-            self._hand(adoptionfiles.ASKED, "")  # after a power cut: root makes a new one
+            self._hand(adoptionfiles.ASKED, "")  # after a power cut: root makes a new request
         return None if found is None else self._answer(found, _MOST_REQUEST_BYTES)
 
     def _fault(self) -> str | None:
-        """The beginning of root's explanation: the first errors."""
+        """The beginning of root's error file: the first errors."""
         found = self._answer("linetap-error.txt", _MOST_FAULT_BYTES)
         return None if found is None else found[:_MOST_FAULT]
 
@@ -249,7 +248,7 @@ class Exchange:
         except OSError:
             return None
 
-    # --- What is kept and shown ---------------------------------------------------------------------------------
+    # --- Storage and display ------------------------------------------------------------------------------------
 
     def _save(self, run: Run) -> None:
         run.reserved = run.count + _RESERVE

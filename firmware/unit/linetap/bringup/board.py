@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The machine's hardware, and the figures of its kernel and systemd: start, ports, watchdog, heat, load, wear.
 
-`root` is the folder that has /proc and /sys. A figure that this machine lacks is None with the reason.
+`root` is the folder with /proc and /sys. A figure that this machine lacks is None with the reason.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from linetap_core.clock import NS_PER_S
 from linetap_core.vaultformat.bringupreport import BoardFacts
 
 SERVICES = ("linetap-capture@", "linetap-recorder", "linetap-reporter", "linetap-panel")
-LEAST_S = 60  # load and wear of a shorter time are chance
+LEAST_S = 60  # load and wear of a shorter time are random
 _COMMAND_S = 20
 _MOST_FILES = 64
-_NET_BYTES = 1 << 20  # of /proc/net/*: 7,000 sockets
-_SECTOR_BYTES = 512  # of /sys/block/*/stat, for every disk
-_WRITTEN_SECTORS = 6  # the field's place
-_DHCP_PORTS = frozenset({68, 546})  # answers to the unit's own requests
+_NET_BYTES = 1 << 20  # limit of /proc/net/*: 7,000 sockets
+_SECTOR_BYTES = 512  # unit of /sys/block/*/stat, for every disk
+_WRITTEN_SECTORS = 6  # index of the field
+_DHCP_PORTS = frozenset({68, 546})  # ports of answers to the unit's own requests
 _LISTENS = "0A"  # a TCP socket's state
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`value` None: it could not be measured, for the reason in `note`."""
+    """A measured value; `value` None: not measured, with the reason in `note`."""
 
     value: float | None
     note: str
@@ -52,13 +52,14 @@ def facts(root: Path) -> BoardFacts:
 
 
 def _revision(found: bytes) -> str:
-    """The board's revision as the firmware writes it into the device tree, 32 bits; /proc/cpuinfo has it only in
-    Raspberry Pi's own kernel."""
+    """The board's revision, 32 bits, which the firmware writes into the device tree; only Raspberry Pi's own kernel has
+    it in /proc/cpuinfo.
+    """
     return f"{int.from_bytes(found):x}" if len(found) == 4 else ""
 
 
 def _codec(card: Path) -> str:
-    """A USB codec's own description (stream0); another card has its name alone."""
+    """A USB codec's own description (stream0); of another card only its name."""
     stream = text_of(card / "stream0")
     kinds = [
         f"{word.lower()} {', '.join(sorted(set(re.findall(pattern, stream))))}"
@@ -76,7 +77,7 @@ def _codec(card: Path) -> str:
 
 
 def _systemctl(*words: str) -> list[str] | str:
-    """The output's lines, or the reason for having none."""
+    """Runs systemctl; returns the output's lines, or the reason for having none."""
     try:
         done = subprocess.run(
             ["systemctl", "--no-pager", *words], capture_output=True, text=True, timeout=_COMMAND_S, check=False
@@ -97,7 +98,7 @@ def services() -> list[str] | str:
 
 
 def ready(names: list[str] | str) -> Measured:
-    """Seconds from the kernel's start until the last of them was ready for the first time in this boot."""
+    """Seconds from the kernel's start until the last of them was first ready in this boot."""
     if isinstance(names, str):
         return Measured(None, names)
     lines = _systemctl("show", "-P", "ActiveEnterTimestampMonotonic", *names)
@@ -123,7 +124,7 @@ def failed() -> Measured:
 
 
 def open_ports(root: Path) -> Measured:
-    """Sockets that others can reach: TCP that listens, UDP without a peer; neither on the loopback."""
+    """Sockets that others can reach: listening TCP, UDP without a peer; not those on the loopback."""
     found = []
     for name in ("tcp", "tcp6", "udp", "udp6"):
         for line in text_of(root / "proc/net" / name, _NET_BYTES).splitlines()[1:]:
@@ -140,7 +141,7 @@ def open_ports(root: Path) -> Measured:
 
 
 def _is_loopback(address: str) -> bool:
-    """`address`: of /proc/net, words of 32 bits as this machine stores them."""
+    """Whether the address is on the loopback. `address`: from /proc/net, 32-bit words in this machine's byte order."""
     return address.endswith("7F") if len(address) == 8 else address == "00000000000000000000000001000000"
 
 
@@ -156,7 +157,7 @@ def watchdog(root: Path) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The services' use of the processor until a moment, and the amount written to the data's disk."""
+    """The services' processor use until a moment, and the amount written to the data's disk."""
 
     mono_ns: int
     cpu_us: int | None
@@ -184,7 +185,7 @@ def _control_groups(root: Path, names: Iterable[str]) -> list[Path]:
 
 
 def disk_of(path: Path, root: Path) -> str:
-    """The name of the disk under a folder, such as mmcblk0; empty: it is none (RAM)."""
+    """The name of the disk under a folder, such as mmcblk0; empty if there is none (RAM)."""
     for _ in range(len(path.parts)):
         if path.exists():
             break
@@ -198,7 +199,7 @@ def disk_of(path: Path, root: Path) -> str:
 
 
 def use(first: Load, last: Load) -> tuple[Measured, Measured, Measured]:
-    """Percent of a core, MB of memory, MB written an hour; between two moments."""
+    """Percent of a core, MB of memory, and MB written an hour, between two moments."""
     seconds = (last.mono_ns - first.mono_ns) / NS_PER_S
     over = f"over {seconds / 60:.0f} min"
     no_services = "the services' control groups cannot be read; root on a unit expected"

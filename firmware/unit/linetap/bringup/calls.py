@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures from the records of calls and the report of the last walk test."""
+"""Figures of a bring-up from the records of calls and the report of the last walk test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def records(vault: Path, since_ns: int) -> Sequence[PublicRecord]:
 
 
 def _newest(vault: Path, since_ns: int) -> Iterator[Path]:
-    """The records of calls that began then or later, by the day in their path: older days are not listed."""
+    """The records of calls that began at that time or later, by the day in their path: older days are not listed."""
     earliest = rfc3339(max(since_ns, 0))[:10].replace("-", "/")
     for day in sorted(vault.glob("[0-9]*/*/*"), reverse=True):
         if day.relative_to(vault).as_posix() < earliest:
@@ -84,7 +84,7 @@ def _most(values: list[float], over: str, none: str) -> Measured:
 
 
 def _notice_begins(found: Iterable[PublicRecord]) -> list[float]:
-    """Milliseconds from lifting to the notice, of incoming calls."""
+    """Milliseconds from off-hook to the notice, of incoming calls."""
     return [
         (parse_rfc3339(it.notice.started_at) - parse_rfc3339(it.off_hook_at)) / NS_PER_MS
         for it in found
@@ -93,7 +93,7 @@ def _notice_begins(found: Iterable[PublicRecord]) -> list[float]:
 
 
 def last_walk(vault: Path) -> dict[str, Colour]:
-    """Line -> result, of the newest report; empty: there is none."""
+    """Line -> result of the newest report; empty without one."""
     for path in sorted((vault / walkreport.WALKS_FOLDER).glob("*.json"), reverse=True)[:1]:
         try:
             report = walkreport.decode(path.read_bytes())

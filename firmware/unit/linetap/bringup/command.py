@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap bringup`: measures a unit while calls are made on it, prints the table's column, and signs the report.
 
-It may be repeated: figures of a later step (a walk test, a power cut) are in the next report.
+It may be repeated: the next report includes the figures of later steps (a walk test, a power cut).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from linetap_core.vaultformat.bringupreport import LIMITS, BringupReport, Figure
 
 MOST_MINUTES = 24 * 60
 LOOK_EVERY_S = 5
-CALLS_OF_S = S_PER_DAY  # calls of the last day count: power cuts end this command too
+CALLS_OF_S = S_PER_DAY  # calls of the last day count, because a power cut ends this command too
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0: every figure was measured and holds, else 1."""
+    """Runs the command. Exit status 0 if every figure was measured and is within its limits, else 1."""
     if not 0 <= args.minutes <= MOST_MINUTES:
         raise BadInput(f"--minutes {args.minutes}: 0 to {MOST_MINUTES} expected")
     by_hand = _by_hand(args.by_hand)
     config = load_config(args.config)
-    # Beside the named file, where systemd reads it for the recorder; and before an hour of measuring.
+    # Beside the named file, where systemd reads it for the recorder; and before an hour of measurements.
     beside = args.config.parent / Path(config.key).name
     key = unitkeys.open_key(beside if beside.exists() else Path(config.key), config.keys)
     report = measure(config, by_hand, args.minutes, SYSTEM, Path("/"))
@@ -130,7 +130,7 @@ def _figure(name: str, measured: Measured | None, by_hand: float | None) -> Figu
 
 
 def _over_time(machine: MachineWatch, until_ns: int, clock: Clock) -> dict[str, Measured]:
-    """Heat and supply until then, read at least once."""
+    """Heat and supply until that time, read at least once."""
     hottest: float | None = None
     slowed: bool | None = None
     while True:
@@ -151,7 +151,7 @@ def _over_time(machine: MachineWatch, until_ns: int, clock: Clock) -> dict[str, 
 
 
 def _overruns(config: Config, clock: Clock) -> int | None:
-    """The overruns of all cards since their captures' start; None: a capture does not run."""
+    """The overruns of all cards since their captures' start; None if a capture does not run."""
     states = [read_state(config.run_path, capture_service(card.number), CaptureState) for card in config.card]
     return sum(it.overruns for it in states if it is not None) if all(alive(it, clock) for it in states) else None
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Putting a unit into service: its configuration and its signing key."""
+"""Commissioning of a unit: its configuration and its signing key."""

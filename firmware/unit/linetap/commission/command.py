@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap config init|check|compare`."""
+"""`linetap config init|check|compare`: the commands for a configuration."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compare(old_file: Path, new_file: Path) -> int:
-    """Paths in the new file are relative to the old one's folder, as on the unit. Returns 1 if something weakens."""
+    """Compares two files. Returns 1 if a change weakens. Paths in the new file are relative to the old one's folder, as
+    on the unit.
+    """
     old, new = load_config(old_file), load_config(new_file, old_file.absolute().parent)
     if config_sha256(old) == config_sha256(new):
         sys.stdout.write("the same\n")

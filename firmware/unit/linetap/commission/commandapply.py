@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """Returns exit status 0 done, 1 refused. BadInput or Refusal gives the reason for a missing answer."""
+    """Runs the command. Exit status 0 done, 1 refused. BadInput or Refusal gives the reason for a missing answer."""
     config = load_config(args.config)
     require_usual_places(config, args.config)
     answer = ask(config, read_small(args.file, envelopes.LIMIT_BYTES), args.wait, clock)
@@ -46,9 +46,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
-    """Returns the unit's answer; Refusal if none comes in time. The command is then withdrawn, unless it is
-    being done.
-    """
+    """The unit's answer; Refusal if none comes in time. The command is then withdrawn, unless it is being executed."""
     answers = answers_for(config.run_path, rundir.TERMINAL)
     if not answers.is_dir():
         raise BadInput(f"{answers} is not there: the recorder makes it when it starts")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command state`, on the unit: its retention time with the open challenge, and its weakenings."""
+"""`linetap command state`, on the unit: prints its retention time with the open challenge, and its weakenings."""
 
 from __future__ import annotations
 

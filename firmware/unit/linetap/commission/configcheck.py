@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap config check`: a configuration together with the files that it names: key, key list and pin table.
+"""`linetap config check`: checks a configuration with the files that it names: key, key list and pin table.
 
-The services check less: each reads the files that it needs itself, and then reports errors in them.
+The services check less: each reads only its own files, and reports errors in them then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_KEY_BYTES = 1 << 16
 
 
 def check_config(path: Path) -> Config:
-    """Returns the configuration. BadInput lists every error in it, in its key, its key list and its pin table."""
+    """The configuration. BadInput lists every error in it, its key, its key list and its pin table."""
     source = Source(path)
     config = checked(source)
     _key_file(config, source)
@@ -42,7 +42,7 @@ def check_config(path: Path) -> Config:
 
 
 def _key_list(config: Config, source: Source) -> None:
-    """A service starts with an unusable list and seals to the overflow epoch; here it is an error."""
+    """Checks the key list. A service starts with an unusable list (overflow epoch); here it is an error."""
     keys: Keys | UnsetType = config.keys
     if keys is UNSET or source.problems or keys.key_list is None or keys.authority is None:
         return
@@ -61,19 +61,19 @@ def _key_list(config: Config, source: Source) -> None:
 
 
 def _unit(config: Config, source: Source) -> None:
-    """Checked at commissioning and not at each start: an existing unit with such a name continues to record."""
+    """Checks the unit's name, only at commissioning: an existing unit with such a name continues to record."""
     if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
         source.add(("unit",), f"unit = {unitnames.reserved_message(config.unit)}")
 
 
 def _broker(config: Config, source: Source) -> None:
-    """Checked at commissioning and not at each start, as the unit's name is."""
+    """Checks the broker's host, at commissioning and not at each start, like the unit's name."""
     if isinstance(host := config.broker.host, str) and not is_tls_host(host):
         source.add(("broker", "host"), f"broker.host = {host!r}: {BROKER_WANTED} expected")
 
 
 def _key_file(config: Config, source: Source) -> None:
-    """Checks the key. Of a key in a TPM only the file is checked: a card is usually prepared elsewhere."""
+    """Checks the key. For a key in a TPM only the file is checked: a card is usually prepared elsewhere."""
     keys: Keys | UnsetType = config.keys
     try:
         with Path(config.key).open("rb") as file:
@@ -89,8 +89,8 @@ def _key_file(config: Config, source: Source) -> None:
 
 
 def _pins(config: Config, source: Source) -> list[str]:
-    """Returns the errors of the pin table, with its own lines. A card without a pin, and a line without a channel of a
-    meter, is an error of the configuration.
+    """The errors of the pin table, with its own lines. A card without a pin, and a line without a meter's channel, are
+    errors of the configuration.
     """
     if config.board.kind != "hardware":
         return []

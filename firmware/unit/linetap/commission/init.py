@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap config init`: unit.toml, the unit's signing key beside it, and the line by which others trust that key."""
+"""`linetap config init`: writes unit.toml, the unit's signing key, and the line by which others trust that key."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from linetap_core.evidence.signing.unitnames import UnitId
 from linetap_core.wire.hosts import BROKER_WANTED, is_own_host, is_tls_host
 
 SIGNERS = "allowed_signers"
-_READABLE = 0o644  # they contain no secret
+_READABLE = 0o644  # files without a secret
 _LINE_LIMIT_BYTES = 64 * 1024
-_PROJECT = Path(__file__).resolve().parents[4]  # of a clone; an installed linetap needs the options
+_PROJECT = Path(__file__).resolve().parents[4]  # root of a clone; an installed linetap needs the options
 _SHIPPED_PINS = _PROJECT / "hardware" / "pins.toml"
 _SHIPPED_NOTICES = _PROJECT / "build" / "notices"
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     new = [path for path in (fresh, *beside, pins) if not path.exists()]
     try:
         if args.image and pins in new:
-            _write(pins, _SHIPPED_PINS.read_text())  # as on the unit, so the configuration can be checked here
+            _write(pins, _SHIPPED_PINS.read_text())  # as on the unit, so that the configuration can be checked here
         write_beside(args.unit, beside[0], beside[1], beside[2])
         _write(fresh, render(_plan(args, key_path.name)))
         check_config(fresh)
@@ -89,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_beside(unit: str, key: Path, public: Path, signers: Path, where: Keys | None = None) -> None:
-    """Write the unit's key if there is none (`where`: [keys], which may name the TPM), its public half, and the line by
-    which others trust it.
+    """Writes the unit's key if there is none (`where`: [keys], which may name the TPM), its public half, and the line
+    by which others trust it.
     """
     line = _unit_key(key, where)
     _write(public, f"{line} {unit}\n")
@@ -99,7 +99,7 @@ def write_beside(unit: str, key: Path, public: Path, signers: Path, where: Keys 
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Check all arguments before anything is written."""
+    """Checks all arguments before anything is written."""
     problems: list[str] = []
     try:
         msgspec.convert(args.unit, UnitId)
@@ -159,8 +159,8 @@ def _group_problems(args: argparse.Namespace) -> list[str]:
 
 
 def _plan(args: argparse.Namespace, key: str) -> Plan:
-    """Options name paths relative to the shell's folder; the file names them relative to itself, and on a card all
-    files are in one folder.
+    """The plan of the options. Options name paths relative to the shell's folder; the file names them relative to
+    itself, and on a card all files are in one folder.
     """
     authority, notices, folder = _authority(args.authority), _notices(args), args.output.absolute().parent
     return Plan(
@@ -211,7 +211,7 @@ def _key_list(args: argparse.Namespace) -> str | None:
 
 
 def _authority(text: str | None) -> Authority | None:
-    """The authority of the line itself, or of the file of that name."""
+    """The authority given as a line, or as a file's name."""
     if text is None:
         return None
     if not text.startswith(("ssh-", "ecdsa-")):
@@ -224,7 +224,7 @@ def _authority(text: str | None) -> Authority | None:
 
 
 def _unit_key(path: Path, where: Keys | None) -> str:
-    """Returns the public line of the key at `path`, which is made if it is missing, and never overwritten."""
+    """The public line of the key at `path`, which is made if missing, and never overwritten."""
     if not path.exists():
         privatefile.write(path, unitkeys.make(where))
     return keys.public_line(unitkeys.open_key(path, where).public_key())

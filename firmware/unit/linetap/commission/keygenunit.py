@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap keygen unit`, on the unit: its signing key, in a file or in its TPM."""
+"""`linetap keygen unit`, on the unit: makes its signing key, in a file or in its TPM."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the public line."""
+    """Makes the key and prints the public line."""
     if args.tpm is None:
         return keygenunit.run(args)
-    privatefile.require_new(args.output)  # before the TPM makes a key that could not be written
+    privatefile.require_new(args.output)  # before the TPM makes a key that could not be stored
     return keygenunit.write(args.output, *unitkey.unit_key(Path(args.tpm), args.release))

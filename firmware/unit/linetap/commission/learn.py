@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap line learn`: measures one line of a running unit, and lets a line that was at fault record again."""
+"""`linetap line learn`: measures one line of a running unit, and lets a faulty line record again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, PlayNotice, Refuse
 from linetap_core.rundir import socket_path
 
 _EXAMPLE = "example: linetap line learn 3 --config /etc/linetap/unit.toml"
-_SOON = RATE_HZ // 2  # half a second ahead, a command is never late
+_SOON = RATE_HZ // 2  # half a second ahead, so that a command is never late
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns exit status 0. Refusal (1) if the line did not do what was asked: nothing is written then."""
+    """Runs the command. Refusal (1) if the line did not react as required: nothing is written then."""
     config = load_config(args.config)
     require_usual_places(config, args.config)
     require_lines(config, args.config, [args.line])
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse.Namespace, clock: Clock) -> Learned:
-    """Returns the earlier values, updated with the new measurements."""
+    """The earlier values, updated with the new measurements."""
     if line.number not in reader.line_numbers:
         raise BadInput(
             f"the ring of card {line.card} does not hold line {line.number}: restart linetap-capture@{line.card}"
@@ -109,7 +109,7 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
 
 
 def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
-    """Asks capture itself for the notice: on a line at fault the recorder plays none."""
+    """Measures the echo. Requests the notice from capture itself: on a faulty line the recorder plays none."""
     notice = notices_of(config)[line.notice or config.recording.notice]
     with _capture(config, line, "does not play the notice") as capture:
         capture.send(msgspec.json.encode(PlayNotice(line.number, notice.id, it.now() + _SOON, plain=True)))
@@ -117,7 +117,7 @@ def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
 
 
 def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float:
-    """Ends the call that the person in front of the telephone has made."""
+    """Measures the release, by ending a call made by the person at the telephone."""
     if not config.has_contact(line):
         raise Refusal(f'line {line.number}: its loop is never opened: no contacts on its card, or release = "staff"')
     say("5. 다른 전화에 걸어 통화가 연결되게 하십시오. 이 통화는 끊어집니다")
@@ -132,20 +132,20 @@ def _release(config: Config, line: schema.Line, it: Line, agreed: bool) -> float
     return found
 
 
-# Idle voltage while the contact is open says nothing of the exchange: the card sees it at once. So the evidence is dial
-# tone or busy tone after the contact has closed again (docs/line-release.md).
+# The card measures idle voltage as soon as its contact opens, so that voltage says nothing about the exchange. The
+# evidence is dial tone or busy tone after the contact has closed again (docs/line-release.md).
 _OPENINGS_MS = (LEAST_OPEN_MS, MOST_OPEN_MS)
 _BEFORE_S = 2.0
 _OPENS_WITHIN_S = 2.0
 _LATE_S = 1.0
 _LISTENS_S = 6.0
-_RESTS_S = 4.0  # the meter's contact opens again after 3 s
+_RESTS_S = 4.0  # the meter's contact can open again after 3 s
 
 
 def _release_ms(it: Line, ask: Callable[[int], None]) -> float:
-    """Returns the shortest opening that released the call, or 0. `ask` has capture open the contact.
+    """The shortest opening that released the call, or 0. `ask` requests an opening from capture.
 
-    Refusal where there is no call, the loop does not open, or the handset is put down.
+    Refusal if there is no call, the loop does not open, or the handset is put down.
     """
     if it.tone(_BEFORE_S) is not None:
         raise it.refusal("it gives a tone: there is no call on it that could be released")
@@ -161,7 +161,7 @@ def _release_ms(it: Line, ask: Callable[[int], None]) -> float:
 
 @contextmanager
 def _capture(config: Config, line: schema.Line, does_not: str) -> Iterator[Caller]:
-    """The line's capture. A Refusal inside becomes capture's own, where it has said why it refused the command."""
+    """Opens the line's capture. If capture has refused the command, its reason replaces a Refusal inside."""
     capture = Caller(socket_path(config.run_path, line.card))
     try:
         yield capture

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measurements of a line, step by step, from a running unit's ring.
 
-The ring is only read, so capture and recorder continue undisturbed. Each step has its time; what cannot be measured is
-None. A step that needs a person's action and does not get it is a Refusal with the reason: nothing is written then.
+The ring is only read, so that capture and recorder continue undisturbed. Each step has a time limit; an unmeasurable
+value is None. A step without its required action of a person is a Refusal with the reason: nothing is written then.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from linetap.ring import I16, NO_VOLTS, RATE_HZ, SLOT_FRAMES, UNDERRUN, Bits, Ri
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import DeviceFault, Refusal
 
-DOWN_S = 2.0  # the line must have been still for this long, on-hook
+DOWN_S = 2.0  # the line must have been unchanged for this long, on-hook
 LIFTED_S = 0.3
 SETTLES_S = 0.5
 UP_S = 1.0
-RELEASED_TONES = ("dial", "busy", "congestion")  # of a line that has no call
-BEGINS_S = 3.0  # by then capture plays the requested notice
+RELEASED_TONES = ("dial", "busy", "congestion")  # tones of a line without a call
+BEGINS_S = 3.0  # limit for capture to play the requested notice
 
 
 class Line:
-    """One line while it is measured. `wait_s`: the time for a person to do what is asked."""
+    """One line during its measurement. `wait_s`: the time for a person's action."""
 
     def __init__(self, tape: Tape, number: int, profile: Profile, wait_s: float) -> None:
         self._tape, self._number, self._health = tape, number, profile.health
@@ -42,7 +42,7 @@ class Line:
         self._rest_v: float | None = None
 
     def at_rest(self) -> float | None:
-        """Returns volts on-hook, signed: the median of two seconds without a change."""
+        """Signed volts on-hook: the median of two seconds without a change."""
         kept: list[Piece] = []
         for piece in self._tape.run(self._wait_s):
             kept = [*kept, piece] if piece.whole and not piece.hook.any() and not piece.ring.any() else []
@@ -63,20 +63,19 @@ class Line:
         raise self.refusal(f"its handset was not lifted within {self._wait_s:g} s")
 
     def lifted(self) -> float | None:
-        """Returns volts off-hook, without sign."""
+        """Volts off-hook, without sign."""
         self._pass(SETTLES_S)
         volts = _volts(self._pass(UP_S))
         return None if volts is None else abs(self._alive(volts) or 0.0)
 
     def now(self) -> int:
-        """Returns the frame behind everything read so far."""
+        """The frame after everything read so far."""
         return self._pass(0)[-1].end
 
     def echo(self, notice: Notice) -> tuple[float, float]:
-        """Returns the notice's level in the captured audio, in dB relative to the notice as played, and its delay in
-        ms.
+        """The notice's captured level, in dB relative to the played notice, and its delay in ms.
 
-        The notice was requested before.
+        The caller has requested the notice.
         """
         started, pieces = self._notice_begins(notice)
         last = started + notice.frames + self._profile.proof.delay_max_ms * RATE_HZ // 1000
@@ -98,7 +97,7 @@ class Line:
         return proof.level_db, proof.delay_ms
 
     def digit(self, seconds: float) -> float | None:
-        """Returns dBm0 of one tone of the first digit, or None if none was pressed."""
+        """dBm0 of one tone of the first digit; None if no key was pressed."""
         ear = DtmfDetector(1, self._profile.dtmf)
         for piece in self._tape.run(seconds):
             if not piece.whole:
@@ -109,7 +108,7 @@ class Line:
         return None
 
     def tone(self, seconds: float) -> str | None:
-        """Returns the exchange's tone of an idle or busy line, if there is one; the handset must stay off."""
+        """The exchange's tone of an idle or busy line, if any; the handset must stay off-hook."""
         ear = ToneDetector(1, self._profile)
         found = None
         for piece in self._pass(seconds):
@@ -123,7 +122,7 @@ class Line:
         self._until(seconds, False, "its loop did not open: the contact is stuck, or is not wired")
 
     def loop_closes(self, seconds: float) -> None:
-        """Waits for the contact to close, with the handset off."""
+        """Waits for the contact to close while the handset is off-hook."""
         self._until(seconds, True, "its loop stayed open: the handset was put down, or the contact is stuck")
 
     def _until(self, seconds: float, up: bool, otherwise: str) -> None:
@@ -133,7 +132,7 @@ class Line:
         raise self.refusal(otherwise)
 
     def _notice_begins(self, notice: Notice) -> tuple[int, list[Piece]]:
-        """Returns the frame of its first sample, and the pieces from there on."""
+        """The frame of the notice's first sample, and the pieces from there on."""
         for piece in self._tape.run(BEGINS_S):
             slots = np.flatnonzero(piece.notice == notice.tag)
             if len(slots):
@@ -143,7 +142,7 @@ class Line:
         raise self.refusal("the notice was not played; the log of its card's capture has the reason")
 
     def _pass(self, seconds: float) -> list[Piece]:
-        """Returns the next pieces, with the handset off throughout."""
+        """The next pieces, with the handset off-hook throughout."""
         pieces = []
         for piece in self._tape.run(seconds):
             if not piece.whole:
@@ -154,7 +153,7 @@ class Line:
         return pieces
 
     def _is_up(self, piece: Piece) -> bool:
-        """Judged by hook and by voltage, since the hook of a short loop is misjudged until it is learned."""
+        """Whether the handset is off-hook, by hook and by voltage: the hook of an unlearned short loop is misjudged."""
         if not piece.whole:
             return False
         if self._rest_v is None or not len(piece.volts):
@@ -188,7 +187,7 @@ def _seconds(pieces: list[Piece]) -> float:
 
 
 def _volts(pieces: list[Piece]) -> float | None:
-    """Returns the median, or None if the meter does not cover all of it."""
+    """The median voltage; None if the meter does not cover all of it."""
     if not all(len(piece.volts) for piece in pieces):
         return None
     return round(float(np.median(np.concatenate([piece.volts for piece in pieces]))), 2)
@@ -203,7 +202,7 @@ def _spread(pieces: list[Piece]) -> float:
 
 
 _STALLED_S = 2
-_LOOK_S = 0.05  # the doorbell is the recorder's: reading it here would take it away
+_LOOK_S = 0.05  # polled: only the recorder may read the doorbell, and a read here would consume it
 _MOST_SLOTS = 25
 
 
@@ -215,7 +214,7 @@ class Piece:
     whole: bool
     hook: Bits  # (milliseconds,)
     ring: Bits
-    volts: npt.NDArray[np.float64]  # (slots,), signed; empty where the card has no meter
+    volts: npt.NDArray[np.float64]  # (slots,), signed; empty if the card has no meter
     notice: npt.NDArray[np.uint32]  # (slots,)
     notice_frame: npt.NDArray[np.int32]
     disturbed: bool  # the playback stream ran dry

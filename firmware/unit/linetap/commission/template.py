@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unit.toml as `config init` writes it: every key of the schema, its meaning, its unit and its default.
+"""The text of unit.toml for `config init`: every key of the schema, its meaning, its unit and its default.
 
 Longer than other modules: most of it is that one text, in the order in which an administrator reads it.
 """
@@ -32,13 +32,13 @@ class Plan:
     run_dir: str = RUN_DIR
     learned: str = LEARNED
     broker: str | None = None
-    broker_ca: str | None = None  # with it, the unit has a certificate
+    broker_ca: str | None = None  # implies that the unit has a certificate
     broker_port: int = 8883
-    authority: tuple[str, ...] | None = None  # with key_list, or neither
+    authority: tuple[str, ...] | None = None  # set together with key_list
     authority_needed: int = 1
     key_list: str | None = None
-    needed: int = 1  # of the custodians
-    spoken: frozenset[str] | None = frozenset()  # the notices that are there; None: those of the image
+    needed: int = 1  # number of custodians
+    spoken: frozenset[str] | None = frozenset()  # the existing notices; None: those of the image
 
     @property
     def cards(self) -> int:
@@ -46,7 +46,7 @@ class Plan:
 
 
 def render(plan: Plan) -> str:
-    """Returns the whole file. Lines fill cards of 8, in order."""
+    """The whole file. Lines fill cards of 8, in order."""
     cards = "".join(_card(plan, number) for number in range(1, plan.cards + 1))
     lines = "".join(_line(number) for number in range(1, plan.lines + 1))
     custodians = "".join(f"  {_text(recipient)},\n" for recipient in plan.custodians)
@@ -69,7 +69,7 @@ def render(plan: Plan) -> str:
 
 
 def _key_list(plan: Plan) -> str:
-    """Commented out if there is none."""
+    """The lines of the key list, commented out if there is none."""
     mark = "# " if plan.authority is None else ""
     lines, needed = plan.authority or ("ssh-ed25519 AAAA...",), plan.authority_needed
     authority = _text(lines[0]) if len(lines) == 1 else f"[{', '.join(map(_text, lines))}]"
@@ -82,7 +82,7 @@ def _key_list(plan: Plan) -> str:
 
 
 def _broker(plan: Plan) -> str:
-    """The files are commented out where there is no TLS."""
+    """The lines of the broker; its files are commented out without TLS."""
     mark = "# " if plan.broker_ca is None else ""
     return (
         f"host = {_text(plan.broker or 'localhost')}\nport = {plan.broker_port}\nkeepalive_s = 30\n"
@@ -92,7 +92,7 @@ def _broker(plan: Plan) -> str:
 
 
 def _situations(plan: Plan) -> str:
-    """The shipped situations; commented out where their notice is missing."""
+    """The shipped situations, commented out if their notice is missing."""
     tables = []
     for each in SITUATIONS:
         mark = "" if plan.spoken is None or each.notice in plan.spoken else "# "
@@ -119,7 +119,7 @@ def _line(number: int) -> str:
 
 
 def _text(value: str) -> str:
-    """A JSON string is a TOML basic string, except for DEL, which JSON does not escape."""
+    """The value as a TOML string: a JSON string is one, except for DEL, which JSON does not escape."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap pki request`, on the unit: a TLS key that never leaves it, and the request for the authority."""
+"""`linetap pki request`, on the unit: makes a TLS key, which never leaves the unit, and the authority's request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the key's fingerprint, for comparison at the unit's enrolment."""
+    """Prints the request and the key's fingerprint, for comparison at the unit's enrolment."""
     config = load_config(args.config)
     require_usual_place(args.config, "broker.key", key_path(config), HOME / TLS_KEY)
     require_usual_place(args.config, "key", Path(config.key), HOME / UNIT_KEY)
@@ -49,21 +49,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_request(config: Config, new_key: bool = False) -> tuple[bytes, PublicKey]:
-    """Returns the request, and the signing key that it names. Makes the TLS key if there is none, or a new one is
-    wanted.
-    """
+    """The request, and the signing key that it names. Makes the TLS key if there is none, or a new one is requested."""
     signer = unitkeys.open_key(Path(config.key), config.keys)
     return request.make(config.unit, _tls_key(key_path(config), new_key), signer), signer.public_key()
 
 
 def key_path(config: Config) -> Path:
-    """Returns [broker] key, or by default tls.key beside the signing key."""
+    """The path of the TLS key: [broker] key, or by default tls.key beside the signing key."""
     return Path(config.broker.key) if config.broker.key is not None else Path(config.key).with_name("tls.key")
 
 
 def require_own(config: Config, pem: bytes, name: str) -> None:
-    """BadInput unless it is a certificate of this unit's TLS key, issued by the broker's authority if one of the
-    site's own is configured.
+    """Raises BadInput unless the certificate is of this unit's TLS key and, if a site's own authority is configured,
+    issued by it.
     """
     try:
         own, *between = x509.load_pem_x509_certificates(pem)
@@ -71,7 +69,7 @@ def require_own(config: Config, pem: bytes, name: str) -> None:
             raise BadInput(f"{name}: a certificate of another key than this unit's")
     except ValueError as error:
         raise BadInput(str(error) if isinstance(error, BadInput) else f"{name}: not a certificate") from None
-    if config.broker.ca == PUBLIC_AUTHORITIES:  # the broker's certificate is a public one's, and the unit's is not
+    if config.broker.ca == PUBLIC_AUTHORITIES:  # a public authority issued the broker's certificate, but not the unit's
         return
     try:
         authorities = x509.load_pem_x509_certificates(read_small(Path(config.broker.ca or ""), _KEY_LIMIT_BYTES))
@@ -91,9 +89,7 @@ def _is_issued(certificate: x509.Certificate, issuers: list[x509.Certificate]) -
 
 
 def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
-    """Returns the key at `path`, or a new one if there is none or it is wanted. The old key stays until the new one is
-    written.
-    """
+    """The key at `path`, or a new one if missing or requested. The old key stays until the new one is written."""
     if path.exists() and not new:
         return _load(path)
     key = certificates.new_key()

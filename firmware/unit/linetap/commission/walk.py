@@ -33,7 +33,7 @@ from linetap_core.records import (
 from linetap_core.service import StateReader, alive
 from linetap_core.vaultformat.walkreport import WALKS_FOLDER
 
-ANSWER_S = 5.0  # by then the recorder's state shows it running
+ANSWER_S = 5.0  # limit until the recorder's state shows the walk test
 _LOOK_S = 0.1
 
 
@@ -46,10 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns 0 if no line is red, else 1. Refusal (1) if no walk test is possible now; DeviceFault without a
+    """Runs the command. 0 if no line is red, else 1. Refusal (1) if no walk test is possible now; DeviceFault without a
     recorder.
 
-    Ctrl-C ends the walk test too; the part that was done is reported.
+    Ctrl-C also ends the walk test, with a report of the finished part.
     """
     config = load_config(args.config)
     require_lines(config, args.config, args.line)
@@ -88,7 +88,7 @@ class _Walker:
         return self._last(began_at)
 
     def _ask(self, command: RecorderCommand) -> str:
-        """Returns when the requested walk test began."""
+        """Requests the walk test; returns the time of its beginning."""
         self._recorder.send(msgspec.json.encode(command))
         for _ in range(round(ANSWER_S / _LOOK_S)):
             for data in self._recorder.answers():
@@ -100,7 +100,7 @@ class _Walker:
         raise DeviceFault("recorder_silent", f"the recorder has not answered within {ANSWER_S:g} s; see its log")
 
     def _follow(self, began_at: str) -> None:
-        """Runs until the test is over. The recorder sets its bounds; a recorder that is dead for long ends it here."""
+        """Follows the test to its end. The recorder sets the time limits; here a recorder that stays dead ends it."""
         last, printed, seen_ns = "", 0, self._clock.monotonic_ns()
         while True:
             now = self._seen()
@@ -133,7 +133,7 @@ class _Walker:
 
 
 def _first(walked: WalkedLine, last: str) -> str:
-    """Prints a line whose test was not announced yet."""
+    """The heading of a line whose test was not announced yet; empty for others."""
     named = f"{walked.line}번 회선 / line {walked.line}"
     return "" if last.startswith(f"{named}:") else f"{named}\n"
 
@@ -154,7 +154,7 @@ COLOURS: dict[Colour, str] = {
     "yellow": "점검 필요 / needs attention",
     "red": "불합격 / failed",
 }
-# Other entries are codes of checks: `linetap check` and docs/alerts.md have the actions.
+# All other entries are codes of checks: `linetap check` and docs/alerts.md have the actions.
 FOUND = {
     "not_reached": "차례가 오기 전에 끝남 / the test ended before its turn",
     "in_use": "계속 사용 중이어서 시험하지 못함 / in use all the time, not tested",
@@ -178,7 +178,7 @@ def step_text(line: int, step: WalkStep) -> str:
 
 
 def result_text(walked: WalkedLine) -> str:
-    """Returns two lines or more: the colour with the measurements, then the findings."""
+    """Two lines or more: the colour with the measurements, then the findings."""
     measured = [
         text.format(value)
         for value, text in (

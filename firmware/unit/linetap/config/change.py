@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The changes that another configuration would make, in words, and those that no command may make. Pure: no files.
+"""The differences between two configurations, in words, and those that no command may make. Pure: no files.
 
-Hardware, keys, the connection to the desk, and the clock by which calls end are changed by a person at the unit. Keys
-not named here are fixed until that is decided.
+Hardware, keys, the connection to the desk, and the clock by which calls expire are changed only by a person at the
+unit. Keys not named here count as fixed until decided otherwise.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ CHANGEABLE = (
     "policy",
     "update",
 )
-# A zone moves every midnight at which calls end; a clock trusted after a longer pause ends them early.
+# A zone moves every midnight at which calls expire; a clock trusted after a longer pause makes them expire early.
 FIXED = ("retention.zone", "retention.largest_gap_days", "smdr.port")
 FIXED_OF_A_LINE = re.compile(r"line \d+\.(number|card|channel)")
 _UNSAID = re.compile(r"line \d+\.(extension|trunk)")  # a person's number: only the fact of a change is shown
 _LONGEST = 80
 MOST_LISTED = 60
-MOST_BYTES = 3000  # in total: a leaf of the log holds 4096 with its other fields
+MOST_BYTES = 3000  # in total: a leaf of the log has 4096 with its other fields
 MISSING = object()
 
 
 def changes(old: Config, new: Config) -> list[str]:
-    """Returns one short text for each key that differs, in order; the last gives the number of the rest."""
+    """One short text for each key that differs, in order; the last has the number of omitted ones."""
     return bounded([words(key, before, after) for key, before, after in differing(old, new)])
 
 
 def bounded(texts: list[str], most_bytes: int = MOST_BYTES) -> list[str]:
-    """Returns as many texts as fit into a leaf; the last gives the number of the rest."""
+    """The texts that fit into a leaf; the last has the number of omitted ones."""
     sizes = itertools.accumulate(len(msgspec.json.encode(text)) + 1 for text in texts)
     fit = sum(size <= most_bytes for size in sizes)
     fit = min(fit, MOST_LISTED)
@@ -55,14 +55,12 @@ def bounded(texts: list[str], most_bytes: int = MOST_BYTES) -> list[str]:
 
 
 def fixed(old: Config, new: Config) -> list[str]:
-    """Returns the differing keys that a command may not change."""
+    """The differing keys that a command may not change."""
     return [key for key, _, _ in differing(old, new) if _is_fixed(key)]
 
 
 def services(old: Config, new: Config) -> list[str]:
-    """Returns the services to restart: the recorder, each capture whose lines or notices change, and the others for
-    common settings.
-    """
+    """The services to restart: the recorder, each capture with changed lines or notices, others for common settings."""
     cards = sorted({line.card for line in new.line})
     every = old.profile != new.profile or not namednotices.sounds_alike(old, new)
     captures = [card for card in cards if every or old.lines_of(card) != new.lines_of(card)]
@@ -74,12 +72,12 @@ def services(old: Config, new: Config) -> list[str]:
 
 
 def all_services(config: Config) -> list[str]:
-    """Returns all services, by the names of their state files."""
+    """All services, by the names of their state files."""
     return ["recorder", *(capture_service(card.number) for card in config.card), "reporter", "panel"]
 
 
 def departures(config: Config) -> list[str]:
-    """Returns the settings by which it records more than by default."""
+    """The settings by which the unit records more than by default."""
     recording = config.recording
     found = ["record_and_flag"] if recording.on_notice_failure == "record_and_flag" else []
     return [*found, "record_emergency"] if recording.record_emergency else found
@@ -114,7 +112,7 @@ def _flat(at: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def words(key: str, before: Any, after: Any) -> str:
-    """Returns one short text for a key that differs."""
+    """One short text for a key that differs."""
     if _UNSAID.fullmatch(key):
         return f"{key} changed"
     return f"{key}: {_value(before)} -> {_value(after)}"

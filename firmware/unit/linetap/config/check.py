@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks beyond the schema: values that must fit each other. All problems are collected."""
+"""Checks beyond the schema: consistency between values. All problems are collected."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ BROKER_PATHS = ("ca", "certificate", "key")
 
 
 def load_file(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
-    """Returns the checked configuration of a file, with absolute paths; unsignededit.py decides whether it counts.
+    """The checked configuration of a file, with absolute paths; unsignededit.py decides whether it counts.
 
-    BadInput lists every error with its line. `folder`: what paths are relative to, if not the file's own. `raw`: the
-    file's bytes, instead of reading it. If the medium has changed the file since it was written, its copy counts
+    BadInput lists every error with its line. `folder`: base of relative paths, by default the file's folder. `raw`: the
+    file's bytes, already read. If the medium has changed the file since it was written, its copy counts
     (durable/copies.py). The unit's key is not opened: of the services only the recorder may read it, and reports its
     errors.
     """
@@ -50,14 +50,12 @@ def profile_of(config: Config, name: str) -> Profile:
 
 
 def config_sha256(config: Config) -> str:
-    """Returns the hash of the effective configuration with its defaults, independent of the file's form."""
+    """The hash of the effective configuration with its defaults, independent of the file's form."""
     return hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()
 
 
 def notices_folder(path: Path) -> Path:
-    """Returns the folder of notices that a configuration names, requiring nothing else: it is filled before the
-    configuration is complete.
-    """
+    """The folder of notices in a configuration, the only key checked: it is filled before the rest is complete."""
     named = Source(path).data.get("notices", _DEFAULT_NOTICES)
     if not isinstance(named, str) or "\0" in named:
         raise BadInput(f"{path}: notices = {named!r}: the name of a folder expected")
@@ -68,7 +66,7 @@ _DEFAULT_NOTICES = next(field.default for field in msgspec.structs.fields(Config
 
 
 def checked(source: Source, folder: Path | None = None) -> Config:
-    """Returns the configuration, with its problems collected in `source`; complete only without problems (see
+    """The configuration, with its problems collected in `source`; complete only without problems (see
     Source.partial).
     """
     config = _absolute(source.partial(Config), folder or source.path.absolute().parent, source)
@@ -119,7 +117,7 @@ def _absolute(config: Config, folder: Path, source: Source) -> Config:
 
 
 def given[T](values: T | UnsetType | None) -> list[Any]:
-    """Returns a list, or [] if it is missing or wrong, which was reported already."""
+    """A list; [] if it is missing or wrong, which was already reported."""
     return values if isinstance(values, list) else []
 
 
@@ -189,7 +187,7 @@ def _keys(config: Config, source: Source) -> None:
 
 
 def _groups(keys: Keys, source: Source) -> None:
-    """The custodians as a group, the overflow epoch, and both together."""
+    """Checks the custodians as a group, the overflow epoch, and both together."""
     at: KeyPath = ("keys", "overflow_epoch")
     try:
         epoch = members.parse(keys.overflow_epoch) if isinstance(keys.overflow_epoch, str) else None
@@ -212,7 +210,7 @@ def _names(config: Config, source: Source) -> None:
                 source.add((*key, i, "name"), f"{'.'.join(key)}: {name!r} is there twice")
             if (
                 isinstance(name, str) and not name.isprintable()
-            ):  # else a name could look like another, or span two lines
+            ):  # otherwise a name could look like another, or span two lines
                 fault = f"{'.'.join(key)}: {name!a}: control or direction characters, which it must not have"
                 source.add((*key, i, "name"), fault)
     known = ", ".join(sorted(str(entry) for entry in classes if entry is not UNSET))
@@ -264,7 +262,7 @@ def _smdr(config: Config, source: Source) -> None:
         except BadInput as error:
             source.add(("smdr", name), f"smdr.{name}: {error}")
     try:
-        if smdr.zone is not None:  # else it is the retention's, which was checked
+        if smdr.zone is not None:  # otherwise the retention's zone applies, which was checked
             zone_of(smdr.zone)
     except (KeyError, ValueError, OSError):
         source.add(("smdr", "zone"), f"smdr.zone = {smdr.zone!r}: no such time zone")
@@ -273,7 +271,7 @@ def _smdr(config: Config, source: Source) -> None:
 def _update(config: Config, source: Source) -> None:
     if not isinstance(text := config.update.log_policy, str):
         return
-    from linetap_core.versions import entry  # it uses keys, which capture and panel do not: 7 MB each
+    from linetap_core.versions import entry  # uses keys, which capture and panel do not: 7 MB each
 
     try:
         entry.demanded(text)
@@ -282,7 +280,7 @@ def _update(config: Config, source: Source) -> None:
 
 
 def _notices(config: Config, source: Source) -> None:
-    """A missing folder is not reported here: capture reports it at its start."""
+    """Checks the notices. A missing folder is not reported here: capture reports it at its start."""
     folder = Path(config.notices)
     if not folder.is_dir():
         return

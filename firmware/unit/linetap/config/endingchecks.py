@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what ends a call: the codes of staff, the situations, the longest time. Each adds its problems to the
-source. Lines on which staff hang up are no error: linerelease.py.
+"""Checks of the settings that end a call: the codes of staff, the situations, the longest time. Each adds its problems
+to the source. Lines on which staff hang up are no error: linerelease.py.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from linetap_core.records import END_STEPS
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
 
-# Marks of a record that no situation may be named after.
+# Marks of a record that may not be the name of a situation.
 TAKEN = {*END_STEPS, "mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain"}
 
 
 def _codes(config: Config, source: Source) -> None:
-    """No code may be within another: the shorter would always be dialled first."""
+    """Checks that no code contains another: the shorter would always be dialled first."""
     seen: list[tuple[str, str]] = []
     for at, name, code in _all_codes(config):
         within = next(((other, its) for other, its in seen if code in its or its in code), None)
@@ -34,7 +34,7 @@ def _codes(config: Config, source: Source) -> None:
 
 
 def _all_codes(config: Config) -> Iterator[tuple[KeyPath, str, str]]:
-    """Place, name and keys of each code that can be dialled."""
+    """Yields place, name and keys of each code that can be dialled."""
     found: list[tuple[KeyPath, str, Any]] = [
         (("recording", "mark_code"), "mark_code", config.recording.mark_code),
         (("recording", "notice_code"), "recording.notice_code", config.recording.notice_code),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notices that a configuration names. Others in the folder of notices are neither loaded nor played."""
+"""The notices named in a configuration. Others in the folder of notices are neither loaded nor played."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from linetap.config.schema import Config
 from linetap_core.tomlfile.locate import Path as KeyPath
 
-LONGEST_END_S = 12  # of a notice that ends a call; a caller hears it whole before the line is free
+LONGEST_END_S = 12  # of a notice that ends a call; the line is free only after the whole notice
 _OF_RECORDING = ("notice", "end_notice", "mark_notice")
 _HOW_ALL_SOUND = ("notice_tone_ms", "beep_every_s", "beep_dbm0", "notice_target_dbm0")
 
@@ -30,7 +30,9 @@ def named(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 
 def long_ends(config: Config) -> Iterator[str]:
-    """The notices of situations, and the warning, that last longer than is meant: nobody is released before."""
+    """Warnings about notices of situations, and the one before the longest time, that exceed LONGEST_END_S: a line is
+    released only after them.
+    """
     folder = Path(config.notices)
     for at, name in named(config):
         path = folder / f"{name}.wav"
@@ -46,7 +48,7 @@ def names(config: Config) -> set[str]:
 
 
 def sounds_alike(one: Config, other: Config) -> bool:
-    """Whether capture plays the same under both: it reads its notices at its start."""
+    """Whether capture plays the same under both configurations: it reads its notices at its start."""
     return names(one) == names(other) and all(
         getattr(one.recording, key) == getattr(other.recording, key) for key in _HOW_ALL_SOUND
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Whether one pattern of numbers matches only numbers that another matches too; True only if that is certain.
+r"""Decides whether a pattern of numbers matches only numbers that another matches too; True only if that is certain.
 
-Inclusion of patterns cannot be decided by sampling. It can if the new pattern is a sequence of digits, `\d` and digit
-classes, each with a bounded count, such as `^[2-8]\d{3}$`: then every matching number is tried on the old pattern,
-whatever that is. For any other pattern, or with too many numbers, the answer is no.
+Sampling cannot decide the inclusion of patterns. Enumeration can, if the new pattern is a sequence of digits, `\d` and
+digit classes, each with a bounded count, such as `^[2-8]\d{3}$`: every matching number is tried on the old pattern. For
+any other pattern, or with too many numbers, the answer is no.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-MOST_NUMBERS = 100_000  # most numbers of a pattern that are tried: five digits
+MOST_NUMBERS = 100_000  # most numbers tried for a pattern: five digits
 _DIGITS = "0123456789"
 _ATOM = re.compile(
     r"(?:(?P<digit>[0-9])|(?P<any>\\d)|\[(?P<set>[0-9-]+)\])(?:\{(?P<low>\d{1,2})(?:,(?P<high>\d{1,2}))?\})?", re.ASCII
@@ -20,7 +20,7 @@ _ATOM = re.compile(
 
 
 def matches(pattern: str, number: str) -> bool:
-    """Matches as calls are judged: the whole number has to match."""
+    """Whether the whole number matches, as in the judgement of calls."""
     return re.fullmatch(pattern.removeprefix("^").removesuffix("$"), number) is not None
 
 
@@ -33,7 +33,7 @@ def is_narrower(new: str, old: str) -> bool:
 
 
 def _numbers(pattern: str) -> Iterator[str] | None:
-    """Returns every number that it matches, or None if that cannot be determined."""
+    """Every number that the pattern matches; None if that cannot be determined."""
     runs = _runs(pattern.removeprefix("^").removesuffix("$"))
     if runs is None:
         return None
@@ -50,7 +50,7 @@ def _numbers(pattern: str) -> Iterator[str] | None:
 
 
 def _runs(text: str) -> list[tuple[str, int, int]] | None:
-    """Returns the digits of each place, with the minimum and maximum count."""
+    """The digits of each place, with the minimum and maximum count."""
     found, at = [], 0
     while at < len(text):
         match = _ATOM.match(text, at)
@@ -67,7 +67,7 @@ def _runs(text: str) -> list[tuple[str, int, int]] | None:
 
 
 def _of_set(text: str) -> str | None:
-    """Reads `2-8`, `19`, `2-57`. A literal dash is not supported."""
+    """The digits of a set such as `2-8`, `19`, `2-57`; None for others. A literal dash is not supported."""
     if re.fullmatch(r"(?:[0-9]-[0-9]|[0-9])+", text) is None:
         return None
     digits = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requirements of a command on a configuration: known lines and cards, and the usual places to write."""
+"""Requirements of a command on a configuration: known lines and cards, and the usual paths for root's writes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from linetap_core.errors import BadInput
 
 
 def require_card(config: Config, file: Path, card: int) -> None:
-    """Raise BadInput if the configuration has no such card."""
+    """Raises BadInput if the configuration has no such card."""
     if card not in [each.number for each in config.card]:
         raise BadInput(f"{file}: there is no card {card}; --card names one that is there")
 
 
 def require_lines(config: Config, file: Path, lines: Iterable[int]) -> None:
-    """Raise BadInput with the first unknown line and all known ones."""
+    """Raises BadInput with the first unknown line and all known ones."""
     known = sorted(line.number for line in config.line)
     if unknown := set(lines) - set(known):
         raise BadInput(f"{file}: there is no line {min(unknown)}; there are {', '.join(map(str, known))}")
 
 
-# --- Places that root writes ------------------------------------------------------------------------------------------
+# --- Paths that root writes -------------------------------------------------------------------------------------------
 
 
 HOME = Path("/etc/linetap")
@@ -32,16 +32,16 @@ NOTICES, UNIT_KEY, TLS_KEY, TLS_CERTIFICATE = "notices", "unit.key", "tls.key", 
 
 
 def require_usual_places(config: Config, file: Path) -> None:
-    """Raise BadInput if root would write at a place that a service has chosen: vault, run_dir or learned."""
+    """Raises BadInput if root would write to a path chosen by a service: vault, run_dir or learned."""
     for key, usual in (("vault", VAULT), ("run_dir", RUN_DIR), ("learned", LEARNED)):
         require_usual_place(file, key, Path(getattr(config, key)), Path(usual))
 
 
 def require_usual_place(file: Path, key: str, place: Path, usual: Path) -> None:
-    """Raise BadInput if `file`, which another user can replace, has root write at a `place` other than `usual`.
+    """Raises BadInput if `file`, which another user can replace, has root write to a `place` other than `usual`.
 
-    A signed command replaces the configuration in a folder of the recorder. A compromised recorder could use it to have
-    root create folders and files anywhere. A configuration that only root can write may name other places.
+    A signed command replaces the configuration in a folder of the recorder. A compromised recorder could use it to make
+    root create folders and files anywhere. A configuration that only root can write may name other paths.
     """
     if place != usual and _is_owned_by_another(file):
         raise BadInput(f"{file}: {key} is {place}; {usual} expected, or a file that is root's")

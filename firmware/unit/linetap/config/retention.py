@@ -56,7 +56,7 @@ def retention_of(
 
 
 def retention_in(config: Config, ended_ns: int, name: str) -> Retention:
-    """The same for a class by name; for the longest class where the configuration no longer has it."""
+    """The retention in a class by name; in the longest class if the configuration no longer has that one."""
     return _from(config, ended_ns, _named(config, name))
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An edited unit.toml that weakens does not count if two have to sign that: the configuration before it stays in force.
+"""Holds back an edit of unit.toml that weakens, if two people must sign that: the previous configuration stays in
+force.
 
-The recorder stores that one beside the file, once the roles name people who can sign (durable/copies.py); the command
-`config` changes it, and so does an order signed by the authority. So every service and tool uses it, in any order. A
-person's changes to the unit's wiring (HAND) count at once, and are shown as a weakening: a card that failed at night
-must not wait for two signatures.
+The recorder stores the previous one beside the file, once the roles name people who can sign (durable/copies.py). The
+command `config` and an order signed by the authority change the stored one. Every service and tool therefore uses it,
+in any order. A person's changes to the unit's wiring (HAND) count at once, and are shown as a weakening: the
+replacement of a card that failed at night must not wait for two signatures.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from linetap.config.schema import Config, Line
 from linetap_core.durable import copies
 from linetap_core.errors import BadInput
 
-# The cards and the lines' places on them, the connection to the desk, the PBX's port, the place of the unit's key.
+# The cards and the lines on them, the connection to the desk, the PBX's port, the storage of the unit's key.
 HAND = ("site_number", "board", "card", "broker", "home_assistant")
 HAND_OF_A_LINE = ("card", "channel")
 HAND_OF_THE_KEYS = ("unit_key", "tpm", "boots", "release")
@@ -29,8 +30,8 @@ log = logging.getLogger("linetap.config")
 
 
 class Held(msgspec.Struct, frozen=True):
-    """`config` is in force. `sha256`: of the edited one; empty if that is invalid. `codes` and `what` of each weakening
-    in it (config/weakening.py).
+    """An edit held back; `config` is in force. `sha256`: of the edited one; empty if that is invalid. `codes` and
+    `what` of each of its weakenings (config/weakening.py).
     """
 
     config: Config
@@ -39,7 +40,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
-    """Returns the configuration in force. Arguments and BadInput as of `load_file`."""
+    """The configuration in force. Arguments and BadInput as in `load_file`."""
     held = weakening_edit(path, folder) if raw is None else None
     if held is None:
         return load_file(path, folder, raw)
@@ -53,7 +54,7 @@ def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None
 
 
 def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
-    """Returns the configuration in force in place of an edit that weakens it; None: the file itself counts."""
+    """The configuration in force instead of an edit that weakens it; None: the file itself counts."""
     before = copies.binding(path)
     if before is None and path.absolute() == NAME:  # an editor may have replaced the link by a file
         before = copies.binding(path, HOME)
@@ -62,19 +63,19 @@ def weakening_edit(path: Path, folder: Path | None = None) -> Held | None:
     try:
         old = load_file(path, folder, before)
     except BadInput:
-        return None  # this version cannot read the former configuration: judged as any other edit
+        return None  # the former configuration is unreadable for this version: judged like any other edit
     try:
         new = load_file(path, folder)
     except BadInput:
         return Held(old, "", [("file_unusable", f"{path.name}: no service can use it")])
-    from linetap.config.weakening import weakenings  # imported here: capture starts without it
+    from linetap.config.weakening import weakenings  # imported here, because capture does not need it at its start
 
     found = [(each.code, each.what) for each in weakenings(old, _without_wiring_changes(old, new))]
     return Held(old, config_sha256(new), found) if found else None
 
 
 def _without_wiring_changes(old: Config, new: Config) -> Config:
-    """Returns the new configuration with the person's wiring changes undone."""
+    """The new configuration without the person's changes to the wiring."""
     was = {line.number: line for line in old.line}
     return msgspec.structs.replace(
         new,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of a configuration that weaken it: less is recorded, announced, kept or reported, or for other numbers.
+"""The changes of a configuration that weaken it: less is recorded, announced, kept or reported, or for other numbers.
 
-Pure. Each key has a rule in RULES; a key without one weakens by every change, and so does a new key until that is
-decided. Effective values are compared, so a file's form does not matter. If the direction of a number is unclear (a
-detector's threshold, a time-out), every change weakens.
+Pure. Each key has a rule in RULES; every change of a key without one weakens, including new keys. Effective values are
+compared, so that a file's form does not matter. If the direction of a number is unclear (a detector's threshold, a
+time-out), every change weakens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNCLASSIFIED = "unclassified"
 
 
 class Weakening(msgspec.Struct, frozen=True):
-    """`code` is stable, and WORDS explains it in both languages; `what` names the key and its values."""
+    """One weakening. `code` is stable, and WORDS explains it in both languages; `what` names the key and its values."""
 
     code: str
     what: str
@@ -60,7 +60,7 @@ def _wider(before: Any, after: Any) -> bool:
 
 
 def _beeps_less(before: Any, after: Any) -> bool:
-    """0 means no beep."""
+    """Whether the interval of the beep grows; 0 means no beep."""
     return bool(before) and (not after or after > before)
 
 
@@ -105,7 +105,7 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "recording.deaf_span_s": ("alert_later", _more),
     "recording.recorded_before_answer": ("record_unannounced", _to("keep_and_flag")),
     "recording.answer_doubt_s": ("record_unannounced", _less),
-    # One taken away or added changes no recording; `_derived` judges the class.
+    # Adding or removing a situation changes no recording; `_derived` judges its class.
     "situation.name": NEUTRAL, "situation.code": ENDING, "situation.notice": ENDING, "situation.then": ENDING,
     "situation.retention": DERIVED,
     "ending.warn_s": ENDING, "ending.warn_notice": ENDING, "ending.end_s": ENDING, "ending.end_situation": ENDING,
@@ -122,7 +122,7 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "profile": DERIVED,
 }  # fmt: skip
 
-# Code -> its meaning for recordings and callers, for the person who decides on it.
+# Code -> its effect on recordings and callers, for the person who decides.
 WORDS = {
     "line_removed": ("회선이 설정에서 빠져 녹음되지 않습니다", "a line is removed and is not recorded"),
     "line_exempt": ("회선이 녹음 제외로 바뀝니다", "a line is neither announced nor recorded"),
@@ -169,15 +169,13 @@ WORDS = {
 
 
 def weakenings(before: Config, after: Config) -> list[Weakening]:
-    """Returns everything that weakens, in the order of the keys; nothing if the new configuration is as strong as the
-    old.
-    """
+    """All weakenings, in the order of the keys; none if the new configuration is as strong as the old."""
     return [*_by_rules(before, after), *_derived(before, after)]
 
 
 def schema_path(key: str) -> str:
-    """Returns `line.exempt` for `line 3.exempt`, as `differing` names it. Names in classes and profiles are
-    arbitrary.
+    """The schema path of a key of `differing`: `line.exempt` for `line 3.exempt`; classes and profiles have any
+    names.
     """
     top = re.split(r"[. ]", key, maxsplit=1)[0]
     for whole in ("retention.classes", "retention.dispositions"):
@@ -187,7 +185,7 @@ def schema_path(key: str) -> str:
 
 
 def rule_of(path: str) -> tuple[str, Weakens]:
-    """Returns the key's own rule, else its table's, else that every change weakens."""
+    """The key's own rule, else its table's, else that every change weakens."""
     return RULES.get(path) or RULES.get(path.partition(".")[0]) or (UNCLASSIFIED, _any)
 
 
@@ -209,7 +207,7 @@ def _by_rules(before: Config, after: Config) -> Iterator[Weakening]:
 
 
 def _derived(before: Config, after: Config) -> Iterator[Weakening]:
-    """Values that a line takes from a table or the default, and consequences of several keys together."""
+    """Weakenings of values that a line gets from a table or the default, and of several keys together."""
     yield from _darker(before.panel, after.panel)
     delays = before.policy.weakening_delay_h, after.policy.weakening_delay_h
     if delays[0] != delays[1]:
@@ -227,14 +225,14 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
 
 
 def _darker(before: Panel, after: Panel) -> Iterator[Weakening]:
-    """LEDs that are darker at any minute of the day: they inform the person in the closet."""
+    """Weakenings of LEDs that are darker at any minute of the day: they inform the person in the closet."""
     if before != after and any(percent_at(after, minute) < percent_at(before, minute) for minute in range(24 * 60)):
         values = (f"{each.night_from} to {each.night_to} at {each.night_percent} %" for each in (before, after))
         yield Weakening("alert_later", words("panel.night", *values))
 
 
 def _detector_numbers(config: Config, line: Line) -> Any:
-    """The numbers of its detectors, without the profile's name."""
+    """The numbers of a line's detectors, without the profile's name."""
     return msgspec.structs.replace(profile_of(config, line.profile), name="")
 
 

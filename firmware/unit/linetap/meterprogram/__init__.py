@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another program for a line meter, over its USB: the signed file, the protocol DFU 1.1, the device, the command."""
+"""The update of a line meter's program over USB: the signed file, the protocol DFU 1.1, the device, the command."""

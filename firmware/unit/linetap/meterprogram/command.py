@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap meter update`: another program for a card's line meter, on the unit, as root.
+"""`linetap meter update`: replaces the program of a card's line meter, on the unit, as root.
 
-The meter goes into its loader, takes the image, and comes back. Its lines are followed by sound meanwhile.
+The meter restarts into its loader, receives the image, and returns. Meanwhile its lines are followed by sound.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from linetap_core.clock import SYSTEM, Clock, ns_of
 from linetap_core.errors import BadInput, DeviceFault, Refusal
 
 TO_LOADER, LOADER_REQUEST, LOADER_VALUE = 0x40, 0x4C, 0x4446  # OUT, vendor, device: hardware/meter/usbcontrol.h
-COMES_S = 10.0  # a device that left the bus is there again after 1 or 2
+COMES_S = 10.0  # a device that left the bus returns after 1 or 2
 LOOK_EVERY_S = 0.1
 
 
@@ -34,7 +34,7 @@ class Device(Control, Protocol):
 
 
 class Bus(Protocol):
-    """The USB ports at which a meter, or one in its loader, is now."""
+    """The USB ports of the meters, and of meters in their loader."""
 
     def meters(self) -> Sequence[str]: ...
     def loaders(self) -> Sequence[str]: ...
@@ -42,8 +42,10 @@ class Bus(Protocol):
 
 
 def replace_program(bus: Bus, port: str, image: Image, clock: Clock, told: Callable[[int], None]) -> None:
-    """Refusal where the meter refuses it, DeviceFault where something fails. Within half a minute the meter then goes
-    on with the program that it had; one that has none stays in its loader, and takes the next.
+    """Replaces the meter's program. Refusal if the meter rejects it, DeviceFault if a step fails.
+
+    After a failure the meter continues within half a minute with its previous program; without one it stays in its
+    loader, and accepts the next.
     """
     try:
         if port not in bus.loaders():
@@ -76,7 +78,7 @@ EXAMPLE = "example: linetap meter update meter.dfu --config /etc/linetap/unit.to
 
 
 class Usb:
-    """This machine's."""
+    """The USB bus of this machine."""
 
     def meters(self) -> Sequence[str]:
         return usbfs.meters()
@@ -99,7 +101,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns exit status 0 when the meter is back with the program. Refusal if it refuses it, or a line is in use."""
+    """Runs the command. Exit status 0 when the meter is back with the program. Refusal if the meter rejects it, or a
+    line is in use.
+    """
     image = read(args.file)
     config = load_config(args.config)
     require_card(config, args.config, args.card)
@@ -123,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _port(config: Config, card: int, bus: Bus) -> str:
-    """The card's meter by its terminal; where it has none now, the only one that waits in its loader."""
+    """The port of the card's meter by its terminal; without one, that of the only meter waiting in its loader."""
     terminal = config.meter_port(card)
     if terminal is None:
         raise BadInput(f"card {card} has no meter_port in unit.toml")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's side of DFU 1.1: an image to a loader that is in its DFU mode. Every wait has an end."""
+"""The host's side of DFU 1.1: downloads an image to a loader in its DFU mode. Every wait is limited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = 64  # bytes: the loader's wTransferSize
 OUT, IN = 0x21, 0xA1  # class, to interface 0
 DNLOAD, GETSTATUS, CLRSTATUS, ABORT = 1, 3, 4, 6
 IDLE, DNLOAD_IDLE, ERROR = 2, 5, 10
-MOST_ASKED = 20  # times for one block
+MOST_ASKED = 20  # status requests for one block
 MOST_WAIT_MS = 10_000
 WORDS = {
     1: "it is a program for another part",
@@ -31,14 +31,14 @@ _FOR_THE_FILE = (1, 2, 8, 9, 11)
 
 
 class Control(Protocol):
-    """Endpoint 0. OSError where the device stalls a request, or is gone."""
+    """Endpoint 0. OSError if the device stalls a request, or is gone."""
 
     def give(self, kind: int, request: int, value: int, data: bytes) -> None: ...
     def ask(self, kind: int, request: int, length: int) -> bytes: ...
 
 
 def download(device: Control, image: Image, clock: Clock, told: Callable[[int], None] = lambda _bytes: None) -> None:
-    """Refusal where the loader refuses the image, DeviceFault where it fails. The meter runs its old program then."""
+    """Downloads an image. Refusal if the loader rejects it, DeviceFault if it fails; then the old program runs."""
     try:
         _make_idle(device)
         for number, at in enumerate(range(0, len(image.data), BLOCK)):
@@ -54,7 +54,7 @@ def download(device: Control, image: Image, clock: Clock, told: Callable[[int], 
 
 
 def _status(device: Control) -> tuple[int, int, int]:
-    """Status, milliseconds to wait, state."""
+    """Status, milliseconds to wait, and state."""
     data = device.ask(IN, GETSTATUS, 6)
     if len(data) != 6:
         raise OSError(f"{len(data)} bytes of status")

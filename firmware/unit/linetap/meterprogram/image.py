@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file with a meter's program: an image as hardware/meter/loader/layout.h has it, and the suffix of DFU 1.1.
+"""The file with a meter's program: an image in the form of hardware/meter/loader/layout.h, and the suffix of DFU 1.1.
 
-The meter's loader judges the signature; here only what a person would like to know before anything happens.
+The meter's loader verifies the signature; the checks here only inform a person beforehand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DFU_SUFFIX = 0x0100
 @dataclass(frozen=True, slots=True)
 class Image:
     version: tuple[int, int, int]
-    data: bytes  # what the loader gets
+    data: bytes  # the bytes sent to the loader
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ def with_suffix(data: bytes) -> bytes:
 
 
 def read(path: Path) -> Image:
-    """BadInput for what is no program for a line meter, as far as can be seen without the maker's key."""
+    """The image in a file. BadInput if it is no program for a line meter, without a check of the maker's signature."""
     try:
         with path.open("rb") as file:
             data = file.read(MOST + _SUFFIX.size + 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""USB devices as Linux shows them in /sys, and endpoint 0 of one by usbfs (linux/usbdevice_fs.h), without a library."""
+"""USB devices in Linux's /sys, and their endpoint 0 by usbfs (linux/usbdevice_fs.h), without a library."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RESET = ord("U") << 8 | 20  # _IO('U', 20)
 
 
 def port_of_terminal(terminal: Path, sys: Path = SYS) -> str | None:
-    """The USB port, such as 1-1.2, of a meter's /dev/linetap/cardN/meter; None where it is no USB device's."""
+    """The USB port, such as 1-1.2, of a meter's /dev/linetap/cardN/meter; None if it is no USB device's."""
     try:
         at = (sys / "class" / "tty" / terminal.resolve(strict=True).name / "device").resolve(strict=True)
     except OSError:
@@ -69,7 +69,7 @@ def _number(path: Path) -> int | None:
 
 
 class UsbDevice:
-    """A device at a port. Every call raises OSError where the device stalls, is silent or gone."""
+    """A device at a port. Every call raises OSError if the device stalls, is silent or gone."""
 
     def __init__(self, port: str, sys: Path = SYS, dev: Path = DEV) -> None:
         place = sys / "bus" / "usb" / "devices" / port
@@ -83,7 +83,7 @@ class UsbDevice:
         os.close(self._fd)
 
     def claim(self) -> None:
-        """Interface 0, which requests to it are made through."""
+        """Claims interface 0, which requests to the interface require."""
         fcntl.ioctl(self._fd, CLAIM, ctypes.c_uint(0))
 
     def give(self, kind: int, request: int, value: int, data: bytes) -> None:

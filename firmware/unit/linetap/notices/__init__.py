@@ -42,7 +42,7 @@ class Notice:
 
     @property
     def words(self) -> npt.NDArray[np.int16]:
-        """The part that proves that the notice was heard: a tone could come from elsewhere."""
+        """The words alone, which prove that the notice was heard: a tone could come from elsewhere."""
         return self.samples[self.words_from :]
 
     @property
@@ -50,7 +50,7 @@ class Notice:
         return len(self.samples)
 
     def between(self, first: int, end: int) -> npt.NDArray[np.int16]:
-        """Returns the samples from one frame to another, 0 before its beginning and after its end."""
+        """The samples from one frame to another, 0 before the beginning and after the end."""
         played = np.zeros(end - first, np.int16)
         begin, until = max(first, 0), min(end, self.frames)
         if begin < until:
@@ -59,7 +59,7 @@ class Notice:
 
 
 def load_notices(folder: Path, names: Collection[str] | None = None) -> dict[str, Notice]:
-    """Returns the notices of a folder by id, all or those of `names`. BadInput names an invalid file."""
+    """The notices of a folder by id, all or those of `names`. BadInput names an invalid file."""
     if not folder.is_dir():
         raise BadInput(f"{folder}: no folder of notices; make one with `linetap notice import`")
     paths = [path for path in sorted(folder.glob("*.wav")) if names is None or path.stem in names]
@@ -71,7 +71,7 @@ def load_notices(folder: Path, names: Collection[str] | None = None) -> dict[str
 
 
 def notices_of(config: Config) -> dict[str, Notice]:
-    """Returns the notices that the unit plays, by id, as they are played: after a tone, if configured; and the beep."""
+    """The notices of the unit by id, as they are played: after a tone, if configured; and the beep."""
     found, tone_ms = load_notices(Path(config.notices), namednotices.names(config)), config.recording.notice_tone_ms
     numbers = NoticeNumbers()
     if tone_ms:
@@ -85,7 +85,7 @@ def notices_of(config: Config) -> dict[str, Notice]:
 def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
     n = RATE_HZ * tone_ms // 1000
     amplitude = 32768 * 10 ** ((numbers.tone_dbm0 - FULL_SCALE_DBM0) / 20)
-    edge = np.minimum(1.0, np.minimum(np.arange(n), np.arange(n)[::-1]) / _TONE_EDGE)  # no click
+    edge = np.minimum(1.0, np.minimum(np.arange(n), np.arange(n)[::-1]) / _TONE_EDGE)  # a soft edge, without a click
     tone = amplitude * edge * np.sin(2 * np.pi * numbers.tone_hz * np.arange(n) / RATE_HZ)
     before = np.concatenate([tone, np.zeros(RATE_HZ * numbers.tone_pause_ms // 1000)]).astype(np.int16)
     samples = np.concatenate([before, notice.samples])
@@ -96,12 +96,12 @@ def beep_samples(dbm0: float) -> I16:
     """The recording beep: 1400 Hz for 200 ms, as in 47 CFR 64.501 (1260 to 1540 Hz, 170 to 250 ms)."""
     n, edge = (ms * RATE_HZ // 1000 for ms in (BEEP_MS, _BEEP_EDGE_MS))
     wave = np.sin(2 * np.pi * BEEP_HZ / RATE_HZ * np.arange(n)) * 32767 * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 20)
-    rise = np.minimum(1.0, np.minimum(np.arange(n) + 1, np.arange(n)[::-1] + 1) / edge)  # no click
+    rise = np.minimum(1.0, np.minimum(np.arange(n) + 1, np.arange(n)[::-1] + 1) / edge)  # a soft edge, without a click
     return np.rint(wave * rise).astype(np.int16)
 
 
 def load_notice(path: Path) -> Notice:
-    """BadInput names the file. If the medium has changed it since it was written, its copy is read."""
+    """Loads a notice. BadInput names the file. If the medium has changed it since it was written, its copy is read."""
     copy = copies.damaged(path)
     try:
         with wave.open(str(path) if copy is None else io.BytesIO(copy), "rb") as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap notice import|list|export`."""
+"""`linetap notice import|list|export`: the commands for notices."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notices that come with linetap, spoken by espeak-ng and imported like any other.
+"""The shipped notices, spoken by espeak-ng and imported like any other.
 
-A city hall will record its own voice; these serve until then. A notice that a site has put in place of one of them is
-kept: `shipped.sha256` lists those that were made here, for `sha256sum -c`, and what differs from it is the site's.
+A city hall will record its own voice; these serve until then. A notice with which a site has replaced one of them is
+kept: `shipped.sha256` lists those made here, for `sha256sum -c`, and a file that differs from it is the site's.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _READABLE = 0o644
 
 
 def make_default_notices(folder: Path, names: Collection[str] = tuple(SHIPPED)) -> list[Notice]:
-    """Writes the notices `names` into `folder`, over older ones of linetap's and not over a site's own. Returns all of
-    them as they are there. BadInput if espeak-ng is missing or fails.
+    """Writes the notices `names` into `folder`, over older ones of linetap's but not over a site's own. Returns all of
+    them as they now are. BadInput if espeak-ng is missing or fails.
     """
     made = _made(folder)
     notices = []
@@ -57,7 +57,7 @@ def _make(name: str, words: Words, folder: Path) -> Notice:
 
 
 def _made(folder: Path) -> dict[str, str]:
-    """File -> SHA-256, of those that were made here."""
+    """File -> SHA-256 of the notices made here."""
     try:
         lines = (folder / MADE).read_text().splitlines()
     except FileNotFoundError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A spoken notice from any WAV file: 8 kHz, mono, 16 bit, at one level for all voices."""
+"""Imports a spoken notice from any WAV file: 8 kHz, mono, 16 bit, at one level for all voices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linetap_core.durable.files import replace_durably
 from linetap_core.errors import BadInput
 
 LEVEL_DBM0 = -16.0
-LOWEST_DBM0 = -50.0  # a quieter recording is noise, and raising it would only raise the noise
+LOWEST_DBM0 = -50.0  # a quieter recording is only noise, which a gain would raise
 LONGEST_TEXT = 1000
 _READABLE = 0o644  # by all services
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -41,7 +41,7 @@ def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = N
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The text first: a folder read in between then has no notice without its words.
+        # The text first: a reader must never find a notice without its words.
         replace_durably(target.with_suffix(".txt"), f"{text}\n".encode(), mode=_READABLE)
         replace_durably(target, wav_bytes(samples), mode=_READABLE)
     except OSError as error:
@@ -50,7 +50,7 @@ def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = N
 
 
 def convert(path: Path) -> npt.NDArray[np.int16]:
-    """Returns int16 at 8 kHz with an active speech level of -16 dBm0. BadInput if it is clipped, silent or too long."""
+    """int16 at 8 kHz with an active speech level of -16 dBm0. BadInput if it is clipped, silent or too long."""
     sound = wavfile.read(path, LONGEST_S)
     if wavfile.is_clipped(sound):
         raise BadInput(f"{path}: clipped: it rests at full scale; a quieter recording expected")
@@ -69,7 +69,7 @@ def convert(path: Path) -> npt.NDArray[np.int16]:
 
 
 def wav_bytes(samples: npt.NDArray[np.int16]) -> bytes:
-    """Returns a WAV file of int16 at 8 kHz, mono."""
+    """A WAV file of int16 at 8 kHz, mono."""
     data = io.BytesIO()
     with wave.open(data, "wb") as file:
         file.setnchannels(1)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The level of speech, and of a notice played on a line.
 
-The active speech level is not lowered by pauses. The drawn output puts a notice spoken at -16 dBm0 on a line of 300 ohm
-at about -22 dBu. `linetap line learn` measures the echo of a notice, which is the notice's level on that line;
-the gain makes up the difference to `recording.notice_target_dbm0`, at most `most_gain_db`. Peaks beyond the codec are
-held below its full scale. Whatever the file and the gain, `limited` keeps the mean below what a line may get.
+Pauses do not lower the active speech level. The output of the circuit drawing puts a notice spoken at -16 dBm0 on a
+line of 300 ohm at about -22 dBu. `linetap line learn` measures the echo of a notice, which is the notice's level on
+that line. The gain is the difference to `recording.notice_target_dbm0`, at most `most_gain_db`. Peaks are held below
+the codec's full scale. Whatever the file and the gain, `limited` keeps the mean below the limit of a line.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 F64 = npt.NDArray[np.float64]
 
 BLOCK_MS = 20
-MARGIN_DB = 15.9  # ITU-T P.56: a level further below the active level is a pause
+MARGIN_DB = 15.9  # ITU-T P.56: levels further below the active level are pauses
 SILENCE_DBM0 = -100.0  # for a signal without power
 _FULL_SCALE_SINE_POWER = 0.5  # samples from -1 to 1
 _ROUNDS = 50
 
 
 def active_level_dbm0(samples: F64, rate_hz: int) -> float:
-    """Returns the active speech level of `samples` (from -1 to 1) in dBm0; a full-scale sine is +3.14 dBm0.
+    """The active speech level of `samples` (from -1 to 1) in dBm0; a full-scale sine is +3.14 dBm0.
 
-    It is the mean power of the 20 ms blocks that are at most 15.9 dB below that mean: the margin of ITU-T P.56, with
-    blocks in place of its envelope. It starts from all blocks and drops pauses until none is left.
+    The mean power of the 20 ms blocks that are at most 15.9 dB below that mean: the margin of ITU-T P.56, with blocks
+    instead of its envelope. Starts with all blocks and drops pauses until none is left.
     """
     size = rate_hz * BLOCK_MS // 1000
     whole = len(samples) // size * size
@@ -54,7 +54,7 @@ def _dbm0(power: float) -> float:
 
 
 def level_of(samples: npt.NDArray[np.int16], rate_hz: int) -> float:
-    """The same of 16-bit samples."""
+    """The active speech level of 16-bit samples."""
     return active_level_dbm0(samples.astype(np.float64) / 32768, rate_hz)
 
 
@@ -68,7 +68,7 @@ REACH = 6 * RATE_HZ // 1000  # frames on either side within which a peak lowers 
 
 
 def gain_db(samples: I16, learned: Learned | None, policy: Recording, numbers: NoticeNumbers) -> float:
-    """Returns the gain of a notice of `samples` on a line; 0 on a line without learned values."""
+    """The gain of a notice of `samples` on a line; 0 on a line without learned values."""
     if learned is None or learned.echo_db is None:
         return 0.0
     on_line_dbm0 = level_of(samples, RATE_HZ) + learned.echo_db - numbers.captured_db
@@ -77,12 +77,12 @@ def gain_db(samples: I16, learned: Learned | None, policy: Recording, numbers: N
 
 
 def raised(samples: I16, by_db: float) -> I16:
-    """Returns the notice, louder by `by_db`, with its peaks lowered smoothly to PEAK."""
+    """The notice, louder by `by_db`, with its peaks lowered smoothly to PEAK."""
     if by_db <= 0:
         return samples
     loud = samples.astype(np.float64) * 10 ** (by_db / 20)
     needed = np.minimum(1.0, PEAK / np.maximum(np.abs(loud), 1.0))
-    held = _lowest(needed, REACH)  # already lowered where the peak comes, ...
+    held = _lowest(needed, REACH)  # lowered in full at the peak, ...
     window = np.hanning(2 * REACH + 3)[1:-1]
     padded = np.pad(held, REACH, mode="edge")
     smooth: F64 = np.convolve(padded, window / window.sum(), mode="valid")  # ... and without a step
@@ -91,7 +91,7 @@ def raised(samples: I16, by_db: float) -> I16:
 
 
 def loudest_dbm0(samples: I16) -> float:
-    """The mean of the loudest MEAN_S seconds; of a shorter notice, with the silence around it."""
+    """The mean level of the loudest MEAN_S seconds; of a shorter notice with the silence around it."""
     size = MEAN_S * RATE_HZ
     sums = np.concatenate([[0.0], np.square(samples.astype(np.float64) / 32768).cumsum()])
     most = float((sums[size:] - sums[:-size]).max()) if len(samples) > size else float(sums[-1])
@@ -99,15 +99,15 @@ def loudest_dbm0(samples: I16) -> float:
 
 
 def limited(samples: I16, most_dbm0: float) -> I16:
-    """Returns the notice, quieter as a whole where its loudest seconds would be above `most_dbm0`."""
+    """The notice, lowered as a whole if its loudest seconds exceed `most_dbm0`."""
     above_db = loudest_dbm0(samples) - most_dbm0
     if above_db <= 0:
         return samples
-    return np.trunc(samples * 10 ** (-above_db / 20)).astype(np.int16)  # towards silence: never above
+    return np.trunc(samples * 10 ** (-above_db / 20)).astype(np.int16)  # rounds towards silence: never above the limit
 
 
 def _lowest(values: F64, reach: int) -> F64:
-    """Returns the lowest of `reach` values on either side of each."""
+    """The lowest of `reach` values on either side of each value."""
     padded = np.pad(values, reach, mode="edge")
     lowest: F64 = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1)
     return lowest

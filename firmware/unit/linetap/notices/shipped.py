@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of the notices that come with linetap, and how espeak-ng speaks them.
+"""The texts of the shipped notices, and their settings of espeak-ng.
 
-A notice that ends a call gives the reason, where one may complain, and the legal ground, and ends with the end itself,
-so that it is also right on a line where staff hang up after it. The reason has to be said before the call is ended:
-Enforcement Decree of the Civil Petitions Treatment Act (민원 처리에 관한 법률 시행령), article 4(1) no. 8; the
+A notice that ends a call names the reason, where to complain, and the legal ground, and its last words are the end
+itself, so that it is also right on a line where staff hang up after it. The reason must be given before the call is
+ended: Enforcement Decree of the Civil Petitions Treatment Act (민원 처리에 관한 법률 시행령), article 4(1) no. 8; the
 recommended time is no. 7; repeated calls, article 4(2) of the Act. docs/ending-a-call.md has the sources.
 """
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LONGEST_END_S = 12.0
-_PITCH, _WORDS_A_MINUTE = 50, 175  # espeak-ng's own
+_PITCH, _WORDS_A_MINUTE = 50, 175  # espeak-ng's defaults
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """`pitch`: of espeak-ng, 0 to 99. Notices share sentences, and with one pitch the echo of one proved up to 73 % of
-    another; with four between them, 7 %, which is chance.
+    """The words of a notice. `pitch`: espeak-ng's, 0 to 99. Notices share sentences: with equal pitch the echo of one
+    proved up to 73 % of another; with a difference of four, 7 %, which is chance.
     """
 
     text: str
@@ -64,8 +64,8 @@ _ENDS = {
     ),
 }
 
-# The complete legal text takes espeak-ng 12 s, and callers hang up on that, so the notice of the recording only states
-# the recording, its reason and its recorder.
+# espeak-ng needs 12 s for the complete legal text, and callers hang up during it: the notice of the recording states
+# only the recording, its reason and its recorder.
 ANNOUNCEMENTS = {
     "ko": Words("이 통화는 민원 업무와 담당자 보호를 위해 녹음됩니다.", longest_s=6.0),
     "en": Words("This call is recorded for public service and staff protection.", "en", longest_s=6.0),

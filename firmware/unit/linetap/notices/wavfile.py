@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WAV files as other programs write them: whole-number PCM of any rate, width and channel count."""
+"""WAV files of other programs: integer PCM of any rate, width and channel count."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from linetap_core.errors import BadInput
 
 RATES_HZ = (4000, 192_000)
 MOST_CHANNELS = 8
-CLIPPED_RUN = 4  # equal samples at full scale; a sound that just reaches it has fewer
-CLIPPED_RUN_8_BIT = 8  # its steps are so coarse that a low tone stays on one for longer
+CLIPPED_RUN = 4  # equal samples at full scale; a sound that only just reaches it has fewer
+CLIPPED_RUN_8_BIT = 8  # 8-bit steps are so coarse that a low tone stays on one for longer
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """`samples`: float64 (frames, channels) from -1 to 1. `bytes_a_sample`: of the file, 1 to 4."""
+    """The sound of a file. `samples`: float64 (frames, channels), -1 to 1. `bytes_a_sample`: of the file, 1 to 4."""
 
     samples: npt.NDArray[np.float64]
     rate_hz: int
@@ -29,7 +29,7 @@ class Sound:
 
 
 def read(path: Path, longest_s: int) -> Sound:
-    """BadInput for another kind of file, or one that is empty, cut short or longer than `longest_s`."""
+    """The sound. BadInput for another kind of file, or one that is empty, cut short or longer than `longest_s`."""
     try:
         with wave.open(str(path), "rb") as file:
             rate_hz, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
@@ -72,7 +72,7 @@ def is_clipped(sound: Sound) -> bool:
 
 
 def _decode(data: bytes, width: int) -> npt.NDArray[np.float64]:
-    if width == 1:  # unsigned, as RIFF has it
+    if width == 1:  # 8-bit RIFF is unsigned
         return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) / 128
     if width == 3:
         raw = np.zeros((len(data) // 3, 4), np.uint8)
@@ -90,7 +90,7 @@ def _remedy(path: Path) -> str:
     return f"`ffmpeg -i {path.name} -c:a pcm_s16le new.wav` writes one"
 
 
-# Raised by the standard library's `wave` for a file that is no WAV file or is damaged, besides its own error: a chunk
-# beyond the file's end is a RuntimeError, a negative length a ValueError, a length beyond the memory a MemoryError or
-# an OverflowError. A reader that raises BadInput beside them, which is a ValueError too, has to let that through first.
+# Raised by the standard library's `wave`, besides its own error, for a damaged file or another kind: RuntimeError for a
+# chunk beyond the file's end, ValueError for a negative length, MemoryError or OverflowError for a length beyond the
+# memory. A reader that also raises BadInput, a ValueError too, must catch that first.
 WAVE_FAULTS = (EOFError, wave.Error, RuntimeError, ValueError, OverflowError, MemoryError, struct.error)

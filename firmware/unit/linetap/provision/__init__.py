@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's first minutes: one file on the boot partition becomes its configuration, and is wiped."""
+"""Provisioning of a unit: one file on the boot partition becomes its configuration, and is wiped."""

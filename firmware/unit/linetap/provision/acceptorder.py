@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The acceptance of an order from the unit's card. A new unit accepts any; a commissioned one, only its authority's.
+"""The acceptance of an order from the unit's card: a new unit accepts any, a commissioned one only its authority's.
 
-The authority is the one that root remembers (memory.py). A unit commissioned without one accepts no order until it is
-decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is over the
-exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it. The order names its unit and its
-creation time, and must be newer than the last one.
+The authority is the one in root's memory (memory.py). A unit commissioned without one accepts no order until it is
+decommissioned; neither does a unit whose configuration and memory are lost. The signature, `linetap.toml.sig`, is over
+the exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it. The order names its unit and
+its creation time, and must be newer than the last one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Named(msgspec.Struct):
 
 
 def read_card(path: Path) -> bytes:
-    """Returns a file on the card: regular, and no larger than a configuration may be. BadInput."""
+    """The content of a file on the card. BadInput unless it is regular and no larger than a configuration may be."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -54,8 +54,8 @@ def read_card(path: Path) -> bytes:
 
 
 def _owner(data: bytes, home: Path) -> Memory | None:
-    """Returns None if the unit is new, or a power cut ended its first order, which is `data`. OrderFault if it accepts
-    none.
+    """The owner's memory; None if the unit is new, or a power cut ended its first order, which is `data`. OrderFault if
+    the unit accepts none.
     """
     memory, has_key = memories.load(home), (home / KEY).exists()
     if memory is None and not has_key:
@@ -73,7 +73,7 @@ def _owner(data: bytes, home: Path) -> Memory | None:
 
 
 def require_authority(data: bytes, boot: Path, home: Path) -> None:
-    """OrderFault before anything unsigned is parsed, if a commissioned unit must not accept it."""
+    """Raises OrderFault, before unsigned content is parsed, if a commissioned unit must not accept it."""
     if (owner := _owner(data, home)) is not None:
         try:
             whose = authority.from_lines(owner.authority, owner.authority_needed)
@@ -83,7 +83,9 @@ def require_authority(data: bytes, boot: Path, home: Path) -> None:
 
 
 def require_new(order: Order, data: bytes, home: Path) -> None:
-    """OrderFault for an order that a commissioned unit has accepted before, or for another unit. `data`: its bytes."""
+    """Raises OrderFault for an order already accepted by a commissioned unit, or for another unit. `data`: its
+    bytes.
+    """
     if (owner := _owner(data, home)) is None:
         return
     unit = _of_unit(order).get("unit")
@@ -97,7 +99,9 @@ def require_new(order: Order, data: bytes, home: Path) -> None:
 
 
 def is_complete(home: Path) -> bool:
-    """Whether no first order is awaited, or was begun and cut short. A damaged memory counts as one."""
+    """Whether the unit neither waits for a first order nor has begun one that a power cut interrupted. A damaged memory
+    counts as complete.
+    """
     try:
         memory = memories.load(home)
     except OrderFault:
@@ -106,14 +110,15 @@ def is_complete(home: Path) -> bool:
 
 
 def require_unowned(data: bytes, home: Path) -> None:
-    """OrderFault for an order that came over the network to a unit that was commissioned."""
+    """Raises OrderFault for an order over the network to a commissioned unit."""
     if _owner(data, home) is not None:
         raise OrderFault("order_commissioned", f"{NAME}: this unit was commissioned: it is adopted by no desk")
 
 
 def require_own_authority(order: Order, data: bytes, boot: Path) -> None:
-    """Even a new unit requires the signature of the authority that the order names if the order has an SSH key for
-    root, or came over the network: the desk passes it on, and must not be able to make it.
+    """Raises OrderFault unless the authority named by the order has signed it, if the order has an SSH key for root, or
+    came over the network. This applies even to a new unit: the desk forwards an order, and must not be able to make
+    one.
     """
     what = "ssh_key" if order.ssh_key is not None else "by network"
     try:
@@ -127,7 +132,7 @@ def require_own_authority(order: Order, data: bytes, boot: Path) -> None:
 
 
 def remember(order: Order, home: Path, taking: str = "") -> None:
-    """Store the unit of its unit.toml; `taking`: SHA-256 of an order that is not completed yet."""
+    """Stores the unit of its unit.toml; `taking`: SHA-256 of an order that is not yet completed."""
     config, memory = load_config(home / UNIT), Memory(made_at=order.made_at, taking=taking)
     memory.of_config(config)
     memory.place(config, (home / UNIT).stat().st_uid)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Root's part of an adoption: copies the received files into a folder of root's, and processes them like a card.
+"""Root's part of an adoption: copies the received files into root's folder, and processes them like a card.
 
-The exchange runs as a user of its own, since it reads from a network; so its folder is read as hostile. Only a new unit
+The exchange runs as a separate user, because it reads from a network; its folder is treated as hostile. Only a new unit
 accepts such an order, and only with a signature of the authority that the order itself names.
 """
 
@@ -28,7 +28,7 @@ _READABLE = 0o644
 
 
 def process_adoption(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., int]) -> int:
-    """Returns the status of `apply`. Its result is in ADOPTED, for the exchange to report to the desk."""
+    """The status of `apply`. Its result is in ADOPTED, from which the exchange reports it to the desk."""
     card, home = run_dir / ADOPTED, etc / "linetap"
     card.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not acceptorder.is_complete(home):
@@ -39,7 +39,7 @@ def process_adoption(sent: Path, etc: Path, run_dir: Path, apply: Callable[..., 
     try:
         return apply(card, etc, run_dir, by_network=True)
     finally:
-        if (card / cardfiles.ORDER).exists():  # it was refused, and may have a Wi-Fi passphrase
+        if (card / cardfiles.ORDER).exists():  # refused, and may contain a Wi-Fi passphrase
             privatefile.wipe(card / cardfiles.ORDER)
         with contextlib.suppress(BadInput):
             _request(home, card)
@@ -58,7 +58,7 @@ def _copy(sent: Path, name: str, to: Path) -> None:
 
 
 def _request(home: Path, card: Path) -> None:
-    """Made again after a power cut: the folder is in RAM."""
+    """Writes the request, again after a power cut: the folder is in RAM."""
     if (home / UNIT).exists() and not (home / TLS_CERTIFICATE).exists():
         config = load_config(home / UNIT)
         if not (card / f"{config.unit}.request").exists():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carrying out an order: configuration and named files under /etc, keys made here, and a request for a certificate.
+"""The execution of an order: configuration and named files under /etc, keys made here, and a request for a certificate.
 
 The network's files are kept under `kept_etc`: on an image, a folder of the state partition, whose files are checked at
-each start before anything reads them (image/root/usr/lib/linetap/state). Nothing is in force before everything has been
-checked at its final place; unit.toml is written last.
+each start before any program reads them (image/root/usr/lib/linetap/state). The order is in force only after all of it
+has been checked at its final place; unit.toml is written last.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys import keys
 
 SSH_KEYS = "linetap-ssh/authorized_keys"  # removed by the next boot
-_READABLE = 0o644  # by all services; there is no secret in it
+_READABLE = 0o644  # by all services; contains no secret
 
 
 def apply_order(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path, boot: Path) -> str:
-    """Returns what was done, for a person. `data`: the order's bytes. BadInput: nothing of the order is in force.
+    """Executes an order; returns the steps in words. `data`: its bytes. BadInput: no part of the order is in force.
 
-    The memory (memory.py) is written before the key of a new unit is put in its place, which is the last step: a power
-    cut leaves a new unit, or one that accepts only the rest of this very order.
+    The memory (memory.py) is written before a new unit's key is installed, which is the last step: a power cut leaves a
+    new unit, or one that accepts only the rest of this very order.
     """
     home = etc / "linetap"
     home.mkdir(parents=True, exist_ok=True)
@@ -52,11 +52,11 @@ def apply_order(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path,
             _install(home / name, (staging / name).read_bytes())
         if not (home / KEY).exists():
             move_durably(staging / KEY, home / KEY)
-    acceptorder.remember(order, home)  # before ssh access, which is given once, and even if the card cannot be written
+    acceptorder.remember(order, home)  # before ssh access, which is granted once, even if the card is not writable
     _permit_ssh(order.ssh_key, run)
     config = load_config(home / UNIT)
     asked, signer = tlsrequest.make_request(config)
-    with contextlib.suppress(OSError):  # a full card has room when the order is gone from it: `leave_request`
+    with contextlib.suppress(OSError):  # a full card has space after the order is removed: `leave_request`
         replace_durably(boot / f"{config.unit}.request", asked)
     return (
         f"unit {config.unit}, {len(config.line)} lines, configuration {config_sha256(config)}\n"
@@ -66,7 +66,7 @@ def apply_order(order: Order, data: bytes, etc: Path, kept_etc: Path, run: Path,
 
 
 def leave_request(etc: Path, boot: Path) -> None:
-    """Writes UNIT.request onto the card again, if it is gone and the unit has no certificate."""
+    """Writes UNIT.request to the card again, if it is missing and the unit has no certificate."""
     home = etc / "linetap"
     if not (home / UNIT).exists() or not (home / KEY).exists():
         return
@@ -77,10 +77,10 @@ def leave_request(etc: Path, boot: Path) -> None:
 
 
 def take_certificate(etc: Path, boot: Path) -> str | None:
-    """Move UNIT.pem from the card to the place that the configuration names. Returns None if there is none.
+    """Moves UNIT.pem from the card to the path in the configuration. Returns None if there is none.
 
-    A certificate for another key, or not from the broker's authority, is refused. Its dates are checked by the reporter
-    as for any other: there is a check and an alert for that.
+    Refuses a certificate for another key, or not from the broker's authority. The reporter checks its dates as for any
+    other, with a check and an alert.
     """
     if not cardfiles.has_certificate(boot):
         return None
@@ -97,7 +97,7 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     place, home = Path(config.broker.certificate), etc / "linetap"
     if place.parent != home:
         raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {home} expected")
-    # The recorder may replace unit.toml, and must not choose the files that root overwrites: that folder holds keys.
+    # The recorder may replace unit.toml, but must not choose files that root overwrites: that folder holds keys.
     require_usual_place(home / UNIT, "broker.certificate", place, home / TLS_CERTIFICATE)
     _install(place, data)
     found.unlink()
@@ -105,11 +105,11 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
 
 
 def _install(path: Path, data: bytes) -> None:
-    """Writes to the target of root's link: unit.toml, and no other file, links to where a signed command may replace it
+    """Writes to the target of root's link. Only unit.toml is a link, to a folder where a signed command may replace it
     (systemd/README.md).
 
     That folder belongs to the recorder, so no further link in it is followed, and no file in it is accessed by name
-    afterwards. A link of another name comes from a person with the card in hand, and is replaced.
+    afterwards. A link of another name comes from a person who had the card, and is replaced.
     """
     if path.name == UNIT and path.is_symlink():
         path = path.parent / path.readlink()
@@ -119,8 +119,9 @@ def _install(path: Path, data: bytes) -> None:
 
 
 def _release_previous(path: Path) -> None:
-    """The authority has signed this order, so config/unsignededit.py must not hold its unit.toml as an edit. Done
-    before it is written."""
+    """Lets this order's unit.toml replace the previous one: the authority has signed the order, so
+    config/unsignededit.py must not hold the file back as an edit. Called before it is written.
+    """
     path = path.parent / path.readlink() if path.is_symlink() else path
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         copies.kept_of(path).unlink()
@@ -151,7 +152,7 @@ def _check(order: Order, home: Path, staging: Path) -> None:
     require_codecs(order, config)
     _check_paths(config, staging)
     _check_name(config.unit, home)
-    for there in home.iterdir():  # existing files: the key, the image's pins and notices, an earlier order's
+    for there in home.iterdir():  # existing files: the key, the image's pins and notices, those of an earlier order
         if there != staging and there.name not in (*order.files, f"{KEY}.pub", SIGNERS):
             (staging / there.name).symlink_to(there)
     write_beside(config.unit, staging / KEY, staging / f"{KEY}.pub", staging / SIGNERS, config.keys)
@@ -159,7 +160,7 @@ def _check(order: Order, home: Path, staging: Path) -> None:
 
 
 def require_codecs(order: Order, config: Config) -> None:
-    """BadInput for a USB port of a card that the configuration does not have: its codec would be nobody's."""
+    """Raises BadInput for a USB port of a card that is not in the configuration: no capture would use its codec."""
     cards = {card.number for card in config.card}
     for port, card in order.codecs.items():
         if card not in cards:
@@ -172,7 +173,7 @@ def _check_paths(config: Config, staging: Path) -> None:
 
 
 def _check_name(unit: str, home: Path) -> None:
-    """A unit keeps its name: its log, outbox and certificate carry it."""
+    """Checks that the unit keeps its name, which its log, outbox and certificate contain."""
     if (home / UNIT).exists() and (now := load_config(home / UNIT).unit) != unit:
         raise BadInput(f"{NAME}: {UNIT}: this is unit {now}, not {unit}; the card of {unit}, or a new image, is wanted")
 
@@ -186,7 +187,7 @@ def _write_network(wanted: Order, etc: Path, kept_etc: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_durably(path, text.encode())
             if name != SECRET:
-                path.chmod(_READABLE)  # networkd and chronyd are users of their own
+                path.chmod(_READABLE)  # networkd and chronyd run as separate users
 
 
 def _permit_ssh(key: str | None, run: Path) -> None:
@@ -200,13 +201,13 @@ def _permit_ssh(key: str | None, run: Path) -> None:
 # --- Network files ----------------------------------------------------------------------------------------------------
 
 
-BROKER_NETWORKS = "linetap/broker.networks"  # read by the generator of the image
+BROKER_NETWORKS = "linetap/broker.networks"  # read by the image's generator
 WIRE, AIR = "end0 eth0 en*", "wlan0"
 SECRET = f"wpa_supplicant/wpa_supplicant-{AIR}.conf"  # contains a passphrase
 
 
 def files_of(network: Network) -> dict[str, str | None]:
-    """Returns path below /etc -> text, for all files; None: remove the file of an earlier order."""
+    """Path below /etc -> text, for all files; None: remove the file of an earlier order."""
     vlan = None if network.vlan is None else f"vlan{network.vlan}"
     name = AIR if network.wifi is not None else WIRE
     netdev = f"[NetDev]\nName={vlan}\nKind=vlan\n\n[VLAN]\nId={network.vlan}\n"
@@ -221,7 +222,7 @@ def files_of(network: Network) -> dict[str, str | None]:
 
 
 def udev_rules(codecs: Mapping[str, int]) -> dict[str, str | None]:
-    """The udev rules that assign codec and meter behind a USB port to a card; with one codec none is needed."""
+    """The udev rules that assign codec and meter behind a USB port to a card; none for a single codec."""
     rules = (
         f'SUBSYSTEM=="sound|tty", KERNELS=="{port}", ENV{{LINETAP_CARD}}="{card}"\n'
         for port, card in sorted(codecs.items(), key=lambda each: (each[1], each[0]))
@@ -230,12 +231,12 @@ def udev_rules(codecs: Mapping[str, int]) -> dict[str, str | None]:
 
 
 def _network(name: str, network: Network, vlan: str | None) -> str:
-    """`vlan`: the VLAN has the addresses, and `name` only carries it."""
+    """A network's file. With `vlan` the VLAN has the addresses, and `name` only carries it."""
     lines = ["[Match]", f"Name={name}", "", "[Network]", "LLMNR=no", "MulticastDNS=no"]
     if vlan is not None:
         lines += [f"VLAN={vlan}", "LinkLocalAddressing=no"]
     elif network.address is not None:
-        address = ipaddress.ip_interface(network.address).with_prefixlen  # networkd has no netmask
+        address = ipaddress.ip_interface(network.address).with_prefixlen  # networkd requires a prefix length
         lines += [f"Address={address}", f"Gateway={network.gateway}"]
     else:
         lines += ["DHCP=yes"]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mistakes that people make with the files on a card, each reported in Korean and English; a unit guesses no name.
+"""Common mistakes with the files on a card, each reported in Korean and English; a unit never guesses a name.
 
 Windows hides endings (linetap.toml.txt), browsers and copies add a number (linetap (1).toml), an editor of Windows
-writes UTF-16, CP949 or a byte order mark, and a card that was pulled out too early has a file of zeros. Names are
-compared as the file system does it: on a boot partition (vfat) LINETAP.TOML is linetap.toml.
+writes UTF-16, CP949 or a byte order mark, and a card that was removed too early has a file of zeros. Names are compared
+as the file system does it: on a boot partition (vfat) LINETAP.TOML is linetap.toml.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from linetap_core.evidence.signing import namespaces
 from linetap_core.wire.hosts import is_host, is_own_host
 
 ORDER, DECOMMISSION, DESK = order.NAME, "linetap-decommission.txt", "linetap-desk.txt"
-DESK_PORT = 8443  # of `linetap desk serve`, if the order names no other
+DESK_PORT = 8443  # port of `linetap desk serve`, unless the order names another
 _SIGNATURE = f"{ORDER}{namespaces.SUFFIX}"
 _MOST_NAMES = 4096  # a boot partition has some 300
 _LONGEST_NAME = 80
@@ -29,11 +29,11 @@ _LIKE_DECOMMISSION = re.compile(r"^linetap[-_ ]decom+is+ion", re.IGNORECASE)
 _LIKE_DESK = re.compile(r"^linetap[-_ ]desk", re.IGNORECASE)
 _LIKE_CERTIFICATE = re.compile(r"\.pem", re.IGNORECASE)
 _OTHER_CERTIFICATE = re.compile(r"\.(crt|cer)(\.txt)?$", re.IGNORECASE)
-_OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's, an archive
+_OTHER_FORMATS = (b"<", b"{\\rtf", b"PK\x03\x04", b"%PDF")  # a saved web page, a word processor's file, an archive
 
 
 class CardMistake(BadInput):
-    """`str()` is the English line."""
+    """A mistake on the card; `str()` is the English line."""
 
     def __init__(self, ko: str, en: str) -> None:
         super().__init__(en)
@@ -41,7 +41,7 @@ class CardMistake(BadInput):
 
 
 def require_names(boot: Path) -> None:
-    """CardMistake for a file whose name is nearly one that a unit reads."""
+    """Raises CardMistake for a file whose name is nearly one that a unit reads."""
     names = _names(boot)
     like = [name for name in names if _LIKE_ORDER.search(name) and not _is_the_file(boot, name, ORDER)]
     signatures = [
@@ -61,7 +61,7 @@ def has_certificate(boot: Path) -> bool:
 
 
 def _certificates(boot: Path, unit: str | None) -> list[str]:
-    """The files that may be meant as the unit's certificate: each .pem, and a .crt or .cer that has the unit's name."""
+    """Possible certificates of the unit: each .pem, and each .crt or .cer with the unit's name."""
     return [
         name
         for name in _names(boot)
@@ -71,8 +71,8 @@ def _certificates(boot: Path, unit: str | None) -> list[str]:
 
 
 def require_certificate(boot: Path, unit: str | None, names_one: bool) -> None:
-    """CardMistake for a certificate that this unit would not take. `unit`: None if it is new; `names_one`: whether its
-    configuration has a place for one.
+    """Raises CardMistake for a certificate that this unit would not use. `unit`: None if it is new; `names_one`:
+    whether its configuration has a path for one.
     """
     found = _certificates(boot, unit)
     if not found or (unit is not None and names_one and (boot / f"{unit}.pem").exists()):
@@ -80,7 +80,7 @@ def require_certificate(boot: Path, unit: str | None, names_one: bool) -> None:
     name = _shown(found[0])
     if unit is None:
         if (boot / ORDER).exists():
-            return  # the order comes first, and then the unit has a name
+            return  # the order, which gives the unit its name, must come first
         raise CardMistake(
             f"{name}: 설정하지 않은 기기입니다. 먼저 {ORDER}을 카드에 넣으십시오.",
             f"{name}: this unit has no configuration yet: {ORDER} comes first",
@@ -97,7 +97,7 @@ def require_certificate(boot: Path, unit: str | None, names_one: bool) -> None:
 
 
 def require_text(data: bytes, name: str = ORDER) -> None:
-    """CardMistake for a damaged file: empty, of zeros, or in another encoding than UTF-8."""
+    """Raises CardMistake for a damaged file: empty, of zeros, or in another encoding than UTF-8."""
     again = "데스크에서 만든 파일을 고치지 말고 그대로 복사하십시오."
     copied = "copy the file as the desk made it"
     if not data.strip():
@@ -112,7 +112,7 @@ def require_text(data: bytes, name: str = ORDER) -> None:
             f"{name}: {written}로 저장되었습니다. 메모장에서 인코딩 'UTF-8'(BOM 없음)로 저장하십시오.",
             f"{name}: saved as {written}; UTF-8 without a byte order mark (BOM) expected",
         )
-    if b"\x00" in data:  # no text has one; vfat may give a file its length before its content
+    if b"\x00" in data:  # never in text; vfat may give a file its length before its content
         raise CardMistake(
             f"{name}: 복사가 끝나기 전에 카드를 뽑았습니다. 다시 복사하고 '꺼내기'를 한 뒤 뽑으십시오.",
             f"{name}: has zeros in it: the card was pulled out before it was written; copy again, and eject it",
@@ -124,13 +124,13 @@ def require_text(data: bytes, name: str = ORDER) -> None:
 
 
 def desk_address(text: str) -> tuple[str, int]:
-    """Host and port of https://desk.city.example, desk.city.example:8443 or a bare name. CardMistake."""
+    """Host and port of https://desk.city.example, desk.city.example:8443 or a bare name; otherwise CardMistake."""
     try:
         url = urlsplit(text if "//" in text else f"https://{text}" if ":" in text else f"https://{text}:{DESK_PORT}")
         port = url.port
     except ValueError:
         url, port = urlsplit(""), None
-    if port == 0 or not text.isprintable():  # urlsplit takes two lines for one
+    if port == 0 or not text.isprintable():  # urlsplit joins two lines
         url = urlsplit("")
     if (
         url.scheme != "https"
@@ -148,7 +148,7 @@ def desk_address(text: str) -> tuple[str, int]:
 
 
 def require_other_desk(host: str) -> None:
-    """CardMistake for a desk on the card that is the unit itself."""
+    """Raises CardMistake if the desk on the card is the unit itself."""
     if is_own_host(host):
         raise CardMistake(
             f"{DESK}: {host!r}은(는) 기기 자신입니다. 데스크의 이름이나 주소를 쓰십시오.",
@@ -157,8 +157,8 @@ def require_other_desk(host: str) -> None:
 
 
 def require_broker(text: str) -> None:
-    """CardMistake for a broker that is no host alone (mqtts://..., host:port), or, of a unit of the image, is itself:
-    `config init` without --broker writes localhost.
+    """Raises CardMistake for a broker that is not only a host (mqtts://..., host:port), or that is the image's unit
+    itself: `config init` without --broker writes localhost.
     """
     unit = order.read_unit(text)
     if unit is None:
@@ -177,7 +177,7 @@ def require_broker(text: str) -> None:
 
 
 def encoding_of(data: bytes) -> str | None:
-    """The encoding as an editor of Windows names it, or None for UTF-8."""
+    """The encoding by its name in an editor of Windows; None for UTF-8."""
     if data.startswith(b"\xef\xbb\xbf"):
         return "UTF-8 BOM"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or _is_wide(data):
@@ -185,19 +185,19 @@ def encoding_of(data: bytes) -> str | None:
     try:
         data.decode()
     except UnicodeDecodeError:
-        return "ANSI(CP949)" if _is_cp949(data) else None  # else no text at all: the reader names the byte
+        return "ANSI(CP949)" if _is_cp949(data) else None  # otherwise no text: the reader names the byte
     return None
 
 
 def one_line(data: bytes) -> str:
-    """The text of a file of one line, in whichever encoding the person's editor has."""
+    """The text of a file of one line, in whichever encoding the person's editor uses."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace").strip()
     return data.decode("utf-8-sig", "replace").strip()
 
 
 def _is_wide(data: bytes) -> bool:
-    """UTF-16 without its mark: every second byte of ASCII is zero."""
+    """Whether the data is UTF-16 without its mark: every second byte of ASCII is zero."""
     return data[:1] != data[1:2] and b"\x00\x00" in (data[:4:2], data[1:4:2])
 
 
@@ -230,7 +230,8 @@ def _raise_misnamed(found: list[str], wanted: str, there: bool) -> None:
 
 def _names(boot: Path) -> list[str]:
     """The file names at the top of the card, without hidden files of a system or an editor (._linetap.toml of
-    macOS)."""
+    macOS).
+    """
     try:
         with os.scandir(boot) as entries:
             return sorted(e.name for e in itertools.islice(entries, _MOST_NAMES) if not e.name.startswith((".", "~")))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The holder of an encrypted card's key: the unit's TPM, or the fuses of its board where it has no TPM.
+"""The holder of an encrypted card's key: the unit's TPM or, without a TPM, the fuses of its board.
 
-The order on the card names one of them, and an encrypted card the one that it was made with: neither is ever tried in
-place of the other.
+The order on the card names one of the two; an encrypted card names the one with which it was made. The other is never
+tried instead.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Holder(Protocol):
     def name(self) -> KeyHolder: ...
 
     def new(self) -> tuple[bytes, volume.Token]:
-        """Returns the secret of a new card, and its token."""
+        """The secret of a new card, and its token."""
 
     def secret_of(self, path: Path) -> bytes:
-        """Returns the secret of an encrypted partition. LinetapError in one line: not this unit's."""
+        """The secret of an encrypted partition. LinetapError in one line if it is not this unit's."""
 
     def begin(self, state: Path) -> int:
-        """Give a new card, mounted at `state`, the number of its first boot."""
+        """Gives a new card, mounted at `state`, the number of its first boot."""
 
     def next_boot(self, state: Path) -> int:
-        """Give the card this boot's number. Stale if it is an older copy, as far as the holder can tell."""
+        """Gives the card this boot's number. Stale if it is an older copy, as far as the holder can detect that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class TpmHolder:
 
 @dataclass(frozen=True, slots=True)
 class BoardHolder:
-    """The kernel gives the key once: one of `new` and `secret_of` is called, once."""
+    """The board's fuses as holder. The kernel gives out the key once: call one of `new` and `secret_of`, once."""
 
     path: Path = Path(boardkey.PATH)
 
@@ -99,7 +99,7 @@ class BoardHolder:
 
 
 def of_card(path: Path, tpm: TpmHolder, board: BoardHolder) -> Holder:
-    """Returns the holder that an encrypted partition names. Refusal if the unit has had one with a key in its TPM."""
+    """The holder that an encrypted partition names. Refusal if the unit has had one with a key in its TPM."""
     if isinstance(volume.token_of(path), volume.TpmToken):
         return tpm
     if tpm.has_encrypted():
@@ -108,7 +108,7 @@ def of_card(path: Path, tpm: TpmHolder, board: BoardHolder) -> Holder:
 
 
 def of_order(wanted: KeyHolder, tpm: TpmHolder, board: BoardHolder) -> Holder:
-    """Returns the holder that an order names. Refusal if the unit has none, or a better one."""
+    """The holder that an order names. Refusal if the unit has none, or a better one."""
     if wanted == "tpm":
         if not tpm.tpm.exists():
             raise Refusal(NO_TPM)

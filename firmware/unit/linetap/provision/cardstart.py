@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap volume`: run by the initramfs in the verified root, before it trusts the card.
+"""`linetap volume`: prepares the card's partitions, run by the initramfs in the verified root before it trusts the
+card.
 
-`start` runs where there is a TPM or a key in the board's fuses, or the state partition is encrypted. It opens state and
-data and mounts state; or encrypts them, if the order on the card asks for it; or refuses the card. A plain card is left
-to the initramfs. Which of the two holds the key: cardkey.py.
+`start` runs if there is a TPM or a key in the board's fuses, or if the state partition is encrypted. It opens state and
+data and mounts state, encrypts them if the order on the card requests it, or refuses the card. A plain card is left to
+the initramfs. cardkey.py selects the holder of the key.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _MARKED = (
 _GROW = "/usr/lib/linetap/grow"
 _STATE_OPTIONS = "nosuid,nodev,noexec,noatime,nosymfollow"
 _EXT4 = ("-q", "-F", "-t", "ext4", "-b", "4096", "-e", "remount-ro", "-m", "0", "-O", "metadata_csum,64bit")
-# Files on a card that belong to a unit: its key, its configuration, its calls.
+# Files that make a card a unit's: its key, its configuration, its calls.
 _OWNED = {
     "linetap-state": ("/etc/linetap/unit.key", "/etc/linetap/order.json", "/config/unit.toml"),
     "linetap-data": ("/vault",),
@@ -55,7 +56,7 @@ class Card:
 
 
 def start(card: Card) -> cardresult.Encryption:
-    """Never raises for what a card or a TPM can cause: the unit then starts without this card."""
+    """Prepares the card. Never raises for faults of a card or a TPM: the unit then starts without this card."""
     try:
         result = _start(card)
     except (LinetapError, OSError) as error:
@@ -110,7 +111,7 @@ def _open(card: Card) -> cardresult.Encryption:
 
 
 def _make(card: Card, boot: Path, holder: Holder) -> cardresult.Encryption:
-    """Starts over after a power cut: until state has its token, neither partition holds anything of value."""
+    """Encrypts the card. Starts over after a power cut: until state has its token, both partitions are disposable."""
     secret, token = holder.new()
     count = None
     replace_durably(boot / cardresult.MARK, _MARKED.encode())
@@ -127,7 +128,7 @@ def _make(card: Card, boot: Path, holder: Holder) -> cardresult.Encryption:
 
 
 def _asked(boot: Path) -> KeyHolder | None:
-    """Returns what a valid order on the card wants it encrypted with. `apply` reports errors of an invalid one."""
+    """The holder that a valid order on the card requests for encryption. `apply` reports errors of invalid ones."""
     try:
         found = order.read(Source(boot / order.NAME, acceptorder.read_card(boot / order.NAME)))
     except BadInput:
@@ -136,7 +137,7 @@ def _asked(boot: Path) -> KeyHolder | None:
 
 
 def _require_nothing_owned(card: Card, marked: bool) -> None:
-    """Refusal if a unit's key, configuration or vault is there, or the partition cannot be read."""
+    """Raises Refusal if a unit's key, configuration or vault is there, or the partition cannot be read."""
     for partition in () if marked else (card.state, card.data):
         if volume.is_encrypted(partition.device):
             raise Refusal(f"{partition.device}: encrypted already: only a freshly written card can be encrypted")
@@ -158,7 +159,7 @@ def _require_whole_sectors(path: Path) -> None:
 
 
 def _has(path: Path, name: str) -> bool:
-    """Whether an unmounted ext4 has this file, or at its top level any file whose name begins so."""
+    """Whether an unmounted ext4 has this file, or at its top level any file whose name begins with it."""
     folder, _, begins = name.rpartition("/")
     listed = volume.run("debugfs", "-R", f"ls -p {folder or '/'}", str(path)).decode("utf-8", "replace")
     return any(line.split("/")[5].startswith(begins) for line in listed.splitlines() if line.count("/") >= 6)
@@ -166,7 +167,7 @@ def _has(path: Path, name: str) -> bool:
 
 @contextlib.contextmanager
 def _mounted_boot(card: Card) -> Iterator[Path | None]:
-    """Yields None if it cannot be mounted: a unit starts without it too."""
+    """Mounts the boot partition. Yields None on failure: a unit starts without it too."""
     place = card.run / "linetap-boot"
     place.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -185,9 +186,9 @@ def _mount_state(card: Card) -> None:
 
 
 def _grow(path: Path) -> None:
-    """Grows the partition before it is opened: a mapped device has the size that the partition had then."""
+    """Grows the partition before it is opened, because a mapped device keeps the size from then."""
     if os.access(_GROW, os.X_OK):
-        with contextlib.suppress(DeviceFault):  # it then keeps its size
+        with contextlib.suppress(DeviceFault):  # otherwise it keeps its size
             volume.run(_GROW, str(path))
 
 
@@ -204,7 +205,7 @@ _EXAMPLES = {
     "test": "test /dev/mmcblk0p4",
     "follows": "follows /state /var/lib/linetap",
 }
-# The initramfs acts on it: 0, state is mounted; 1, the card must not be used; 3, the card is plain.
+# Used by the initramfs: 0, state is mounted; 1, the card must not be used; 3, the card is plain.
 _STATUS = {"sealed": 0, "refused": 1, "plain": 3}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap provision pack|apply`: one file for a unit's card, and its processing on the unit at boot."""
+"""`linetap provision pack|apply`: makes one file for a unit's card, and processes it on the unit at boot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_core.tomlfile.source import Source
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
-_TAKEN = ".linetap.taken"  # an order while it is wiped; systemd/provision-linetap.service looks for it
+_TAKEN = ".linetap.taken"  # name of an order while it is wiped; systemd/provision-linetap.service looks for it
 _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
 {order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
 
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns 0 also if nothing was on the card."""
+    """Runs the command. Returns 0 also if nothing was on the card."""
     if args.verb == "key":
         return 0 if _keep_key(args.etc / "linetap" / memory.KEY) else 1
     if args.verb == "pack":
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _keep_key(path: Path) -> bool:
-    """So that one flipped bit in the key stops no unit. Returns False if it is no key and has no copy."""
+    """Keeps a copy of the key, so that one flipped bit cannot stop the unit. False if it is no key and has no copy."""
     try:
         unitkeys.keep_copy(path)
     except (LinetapError, OSError) as error:
@@ -104,7 +104,7 @@ def apply(
     by_network: bool = False,
     kept_etc: Path | None = None,
 ) -> int:
-    """Errors are also written to linetap-error.txt: the person who wrote the file has the card, and no terminal."""
+    """Processes the card. Errors also go to linetap-error.txt: the person who wrote the file has no terminal."""
     if not by_network or (boot / order.NAME).exists():  # the exchange must not remove the address on the card
         for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
             old.unlink(missing_ok=True)
@@ -132,10 +132,10 @@ def apply(
             if by_network:
                 acceptorder.require_unowned(data, etc / "linetap")
             done += _take(data, boot, etc, kept_etc or etc, run_dir, signed=by_network) + _how(run_dir)
-            if not (run_dir / cardresult.NAME).exists():  # the end of a key takes precedence
+            if not (run_dir / cardresult.NAME).exists():  # the end of a key has priority
                 cardresult.write_order_result(run_dir, "taken", digest)
         elif not by_network:
-            with contextlib.suppress(LinetapError, OSError):  # the card may have lost it, and the unit works on
+            with contextlib.suppress(LinetapError, OSError):  # the card may be missing it, and the unit continues
                 leave_request(etc, boot)
         _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
@@ -163,7 +163,7 @@ def _name_desk(boot: Path, run_dir: Path) -> None:
 
 
 def _code_of(error: LinetapError | OSError) -> str:
-    """The order's result, as `cardresult` and the log have it."""
+    """The order's result, as in `cardresult` and the log."""
     match error:
         case order.OrderFault():
             return error.code
@@ -202,7 +202,7 @@ def _how(run_dir: Path) -> str:
 
 
 def _require_encrypted(found: order.Order, run_dir: Path) -> None:
-    """Refuses before anything secret is written to the card."""
+    """Raises a fault before any secret is written to the card."""
     said = cardresult.read_encryption(run_dir)
     if found.card is None or (said.word == "sealed" and said.held_by in (None, found.card.encrypt)):
         return
@@ -214,7 +214,7 @@ def _require_encrypted(found: order.Order, run_dir: Path) -> None:
 
 
 def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, signed: bool) -> str:
-    """Checks and applies the same bytes: a card might return others when it is read again."""
+    """Checks and applies the same bytes: a card might return others at a second read."""
     home = etc / "linetap"
     acceptorder.require_authority(data, boot, home)
     found = order.read(Source(boot / order.NAME, data))
@@ -237,6 +237,6 @@ def _take(data: bytes, boot: Path, etc: Path, kept_etc: Path, run_dir: Path, sig
 
 
 def _finish_wiping(boot: Path) -> None:
-    """Wipes the rest of a taken order that a power cut left, under the name that says that it is taken."""
+    """Wipes the rest of an order that a power cut left under the name of orders in process."""
     if (boot / _TAKEN).exists():
         privatefile.wipe(boot / _TAKEN)

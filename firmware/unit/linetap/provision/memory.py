@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Root's memory of the unit that was commissioned here: order.json, beside the key.
 
-The configuration may be on a partition that is lost, and in a folder that the recorder may write: neither may decide
-whose order the unit accepts. So the memory is written by the order that commissions a unit or, if an older version or a
-person at a terminal did that, at the next start with a valid configuration. After that, name and authority stay.
+The configuration may be on a partition that is lost, and in a folder that the recorder may write: neither may determine
+whose order the unit accepts. The order that commissions a unit therefore writes the memory; after a commissioning by an
+older version or by a person at a terminal, the next start with a valid configuration does. From then on name and
+authority never change.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _LIMIT_BYTES = 64 * 1024
 class Memory(msgspec.Struct):
     made_at: str | None = None  # of the last accepted order
     unit: str = ""
-    authority: list[str] = []  # empty: this unit accepts no order until it has been decommissioned
+    authority: list[str] = []  # empty: this unit accepts no order until it is decommissioned
     authority_needed: int = 1
-    taking: str = ""  # SHA-256 of the first order, while it is not completed
-    # Needed for a decommissioning if the configuration is lost.
+    taking: str = ""  # SHA-256 of the first order until its completion
+    # Needed for decommissioning if the configuration is lost.
     board: Board = Board()
     run_dir: str = RUN_DIR
     vault: str = VAULT
-    owner: int = 0  # the owner of the configuration that named it
+    owner: int = 0  # the owner of the configuration that names this vault
 
     def of_config(self, config: Config) -> None:
         self.unit = config.unit
@@ -48,7 +49,7 @@ _FILE = SmallFile("order_taken", Memory, _LIMIT_BYTES)
 
 
 def load(home: Path) -> Memory | None:
-    """Returns None if there is none. OrderFault if it is damaged: the unit then accepts no order before it is
+    """The memory; None if there is none. OrderFault if it is damaged: the unit then accepts no order until it is
     decommissioned.
     """
     try:
@@ -77,6 +78,6 @@ def learn(home: Path, order_lies_there: bool) -> None:
     if memory.unit == config.unit:
         memory.place(config, owner)
     if not order_lies_there:
-        memory.taking = ""  # the first order was removed from the card before it was completed
+        memory.taking = ""  # the first order was removed from the card before its completion
     if msgspec.json.encode(memory) != before:
         save(memory, home)

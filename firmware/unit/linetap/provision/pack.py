@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap provision pack`: one linetap.toml with the files of one unit and its network."""
+"""`linetap provision pack`: makes one linetap.toml with the files of one unit and its network."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _require_unit(packed: order.Order) -> None:
-    """BadInput for what the unit would refuse in its unit.toml; the files that it names are looked at there."""
+    """Raises BadInput for a unit.toml that the unit would refuse; the unit checks the files that it names."""
     text = packed.files[order.UNIT]
     cardfiles.require_broker(text)
     source = Source(Path(order.UNIT), text.encode())

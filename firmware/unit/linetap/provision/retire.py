@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decommissioning: a unit is taken out of service, its key ends, and it is new again.
+"""Decommissioning: takes a unit out of service and ends its key; then it is a new unit.
 
-It needs two things from a person in the closet: a file on the card with the unit's name in it, and the button, held
-while the unit starts. The old key signs its own end and is destroyed, the vault is set aside unchanged, and the next
-order makes a new key. Nothing is written into the vault: it belongs to another user, and this runs as root. A unit
-whose configuration is lost ends in the same way, by root's memory of it (memory.py).
+It requires two actions of a person in the closet: a file on the card with the unit's name, and the button, held while
+the unit starts. The old key signs its own end and is destroyed, the vault is set aside unchanged, and the next order
+makes a new key. Nothing is written into the vault: it belongs to another user, and this code runs as root. A unit
+without its configuration is decommissioned in the same way, by root's memory (memory.py).
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
 _KEY_LINE_WORDS = 3  # unit.key.pub has type, key and the unit's name
 _ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, f"{memory.NAME}{TWIN_SUFFIX}", memory.NAME)
-# The memory is removed last: until then everything is repeated.
+# The memory is removed last: until then all steps are repeated.
 
 
 class Retired(msgspec.Struct, kw_only=True):
-    """The statement that the old key signs. `head_*`: of the unit's log, at its end."""
+    """The statement that the old key signs. `head_*`: of the unit's log, at the key's end."""
 
     unit: str
     key: str  # the line of the public key
@@ -53,7 +53,7 @@ class Retired(msgspec.Struct, kw_only=True):
 
 
 class _Ending(msgspec.Struct):
-    """The unit that ends, and its [keys]: None if the configuration is lost."""
+    """The unit to be decommissioned, and its [keys]: None if the configuration is lost."""
 
     unit: str
     known: Memory
@@ -65,13 +65,13 @@ class _Ending(msgspec.Struct):
 
 
 def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
-    """Returns what was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was done."""
+    """Decommissions the unit; returns the steps in words, and the statement's SHA-256. OrderFault: nothing was done."""
     try:
         typed = cardfiles.one_line(acceptorder.read_card(boot / ASKED))
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
     if (found := _cut_short(home)) is not None:
-        _forget(home)  # a power cut came after the key's destruction
+        _forget(home)  # a power cut after the key's destruction
         (boot / ASKED).unlink()
         text = f"the decommissioning that a power cut had interrupted is complete; {home / FOLDER} has the statement\n"
         return text, hashlib.sha256(found).hexdigest()
@@ -83,12 +83,12 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     statement, line, name = _statement(ending, home, clock)
     aside = _put_aside(ending, name)
     copies = [home / f"{KEY}{filecopies.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
-    # Its copies first: while the key exists everything is repeated.
+    # Its copies first: while the key exists all steps are repeated.
     for path in (*copies, home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
         if path.exists():
             privatefile.wipe(path)
     _forget(home)
-    with contextlib.suppress(OSError):  # the unit keeps both, so an unwritable card hides nothing
+    with contextlib.suppress(OSError):  # the unit keeps both, so that an unwritable card hides nothing
         for path in sorted((home / FOLDER).glob(f"{name}.json*")):
             replace_durably(boot / f"{ending.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
     with contextlib.suppress(OSError):
@@ -101,7 +101,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
 
 
 def _ending(home: Path) -> _Ending:
-    """OrderFault if there is nothing to end. An unreadable configuration counts as lost."""
+    """The unit to be decommissioned. OrderFault if there is none. An unreadable configuration counts as lost."""
     if not (home / KEY).exists() and not (home / memory.NAME).exists():
         raise OrderFault("retire_new", f"{ASKED}: this unit was never commissioned: there is nothing to end")
     try:
@@ -121,7 +121,7 @@ def _ending(home: Path) -> _Ending:
 
 
 def _cut_short(home: Path) -> bytes | None:
-    """Returns the statement of a decommissioning that destroyed the key and was then interrupted."""
+    """The statement of a decommissioning that destroyed the key and was then interrupted."""
     if (home / KEY).exists() or not any((home / name).exists() for name in (UNIT, memory.NAME)):
         return None
     statements = sorted((home / FOLDER).glob("*.json"))
@@ -146,7 +146,7 @@ def _forget(home: Path) -> None:
 
 
 def _require_own(ending: _Ending) -> None:
-    """Root renames the vault that the recorder's file names, so it has to be the recorder's."""
+    """Checks that the vault belongs to the recorder: root renames it, and the recorder's file names it."""
     try:
         vault = os.lstat(ending.vault)
     except OSError:
@@ -156,7 +156,7 @@ def _require_own(ending: _Ending) -> None:
 
 
 def _require_button(known: Memory, clock: Clock) -> None:
-    """Held throughout: an accidental press, or contact bounce, ends no unit."""
+    """Requires the button to be held throughout: an accidental press, or contact bounce, must not end a unit."""
     try:
         board = panel_of(known.board, Path(known.run_dir))
     except (LinetapError, OSError) as error:
@@ -172,9 +172,7 @@ def _require_button(known: Memory, clock: Clock) -> None:
 
 
 def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, str]:
-    """Returns the statement, signed if the key still can; the line that trusts the key until now; and the
-    name of both.
-    """
+    """The statement, signed if the key still can; the line that trusts the key until now; and the name of both."""
     public = _public(home / f"{KEY}.pub")
     head = _head(ending.vault / unitlog.FOLDER / unitlog.HEAD)
     at_ns = max(clock.utc_ns(), parse_rfc3339(head.at) if head else 0)  # a starting Pi may not have the time yet
@@ -212,7 +210,7 @@ def _head(path: Path) -> unitlog.Head | None:
 
 
 def _small(path: Path) -> bytes:
-    """Returns b"" for an unreadable file: nothing here may prevent a key's end."""
+    """The file's content; b"" if it is unreadable, which must not prevent a key's end."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -2,7 +2,7 @@
 """A card's secret from the key in the board's fuses (OTP), for a unit without a TPM: weaker (docs/tpm.md).
 
 The fuses measure nothing: the key is the same in every boot, of any system on that board. The card's secret is derived
-from it with a salt of the card's own (HKDF, RFC 5869), which its LUKS headers hold as a token.
+from it with the card's own salt (HKDF, RFC 5869), which is a token in its LUKS headers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LIMIT_BYTES = 4096
 
 
 class OtpToken(msgspec.Struct, frozen=True, tag_field="type", tag="linetap-otp"):
-    """`check`: derived as the secret is, to tell another board's card by; nothing follows from it."""
+    """The card's token. `check`: derived like the secret, to detect another board's card; it reveals nothing."""
 
     keyslots: list[str]
     salt: str
@@ -34,7 +34,7 @@ class OtpToken(msgspec.Struct, frozen=True, tag_field="type", tag="linetap-otp")
 
 
 def read(path: Path) -> bytes:
-    """Returns the board's key: the 64 hex digits that rpi-otp-private-key prints. BadInput if there is none."""
+    """The board's key: the 64 hex digits of rpi-otp-private-key. BadInput if there is none."""
     try:
         with path.open("rb") as file:
             found = file.read(_LIMIT_BYTES)
@@ -49,13 +49,13 @@ def read(path: Path) -> bytes:
 
 
 def new(key: bytes) -> tuple[bytes, OtpToken]:
-    """Returns the secret of a new card, and its token."""
+    """The secret of a new card, and its token."""
     salt = os.urandom(_SALT_BYTES)
     return _derived(key, salt, _SECRET, SECRET_BYTES), OtpToken([], salt.hex(), _check(key, salt).hex())
 
 
 def secret_of(key: bytes, token: OtpToken) -> bytes:
-    """Returns a card's secret. Refusal if the card was encrypted in another board."""
+    """A card's secret. Refusal if the card was encrypted in another board."""
     try:
         salt, check = bytes.fromhex(token.salt), bytes.fromhex(token.check)
     except ValueError:

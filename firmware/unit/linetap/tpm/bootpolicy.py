@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boots in which a key in the TPM is valid: those whose root the release key has signed, on the kernel's command
-line.
+"""The boots in which a key in the TPM is valid: the release key has signed their root, on the kernel's command line.
 
     linetap.verity=BLOCKS:ROOTHASH:SALT linetap.boot=linetap-unit-key:SIG linetap.boot=linetap-volume:SIG
 
 The initramfs measures the root hash into a PCR, and later the stage of the start. A signature covers the digest of the
-TPM's policy for the resulting PCR, and the purpose; the TPM itself verifies it (TPM2_PolicyAuthorize). So each slot
-brings its own permission, and nothing is resealed: not for an update, not for its trial, not for the way back.
+TPM's policy for the resulting PCR, and the purpose; the TPM itself verifies it (TPM2_PolicyAuthorize). Each slot
+therefore has its own permission, and no secret is resealed: not for an update, its trial, or its fallback.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ from linetap.tpm import wire
 from linetap_core.errors import BadInput
 from linetap_core.evidence.digest import is_sha256
 
-PCR = 11  # for the kernel and its initial processes, by systemd's convention; unused on a Pi otherwise
+PCR = 11  # for the kernel and its initial processes, by systemd's convention; otherwise unused on a Pi
 UNIT_KEY, VOLUME = "linetap-unit-key", "linetap-volume"  # purposes of a boot's signature: to sign, to open the card
-# The stage of the start in which each is used: a volume is opened before its root is entered, and never again in that
-# boot.
+# The stage of the start for each purpose: a volume is opened before its root is entered, and never again in that boot.
 STAGES = {UNIT_KEY: ("run",), VOLUME: ()}
 _LIMIT_BYTES = 64 * 1024
 
@@ -43,12 +41,12 @@ class Boot:
 
     @property
     def signed_bytes(self) -> bytes:
-        """The input of `openssl dgst -sha256 -verify release.pem -signature FILE`."""
+        """The bytes for `openssl dgst -sha256 -verify release.pem -signature FILE`."""
         return self.policy + self.ref.encode()
 
 
 def measured(root_hash: str, stages: tuple[str, ...]) -> bytes:
-    """Returns the PCR's value after a boot of that root, up to these stages."""
+    """The PCR's value after a boot of that root, up to these stages."""
     value = bytes(32)
     for text in (f"linetap-root:{root_hash}", *(f"linetap-stage:{stage}" for stage in stages)):
         value = hashlib.sha256(value + hashlib.sha256(text.encode()).digest()).digest()
@@ -60,7 +58,7 @@ def policy_of(root_hash: str, ref: str) -> bytes:
 
 
 def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
-    """Returns the words for that root's command line. Deterministic: builds are reproducible to the byte."""
+    """The words for that root's command line. Deterministic: builds are reproducible to the byte."""
     if not is_sha256(root_hash):
         raise BadInput(f"{root_hash}: not a root hash; the 64 hex digits that veritysetup prints expected")
     found = []
@@ -72,7 +70,7 @@ def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
 
 
 def read(path: Path) -> list[Boot]:
-    """Reads a command line, usually /proc/cmdline. BadInput if the file cannot be read."""
+    """The boots on a command line, usually /proc/cmdline. BadInput if the file cannot be read."""
     try:
         with path.open("rb") as file:
             return parse(file.read(_LIMIT_BYTES).decode("ascii", "replace"))
@@ -81,7 +79,7 @@ def read(path: Path) -> list[Boot]:
 
 
 def parse(command_line: str) -> list[Boot]:
-    """Ignores invalid words: they give no permission."""
+    """The boots on a command line, without invalid words, which give no permission."""
     given = [word.partition("=") for word in command_line.split()]
     verity = next((value.split(":") for name, _, value in given if name == "linetap.verity"), [])
     if len(verity) != 3 or not is_sha256(verity[1]):
@@ -98,7 +96,7 @@ def parse(command_line: str) -> list[Boot]:
 
 
 def signed(boots: list[Boot], ref: str, release: ec.EllipticCurvePublicKey) -> list[Boot]:
-    """Returns the boots that the release key has signed for `ref`."""
+    """The boots that the release key has signed for `ref`."""
     return [boot for boot in boots if boot.ref == ref and _is_signed(boot, release)]
 
 

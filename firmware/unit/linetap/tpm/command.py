@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap tpm`: signs an image's boots, and shows or extends what a boot measures."""
+"""`linetap tpm`: signs an image's boots, and shows or extends a boot's measurements."""
 
 from __future__ import annotations
 

@@ -16,14 +16,14 @@ _VERIFIED = 0x8022  # TPM_ST_VERIFIED
 
 
 def create_primary(transport: Transport) -> tuple[int, bytes]:
-    """Returns the storage key and its public area: the same each time, from the TPM's seed and the template."""
+    """The storage key and its public area: always the same, from the TPM's seed and the template."""
     parameters = sized(sized(b"") + sized(b"")) + sized(PRIMARY) + sized(b"") + u32(0)
     handle, answer = run(transport, 0x131, u32(OWNER), parameters, password(), made=True)
     return handle, answer.sized()
 
 
 def create(transport: Transport, parent: int, public: bytes, secret: bytes = b"") -> tuple[bytes, bytes]:
-    """Returns public and private part of a new object; only this TPM, with this parent, can load the private one."""
+    """Public and private part of a new object; only this TPM, with this parent, can load the private one."""
     parameters = sized(sized(b"") + sized(secret)) + sized(public) + sized(b"") + u32(0)
     _, answer = run(transport, 0x153, u32(parent), parameters, password())
     private = answer.sized()
@@ -35,7 +35,7 @@ def load(transport: Transport, parent: int, public: bytes, private: bytes) -> in
 
 
 def load_public(transport: Transport, public: bytes) -> int:
-    """Loads a key for verification, in the owner's hierarchy, so that its tickets are valid later."""
+    """Loads a key for verification, in the owner's hierarchy, so that its tickets stay valid; returns its handle."""
     return run(transport, 0x167, parameters=sized(b"") + sized(public) + u32(OWNER), made=True)[0]
 
 
@@ -49,7 +49,7 @@ def policy_session(transport: Transport) -> int:
 
 
 def policy_pcr(transport: Transport, policy: int, pcrs: tuple[int, ...]) -> None:
-    """Bind the session to the current values of these PCRs."""
+    """Binds the session to the present values of these PCRs."""
     run(transport, 0x17F, u32(policy), sized(b"") + pcr_selection(pcrs))
 
 
@@ -58,12 +58,12 @@ def policy_digest(transport: Transport, policy: int) -> bytes:
 
 
 def policy_restart(transport: Transport, policy: int) -> None:
-    """Reset the session's policy."""
+    """Resets the session's policy."""
     run(transport, 0x180, u32(policy))
 
 
 def flush_all(transport: Transport) -> None:
-    """Flush all loaded objects and sessions, as the kernel's resource manager does when a process ends."""
+    """Flushes all loaded objects and sessions, like the kernel's resource manager at the end of a process."""
     for first in (0x80000000, 0x02000000, 0x03000000):  # transient objects; loaded sessions of either kind
         _, answer = run(transport, 0x17A, parameters=u32(1) + u32(first) + u32(64))
         answer.take(5)
@@ -72,7 +72,7 @@ def flush_all(transport: Transport) -> None:
 
 
 def verify_signature(transport: Transport, key: int, digest: bytes, r: bytes, s: bytes) -> bytes:
-    """Returns the digest of a ticket for `policy_authorize`."""
+    """Verifies a signature; returns the digest of a ticket for `policy_authorize`."""
     parameters = sized(digest) + u16(_ECDSA) + u16(_SHA256) + sized(r) + sized(s)
     _, answer = run(transport, 0x177, u32(key), parameters)
     answer.take(6)  # tag and hierarchy, which policy_authorize sets itself
@@ -82,13 +82,13 @@ def verify_signature(transport: Transport, key: int, digest: bytes, r: bytes, s:
 def policy_authorize(
     transport: Transport, policy: int, approved: bytes, ref: bytes, public: bytes, ticket: bytes
 ) -> None:
-    """The session's policy, which is `approved`, was signed for `ref` by the key with that public part."""
+    """Proves to the session that its policy, `approved`, was signed for `ref` by the key with that public part."""
     check = u16(_VERIFIED) + u32(OWNER) + sized(ticket)
     run(transport, 0x16A, u32(policy), sized(approved) + sized(ref) + sized(name_of(public)) + check)
 
 
 def sign(transport: Transport, key: int, digest: bytes, policy: int, keep: bool = True) -> tuple[int, int]:
-    """Returns r and s of an ECDSA signature over a SHA-256 digest. `keep`: the session remains, without its policy."""
+    """r and s of an ECDSA signature over a SHA-256 digest. `keep`: the session remains, without its policy."""
     no_ticket = (
         u16(0x8024) + u32(NULL) + sized(b"")
     )  # TPM_ST_HASHCHECK: the key may sign digests that the TPM did not compute

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection to a TPM: /dev/tpmrm0, or the socket of a software TPM. A command's bytes go in, the answer's come
-out.
-"""
+"""The connection to a TPM: /dev/tpmrm0, or the socket of a software TPM. Sends command bytes, returns the answer's."""
 
 from __future__ import annotations
 
@@ -16,9 +14,9 @@ from typing import Protocol
 
 from linetap_core.errors import DeviceFault
 
-DEVICE = "/dev/tpmrm0"  # the kernel's resource manager, which flushes objects that a process leaves loaded
-ANSWER_S = 4.0  # for one command; a signature takes a chip a fraction of a second
-_ANSWER_BYTES = 4096  # TPM 2.0 part 2, 6.10: no implementation in use answers with more
+DEVICE = "/dev/tpmrm0"  # the kernel's resource manager, which flushes objects left by a process
+ANSWER_S = 4.0  # for one command; a chip signs in a fraction of a second
+_ANSWER_BYTES = 4096  # TPM 2.0 part 2, 6.10: no implementation in use sends longer answers
 
 
 class TpmFault(DeviceFault):
@@ -26,7 +24,7 @@ class TpmFault(DeviceFault):
 
 
 class Transport(Protocol):
-    alone: bool  # this TPM is not shared, and has no resource manager
+    alone: bool  # this TPM is not shared and has no resource manager
 
     def exchange(self, command: bytes) -> bytes: ...
 
@@ -34,7 +32,7 @@ class Transport(Protocol):
 
 
 def open_device(path: Path) -> Transport:
-    """TpmFault, in one line, if there is none."""
+    """Opens a TPM. TpmFault, in one line, if there is none."""
     try:
         return _Socket(path) if stat.S_ISSOCK(path.stat().st_mode) else _Character(path)
     except OSError as error:
@@ -43,7 +41,7 @@ def open_device(path: Path) -> Transport:
 
 
 class _Way:
-    """A connection that has failed once is not used again: the next answer could belong to an earlier command."""
+    """A connection, not used again after a failure: the next answer could belong to an earlier command."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,7 +71,7 @@ class _Character(_Way):
         self._fd = -1
         # Without O_NONBLOCK, write() blocks until the command is done.
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-        if not stat.S_ISCHR(os.fstat(self._fd).st_mode):  # a file would be overwritten by the first command
+        if not stat.S_ISCHR(os.fstat(self._fd).st_mode):  # the first command would overwrite a file
             raise OSError(errno.ENODEV, "not a device of a TPM")
 
     def _exchange(self, command: bytes) -> bytes:
@@ -92,7 +90,7 @@ class _Character(_Way):
 
 
 class _Socket(_Way):
-    """The answer may arrive in pieces; its header has its length."""
+    """A socket. The answer may arrive in pieces; its header has its length."""
 
     alone = True
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a card is as this unit left it: the state partition has the number of its last boot, and the TPM counts
-boots.
+"""The check that a card is unchanged since this unit used it: the state partition has the number of its last boot, and
+the TPM counts boots.
 
-An older copy of a card, put back after a boot, has a lower number than the TPM and is refused. The number is inside the
-encrypted file system: only someone who can open it can write another. The data partition is mounted later, without the
-TPM: state, which is known to be fresh by then, has the number that data must have.
+An older copy of a card, restored after a boot, has a lower number than the TPM and is refused. The number is inside the
+encrypted file system: only a person who can open it can write another. The data partition is mounted later, without the
+TPM: state, by then known to be fresh, has the number that data must have.
 
-Where no TPM counts (boardkey.py), state has a number all the same: an older copy of data alone is refused, and an older
-copy of the whole card is not detected.
+Without a counting TPM (boardkey.py) state has a number too: an older copy of data alone is refused, but an older copy
+of the whole card is not detected.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from linetap_core.durable.smallfile import Broken, SmallFile
 from linetap_core.errors import Refusal
 
 NAME = ".boots"
-DATA = ".data-boots"  # on state: the numbers that data may have
+DATA = ".data-boots"  # on state: the permitted numbers of data
 _LIMIT_BYTES = 512
-_NONE, _FIRST = 0, 1  # `_NONE` for a partition that was never mounted; the TPM counts from 1
+_NONE, _FIRST = 0, 1  # `_NONE`: a partition that was never mounted; the TPM counts from 1
 _BOOTS = SmallFile("boots", int, _LIMIT_BYTES)
 _DUE = SmallFile("data_boots", list[int], _LIMIT_BYTES)
 
@@ -36,7 +36,7 @@ class Stale(Refusal):
 
 
 def begin(state: Path, transport: Transport) -> int:
-    """Set the number of a card that was encrypted in this boot."""
+    """Sets the number of a card that was encrypted in this boot."""
     count = read_counter(transport)
     count = make_counter(transport) if count is None else count
     copies.replace_both(_BOOTS, state / NAME, count)
@@ -44,7 +44,7 @@ def begin(state: Path, transport: Transport) -> int:
 
 
 def check_state(state: Path, transport: Transport) -> int:
-    """Write this boot's number, first to the card and then to the TPM. Stale if card and TPM differ otherwise.
+    """Writes this boot's number, first to the card and then to the TPM. Stale if card and TPM differ otherwise.
 
     After a power cut in between, the card may be one ahead, never behind.
     """
@@ -57,13 +57,13 @@ def check_state(state: Path, transport: Transport) -> int:
 
 
 def begin_uncounted(state: Path) -> int:
-    """Begins as `begin` does, for a unit whose TPM counts no boots."""
+    """Does the same as `begin` for a unit whose TPM counts no boots."""
     copies.replace_both(_BOOTS, state / NAME, _FIRST)
     return _FIRST
 
 
 def next_uncounted(state: Path) -> int:
-    """Write this boot's number, where no TPM counts. Stale if the card has none."""
+    """Writes this boot's number without a counting TPM. Stale if the card has none."""
     found = _read(_BOOTS, state / NAME)
     if found is None:
         raise Stale("the card does not say of which boot it is: it is not as this unit left it")
@@ -72,7 +72,7 @@ def next_uncounted(state: Path) -> int:
 
 
 def check_data(state: Path, data: Path) -> None:
-    """Accept data if its number is that of the boot that used it last, and give it this boot's number."""
+    """Accepts data if its number is that of the last boot that used it, and gives it this boot's number."""
     this, found = _read(_BOOTS, state / NAME), _read(_BOOTS, data / NAME)
     due = _read(_DUE, state / DATA)
     due = due if due is not None or (state / DATA).exists() else [_NONE]
@@ -88,7 +88,7 @@ def check_data(state: Path, data: Path) -> None:
 
 
 def _read[T](file: SmallFile[T], path: Path) -> T | None:
-    """Returns None if it is missing, or broken in both copies, which then stay."""
+    """The content; None if it is missing, or broken in both copies, which then stay."""
     try:
         return copies.read_file_or_twin(file, path, stays=True)
     except (OSError, Broken):
@@ -106,7 +106,7 @@ _BYTES = 8
 
 
 def read_counter(transport: Transport) -> int | None:
-    """Returns None if there is no counter: this unit has never encrypted a card."""
+    """The count; None without a counter: this unit has never encrypted a card."""
     try:
         parameters = u16(_BYTES) + u16(0)
         _, answer = run(transport, 0x14E, u32(INDEX) + u32(INDEX), parameters, password())
@@ -118,7 +118,7 @@ def read_counter(transport: Transport) -> int | None:
 
 
 def make_counter(transport: Transport) -> int:
-    """Starts above every counter that this TPM has had: deleting it does not reset the count."""
+    """Makes a counter, which starts above every former counter of this TPM: deleting it does not reset the count."""
     public = u32(INDEX) + u16(_SHA256) + u32(_ATTRIBUTES) + sized(b"") + u16(_BYTES)
     run(transport, 0x12A, u32(OWNER), sized(b"") + sized(public), password())
     return raise_counter(transport)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of an object that is in the TPM: two parts, of which only that TPM can use the private one.
+"""The file of an object in the TPM: two parts, of which only that TPM can use the private one.
 
-Decoded, `public` and `private` are what `tpm2_load -u -r` takes. `release` is the key whose signature makes a boot
-valid (`bootpolicy.py`); the TPM enforces it, and the file only names it.
+`tpm2_load -u -r` reads the decoded `public` and `private`. `release` is the key whose signature makes a boot valid
+(`bootpolicy.py`); the TPM enforces it, and the file only names it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Text = Annotated[str, Meta(max_length=4096)]
 
 
 class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`tpm`: 1, which distinguishes such a file from a private key."""
+    """The content. `tpm`: 1, which distinguishes such a file from a private key."""
 
     tpm: Literal[1]
     ref: Text  # the purpose of the boots' signatures: to sign, or to open a volume
@@ -49,13 +49,13 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return release_key(self.release.encode())
 
     def release_area(self) -> bytes:
-        """The release key as the TPM loads it."""
+        """The release key in the TPM's form."""
         numbers = self.release_key().public_numbers()
         return wire.verifying_key(numbers.x, numbers.y)
 
 
 def make(ref: str, public: bytes, private: bytes, release: ec.EllipticCurvePublicKey, parent: bytes) -> bytes:
-    """`parent`: the public area of the storage key."""
+    """A file's content. `parent`: the public area of the storage key."""
     pem = release.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
     first, second = (base64.b64encode(sized(part)).decode("ascii") for part in (public, private))
     return (
@@ -71,7 +71,7 @@ def is_key_file(data: bytes) -> bool:
 
 
 def parse(data: bytes, ref: str) -> KeyFile:
-    """BadInput unless it is a file for `ref` whose policy is that of its release key."""
+    """The content of a file. BadInput unless it is for `ref`, with its release key's policy."""
     if not is_key_file(data):
         raise BadInput(f"not a key in a TPM; {_WANTED}")
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An open TPM with one object loaded and this boot's permission for it; and secrets fetched past an eavesdropper.
+"""An open TPM with one object loaded and this boot's permission for it; and secrets fetched without an eavesdropper.
 
 The session of a volume's key is salted to the storage key, and the TPM's answer is encrypted (TCG, TPM 2.0 Library,
-part 1, 11.4.10, 19.6 and 21). The storage key is the one that the file names, so that no one in between can present
+part 1, 11.4.10, 19.6 and 21). The storage key is the one named in the file, so that nobody in between can present
 another.
 """
 
@@ -30,7 +30,7 @@ from linetap.tpm.wire import Reader, answered, point_of, run, sized, u8, u16, u3
 
 
 class Opened:
-    """TpmFault, in one line, if there is no TPM, the object is another TPM's, or this boot is not signed for it."""
+    """The open TPM. TpmFault, in one line: no TPM, another TPM's object, or a boot that is not signed for it."""
 
     def __init__(self, path: Path, file: KeyFile, boots: list[Boot]) -> None:
         self.transport = device.open_device(path)
@@ -47,12 +47,12 @@ class Opened:
             self.session = self.salted.handle if self.salted else commands.policy_session(self.transport)
             self._boot = self._find(bootpolicy.signed(boots, file.ref, file.release_key()))
             self._ticket = self._verified(self._boot)
-        except BaseException:  # even Ctrl-C must leave no session open in the TPM
+        except BaseException:  # even Ctrl-C must not leave a session open in the TPM
             self.close()
             raise
 
     def permit(self) -> None:
-        """Authorise the session to use the object, once."""
+        """Authorises the session to use the object, once."""
         commands.policy_pcr(self.transport, self.session, (bootpolicy.PCR,))
         ref = self._file.ref.encode()
         commands.policy_authorize(
@@ -60,7 +60,7 @@ class Opened:
         )
 
     def unseal(self) -> bytes:
-        """Returns the sealed secret, encrypted on the wires."""
+        """The sealed secret, encrypted on the wires."""
         assert self.salted is not None
         self.permit()
         name = wire.name_of(self._file.public_area())
@@ -145,7 +145,7 @@ def unseal_salted(transport: Transport, item: int, name: bytes, session: Salted)
 
 
 def _cfb(key: bytes, vector: bytes, data: bytes) -> bytes:
-    """Decrypts. `cryptography` moves CFB between versions, so it is built from ECB here."""
+    """Decrypts. Uses ECB, because `cryptography` moves CFB between versions."""
     block, plain = Cipher(AES(key), ECB()).encryptor(), b""
     for at in range(0, len(data), len(vector)):
         piece = data[at : at + len(vector)]
@@ -155,5 +155,5 @@ def _cfb(key: bytes, vector: bytes, data: bytes) -> bytes:
 
 
 def _kdfa(key: bytes, label: str, one: bytes, other: bytes, bits: int) -> bytes:
-    """Part 1, 11.4.10.2; at most 256 bits, which take one round."""
+    """KDFa of part 1, 11.4.10.2; at most 256 bits, which need one round."""
     return hmac.digest(key, u32(1) + label.encode() + b"\0" + one + other + u32(bits), "sha256")[: bits // 8]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's key in a TPM: `public_key` and `sign`, as of a key in a file; and making it. Used by one thread.
+"""The unit's key in a TPM: `public_key` and `sign`, like a key in a file; and its making. Used by one thread.
 
-The public half is known without the TPM, so a unit whose TPM is gone keeps its identity and only cannot sign. The key
-is bound to the release key of the running image, and to no password.
+The public half is known without the TPM, so that a unit whose TPM is gone keeps its identity and only cannot sign. The
+key is bound to the release key of the running image, not to a password.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOST = ("tpm_silent", "tpm_handle")  # the driver was unloaded or the chip was 
 
 
 class TpmKey:
-    """The TPM is opened when it is first needed, and again after a fault. BadInput if `data` is no such key."""
+    """The key. The TPM is opened at the first use, and again after a fault. BadInput if `data` is no such key."""
 
     def __init__(self, data: bytes, device: Path, boots: list[Boot]) -> None:
         self._file = keyfile.parse(data, bootpolicy.UNIT_KEY)
@@ -43,7 +43,7 @@ class TpmKey:
         return self._public
 
     def sign(self, data: bytes, /) -> bytes:
-        """TpmFault if it fails; the next call tries again."""
+        """The raw signature. TpmFault if it fails; the next call tries again."""
         try:
             return self._sign(data)
         except TpmFault as fault:
@@ -85,9 +85,7 @@ _LIMIT_BYTES = 64 * 1024
 
 
 def unit_key(path: Path, release: Path) -> tuple[bytes, PublicKey]:
-    """Returns what is stored on the card, and the public half. BadInput or TpmFault, in one line, if making
-    it fails.
-    """
+    """The file of a new key for the card, and the public half. BadInput or TpmFault, in one line, if that fails."""
     key = release_of(release)
     numbers, ref = key.public_numbers(), bootpolicy.UNIT_KEY
     policy = wire.authorized_policy(wire.verifying_key(numbers.x, numbers.y), ref.encode())
@@ -104,7 +102,7 @@ def unit_key(path: Path, release: Path) -> tuple[bytes, PublicKey]:
 
 
 def release_of(path: Path) -> ec.EllipticCurvePublicKey:
-    """Returns the public key that signs boots, from a PEM file."""
+    """The public key that signs boots, from a PEM file."""
     try:
         with path.open("rb") as file:
             return keyfile.release_key(file.read(_LIMIT_BYTES))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A LUKS2 partition whose key the TPM releases, in a signed boot that has not entered its root yet.
+"""A LUKS2 partition whose key the TPM releases, in a signed boot that has not yet entered its root.
 
-One secret for a card is sealed in the TPM, and stored as a token in each LUKS header; each partition's volume key is
+One secret for a card is sealed in the TPM and stored as a token in each LUKS header; each partition's volume key is
 derived from it. Without a TPM the secret may come from the board's fuses (boardkey.py). There are no keyslots, and the
 header's content is fixed: it is not signed, and a modified one could make the kernel write in the clear
 (`cipher_null`). Stock cryptsetup does all work on partitions.
@@ -45,7 +45,7 @@ _FORMAT = (
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """`checked`: dm-integrity rejects data written without the key (decision 0088 has its cost)."""
+    """A partition. `checked`: dm-integrity rejects data written without the key (decision 0088 has its cost)."""
 
     device: Path
     name: Literal["linetap-state", "linetap-data"]
@@ -65,7 +65,7 @@ def data(path: Path) -> Partition:
 
 
 class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """LUKS2 On-Disk Format, 3.3."""
+    """A segment by the LUKS2 On-Disk Format, 3.3."""
 
     type: str
     offset: str
@@ -97,18 +97,18 @@ Token = TpmToken | OtpToken
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether it is encrypted, possibly not completely yet."""
+    """Whether the partition is encrypted, possibly not yet completely."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
 def is_whole(path: Path) -> bool:
-    """Whether its encryption is complete: the token is written last."""
+    """Whether the encryption is complete: the token is written last."""
     return is_encrypted(path) and _TOKEN in _metadata(path).tokens
 
 
 def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tuple[bytes, TpmToken]:
-    """Returns a new secret, and its token. TpmFault if this boot could not unseal it."""
+    """A new secret, and its token. TpmFault if this boot could not unseal it."""
     secret, ref = os.urandom(_SECRET_BYTES), bootpolicy.VOLUME
     numbers = release.public_numbers()
     policy = wire.authorized_policy(wire.verifying_key(numbers.x, numbers.y), ref.encode())
@@ -128,7 +128,7 @@ def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tu
 
 
 def token_of(path: Path) -> Token:
-    """Returns what an encrypted partition says of its secret. BadInput if it is none of linetap's."""
+    """The token of an encrypted partition. BadInput if it is not linetap's."""
     text = _cryptsetup("token", "export", "--token-id", _TOKEN, str(path))
     try:
         found: Token = jsontext.decode(text, type=Token)
@@ -138,9 +138,9 @@ def token_of(path: Path) -> Token:
 
 
 def secret_of(path: Path, tpm: Path, boots: list[Boot]) -> bytes:
-    """Returns the secret that the TPM releases for the token of an encrypted partition.
+    """The secret that the TPM releases for the token of an encrypted partition.
 
-    BadInput or TpmFault, in one line: another TPM, another boot, or a token that no TPM has made.
+    BadInput or TpmFault, in one line: another TPM, another boot, or a token of no TPM.
     """
     token = token_of(path)
     if not isinstance(token, TpmToken):
@@ -160,7 +160,7 @@ def _unsealed(sealed: bytes, tpm: Path, boots: list[Boot]) -> bytes:
 
 
 def format_partition(partition: Partition, secret: bytes) -> None:
-    """Write a new LUKS2 header over anything there. It is complete after `finish`."""
+    """Writes a new LUKS2 header over any content. It is complete after `finish`."""
     checks = ("--integrity", "hmac-sha256") if partition.checked else ()
     # luksFormat requires a keyslot: its passphrase is not kept, and the keyslot is erased.
     nobodys, key = os.urandom(_SECRET_BYTES), _volume_key(partition, secret)
@@ -174,7 +174,7 @@ def finish(partition: Partition, token: Token) -> None:
 
 
 def test(partition: Partition, secret: bytes) -> None:
-    """Checks whether the secret opens it."""
+    """Raises a fault unless the secret opens the partition."""
     _require_header(partition)
     bits = str(len(_volume_key(partition, secret)) * 8)
     arguments = ("--type", "luks2", "--test-passphrase", "--key-size", bits, str(partition.device))
@@ -182,7 +182,7 @@ def test(partition: Partition, secret: bytes) -> None:
 
 
 def open_it(partition: Partition, secret: bytes) -> None:
-    """Opens it as /dev/mapper/NAME, and checks the kernel's mapping afterwards."""
+    """Opens the partition as /dev/mapper/NAME, and then checks the kernel's mapping."""
     _require_header(partition)
     key = _volume_key(partition, secret)
     arguments = ("--type", "luks2", "--key-size", str(len(key) * 8), str(partition.device), partition.name)
@@ -206,7 +206,7 @@ def _volume_key(partition: Partition, secret: bytes) -> bytes:
 
 
 def _require_header(partition: Partition) -> None:
-    """Refusal unless the header is as `lay` wrote it."""
+    """Raises Refusal unless the header is as `format_partition` wrote it."""
     metadata = _metadata(partition.device)
     segments = list(metadata.segments.values())
     mac: dict[str, object] = {"type": "hmac(sha256)", "journal_encryption": "none", "journal_integrity": "none"}
@@ -227,7 +227,7 @@ def _metadata(path: Path) -> _Metadata:
 
 
 def _cryptsetup(*arguments: str, stdin: bytes = b"", key: bytes = b"") -> bytes:
-    """`key`: a volume key, which is never in a file system."""
+    """Runs cryptsetup. `key`: a volume key, which is never in a file system."""
     if not key:
         return run("cryptsetup", *arguments, stdin=stdin)
     fd = os.memfd_create("volume-key")
@@ -241,7 +241,7 @@ def _cryptsetup(*arguments: str, stdin: bytes = b"", key: bytes = b"") -> bytes:
 
 
 def run(*command: str, stdin: bytes = b"", good: tuple[int, ...] = (0,), fds: tuple[int, ...] = ()) -> bytes:
-    """Returns the output of a stock tool. DeviceFault: one line with the last line of its error output."""
+    """The output of a stock tool. DeviceFault: one line with the last line of its error output."""
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=900, check=False, pass_fds=fds)
     except OSError as error:

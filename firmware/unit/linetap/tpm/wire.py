@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding of TPM 2.0 commands and answers: big-endian numbers and sized buffers (TCG, TPM 2.0 Library, parts
-1 to 3).
-"""
+"""Encoding of TPM 2.0 commands and answers: big-endian numbers, sized buffers (TCG, TPM 2.0 Library, parts 1 to 3)."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from linetap.tpm.device import TpmFault, Transport
 
 NO_SESSIONS, SESSIONS = 0x8001, 0x8002  # TPM_ST
 PASSWORD = 0x40000009  # TPM_RS_PW, with an empty password
-# Response codes (part 2, 6.6.3) with a meaning for the reader of the line; format one without its handle and so on.
+# Response codes (part 2, 6.6.3) with a meaning for a person; format one without its handle, session or parameter.
 _WORDS = {
     0x09D: ("tpm_policy", "its policy is not met: this boot is not one that the key belongs to"),  # POLICY_FAIL
     0x128: ("tpm_policy", "what the boot measured has changed since"),  # PCR_CHANGED
@@ -25,7 +23,7 @@ _WORDS = {
     0x100: ("tpm_broken", "it was not started"),  # INITIALIZE
 }
 _NOT_LOADED = range(0x910, 0x91F)  # REFERENCE_H0 to S6
-_AGAIN = (0x908, 0x90A, 0x922)  # YIELDED, TESTING, RETRY: nothing was done, and the command may be repeated
+_AGAIN = (0x908, 0x90A, 0x922)  # YIELDED, TESTING, RETRY: not executed, and the command may be repeated
 _TRIES, _TRY_AGAIN_S = 40, 0.05
 
 
@@ -87,21 +85,21 @@ def run(
     auth: bytes = b"",
     made: bool = False,
 ) -> tuple[int, Reader]:
-    """Runs one command. Returns the handle, if it makes one, and its answer's parameters. TpmFault if it is refused."""
+    """Runs one command. Returns the handle, if it makes one, and the answer's parameters. TpmFault if it is refused."""
     answer, rest = _exchanged(transport, code, handles, parameters, auth)
     handle = answer.u32() if made else 0
     return handle, Reader(answer.take(answer.u32())) if auth else Reader(answer.take(rest - 4 * made))
 
 
 def answered(transport: Transport, code: int, handles: bytes, auth: bytes) -> tuple[bytes, Reader]:
-    """Runs a command without parameters. Returns its answer's raw parameters, and their authorisation."""
+    """Runs a command without parameters. Returns the answer's raw parameters, and their authorisation."""
     answer, rest = _exchanged(transport, code, handles, b"", auth)
     parameters = answer.take(answer.u32())
     return parameters, Reader(answer.take(rest - 4 - len(parameters)))
 
 
 def _exchanged(transport: Transport, code: int, handles: bytes, parameters: bytes, auth: bytes) -> tuple[Reader, int]:
-    """Returns the answer behind its header, and its length."""
+    """The answer after its header, and its length."""
     body = handles + (u32(len(auth)) + auth if auth else b"") + parameters
     head = u16(SESSIONS if auth else NO_SESSIONS) + u32(10 + len(body)) + u32(code)
     for _ in range(_TRIES):
@@ -130,7 +128,7 @@ def refused(response: int, code: int) -> TpmFault:
 
 _SHA256, _NULL, _AES, _CFB, _ECC, _KEYEDHASH, _P256 = 0x000B, 0x0010, 0x0006, 0x0043, 0x0023, 0x0008, 0x0003
 # TPMA_OBJECT (part 2, 8.3)
-_FIXED = 1 << 1 | 1 << 4  # fixedTPM, fixedParent: it can never be moved to another TPM
+_FIXED = 1 << 1 | 1 << 4  # fixedTPM, fixedParent: can never be moved to another TPM
 _MADE_INSIDE = 1 << 5  # sensitiveDataOrigin: made inside the TPM
 _BY_PASSWORD, _BY_POLICY_ALONE, _NO_LOCKOUT = 1 << 6, 1 << 7, 1 << 10  # userWithAuth, adminWithPolicy, noDA
 _RESTRICTED, _DECRYPT, _SIGN = 1 << 16, 1 << 17, 1 << 18
@@ -146,7 +144,7 @@ _PCR_BYTES = 3
 
 
 def signing_key(policy: bytes) -> bytes:
-    """An ECDSA key of P-256 that signs under that policy only, with no password."""
+    """An ECDSA key of P-256 that signs only under that policy, without a password."""
     attributes = _FIXED | _MADE_INSIDE | _BY_POLICY_ALONE | _NO_LOCKOUT | _SIGN
     point = sized(b"") + sized(b"")
     scheme = u16(_NULL) + u16(_NULL) + u16(_P256) + u16(_NULL)  # symmetric, scheme, curve, kdf
@@ -160,16 +158,14 @@ def sealed_data(policy: bytes) -> bytes:
 
 
 def verifying_key(x: int, y: int) -> bytes:
-    """A public P-256 key from outside, as `tpm2_loadexternal` takes one in PEM: its name depends on its
-    attributes too.
-    """
+    """A public P-256 key from outside, like `tpm2_loadexternal` of a PEM: its name depends on its attributes too."""
     head = u16(_ECC) + u16(_SHA256) + u32(_BY_PASSWORD | _DECRYPT | _SIGN) + sized(b"")
     scheme = u16(_NULL) + u16(_NULL) + u16(_P256) + u16(_NULL)
     return head + scheme + sized(x.to_bytes(32, "big")) + sized(y.to_bytes(32, "big"))
 
 
 def point_of(public: bytes) -> bytes:
-    """Returns 0x04, x and y from the public area of a P-256 key; TpmFault if it is too short."""
+    """0x04, x and y from the public area of a P-256 key; TpmFault if it is too short."""
     reader = Reader(public)
     reader.take(8)
     reader.sized()
@@ -184,13 +180,13 @@ def attributes_of(public: bytes) -> int:
 
 
 def is_bound(public: bytes) -> bool:
-    """Whether it was made in its TPM, cannot leave it, and signs under a policy only."""
+    """Whether the key was made in its TPM, cannot leave it, and signs only under a policy."""
     wanted = _FIXED | _MADE_INSIDE | _SIGN
     return attributes_of(public) & (wanted | _BY_PASSWORD | _RESTRICTED) == wanted
 
 
 def name_of(public: bytes) -> bytes:
-    """Returns a TPM's name of an object: its hash algorithm and hash (part 1, 16)."""
+    """A TPM's name of an object: its hash algorithm and hash (part 1, 16)."""
     return u16(_SHA256) + hashlib.sha256(public).digest()
 
 
@@ -201,14 +197,12 @@ def pcr_selection(pcrs: tuple[int, ...]) -> bytes:
 
 
 def pcr_policy(pcrs: tuple[int, ...], values: tuple[bytes, ...]) -> bytes:
-    """Returns the digest of a policy that requires these PCR values (part 3, TPM2_PolicyPCR)."""
+    """The digest of a policy that requires these PCR values (part 3, TPM2_PolicyPCR)."""
     of_values = hashlib.sha256(b"".join(values)).digest()
     return hashlib.sha256(bytes(32) + u32(0x17F) + pcr_selection(pcrs) + of_values).digest()
 
 
 def authorized_policy(public: bytes, ref: bytes) -> bytes:
-    """Returns the digest of a policy that accepts any policy signed by this key for `ref` (part 3,
-    TPM2_PolicyAuthorize).
-    """
+    """The digest of a policy that accepts any policy signed by this key for `ref` (part 3, TPM2_PolicyAuthorize)."""
     by_key = hashlib.sha256(bytes(32) + u32(0x16A) + name_of(public)).digest()
     return hashlib.sha256(by_key + ref).digest()

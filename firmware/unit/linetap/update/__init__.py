@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's next version: fetched, installed beside the running one, tried between two calls, kept if it is well.
+"""The update of a unit: a version is fetched, installed beside the running one, tried, and kept if it works.
 
-The recorder writes the request; root carries it out (systemd/linetap_update.service) with RAUC, and reports its
-progress.
+The recorder writes the request; root executes it (systemd/linetap_update.service) with RAUC, and reports its progress.
 """

@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns exit status 0 also if an update has failed: its state and the log report it, and nothing is to be
-    repeated.
+    """Runs the command. Exit status 0 also if an update has failed: its state and the log report it, and a repetition
+    would not help.
     """
     config = load_config(args.config)
     if args.verb == "show":
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _take_stick(config: Config, name: str) -> None:
-    """Errors are put where the checks see them, unless an update is under way."""
+    """Accepts an update from a stick. Errors are stored for the checks, unless an update is in progress."""
     folder = folder_of(config)
     try:
         with stick.mounted(stick.device(name), _PLACE / name) as top:
@@ -108,7 +108,7 @@ def fetcher(config: Config) -> Fetch:
             raise UpdateFault("update_fetch", str(error)) from None
         if context is None:
             raise UpdateFault("update_fetch", "broker.ca is not set: there is nothing to know the server by")
-        if versionlog.is_demanded(config):  # first: without it there is nothing to fetch
+        if versionlog.is_demanded(config):  # first, because the update is useless without it
             versionlog.fetch_proof(config, requested, into, context, SYSTEM, progress)
         fetch(requested, into, context, SYSTEM, progress)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boot loader in the Pi's EEPROM, from the running version: judged after a start, written by the next.
+"""Updates the boot loader in the Pi's EEPROM from the running version, and judges the result after the next start.
 
-The image is in the verified root, so it comes with a signed update; only a kept version writes it. It is newer than the
-running loader, unless the file `older` is beside it. A failed one is not tried again.
+The image is in the verified root, so it comes with a signed update; only a kept version writes it. It must be newer
+than the running loader, unless the file `older` is beside it. A failed one is not tried again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IMAGES = Path("usr/lib/linetap/eeprom")  # CHIP/pieeprom.bin, CHIP/recovery.bin,
 WAIT_DAYS = 7
 LOOK_AGAIN_S = 60
 MOST_STARTS = 5
-_UNDER_WAY = ("installing", "waiting", "trying")  # of an update, which restarts the machine itself
+_UNDER_WAY = ("installing", "waiting", "trying")  # steps of an update, which restarts the machine itself
 
 log = logging.getLogger("linetap.update")
 
@@ -44,13 +44,13 @@ class Eeprom:
         self._published = root / eepromfiles.PUBLISHED.relative_to("/")
 
     def run(self) -> None:
-        """Ends in a restart, or with nothing to do. UpdateFault if the slots are unknown."""
+        """Updates the loader: ends in a restart, or with nothing to do. UpdateFault if the slots are unknown."""
         board = read_board(self._root)
         if board is None or not any((self._boot / name).exists() for name in ("config.txt", "autoboot.txt")):
             return
         slots = self._machine.slots()
         if slots.current != slots.primary:
-            return  # a version on trial writes no loader: the next start may be its way back
+            return  # a version on trial writes no loader: the next start may be its fallback
         last = self._settle(board)
         found = self._brought(board)
         has_failed = last is not None and last.step == "failed"
@@ -78,7 +78,7 @@ class Eeprom:
         self._restart()
 
     def _settle(self, board: Board) -> EepromState | None:
-        """Judges the last update of the loader."""
+        """Judges the last update of the loader; returns its state."""
         found = eepromfiles.load(self._folder)
         if found is None:
             eepromfiles.clear(self._boot)
@@ -95,7 +95,7 @@ class Eeprom:
         return self._state
 
     def _brought(self, board: Board) -> tuple[EepromImage, bytes] | None:
-        """The image of this version for this board, if it is to be written."""
+        """The image of this version for this board, if it must be written."""
         folder = self._root / IMAGES / board.loader.chip
         if not folder.is_dir():
             return None

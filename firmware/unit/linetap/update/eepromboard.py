@@ -2,7 +2,7 @@
 """The board's properties for its EEPROM, and whether recovery.bin may write it.
 
 Each rule is Raspberry Pi's: "Update the bootloader" and "ENABLE_SELF_UPDATE" of its documentation, and
-rpi-eeprom-update (raspberrypi/rpi-eeprom, 2026-08-19), whose names stand beside.
+rpi-eeprom-update (raspberrypi/rpi-eeprom, 2026-08-19), whose names are beside the rules.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from linetap.update.state import UpdateFault
 BOOT = "boot/firmware"
 _TREE = "sys/firmware/devicetree/base"
 _NEEDS = "proc/device-tree/chosen/rpi-min-boot-ver"  # DT_MIN_BOOT_VER: 32 bits, big-endian
-LEAST_LINES = 3  # prepareImage: a shorter configuration is damaged, and the image's own is used
+LEAST_LINES = 3  # prepareImage: a shorter configuration is damaged, and the image's own applies
 _NO_CONFIG = "the kernel does not show the EEPROM's configuration, which would be lost"
-# firmware-2712/release-notes.md: "support dts files with size-cells of 2", which the kernel's tree has.
+# firmware-2712/release-notes.md: "support dts files with size-cells of 2", as in the kernel's tree.
 _SHOWS_FROM_S = 1739232000  # 2025-02-11
 _PI_5 = "; a Pi 5's loader shows it from 2025-02-11 on, so the step to that one is by hand"
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`config`: the EEPROM's bootconf.txt as the running loader has read it; None: the kernel does not show it.
-    `needs`: the oldest version of manufacture for it. `on_card`: its boot partition lies in the card's slot."""
+    """The board. `config`: the EEPROM's bootconf.txt as read by the running loader; None: not shown by the kernel.
+    `needs`: its oldest version of manufacture. `on_card`: its boot partition is in the card's slot.
+    """
 
     loader: Loader
     config: bytes | None
@@ -40,17 +41,17 @@ class Board:
 
     @property
     def kept_config(self) -> bytes | None:
-        """The configuration to keep in the next image."""
+        """The configuration to copy into the next image."""
         return self.config if self.config is not None and self.config.count(b"\n") >= LEAST_LINES else None
 
     def setting(self, name: str) -> str:
-        """The last one, whatever its section: a condition that holds for some boards is taken to hold."""
+        """A setting's last value in any section: a condition that is true for some boards counts as true."""
         found = re.findall(rf"^\s*{name}\s*=\s*(\S+)".encode(), self.config or b"", re.MULTILINE)
         return found[-1].decode("ascii", "replace") if found else ""
 
 
 def read_board(root: Path) -> Board | None:
-    """Returns None on a machine that is no Pi 4 or 5."""
+    """The board; None on a machine that is no Pi 4 or 5."""
     loader = read_loader(root)
     if loader is None:
         return None
@@ -68,7 +69,7 @@ def read_board(root: Path) -> Board | None:
 
 
 def require_writable(board: Board, image: EepromImage) -> None:
-    """UpdateFault if recovery.bin would not write this image here, or should not."""
+    """Raises UpdateFault if recovery.bin would not write this image here, or should not."""
     if image.chip != board.loader.chip:
         raise UpdateFault("eeprom_image", f"the image is for {image.chip}, this is {board.loader.chip}")
     if board.is_module:  # "the bootrom cannot load the recovery.bin file from eMMC"
@@ -89,7 +90,7 @@ def require_writable(board: Board, image: EepromImage) -> None:
 
 
 def _config(root: Path) -> bytes | None:
-    """The boot loader's settings, found as getBootloaderConfig does: the nvmem device of the alias `blconfig`."""
+    """The boot loader's settings, found like getBootloaderConfig does: the nvmem device of the alias `blconfig`."""
     node = bytes_of(root / _TREE / "aliases/blconfig").rstrip(b"\0").decode("ascii", "replace")
     if not node.startswith("/"):
         return None

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files on the boot partition by which a Pi's ROM has its EEPROM written, and their order; and the state of that
-update: on the disk for root, and in RAM for the checks.
+"""The files on the boot partition by which a Pi's ROM writes its EEPROM, and their order; and the state of that update:
+on the disk for root, and in RAM for the checks.
 
 "At power on, the ROM looks for a file called recovery.bin in the root directory of the boot partition on the SD card"
 and runs it in place of the EEPROM (Raspberry Pi, "recovery.bin"). It writes pieeprom.upd if that has the SHA-256 in
-pieeprom.sig, renames itself recovery.000 and restarts. So recovery.bin is the switch: without it nothing happens, and
-until it has ended each start writes the whole EEPROM again, which repairs an interrupted write. The loader's own update
-from the same files has no such way back; `bootloader_update=0` in config.txt switches it off.
+pieeprom.sig, renames itself recovery.000 and restarts. recovery.bin is therefore the switch: without it nothing
+happens, and until it has finished each start writes the whole EEPROM again, which repairs an interrupted write. The
+loader's own update from the same files has no such recovery; `bootloader_update=0` in config.txt disables it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from linetap_core.durable.files import replace_in_ram
 from linetap_core.durable.smallfile import SmallFile
 
 IMAGE, SUM, RECOVERY = "pieeprom.upd", "pieeprom.sig", "recovery.bin"
-_OURS = (RECOVERY, IMAGE, SUM, "pieeprom.bin")  # removed in this order, as rpi-eeprom-update names them
+_OURS = (RECOVERY, IMAGE, SUM, "pieeprom.bin")  # removed in this order; names of rpi-eeprom-update
 _RAN = re.compile(r"recovery\.\d{3}", re.IGNORECASE)
 
 
 def checksum(image: bytes, chip: str, at_s: int) -> bytes:
-    """pieeprom.sig, as rpi-eeprom-digest writes it."""
+    """The content of pieeprom.sig, like that of rpi-eeprom-digest."""
     return f"{hashlib.sha256(image).hexdigest()}\nts: {at_s}\ntarget-soc: {chip.removeprefix('bcm')}\n".encode()
 
 
 def write_files(boot: Path, image: bytes, recovery: bytes, chip: str, at_s: int) -> None:
-    """The next start writes the EEPROM. UpdateFault if the card does not keep what is written: then none does."""
+    """Makes the next start write the EEPROM. UpdateFault if the card does not store the files: then no start does."""
     try:
         clear(boot)
         for name, data in ((IMAGE, image), (SUM, checksum(image, chip, at_s)), (RECOVERY, recovery)):
@@ -66,7 +66,7 @@ def clear(boot: Path) -> None:
 
 
 def is_pending(boot: Path) -> bool:
-    """The ROM has not run it."""
+    """Whether the ROM has not yet run recovery.bin."""
     return (boot / RECOVERY).exists()
 
 
@@ -89,7 +89,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _read_again(path: Path) -> bytes:
-    """Reads from the card and not from the page cache."""
+    """Reads from the card, not from the page cache."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return file.read()
@@ -102,13 +102,15 @@ EepromStep = Literal["waiting", "trying", "done", "failed"]
 
 
 class EepromState(msgspec.Struct, frozen=True, kw_only=True):
-    """`before_s`, `wanted_s`: Unix times of the builds. `trying`: recovery.bin has it from the next start on."""
+    """The update's state. `before_s`, `wanted_s`: build times (Unix). `trying`: recovery.bin writes it at the next
+    start.
+    """
 
     step: EepromStep
     before_s: int
     wanted_s: int
     at: str
-    starts: int = 0  # that it was begun, and nothing of it had reached the card
+    starts: int = 0  # number of starts before any of it had reached the card
     code: str = ""
     text: str = ""
 
@@ -126,12 +128,12 @@ def save(folder: Path, state: EepromState, file: Path = PUBLISHED) -> None:
 
 
 def forget(folder: Path, file: Path = PUBLISHED) -> None:
-    """Removes the state of a failed update that no version has any more."""
+    """Removes the state of a failed update whose version no longer exists."""
     (folder / STATE).unlink(missing_ok=True)
     file.unlink(missing_ok=True)
 
 
 def publish(state: EepromState, file: Path = PUBLISHED) -> None:
-    """A line that every service may read: linetap.checks.bootstate."""
+    """Writes a line that every service may read: linetap.checks.bootstate."""
     line = f"{state.step} before={state.before_s} wanted={state.wanted_s} {state.code}".rstrip()
     replace_in_ram(file, line.encode() + b"\n")

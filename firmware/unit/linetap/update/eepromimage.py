@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image of the Pi's EEPROM (pieeprom.bin): its version, and the same image with this board's configuration in it.
+"""An image of the Pi's EEPROM (pieeprom.bin): its version, and the same image with this board's configuration.
 
-The format is Raspberry Pi's, by its own program (raspberrypi/rpi-eeprom, rpi-eeprom-config): sections one behind the
-other, each a magic number and the length of its content, big-endian, on multiples of 8 bytes. A file's content begins
-with its name. bootconf.txt lies in a 4 KiB sector of its own, since only that is erased when it changes; the image's
-last 4 KiB are the boot loader's. Images of a Pi 5 since 2026 hold two copies of the loader ("bootsys"), of which an
-image fills the first. Held against that program: tests/update/test_eeprom_image.py.
+The format is Raspberry Pi's, by its own program (raspberrypi/rpi-eeprom, rpi-eeprom-config): consecutive sections, each
+a magic number and the length of its content, big-endian, on multiples of 8 bytes. A file's content begins with its
+name. bootconf.txt is in its own 4 KiB sector, since only that is erased when it changes; the image's last 4 KiB are the
+boot loader's. Images of a Pi 5 since 2026 have two copies of the loader ("bootsys"), of which an image fills the first.
+Compared with that program: tests/update/test_eeprom_image.py.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from dataclasses import dataclass
 SIZES = {"bcm2711": 512 << 10, "bcm2712": 2 << 20}
 CONFIG, TIME = "bootconf.txt", "updatetime"
 _MAGIC, _MASK, _FILE, _PADDING = 0x55AAF00F, 0xFFFFF00F, 0x55AAF11F, 0x55AAFEEF
-_HEADER, _NAME, _CONTENT = 8, 12, 24  # bytes: of a section; of a name; from a section to its file's content
+_HEADER, _NAME, _CONTENT = 8, 12, 24  # bytes of a section's header; of a name; from a section to its file's content
 _SECTOR = 4096
 MOST_CONFIG_BYTES = _SECTOR - 20  # as rpi-eeprom-config counts it
-_READ_ONLY, _COPY = 64 << 10, 988 << 10  # of an image with two copies: what both share, and the first
+_READ_ONLY, _COPY = 64 << 10, 988 << 10  # of an image with two copies: the shared part, and the first copy
 _BUILT = re.compile(rb"BUILD_TIMESTAMP=(\d{1,10})\b")
 _MADE_FOR = re.compile(rb"MFG_VER: (\d{1,9})\b")
 
 
 class BadImage(ValueError):
-    """No image of an EEPROM, or one of an unknown shape."""
+    """The bytes are no image of an EEPROM, or one of an unknown form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,13 @@ class _Section:
     magic: int
     at: int
     length: int  # of its content
-    name: str  # "" for a section that is no file
+    name: str  # "" for a section without a file
 
 
 class EepromImage:
-    """`chip`: bcm2711 or bcm2712, by the size. `built_s`: Unix time of the loader's build. `made_for`: the oldest
-    version of manufacture that it supports, which a board may require (MFG_VER, rpi-min-boot-ver)."""
+    """An image. `chip`: bcm2711 or bcm2712, by the size. `built_s`: Unix time of the loader's build. `made_for`: the
+    oldest supported version of manufacture, which a board may require (MFG_VER, rpi-min-boot-ver).
+    """
 
     def __init__(self, data: bytes) -> None:
         self.chip = next((chip for chip, size in SIZES.items() if len(data) == size), "")
@@ -82,14 +83,15 @@ class EepromImage:
         aligned = (free + 7) & ~7
         made[free:aligned] = b"\xff" * (aligned - free)
         left = end - aligned
-        if left >= _HEADER and after:  # behind the last section nothing is read
+        if left >= _HEADER and after:  # after the last section nothing is read
             struct.pack_into(">LL", made, aligned, _PADDING, left - _HEADER)
             aligned += _HEADER
         made[aligned:end] = b"\xff" * (end - aligned)
 
     def _stamp(self, made: bytearray, at_s: int) -> None:
-        """The time by which recovery.bin and the loader distinguish updates. Without a file for it: the last 8
-        bytes."""
+        """Writes the time by which recovery.bin and the loader distinguish updates: into its file, else the last 8
+        bytes.
+        """
         stamp = struct.pack("<LL", ~at_s & 0xFFFFFFFF, at_s)
         shared = [each for each in self._sections if each.name == TIME and each.at < _READ_ONLY]
         if not shared:

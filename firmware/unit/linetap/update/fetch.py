@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Downloads a bundle over HTTPS with the unit's own certificate, and resumes after an interruption.
 
-No byte of it is trusted before the whole has the hash that the operator has signed.
+No byte is trusted before the whole has the hash that the operator has signed.
 """
 
 from __future__ import annotations
@@ -20,27 +20,25 @@ from linetap_core.broker.link import Backoff, Patience
 from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, ns_of
 from linetap_core.durable import files
 
-PATIENCE_S = S_PER_DAY  # a broker's host that is away for a day needs a person
+PATIENCE_S = S_PER_DAY  # if a broker's host is away for a day, a person must act
 AGAIN = Patience(first_ms=5000, longest_ms=600_000)
-_ANSWER_S = 60.0  # for connecting, and for each piece
+_ANSWER_S = 60.0  # for the connection, and for each piece
 _PIECE_BYTES = 256 << 10
 _SMALL_S = 300
-_RETRIED = (408, 429)  # client errors that may pass
+_RETRIED = (408, 429)  # client errors that may be temporary
 
-Progress = Callable[[int, str], None]  # bytes downloaded, and the trouble
+Progress = Callable[[int, str], None]  # bytes downloaded, and the fault
 
 
 class _Later(Exception):
-    """A failure that another attempt may not have."""
+    """A failure that another attempt may avoid."""
 
 
 def fetch(
     requested: UpdateRequest, into: Path, context: ssl.SSLContext, clock: Clock, progress: Progress,
     patience_s: float = PATIENCE_S, again: Patience = AGAIN,
 ) -> None:  # fmt: skip
-    """Fetches the bundle into `into`, on the disk when this returns. UpdateFault if that fails for good, or within
-    `patience_s`.
-    """
+    """Fetches the bundle into `into`, synced. UpdateFault if that fails for good, or within `patience_s`."""
     part = into.with_name(f"{into.name}.{requested.sha256[:16]}.part")
     for old in into.parent.glob(f"{into.name}.*.part"):
         if old != part:
@@ -55,7 +53,7 @@ def fetch(
 def fetch_small(
     url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock, progress: Progress
 ) -> bytes:
-    """Returns a file of at most `most_bytes`. UpdateFault `absent` if the server has none, or a larger one."""
+    """Fetches a file of at most `most_bytes`. UpdateFault `absent` if the server has none, or a larger one."""
     return _retry(
         lambda: _whole(url, most_bytes, absent, context, clock), url, lambda why: progress(0, why), clock, PATIENCE_S,
         AGAIN,
@@ -81,7 +79,7 @@ def _retry[T](
 
 
 def _attempt(requested: UpdateRequest, part: Path, context: ssl.SSLContext, progress: Progress) -> None:
-    """One connection. The whole file is hashed, since a power cut may have damaged its beginning."""
+    """Downloads in one connection. The whole file is hashed, since a power cut may have damaged its beginning."""
     have = _length(part)
     if have > requested.size:
         part.unlink()
@@ -124,7 +122,7 @@ def _answer(url: str, more: dict[str, str], context: ssl.SSLContext) -> Iterator
 
 
 def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, clock: Clock) -> bytes:
-    """One connection, for _SMALL_S at most, however slowly it gives."""
+    """Downloads a small file in one connection within _SMALL_S, however slow the server is."""
     end_ns, data = clock.monotonic_ns() + _SMALL_S * NS_PER_S, b""
     with _answer(url, {}, context) as answer:
         if 400 <= answer.status < 500 and answer.status not in _RETRIED:
@@ -143,7 +141,7 @@ def _whole(url: str, most_bytes: int, absent: str, context: ssl.SSLContext, cloc
 
 
 def _begins(requested: UpdateRequest, answer: HTTPResponse, have: int) -> int:
-    """Returns the byte at which the answer begins. Its total size is checked before any of it is read."""
+    """The byte at which the answer begins. Its total size is checked before any content is read."""
     if answer.status == 200:
         begins, total = 0, answer.getheader("Content-Length")
     elif answer.status == 206 and have:

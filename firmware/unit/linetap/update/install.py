@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries out one requested update up to the reboot that tries it: fetched, checked, installed, a pause without calls.
+"""Executes one requested update up to the reboot that tries it: fetch, check, installation, a pause without calls.
 
 A power cut at any moment leaves the request and the state: the next start continues there. The request is removed just
 before the reboot, so that a version that fell back is not tried again by itself.
@@ -30,9 +30,9 @@ from linetap_core.service import remove_quietly
 
 MOST_STARTS = 5
 TELL_EVERY_S = 5
-WAIT_DAYS = 7  # for a pause: a line that is never idle then needs a person
-READINGS, READINGS_EVERY_S = 5, 3  # before a trial: a codec that is retried alternates between two faults
-LOOK_AGAIN_S = 60  # how often to check whether another version is requested
+WAIT_DAYS = 7  # wait for a pause: after that a person must look at a line that is never idle
+READINGS, READINGS_EVERY_S = 5, 3  # before a trial: a codec in retries alternates between two faults
+LOOK_AGAIN_S = 60  # interval of checks for a request of another version
 TRIAL_S = 1800  # longer than a trial (systemd/linetap_overdue.timer)
 _MB = 1 << 20
 
@@ -60,14 +60,14 @@ class Install:
     def __init__(
         self, config: Config, machine: Machine, fetch: Fetch, red_checks: Callable[[], list[str]], clock: Clock
     ) -> None:
-        """`red_checks`: returns the checks that are red now (judge.critical_findings)."""
+        """`red_checks`: returns the present critical checks (judge.critical_findings)."""
         self._config, self._machine, self._fetch, self._clock = config, machine, fetch, clock
         self._red_checks = red_checks
         self._folder = state.folder_of(config)
         self._told_ns = 0
 
     def run(self) -> None:
-        """Carry out everything that is requested, one after the other; ends in a reboot, or with no request left."""
+        """Executes all requests in turn; ends in a reboot, or with no request left."""
         self._wait_for_trial()
         for path, by in self._requests():
             found: UpdateRequest | None = None
@@ -82,7 +82,7 @@ class Install:
             _forget(path, found)
 
     def _requests(self) -> Iterator[tuple[Path, UpdateBy]]:
-        """Checked again each time: an operator's command takes precedence over a stick."""
+        """Yields the requests, checked again each time: an operator's command has priority over a stick."""
         places: tuple[tuple[Path, UpdateBy], ...] = (
             (self._config.vault_path / state.WISH, "command"), (self._folder / state.STICK, "stick"),
         )  # fmt: skip
@@ -90,7 +90,7 @@ class Install:
             yield found
 
     def _carry_out(self, requested: UpdateRequest, by: UpdateBy, path: Path) -> bool:
-        """Returns whether the machine reboots for it."""
+        """Executes a request; returns whether the machine reboots for it."""
         old = state.load(self._folder)
         if old is not None and _is_of(old, requested):
             self._state = old
@@ -132,7 +132,7 @@ class Install:
         self._clear(self._state.by)
 
     def _bring(self, requested: UpdateRequest) -> Path:
-        """Returns the bundle, complete and with its hash."""
+        """The bundle, complete and with its hash."""
         bundle = self._folder / (state.FETCHED if requested.url is not None else state.FROM_STICK)
         if bundle.exists() and bundle.stat().st_size == requested.size and files.sha256(bundle) == requested.sha256:
             return bundle
@@ -176,7 +176,7 @@ class Install:
         self._machine.reboot()
 
     def _reds(self, looks: int) -> list[str]:
-        """Returns what was red at any of these looks, or of the earlier ones."""
+        """The critical checks of any of these readings, and of earlier ones."""
         found = {*self._state.before, *self._red_checks()}
         for _ in range(looks - 1):
             self._clock.sleep(READINGS_EVERY_S)
@@ -184,7 +184,7 @@ class Install:
         return sorted(found)
 
     def _wait_for_trial(self) -> None:
-        """The running version may still be on trial: the slot that it would fall back to must not be written."""
+        """Waits for the end of the running version's trial, during which its fallback slot must not be written."""
         end_ns = self._clock.monotonic_ns() + TRIAL_S * NS_PER_S
         while (found := state.load(self._folder)) is not None and found.step == "trying":
             if self._clock.monotonic_ns() >= end_ns:
@@ -203,13 +203,13 @@ class Install:
         log.error("%s: version %s: %s", fault.code, self._state.version, fault)
 
     def _clear(self, by: UpdateBy) -> None:
-        """Bundles are large, and an installed one is not needed."""
+        """Removes the bundle, which is large and not needed after the installation."""
         for path in self._folder.glob(f"{state.FETCHED if by == 'command' else state.FROM_STICK}*"):
             remove_quietly(path)
 
 
 def _is_of(found: UpdateState, requested: UpdateRequest) -> bool:
-    """Whether the state is of this update, and it is under way."""
+    """Whether the state is of this update, and the update is in progress."""
     same = (found.version, found.sha256) == (requested.version, requested.sha256)
     return same and found.step in ("fetching", "installing", "waiting")
 
@@ -219,7 +219,7 @@ def failed(of: UpdateState, fault: UpdateFault, clock: Clock) -> UpdateState:
 
 
 def require_room(folder: Path, size: int, config: Config) -> None:
-    """The reserve is for records: no update may use it."""
+    """Raises a fault if the update would use the reserve, which is for records."""
     figures = os.statvfs(folder)
     free = figures.f_bavail * figures.f_frsize - config.storage.reserve_mb * _MB
     if free < size:
@@ -228,7 +228,7 @@ def require_room(folder: Path, size: int, config: Config) -> None:
 
 
 def _forget(path: Path, done: UpdateRequest | None) -> None:
-    """`done` None: the file is invalid. Another request that arrived meanwhile stays."""
+    """Removes the request if it is still `done`; `done` None: the file is invalid. A later request stays."""
     try:
         found = state.read_request(path)
     except BadInput:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a machine takes updates, whether a bundle fits it, whether a new version is well, and which version runs."""
+"""The judgement of an update: whether a machine accepts updates, whether a bundle fits, whether a new version works,
+and which version runs.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,16 @@ from linetap.update.state import UpdateFault
 from linetap_core.wire.updates import PATTERN, is_older
 
 COMPATIBLE = "linetap"
-# These lose no call, but leave a unit that cannot be reached, or whose state cannot be seen.
+# These lose no call, but leave a unit that is unreachable, or whose state is invisible.
 ALSO_RED = ("reporter_dead", "panel_dead", "broker_unreachable")
 
 
-# A bundle that failed so is not tried again while its stick stays in: each attempt would be a reboot.
+# A bundle with one of these failures is not tried again while its stick is present: each attempt would be a reboot.
 TRIED = ("update_install", "update_fell_back", "update_self_test", "update_keep", "update_gave_up")
 
 
 def require_running() -> str:
-    """Returns the running version. UpdateFault if this machine was not made from an image."""
+    """The running version. UpdateFault if this machine was not made from an image."""
     running = running_version()
     if running is None:
         raise UpdateFault("update_not_here", f"{RELEASE}: this machine was not made from an image")
@@ -30,7 +32,7 @@ def require_running() -> str:
 
 
 def require_fit(info: Info, running: str, wanted: str | None = None) -> None:
-    """UpdateFault unless the bundle is a newer version of ours, and the `wanted` one if that is given."""
+    """Raises UpdateFault unless the bundle is a newer version of linetap, and the `wanted` one if given."""
     if info.compatible != COMPATIBLE:
         raise UpdateFault("update_other_product", f"the bundle is for {info.compatible!r}, this is {COMPATIBLE!r}")
     if re.search(PATTERN, info.version) is None:
@@ -41,13 +43,13 @@ def require_fit(info: Info, running: str, wanted: str | None = None) -> None:
 
 
 def require_newer(version: str, running: str) -> None:
-    """UpdateFault if it is older. The same version passes; callers that care check before."""
+    """Raises UpdateFault if the version is older. The same version is allowed; callers that care check before."""
     if is_older(version, running):
         raise UpdateFault("update_older", f"version {version} is older than {running}, which runs")
 
 
 def critical_findings(findings: Iterable[Finding]) -> list[str]:
-    """Returns the critical checks, with the line of those of a line, that an update must not add."""
+    """The critical checks, with their line if any, to which an update must not add."""
     return sorted(
         finding.check if finding.trouble.line is None else f"{finding.check} {finding.trouble.line}"
         for finding in findings
@@ -58,12 +60,12 @@ def critical_findings(findings: Iterable[Finding]) -> list[str]:
 # --- The running version ----------------------------------------------------------------------------------------------
 
 
-RELEASE = Path("/usr/lib/linetap/release")  # VERSION=0.2.0, a line of the image's
+RELEASE = Path("/usr/lib/linetap/release")  # VERSION=0.2.0, a line in the image's file
 _LIMIT_BYTES = 4096
 
 
 def running_version() -> str | None:
-    """Returns None if this machine was not made from an image: it takes no updates."""
+    """The running version; None if this machine was not made from an image, and accepts no updates."""
     try:
         with RELEASE.open(encoding="ascii") as file:
             text = file.read(_LIMIT_BYTES)

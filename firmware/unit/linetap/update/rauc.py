@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RAUC as a command, and the boot loader's script (image/root/usr/lib/linetap/slots): each call is bounded, each
+"""RAUC as a command, and the boot loader's script (image/root/usr/lib/linetap/slots): each call has a time limit, each
 failure is one line.
 
 RAUC's daemon does the work, as root; only it writes a slot or the boot partition.
@@ -26,7 +26,7 @@ class Info(msgspec.Struct, frozen=True):
 
     compatible: str
     version: str
-    format: str = PLAIN  # the bytes that the signature covers: versions/payload.py
+    format: str = PLAIN  # the signed bytes: versions/payload.py
 
 
 class _Update(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class _Info(msgspec.Struct, frozen=True):
 
 
 class Slots(msgspec.Struct, frozen=True):
-    """`current` runs, `primary` starts after a power cut. If they differ, the current one is on trial, once."""
+    """The slots. `current` runs, `primary` starts after a power cut. If they differ, current is on trial, once."""
 
     current: str
     primary: str
@@ -55,14 +55,14 @@ class Slots(msgspec.Struct, frozen=True):
 
 
 class Rauc:
-    """Every method may raise UpdateFault."""
+    """RAUC and the boot loader. Every method may raise UpdateFault."""
 
     def __init__(self, slots: str = SLOTS, options: tuple[str, ...] = ()) -> None:
         """`options`: of rauc itself, before its verb."""
         self._slots, self._rauc = slots, ("rauc", *options)
 
     def info(self, bundle: Path) -> Info:
-        """`update_signature`: cut short, changed, or not signed by a trusted key."""
+        """The facts of a bundle. `update_signature`: cut short, changed, or not signed by a trusted key."""
         output = _run("update_signature", _LOOK_S, *self._rauc, "info", "--output-format=json-2", str(bundle))
         try:
             info = jsontext.decode(output, type=_Info)
@@ -81,15 +81,15 @@ class Rauc:
         return Slots(current, primary)
 
     def try_other(self) -> None:
-        """The next `reboot` starts the other slot, once."""
+        """Makes the next `reboot` start the other slot, once."""
         _run("update_install", _LOOK_S, *self._rauc, "status", "mark-active", "other")
 
     def keep(self) -> None:
-        """The running slot starts from now on."""
+        """Makes the running slot the one that starts from now on."""
         _run("update_keep", _LOOK_S, *self._rauc, "status", "mark-good", "booted")
 
     def reboot(self) -> None:
-        """Into the slot to try; from a trial, back into the primary slot."""
+        """Reboots into the slot on trial; from a trial, into the primary slot."""
         self._slots_command("reboot")
 
     def _slots_command(self, word: str) -> str:
@@ -97,12 +97,12 @@ class Rauc:
 
 
 def restart() -> None:
-    """The machine, in the slot that it would start in any case."""
+    """Restarts the machine in the slot that is due in any case."""
     _run("update_install", _LOOK_S, "/usr/bin/systemctl", "reboot")
 
 
 def _run(code: str, limit_s: float, *words: str) -> str:
-    """Returns standard output."""
+    """Runs a command; returns standard output."""
     what = " ".join(word for word in words if not word.startswith("-"))
     try:
         done = subprocess.run(
@@ -119,7 +119,7 @@ def _run(code: str, limit_s: float, *words: str) -> str:
 
 
 def _why(out: str, err: str) -> str:
-    """Returns the daemon's own message; if it did not get that far, the last line with content."""
+    """The daemon's own message; without one, the last line with content."""
     lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
     errors = [line.partition("LastError: ")[2] for line in lines if "LastError: " in line] or lines
     return "".join(each if each.isprintable() else " " for each in errors[-1])[:_LONGEST_TEXT] if errors else ""

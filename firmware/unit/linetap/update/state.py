@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An update on the disk: the wanted version, its progress, and the fault that ended it.
+"""An update on the disk: the requested version, its progress, and the fault that ended it.
 
-The progress survives a power cut at any moment and the reboot in between. The wanted version is a file of the recorder
-in the vault, or of the stick. The vault belongs to the recorder and root acts on this file, so it is read as untrusted
-input, without following links.
+The progress survives a power cut at any moment and the reboot in between. The requested version is a file of the
+recorder in the vault, or of the stick. The vault belongs to the recorder and root acts on this file, so it is read as
+untrusted input, without following links.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _FILE = SmallFile("update_state", UpdateState, 64 << 10)
 
 
 def load(folder: Path) -> UpdateState | None:
-    """Returns None if there was never an update, or the state cannot be read, which is logged."""
+    """The state; None if there was never an update, or the state is unreadable, which is logged."""
     return _FILE.load_in_place(folder / STATE)
 
 
 def save(folder: Path, state: UpdateState) -> None:
-    """The folder's group, which includes the recorder, may read the file: the folder is setgid (tmpfiles.d)."""
+    """Saves the state. The folder's group, with the recorder, may read the file: the folder is setgid (tmpfiles.d)."""
     _FILE.replace(folder / STATE, state)
 
 
-# --- The wanted version -----------------------------------------------------------------------------------------------
+# --- The requested version --------------------------------------------------------------------------------------------
 
 
 WISH = "update.json"  # in the vault
@@ -49,7 +49,7 @@ _LIMIT_BYTES = 4096
 
 
 class UpdateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A wanted version. `size` in bytes. `url` None: the bundle came by stick."""
+    """A requested version. `size` in bytes. `url` None: the bundle came by stick."""
 
     version: Annotated[str, Meta(pattern=PATTERN)]
     sha256: Sha256
@@ -65,12 +65,12 @@ def folder_of(config: Config) -> Path:
 
 
 def usual_url(config: Config, version: str) -> str:
-    """The default: beside the broker, which is all that a unit's network reaches."""
+    """The default address: beside the broker, the only host that a unit's network reaches."""
     return f"https://{in_url(config.broker.host)}/linetap/{bundle_name(version)}"
 
 
 def read_request(path: Path) -> UpdateRequest | None:
-    """Returns None if there is none. BadInput if the file is invalid."""
+    """The request; None if there is none. BadInput if the file is invalid."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -92,7 +92,7 @@ def read_request(path: Path) -> UpdateRequest | None:
 
 
 class UpdateFault(Refusal):
-    """The reason for a failed update. `code` is that of the alert, the log and docs/update.md."""
+    """The reason for a failed update, with the same `code` as in the alert, the log and docs/update.md."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

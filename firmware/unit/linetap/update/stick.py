@@ -2,8 +2,7 @@
 """An update on a USB stick: one linetap-*.raucb at its top, newer than the running version. It is copied, so the stick
 may be removed.
 
-Having the stick gives no right: the signature and the version decide. A bundle that failed is not tried again while it
-stays there.
+Having the stick gives no right: signature and version decide. A failed bundle is not tried again while it stays there.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ log = logging.getLogger("linetap.update")
 
 @contextmanager
 def mounted(device: Path, place: Path) -> Iterator[Path]:
-    """Mounts read-only, without programs and devices, and only file systems that sticks have."""
+    """Mounts read-only, without programs and devices, and only file systems of sticks."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     mount = ["mount", "-t", "vfat,exfat", "-o", "ro,nosuid,nodev,noexec", str(device), str(place)]
     try:
@@ -49,7 +48,9 @@ def mounted(device: Path, place: Path) -> Iterator[Path]:
 
 
 def accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
-    """Returns the request for `linetap update install`, or None if there is nothing to do. UpdateFault: why not."""
+    """The request for `linetap update install`; None if there is nothing to do. UpdateFault: the reason for a
+    refusal.
+    """
     found = sorted(itertools.islice(top.glob(PATTERN), 2))
     if not found:
         return None
@@ -66,7 +67,7 @@ def accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
     require_room(folder, bundle.stat().st_size, config)
     size = _copy(bundle, copy)
     try:
-        info = machine.info(copy)  # RAUC accepts no file system on which it cannot exclude others
+        info = machine.info(copy)  # RAUC accepts only file systems on which it can exclude others
         if info.version != running:
             require_fit(info, running)
             versionlog.copy_proof(config, bundle, copy)
@@ -83,7 +84,7 @@ def accept(top: Path, config: Config, machine: Machine) -> UpdateRequest | None:
 
 
 def _copy(source: Path, target: Path) -> int:
-    """Returns the bytes, once they are on the disk. The hash detects damage in between."""
+    """Copies a file; returns its bytes, which are on the disk. The hash detects damage in between."""
     part, size = target.with_name(f"{target.name}.part"), 0
     with source.open("rb") as old, part.open("wb") as new:
         while (block := old.read(_BLOCK_BYTES)) and size <= LARGEST_BYTES:
@@ -96,7 +97,7 @@ def _copy(source: Path, target: Path) -> int:
 
 
 def device(name: str) -> Path:
-    """The device that udev names."""
+    """The device with udev's name."""
     path = Path("/dev") / name
     if path.parent != Path("/dev") or not path.is_block_device():
         raise BadInput(f"{path}: no block device; sda1 expected")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a boot: keeps the version on trial, or restarts the machine into the old one. A kept one has started well.
+"""After a boot: keeps the version on trial, or restarts the machine into the old one. Marks the start of a kept one.
 
-It may not get this far: a trial is for one boot, so power, panic, watchdog and linetap_overdue.timer lead back too.
+This code may not run: a trial is for one boot, so power, panic, watchdog and linetap_overdue.timer end it too.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from linetap_core.records import UpdateState
 
 PATIENCE_S = 600  # from here on: services, network and time synchronisation start
 LOOK_EVERY_S = 5
-HOLDS_S = 15  # a service that dies at once is well for a moment first
-# Of a version that was kept before: another slot cannot cure other red checks, such as an absent codec.
+HOLDS_S = 15  # a service that dies at once works for a moment first
+# For a version that was kept before: another slot cannot cure other critical checks, such as an absent codec.
 NOT_STARTED = {"nothing_runs", "recorder_dead"}
 
 log = logging.getLogger("linetap.update")
@@ -36,12 +36,12 @@ class Trial:
         clock: Clock,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """`red_checks`: returns the checks that are red now (judge.critical_findings)."""
+        """`red_checks`: returns the present critical checks (judge.critical_findings)."""
         self._folder, self._machine, self._red_checks, self._clock = folder, machine, red_checks, clock
         self._patience_s = patience_s
 
     def run(self) -> None:
-        """UpdateFault if the slots are unknown."""
+        """Judges the running version. UpdateFault if the slots are unknown."""
         slots = self._machine.slots()
         found = state.load(self._folder)
         tried = found if found is not None and found.step in ("waiting", "trying") else None
@@ -49,7 +49,7 @@ class Trial:
             if tried is not None and tried.step == "trying" and tried.slot == slots.current:
                 self._end(
                     _kept(tried, self._clock)
-                )  # before a power cut: the boot loader has it, and this file does not
+                )  # before a power cut: the boot loader has stored it, this file has not
             elif tried is not None and tried.step == "trying":
                 fault = UpdateFault("update_fell_back", "it did not start, or not to its end")
                 self._end(failed(tried, fault, self._clock))
@@ -68,7 +68,7 @@ class Trial:
         self._end(_kept(msgspec.structs.replace(about, slot=slots.current), self._clock))
 
     def _mark_start(self) -> None:
-        """Else the initramfs counts this start as a failed one, and leaves the slot after some of them."""
+        """Marks the start as good; the initramfs counts an unmarked one as failed, and leaves the slot after some."""
         try:
             self._wait_until_well(set(), NOT_STARTED)
         except UpdateFault as fault:
@@ -77,7 +77,7 @@ class Trial:
         self._machine.keep()
 
     def _wait_until_well(self, before: set[str], of: set[str] | None = None) -> None:
-        """`of`: only these count; None: all."""
+        """Waits until no new check is critical. `of`: only these count; None: all."""
         end_ns = self._clock.monotonic_ns() + ns_of(self._patience_s)
         well_since_ns: int | None = None
         while True:
@@ -104,5 +104,5 @@ def _kept(tried: UpdateState, clock: Clock) -> UpdateState:
 
 
 def _unknown() -> UpdateState:
-    """A trial without a state on the disk is judged as if nothing had been red before."""
+    """The state of a trial without one on the disk, judged as if no check had been critical before."""
     return UpdateState(step="trying", version=judge.running_version() or "?", sha256="", by="command", at="")

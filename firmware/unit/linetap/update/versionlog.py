@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that an update is in the log of versions that the configuration requires, before a slot is written.
 
-The signature on a bundle is one person's. A log that witnesses cosign makes every signed version public: the holder of
-the release key cannot send one unit a secret version. The proof lies beside the bundle, BUNDLE.tlog-proof.
+The signature on a bundle is one person's. A log with cosigning witnesses makes every signed version public: the holder
+of the release key cannot send one unit a secret version. The proof is beside the bundle, BUNDLE.tlog-proof.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def is_demanded(config: Config) -> bool:
 
 
 def require_in_log(config: Config, bundle: Path, info: Info) -> None:
-    """UpdateFault unless the bundle, whose signature RAUC has verified, is in the log that is demanded, if any."""
+    """Raises UpdateFault unless the bundle, whose signature RAUC has verified, is in the required log, if any."""
     if not is_demanded(config):
         return
     if info.format != PLAIN:
@@ -48,7 +48,7 @@ def require_in_log(config: Config, bundle: Path, info: Info) -> None:
 
 
 def require_proof(config: Config, data: bytes, version: str, signed: str | None = None) -> None:
-    """UpdateFault unless the proof is of this version, and of the payload with this SHA-256 if that is given."""
+    """Raises UpdateFault unless the proof is of this version and, if given, of the payload with this SHA-256."""
     assert config.update.log_policy is not None
     try:
         found = entry.require_logged(entry.demanded(config.update.log_policy), data, version, signed)
@@ -60,7 +60,7 @@ def require_proof(config: Config, data: bytes, version: str, signed: str | None 
 def fetch_proof(
     config: Config, requested: UpdateRequest, bundle: Path, context: ssl.SSLContext, clock: Clock, progress: Progress
 ) -> None:
-    """Fetches the proof beside the bundle's address, to beside the place of the fetched bundle."""
+    """Fetches the proof beside the bundle's address to the place beside the fetched bundle."""
     url = entry.proof_url(requested.url or "")
     data = fetch_small(url, LIMIT_BYTES, CODE, context, clock, progress)
     require_proof(config, data, requested.version)
@@ -68,7 +68,7 @@ def fetch_proof(
 
 
 def copy_proof(config: Config, bundle: Path, copy: Path) -> None:
-    """Copies the proof beside a bundle on a stick, to beside the copy of that bundle."""
+    """Copies the proof beside a bundle on a stick to the place beside that bundle's copy."""
     if is_demanded(config):
         files.replace_durably(entry.proof_path(copy), _read(entry.proof_path(bundle)))
 

@@ -2,8 +2,7 @@
 """The accuracy of the detectors, each figure beside that of an independent implementation on the same samples:
 libspandsp, multimon-ng, minimodem.
 
-These are called through ctypes and as programs by tests/anchors, which is no part of the product: only this module
-imports it.
+tests/anchors calls these through ctypes and as programs. It is no part of the product: only this module imports it.
 """
 
 from __future__ import annotations

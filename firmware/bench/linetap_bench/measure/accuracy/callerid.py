@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caller ID at -30 dBm0 and 20 dB S/N, by both modems and in both formats, sent by libspandsp and by our bench."""
+"""Accuracy of caller ID at -30 dBm0 and 20 dB S/N: both modems, both formats, sent by libspandsp and the bench."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digits at Q.24's limits, beyond them, in noise, over speech; and speech without digits."""
+"""Accuracy of DTMF at Q.24's limits, beyond them, in noise, over speech; and false digits in speech."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COVERED = {"6 dB S/N": Case(snr_db=6), "over speech at -16 dBm0": Case(speech_db
 
 
 class Heard(NamedTuple):
-    """The digits that each receiver found in the same samples."""
+    """The digits that each receiver detected in the same samples."""
 
     linetap: str
     libspandsp: str
@@ -49,7 +49,7 @@ class Heard(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Correct digits, or digits at all."""
+    """Counts of each receiver: correct digits, or any digits."""
 
     name: str
     linetap: float

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speech, music, noise and unlearnt tones, through G.711 and GSM, with noise: how each was classified."""
+"""Accuracy of the classifier of sounds: speech, music, noise and unlearnt tones, through G.711 and GSM, with noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linetap_core.codecs import g711
 
 SEED, LINES = 37, 60
 SECONDS = 80 * CHUNK / RATE_HZ  # 20 s
-SETTLED = 6  # chunks, 1.5 s: by then a sound has its name
+SETTLED = 6  # chunks, 1.5 s: the longest time for a classification
 SAID = ("네, 민원실입니다. 무엇을 도와드릴까요?", "여보세요, 어제 신청한 서류 때문에 전화했어요.",
         "지금 거신 번호는 없는 번호입니다. 다시 확인하시고 걸어 주시기 바랍니다.")  # fmt: skip
 LEVELS_DBM0 = (-34.0, -10.0)
@@ -104,7 +104,7 @@ def _cut(samples: I16, n: int, rng: np.random.Generator) -> F64:
 
 
 def _line(sound: F64, rng: np.random.Generator) -> I16:
-    """The sound at some level, with the line's noise, by G.711; a third of them by GSM before that."""
+    """The sound at a random level with the line's noise, through G.711; a third of them first through GSM."""
     clipped = np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
     level = level_of(clipped, RATE_HZ)
     loud = sound * rms_of(float(rng.uniform(*LEVELS_DBM0))) / rms_of(level)
@@ -122,7 +122,7 @@ def _detected(lines: list[I16]) -> list[list[SoundEvent]]:
 
 
 def _names(events: list[SoundEvent], chunks: int) -> list[str]:
-    """The class of each chunk; an announcement is speech."""
+    """The class of each chunk; an announcement counts as speech."""
     names = ["silence"] * chunks
     for event in events:
         if isinstance(event, SoundHeard) and event.sound not in ("cadence", "cadence_over", "sit"):

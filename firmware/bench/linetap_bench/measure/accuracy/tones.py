@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Korea's tones at the limits of time, frequency and level, and an hour of speech without any."""
+"""Accuracy for Korea's tones at their limits of time, frequency and level, and an hour of speech without tones."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from linetap_bench.sounds.synth import F64, peak_of, rms_of
 
 SEED, TRIALS = 33, 100
 STRETCHES, OFFSETS, LEVELS_DBM0 = (0.9, 1.0, 1.1), (-0.015, 0.0, 0.015), (-10.0, -22.0, -35.0)
-# libspandsp names tones in noise as soon as that is above -42 dBm0: a comparison is more meaningful on a quiet line.
+# libspandsp reports tones in noise above -42 dBm0: the comparison is more meaningful on a quiet line.
 LINES: dict[str, float | None] = {"quiet line": None, "20 dB S/N": 20.0}
 IDLE_DBM0 = -60.0
 LEAD_S, CONTINUOUS_S = 0.4, 2.0
 SPEECH_DBM0, SPEECH_MIN, SPEECH_LINES = -16.0, 60.0, 6
 ENDS_A_CALL = ("busy", "congestion")
 BATCH = 2 * RATE_HZ
-WHOLE = 800  # frames; lines are some of these long
+WHOLE = 800  # frames; a line's length is a multiple
 
 
 def rows(trials: int, minutes: float) -> list[Row]:
@@ -56,7 +56,7 @@ def _row(shape: ToneShape, line: str, trials: int, rng: np.random.Generator, anc
 
 
 def _sent(shape: ToneShape, snr_db: float | None, rng: np.random.Generator, sine: Sine) -> I16:
-    """The periods that identify the tone and one more, then a second of the line alone."""
+    """The periods that identify the tone and one more, then a second of the empty line."""
     stretch = rng.choice(STRETCHES)
     pitches = [hz * (1 + rng.choice(OFFSETS)) for hz in shape.hz]
     level = float(rng.choice(LEVELS_DBM0))
@@ -84,7 +84,7 @@ def _int16(line: F64) -> I16:
 
 
 def _heard_on_each(audios: list[I16]) -> list[list[str]]:
-    """Each on a line of its own; shorter ones are padded with silence."""
+    """The tones detected in each audio, each on its own line; shorter ones are padded with silence."""
     longest = max(map(len, audios))
     lines = np.stack([np.pad(audio, (0, longest - len(audio))) for audio in audios])
     detector, names = ToneDetector(len(lines)), [list[str]() for _ in audios]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signed command to a unit: its envelope, and the conditions under which the unit carries it out.
+"""A signed command to a unit: its envelope, and the conditions under which the unit executes it.
 
-`{"command": TEXT, "sig": ARMORED}`, TEXT one line of JSON with its keys in order, signed in namespace linetap-command:
-`jq -j .command FILE | ssh-keygen -Y check-novalidate -n linetap-command -s SIG` checks it too. Whether it came as a
-file or over the network does not matter. `sig` may hold the signatures of several people over the same text, one block
-after the other: the first belongs to the role that commands, the others to cosigners. There is no verb that plays,
-silences, listens, or shortens a retention.
+`{"command": TEXT, "sig": ARMORED}`, where TEXT is one line of JSON with its keys in order, signed in namespace
+linetap-command: `jq -j .command FILE | ssh-keygen -Y check-novalidate -n linetap-command -s SIG` verifies it too. Files
+and the network carry the same form. `sig` may hold the signatures of several people over the same text, one block after
+the other: the first belongs to the role that commands, the others to cosigners. There is no verb that plays, silences,
+listens, or shortens a retention.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from linetap_core.evidence.signing import authority as authorities
 from linetap_core.evidence.signing import document, namespaces, sshsig
 from linetap_core.evidence.signing.authority import Authority
 
-if TYPE_CHECKING:  # a carrier of commands needs no roles
+if TYPE_CHECKING:  # a carrier of commands loads no roles
     from linetap_core.evidence.authorization.roles import Roles
 
 ANY_TIME = Bound()
 LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
-SUFFIX, OF_MANY = ".command", ".commands"  # of a file that holds one; one a line
+SUFFIX, OF_MANY = ".command", ".commands"  # of a file with one command; with several, one a line
 AUTHORITY, VAULT, DESK, OPERATOR = "authority", "vault", "desk", "operator"
-APPROVER = "approver"  # stands for every role that is no office of the desk's: privacy, legal
+APPROVER = "approver"  # any role that is not an office of the desk: privacy, legal
 
-# Expires with its challenge, at the next boot: a wrong retention time must not prevent its own correction.
+# Expires with its challenge at the next boot: a wrong retention time must not prevent its own correction.
 TIME = "time"
 
-# Which role may send which verb.
+# The roles that may send each verb.
 MAY: dict[str, tuple[str, ...]] = {
     "identify": (DESK,), "self_test": (DESK,), "ack": (DESK,), "resend": (DESK,), "fetch": (DESK,),
     "config": ("operator",), "update": ("operator",), "learn": ("operator",),
@@ -47,19 +47,19 @@ MAY: dict[str, tuple[str, ...]] = {
     "confirm": (VAULT, APPROVER, AUTHORITY), "cancel": (VAULT, APPROVER, AUTHORITY),
 }  # fmt: skip
 IDENTIFY_LONGEST_S = 600
-# Sent every second, and harmless when repeated: no leaf of its own, no counter on disk before it is done.
+# Sent every second and harmless when repeated: no leaf of the log, and no counter on disk before it is done.
 LIGHT = ("ack", "resend", "fetch")
 
 
 def may(role: str, verb: str) -> bool:
     """Whether a role may send a verb of MAY."""
-    from linetap_core.evidence.authorization.roles import OFFICES  # a carrier of commands needs no roles
+    from linetap_core.evidence.authorization.roles import OFFICES  # a carrier of commands loads no roles
 
     return role in MAY[verb] or (APPROVER in MAY[verb] and role not in OFFICES)
 
 
 class CommandFault(Refusal):
-    """The command is refused; `code` is the reason. `command` is the command itself where its signature is valid."""
+    """The command is refused; `code` is the reason. `command` is set if its signature is valid."""
 
     def __init__(self, code: str, text: str, command: Command | None = None) -> None:
         super().__init__(text)
@@ -73,7 +73,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`counter` differs for every command of a key (counters.py). `body`: commandbody.py, as texts."""
+    """A command. `counter` differs for every command of a key (counters.py). `body`: commandbody.py, as texts."""
 
     unit: str
     verb: Annotated[str, Meta(max_length=32)]
@@ -92,7 +92,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """A command and its signers, the commanding one first; each has a key of their own."""
+    """A command and its signers, the commanding one first; each has a different key."""
 
     command: Command
     by: tuple[Holder, ...]
@@ -129,7 +129,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result of a command that was carried out."""
+    """The result of an executed command."""
 
     text: str
     findings: list[Found] | None = None
@@ -139,21 +139,21 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The unit's answer. It repeats nothing of a command whose signer it does not know."""
+    """The unit's answer. It repeats nothing of a command whose signer is unknown."""
 
     unit: str
     at: str
     done: bool
-    code: str  # "done", or why not
+    code: str  # "done", or the reason of the refusal
     text: str
     verb: str | None = None
     role: str | None = None
     counter: int | None = None
     findings: list[Found] | None = None  # of `self_test`, the worst first
-    config_sha256: str | None = None  # of `config`: of the effective configuration that it will be
-    granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends the requested bytes
-    closing: Closing | None = None  # of a fetch that requests it
-    listed: SignedListHead | None = None  # of a fetch of the index's list: its head; none while the unit still reads
+    config_sha256: str | None = None  # for `config`: of the effective configuration after the change
+    granted: dict[str, str] | None = None  # of a fetch: its body; the reporter sends the requested bytes
+    closing: Closing | None = None  # for a fetch that requests it
+    listed: SignedListHead | None = None  # for a fetch of the index's list: its head; None while the unit reads
 
 
 def seal(command: Command, sign: object) -> bytes:
@@ -164,7 +164,7 @@ def seal(command: Command, sign: object) -> bytes:
 
 
 def cosign(data: bytes, sign: object) -> bytes:
-    """Returns the envelope with one more signature behind the existing ones. BadInput where that is impossible."""
+    """The envelope with one more signature after the existing ones. BadInput if that is impossible."""
     assert callable(sign)
     try:
         envelope = _envelope(data)
@@ -181,7 +181,7 @@ def cosign(data: bytes, sign: object) -> bytes:
 def check(
     data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int
 ) -> Command:
-    """Returns the command if it may be carried out; otherwise CommandFault. `counters`: the used ones."""
+    """Verifies a command; returns it if the unit may execute it, else CommandFault. `counters`: the used ones."""
     return check_signed(data, unit, authority, roles, counters, now_ns).command
 
 
@@ -189,10 +189,10 @@ def check_signed(
     data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int,
     bound: Bound = ANY_TIME, is_dated: bool = True,
 ) -> Signed:  # fmt: skip
-    """Returns the command and its signers; otherwise CommandFault. An unknown cosigner makes it invalid.
+    """Verifies a command and returns it with its signers; otherwise CommandFault. An unknown cosigner makes it invalid.
 
-    `bound`: the highest counters. `is_dated` False: the unit's date was never set, and a clock that is a decade off
-    must not stop delivery and copies: the desk's commands then do not expire.
+    `bound`: the highest counters. `is_dated` False: the unit's date was never set. A clock that is wrong by a decade
+    must not stop delivery and copies, so the desk's commands do not expire then.
     """
     command, signed_by = _opened(data)
     if command.unit != unit:
@@ -235,7 +235,9 @@ def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, 
 
 
 def _holder(key: PublicKey, authority: PublicKey | Authority, roles: Roles | None) -> Holder | None:
-    """The authority's key comes from the configuration alone: roles.json gives that role to no one."""
+    """The person with this key. Only the configuration names the authority's key: roles.json cannot assign that
+    role.
+    """
     if authorities.of(authority).holds(key):
         return Holder(AUTHORITY, AUTHORITY, fingerprint(key))
     person = roles.holder(key) if roles is not None else None
@@ -243,7 +245,7 @@ def _holder(key: PublicKey, authority: PublicKey | Authority, roles: Roles | Non
 
 
 def _lacking(authority: PublicKey | Authority, signed_by: list[PublicKey]) -> str | None:
-    """The reason if too few members of the authority have signed the command; others may cosign."""
+    """A reason if too few members of the authority have signed the command; others may cosign."""
     whole = authorities.of(authority)
     return whole.reason_against([key for key in signed_by if whole.holds(key)])
 
@@ -258,7 +260,7 @@ def _envelope(data: bytes) -> Envelope:
 
 
 def _opened(data: bytes) -> tuple[Command, list[PublicKey]]:
-    """The signed text and its keys. Sizes and nesting are bounded before anything is trusted."""
+    """The signed text and its keys. Sizes and nesting are limited before anything is trusted."""
     envelope = _envelope(data)
     try:
         text, armored = envelope.command.encode("utf-8"), envelope.sig.encode("ascii")

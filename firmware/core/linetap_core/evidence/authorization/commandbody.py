@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The body of a command, one type for each verb, for both ends: the desk makes it, the unit reads it. Pure.
+"""The body of a command, one type for each verb: the desk makes it, the unit reads it. Pure.
 
-On the wire every value is a text (`Command.body`): a number is decimal, bytes are base64, and an optional field is left
-out. The three bodies of `fetch` are in fetch.py.
+On the wire every value is a text (`Command.body`): a number is decimal, bytes are base64, and an optional field is
+omitted. The three bodies of `fetch` are in fetch.py.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """A field is a text, a whole number from 0, or bytes; one with a default may be left out."""
+    """A body. A field is a text, a whole number from 0, or bytes; a field with a default may be omitted."""
 
     def texts(self) -> dict[str, str]:
-        """The fields as they stand in a command."""
+        """The fields as texts, as in a command."""
         values = {each.encode_name: getattr(self, each.name) for each in msgspec.structs.fields(self)}
         return {name: _text(value) for name, value in values.items() if value is not None}
 
@@ -40,7 +40,7 @@ class Identify(Body, frozen=True, kw_only=True):
 
 
 class Time(Body, frozen=True, kw_only=True):
-    """`challenge` is of the unit's present boot; `utc` RFC 3339."""
+    """`time`: `challenge` is that of the unit's present boot; `utc` RFC 3339."""
 
     challenge: str
     utc: str
@@ -62,13 +62,13 @@ class Document(Body, frozen=True, kw_only=True):
 
 
 class Hold(Document, frozen=True, kw_only=True):
-    """hold.json, and the key.age that it names by its hash."""
+    """`hold`: hold.json, and the key.age that it names by its hash."""
 
     key_age: bytes
 
 
 class Config(Body, frozen=True, kw_only=True):
-    """The text of unit.toml, and the hash of the configuration in effect, which it replaces."""
+    """`config`: the text of unit.toml, and the hash of the configuration in effect, which it replaces."""
 
     document: str
     replaces: str
@@ -81,8 +81,9 @@ class Weakening(Body, frozen=True, kw_only=True):
 
 
 class Learn(Body, frozen=True, kw_only=True):
-    """`walk`: SHA-256 of the walk test's report whose values are to be kept; left out, the newest is only
-    reported."""
+    """`learn`. `walk`: SHA-256 of the walk test's report whose values are to be stored; if omitted, the newest report
+    is only returned.
+    """
 
     walk: str | None = None
 
@@ -92,7 +93,7 @@ class Learn(Body, frozen=True, kw_only=True):
 
 
 class Update(Body, frozen=True, kw_only=True):
-    """`url`: the address of the bundle; the broker's host if left out."""
+    """`update`. `url`: the address of the bundle; by default on the broker's host."""
 
     version: str
     sha256: str
@@ -101,15 +102,16 @@ class Update(Body, frozen=True, kw_only=True):
 
 
 class Events(Body, frozen=True, kw_only=True):
-    """The outbox: the fingerprint of the key that signs it, and the name of its vault, if it has one."""
+    """An outbox: the fingerprint of the key that signs it, and the name of its vault, if any."""
 
     origin: str
     vault: str | None = None
 
 
 class Ack(Events, frozen=True, kw_only=True):
-    """Everything up to `through` is stored at the desk. For a vault with a name also: its number among the vaults of
-    its key, the previous vault, and the newest head of the unit's log at the desk."""
+    """`ack`: the desk has stored everything up to `through`. For a vault with a name also: its number among the vaults
+    of its key, the previous vault, and the newest head of the unit's log at the desk.
+    """
 
     through: int
     number: str | None = None
@@ -133,7 +135,7 @@ class Resend(Events, frozen=True, kw_only=True):
         _require_numbered("from and to", self.first, self.last)
 
 
-# Every verb but fetch.
+# Every verb except fetch.
 BODIES: dict[str, type[Body]] = {
     "identify": Identify, "self_test": SelfTest, "ack": Ack, "resend": Resend, "config": Config, "update": Update,
     "time": Time, "hold": Hold, "destroy": Document, "roles": Document, "key_list": Document, "confirm": Weakening,
@@ -142,7 +144,7 @@ BODIES: dict[str, type[Body]] = {
 
 
 def read[T: Body](command: Command, kind: type[T]) -> T:
-    """Returns the body as that type; CommandFault (command_malformed) for other fields or invalid values."""
+    """The body as that type; CommandFault (command_malformed) for other fields or invalid values."""
     fields = {each.encode_name: each for each in msgspec.structs.fields(kind)}
     needed = [name for name, each in fields.items() if each.required]
     if not set(needed) <= command.body.keys() <= fields.keys():
@@ -165,7 +167,7 @@ def _value(name: str, text: str, kind: object) -> str | int | bytes:
     if kind is bytes:
         try:
             return base64.b64decode(text, validate=True)
-        except ValueError:  # binascii's too
+        except ValueError:  # includes binascii's error
             raise ValueError(f"{name} is not base64") from None
     return text
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The used counters of commands: a replay is found, in whatever order commands come. No I/O.
+"""The used counters of commands: detects a replay, in whatever order commands arrive. No I/O.
 
 Counters belong to the signing key, not to its role, so that one key cannot use up another's. For each key the newest
-MOST_SEEN counters are remembered, and all up to `floor` count as used: a command that was signed earlier and comes
-later is accepted (as RFC 4303 3.4.3 does with packets), a repeated one is not. A command with several signatures uses
-its counter with each of their keys: with its blocks in another order, or fewer of them, it is not a new command.
+MOST_SEEN counters are stored, and all up to `floor` count as used: a command that was signed earlier and arrives later
+is accepted (like packets in RFC 4303 3.4.3), a repeated one is not. A command with several signatures uses its counter
+with each of their keys: with its blocks in another order, or fewer of them, it is not a new command.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import msgspec
 from linetap_core.clock import S_PER_DAY
 
 MOST_SEEN = 256
-# Counters are milliseconds since 1970 by the signer's clock. A counter further ahead than a unit can have been off is
-# refused. A few that are more than a day ahead are accepted, so that a unit that was off can be set right: more
-# would push today's below the floor.
+# Counters are milliseconds since 1970 by the signer's clock. A counter further ahead than the longest time that a unit
+# can be off is refused. A few counters more than a day ahead are accepted, so that a unit that was off can be set
+# right: more would push today's below the floor.
 AHEAD_MS, SOON_MS, MOST_FAR = 400 * S_PER_DAY * 1000, S_PER_DAY * 1000, 16
-LATEST_MS = 4_102_444_800_000  # 2100: for a unit that never had the time
+LATEST_MS = 4_102_444_800_000  # 2100: for a unit whose time was never set
 
 
 class Window(msgspec.Struct, frozen=True):
-    """`seen`: in order, all above `floor`."""
+    """A key's used counters. `seen`: in order, all above `floor`."""
 
     floor: int = 0
     seen: tuple[int, ...] = ()
@@ -40,8 +40,9 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """The highest counters: none above `latest`, and MOST_FAR for each key above `soon`, or `soon_light` for light
-    commands."""
+    """The highest counters: none above `latest`, and for each key MOST_FAR above `soon`, or `soon_light` for light
+    commands.
+    """
 
     latest: int = LATEST_MS
     soon: int = LATEST_MS
@@ -49,7 +50,8 @@ class Bound(msgspec.Struct, frozen=True):
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """`roles`: the counter of each role in a version that counted by role. A key starts there.
+    """The used counters of all keys. `roles`: the counter of each role from a version that counted by role; a key
+    starts with it.
 
     `light`: counters of commands that are sent every second and would displace the others. In RAM only: repeating them
     is harmless.
@@ -78,14 +80,16 @@ class Counters(msgspec.Struct, frozen=True):
     def _window(self, role: str, key: str, light: bool) -> Window:
         floor = self.roles.get(role, 0)
         found = (self.light if light else self.keys).get(key)
-        # above it, one command had used up the role's counters
+        # a higher counter means that one command had used up the role's counters
         return found or Window(floor if floor <= LATEST_MS else 0)
 
 
 def bound(now_ns: int | None, utc_ns: int, is_dated: bool = True) -> Bound:
-    """The bound of a unit. `now_ns`: its retention time; None or 0: it never had a time, or has lost it. `is_dated`:
-    its date was set in this boot. Otherwise it may have been off for months, and the desk's commands of each
-    second are as far ahead; their counters are not kept beyond the boot."""
+    """The bound of a unit. `now_ns`: its retention time; None or 0 if it never had a time or has lost it.
+
+    `is_dated`: its date was set in this boot. Otherwise it may have been off for months, and the desk's commands of
+    each second are as far ahead; their counters are not stored beyond the boot.
+    """
     if not now_ns:
         return Bound()
     now_ms = max(now_ns, utc_ns) // 1_000_000

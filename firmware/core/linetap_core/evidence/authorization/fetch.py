@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bodies of `fetch`: a window of a sealed call's files, its close in the log, or a note that its copy is complete;
-and the list of the index's segments, and a window of them. Pure; both ends use it.
+"""The bodies of `fetch`, for unit and desk: a window of a sealed call's files, its close in the log, the note that its
+copy is complete, the list of the index's segments, and a window of them. Pure.
 
 A window begins in one file and continues through the following ones, in the order of `FILES`, so that one signature and
-one round trip are enough for most calls; of the index it continues in the order of the segments' names. Only files of a
+one round trip are enough for most calls; in the index it continues in the order of the segments' names. Only files of a
 sealed call, and sealed segments of the index, can be requested.
 """
 
@@ -24,14 +24,14 @@ VERB = "fetch"
 BLOCK_BYTES = 128 << 10
 MOST_BYTES = 4 << 20  # of a window
 FILES = (sealed.RECORD, sealed.SIGNATURE, sealed.KEY, sealed.META)  # then the parts, by their numbers
-LIST = "list"  # in the place of a segment's name: the list of all of them (evidence/calls/indexhead.py)
-# Its shape alone, so that it stays below the index's folder; the recorder judges the name.
+LIST = "list"  # in place of a segment's name: the list of all segments (evidence/calls/indexhead.py)
+# Only its form, so that the path stays below the index's folder; the recorder checks the name.
 _SEGMENT = re.compile(r"[0-9a-z][0-9a-z.-]{9,40}/[12]\d{3}-\d\d-\d\d-\d{3,6}\.age", re.ASCII)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,11}")
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """`most` bytes of the call, from byte `first` of `file`; fewer where the call ends."""
+    """A request for `most` bytes of the call, from byte `first` of `file`; fewer at the call's end."""
 
     call_id: str
     file: str
@@ -43,7 +43,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
-    """The desk has the whole call whose record has this SHA-256."""
+    """A note that the desk has the whole call whose record has this SHA-256."""
 
     call_id: str
     record_sha256: str
@@ -53,7 +53,7 @@ class Copied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Close(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests the closing (closing.py) of the call whose record has this SHA-256."""
+    """A request for the closing (closing.py) of the call whose record has this SHA-256."""
 
     call_id: str
     record_sha256: str
@@ -63,15 +63,18 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListSegments(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests the list of the index's segments. The answer has its signed head; if that names another list than the
-    desk has, it is then fetched by windows of LIST."""
+    """A request for the list of the index's segments. The answer has its signed head; if that names another list than
+    the desk's, windows of LIST fetch the list.
+    """
 
     def body(self) -> dict[str, str]:
         return {"index": LIST}
 
 
 class IndexWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """`most` bytes of the index, from byte `first` of `file`: a segment's name below the index's folder, or LIST."""
+    """A request for `most` bytes of the index, from byte `first` of `file`: a segment's name below the index's folder,
+    or LIST.
+    """
 
     file: str
     first: Annotated[int, Meta(ge=0)] = msgspec.field(name="from")
@@ -85,7 +88,7 @@ FetchBody = Window | Copied | Close | ListSegments | IndexWindow
 
 
 def parse(body: Mapping[str, str]) -> FetchBody:
-    """Returns the body of a fetch command; CommandFault if it is none of these."""
+    """The body of a fetch command; CommandFault if it has none of these forms."""
     if "index" in body:
         return _of_index(body)
     if not sealed.CALL_ID.fullmatch(body.get("call_id", "")):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request to open calls, and its approval: by two people of different roles, neither of them the requester; or as the
-signed rules say for its purpose and for who asks (releaserules.py). `terms_of` is what everybody judges a request by.
+"""A request to open calls, and its approval by two people of different roles, neither of them the requester; or by the
+signed rules for its purpose and party (releaserules.py). `terms_of` returns the conditions for everybody.
 
-Everything that decides who gets what is in the approved bytes: the calls with the hashes of their records, the purpose,
+The approved bytes contain every fact that decides the release: the calls with the hashes of their records, the purpose,
 the requester's own key, and the one-time key to which `unwrap` encrypts. A request that passkeys may approve names the
-page that shows it to the approver, by the SHA-256 of that page. One that claims a rule states the party that asks, the
-calls' unit, and the version of the roles that it was made by: where older roles are in force it is refused.
+page that shows it to the approver, by the SHA-256 of that page. A request under a rule states the requesting party, the
+calls' unit, and the version of its roles: it is refused where older roles are in force.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from linetap_core.evidence.keys.passkey import PasskeyKey
 from linetap_core.evidence.keys.publickeys import decode_recipient
 from linetap_core.evidence.signing import document, namespaces, sshsig
 
-APPROVERS = 2  # where no rule says otherwise
-# The versions of the signing page (linetap_desk/release/signingpage.html) whose approvals count, the newest last. One
-# that turns out to show something wrong is removed here; tools/signingpage.py adds a changed one.
+APPROVERS = 2  # without a rule that says otherwise
+# The versions of the signing page (linetap_desk/release/signingpage.html) whose approvals count, the newest last. A
+# version that shows something wrong is removed here; tools/signingpage.py adds a changed one.
 SIGNING_PAGES: tuple[str, ...] = (
     "6586ec73e701122586de2aa80ac864867107c9ac9ff90b668744c8f9a7e5173c",
     "987b477f73e3f6030897e6c81531dd5c103c002c4a93382030ba0ae2edcd8c8e",
@@ -45,13 +45,13 @@ SIGNING_PAGES: tuple[str, ...] = (
 )
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
-MOST_CALLS = 20  # they are all named in one leaf of the access log
+MOST_CALLS = 20  # one leaf of the access log names them all
 CASE_LIMIT = 120
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
 class NotReleased(Refusal):
-    """The request is refused; `code` is stable, and ends the message."""
+    """The request is refused; `code` is stable and ends the message."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -68,16 +68,16 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     id: str
     calls: list[NamedCall]
     purpose: str
-    case: str  # a file number; no name of a caller belongs here
+    case: str  # a file number; never a caller's name
     requester: str
     recipient: str  # the requester's own age1...: the recipient of the recording
-    one_time: str  # age1... of the key that the custodian made for this request alone
+    one_time: str  # age1... of the key that the custodian made only for this request
     created: str
     expires: str
-    signing_page: str = ""  # SHA-256 of the page on which passkeys sign it; without one none may
-    party: str = ""  # who asks, where a rule is claimed; then the two below are stated too
+    signing_page: str = ""  # SHA-256 of the page on which passkeys sign; without it none may
+    party: str = ""  # requesting party, if a rule is claimed; then the next two fields are set too
     unit: str = ""  # of all its calls
-    policy: int = 0  # the version of roles.json that has the rule
+    policy: int = 0  # the version of roles.json with the rule
 
     def call(self, call_id: str) -> NamedCall | None:
         return next((call for call in self.calls if call.call_id == call_id), None)
@@ -91,7 +91,7 @@ class Approval:
 
 @dataclass(slots=True)
 class Standing:
-    """The approvers, and why each other signature does not count."""
+    """The approvers, and the faults of the signatures that do not count."""
 
     terms: Terms = DEFAULT
     approvals: list[Approval] = field(default_factory=list)
@@ -99,7 +99,7 @@ class Standing:
 
     @property
     def missing(self) -> list[list[str]]:
-        """The approvals that are missing, each as the roles that may give it."""
+        """The missing approvals, each as the roles that may give it."""
         return self.terms.missing(approval.person.role for approval in self.approvals)
 
 
@@ -110,7 +110,7 @@ def require_id(text: str) -> str:
 
 
 def parse(data: bytes) -> Request:
-    """Returns the request; BadInput names an invalid field."""
+    """The request in `data`; BadInput names an invalid field."""
     request = document.decode(data, Request)
     require_id(request.id)
     document.require_plain(request.purpose, "purpose", NAME_LIMIT)
@@ -154,8 +154,9 @@ def _check_party(request: Request) -> None:
 
 
 def check_approvals(data: bytes, request: Request, signatures: Mapping[str, bytes], roles: Roles) -> Standing:
-    """Checks each signature on its own; `signatures` by the name of their files. NotReleased if the request claims a
-    rule that does not fit it."""
+    """Checks each signature separately; `signatures` by the names of their files. NotReleased if the request claims a
+    rule that does not apply.
+    """
     found = Standing(terms_of(request, roles))
     for name in sorted(signatures):
         try:
@@ -168,7 +169,7 @@ def check_approvals(data: bytes, request: Request, signatures: Mapping[str, byte
 
 
 def require_time(request: Request, now_ns: int) -> None:
-    """NotReleased outside of created..expires."""
+    """Raises NotReleased outside of created..expires."""
     if now_ns < parse_rfc3339(request.created):
         raise NotReleased("request_not_yet", f"request {request.id} was created at {request.created}, which is to come")
     if now_ns >= parse_rfc3339(request.expires):
@@ -176,7 +177,7 @@ def require_time(request: Request, now_ns: int) -> None:
 
 
 def require_purpose(request: Request, roles: Roles) -> None:
-    """NotReleased unless the purpose is in the list, and the claimed rule fits the request."""
+    """Raises NotReleased unless the purpose is in the list, and the claimed rule applies."""
     if roles.purpose(request.purpose) is None:
         have = ", ".join(purpose.id for purpose in roles.purposes) or "none"
         raise NotReleased("purpose_unknown", f"purpose {request.purpose!r} is not in the signed list: {have}")
@@ -184,10 +185,9 @@ def require_purpose(request: Request, roles: Roles) -> None:
 
 
 def terms_of(request: Request, roles: Roles) -> Terms:
-    """The approvals that the request needs: by the rule of its purpose and party, otherwise two people of different
-    roles.
+    """The required approvals: by the rule of purpose and party, otherwise two people of different roles.
 
-    NotReleased if it claims a rule that is not in force, or that its own statements contradict.
+    NotReleased if the claimed rule is not in force, or contradicts the request's own statements.
     """
     name = f"request {request.id}"
     if not request.party:
@@ -209,13 +209,14 @@ def terms_of(request: Request, roles: Roles) -> Terms:
 
 
 def require_began(request: Request, roles: Roles, call: NamedCall, began_ns: int) -> None:
-    """NotReleased unless the rule fits a call that began then: by its record, where that states another time than its
-    id."""
+    """Raises NotReleased unless the rule applies to a call of this beginning, which is the record's if it differs from
+    the call id's.
+    """
     _require_began(terms_of(request, roles), request, roles, call, began_ns)
 
 
 def require_copy(request: Request, roles: Roles) -> None:
-    """NotReleased if the request is for listening alone."""
+    """Raises NotReleased if the request is only for listening."""
     if terms_of(request, roles).may != "copy":
         raise NotReleased("copy_not_allowed", f"request {request.id}: it is for listening; nothing is given out")
 
@@ -245,7 +246,7 @@ def _require_asker(request: Request, roles: Roles) -> None:
 
 
 def _own_line(request: Request, roles: Roles, call: NamedCall, began_ns: int) -> LineStaff:
-    """NotReleased unless the call is on the requester's own line, and for the requester's own key."""
+    """The requester's line. NotReleased unless the call is on that line, and for the requester's own key."""
     asker = document.name_key(request.requester)
     for staff in roles.lines:
         own = document.name_key(staff.name) == asker and staff.recipient == request.recipient
@@ -257,7 +258,7 @@ def _own_line(request: Request, roles: Roles, call: NamedCall, began_ns: int) ->
 
 
 def require_approvals(request: Request, found: Standing) -> None:
-    """NotReleased with the most important reason, unless everybody approved whose approval it takes."""
+    """Raises NotReleased with the most important reason if a required approval is missing."""
     if not found.missing:
         return
     if found.faults:
@@ -273,7 +274,7 @@ def require_approvals(request: Request, found: Standing) -> None:
 
 
 def require_approver(person: Person, request: Request, roles: Roles) -> None:
-    """NotReleased if this person may not approve this request."""
+    """Raises NotReleased if this person may not approve this request."""
     if document.name_key(person.name) == document.name_key(request.requester):
         raise NotReleased("approver_is_requester", f"{person.name} asked for it and cannot approve it")
     if not person.approves:
@@ -290,7 +291,7 @@ def require_approver(person: Person, request: Request, roles: Roles) -> None:
 
 
 def require_page(request: Request) -> None:
-    """NotReleased unless the request names a signing page that this version of linetap knows."""
+    """Raises NotReleased unless the request names a known signing page."""
     if not request.signing_page:
         raise NotReleased("signing_page_unknown", f"request {request.id} names no page for passkeys to sign on")
     if request.signing_page not in SIGNING_PAGES:

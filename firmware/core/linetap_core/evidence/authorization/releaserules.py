@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The approvals that a release needs, by purpose and requester: the rules in the signed roles.json.
+"""The approvals of a release by purpose and requesting party: the rules in the signed roles.json.
 
-A rule belongs to one purpose and one party. Under a purpose without rules any two people of different roles approve,
-as without this table. Whatever the table says, no one person releases a call: besides the approvals it takes a vault
-officer and a custodian, and a request of another office or of a court takes two approvals at least.
+A rule belongs to one purpose and one party. For a purpose without rules any two people of different roles approve, as
+without this table. Under every rule, no one person can release a call: a vault officer and a custodian must act too,
+and a request of another office or of a court needs at least two approvals.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.keys.publickeys import decode_recipient, encode_recipient
 from linetap_core.evidence.signing import document, unitnames
 
-# Who asks: a member of staff about a call on their own line, another office, the citizen who spoke, or a court.
+# The requesting party: staff about a call on their own line, another office, the citizen on the call, or a court.
 Party = Literal["own_line", "other_office", "citizen", "court"]
-May = Literal["listen", "copy"]  # the way of giving out: with `listen` nothing leaves the desk
+May = Literal["listen", "copy"]  # how the recording is given out: with `listen` no copy leaves the desk
 PARTIES: tuple[Party, ...] = get_args(Party)
 LEAST_APPROVALS: dict[Party, int] = {"own_line": 1, "other_office": 2, "citizen": 1, "court": 2}
 OUTSIDE: tuple[Party, ...] = ("citizen", "court")  # no member of staff
@@ -39,8 +39,9 @@ _ROLE = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`approvals`: for each approval the roles of which one person gives it, an empty list for any approver's role; no
-    two approvals are of one role. `max_age_days`: of the call when the request is made; 0: any."""
+    """The conditions of a release. `approvals`: for each approval the roles from which one person gives it, an empty
+    list for any approver's role; no two approvals are of one role. `max_age_days`: of the call at the request; 0: any.
+    """
 
     approvals: list[list[str]]
     max_age_days: int = 0
@@ -48,8 +49,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     expires_days: int = _MOST_EXPIRES_DAYS
 
     def missing(self, roles: Iterable[str]) -> list[list[str]]:
-        """The approvals that people of these roles leave open, by the assignment that leaves fewest: in each order of
-        the approvals each takes the first role that fits, and one of the orders fills as many as can be."""
+        """The approvals that people of these roles leave open, by the assignment that leaves fewest.
+
+        In each order of the approvals, each gets the first role that fits; one of the orders fills the greatest number.
+        """
         given = sorted(set(roles))
         best = list(self.approvals)
         for order in permutations(self.approvals):
@@ -63,7 +66,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def _left(slots: Sequence[list[str]], roles: Sequence[str]) -> list[list[str]]:
-    """The slots that stay empty if each in turn takes the first role that fits it."""
+    """The slots that stay empty if each in turn gets the first role that fits."""
     free, left = list(roles), []
     for slot in slots:
         found = next((role for role in free if not slot or role in slot), None)
@@ -75,7 +78,7 @@ def _left(slots: Sequence[list[str]], roles: Sequence[str]) -> list[list[str]]:
 
 
 def slots(approvals: Iterable[Sequence[str]]) -> str:
-    """The approvals in words: privacy, legal or manager."""
+    """The approvals in words: "privacy, legal or manager"."""
     return ", ".join(" or ".join(slot) or "any role" for slot in approvals) or "none"
 
 
@@ -90,16 +93,17 @@ class Rule(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
 
 
 class LineStaff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Whose line it is: what a request of the party `own_line` is compared with. `since`, `until`: calls before and
-    after are another's; without `until` it is still theirs."""
+    """The member of staff of a line, for requests of the party `own_line`. `since`, `until`: earlier and later calls
+    are another person's; without `until` the line is still theirs.
+    """
 
     name: str
     unit: str
     line: int
     since: str
     until: str = ""
-    recipient: str  # age1... of this person: nobody else gets a recording that one approval opened
-    supervisors: list[str]  # names in `people`: who may approve for this person
+    recipient: str  # age1... of this person, the only recipient of a recording opened with one approval
+    supervisors: list[str]  # names in `people` who may approve for this person
 
     def has(self, unit: str, line: int, at_ns: int) -> bool:
         """Whether a call on that line at that time is this person's."""
@@ -112,14 +116,14 @@ def _of_nobody(phrase: str) -> str:
     return encode_recipient(hashlib.sha256(phrase.encode("ascii")).digest())
 
 
-# In place of the requester's key where there is none (citizen.py): public keys without a private half.
+# Used in place of a missing requester's key (citizen.py): public keys without a private half.
 BY_LISTENING = _of_nobody("linetap: nobody's key; the recording is listened to, and no copy is made")
 BY_PASSPHRASE = _of_nobody("linetap: nobody's key; the copy is closed by a passphrase")
 GIVEN_OUT = (BY_LISTENING, BY_PASSPHRASE)
 
 
 def only_party(rules: Iterable[Rule], purpose: str) -> str:
-    """The party of a purpose that has rules for one alone; empty if it has none or several."""
+    """The only party for which a purpose has rules; empty if it has none or several."""
     parties = [rule.party for rule in rules if rule.purpose == purpose]
     return parties[0] if len(parties) == 1 else ""
 
@@ -129,7 +133,7 @@ def rule_for(rules: Iterable[Rule], purpose: str, party: str) -> Rule | None:
 
 
 def check_rules(rules: Sequence[Rule], purposes: Collection[str], offices: Collection[str]) -> None:
-    """BadInput names an invalid rule. `offices`: the roles that never approve."""
+    """Checks all rules. BadInput names an invalid one. `offices`: the roles that never approve."""
     if len(rules) > MOST_RULES:
         raise BadInput(f"more than {MOST_RULES} rules")
     seen: set[tuple[str, str]] = set()
@@ -162,7 +166,7 @@ def _check_approvals(rule: Rule, where: str, offices: Collection[str]) -> None:
 
 
 def check_lines(lines: Sequence[LineStaff], approvers: Collection[str]) -> None:
-    """BadInput names an invalid line. `approvers`: `document.name_key` of everybody who may approve."""
+    """Checks all lines. BadInput names an invalid one. `approvers`: `document.name_key` of all who may approve."""
     if len(lines) > MOST_LINES:
         raise BadInput(f"more than {MOST_LINES} lines")
     seen: set[tuple[str, str, int, str]] = set()

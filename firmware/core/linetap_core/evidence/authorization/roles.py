@@ -3,8 +3,8 @@
 
 A person has one role and one key. The roles of the desk's own staff never approve; an approver's role has any other
 name (privacy, legal). An approver's key may be a passkey, which approves releases and signs no command. `rules` and
-`lines` say which approvals a purpose takes (releaserules.py). Units receive roles.json by a signed command, the desk by
-`linetap roles use`.
+`lines` determine the approvals for a purpose (releaserules.py). Units receive roles.json by a signed command, the desk
+by `linetap roles use`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RolesFault(Refusal):
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     role: str
-    key: str  # `ssh-ed25519 AAAA...`, a comment may follow; of a passkey the comment is the browser's id of it
+    key: str  # `ssh-ed25519 AAAA...`, with an optional comment; for a passkey its id in the browser
 
     @property
     def blob(self) -> bytes:
@@ -63,7 +63,7 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The policy of witnesses in force with these roles: once it is named, a missing policy is noticed.
+    """The policy of witnesses in force with these roles, so that a missing policy is detected.
 
     `policy_sha256`: of the policy's file. `within_hours`: the longest time from a call's end to its first witness.
     """
@@ -104,12 +104,12 @@ def public_key(line: str) -> PublicKey:
 
 
 def person_key(line: str) -> PublicKey:
-    """The same, or a passkey's: what the roles file may name."""
+    """The key of such a line, or a passkey: the kinds that the roles file may name."""
     return passkey.from_line(line) or public_key(line)
 
 
 def parse(data: bytes) -> Roles:
-    """Returns the roles; BadInput names an invalid person or purpose. The signature is checked by `check`."""
+    """The roles in `data`; BadInput names an invalid person or purpose. `check` verifies the signature."""
     roles = document.decode(data, Roles)
     if roles.version < 1:
         raise BadInput(f"version {roles.version}: 1 or more expected")
@@ -132,8 +132,7 @@ def parse(data: bytes) -> Roles:
 
 
 def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_least: int = 1) -> Roles:
-    """Returns the roles if the authority signed exactly these bytes and `version` is at least `at_least`; otherwise
-    RolesFault."""
+    """The roles if the authority signed exactly these bytes and `version` >= `at_least`; otherwise RolesFault."""
     try:
         signed_by = sshsig.check_all(data, armored, namespaces.ROLES)
     except sshsig.SignatureFault as error:
@@ -186,8 +185,9 @@ def fingerprint_of(person: Person) -> str:
 
 
 def changes(old: Roles, new: Roles) -> list[str]:
-    """The changes of another roles.json in those who may command or approve. People are given by role and fingerprint.
-    Custodians, who only open recordings, are part of the key list."""
+    """The changes to another roles.json in the people who may command or approve, by role and fingerprint. Custodians,
+    who only open recordings, are part of the key list.
+    """
     before, after = _keys(old), _keys(new)
     changes = [f"no more {role} {key}" for role, key in sorted(before - after)]
     changes += [f"new {role} {key}" for role, key in sorted(after - before)]
@@ -199,7 +199,7 @@ def changes(old: Roles, new: Roles) -> list[str]:
 
 
 def remaining_confirmers(old: Roles, new: Roles) -> list[str]:
-    """Fingerprints of the vault officers and approvers in both versions: they may confirm the change."""
+    """Fingerprints of the vault officers and approvers in both versions, who may confirm the change."""
     confirm = {(role, key) for role, key in _keys(old) & _keys(new) if role not in ("operator", "desk", "authority")}
     return sorted(key for _, key in confirm)
 

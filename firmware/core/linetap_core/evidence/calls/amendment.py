@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signed amendment: times of a call that its record has by a wrong clock, or lacks for want of a clock.
+"""A signed amendment: times of a call that its record has from a wrong clock, or lacks without a clock.
 
-The record stays as it was sealed. `amended/CALL_ID.001.json` lies beside it, with the unit's signature; the highest
+The record stays as it was sealed. `amended/CALL_ID.001.json` is beside it, with the unit's signature; the highest
 number counts, and the log has a leaf with the SHA-256 of each. It is signed in the records' namespace, which every list
-of signers grants to its units; `suite` differs from a record's, so that neither can be taken for the other.
+of signers grants to its units; `suite` differs from a record's, so that neither can be mistaken for the other.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ NAME = re.compile(r"(.{1,64})\.(\d{3})\.json", re.ASCII)
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`began_at`, `ended_at`: the latest possible moments of the call, from counted time. It may have been up to
-    `uncertainty_s` earlier; None: no bound is known."""
+    """Times of a call. `began_at`, `ended_at`: the latest possible, from counted time; the call may have been up to
+    `uncertainty_s` earlier. None: no bound is known.
+    """
 
     suite: str
     unit: str
@@ -48,18 +49,18 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class BadAmendment(Refusal):
-    """Not an amendment, or one of another call."""
+    """The bytes are no amendment, or one of another call."""
 
     code = "bad_amendment"
 
 
 def encode(document: Amendment) -> bytes:
-    """The exact bytes that are signed."""
+    """The bytes to sign."""
     return msgspec.json.encode(document)
 
 
 def decode(data: bytes) -> Amendment:
-    """BadAmendment unless `data` is an amendment in the exact bytes of `encode`."""
+    """The amendment in `data`. BadAmendment unless `data` is the exact output of `encode`."""
     if len(data) > LIMIT_BYTES:
         raise BadAmendment(f"not an amendment: larger than {LIMIT_BYTES} bytes")
     try:
@@ -80,7 +81,7 @@ def decode(data: bytes) -> Amendment:
 def check(
     data: bytes, armored: bytes, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None
 ) -> Amendment:
-    """Returns the amendment of this record, signed by its unit; `signers` decides whose key counts.
+    """Returns the amendment of this record, signed by its unit; `signers` are the trusted keys.
 
     Otherwise a Refusal (BadAmendment or a SignatureFault).
     """
@@ -94,7 +95,7 @@ def check(
 
 
 def name(call_id: str, number: int) -> str:
-    """The name of its file in FOLDER."""
+    """The amendment's file name in FOLDER."""
     return f"{call_id}.{number:03d}.json"
 
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call's own key: made, sealed at once, and named in the header of the file that holds it.
+"""A call's own key: made, sealed at once, and named in the header of its file.
 
-A header may hold stanzas of kinds that a reader does not know: every age skips them, and the header's MAC covers them.
-So the officer who removes that layer reads in the clear for which unit and call the key was made, before it is given to
-a custodian, and stock `age` opens it as before. Every file of a group's archive has the stanza, in every layer, and so
-has what a custodian passes on.
+A header may have stanzas of kinds unknown to a reader: every age skips them, and the header's MAC covers them. The
+officer who removes that layer thus reads in the clear for which unit and call the key was made, before a custodian gets
+it, and stock `age` still opens it. Every file of a group's archive has the stanza in every layer, and therefore also
+the file that a custodian passes on.
 
     -> linetap-call closet-3f 20261124T225600.123Z-L03
 
-Python's strings and bytes cannot be wiped: freed, they stay legible until the memory is used again. So the private half
-is kept in buffers of its own, and in OpenSSL's, which wipes them, and nowhere else.
+Python's strings and bytes cannot be wiped: after release they stay legible until the memory is reused. The private half
+is therefore only in separate buffers, and in those of OpenSSL, which wipes them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class OfCall:
     call_id: str
 
     def stanza(self) -> bytes:
-        """A stanza of two arguments and an empty body."""
+        """The header's stanza: two arguments and an empty body."""
         return f"-> linetap-call {self.unit} {self.call_id}\n\n".encode("ascii")
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class OfCall:
 
 
 def read(blob: bytes) -> OfCall | None:
-    """The call that is named in the file sealed to the custodians. None: it names none, as in version 0.1."""
+    """The call named in a file sealed to the custodians. None if it names none, as in version 0.1."""
     if grouptar.is_archive(blob) and not blob.startswith(age.VERSION_LINE):
         files = [data for name, data in grouptar.read(blob).items() if name != LAYERS]
     else:
@@ -74,7 +74,8 @@ _RANDOM = Path("/dev/urandom")  # unlike os.urandom it fills an existing buffer
 
 
 def new_sealed_key(custodians: Sequence[str], call: OfCall) -> tuple[str, bytes]:
-    """Returns the public half (`age1...`), and the private one as an identity file of `call`, sealed to the custodians.
+    """Makes a key. Returns the public half (`age1...`), and the private half as an identity file of `call`, sealed to
+    the custodians.
 
     `custodians`: recipients, any of whom opens it, or a single group (members.py).
     """

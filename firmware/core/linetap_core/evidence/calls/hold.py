@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents by which a call's inner key was wrapped for another epoch: a hold, or a re-wrapping to the call's own day.
+"""Documents that wrap a call's inner key for another epoch: a hold, or a re-wrapping for the call's own day.
 
 Signed by the vault officer in namespace linetap-hold (hold.json or rewrap.json, with the new key.age beside it). The
 record stays as it was sealed; the document names it by its hash.
@@ -18,7 +18,7 @@ LIMIT_BYTES = 64 * 1024
 
 
 class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
-    """`from_epoch`: as in the record; `to`: the recipient for whom the new key.age opens."""
+    """The wrapped key. `from_epoch`: as in the record; `to`: the recipient who can open the new key.age."""
 
     call_id: str
     unit: str
@@ -30,7 +30,7 @@ class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(Wrapped, frozen=True, kw_only=True, tag="hold", tag_field="kind"):
-    """The call is kept for a case until then, and the hold has to be renewed by then."""
+    """The call is kept for a case until `until`, by which the hold must be renewed."""
 
     case: str
     basis: str
@@ -38,19 +38,19 @@ class Hold(Wrapped, frozen=True, kw_only=True, tag="hold", tag_field="kind"):
 
 
 class Rewrap(Wrapped, frozen=True, kw_only=True, tag="rewrap", tag_field="kind"):
-    """The call is in the epoch of its day now; `until` is that day's end."""
+    """The call now has the epoch of its day; `until` is that day's end."""
 
     epoch: str
     until: str
 
 
 def encode(document: Hold | Rewrap) -> bytes:
-    """The exact bytes that are signed."""
+    """The bytes to sign."""
     return msgspec.json.encode(document)
 
 
 def decode(data: bytes) -> Hold | Rewrap:
-    """Refusal if it is neither. The signature is not checked here."""
+    """The document in `data`, without a check of its signature. Refusal if it is neither kind."""
     try:
         return jsontext.decode(data, type=Hold | Rewrap)
     except ValueError as error:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index: which number spoke when and on which line, and the call's name. Unit and desk take its form from here.
+"""The index of calls by number: time, line and call id of each. Unit and desk share its form.
 
 `index/<epoch>/<day>-<number>.age` in a vault is JSON lines, one a call, sealed to the index key of its epoch, which is
-destroyed with it. `day` is the local day on which the calls ended: a search for an afternoon opens no other file.
+destroyed with the epoch. `day` is the local day on which the calls ended: a search for an afternoon opens no other
+file.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from linetap_core.evidence.sealing.keylist import DAY, OVERFLOW_NAME
 from linetap_core.records import CallRecord, Direction, Disposition
 
 FOLDER = "index"
-MOST_ENTRIES = 512  # entries of a segment: as many as 8 busy lines have in a day
+MOST_ENTRIES = 512  # entries of a segment: 8 busy lines have as many in a day
 ENTRY_LIMIT_BYTES = 1024
-# Of a group it is as many times as long as the group has files.
+# A segment sealed to a group is as many times longer as the group has files.
 SEGMENT_LIMIT_BYTES = grouptar.MOST_FILES * (MOST_ENTRIES * ENTRY_LIMIT_BYTES + age.SEALED_CHUNK_BYTES)
 LEAST_DIGITS = 4  # shorter endings match too many numbers
 
@@ -35,14 +36,15 @@ _KOREA = re.compile(r"(?:\+|00)82\s*(?:\(0\)|0)?")
 
 
 class BadIndex(Refusal):
-    """The content of a segment is no index."""
+    """A segment's content is no index."""
 
     code = "index_malformed"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call. `number` is the other party's as the record has it, `name` that party's where it called,
-    `at` the moment at which the line first moved."""
+    """An entry for one call. `number`: the other party's, as in the record; `name`: that party's, if it called; `at`:
+    the time at which the line first moved.
+    """
 
     call_id: str
     unit: str
@@ -57,7 +59,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, record: CallRecord, extension: str = "", number: str = "") -> Self:
-        """`extension` of the line, and `number` where the record has none, come from other sources."""
+        """The entry of a record. `extension`, and `number` if the record has none, come from other sources."""
         caller = record.caller.number if record.caller is not None else None
         name = record.caller.name if record.caller is not None and record.direction != "out" else None
         known = (caller, record.dialled) if record.direction == "in" else (record.dialled, caller)
@@ -97,7 +99,7 @@ def encode(entries: Iterable[Entry]) -> bytes:
 
 
 def decode(data: bytes) -> list[Entry]:
-    """BadIndex if it is none. Fields of a later version are no error; `began_ns` checks the call id."""
+    """The entries. BadIndex for other data; fields of a later version are allowed. `began_ns` checks the call id."""
     try:
         entries = _DECODER.decode_lines(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -108,7 +110,7 @@ def decode(data: bytes) -> list[Entry]:
 
 
 def began_ns(entry: Entry) -> int:
-    """UTC ns; BadIndex if its call id is none."""
+    """The call's beginning, UTC ns; BadIndex if the call id is invalid."""
     try:
         return sealed.call_ns(entry.call_id)
     except BadInput as error:
@@ -116,12 +118,12 @@ def began_ns(entry: Entry) -> int:
 
 
 def folder_name(epoch: str, last_day: date | None) -> str:
-    """The folder of an epoch; that of an overflow epoch ends with the calls' own last day, where they have one."""
+    """The folder of an epoch. An overflow epoch's folder ends with the calls' own last day, if they have one."""
     return epoch if last_day is None or epoch == last_day.isoformat() else f"{epoch}.{last_day}"
 
 
 def parse_folder(name: str) -> tuple[str, date | None] | None:
-    """The epoch whose key opens the folder's files, and the day on which it ends; None: it is no epoch's folder."""
+    """The epoch whose key opens the folder's files, and the day on which it ends; None for any other folder."""
     if (match := _EPOCH.fullmatch(name)) is None:
         return None
     text = match["day"] or match["last"]
@@ -136,7 +138,7 @@ def segment_name(day: str, number: int) -> str:
 
 
 def parse_segment(name: str) -> tuple[date, int] | None:
-    """Day and number; None: it is no segment."""
+    """Day and number of a segment; None for any other file."""
     match = _SEGMENT.fullmatch(name)
     try:
         return (date.fromisoformat(match[1]), int(match[2])) if match else None
@@ -146,13 +148,14 @@ def parse_segment(name: str) -> tuple[date, int] | None:
 
 def digits_of(number: str) -> str:
     """The digits to compare: `+82 10-1234-5678`, `0082 10...` and `010-1234-5678` are one number."""
-    if number.isascii() and number.isdigit() and not number.startswith("00"):  # as nearly every number is
+    if number.isascii() and number.isdigit() and not number.startswith("00"):  # nearly every number has this form
         return number
     national = _KOREA.sub("0", number.strip(), count=1) if _KOREA.match(number.strip()) else number
     return "".join(sign for sign in national if sign.isascii() and sign.isdigit())
 
 
 def is_number(entry: Entry, digits: str) -> bool:
-    """`digits` from `digits_of`, at least LEAST_DIGITS: a number or its ending. A trunk prefix may precede the
-    dialled number, so that a whole number can be an ending too."""
+    """Whether an entry has this number or ending: `digits` from `digits_of`, at least LEAST_DIGITS. A trunk prefix may
+    precede the dialled number, so that a whole number can be an ending too.
+    """
     return digits_of(entry.number).endswith(digits)

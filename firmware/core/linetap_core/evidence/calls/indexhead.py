@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of the segments of a unit's index with their SHA-256, and its signed head.
 
-Whoever searches copies of the index learns from the list which segments are missing, changed, or newer at the unit. It
-is one JSON document; the head names it by its SHA-256 and says up to when it is complete. The unit signs a new head
-with each request, so that a list that did not change is not sent again.
+The list shows a reader of copies which segments are missing, changed, or newer at the unit. It is one JSON document;
+the head names it by its SHA-256 and has the time up to which it is complete. The unit signs a new head with each
+request, so that an unchanged list is not sent again.
 
 The head is signed in the namespace of the log's heads: a separate one would be in no existing signers' file. `leaves`
 only grows within a log, so that an older head is recognised.
@@ -30,24 +30,24 @@ from linetap_core.evidence.signing.signers import Signer, require_trust
 HEAD_LIMIT_BYTES = 2048
 LIST_LIMIT_BYTES = 5 << 20
 
-# Of each log the desk's copy has `list-<log>.json` and `head-<log>.json`, with the signature of the head beside it.
+# For each log the desk's copy has `list-<log>.json`, `head-<log>.json`, and the head's signature.
 PREFIXES = _LIST, _HEAD = "list-", "head-"
 _LOG = r"[0-9a-f]{16}"
 LIST_FILE = re.compile(rf"{_LIST}({_LOG})\.json", re.ASCII)
 HEAD_FILE = re.compile(rf"{_HEAD}({_LOG})\.json", re.ASCII)
 SIGNATURE_FILE = re.compile(rf"{_HEAD}({_LOG})\.json{re.escape(namespaces.SUFFIX)}", re.ASCII)
-_NO_LOG = "0" * 16  # stands for a log without a name
+_NO_LOG = "0" * 16  # for a log without a name
 
 
 class ListHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`log`: the name of the unit's log, `leaves` its size. `at`: up to when the list is complete."""
+    """The head. `log`: the name of the unit's log, `leaves`: its size. `at`: the list is complete up to this time."""
 
     suite: Literal["linetap-index-list-1"] = "linetap-index-list-1"
     unit: str
     log: str
     leaves: Annotated[int, Meta(ge=0, lt=1 << 62)]
     at: str
-    sha256: Sha256  # of the list, as `size`
+    sha256: Sha256  # of the list, like `size`
     size: Annotated[int, Meta(ge=1, le=LIST_LIMIT_BYTES)]
 
 
@@ -67,13 +67,13 @@ def head_file(log: str) -> str:
 
 
 class BadList(Refusal):
-    """Not a unit's list of its index, or not its head."""
+    """The data is no unit's list of its index, or not the list's head."""
 
     code = "index_list"
 
 
 def check_head(signed: SignedListHead, unit: str, signers: Sequence[Signer]) -> ListHead:
-    """The head, if it is this unit's by these signers; BadList or SignatureFault otherwise."""
+    """The head if it is this unit's, signed by one of these signers; otherwise BadList or SignatureFault."""
     document = signed.head.encode("utf-8", "replace")
     key = sshsig.check(document, signed.sig.encode("ascii", "replace"), namespaces.HEAD)
     try:
@@ -88,7 +88,7 @@ def check_head(signed: SignedListHead, unit: str, signers: Sequence[Signer]) -> 
 
 
 def is_older(found: ListHead, than: ListHead) -> bool:
-    """Whether a head of the same log is from before another. Between two logs the time decides."""
+    """Whether a head of the same log is older than another. Between two logs the time decides."""
     if found.log == than.log:
         return (found.leaves, found.at) < (than.leaves, than.at)
     return found.at < than.at
@@ -100,13 +100,13 @@ Why = Literal["changed", "missing", "not_logged"]
 
 
 class ListedSegment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    file: Annotated[str, Meta(max_length=64)]  # below the index's folder: 2027-01-24/2026-11-24-001.age
+    file: Annotated[str, Meta(max_length=64)]  # path below the index's folder: 2027-01-24/2026-11-24-001.age
     size: Annotated[int, Meta(ge=1, le=index.SEGMENT_LIMIT_BYTES)]
     sha256: Sha256
 
 
 class Unlisted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A segment that is not as the unit's log has it: the unit does not vouch for it."""
+    """A segment that differs from the unit's log: the unit does not vouch for it."""
 
     file: Annotated[str, Meta(max_length=64)]
     why: Why
@@ -128,7 +128,7 @@ def digest(data: bytes) -> str:
 
 
 def read(data: bytes, head: ListHead) -> IndexList:
-    """The list that the head names; BadList if these bytes are another."""
+    """The list that the head names; BadList if these are other bytes."""
     if (len(data), digest(data)) != (head.size, head.sha256):
         raise BadList("the list is not the one that its head names")
     try:
@@ -142,6 +142,6 @@ def read(data: bytes, head: ListHead) -> IndexList:
 
 
 def is_segment(name: str) -> bool:
-    """Whether this is a segment's name below the index's folder; it may become a path."""
+    """Whether this is a segment's name below the index's folder, safe to use as a path."""
     folder, _, file = name.partition("/")
     return index.parse_folder(folder) is not None and index.parse_segment(file) is not None

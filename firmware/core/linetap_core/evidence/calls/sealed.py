@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form of a sealed call: its names, and the bytes of its record; for the recorder that writes it and the desk
-that checks it."""
+"""The form of a sealed call: its names and the bytes of its record, for the recorder, which writes it, and the desk,
+which checks it.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +22,10 @@ RECORD = "record.json"
 SIGNATURE = f"record.json{namespaces.SUFFIX}"
 META = f"meta{sealing.SUFFIX}"
 KEY = f"key{sealing.SUFFIX}"
-UNOPENABLE = "unopenable"  # folder of the vault: by call, audio whose key is destroyed
-OPEN = "open.journal"  # while the call is open: its first state, in the frame that a journal file would hold
-NEXT_KEY = "key.age.new"  # briefly, at the end of a call that changes its epoch
-MOST_PARTS = 999  # the shell recipe joins the parts in the order of their names, of three digits
+UNOPENABLE = "unopenable"  # folder of the vault: audio whose key is destroyed, by call
+OPEN = "open.journal"  # while the call is open: its first state, framed like a journal file
+NEXT_KEY = "key.age.new"  # briefly, at the end of a call whose epoch changes
+MOST_PARTS = 999  # the shell recipe joins the parts in the order of their names, which have three digits
 RECORD_LIMIT_BYTES = 1024 * 1024
 
 CALL_ID = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)-L\d{2,3}(?:-[0-9A-Za-z]{1,16})?", re.ASCII)
@@ -32,7 +33,7 @@ PART_NAME = re.compile(r"audio\.(\d{3})\.age", re.ASCII)
 
 
 class UnknownSuite(Refusal):
-    """The record was made with algorithms that this version does not know: none of its content may be interpreted."""
+    """The record names algorithms unknown to this version: its content must not be interpreted."""
 
     code = "suite_unknown"
 
@@ -42,7 +43,7 @@ class _Named(msgspec.Struct):
 
 
 def call_time(call_id: str) -> datetime:
-    """The UTC time at the beginning of a call id; BadInput if it is no call id."""
+    """The UTC time at the beginning of a call id; BadInput for any other text."""
     match = CALL_ID.fullmatch(call_id)
     try:
         if match is None:
@@ -53,7 +54,7 @@ def call_time(call_id: str) -> datetime:
 
 
 def call_ns(call_id: str) -> int:
-    """The same in UTC nanoseconds."""
+    """The time of a call id in UTC nanoseconds."""
     return utc_ns_of(call_time(call_id))
 
 
@@ -63,7 +64,7 @@ def call_path(call_id: str) -> PurePosixPath:
 
 
 def part_name(number: int) -> str:
-    """`number` from 1 to MOST_PARTS."""
+    """The file name of a part; `number` from 1 to MOST_PARTS."""
     return f"audio.{number:03d}{sealing.SUFFIX}"
 
 
@@ -78,14 +79,13 @@ def public_json(record: CallRecord) -> bytes:
 
 
 def decode_record(data: bytes) -> CallRecord:
-    """Decodes record.json or meta.age. UnknownSuite is raised before anything else is read; MsgspecError if it is no
-    record."""
+    """Decodes record.json or meta.age. UnknownSuite comes before any other check; MsgspecError for other data."""
     require_suite(data)
     return jsontext.decode(data, CallRecord)
 
 
 def require_suite(data: bytes) -> None:
-    """UnknownSuite unless the record names the only suite; a record without one is refused too."""
+    """Raises UnknownSuite unless the record names the only suite."""
     named = jsontext.decode(data, _Named).suite
     if named != SUITE:
         found = f"of suite {named[:40]!r}" if named else "of no suite"

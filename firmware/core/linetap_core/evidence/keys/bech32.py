@@ -10,9 +10,9 @@ from linetap_core.errors import BadInput
 
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE = {character: value for value, character in enumerate(_ALPHABET)}
-_AS_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # those of int(..., 32)
+_AS_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits of int(..., 32)
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-# What each of the five bits that leave the checksum brings back, for all 32 of them together.
+# For all 32 values of the five bits that leave the checksum: the terms that each adds back.
 _REDUCED = tuple(
     reduce(xor, (generator for bit, generator in enumerate(_GENERATOR) if top >> bit & 1), 0) for top in range(32)
 )
@@ -20,18 +20,18 @@ _CHECKSUM_CHARACTERS = 6
 
 
 class Bech32Error(BadInput):
-    """Not Bech32: the message names the rule and the place."""
+    """The text is not Bech32: the message names the rule and the place."""
 
     code = "bad_bech32"
 
 
 def encode(prefix: str, data: bytes) -> str:
-    """`prefix` 1 `data` and checksum, in lower case."""
+    """The Bech32 text: `prefix`, 1, `data` and checksum, in lower case."""
     return prefix + "1" + "".join(_ALPHABET[v] for v in _symbols(prefix, data))
 
 
 def encode_secret_line(prefix: str, data: bytearray) -> bytearray:
-    """The same in upper case, as a line. The secret is only in these two buffers, which the caller wipes."""
+    """The Bech32 text of a secret as an upper-case line. The caller wipes both buffers, which alone have the secret."""
     head = f"{prefix}1".upper().encode("ascii")
     symbols = _symbols(prefix, data)
     text = bytearray(len(head) + len(symbols) + 1)
@@ -49,7 +49,7 @@ def _symbols(prefix: str, data: bytes | bytearray) -> list[int]:
 
 
 def decode(text: str) -> tuple[str, bytes]:
-    """The prefix in lower case and the bytes. The secret itself is never quoted in an error."""
+    """The prefix in lower case and the bytes. Errors never quote a secret."""
     if text != text.lower() and text != text.upper():
         raise Bech32Error("upper and lower case are mixed")
     prefix, separator, tail = text.lower().rpartition("1")
@@ -67,7 +67,8 @@ def decode(text: str) -> tuple[str, bytes]:
 
 def _whole_bytes(symbols: str) -> bytes:
     """The bytes of a text of five bits a character, read as one number: a unit reads some thousand recipients at each
-    start, and this takes a tenth of what a loop over bits takes."""
+    start, and a loop over bits takes ten times as long.
+    """
     number, bits = int(f"0{symbols.translate(_AS_DIGITS)}", 32), 5 * len(symbols)
     rest = bits % 8
     if rest >= 5 or number & ((1 << rest) - 1):
@@ -87,7 +88,7 @@ def _polymod(values: list[int]) -> int:
 
 
 def _in_fives(data: bytes | bytearray) -> list[int]:
-    """Groups of five bits, the last one filled up with zeros."""
+    """Groups of five bits, the last padded with zeros."""
     accumulator = bits = 0
     out: list[int] = []
     for value in data:

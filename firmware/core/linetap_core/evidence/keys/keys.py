@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two kinds of key: X25519 identities of age (a call, a custodian, an epoch), and signing keys.
 
-A signing key is Ed25519, or ECDSA P-256, which hardware such as a TPM holds. A passkey, P-256 too, signs in a browser
-what a page of its own site shows (signing/assertion.py).
+A signing key is Ed25519, or ECDSA P-256, the kind of hardware such as a TPM. A passkey, also P-256, signs in a browser
+the content of a page of its own site (signing/assertion.py).
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ type PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey | PasskeyKey
 
 
 class SigningKey(Protocol):
-    """An Ed25519PrivateKey, a P256Key, or a key in a TPM."""
+    """A private key that signs: an Ed25519PrivateKey, a P256Key, or a key in a TPM."""
 
     def public_key(self) -> PublicKey: ...
 
     def sign(self, data: bytes, /) -> bytes:
-        """The raw signature as SSH carries it: 64 bytes of Ed25519, or `p256.encode` of r and s."""
+        """The raw signature in SSH's form: 64 bytes of Ed25519, or `p256.encode` of r and s."""
 
 
 class HasPassphrase(BadInput):
-    """The private key file has a passphrase: only ssh-keygen, which asks for it, opens it."""
+    """The private key file has a passphrase: only ssh-keygen, which prompts for it, opens it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgeIdentity:
-    """`recipient` is public (`age1...`), `secret` is private (`AGE-SECRET-KEY-1...`) and stays out of the repr."""
+    """An age identity: `recipient` (`age1...`), public; `secret` (`AGE-SECRET-KEY-1...`), private, not in the repr."""
 
     recipient: str
     secret: str = field(repr=False)
@@ -116,8 +116,9 @@ def load_unit_key(data: bytes) -> Ed25519PrivateKey:
 
 
 def _has_passphrase(data: bytes) -> bool:
-    """Read from the file's header (PROTOCOL.key of OpenSSH): versions of `cryptography` refuse such a key
-    differently."""
+    """Whether a key file has a passphrase, by its header (PROTOCOL.key of OpenSSH): versions of `cryptography` refuse
+    such a key differently.
+    """
     body = data.partition(b"-----BEGIN OPENSSH PRIVATE KEY-----")[2].partition(b"-----END")[0]
     try:
         header = base64.b64decode(b"".join(body.split())[:96])  # magic and the cipher's name
@@ -127,8 +128,8 @@ def _has_passphrase(data: bytes) -> bool:
 
 
 def load_signing_key(data: bytes) -> Ed25519PrivateKey | p256.P256Key:
-    """The same for every kind of signing key."""
-    # 1 MB with all its formats, which a check of a signature does not need.
+    """A signing key of any kind, from an OpenSSH private key file; errors as in `load_unit_key`."""
+    # 1 MB with all its formats, not needed to verify a signature.
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
     if _has_passphrase(data):
@@ -145,7 +146,7 @@ def load_signing_key(data: bytes) -> Ed25519PrivateKey | p256.P256Key:
 
 
 def public_line(key: PublicKey, comment: str = "") -> str:
-    """`ssh-ed25519 AAAA... comment`, as in a .pub file, without the line's end."""
+    """`ssh-ed25519 AAAA... comment`, as in a .pub file, without the line end."""
     line = f"{kind_of(key).decode()} {base64.b64encode(public_blob(key)).decode('ascii')}"
     return f"{line} {comment}" if comment else line
 
@@ -158,14 +159,14 @@ def kind_of(key: PublicKey) -> bytes:
 
 
 def public_blob(key: PublicKey) -> bytes:
-    """The key as it travels inside SSH structures (RFC 8709 section 4, RFC 5656 section 3.1)."""
+    """The key in SSH's form (RFC 8709 section 4, RFC 5656 section 3.1)."""
     if isinstance(key, Ed25519PublicKey):
         return ssh_string(SSH_ED25519) + ssh_string(key.public_bytes_raw())
     return passkey.blob(key) if isinstance(key, PasskeyKey) else p256.blob(key)
 
 
 def from_blob(blob: bytes) -> PublicKey:
-    """The key of these bytes; BadInput if they are none."""
+    """The key of these bytes; BadInput if they are no key."""
     kind = blob_kind(blob)
     if kind == SSH_ED25519:
         return Ed25519PublicKey.from_public_bytes(blob[-KEY_BYTES:])
@@ -175,7 +176,7 @@ def from_blob(blob: bytes) -> PublicKey:
 
 
 def check_raw(key: PublicKey, raw: bytes, data: bytes) -> None:
-    """InvalidSignature unless `raw`, in SSH's form, is the key's signature over `data`. A passkey never does."""
+    """Raises InvalidSignature unless `raw`, in SSH's form, is the key's signature over `data`; always for a passkey."""
     if isinstance(key, PasskeyKey):
         raise InvalidSignature
     if isinstance(key, Ed25519PublicKey):
@@ -190,6 +191,6 @@ def fingerprint(key: PublicKey) -> str:
 
 
 def fingerprint_of(blob: bytes) -> str:
-    """The same for a key in SSH's form."""
+    """The fingerprint of a key in SSH's form."""
     digest = hashlib.sha256(blob).digest()
     return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ECDSA over P-256 as SSH writes it (RFC 5656), the kind of key that a TPM holds and `ssh-keygen` verifies.
+"""ECDSA over P-256 in SSH's form (RFC 5656): the kind of key in a TPM, verified by `ssh-keygen`.
 
-An ECDSA signature is not unique: (r, s) gives (r, n - s) for the same bytes, and stock tools produce and
-accept both. So both are accepted here, and nothing may depend on the bytes of a signature: events, records and leaves
-are identified by the hash of the signed bytes. The pair itself has one spelling: two mpints without needless zeros, as
+An ECDSA signature is not unique: (r, s) gives (r, n - s) for the same bytes, and stock tools produce and accept both.
+Both are therefore accepted here, and nothing may depend on the bytes of a signature: events, records and leaves are
+identified by the hash of the signed bytes. The pair itself has one spelling: two mpints without needless zeros, as
 ssh-keygen writes them.
 """
 
@@ -22,7 +22,7 @@ _PREFIX = ssh_string(SSH_P256) + ssh_string(b"nistp256")
 
 
 def blob(key: ec.EllipticCurvePublicKey) -> bytes:
-    """The key as it travels inside SSH structures (RFC 5656 section 3.1)."""
+    """The key in SSH's form (RFC 5656 section 3.1)."""
     numbers = key.public_numbers()
     return _PREFIX + ssh_string(b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big"))
 
@@ -54,7 +54,7 @@ def decode(raw: bytes) -> tuple[int, int]:
 
 
 def verify(key: ec.EllipticCurvePublicKey, raw: bytes, data: bytes) -> None:
-    """InvalidSignature unless `raw`, an output of `encode`, is the key's signature over `data` with SHA-256."""
+    """Raises InvalidSignature unless `raw`, an output of `encode`, is the key's signature over `data` with SHA-256."""
     try:
         key.verify(encode_dss_signature(*decode(raw)), data, ec.ECDSA(hashes.SHA256()))
     except ValueError:
@@ -75,5 +75,5 @@ class P256Key:
 
 
 def _mpint(number: int) -> bytes:
-    """A positive mpint: as few bytes as possible, and a zero byte before a first bit that would be a sign."""
+    """A positive mpint: the fewest bytes, after a zero byte if the first bit would otherwise be a sign."""
     return number.to_bytes(number.bit_length() // 8 + 1, "big")

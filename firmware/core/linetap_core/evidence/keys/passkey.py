@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person's passkey as a public key: a point of P-256 and the name of the site that it is bound to.
+"""A person's passkey as a public key: a point of P-256 and the name of the site to which it is bound.
 
-OpenSSH's form of it (PROTOCOL.u2f) is `sk-ecdsa-sha2-nistp256@openssh.com` with that name as the application. A browser
-lets no other site use the key, so the name is part of the key. A security key that `ssh-keygen -t ecdsa-sk` made has
-the application `ssh:`, which is the name of no site: it is none.
+OpenSSH's form (PROTOCOL.u2f) is `sk-ecdsa-sha2-nistp256@openssh.com` with that name as the application. A browser lets
+no other site use the key, so the name is part of the key. A security key made by `ssh-keygen -t ecdsa-sk` has the
+application `ssh:`, which is no site's name: it is refused.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ _LINE_LIMIT = 2048
 
 @dataclass(frozen=True, slots=True)
 class PasskeyKey:
-    """`site`: the host name of the pages that may use it, WebAuthn's relying party id."""
+    """A passkey. `site`: the host name of the pages that may use it, WebAuthn's relying party id."""
 
     site: str
     point: bytes  # 0x04, x, y
 
     def may_come_from(self, origin: str) -> bool:
-        """Whether the pages of `origin` are this key's: its own host, at any port, by https. Of a browser's own machine
-        http will do, where no network lies between."""
+        """Whether a page of `origin` may use this key: on its own host, at any port, by https; on the browser's own
+        machine also by http, because no network is involved.
+        """
         scheme, _, rest = origin.partition("://")
         host, colon, port = rest.partition(":")
         if host != self.site or (colon and not (port.isascii() and port.isdigit() and len(port) <= 5)):
@@ -45,7 +46,7 @@ def is_local(host: str) -> bool:
 
 
 def is_site(text: str) -> bool:
-    """Whether it is a host name as a browser writes it."""
+    """Whether the text is a host name as a browser writes it."""
     return _SITE.fullmatch(text) is not None
 
 
@@ -54,7 +55,7 @@ def blob(key: PasskeyKey) -> bytes:
 
 
 def from_blob(data: bytes) -> PasskeyKey:
-    """The key of these bytes; BadInput if they are none, or of a site that cannot be."""
+    """The key of these bytes; BadInput if they are no passkey, or its site is impossible."""
     end = len(_HEAD) + POINT_BYTES - 1
     if not data.startswith(_HEAD) or len(data) < end + 4 or len(data) != end + 4 + int.from_bytes(data[end : end + 4]):
         raise BadInput(f"not a passkey: what {SSH_PASSKEY.decode()} is in SSH's form expected")
@@ -67,8 +68,9 @@ def from_blob(data: bytes) -> PasskeyKey:
 
 
 def from_line(line: str) -> PasskeyKey | None:
-    """The key of `sk-ecdsa-sha2-nistp256@openssh.com AAAA... comment`. None if the line is of another kind; BadInput if
-    it claims to be of this one."""
+    """The key of `sk-ecdsa-sha2-nistp256@openssh.com AAAA... comment`. None for another kind of line; BadInput for an
+    invalid line of this kind.
+    """
     words = line.split(maxsplit=2)
     if len(line) > _LINE_LIMIT or len(words) < 2 or words[0] != SSH_PASSKEY.decode():
         return None
@@ -79,7 +81,6 @@ def from_line(line: str) -> PasskeyKey | None:
 
 
 def credential_of(line: str) -> str:
-    """The id under which a browser finds the key, which the page that makes it puts behind it as a comment; empty
-    without one."""
+    """The id by which a browser finds the key, appended as a comment by the page that makes it; empty without one."""
     words = line.split(maxsplit=2)
     return words[2] if len(words) == 3 and re.fullmatch(r"[A-Za-z0-9_-]{1,1366}", words[2]) else ""

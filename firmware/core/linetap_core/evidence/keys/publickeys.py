@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Public keys as text: `age1...`, and the line of an OpenSSH .pub file, Ed25519 or ECDSA P-256.
 
-Without `cryptography`, whose import takes 7 MB: every service reads the configuration, which names keys, and two of the
-four use none.
+Does not use `cryptography`, whose import takes 7 MB: every service reads the configuration, which names keys, and two
+of the four use none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from linetap_core.evidence.keys import bech32
 RECIPIENT_PREFIX = "age"
 SECRET_PREFIX = "age-secret-key-"
 KEY_BYTES = 32
-_PRIME = 2**255 - 19  # Curve25519, RFC 7748; the u of its points of order 1, 2, 4 and 8, and of those of its twist
+_PRIME = 2**255 - 19  # Curve25519, RFC 7748; the u of its and its twist's points of order 1, 2, 4 and 8
 _LOW_ORDER = frozenset(
     {
         0,
@@ -27,7 +27,7 @@ _LOW_ORDER = frozenset(
         39382357235489614581723060781553021112529911719440698176882885853963445705823,
     }
 )
-MOST_AUTHORITY_KEYS = 8  # the most signatures of one text
+MOST_AUTHORITY_KEYS = 8  # most signatures over one text
 SSH_ED25519 = b"ssh-ed25519"
 SSH_P256 = b"ecdsa-sha2-nistp256"
 SIGNING_KEYS = (SSH_ED25519, SSH_P256)  # the kinds whose signatures count
@@ -45,11 +45,11 @@ _SHAPES = {SSH_ED25519: (_SSH_HEAD, KEY_BYTES), SSH_P256: (_P256_HEAD, POINT_BYT
 
 
 def encode_recipient(public: bytes) -> str:
-    """`age1...` of 32 bytes."""
+    """The recipient `age1...` of 32 bytes."""
     return bech32.encode(RECIPIENT_PREFIX, public)
 
 
-@lru_cache(maxsize=256)  # public keys only: an invalid text raises, and is not cached
+@lru_cache(maxsize=256)  # public keys only: an invalid text raises and is not cached
 def decode_recipient(text: str) -> bytes:
     """The 32 bytes of `age1...`; BadInput names the fault."""
     if text.upper().startswith(SECRET_PREFIX.upper()):
@@ -76,9 +76,9 @@ def decode(text: str, prefix: str, complaint: str, wanted: str) -> bytes:
 
 
 def ssh_blob(line: str) -> bytes | None:
-    """The key of `TYPE AAAA... comment` as it travels inside SSH structures; None if it is none of SIGNING_KEYS.
+    """The key of `TYPE AAAA... comment` in SSH's form; None for a kind outside SIGNING_KEYS.
 
-    RFC 8709 section 4, RFC 5656 section 3.1. Whether a point is on the curve takes `cryptography` (`keys.from_blob`).
+    RFC 8709 section 4, RFC 5656 section 3.1. Whether a point is on the curve needs `cryptography` (`keys.from_blob`).
     """
     words = line.split(maxsplit=2)
     if len(words) < 2:
@@ -91,7 +91,7 @@ def ssh_blob(line: str) -> bytes | None:
 
 
 def blob_kind(blob: bytes) -> bytes | None:
-    """The one of SIGNING_KEYS that these bytes are; None if they are none of them in SSH's form."""
+    """The kind of these bytes, one of SIGNING_KEYS; None if they are none in SSH's form."""
     for kind, (head, rest) in _SHAPES.items():
         if blob.startswith(head) and len(blob) == len(head) + rest:
             return kind
@@ -99,20 +99,20 @@ def blob_kind(blob: bytes) -> bytes | None:
 
 
 def ssh_ed25519(line: str) -> bytes | None:
-    """The 32 bytes of `ssh-ed25519 AAAA... comment` (RFC 8709 section 4); None if it is none."""
+    """The 32 bytes of `ssh-ed25519 AAAA... comment` (RFC 8709 section 4); None for any other line."""
     blob = ssh_blob(line)
     return blob[len(_SSH_HEAD) :] if blob is not None and blob_kind(blob) == SSH_ED25519 else None
 
 
 def authority(line: str) -> bytes:
-    """The key, in SSH's form, that signs the key list; BadInput if it is none."""
+    """The key that signs the key list, in SSH's form; BadInput for any other line."""
     if (blob := ssh_blob(line)) is None:
         raise BadInput("not an authority's public key: the line of its .pub file, ssh-ed25519 AAAA... expected")
     return blob
 
 
 def require_authority(lines: Sequence[str], needed: int) -> None:
-    """BadInput if these lines, `needed` of which sign, cannot form an authority."""
+    """Raises BadInput if these lines, of which `needed` sign, cannot form an authority."""
     if not 1 <= len(lines) <= MOST_AUTHORITY_KEYS:
         raise BadInput(f"{len(lines)} keys: 1 to {MOST_AUTHORITY_KEYS} expected")
     seen: set[bytes] = set()

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proof that one call is closed in its unit's log: the leaf, its path to a head, and that head.
+"""Proof that a call is closed in its unit's log: the leaf, its path to a head, and that head.
 
-The path is written as lines that a shell can follow (RFC 6962 section 2.1.1), from the leaf's hash upwards, with the
-side of the other hash. `read` and `sha256sum` are enough:
+The path is lines that a shell can follow (RFC 6962 section 2.1.1), from the leaf's hash upwards, with the side of the
+other hash. `read` and `sha256sum` are enough:
 
     leaf 3 of 7
     left 9f2c...
     right 41aa...
 
-Of a call that was ended it has the leaf `end` too, with its own path to the same head.
+For a call that the unit ended, the proof also has the leaf `end`, with its own path to the same head.
 
-A desk keeps the proof beside the call's copy, and a bundle is made from it where the log is not available. It does
-not cover other calls. Nothing in it counts by itself: `check` verifies it against record and signers.
+A desk keeps the proof beside the call's copy, and makes a bundle from it if the log is not available. The proof does
+not cover other calls. No part of it counts by itself: `check` verifies it against record and signers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class BadProof(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """`path`: the other hashes, beginning at the leaf."""
+    """A leaf's place in a tree. `path`: the other hashes, beginning at the leaf."""
 
     index: int
     size: int
@@ -60,7 +60,7 @@ class Inclusion:
 
 
 def decode_inclusion(data: bytes) -> Inclusion:
-    """BadProof unless it is in the exact form of `encode`."""
+    """The place in `data`. BadProof unless it is the exact output of `encode`."""
     lines = data[: INCLUSION_LIMIT_BYTES + 1].decode("ascii", "replace").splitlines()
     head = _HEAD.fullmatch(lines[0]) if lines else None
     steps = [_STEP.fullmatch(line) for line in lines[1:]]
@@ -76,14 +76,15 @@ def decode_inclusion(data: bytes) -> Inclusion:
     return found
 
 
-LIMIT_BYTES = 12 << 10  # it is part of an answer, which may have 16 KiB in all
+LIMIT_BYTES = 12 << 10  # part of an answer, which may have 16 KiB in all
 SUFFIX = ".json"
-FOLDER = "closing"  # CALL_ID.json in it: in a package, and by days in a store
+FOLDER = "closing"  # contains CALL_ID.json in a package, and folders by day in a store
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Each text as it is hashed or signed at the unit: the leaf without its line end, the lines of its `Inclusion`,
-    head.json, and head.json.sig. `end` and its `end_path`: empty where the log has no `end` of the call."""
+    """Texts as the unit hashed or signed them: the leaf without its line end, the lines of its `Inclusion`, head.json,
+    and head.json.sig. `end` and its `end_path` are empty if the log has no `end` of the call.
+    """
 
     leaf: str
     path: str
@@ -111,7 +112,7 @@ def encode(closing: Closing) -> bytes:
 
 
 def decode(data: bytes) -> Closing:
-    """NotClosed (`closing_malformed`) if it is none, or too long."""
+    """The closing in `data`; NotClosed (`closing_malformed`) if it is none, or too long."""
     if len(data) > LIMIT_BYTES:
         raise NotClosed("closing_malformed", f"not the proof of a call's close: larger than {LIMIT_BYTES} bytes")
     try:
@@ -121,8 +122,9 @@ def decode(data: bytes) -> Closing:
 
 
 def check(closing: Closing, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None) -> Head:
-    """Returns the head over the call's close, signed by its unit; otherwise a Refusal. The key is checked only if
-    there are `signers`."""
+    """The head over the call's close, signed by its unit; otherwise a Refusal. Without `signers` the key is not
+    checked.
+    """
     leaf_data, path_data, head_data, sig = (
         text.encode("utf-8") for text in (closing.leaf, closing.path, closing.head, closing.sig)
     )

@@ -2,9 +2,9 @@
 """A log in two files: `leaves.jsonl`, one JSON object a line, and `tree.bin`, the hashes over them (merkle.py).
 
 A leaf is its line without the newline. The leaves are authoritative and are synced first; the hashes can always be
-recomputed, and are kept to save that at a start. A power cut can leave only the last batch incomplete, at most
-MOST_AT_ONCE leaves, which are hashed again at every start. Hashes are written after their leaves are synced: a leaf
-with a hash was complete, also if no signed head covers it yet.
+recomputed, and are stored to save time at a start. A power cut can damage only the last batch, at most MOST_AT_ONCE
+leaves, which are hashed again at every start. Hashes are written after their leaves are synced: a leaf with a hash was
+complete, even if no signed head covers it yet.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEAVES = "leaves.jsonl"
 TREE = "tree.bin"
 MOST_AT_ONCE = 1024
 LEAF_LIMIT_BYTES = 4096
-_BLOCK_BYTES = 1 << 16  # read and split at once, also for one leaf: it shows in the recorder's memory
+_BLOCK_BYTES = 1 << 16  # read and split at once, even for one leaf: the recorder's memory depends on it
 _FILE_MODE = 0o640
 
 log = logging.getLogger("linetap.log")
@@ -43,23 +43,23 @@ class LogShort(Exception):
 
 
 class LeafLog:
-    """The writing side; only one at a time. After an OSError the log is as before the call.
+    """The writer of a log; only one at a time. After an OSError the log is as before the call.
 
-    `tree` gives root and proofs. Leaves are returned as bytes, exactly as they are hashed.
+    `tree` gives root and proofs. Leaves are returned as bytes, exactly as hashed.
     """
 
     _leaves = -1  # descriptor
 
     def __init__(self, folder: Path, proved: int = 0, misses: bool = False) -> None:
-        """`proved`: the number of leaves that a signed head covers. A power cut cannot damage those: none of them is
-        cut off, and if fewer are found, LogShort is raised. `misses`: the same if there are fewer leaves than
-        hashes."""
+        """`proved`: the number of leaves that a signed head covers. A power cut cannot damage those: none is cut off,
+        and LogShort is raised if fewer are found. `misses`: also raised if there are fewer leaves than hashes.
+        """
         self._proved, self._misses = proved, misses
         folder.mkdir(parents=True, exist_ok=True)
         self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | system.CLOEXEC, _FILE_MODE)
         self._nodes = FileNodes(folder / TREE)
         self._path = folder / LEAVES
-        self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one a block
+        self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one for each block
         self._end = 0
         self.tree = self._open()
         for directory in (folder, folder.parent):
@@ -70,7 +70,7 @@ class LeafLog:
         return self.tree.size
 
     def append(self, leaf: Mapping[str, object]) -> int:
-        """Returns its index, after it is on disk. The fields keep the order they have in `leaf`."""
+        """Appends a leaf; returns its index when it is on disk. The fields keep their order in `leaf`."""
         return self.append_all([leaf])
 
     def append_all(self, leaves: Sequence[Mapping[str, object]]) -> int:
@@ -78,7 +78,7 @@ class LeafLog:
         return self.append_lines([encode(leaf) for leaf in leaves])
 
     def append_lines(self, lines: Sequence[bytes]) -> int:
-        """The same for leaves in their hashed form."""
+        """Appends leaves in their hashed form, like `append_all`."""
         if len(lines) > MOST_AT_ONCE:
             raise ValueError(f"{len(lines)} leaves at once, {MOST_AT_ONCE} at most")
         data = b"".join(line + b"\n" for line in lines)
@@ -95,7 +95,7 @@ class LeafLog:
         return first
 
     def leaves(self, first: int = 0) -> Iterator[bytes]:
-        """The leaves from `first` to the last."""
+        """Yields the leaves from `first` to the last."""
         index, offset = self._marks[bisect_right(self._marks, (first, self._end)) - 1]
         for line in lines_of(self._path, offset, self._end):
             if index >= first:
@@ -103,7 +103,7 @@ class LeafLog:
             index += 1
 
     def lines(self) -> Iterator[bytes]:
-        """Every present leaf, as input of `hashes`. Leaves that are appended meanwhile are left out."""
+        """Yields every present leaf, as input of `hashes`, without leaves appended meanwhile."""
         return lines_of(self._path, 0, self._end)
 
     def holds(self, first_node: int, nodes: Sequence[bytes]) -> bool:
@@ -111,7 +111,7 @@ class LeafLog:
         return self._nodes.read_all(first_node, len(nodes)) == b"".join(nodes)
 
     def hash_found(self, index: int) -> bytes:
-        """The hash of a leaf as found on disk at the start; empty: there was none."""
+        """The hash of a leaf found on disk at the start; empty if there was none."""
         place = merkle.node_count(index) - self._behind_safe
         if place < 0:
             return self._nodes.read(place + self._behind_safe)
@@ -149,7 +149,7 @@ class LeafLog:
         safe = max(0, hashed - MOST_AT_ONCE)
         self._behind_safe = merkle.node_count(safe)
         self._as_found = self._nodes.read_all(self._behind_safe, merkle.node_count(hashed) - self._behind_safe)
-        while hashed > safe and not any(self.hash_found(hashed - 1)):  # a power cut can leave zeros, which are no hash
+        while hashed > safe and not any(self.hash_found(hashed - 1)):  # a power cut can leave zeros
             hashed -= 1
         found = self._count(max(self._proved, hashed) if self._misses else self._proved)
         known = min(found, hashed)
@@ -163,7 +163,7 @@ class LeafLog:
         return tree
 
     def _count(self, least: int) -> int:
-        """The number of whole lines in the file; a fragment behind the last newline is cut off."""
+        """The number of whole lines in the file; a fragment after the last newline is cut off."""
         count = offset = 0
         while block := system.read_at(self._leaves, _BLOCK_BYTES, offset):
             last = block.rfind(b"\n") + 1
@@ -179,7 +179,7 @@ class LeafLog:
         return count
 
     def _behind(self, safe: int, known: int) -> Iterator[bytes]:
-        """The leaves from `safe` on. A line that is no leaf and has no hash was never finished."""
+        """Yields the leaves from `safe` on. An invalid line without a hash was never finished."""
         end = -1
         for index, line in enumerate(self.leaves(safe), safe):
             if index >= max(known, self._proved) and not _is_leaf(line):
@@ -203,7 +203,7 @@ class LeafLog:
 
 
 class FileNodes:
-    """A tree's nodes in a file, one after the other. An OSError leaves the file as it was."""
+    """A tree's nodes in a file, in sequence. An OSError leaves the file as it was."""
 
     _fd = -1
 
@@ -249,9 +249,10 @@ def encode(leaf: Mapping[str, object]) -> bytes:
 
 
 def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The lines of a file without their newlines, from `offset` to `end`; the last one even without a newline.
+    """Yields the lines of a file without their newlines, from `offset` to `end`; the last one even without a newline.
 
-    Lines longer than any leaf are returned in pieces of _BLOCK_BYTES, which are no leaves, so that memory is bounded.
+    Lines longer than any leaf are returned in pieces of _BLOCK_BYTES, which are no valid leaves, so that memory is
+    bounded.
     """
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
@@ -268,7 +269,7 @@ def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[by
 
 
 def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tuple[Tree, list[bytes]]]:
-    """Yields for a reader the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
+    """Yields the tree so far, without its nodes, and the new nodes; also at every size in `stops`."""
     nodes = _Passing()
     tree, lines = Tree(nodes), list[bytes]()
     for line in leaves:
@@ -282,7 +283,7 @@ def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tup
 
 
 class _Passing:
-    """Nodes that are passed on and not kept."""
+    """Nodes that are passed on and not stored."""
 
     new: list[bytes]
 

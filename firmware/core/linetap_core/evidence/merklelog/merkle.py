@@ -14,7 +14,7 @@ from typing import Protocol
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256().digest()
-MOST_PROOF_HASHES = 64  # more than any possible tree has
+MOST_PROOF_HASHES = 64  # more than any possible tree needs
 _LEAF = b"\x00"
 _NODE = b"\x01"
 
@@ -38,7 +38,7 @@ class MemoryNodes:
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """The 32 bytes of a leaf in the tree."""
+    """The 32-byte hash of a leaf."""
     return hashlib.sha256(_LEAF + data).digest()
 
 
@@ -47,7 +47,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def node_count(size: int) -> int:
-    """The number of stored nodes of a tree of `size` leaves, and so the place of the next leaf."""
+    """The number of stored nodes of a tree of `size` leaves, which is the place of the next leaf."""
     return 2 * size - size.bit_count()
 
 
@@ -60,7 +60,7 @@ def largest_tree(nodes: int) -> int:
 
 
 class Tree:
-    """A tree over `nodes`, which hold `size` leaves. ValueError for a leaf or a size that is not in it."""
+    """A tree over `nodes`, with `size` leaves. ValueError for a leaf or a size that is not in it."""
 
     def __init__(self, nodes: Nodes | None = None, size: int = 0) -> None:
         self._nodes = nodes if nodes is not None else MemoryNodes()
@@ -76,7 +76,7 @@ class Tree:
         return self.append_all([leaf])
 
     def append_all(self, leaves: Sequence[bytes]) -> int:
-        """Appends leaves in order; returns the index of the first. The nodes are extended once, or not at all."""
+        """Appends leaves in order; returns the index of the first. The nodes are extended by all, or not at all."""
         first, size, peaks, nodes = self._size, self._size, list(self._peaks), []
         for leaf in leaves:
             node = leaf_hash(leaf)
@@ -93,7 +93,7 @@ class Tree:
         return first
 
     def root(self, size: int | None = None) -> bytes:
-        """The root now, or when the tree had `size` leaves."""
+        """The present root, or that of the tree of `size` leaves."""
         if size is None or size == self._size:
             return _join(self._peaks)
         self._require(0 <= size <= self._size, f"the tree has {self._size} leaves, not {size}")
@@ -121,7 +121,7 @@ class Tree:
         self._require(0 <= first <= second <= self._size, f"not sizes of a tree of {self._size}: {first}, {second}")
         if first in (0, second):
             return []
-        low, high, path, whole = 0, second, [], True  # complete: the verifier knows this subtree, it is the old root
+        low, high, path, whole = 0, second, [], True  # complete: the verifier has this subtree, the old root
         while first != high:
             middle = low + _split(high - low)
             if first <= middle:
@@ -139,7 +139,7 @@ class Tree:
         return _join([self._node(*part) for part in _complete(first, end)])
 
     def _node(self, first: int, end: int) -> bytes:
-        """A node over complete leaves: it was appended behind the last of them, one place a level."""
+        """A node over complete leaves, which was appended after the last of them, one place for each level."""
         node = self._nodes.read(node_count(end - 1) + (end - first).bit_length() - 1)
         self._require(len(node) == HASH_BYTES, f"the node over leaves {first} to {end} is missing")
         return node
@@ -169,7 +169,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def sides(index: int, size: int) -> list[str]:
-    """For each hash in the audit path of leaf `index`, its side; ValueError for no such leaf."""
+    """The side of each hash in the audit path of leaf `index`; ValueError for no such leaf."""
     if not 0 <= index < size:
         raise ValueError(f"no leaf {index} in a tree of {size}")
     found, first, end = list[str](), 0, size

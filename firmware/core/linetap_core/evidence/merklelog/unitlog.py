@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leaves of a unit's log, and its signed tree head, as the recorder writes them and the desk checks them.
+"""The leaves of a unit's log and its signed tree head, written by the recorder and checked by the desk.
 
-A leaf holds hashes, names and times, and nothing personal: it is never deleted. Of a call that was ended, the leaf
-`end` keeps what its record says of the end, without who the caller was or who ended it.
+A leaf has hashes, names and times, and no personal data: it is never deleted. For a call that the unit ended, the leaf
+`end` repeats its record's fields of the end, without the caller and the person who ended it.
 """
 
 from __future__ import annotations
@@ -25,44 +25,44 @@ from linetap_core.records import PublicRecord
 
 FOLDER = "log"
 HEAD = "head.json"
-COPY = "head.copy"  # head and signature once more, in one file, so that one rotten file leaves the other
-KEPT = re.compile(r"log\.before-([1-9]\d{0,5})", re.ASCII)  # a log that did not fit its head, as it was found
+COPY = "head.copy"  # head and signature again in one file, in case one file is damaged
+KEPT = re.compile(r"log\.before-([1-9]\d{0,5})", re.ASCII)  # a log that did not fit its head, kept as found
 HEAD_LIMIT_BYTES = 4096
 COPY_LIMIT_BYTES = 16 << 10
 
 Kind = Literal[
     "open",  # a call's recording begins
     "close",  # a call is sealed: record_sha256, disposition, until, sigsum (the unit's signature, sigsum.py)
-    "end",  # a call that was ended by staff's code or its time: how, as its record says (evidence/merklelog/unitlog.py)
+    "end",  # a call ended by a staff code or by its longest time: the record's fields of the end
     "gap",  # missing parts of a call: gaps (their number), ms, causes
-    "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
-    "refused",  # a call that was not recorded because the vault took nothing: why
-    "config",  # sha256 of the effective configuration; before a command changes it also the former one, and the changes
+    "notice_failure",  # a call whose notice did not play to its end, or was not heard: why, proof
+    "refused",  # a call that was not recorded because the vault could not be written: why
+    "config",  # sha256 of the effective configuration; before a command's change also the former one, and the changes
     "weakening",  # id, step (asked, found, held, in_effect, confirmed, cancelled, withdrawn), by, codes, what, signers
-    "in_force",  # once a day and at each change: sha256 with which the next start is compared
+    "in_force",  # once a day and at each change: sha256 that the next start compares
     "key_list",
-    "hold",  # of a call: its end, or ended
-    "index",  # a segment of the index as it is going to be: file, sha256, and the call it is written for; adopted
+    "hold",  # of a call: its end, or that it was ended
+    "index",  # a segment of the index before it is written: file, sha256, the call that causes it; adopted
     "roles",  # the roles from now on: version, sha256 of the document
-    "copy",  # the desk has one of a call: record_sha256
-    "amendment",  # the first end of a call, or another than in its record: sha256 of the document, until, number
-    "destruction",  # one call is gone from the vault: call_id; or by the desk's report an epoch's key is: epoch, sha256
-    "command",  # its signer is known: verb, role, counter, code
+    "copy",  # the desk has a copy of a call: record_sha256
+    "amendment",  # the first end of a call, or one that differs from its record: sha256 of the document, until, number
+    "destruction",  # removal of one call: call_id; or of an epoch's key, as the desk reports: epoch, sha256
+    "command",  # a command of a known signer: verb, role, counter, code
     "walk",  # a walk test: sha256 of its report
     "update",  # the result of an update: version, sha256 of its bundle, by, code (done, or why not)
-    "order",  # on the card, before this start: code (taken, retired, or why not), sha256 of it
-    "unit_key",  # the unit will sign with another from now on: its fingerprint, key
-    "vault",  # which vault this is: its name, number and the one before (vaultname.py)
-    "log_begun",  # first in a log that takes another's place: log, before, size and root of its last head, why, kept
+    "order",  # an order on the card before this start: code (taken, retired, or why not), its sha256
+    "unit_key",  # the unit will sign with another key from now on: its fingerprint, key
+    "vault",  # this vault: its name, number and predecessor (vaultname.py)
+    "log_begun",  # first leaf of a log that replaces another: log, before, size and root of its last head, why, kept
     "start",
     "stop",
     "clock_step",  # ms, forward or back
-    "heartbeat",  # once an hour: that nothing happened is recorded too
+    "heartbeat",  # once an hour, so that the absence of events is recorded too
 ]
 
 
 class Leaf(msgspec.Struct, kw_only=True):
-    """The fields that readers need; a leaf may hold more."""
+    """The fields that readers need; a leaf may have more."""
 
     kind: str
     at: str
@@ -70,9 +70,9 @@ class Leaf(msgspec.Struct, kw_only=True):
     record_sha256: str | None = None
     sha256: str | None = None  # of a document: the configuration, a certificate, a command, a report
     sigsum: str | None = None
-    until: str | UnsetType | None = UNSET  # of a close: as in its record; of a hold and an amendment: its end
+    until: str | UnsetType | None = UNSET  # of a close: as in its record; of a hold or an amendment: its end
     ended: bool = False  # of a hold
-    situation: str | None = None  # of an end, as the five below: EndRecord
+    situation: str | None = None  # of an end, like the next five: EndRecord
     code_at: str | None = None
     released_at: str | None = None
     seen_by: str | None = None
@@ -81,22 +81,23 @@ class Leaf(msgspec.Struct, kw_only=True):
     number: int = 0  # of a call's amendment
     epoch: str | None = None
     file: str | None = None  # of the index, below its folder
-    seq: int | None = None  # the newest event of the outbox when this was written
+    seq: int | None = None  # the newest event of the outbox at this time
     ms: float = 0
     verb: str | None = None  # of a command
-    id: str | None = None  # of a weakening, as the three below
+    id: str | None = None  # of a weakening, like the next three
     step: str | None = None
-    by: str | None = None  # of an end too
+    by: str | None = None  # also of an end
     codes: list[str] = []
-    log: str = ""  # of a log that begins anew, as `before`: which it is, and which was before
+    log: str = ""  # of a log that begins anew: its name; `before`: its predecessor's
 
 
 class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it. `log`: the name of
-    the log, which distinguishes a log that began anew from a truncated one; empty in a vault without a name."""
+    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the signing key. `log`: the name of the log,
+    which distinguishes a log that began anew from a truncated one; empty in a vault without a name.
+    """
 
     unit: str
-    size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # which every database can count
+    size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # an integer of every database
     root: Sha256
     at: str
     origin: str
@@ -111,23 +112,23 @@ class HeadCopy(msgspec.Struct, frozen=True):
 
 
 def encode_copy(copy: HeadCopy) -> bytes:
-    """The bytes of the file."""
+    """The bytes of COPY."""
     return msgspec.json.encode(copy)
 
 
 class BadHead(Refusal):
-    """Not a tree head, or not signed by the key that it names."""
+    """The bytes are no tree head, or not signed by the key that they name."""
 
     code = "bad_head"
 
 
 def encode_head(head: Head) -> bytes:
-    """The exact bytes that are signed."""
+    """The bytes to sign."""
     return msgspec.json.encode(head)
 
 
 def decode_head(data: bytes) -> Head:
-    """BadHead unless `data` is a head in the exact bytes of `encode_head`."""
+    """The head in `data`. BadHead unless `data` is the exact output of `encode_head`."""
     try:
         head = jsontext.decode(data, type=Head)
         parse_rfc3339(head.at)
@@ -139,8 +140,8 @@ def decode_head(data: bytes) -> Head:
 
 
 def check_head(data: bytes, armored: bytes, signers: list[Signer] | None, seen: datetime | None = None) -> Head:
-    """Returns the head, if its unit has signed it; the key is checked only if there are `signers`. `seen`: when another
-    party received it, for a head of an unsynchronised clock.
+    """Returns the head if its unit has signed it; without `signers` the key is not checked. `seen`: when another party
+    received it, for a head of an unsynchronised clock.
 
     Otherwise a Refusal (BadHead or a SignatureFault).
     """
@@ -157,7 +158,7 @@ FIELDS = ("situation", "by", "code_at", "released_at", "seen_by", "ended_at", "e
 
 
 def fields_of(record: PublicRecord) -> dict[str, str | None] | None:
-    """None: the unit did not end this call."""
+    """The fields of the leaf `end`; None if the unit did not end this call."""
     end = record.end
     if not end:
         return None
@@ -173,5 +174,5 @@ def fields_of(record: PublicRecord) -> dict[str, str | None] | None:
 
 
 def fields_in(leaf: Leaf) -> dict[str, str | None]:
-    """The same of a leaf."""
+    """The fields of an end in a leaf."""
     return {name: getattr(leaf, name) for name in FIELDS}

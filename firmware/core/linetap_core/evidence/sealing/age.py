@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """age v1 (https://c2sp.org/age), the writing half: incremental, X25519 recipients.
 
-There is no reading half: stock `age` opens the files, as we promise. A truncated part is still usable up to its last
-whole chunk, whose place follows from the file's size alone (`payload_offset`, `plaintext_size`), so that a restart
-needs no secret.
+There is no reading half: stock `age` opens the files, as promised. A truncated part is usable up to its last whole
+chunk, whose place follows from the file's size alone (`payload_offset`, `plaintext_size`), so that a restart needs no
+secret.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
 NONCE_BYTES = 16
 VERSION_LINE = b"age-encryption.org/v1\n"
 X25519_LABEL = b"age-encryption.org/v1/X25519"
-HEADER_LIMIT_BYTES = 64 * 1024  # ours has 200 bytes, and 100 for each custodian; more than this is no header
-_ONLY_CHUNK = bytes(11) + b"\1"  # the nonce of a first chunk that is the last
+HEADER_LIMIT_BYTES = 64 * 1024  # ours has 200 bytes, and 100 for each custodian; a longer one is no header
+_ONLY_CHUNK = bytes(11) + b"\1"  # nonce of a first chunk that is also the last
 _SHA256 = SHA256()
 _MAC_LINE_BYTES = len(b"--- ") + 43 + 1
 
 
 class NotAge(Refusal):
-    """The bytes do not begin as an age v1 file does, or end within the header."""
+    """The bytes do not begin like an age v1 file, or end within the header."""
 
     code = "not_age"
 
 
 class AgeWriter:
-    """One age file, written as its plaintext comes: `header`, then the results of `write` and at last of `finish`.
+    """One age file, encrypted as plaintext arrives: `header`, then the results of `write`, finally that of `finish`.
 
-    The file key is made here, used for this file alone, and forgotten at `finish`. A writer whose output could not be
+    The file key is made here, used only for this file, and dropped at `finish`. A writer whose output could not be
     stored must be discarded: the same chunk with other contents would repeat a nonce.
     """
 
     def __init__(self, recipients: Sequence[bytes | str], stanza: bytes = b"") -> None:
-        """`recipients`: `age1...` or the 32 raw bytes of each; BadInput if one is unusable or there are none.
-        `stanza`: of a kind unknown to age, for the header."""
+        """`recipients`: `age1...` or the 32 raw bytes of each; BadInput if one is unusable or there are none. `stanza`:
+        one more for the header, of a kind unknown to age.
+        """
         file_key, text = _new_header(recipients, stanza)
         nonce = os.urandom(NONCE_BYTES)
         self.header = text + nonce
@@ -57,9 +58,9 @@ class AgeWriter:
         self._counter = 0
 
     def write(self, data: bytes) -> bytes:
-        """Takes plaintext and returns every encrypted chunk that is complete: none or whole ones of SEALED_CHUNK_BYTES.
+        """Accepts plaintext and returns every complete encrypted chunk: none, or whole ones of SEALED_CHUNK_BYTES.
 
-        A full chunk is held back until more plaintext comes: the last chunk is marked, and must not be empty.
+        A full chunk is held back until more plaintext arrives: the last chunk is marked, and must not be empty.
         """
         self._pending += data
         out = []
@@ -77,7 +78,7 @@ class AgeWriter:
         return sealed
 
     def finish(self) -> bytes:
-        """Returns the last chunk. The key is forgotten: no later call is allowed."""
+        """Returns the last chunk and drops the key: no later call is allowed."""
         sealed = self._seal(bytes(self._pending), last=True)
         self._pending.clear()
         self._cipher = None
@@ -92,21 +93,21 @@ class AgeWriter:
 
 
 class AgeSeries:
-    """Small age files with one header, each with a payload key of its own: HKDF of the file key and a random nonce.
+    """Small age files with one header, each with its own payload key: HKDF of the file key and a random nonce.
 
-    For the journal alone. It knowingly departs from a MUST NOT of the specification, that a file key is used for one
-    file: decision 0026.
+    Only for the journal. It knowingly breaks a MUST NOT of the specification, that a file key is used for one file:
+    decision 0026.
     """
 
-    MOST = 64  # the most files of one series; callers begin a new one long before
+    MOST = 64  # most files of a series; callers begin a new one long before
 
     def __init__(self, recipients: Sequence[bytes | str]) -> None:
-        """`recipients`: as of AgeWriter."""
+        """`recipients`: as in AgeWriter."""
         self._file_key, self._header = _new_header(recipients)
         self.files = 0
 
     def seal(self, data: bytes) -> bytes:
-        """A whole age file of at most CHUNK_BYTES; ValueError if it is more, or the series is used up."""
+        """A whole age file of at most CHUNK_BYTES; ValueError for more, or if the series is used up."""
         if not 0 < len(data) <= CHUNK_BYTES or self.files >= self.MOST:
             raise ValueError(f"{len(data)} bytes as file {self.files + 1} of a series")
         self.files += 1
@@ -122,10 +123,10 @@ def encrypt(data: bytes, recipients: Sequence[bytes | str], stanza: bytes = b"")
 
 
 def payload_offset(prefix: bytes) -> int:
-    """The offset of the first chunk (behind header and nonce), from the beginning of a file; otherwise NotAge."""
+    """The offset of the first chunk, after header and nonce, from the beginning of a file; otherwise NotAge."""
     if not prefix.startswith(VERSION_LINE):
         raise NotAge("it does not begin with the line 'age-encryption.org/v1'")
-    # A body is base64, which has no '-': the first line that begins with it is the MAC's.
+    # A body is base64, without '-': the first line that begins with '-' is the MAC's.
     mac_at = prefix.find(b"\n--- ", len(VERSION_LINE) - 1, HEADER_LIMIT_BYTES) + 1
     end = mac_at + _MAC_LINE_BYTES
     if mac_at == 0 or len(prefix) < end + NONCE_BYTES:
@@ -136,12 +137,12 @@ def payload_offset(prefix: bytes) -> int:
 
 
 def whole_chunks(payload_bytes: int) -> int:
-    """The number of full chunks in a payload of that size (the part from `payload_offset` on)."""
+    """The number of full chunks in a payload of that size, counted from `payload_offset`."""
     return payload_bytes // SEALED_CHUNK_BYTES
 
 
 def kept_bytes(offset: int, file_bytes: int) -> int:
-    """The size of a file without the part behind its last whole chunk; `offset` from `payload_offset`."""
+    """The size of a file up to the end of its last whole chunk; `offset` from `payload_offset`."""
     return offset + whole_chunks(file_bytes - offset) * SEALED_CHUNK_BYTES
 
 
@@ -170,7 +171,7 @@ def _x25519_stanza(file_key: bytes, recipient: bytes | str) -> bytes:
     share = ephemeral.public_key().public_bytes_raw()
     try:
         shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
-    except ValueError:  # an all-zero secret: the recipient is a point of low order, everybody could read the file
+    except ValueError:  # an all-zero secret: the recipient is a point of low order, and everybody could read the file
         raise BadInput("the age recipient is a point of low order: no one holds its private key") from None
     body = ChaCha20Poly1305(_hkdf(shared, share + public, X25519_LABEL)).encrypt(bytes(12), file_key, None)
     return b"-> X25519 " + _b64(share) + b"\n" + _b64(body) + b"\n"

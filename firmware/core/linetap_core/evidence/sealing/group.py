@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sealing to k of n people, with age files only (decision 0086). Each k-1 of the members have an age file inside age
-files, one for each of them; the innermost is encrypted to all members behind them. Stock `tar` and `age` open it:
+"""Sealing to k of n people with age files only (decision 0086). For each k-1 of the members there are nested age files,
+one for each of them; the innermost is encrypted to all later members. Stock `tar` and `age` open it:
 
     tar xOf key.age 1.age | age -d -i member1.txt | age -d -i member3.txt
 
-There is no group key, so none that could be complete in one place. After a member removes a layer, the rest is still
-closed to everyone but the members behind them; `layers` names its hash, so that no member can pass on a piece of
-something else. Where one member is needed it is a single age file to all.
+There is no group key that could be complete in one place. After a member removes a layer, only later members can open
+the rest; `layers` has its hash, so that no member can pass on a part of another file. If one member is enough, it is a
+single age file to all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from linetap_core.evidence.sealing import age, grouptar, members
 from linetap_core.evidence.sealing.grouptar import LAYERS, BadGroup
 from linetap_core.evidence.sealing.members import Group
 
-Decrypt = Callable[[bytes], bytes]  # one age file; a Refusal if no identity in hand opens it
+Decrypt = Callable[[bytes], bytes]  # opens one age file; a Refusal if no available identity does
 Positions = tuple[int, ...]
 _LAYER_FILE = re.compile(r"[1-6](?:-[1-6]){0,2}\.age", re.ASCII)
 
@@ -37,7 +37,7 @@ class OtherLayer(Refusal):
 
 
 class MembersMissing(Refusal):
-    """Some layers were removed, and the available identities are too few for the rest."""
+    """Some layers were removed, and too few identities are available for the rest."""
 
     code = "group_members_missing"
 
@@ -47,8 +47,9 @@ class MembersMissing(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The progress of a file from member to member. `taken`: whose layers are removed; `left`: how many more people
-    are needed; `following`: which of the `of` members may come next."""
+    """The progress of a file from member to member. `taken`: members whose layers are removed; `left`: number of people
+    still needed; `following`: the members, of `of`, who may be next.
+    """
 
     taken: Positions
     left: int
@@ -58,7 +59,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Peeled:
-    """`left`: how many more people are needed; with 0, `data` is the sealed content."""
+    """The rest after some layers. `left`: number of people still needed; with 0, `data` is the sealed content."""
 
     data: bytes
     left: int
@@ -85,18 +86,17 @@ def seal(data: bytes | bytearray, group: Group | str, stanza: bytes = b"") -> by
 
 
 def is_sealed(data: bytes) -> bool:
-    """Whether it looks like an output of `seal`."""
+    """Whether the data looks like an output of `seal`."""
     return data.startswith(age.VERSION_LINE) or grouptar.is_archive(data)
 
 
 def needed(data: bytes) -> int:
-    """The number of people needed to open it. BadGroup: an archive that is not one of a group."""
+    """The number of people needed to open it. BadGroup for an archive of another kind."""
     return len(next(iter(_files(data)))) + 1
 
 
 def peel(data: bytes, decrypt: Decrypt, most: int) -> Peeled:
-    """Takes at most so many layers off; a Refusal if not one of them comes off, or fewer than `most` where none is
-    left."""
+    """Removes up to `most` layers. Refusal if none can be removed, or fewer than `most` although none is left."""
     left = wanted = needed(data)
     while left and wanted - left < most:
         files = _files(data)
@@ -114,13 +114,14 @@ def peel(data: bytes, decrypt: Decrypt, most: int) -> Peeled:
 
 
 def open_whole(data: bytes, decrypt: Decrypt) -> bytes:
-    """Opens it when all identities are available in one place."""
+    """Opens a file if all identities are available in one place."""
     return peel(data, decrypt, members.MOST_NEEDED).data
 
 
 def place(whole: bytes, part: bytes | None = None) -> Place:
-    """The place of `part` in the chain of `whole`; the start if there is no part. OtherLayer unless every piece of
-    it is named in `whole`, all by the same members."""
+    """The place of `part` in the chain of `whole`; the start without a part. OtherLayer unless `whole` names every
+    piece of the part, all by the same members.
+    """
     known = _files(whole)
     count = max((positions[-1] for positions in known if positions), default=0) + 1
     if part is None:
@@ -141,13 +142,12 @@ def place(whole: bytes, part: bytes | None = None) -> Place:
 
 
 def require_part(part: bytes, whole: bytes) -> None:
-    """OtherLayer unless `part` is a layer of `whole`."""
+    """Raises OtherLayer unless `part` is a layer of `whole`."""
     place(whole, part)
 
 
 def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
-    """For each content, by its hash: the members who have removed layers, and the members whom the rest of the file
-    names."""
+    """For each content, by its hash: the members who have removed layers, and the members that the rest names."""
     if not grouptar.is_archive(whole):
         raise OtherLayer("there is no layer to hand on: one person opens it")
     listed = grouptar.read(whole).get(LAYERS)
@@ -166,7 +166,7 @@ def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
 
 
 def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:
-    """The rest, after the first of the available members has opened every file that begins with them."""
+    """The rest after the first available member has opened every file that begins with that member."""
     firsts = sorted({positions[0] for positions in files})
     for first in firsts:
         theirs = {positions[1:]: data for positions, data in files.items() if positions[0] == first}
@@ -189,7 +189,7 @@ def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:
 
 
 def _files(data: bytes) -> dict[Positions, bytes]:
-    """The files, by the members who precede the last one; a plain age file has none."""
+    """The files by the members before the last one; none in a plain age file."""
     if data.startswith(age.VERSION_LINE) or not grouptar.is_archive(data):  # age reports the fault
         return {(): data}
     files = {_positions(name): content for name, content in grouptar.read(data).items() if name != LAYERS}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The archive of a group's files: a small, plain tar that `tar xOf` reads, always written in one form.
 
-Archives may come from anyone, so nothing of tar is accepted but regular files of the expected names, each once.
+Archives may come from anyone, so only regular files of the expected names are accepted, each once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from linetap_core.errors import Refusal
 
-LAYERS = "layers"  # the content of each file, by its hash: group.py
+LAYERS = "layers"  # the hashes of the nested contents: group.py
 MOST_FILES = 20  # 4 of 7
 BLOCK = 512
 _MAGIC = b"ustar\x0000"
@@ -21,7 +21,7 @@ _LAYERS_LIMIT_BYTES = 8 * 1024
 
 
 class BadGroup(Refusal):
-    """The archive is not one of a group's files."""
+    """The archive is no archive of a group's files."""
 
     code = "group_malformed"
 
@@ -34,7 +34,7 @@ def is_archive(data: bytes) -> bool:
 
 
 def write(files: Mapping[str, bytes]) -> bytes:
-    """Writes the files in the given order, without times and owners, so that the same files are the same bytes."""
+    """Writes the files in the given order, without times and owners, so that the same files give the same bytes."""
     out = []
     for name, data in files.items():
         out += [_header(name, len(data)), data, bytes(-len(data) % BLOCK)]
@@ -42,8 +42,7 @@ def write(files: Mapping[str, bytes]) -> bytes:
 
 
 def read(data: bytes) -> dict[str, bytes]:
-    """Name -> content. BadGroup at the first unexpected entry. No longer than `data` itself, which the caller has
-    bounded."""
+    """Name -> content, not longer than `data`, whose size the caller has limited. BadGroup at an unexpected entry."""
     files: dict[str, bytes] = {}
     for name, content in _members(data):
         if name in files:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The public list of epochs: for each day of expiry the two keys that are destroyed when it is over.
+"""The public list of epochs: for each day of expiry the two keys that are destroyed at its end.
 
-An epoch's name is its day of expiry, `2026-12-01`, or, of one without a day, `overflow-2` (docs/epochs.md).
+An epoch's name is its day of expiry, `2026-12-01`, or, without a day, `overflow-2` (docs/epochs.md).
 
 keylist.json is one line of JSON, keylist.json.sig its SSHSIG of namespace linetap-keylist by the authority. A unit
 accepts a list only from the authority of its commissioning, never an older one, and never one that changes the keys of
@@ -43,14 +43,14 @@ def is_overflow(epoch: str) -> bool:
 
 
 LIST_LIMIT_BYTES = 4 << 20  # 20 years of days
-SPARE_DAYS = 400  # how much longer than the longest class a list must be
+SPARE_DAYS = 400  # days of a list beyond the longest class
 MOST_DAYS = 20_000
 
 DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
 
 
 class KeyListFault(Refusal):
-    """The reason for refusing a list; each has a class of its own."""
+    """The reason for refusing a list; each has its own class."""
 
     code = "key_list"
 
@@ -84,8 +84,7 @@ class OtherZone(KeyListFault):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """A day of expiry: to whom the calls' outer layer is sealed, and to whom that day's index; each a recipient or a
-    group."""
+    """A day of expiry: the recipient or group of the calls' outer layer, and that of the day's index."""
 
     day: DayText
     recipient: str
@@ -98,8 +97,9 @@ class Overflow(msgspec.Struct, frozen=True):
 
 
 class KeyList(msgspec.Struct, frozen=True, kw_only=True):
-    """`epochs`: one for each day; the last one of `overflow` is in use. Without `custodians` those of the unit's
-    configuration apply; one of them may be a group, which is then the only one. Unknown fields are no error."""
+    """The list. `epochs`: one for each day; the last of `overflow` is in use. Without `custodians` those of the unit's
+    configuration apply; one of them may be a group, which is then the only one. Unknown fields are allowed.
+    """
 
     version: Annotated[int, Meta(ge=1)]
     made_at: str
@@ -121,22 +121,22 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
         return parse_rfc3339(self.made_at)
 
     def epoch_of(self, day: date) -> Epoch | None:
-        """None: before the list's first day or after its last."""
+        """The epoch of a day; None before the list's first day and after its last."""
         place = (day - self.first_day).days
         return self.epochs[place] if 0 <= place < len(self.epochs) else None
 
     def days_that_fit(self, longest_days: int, today: date) -> int:
-        """The number of days from today, today included, on which a call of the longest class has an epoch."""
+        """The number of days from today, including today, on which a call of the longest class has an epoch."""
         return max(0, (self.last_day - today).days - longest_days + 1)
 
 
 def encode(key_list: KeyList) -> bytes:
-    """The exact bytes that are signed."""
+    """The bytes to sign."""
     return msgspec.json.encode(key_list)
 
 
 def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> KeyList:
-    """Returns a list that the authority has signed and that is consistent; otherwise KeyListFault."""
+    """The list if it is consistent and signed by the authority; otherwise KeyListFault."""
     try:
         signers = sshsig.check_all(data, signature, namespaces.KEY_LIST)
     except sshsig.SignatureFault as fault:
@@ -147,13 +147,13 @@ def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> Key
 
 
 def sound(data: bytes) -> KeyList:
-    """The list in `data`, without its signature: days are consecutive, and no key occurs twice."""
+    """The list in `data`, without a check of its signature: days are consecutive, and no key occurs twice."""
     try:
         key_list = jsontext.decode(data, type=KeyList)
         days = [date.fromisoformat(epoch.day) for epoch in key_list.epochs]
         zone_of(key_list.zone)
         parse_rfc3339(key_list.made_at)
-    except (ValueError, KeyError, OSError) as error:  # KeyError, OSError: of ZoneInfo
+    except (ValueError, KeyError, OSError) as error:  # KeyError, OSError: from ZoneInfo
         raise Malformed(f"not a key list: {error}") from None
     for before, day in itertools.pairwise(days):
         if (day - before).days != 1:
@@ -166,7 +166,7 @@ def sound(data: bytes) -> KeyList:
 
 
 def require_follows(new: KeyList, old: KeyList) -> None:
-    """KeyListFault unless a unit with `old` may accept `new`."""
+    """Raises KeyListFault unless a unit with `old` may accept `new`."""
     if new.version <= old.version:
         raise GoesBack(f"version {new.version}, and version {old.version} is in use: versions only go up")
     known = {epoch.day: epoch for epoch in old.epochs} | {overflow_name(each.number): each for each in old.overflow}
@@ -176,7 +176,7 @@ def require_follows(new: KeyList, old: KeyList) -> None:
 
 
 def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
-    """Groups that fewer people open by the new list than by the old one, in words: each is a weakening."""
+    """Groups that fewer people open under the new list, in words: each is a weakening."""
     found = []
     if old.custodians:
         before = members.of(old.custodians)
@@ -198,9 +198,9 @@ def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
 
 
 def require_short(key_list: KeyList, custodians: members.Group) -> None:
-    """KeyListFault where a call's key.age would be longer than readers accept."""
+    """Raises KeyListFault if a call's key.age would be longer than readers accept."""
     texts = [each.recipient for _, each in _named(key_list)]
-    kinds = {(text[:2], text.count(",")): text for text in texts}  # k and n alone make the length
+    kinds = {(text[:2], text.count(",")): text for text in texts}  # the length depends only on k and n
     try:
         for text in kinds.values():
             members.require_short(custodians, members.parse(text))
@@ -209,7 +209,7 @@ def require_short(key_list: KeyList, custodians: members.Group) -> None:
 
 
 def too_short(key_list: KeyList, longest_days: int) -> str | None:
-    """The complaint about a list that is shorter than the longest class and 400 days; None: it is long enough."""
+    """The complaint if the list is shorter than the longest class and 400 days; None if it is long enough."""
     days, wanted = len(key_list.epochs), longest_days + SPARE_DAYS
     if days >= wanted:
         return None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipients as text: one (`age1...`), or a group with the number of needed members.
+"""Recipients as text: one (`age1...`), or a group with the number of required members.
 
-A group is written `2:age1...,age1...,age1...`: any 2 of the 3. It may stand wherever a single recipient may (an epoch
-in the key list, a hold, a checkpoint), so that a version without groups refuses it and never seals to one member alone.
-Without `cryptography`, like publickeys.py: every service reads the configuration.
+A group is written `2:age1...,age1...,age1...`: any 2 of the 3. It may replace a single recipient anywhere (an epoch in
+the key list, a hold, a checkpoint); a version without groups refuses it and never seals to one member alone. Without
+`cryptography`, like publickeys.py: every service reads the configuration.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from linetap_core.errors import BadInput
 from linetap_core.evidence.keys.publickeys import decode_recipient
 
-MOST_MEMBERS = 7  # of a group of which more than one is needed
+MOST_MEMBERS = 7  # of a group that requires more than one
 MOST_NEEDED = 4
-SEALED_LIMIT_BYTES = 64 * 1024  # of key.age, for every reader
+SEALED_LIMIT_BYTES = 64 * 1024  # limit of key.age for every reader
 _TEXT = re.compile(r"([1-9]):(\S+)")
-_IDENTITY_BYTES = 75  # AGE-SECRET-KEY-1... and the line's end
-_AGE_BYTES, _STANZA_BYTES = 102, 98  # header, nonce and tag of an age file, and each recipient in it
-_CALL_BYTES = 123  # at most: the stanza that names the call (callkey.py)
+_IDENTITY_BYTES = 75  # AGE-SECRET-KEY-1... and the line end
+_AGE_BYTES, _STANZA_BYTES = 102, 98  # header, nonce and tag of an age file, and each of its recipients
+_CALL_BYTES = 123  # most: the stanza that names the call (callkey.py)
 _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`needed` of `recipients` open together. Their order counts: they remove layers in that order."""
+    """A group: `needed` of `recipients` open together, in the order of `recipients`."""
 
     recipients: tuple[str, ...]
     needed: int = 1
@@ -43,13 +43,12 @@ class Group:
         return f"{self.needed} of {len(self.recipients)}"
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
-        """Positions (from 1) of those who remove a layer each before the last one opens the rest."""
+        """Yields the positions (from 1) of the members who each remove a layer before the last one opens the rest."""
         before_last = range(1, len(self.recipients))
         return itertools.combinations(before_last, self.needed - 1)
 
     def sealed_bytes(self, size: int, stanza: int = 0) -> int:
-        """The length of that many bytes after sealing to this group. `stanza`: bytes of another stanza in each
-        header."""
+        """The sealed length of so many bytes. `stanza`: bytes of one more stanza in each header."""
         count = len(self.recipients)
         if self.needed == 1:
             return _AGE_BYTES + _STANZA_BYTES * count + stanza + size
@@ -63,7 +62,7 @@ class Group:
 
 
 def parse(text: str) -> Group:
-    """A recipient or a group; BadInput names the fault. Each has one spelling."""
+    """Reads a recipient or a group; BadInput names the fault. Each has one spelling."""
     if ":" not in text:
         decode_recipient(text)
         return Group((text,))
@@ -76,14 +75,14 @@ def parse(text: str) -> Group:
 
 
 def of(texts: Sequence[str], needed: int = 1) -> Group:
-    """The recipients of a list in the configuration or the key list: recipients, or a single group."""
+    """The group of a list in the configuration or the key list: recipients, or a single group."""
     if len(texts) == 1 and needed == 1:
         return parse(texts[0])
     return require_sound(Group(tuple(texts), needed))
 
 
 def require_sound(group: Group) -> Group:
-    """The same; BadInput where no one could form it."""
+    """Returns the group; BadInput if it is impossible."""
     count, needed = len(group.recipients), group.needed
     if not 1 <= needed <= count:
         raise BadInput(f"{needed} of {count}: 1 to {count} needed expected")
@@ -100,12 +99,12 @@ def require_sound(group: Group) -> Group:
 
 
 def key_bytes(custodians: Group, epoch: Group) -> int:
-    """The longest possible key.age."""
+    """The greatest length of key.age."""
     return epoch.sealed_bytes(custodians.sealed_bytes(_IDENTITY_BYTES, _CALL_BYTES))
 
 
 def require_short(custodians: Group, epoch: Group) -> None:
-    """BadInput where key.age would be longer than readers accept: the layers of both groups multiply."""
+    """Raises BadInput if key.age would be longer than readers accept: the layers of both groups multiply."""
     if (size := key_bytes(custodians, epoch)) > SEALED_LIMIT_BYTES:
         both = f"custodians {custodians.in_words()} and epoch {epoch.in_words()}"
         raise BadInput(
@@ -114,7 +113,7 @@ def require_short(custodians: Group, epoch: Group) -> None:
 
 
 def fewer_needed(new: Group, old: Group) -> bool:
-    """Whether fewer people are needed than before: a weakening."""
+    """Whether fewer people are needed than before, which is a weakening."""
     return new.needed < old.needed
 
 

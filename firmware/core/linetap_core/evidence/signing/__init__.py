@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures that stock `ssh-keygen` checks (SSHSIG), and who may sign what: allowed_signers, the authority."""
+"""Signatures that stock `ssh-keygen` verifies (SSHSIG), and the rights to sign: allowed_signers, the authority."""

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data that a passkey signs: WebAuthn's assertion over a challenge, and its form inside an SSHSIG (OpenSSH's
+"""The data that a passkey signs: WebAuthn's assertion over a challenge, and its form in an SSHSIG (OpenSSH's
 PROTOCOL.u2f).
 
 The signed bytes are the authenticator's data (SHA-256 of the site's name, flags, counter) and SHA-256 of the browser's
-client data, which names the challenge and the page's origin. Of an SSHSIG the challenge is the whole text that another
-key would sign, so that stock `ssh-keygen -Y verify` takes it.
+client data, which names the challenge and the page's origin. In an SSHSIG the challenge is the whole text that another
+key would sign, so that stock `ssh-keygen -Y verify` accepts it.
 
-All of it is required here, more than stock OpenSSH 10.0 does: the person was there and was verified, the page was of
-the key's own site and in no frame. Extensions are refused, so that no CBOR has to be read.
+The checks here are stricter than those of stock OpenSSH 10.0: the person must have been present and verified, and the
+page must be of the key's own site and in no frame. Extensions are refused, so that no CBOR has to be read.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from linetap_core.evidence.keys.publickeys import ssh_string
 
 SIGNATURE_KIND = b"webauthn-sk-ecdsa-sha2-nistp256@openssh.com"
 PRESENT, VERIFIED = 0x01, 0x04  # flags of the authenticator (WebAuthn, 6.1)
-ELIGIBLE, BACKED_UP = 0x08, 0x10  # the key may be, or is, copied to other devices of its owner
+ELIGIBLE, BACKED_UP = 0x08, 0x10  # the key may be copied, or is copied, to other devices of its owner
 _KNOWN = PRESENT | VERIFIED | ELIGIBLE | BACKED_UP
 CLIENT_DATA_LIMIT = 2048
-DATA_BYTES = 32 + 1 + 4  # of the authenticator, without extensions
+DATA_BYTES = 32 + 1 + 4  # of the authenticator's data, without extensions
 _ORIGIN_LIMIT = 300
 
 
@@ -41,19 +41,19 @@ class PasskeyFault(Refusal):
 
 
 class OtherChallenge(PasskeyFault):
-    """Well-formed, and made for other bytes."""
+    """A well-formed assertion over other bytes."""
 
     code = "passkey_other_challenge"
 
 
 class OtherSite(PasskeyFault):
-    """Made on a page of another site, or in a frame of one."""
+    """An assertion made on another site's page, or in a frame."""
 
     code = "passkey_other_site"
 
 
 class NobodyVerified(PasskeyFault):
-    """Nobody was there, or nobody was verified by PIN, finger or face."""
+    """No person was present, or none was verified by PIN, finger or face."""
 
     code = "passkey_not_verified"
 
@@ -64,7 +64,7 @@ class NotByThisKey(PasskeyFault):
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """`numbers`: r and s as SSH writes them (`p256.encode`)."""
+    """A passkey's assertion. `numbers`: r and s in SSH's form (`p256.encode`)."""
 
     numbers: bytes
     flags: int
@@ -73,13 +73,13 @@ class Assertion:
     client_data: bytes
 
     def encode(self) -> bytes:
-        """The bytes that follow SIGNATURE_KIND in an SSH signature; the extensions are empty."""
+        """The bytes after SIGNATURE_KIND in an SSH signature; the extensions are empty."""
         head = ssh_string(self.numbers) + bytes([self.flags]) + self.counter.to_bytes(4, "big")
         return head + ssh_string(self.origin.encode("ascii")) + ssh_string(self.client_data) + ssh_string(b"")
 
 
 def decode(data: bytes) -> Assertion:
-    """PasskeyFault unless `data` is what `encode` gives."""
+    """The assertion in `data`. PasskeyFault unless `data` is an output of `encode`."""
     try:
         numbers, rest = _string(data)
         flags, counter, rest = rest[0], int.from_bytes(rest[1:5], "big"), rest[5:]
@@ -101,7 +101,7 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
 
 
 def of_browser(authenticator: bytes, client_data: bytes, numbers: bytes) -> Assertion:
-    """The assertion of a browser's parts; `check` judges it. PasskeyFault if they cannot be an assertion."""
+    """The assertion of a browser's parts, before `check`. PasskeyFault if they cannot be an assertion."""
     if len(authenticator) != DATA_BYTES:
         raise PasskeyFault(f"{len(authenticator)} bytes of authenticator data, {DATA_BYTES} expected: no extensions")
     origin = _client(client_data)["origin"]
@@ -110,13 +110,13 @@ def of_browser(authenticator: bytes, client_data: bytes, numbers: bytes) -> Asse
 
 
 def check(key: PasskeyKey, made: Assertion, challenge: bytes) -> None:
-    """PasskeyFault unless the key has signed `challenge`, by a person who was verified, on a page of its own site."""
+    """Raises PasskeyFault unless the key has signed `challenge`, with a verified person, on a page of its own site."""
     client = _client(made.client_data)
     if client["challenge"] != base64url(challenge):
         raise OtherChallenge("the passkey has signed something else")
     if client["origin"] != made.origin or not key.may_come_from(made.origin):
         raise OtherSite(f"signed on a page of {client['origin'][:80]}, {key.site} expected")
-    # WebAuthn, 5.8.1.2: every browser writes these four first, in this order. Other readers go by the beginning alone.
+    # WebAuthn, 5.8.1.2: every browser writes these four first, in this order. Other readers use only the beginning.
     if not made.client_data.startswith(_beginning(made.origin, challenge)):
         raise PasskeyFault("the client data is not spelled as browsers write it")
     if made.flags & ~_KNOWN:
@@ -136,7 +136,7 @@ def _beginning(origin: str, challenge: bytes) -> bytes:
 
 
 def _client(data: bytes) -> dict[str, Any]:
-    """The client data of an assertion; PasskeyFault if it is none."""
+    """The client data of an assertion; PasskeyFault if it is invalid."""
     if len(data) > CLIENT_DATA_LIMIT:
         raise PasskeyFault(f"{len(data)} bytes of client data, {CLIENT_DATA_LIMIT} at most expected")
     try:

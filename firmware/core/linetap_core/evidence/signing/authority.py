@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authority: it signs the list of keys, the roles, and the commands that bring them. One key, or k of n.
+"""The authority, which signs the list of keys, the roles, and the commands that carry them. One key, or k of n.
 
-Several people sign one text with signatures of their own, one armored block after the other in the same .sig
-(sshsig.check_all); split, stock ssh-keygen verifies each. As a file the authority is its .pub lines, after a line with
-the number of signatures if there are several keys: `# 2 of 3`.
+Several people sign one text separately, with one armored block after the other in the same .sig (sshsig.check_all);
+after splitting, stock ssh-keygen verifies each. The authority's file has its .pub lines, and before them, for several
+keys, a line with the number of signatures: `# 2 of 3`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """`needed` of the `blobs` (keys in SSH's form) sign together."""
+    """An authority: `needed` of the `blobs` (keys in SSH's form) sign together."""
 
     blobs: frozenset[bytes]
     needed: int = 1
@@ -38,7 +38,7 @@ class Authority:
         return keys.public_blob(key) in self.blobs
 
     def reason_against(self, signers: Sequence[PublicKey]) -> str | None:
-        """The reason why these signers, each counted once, are not the authority; None: they are."""
+        """The reason why these signers, each counted once, are not the authority; None if they are."""
         for signer in signers:
             if not self.holds(signer):
                 whose = f"the authority is {self}"
@@ -66,7 +66,7 @@ def of(given: PublicKey | Authority) -> Authority:
 
 
 def from_lines(lines: str | Sequence[str], needed: int = 1) -> Authority:
-    """The authority of `ssh-ed25519 AAAA...` lines; BadInput where they cannot form one."""
+    """The authority of `ssh-ed25519 AAAA...` lines; BadInput if they cannot form one."""
     listed = [lines] if isinstance(lines, str) else list(lines)
     publickeys.require_authority(listed, needed)
     return Authority(frozenset(keys.public_blob(keys.from_blob(publickeys.authority(line))) for line in listed), needed)

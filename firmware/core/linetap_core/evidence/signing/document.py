@@ -2,7 +2,7 @@
 """A signed document: one line of JSON, keys in order, with its SSHSIG in a file beside it.
 
 It has one spelling, that of `jq -cS`, so that two readers cannot read one signed text differently (a duplicate key, a
-field that one of them does not know).
+field unknown to one of them).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def encode(document: msgspec.Struct) -> bytes:
 
 
 def decode[T](data: bytes, kind: type[T]) -> T:
-    """Returns the document; BadInput names the fault. The line end may be missing."""
+    """The document in `data`; BadInput names the fault. The line end may be missing."""
     if len(data) > LIMIT_BYTES:
         raise BadInput(f"larger than {LIMIT_BYTES} bytes")
     try:
@@ -36,7 +36,7 @@ def decode[T](data: bytes, kind: type[T]) -> T:
 
 
 def require_plain(text: str, what: str, limit: int) -> None:
-    """BadInput unless `text` is 1 to `limit` printable characters in Unicode's composed form, no space around."""
+    """Raises BadInput unless `text` has 1 to `limit` printable characters, composed (Unicode), without outer spaces."""
     if not 0 < len(text) <= limit or not text.isprintable() or text.strip() != text:
         raise BadInput(f"{what}: 1 to {limit} printable characters without a space around them expected")
     if unicodedata.normalize("NFC", text) != text:
@@ -44,5 +44,5 @@ def require_plain(text: str, what: str, limit: int) -> None:
 
 
 def name_key(name: str) -> str:
-    """A key under which all spellings of a person's name are equal: case and spaces do not count."""
+    """A key that is equal for all spellings of a person's name: case and spaces are ignored."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One line of allowed_signers, parsed as OpenSSH parses it (sshsig.c, sshkey.c, misc.c; checked against 10.0), and
-OpenSSH's pattern lists (match.c): comma-separated, `*` and `?`, `!` refuses whatever else matches.
+OpenSSH's pattern lists (match.c): comma-separated, `*` and `?`, and `!`, which overrules any other match.
 
-Where this is stricter, it refuses the file and names the line; ssh-keygen skips or accepts such a line: a NUL byte,
-white space inside the base64, an impossible date (20260231), a year before 1970. Patterns are compared byte by byte as
-in OpenSSH: `?` is one byte, so that a Korean syllable in UTF-8 needs three.
+Stricter checks refuse the file and name the line, where ssh-keygen skips or accepts the line: a NUL byte, white space
+inside the base64, an impossible date (20260231), a year before 1970. Patterns are compared byte by byte as in OpenSSH:
+`?` is one byte, so that a Korean syllable in UTF-8 needs three.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from linetap_core.errors import BadInput
 
-_SPACE = b" \t\r\n"  # between principals and the rest; within the rest only blank and tab count
+_SPACE = b" \t\r\n"  # separators after the principals; within the rest only blank and tab separate
 _END_OF_WORD = re.compile(rb'[ \t\r\n"]')
 _BLANKS = re.compile(rb"[ \t]+")
 _QUOTED = re.compile(rb'"((?:\\"|[^"])*+)"')
@@ -40,7 +40,7 @@ class Line:
 
 
 def parse(line: bytes) -> Line | None:
-    """None for an empty line or a comment; BadInput names the fault. `line` without its newline, in UTF-8."""
+    """Parses a line without its newline, in UTF-8. None for an empty line or a comment; BadInput names the fault."""
     if b"\0" in line:
         raise BadInput("holds a NUL byte, behind which ssh-keygen reads nothing: a line of text expected")
     text = line.lstrip(_SPACE)
@@ -73,7 +73,7 @@ def _no_signer() -> BadInput:
 
 
 def _principals(text: bytes) -> tuple[bytes, bytes]:
-    """strdelimw(): a word; or with a quote in it up to the next quote, and no further."""
+    """The principals and the rest, like strdelimw(): a word; one with a quote extends to the next quote."""
     end = _END_OF_WORD.search(text)
     if end is None:
         raise _no_signer()
@@ -87,7 +87,7 @@ def _principals(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _cut_options(text: bytes) -> tuple[bytes, bytes]:
-    """sshkey_advance_past_options(): up to the first blank outside quotes."""
+    """The options and the rest, like sshkey_advance_past_options(): up to the first blank outside quotes."""
     quoted, at = False, 0
     while at < len(text) and (quoted or text[at] not in b" \t"):
         if text[at : at + 2] == b'\\"':
@@ -101,7 +101,7 @@ def _cut_options(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _options(text: bytes) -> dict[bytes, bytes]:
-    """sshsigopt_parse(): names in any case, each value once and in quotes, commas between."""
+    """The options, like sshsigopt_parse(): names in any case, each value once and in quotes, separated by commas."""
     found: dict[bytes, bytes] = {}
     at = 0
     while at < len(text):
@@ -128,7 +128,7 @@ def _options(text: bytes) -> dict[bytes, bytes]:
 
 
 def _dequote(text: bytes, at: int) -> tuple[bytes, int]:
-    """The quoted value that begins at `at`, and the place behind it."""
+    """The quoted value that begins at `at`, and the position after it."""
     match = _QUOTED.match(text, at)
     if match is None:
         raise BadInput('an option without its quotes: namespaces="..." expected')
@@ -136,8 +136,8 @@ def _dequote(text: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _blob(text: bytes) -> bytes:
-    """A key has one spelling: OpenSSH refuses unused bits as well."""
-    text = text.rstrip(b"\r\v\f")  # the end of a line from Windows
+    """The key's bytes, in the only spelling: OpenSSH too refuses unused bits."""
+    text = text.rstrip(b"\r\v\f")  # line end of Windows
     try:
         blob = base64.b64decode(text, validate=True)
     except binascii.Error:
@@ -148,7 +148,7 @@ def _blob(text: bytes) -> bytes:
 
 
 def _time(value: bytes | None) -> datetime | None:
-    """parse_absolute_time(): YYYYMMDD[HHMM[SS]] and Z or UTC; without them in the machine's zone."""
+    """A time, like parse_absolute_time(): YYYYMMDD[HHMM[SS]] and Z or UTC; without these in the machine's zone."""
     if value is None:
         return None
     text = value.decode("utf-8")
@@ -168,11 +168,11 @@ def _time(value: bytes | None) -> datetime | None:
     return moment
 
 
-PATTERN_LIMIT_BYTES = 1022  # a pattern longer than match_pattern_list's buffer ends its list without a match
+PATTERN_LIMIT_BYTES = 1022  # OpenSSH's buffer: a longer pattern ends its list without a match
 
 
 def in_list(text: str, patterns: str) -> bool:
-    """match_pattern_list() == 1."""
+    """Whether match_pattern_list() would return 1."""
     wanted, found = text.encode("utf-8"), False
     for pattern in _patterns(patterns.encode("utf-8")):
         negated, pattern = pattern.startswith(b"!"), pattern.removeprefix(b"!")
@@ -186,7 +186,7 @@ def in_list(text: str, patterns: str) -> bool:
 
 
 def matches(text: bytes, pattern: bytes) -> bool:
-    """match_pattern(): linear in the product of both lengths for every pattern."""
+    """Whether a pattern matches, like match_pattern(). Never slower than the product of both lengths."""
     at = place = 0
     star, resume = -1, 0
     while at < len(text):
@@ -204,5 +204,5 @@ def matches(text: bytes, pattern: bytes) -> bool:
 
 
 def _patterns(text: bytes) -> list[bytes]:
-    """A comma at the end does not begin another pattern."""
+    """The patterns of a list. A comma at the end begins no other pattern."""
     return text.removesuffix(b",").split(b",") if text else []

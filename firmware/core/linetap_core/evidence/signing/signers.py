@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenSSH's allowed_signers (ssh-keygen(1), ALLOWED SIGNERS): whose signature counts, for what, and when.
+"""OpenSSH's allowed_signers (ssh-keygen(1), ALLOWED SIGNERS): which keys count, for which purpose and time.
 
-Parsed as ssh-keygen does (signerline.py), so that both give the same verdict. Keys that are neither Ed25519 nor ECDSA
+Parsed like ssh-keygen (signerline.py), so that both give the same verdict. Keys that are neither Ed25519 nor ECDSA
 P-256, and certificate authorities, are skipped.
 """
 
@@ -23,19 +23,19 @@ WITNESS = "witness"  # its name in the signers' file
 
 
 class UntrustedSigner(SignatureFault):
-    """The signature is valid, and its key is not listed for this."""
+    """The signature is valid, but its key is not listed for this purpose."""
 
     code = "signer_not_trusted"
 
 
 class ReservedUnit(SignatureFault):
-    """A unit with the name of an office or of another object: none of its signatures count."""
+    """A unit with a reserved name, of an office or another object: none of its signatures count."""
 
     code = "unit_reserved"
 
 
 class SignerIsUnit(SignatureFault):
-    """The key signs records, where only a person's key may sign."""
+    """The key signs records, but only a person's key may sign here."""
 
     code = "signer_is_unit"
 
@@ -53,8 +53,9 @@ class SignerExpired(SignatureFault):
 
 
 class SignerUndated(SignatureFault):
-    """Signed by a clock before the first version of linetap, with a key that is not valid at all times: whether it
-    was valid then is unknown. No sign of a forgery, and no proof."""
+    """Signed by a clock before the first version of linetap, with a key that is not valid at all times: whether the key
+    was valid then is unknown. Neither a sign of a forgery nor a proof.
+    """
 
     code = "signer_undated"
 
@@ -74,27 +75,28 @@ class Signer:
 
     @property
     def is_office(self) -> bool:
-        """A line that names offices and no one else, each in full: `witness`, `officer`."""
+        """Whether the line names only offices, each in full: `witness`, `officer`."""
         return unitnames.OFFICES.issuperset(self.principals.split(","))
 
     @property
     def is_unit(self) -> bool:
-        """Whether the line lets its key sign what units sign. What else it allows does not count: a unit gets no
-        further rights."""
+        """Whether the line's key may sign for units. Other permissions of the line are ignored: units have no
+        others.
+        """
         allowed = self.namespaces is None or any(
             signerline.in_list(each, self.namespaces) for each in namespaces.BY_UNIT
         )
         return allowed and not self.is_office
 
     def is_for(self, namespace: str) -> bool:
-        """Whether the line names this namespace, rather than allowing all or a pattern."""
+        """Whether the line names this namespace itself, not all or a pattern."""
         return self.namespaces is not None and namespace in self.namespaces.split(",")
 
 
 def parse(text: str) -> list[Signer]:
     """The signers of a file, without keys of unsupported kinds; BadInput names an invalid line.
 
-    Only a newline ends a line: a key behind another separator is part of the comment, as for ssh-keygen.
+    Only a newline ends a line: a key after another separator is part of the comment, as for ssh-keygen.
     """
     signers = []
     for number, data in enumerate(text.encode("utf-8").split(b"\n"), 1):
@@ -117,20 +119,19 @@ def verify(
     at: datetime,
     seen: datetime | None = None,
 ) -> PublicKey:
-    """Returns the key that signed `data` for `principal`, trusted by `signers` at the time `at`; otherwise
-    SignatureFault."""
+    """The key that signed `data` for `principal`, trusted by `signers` at the time `at`; otherwise SignatureFault."""
     key = check(data, armored, namespace)
     require_trust(key, namespace, signers, principal, at, seen)
     return key
 
 
 def is_undated(at: datetime) -> bool:
-    """A unit signed it while its clock was before the first version of linetap: the time is meaningless."""
+    """Whether a unit's clock was before the first version of linetap when it signed: the time is meaningless."""
     return at < _FIRST
 
 
 def has_times(key: PublicKey, signers: list[Signer]) -> bool:
-    """Whether a line limits this key to a time."""
+    """Whether a line limits this key to a period."""
     blob = public_blob(key)
     return any(each.blob == blob and (each.valid_after or each.valid_before) for each in signers)
 
@@ -143,12 +144,12 @@ def require_trust(
     at: datetime,
     seen: datetime | None = None,
 ) -> None:
-    """SignatureFault of the closest line, unless one line allows all of it.
+    """Raises the SignatureFault of the closest line, unless one line allows all of it.
 
-    Whatever the lines allow, a unit's key signs what units sign, under the name of its unit, and nothing else; no unit
-    has the name of an office.
+    Whatever the lines allow, a unit's key signs only documents of units, under the name of its unit; no unit has the
+    name of an office.
 
-    `at`: the time in the signed bytes. Where `is_undated`, a unit's own time is ignored, and `seen` counts: when
+    `at`: the time in the signed bytes. If it `is_undated`, the unit's own time is ignored and `seen` counts: when
     another party received them. None: now, as ssh-keygen assumes without a time.
     """
     if namespace in namespaces.BY_UNIT and is_undated(at):
@@ -189,7 +190,7 @@ def _require_trust_at(key: PublicKey, namespace: str, signers: list[Signer], pri
 
 
 def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: datetime) -> str:
-    """Returns the name under which the file lets this key sign for `namespace`; otherwise UntrustedSigner."""
+    """The name under which the file lets this key sign for `namespace`; otherwise UntrustedSigner."""
     for name in sorted({signer.principals.partition(",")[0] for signer in signers}):
         try:
             require_trust(key, namespace, signers, name, at)
@@ -202,7 +203,7 @@ def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: dat
 
 
 def _signs_as_unit(namespace: str, principal: str) -> bool:
-    """The witness signs heads too; all other signers of these namespaces are units."""
+    """Whether this signer is a unit. The witness signs heads too; all other signers of these namespaces are units."""
     return namespace in namespaces.BY_UNIT and (namespace, principal) != (namespaces.HEAD, WITNESS)
 
 

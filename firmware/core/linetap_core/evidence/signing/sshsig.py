@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SSHSIG (OpenSSH's PROTOCOL.sshsig) over SHA-512 by Ed25519 or ECDSA P-256, in the exact bytes ssh-keygen writes.
+"""SSHSIG (OpenSSH's PROTOCOL.sshsig) over SHA-512 by Ed25519 or ECDSA P-256, byte for byte as ssh-keygen writes it.
 
-In one namespace, that of approvals, a passkey's assertion is such a signature too (assertion.py).
+In the namespace of approvals a passkey's assertion is a signature too (assertion.py).
 
 `ssh-keygen -Y verify` accepts several spellings of one signature (white space, unused bits of the base64), so that a
 file could be changed unnoticed. Here a signature has one spelling: it is parsed, encoded again and compared. A
-signature carries its own key, so that a valid one means nothing until the key belongs to a listed signer
-(`signers.py`).
+signature carries its own key: a valid one means nothing until the key belongs to a listed signer (`signers.py`).
 
-Several people sign one text with signatures of their own, one armored block after the other and nothing between.
+Several people sign one text separately, with one armored block after the other and nothing between.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _BY_PASSKEY = (namespaces.RELEASE.encode("ascii"),)
 
 
 class SignatureFault(Refusal):
-    """The fault of a signature; each kind has a class of its own."""
+    """The fault of a signature; each kind has its own class."""
 
     code = "bad_signature"
 
@@ -72,13 +71,13 @@ class WrongHash(SignatureFault):
 
 
 class DoesNotFit(SignatureFault):
-    """Well-formed, and made over other bytes or with another key."""
+    """A well-formed signature over other bytes or with another key."""
 
     code = "signature_does_not_fit"
 
 
 class PasskeyRefused(SignatureFault):
-    """A passkey's assertion that does not count: of another site, without a verified person."""
+    """A passkey's assertion that does not count: of another site, or without a verified person."""
 
     code = "signature_passkey"
 
@@ -101,13 +100,13 @@ class _Envelope:
 
 
 def sign(data: bytes, key: SigningKey, namespace: str) -> str:
-    """The armored signature of `data` as `ssh-keygen -Y sign -n namespace` gives it, with Ed25519 byte for byte."""
+    """The armored signature of `data` like that of `ssh-keygen -Y sign -n namespace`, with Ed25519 byte for byte."""
     raw = key.sign(_signed_bytes(data, namespace.encode("ascii")))
     return _armor(_Envelope(key.public_key(), namespace.encode("ascii"), raw))
 
 
 def check(data: bytes, armored: bytes, namespace: str) -> PublicKey:
-    """Returns the key that signed `data`; SignatureFault otherwise. Whether the key is trusted is not checked here."""
+    """The key that signed `data`; SignatureFault otherwise. Does not check whether the key is trusted."""
     envelope = _parse(armored)
     if _armor(envelope).encode("ascii") != armored:
         raise NotCanonical("the signature is not spelled as ssh-keygen writes it: the file was changed")
@@ -134,7 +133,7 @@ def _check_assertion(key: PasskeyKey, raw: bytes, signed: bytes, namespace: byte
 
 
 def by_passkey(key: PasskeyKey, made: Assertion, namespace: str) -> str:
-    """The armored signature of a passkey, whose challenge was `challenge` of the same bytes."""
+    """The armored signature of a passkey, made over `challenge` of the same bytes."""
     return _armor(_Envelope(key, namespace.encode("ascii"), made.encode()))
 
 
@@ -144,7 +143,7 @@ def challenge(data: bytes, namespace: str) -> bytes:
 
 
 def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
-    """Returns the keys that signed `data`, in the order of their blocks, each once; SignatureFault otherwise.
+    """The keys that signed `data`, in the order of their blocks, each once; SignatureFault otherwise.
 
     `armored`: one to eight blocks, each valid for `check`, end to end.
     """
@@ -155,7 +154,7 @@ def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
         raise TooMany(f"{len(blocks)} signatures, {MOST_SIGNATURES} at most")
     found: dict[bytes, PublicKey] = {}
     for place, block in enumerate(blocks, 1):
-        # its spelling is exact, so that nothing can be before, between or behind the blocks
+        # the exact spelling leaves no bytes before, between or after the blocks
         key = check(data, block, namespace)
         if found.setdefault(keys.public_blob(key), key) is not key:
             raise SignedTwice(f"signature {place} is by a key that has signed already: each person signs once")
@@ -169,7 +168,7 @@ def _signed_bytes(data: bytes, namespace: bytes) -> bytes:
 
 def _armor(envelope: _Envelope) -> str:
     kind = keys.kind_of(envelope.key)
-    # of a passkey the signature has another name than the key, and no length before its fields
+    # a passkey's signature has another name than its key, and no length before its fields
     signature = ssh_string(assertion.SIGNATURE_KIND) + envelope.raw
     if kind != SSH_PASSKEY:
         signature = ssh_string(kind) + ssh_string(envelope.raw)
@@ -178,7 +177,7 @@ def _armor(envelope: _Envelope) -> str:
 
 
 def armored(text: str) -> str:
-    """The form that `ssh-keygen -Y verify` reads, from the base64 on one line."""
+    """The armored form for `ssh-keygen -Y verify`, from the base64 on one line."""
     lines = [text[at : at + _LINE_CHARACTERS] for at in range(0, len(text), _LINE_CHARACTERS)]
     return _BEGIN + "\n".join(lines) + "\n" + _END
 
@@ -189,7 +188,7 @@ def unarmored(sig: str) -> str:
 
 
 def _parse(armored: bytes) -> _Envelope:
-    """Strict on fields that have a meaning. Spelling and unused bytes are left to the comparison in `check`."""
+    """The parts of a signature. Strict on fields with a meaning; `check` compares spelling and unused bytes."""
     blob = _Reader(_unarmor(armored))
     if blob.take(len(_MAGIC)) != _MAGIC:
         raise NotASignature("the armor does not hold an SSH signature")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reserved names that no unit may have: a unit signs under its name, and its topics and folders carry it."""
+"""The form of a unit's name, and the reserved names that no unit may have: a unit signs under its name, and its topics
+and folders contain it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ NAME = r"[a-z0-9][a-z0-9-]{1,39}"  # part of other patterns
 UnitId = Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
 _NAME = re.compile(NAME)
 
-# Other signers, as a signers' file and a list of roles name them.
+# Other signers in a signers' file and a list of roles.
 OFFICES = frozenset(
     {"witness", "authority", "vault", "custodian", "operator", "desk", "officer", "roles", "release", "versions"}
 )
@@ -27,7 +29,7 @@ _YEAR = re.compile(r"(19|20)\d\d")  # a vault's folder of a year
 
 
 def is_name(text: str) -> bool:
-    """Whether it has the form of a unit's name; a reserved name has it too."""
+    """Whether the text has the form of a unit's name, reserved or not."""
     return _NAME.fullmatch(text) is not None
 
 

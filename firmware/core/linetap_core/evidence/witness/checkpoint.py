@@ -2,14 +2,14 @@
 """Checkpoints and their cosignatures (C2SP tlog-checkpoint; tlog-cosignature, the Ed25519 kind `cosignature/v1`), and
 the request to a witness (C2SP tlog-witness, `POST PREFIX/add-checkpoint`).
 
-A checkpoint is a signed note over a log's name (its origin), size and root. A cosignature adds a time: by then its
+A checkpoint is a signed note over a log's name (its origin), size and root. A cosignature adds a time, by which its
 witness had seen this log grow to this size, and no other log of that name. It is over
 
     cosignature/v1
     time 1679315147
     the three lines of the checkpoint
 
-The request holds the old size, the proof that the log continues from it, and the checkpoint.
+The request contains the old size, the proof that the log continues from it, and the checkpoint.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from linetap_core.evidence.witness.note import BadNote, Line, Note
 
 SIGNATURE_BYTES = 64
 _TIME_BYTES = 8
-_LATEST_S = 253_402_300_800  # the year 10000: the latest time of the format
+_LATEST_S = 253_402_300_800  # the year 10000: end of the format
 _SIZE = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
@@ -43,12 +43,12 @@ class Checkpoint:
 
 
 def sigsum_origin(key: Ed25519PublicKey) -> str:
-    """Sigsum's name for the log of a key, under which witnesses of both kinds accept it."""
+    """Sigsum's name for the log of a key, accepted by witnesses of both kinds."""
     return f"sigsum.org/v1/tree/{hashlib.sha256(key.public_bytes_raw()).hexdigest()}"
 
 
 def log_key(key: Ed25519PublicKey) -> note.Key:
-    """The key line that a witness of this log is configured with."""
+    """The key line of this log for a witness's configuration."""
     return note.Key(sigsum_origin(key), note.ED25519, key.public_bytes_raw())
 
 
@@ -67,7 +67,7 @@ def decode(text: bytes) -> Checkpoint:
 
 
 def signed(found: Checkpoint, key: Ed25519PrivateKey) -> Note:
-    """The checkpoint signed by the keeper of the log, whose key names it."""
+    """The checkpoint signed by the keeper of the log, whose key names the log."""
     return Note(found.text(), (note.sign(found.text(), found.origin, key),))
 
 
@@ -84,7 +84,7 @@ def cosigned_at(found: Note, public: bytes, name: str | None = None) -> int | No
 
 
 def cosignature(found: Note, public: bytes, name: str | None = None) -> tuple[int, bytes] | None:
-    """The same, and the 64 bytes of the signature. BadNote for a line whose signature is invalid."""
+    """The time and the 64-byte signature of this key's first cosignature. BadNote for an invalid signature."""
     times = []
     for line in found.lines:
         if (name is not None and line.name != name) or line.key_id != note.key_id(line.name, note.COSIGNATURE, public):
@@ -104,7 +104,7 @@ def _message(text: bytes, time_s: int) -> bytes:
 
 
 PATH = "/add-checkpoint"
-SIZE_TYPE = "text/x.tlog.size"  # of the answer 409, which names the size that the witness has seen
+SIZE_TYPE = "text/x.tlog.size"  # of the answer 409, with the size that the witness has seen
 MOST_HASHES = 63
 LIMIT_BYTES = note.LIMIT_BYTES + (MOST_HASHES + 2) * 64
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,17})")
@@ -123,7 +123,7 @@ class AddRequest:
 
 
 def decode_request(data: bytes) -> AddRequest:
-    """The request; BadNote if it is none."""
+    """The request in `data`; BadNote if it is none."""
     head, gap, rest = data.partition(b"\n\n")
     lines = head.split(b"\n")
     old = _OLD.fullmatch(lines[0])
@@ -139,6 +139,6 @@ def decode_request(data: bytes) -> AddRequest:
 
 
 def decode_size(data: bytes) -> int | None:
-    """The size in an answer 409."""
+    """The size in an answer 409; None if it has none."""
     match = _BODY_SIZE.fullmatch(data)
     return int(match[1]) if match else None

@@ -7,8 +7,8 @@
 
     — example.com/log Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
 
-A note has one spelling here: it is parsed, written anew and compared. A signature line names its key by a name and
-four bytes; both are looked up among the keys that the reader trusts, and a line of no such key does not count.
+A note has one spelling here: it is parsed, written again and compared. A signature line names its key by a name and
+four bytes, which are looked up among the reader's trusted keys; lines of other keys do not count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.keys.publickeys import KEY_BYTES
 
-LIMIT_BYTES = 64 << 10  # sixteen post-quantum signatures, which are passed on unread
+LIMIT_BYTES = 64 << 10  # sixteen post-quantum signatures, passed on unread
 MOST_LINES = 64
 ED25519, COSIGNATURE = 0x01, 0x04  # signature types of Ed25519: over the text, and with a time (checkpoint.py)
 ID_BYTES = 4
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[^\s+]{1,255}")
 
 
 class BadNote(Refusal):
-    """Not a signed note, or one with an invalid signature; `code` is the reason."""
+    """The bytes are no signed note, or have an invalid signature; `code` is the reason."""
 
     def __init__(self, text: str, code: str = "bad_note") -> None:
         super().__init__(text)
@@ -43,7 +43,7 @@ class BadNote(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One signature: `signature` is the part behind the key's four bytes."""
+    """One signature line: `signature` is the part after the key's four bytes."""
 
     name: str
     key_id: bytes
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """`text` with its last newline."""
+    """A signed note; `text` includes its last newline."""
 
     text: bytes
     lines: tuple[Line, ...]
@@ -66,7 +66,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A verifier's key, the content of a `vkey`."""
+    """A verifier's key: the content of a `vkey`."""
 
     name: str
     kind: int
@@ -82,7 +82,7 @@ class Key:
 
 
 def key_id(name: str, kind: int, public: bytes) -> bytes:
-    """The four bytes in front of a signature."""
+    """The four bytes before a signature."""
     return hashlib.sha256(name.encode("utf-8") + b"\n" + bytes([kind]) + public).digest()[:ID_BYTES]
 
 
@@ -107,7 +107,7 @@ def is_name(text: str) -> bool:
 
 
 def parse(data: bytes) -> Note:
-    """The note; BadNote if it is none, or not in the form of `encode`."""
+    """The note in `data`; BadNote if it is none, or not in the form of `encode`."""
     if len(data) > LIMIT_BYTES:
         raise BadNote(f"not a signed note: larger than {LIMIT_BYTES} bytes")
     text, gap, signatures = data.rpartition(b"\n\n")
@@ -128,7 +128,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def parse_lines(data: bytes) -> tuple[Line, ...]:
-    """Signature lines alone, as a witness answers with them."""
+    """Signature lines alone, the form of a witness's answer."""
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError:
@@ -155,7 +155,7 @@ def sign(text: bytes, name: str, key: Ed25519PrivateKey) -> Line:
 
 
 def is_signed(note: Note, key: Key) -> bool:
-    """Whether this key has signed the text; BadNote for a line whose signature is invalid."""
+    """Whether this key has signed the text; BadNote for a line with an invalid signature."""
     found = False
     for line in note.lines:
         if (line.name, line.key_id) == (key.name, key.id):

@@ -8,8 +8,8 @@
     quorum ours
 
 The file is Sigsum's (`sigsum-verify -p` reads it) and C2SP's tlog-policy: a key is 64 hexadecimal digits, as Sigsum
-writes it, or a vkey, as C2SP does. Where the two formats differ, the strictest common reading applies: a comment is a
-line of its own, all other lines are ASCII, no witness is in two groups. `log` lines are for logs that no signers' file
+writes it, or a vkey, as C2SP does. Where the two formats differ, the strictest common reading applies: a comment has
+its own line, all other lines are ASCII, no witness is in two groups. `log` lines are for logs that no signers' file
 names.
 """
 
@@ -33,7 +33,9 @@ _MOST_LINES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """`key_name`: the name under which it signs, if the policy gives one. `url`: its address for checkpoints."""
+    """A witness. `key_name`: the name with which it signs, if the policy has one. `url`: its address for
+    checkpoints.
+    """
 
     name: str
     public: bytes
@@ -51,7 +53,7 @@ class Group:
 class Policy:
     witnesses: dict[str, Witness] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
-    logs: set[bytes] = field(default_factory=set)  # public keys; if there are any, no other log counts
+    logs: set[bytes] = field(default_factory=set)  # public keys; if there are any, other logs do not count
     quorum: str = ""
 
     def cosigners(self, found: Note) -> dict[str, int]:
@@ -70,8 +72,9 @@ class Policy:
         return sum(self._holds(member, names) for member in group.members) >= group.at_least
 
     def since(self, times: Mapping[str, int]) -> int | None:
-        """The first moment by which a quorum had cosigned; None before there is one. A single witness with a wrong
-        early time does not move it."""
+        """The first time by which a quorum had cosigned; None without one. A single witness with a wrong early time
+        does not change it.
+        """
         for time_s in sorted(set(times.values())):
             if self.holds([name for name, at in times.items() if at <= time_s]):
                 return time_s
@@ -87,14 +90,14 @@ class Policy:
 
 
 def parse(data: bytes) -> Policy:
-    """The policy; BadInput names an invalid line."""
+    """The policy in `data`; BadInput names an invalid line."""
     if len(data) > LIMIT_BYTES:
         raise BadInput(f"larger than {LIMIT_BYTES} bytes")
     if _WRONG.search(data):
         raise BadInput("a policy has no control characters but tab and newline")
     policy, members = Policy(), set[str]()
     lines = data.split(b"\n")
-    if len(lines) > _MOST_LINES:  # another reader would continue
+    if len(lines) > _MOST_LINES:  # another reader would read on
         raise BadInput(f"more than {_MOST_LINES} lines")
     for number, line in enumerate(lines, 1):
         words = line.strip(b" \t")

@@ -33,7 +33,7 @@ from linetap_core.evidence.witness import checkpoint, note
 from linetap_core.evidence.witness.note import BadNote, Note
 
 SUFFIX = ".tlog-proof"
-FOLDER = "witnessed"  # holds CALL_ID.tlog-proof: flat in a package, by days in a store
+FOLDER = "witnessed"  # contains CALL_ID.tlog-proof: flat in a package, by days in a store
 LIMIT_BYTES = note.LIMIT_BYTES
 _FIRST = "c2sp.org/tlog-proof@v1"
 _EXTRA = "extra "
@@ -41,13 +41,13 @@ _INDEX = re.compile(r"index (0|[1-9][0-9]{0,17})")
 
 
 def witnessed_path(call_id: str) -> PurePosixPath:
-    """The path, below its unit, of the proof that witnesses saw a call: witnessed/2026/11/24/<call_id>.tlog-proof."""
+    """The path below its unit of the proof that witnesses saw a call: witnessed/2026/11/24/<call_id>.tlog-proof."""
     return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`extra`: data of the application, such as the leaf itself; nothing signs it."""
+    """A proof. `extra`: the application's data, such as the leaf itself; unsigned."""
 
     index: int
     path: tuple[bytes, ...]
@@ -69,8 +69,9 @@ class Proof:
 
 
 def decode(data: bytes, *, extra: bool = False) -> Proof:
-    """The proof; BadNote unless it is in the form of `encode`. `extra`: whether it may have extra data, which would be
-    unchecked where no one expects it."""
+    """The proof in `data`; BadNote unless it is in the form of `encode`. `extra`: whether extra data is allowed, which
+    nobody would check where none is expected.
+    """
     head, gap, rest = data[:LIMIT_BYTES].partition(b"\n\n")
     lines = head.decode("ascii", "replace").split("\n")
     more = lines.pop(1).removeprefix(_EXTRA) if extra and len(lines) > 1 and lines[1].startswith(_EXTRA) else ""
@@ -102,7 +103,7 @@ def sign_leaf(record_sha256: bytes, key: Ed25519PrivateKey) -> bytes:
 
 
 def leaf(record_sha256: bytes, signature: bytes, submitter: Ed25519PublicKey) -> bytes | None:
-    """The 128 bytes that are hashed into the tree; None if this submitter has not signed it."""
+    """The 128 bytes that are hashed into the tree; None unless this submitter has signed the message."""
     checksum = _sha256(record_sha256)
     try:
         submitter.verify(signature, _LEAF_LABEL + checksum)
@@ -116,8 +117,9 @@ def key_hash(key: Ed25519PublicKey) -> bytes:
 
 
 def tree_head(tree: Tree, key: Ed25519PrivateKey, cosigned: Sequence[tuple[bytes, int, bytes]] = ()) -> str:
-    """The middle block of a proof: the tree, signed by its keeper's key, and the cosignatures of its witnesses: for
-    each its key, the time (POSIX) and the 64 bytes."""
+    """The middle block of a proof: the tree, signed by its keeper's key, and the cosignatures of its witnesses, each as
+    key, time (POSIX) and 64 bytes.
+    """
     root = base64.b64encode(tree.root()).decode("ascii")
     text = f"sigsum.org/v1/tree/{key_hash(key.public_key()).hex()}\n{tree.size}\n{root}\n"
     own = f"size={tree.size}\nroot_hash={tree.root().hex()}\nsignature={key.sign(text.encode('ascii')).hex()}\n"

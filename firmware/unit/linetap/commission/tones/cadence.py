@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from linetap.commission.tones.spectrum import F64, Hz, Lines, fine, sines
 from linetap.ring import RATE_HZ
 
-_WINDOW, _STEP, _BATCH = 320, 20, 4096  # 40 ms: a whole beat of 440 and 480 Hz
+_WINDOW, _STEP, _BATCH = 320, 20, 4096  # 40 ms: a whole beat period of 440 and 480 Hz
 _BRIDGE_MS, _SHORTEST_MS = 45, 60  # a click interrupts a burst for less; a shorter burst is a click
 _EDGE_MS = 30  # edges found in 40 ms windows are more accurate than this
 _TRIM_MS = 15  # cut from each side of a burst before its frequency is measured
-_FIT_MS = 200  # from a burst's edge, extrapolated beyond it
-_PURE = 0.7  # the tone's share of a burst's power; speech over it lowers it
+_FIT_MS = 200  # length of the fit from a burst's edge, extrapolated beyond it
+_PURE = 0.7  # the tone's share of a burst's power, reduced by speech
 _LEVEL_DB = 6.0  # bursts of one tone differ by less
 _UNEQUAL, _UNEQUAL_MS = 0.06, 15.0  # maximum difference of an element between two periods
 _MOST_BURSTS = 4  # in one period
@@ -26,7 +26,7 @@ _COVERED = 0.7  # share of consecutive elements that belong to the cadence
 
 
 class Burst(NamedTuple):
-    """Frames [start, end) with refined edges; `whole`: both edges are in the recording."""
+    """A burst of frames [start, end) with refined edges; `whole`: both edges are in the recording."""
 
     start: int
     end: int
@@ -53,7 +53,7 @@ def frames_ms(frames: float) -> float:
 
 
 def bursts(wave: F64, about: Hz) -> list[list[Burst]]:
-    """Returns the bursts of the tone, in runs without interruption."""
+    """The bursts of the tone, in runs without interruption."""
     amplitude, share = _follow(wave, about)
     steady = amplitude[share >= _PURE]
     if not len(steady):
@@ -70,11 +70,11 @@ def bursts(wave: F64, about: Hz) -> list[list[Burst]]:
 
 
 def cadence(run: list[Burst]) -> Cadence | None:
-    """Returns the shortest pattern that a run repeats completely at least once; None if there is none."""
+    """The shortest pattern that a run repeats completely at least once; None if there is none."""
     edges = [edge for burst in run for edge in (burst.start, burst.end)]
     first, last = (0 if run[0].whole else 1), len(edges) - (1 if run[-1].whole else 2)
-    lengths = np.diff(edges)[first:last] * 1000 / RATE_HZ  # bursts and pauses in turn, each with both edges
-    best: tuple[int, int, int] | None = None  # elements covered, elements of the period, where it begins
+    lengths = np.diff(edges)[first:last] * 1000 / RATE_HZ  # bursts and pauses alternate, each with both edges
+    best: tuple[int, int, int] | None = None  # elements covered, elements of the period, first element
     for elements in range(2, 2 * _MOST_BURSTS + 1, 2):
         place, count = _longest(_same(lengths[:-elements], lengths[elements:]))
         if count >= elements and (best is None or count + elements > best[0]):
@@ -85,7 +85,7 @@ def cadence(run: list[Burst]) -> Cadence | None:
     if lengths[place : place + covered].sum() < _LEAST_MS:
         return None
     columns = [lengths[place + k : place + covered : elements] for k in range(elements)]
-    middles = [float(np.median(column)) for column in columns]  # a click at an edge moves one value, not the median
+    middles = [float(np.median(column)) for column in columns]  # a click at an edge changes one value, not the median
     spread = max(float(np.abs(column - middle).max()) for column, middle in zip(columns, middles, strict=True))
     begins_off = (first + place) % 2  # 1: the first of these is a pause
     pauses = [k for k in range(elements) if (k + begins_off) % 2]
@@ -100,12 +100,12 @@ def cadence(run: list[Burst]) -> Cadence | None:
 
 
 def _follow(wave: F64, hz: Hz) -> tuple[F64, F64]:
-    """Returns, every 2.5 ms in windows of 40 ms, the tone's rms and its share of the power."""
+    """The tone's rms and its share of the power, every 2.5 ms in windows of 40 ms."""
     base = np.linalg.qr(sines(hz, _WINDOW))[0]
     windows = sliding_window_view(wave, _WINDOW)[::_STEP]
     own: list[F64] = []
     whole: list[F64] = []
-    for first in range(0, len(windows), _BATCH):  # all windows at once would take sixteen times the recording's memory
+    for first in range(0, len(windows), _BATCH):  # all windows at once would need sixteen times the recording's memory
         batch = windows[first : first + _BATCH]
         own.append(((batch @ base) ** 2).sum(axis=1))
         whole.append(np.einsum("ij,ij->i", batch, batch))
@@ -114,7 +114,7 @@ def _follow(wave: F64, hz: Hz) -> tuple[F64, F64]:
 
 
 def _stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Returns the first and last window of each stretch; short breaks are bridged, short stretches dropped."""
+    """The first and last window of each stretch; short breaks are bridged, short stretches dropped."""
     steps = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
     joined: list[list[int]] = []
     for first, end in zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True):
@@ -126,7 +126,7 @@ def _stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _burst(wave: F64, about: Hz, first: int, last: int, level: float) -> Burst | None:
-    """Returns None if it is not a burst of the tone alone."""
+    """The burst with refined edges; None if it has more than the tone."""
     start, end = first * _STEP + _WINDOW // 2, last * _STEP + _WINDOW // 2
     opened, closed = first > 0, (last + 1) * _STEP + _WINDOW <= len(wave)
     start, end = (start if opened else 0), (end if closed else len(wave))
@@ -147,7 +147,7 @@ def _burst(wave: F64, about: Hz, first: int, last: int, level: float) -> Burst |
 
 
 def _share(inner: F64, hz: Hz) -> float:
-    """Returns the tone's share of the power, as the median over pieces of 100 ms, so that a click spoils only one."""
+    """The tone's share of the power, as the median over pieces of 100 ms, so that a click changes only one."""
     size = min(len(inner), RATE_HZ // 10)
     base = np.linalg.qr(sines(hz, size))[0]
     pieces = inner[: len(inner) // size * size].reshape(-1, size)
@@ -156,9 +156,7 @@ def _share(inner: F64, hz: Hz) -> float:
 
 
 def _edge(wave: F64, hz: Hz, about: int, inside: int, direction: int) -> int:
-    """Returns where the tone, extrapolated from inside the burst, begins (direction 1) or ends (-1), by least
-    squares.
-    """
+    """The frame at which the tone, extrapolated from the burst, begins (direction 1) or ends (-1), by least squares."""
     reach, trim = _frames(_EDGE_MS), _frames(_TRIM_MS)
     low, high = max(0, about - reach), min(len(wave), about + reach)
     a, b = sorted((about + direction * trim, inside))
@@ -177,7 +175,7 @@ def _same(a: F64, b: F64) -> NDArray[np.bool_]:
 
 
 def _longest(flags: NDArray[np.bool_]) -> tuple[int, int]:
-    """Returns where the longest run of true values begins, and its length."""
+    """The start and the length of the longest run of true values."""
     steps = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     rows = [(int(end - first), int(first)) for first, end in zip(steps[::2], steps[1::2], strict=True)]
     count, place = max(rows, key=lambda row: row[0], default=(0, 0))

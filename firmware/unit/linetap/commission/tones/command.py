@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap tones learn`: a profile from recordings of a PBX's tones, verified on the same recordings."""
+"""`linetap tones learn`: makes a profile from recordings of a PBX's tones, and verifies it on the same recordings."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _files(words: list[str]) -> list[tuple[str, Path]]:
-    """Returns them in the order of Korea's tones, several of one name in the given order."""
+    """The files in the order of Korea's tones; several of one name stay in the given order."""
     files: list[tuple[str, Path]] = []
     problems: list[str] = []
     for word in words:
@@ -89,7 +89,7 @@ def _check_name(name: str) -> None:
 
 
 def _measured(files: list[tuple[str, Path]], line: int | None) -> list[MeasuredTone]:
-    """Reports the problems of all recordings, not only the first."""
+    """Measures all recordings and reports the problems of all, not only of the first."""
     measured: list[MeasuredTone] = []
     problems: list[str] = []
     for name, path in files:
@@ -104,8 +104,8 @@ def _measured(files: list[tuple[str, Path]], line: int | None) -> list[MeasuredT
 
 
 def _prove(learnt: Learnt, measured: list[MeasuredTone]) -> None:
-    """Refusal unless the detector recognises every recording by its name, and by no other."""
-    shapes = {shape.name: shape for shape in reversed(learnt.profile.tone)}  # the PBX's come first
+    """Raises Refusal unless the detector recognises every recording by its name, and by no other."""
+    shapes = {shape.name: shape for shape in reversed(learnt.profile.tone)}  # the PBX's first
     problems: list[str] = []
     for each in measured:
         names = _recognised(each, learnt.profile)
@@ -118,7 +118,7 @@ def _prove(learnt: Learnt, measured: list[MeasuredTone]) -> None:
 
 
 def _recognised(tone: MeasuredTone, profile: Profile) -> set[str]:
-    """Returns the recognised tones: other tones count only in the part that this one was learned from."""
+    """The recognised tones: other tones count only in the part from which this one was learned."""
     audio = np.concatenate([tone.audio, np.zeros(RATE_HZ, np.int16)])
     events = [event for event in ToneDetector(1, profile).follow(audio[None], 0) if isinstance(event, ToneHeard)]
     return {event.tone for event in events if event.tone == tone.name or tone.start <= event.at < tone.end}

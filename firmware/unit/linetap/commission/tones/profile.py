@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A profile of measured tones: the times of their recognition, tones that are too similar, and the rest of Korea's."""
+"""Makes a profile of measured tones: times of recognition, too similar tones, and the rest of Korea's tones."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from linetap.config.profile import KR_PSTN, Profile
 from linetap_core.errors import BadInput
 
 NAMES = tuple(shape.name for shape in KR_TONES)
-_PERIODS = {"busy": 3, "congestion": 3}  # as Korea's, since these end a call
+_PERIODS = {"busy": 3, "congestion": 3}  # as for Korea's, since these tones end a call
 _ENDS = {"busy", "congestion", "unobtainable"}
 _DIAL_MARGIN_MS = 100
-_SAME = 0.05  # smaller differences: one tone, recorded twice
+_SAME = 0.05  # recordings with smaller differences are of one tone
 _CADENCE = KR_PSTN.cadence
 
 
 class Learnt(NamedTuple):
     profile: Profile
-    kept: tuple[ToneShape, ...]  # Korea's among them
-    dropped: tuple[str, ...]  # Korea's tones that the detector cannot distinguish from one of the PBX
+    kept: tuple[ToneShape, ...]  # including Korea's
+    dropped: tuple[str, ...]  # Korea's tones that the detector cannot distinguish from one of the PBX's
 
 
 def learn(name: str, measured: list[MeasuredTone], alone: bool) -> Learnt:
-    """`alone`: without Korea's tones. BadInput names two tones that the detector could not distinguish."""
+    """The profile. `alone`: without Korea's tones. BadInput names two tones that the detector could not distinguish."""
     own = _known(_one_frequency(measured) if alone else _between(_one_frequency(measured)))
     twice = {i for i in range(len(own)) for j in range(i) if own[i].name == own[j].name and _too_near(own[i], own[j])}
     measured = [each for i, each in enumerate(measured) if i not in twice]  # two recordings of one tone count as one
@@ -52,7 +52,7 @@ def learn(name: str, measured: list[MeasuredTone], alone: bool) -> Learnt:
 
 
 def _one_frequency(measured: list[MeasuredTone]) -> list[ToneShape]:
-    """Frequencies that the detector cannot distinguish are averaged, so that the cadence decides."""
+    """Averages frequencies that the detector cannot distinguish, so that the cadence decides."""
     groups: list[list[MeasuredTone]] = []
     for each in measured:
         group = next((some for some in groups if _near(some[0].hz, each.hz)), None)
@@ -69,13 +69,13 @@ def _mean(hz: list[Hz]) -> Hz:
 
 
 def _settled(shape: ToneShape, own: list[ToneShape]) -> ToneShape:
-    """Returns Korea's shape with the PBX's frequency, if the detector could not distinguish the two."""
+    """Korea's shape with the PBX's frequency, if the detector could not distinguish the two."""
     near = next((mine.hz for mine in own if _near(mine.hz, shape.hz)), shape.hz)
     return msgspec.structs.replace(shape, hz=near)
 
 
 def _between(own: list[ToneShape]) -> list[ToneShape]:
-    """A single frequency so close to one of Korea's that 40 ms distinguish them only by chance moves halfway to it."""
+    """Moves a single frequency halfway to one of Korea's, if 40 ms distinguish the two only by chance."""
     halfway: list[ToneShape] = []
     for mine in own:
         beside = [shape.hz for shape in KR_TONES if len(shape.hz) == len(mine.hz) == 1 and not _near(shape.hz, mine.hz)]
@@ -85,9 +85,7 @@ def _between(own: list[ToneShape]) -> list[ToneShape]:
 
 
 def _named(korean: ToneShape, own: list[ToneShape]) -> ToneShape:
-    """Returns Korea's shape under the PBX's name, if both mean that no one will answer and the detector
-    cannot choose.
-    """
+    """Korea's shape under the PBX's name, if both mean that no one will answer and the detector cannot choose."""
     for mine in own:
         if _too_near(mine, korean) and {mine.name, korean.name} <= _ENDS:
             return msgspec.structs.replace(korean, name=mine.name)
@@ -95,7 +93,7 @@ def _named(korean: ToneShape, own: list[ToneShape]) -> ToneShape:
 
 
 def _known(shapes: list[ToneShape]) -> list[ToneShape]:
-    """Sets known_after: Korea's rules, plus as many elements as needed to differ from another tone of the frequency."""
+    """Sets known_after: Korea's rules, plus the elements needed to differ from another tone of the same frequency."""
     known: list[ToneShape] = []
     for shape in shapes:
         elements = len(shape.cadence_ms)
@@ -121,7 +119,9 @@ def _too_near(a: ToneShape, b: ToneShape) -> bool:
 
 
 def _displaces(mine: ToneShape, korean: ToneShape) -> bool:
-    """Two tones of one name may coexist unless they are equal; two names for one tone may not."""
+    """Whether the PBX's tone replaces Korea's. Unequal tones of one name may coexist; two names for one tone may
+    not.
+    """
     if not _too_near(mine, korean):
         return False
     return mine.name != korean.name or (
@@ -131,7 +131,7 @@ def _displaces(mine: ToneShape, korean: ToneShape) -> bool:
 
 
 def _begins_like(shape: ToneShape, other: ToneShape, elements: int) -> bool:
-    """Whether the first elements of a shape fit anywhere into another's cadence, with the detector's tolerance."""
+    """Whether a shape's first elements fit anywhere into another's cadence, within the detector's tolerance."""
     period = len(other.cadence_ms)
     return any(
         all(_fits(shape, k, other.cadence_ms[(turn + k) % period]) for k in range(elements))
@@ -150,7 +150,7 @@ def _near(a: Hz, b: Hz) -> bool:
 
 
 def _dial_min_ms(tones: tuple[ToneShape, ...]) -> int:
-    """A continuous tone is recognised when it is longer than any burst of its frequencies."""
+    """The time after which a continuous tone is recognised: longer than any burst of its frequencies."""
     longest = max(
         (
             max(shape.cadence_ms[::2])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One recording of one tone, read and measured."""
+"""Reads and measures one recording of one tone."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from linetap.ring import I16, MAX_LINES, RATE_HZ
 from linetap_core.errors import BadInput
 
 LONGEST_S = 300
-CONTINUOUS_MS = 3000  # ours: a longer burst is a continuous tone
+CONTINUOUS_MS = 3000  # our estimate: a longer burst is a continuous tone
 _THIRD = 0.08  # share of a third frequency; the detector requires nine tenths in one or two
-_MAINS_OFF_HZ = 2.0  # a grid in trouble, at its harmonics
+_MAINS_OFF_HZ = 2.0  # the deviation of an overloaded grid, at its harmonics
 _HARMONIC_OFF = 0.01
-_LISTED = 6  # bursts listed if they are irregular
+_LISTED = 6  # number of bursts listed if irregular
 
 RIGHT = "several periods of the tone, alone on the line"
 
@@ -53,7 +53,7 @@ class MeasuredTone(NamedTuple):
 
 
 def read(path: Path, line: int | None) -> I16:
-    """Returns one channel: that of `line`, if the recording has several. BadInput unless it is 8 kHz and 16 bit."""
+    """One channel: that of `line`, if the recording has several. BadInput unless it is 8 kHz and 16 bit."""
     try:
         with wave.open(str(path), "rb") as file:
             rate_hz, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
@@ -82,7 +82,7 @@ def read(path: Path, line: int | None) -> I16:
 
 
 def measure(name: str, path: Path, audio: I16) -> MeasuredTone:
-    """BadInput if nothing is steady, or nothing repeats."""
+    """Measures the tone. BadInput if no part is steady, or no pattern repeats."""
     clean = without_hum(audio)
     tones = [runs for about in rough(clean, KR_PSTN.tones.twist_share) if (runs := bursts(clean, about))]
     if not tones:
@@ -91,7 +91,7 @@ def measure(name: str, path: Path, audio: I16) -> MeasuredTone:
     cadences = [(found, runs) for runs in tones if (found := _best(runs)) is not None]
     run = max(tones[0], key=lambda some: sum(burst.ms for burst in some))
     steady = max((burst for runs in tones for some in runs for burst in some), key=lambda burst: burst.ms)
-    # A recording of busy tone has the dial tone before it, which only a dial tone may use.
+    # A recording of busy tone begins with dial tone, which only a recording of dial tone may use.
     if steady.ms >= CONTINUOUS_MS and (name == "dial" or not cadences):
         if _is_hum(audio, clean, steady):
             raise BadInput(f"{path}: {name}: the hum of the mains is louder than any tone; {RIGHT} expected")
@@ -105,7 +105,7 @@ def measure(name: str, path: Path, audio: I16) -> MeasuredTone:
 
 
 def _best(runs: list[list[Burst]]) -> Cadence | None:
-    """Returns the longest cadence."""
+    """The longest cadence."""
     return max(filter(None, map(cadence, runs)), key=lambda each: each.end - each.start, default=None)
 
 
@@ -121,7 +121,7 @@ def _measured_tone(name: str, path: Path, audio: I16, learnt: list[Burst], caden
 
 
 def _mean(name: str, path: Path, learnt: list[Burst]) -> tuple[Hz, tuple[float, ...]]:
-    """Averages over the bursts, weighted by length: the error of a frequency falls with it."""
+    """Averages over the bursts, weighted by length: the longer the burst, the smaller the error of its frequency."""
     lines: list[Lines] = [burst.lines for burst in learnt]
     weights = np.array([burst.ms for burst in learnt]) ** 2
     if float(np.median([0.0 if _is_harmonic(each) else each.third_share for each in lines])) >= _THIRD:
@@ -136,12 +136,14 @@ def _mean(name: str, path: Path, learnt: list[Burst]) -> tuple[Hz, tuple[float, 
 
 
 def _is_harmonic(lines: Lines) -> bool:
-    """The further line is a harmonic of a distorted tone; the final check shows whether the detector accepts that."""
+    """Whether the third line is a harmonic of a distorted tone; the final check shows whether it is accepted."""
     return any(abs(lines.third_hz / f - k) < _HARMONIC_OFF for f in lines.hz for k in (2, 3, 5))
 
 
 def _is_hum(audio: I16, clean: F64, burst: Burst) -> bool:
-    """Mains harmonics are steady too; a dial tone on one of them is louder than the sound below the band."""
+    """Whether a burst is mains hum, whose harmonics are steady too; a dial tone at such a harmonic is louder than the
+    sound below the band.
+    """
     mains_hz = KR_PSTN.tones.mains_hz
     own = float(np.var(clean[burst.start : burst.end]))
     below = float(np.var(audio[burst.start : burst.end])) - own

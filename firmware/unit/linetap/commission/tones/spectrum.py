@@ -15,22 +15,22 @@ from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 F64 = NDArray[np.float64]
 Hz = tuple[float, ...]
 
-LOW_HZ, HIGH_HZ = 300, 3400  # the band of a telephone line; mains hum lies below
-_TAPS, _CUT_HZ = 201, 240  # 180 Hz, the third harmonic of 60 Hz, is 40 dB down, 305 Hz is whole
+LOW_HZ, HIGH_HZ = 300, 3400  # the band of a telephone line, above mains hum
+_TAPS, _CUT_HZ = 201, 240  # attenuates 180 Hz, the third harmonic of 60 Hz, by 40 dB, and passes 305 Hz
 _FRAME, _STEP = 800, 200  # 100 ms separate 440 from 480 Hz, and fit into the shortest burst
 _BINS = 4096  # of 1.95 Hz
-_LOBE_HZ = 20.0  # of a Hann window of 100 ms, to each side
+_LOBE_HZ = 20.0  # half width for a Hann window of 100 ms
 _FLOOR_DBM0 = -50.0
-_PURE = 0.75  # share of a frame's power in two peaks; speech has it for moments only, and never at one pitch
+_PURE = 0.75  # share of a frame's power in two peaks; speech reaches it only briefly, and never at one pitch
 _STEADY_FRAMES = 12  # 0.3 s in all
-_MOST_TONES = 3  # a dial tone before the wanted one, and one after it
+_MOST_TONES = 3  # a dial tone before the wanted tone, and one after it
 _SAME_HZ = 6.0  # the accuracy of a short window
 _OFTEN = 0.4  # minimum share of frames with both frequencies
-_PIECE = RATE_HZ  # longer windows would only depend on the PBX's clock
+_PIECE = RATE_HZ  # the error of longer windows would be the PBX's clock
 
 
 class Lines(NamedTuple):
-    """Frequencies with their levels, and the share of the power in a further line (`third_hz`)."""
+    """Frequencies with their levels, and the share of the power in a third line (`third_hz`)."""
 
     hz: Hz
     dbm0: tuple[float, ...]
@@ -39,7 +39,7 @@ class Lines(NamedTuple):
 
 
 def without_hum(samples: NDArray[np.int16]) -> F64:
-    """Returns float64, high-pass filtered without delay."""
+    """The samples as float64, high-pass filtered without delay."""
     at = np.arange(_TAPS) - _TAPS // 2
     low = np.sinc(2 * _CUT_HZ / RATE_HZ * at) * np.hamming(_TAPS)
     kernel = -low / low.sum()
@@ -54,9 +54,9 @@ def dbm0_of(power: float) -> float:
 
 
 def rough(wave: F64, weaker_min: float) -> list[Hz]:
-    """Returns the steady tones, to within some hertz, the longest first.
+    """The steady tones, to within some hertz, the longest first.
 
-    A second frequency counts from `weaker_min` of the power of both: below, it is a harmonic or noise.
+    A second frequency counts from `weaker_min` of the power of both; below that it is a harmonic or noise.
     """
     seen = _peaks(wave, weaker_min)
     tones: list[Hz] = []
@@ -99,13 +99,13 @@ def fine(burst: F64, about: Hz) -> Lines:
 
 
 def sines(hz: Hz, length: int) -> F64:
-    """Returns (length, 2 x frequencies): a cosine and a sine of each."""
+    """A cosine and a sine of each frequency: (length, 2 x frequencies)."""
     phase = 2 * np.pi / RATE_HZ * np.outer(np.arange(length), hz)
     return np.stack([np.cos(phase), np.sin(phase)], axis=2).reshape(length, -1)
 
 
 def _peaks(wave: F64, weaker_min: float) -> F64:
-    """Returns (k, 2) Hz of the frames that are nearly all tone; NaN if there is no second frequency."""
+    """The peak frequencies (k, 2), Hz, of frames that are nearly all tone; NaN without a second frequency."""
     found: list[tuple[float, float]] = []
     if len(wave) < _FRAME:
         return np.zeros((0, 2))
@@ -134,7 +134,7 @@ def _peaks(wave: F64, weaker_min: float) -> F64:
 
 
 def _commonest(hz: F64) -> tuple[float, int]:
-    """Returns the frequency that most values are close to, and their number."""
+    """The frequency to which most values are close, and their number."""
     values = np.sort(hz[np.isfinite(hz)])
     if not len(values):
         return 0.0, 0
@@ -150,7 +150,7 @@ def _highest(power: F64, hz: float, reach_hz: float, step: float) -> int:
 
 
 def _interpolate(power: F64, top: int) -> float:
-    """Returns the place of a peak between bins: the top of the parabola through three logarithms."""
+    """The position of a peak between bins: the top of the parabola through three logarithms."""
     if not 0 < top < len(power) - 1 or power[top - 1 : top + 2].min() <= 0:
         return float(top)
     before, peak, after = np.log(power[top - 1 : top + 2])
