@@ -13,8 +13,8 @@ DOCUMENT, RECORDED = ROOT / PAGE, ROOT / "docs/role-runs.json"
 _HEAD = """# Each role's task, in clicks and seconds
 
 `.venv/bin/python tools/role_runs.py` makes this page: real pages in Debian's Chromium, in Korean, on a real broker,
-with real keys and sealed calls. [role-runs.json](role-runs.json) has every step with the selectors of the pressed elements.
-`tests/desk/test_role_runs.py` repeats runs and fails if a click, a key or a page differs from this page.
+with real keys and sealed calls. [role-runs.json](role-runs.json) has every step with the selectors of the pressed
+elements. `tests/desk/test_role_runs.py` repeats runs and fails if a click, a key or a page differs from this page.
 
 * **Clicks** are presses of a mouse button or touches, counted by the pages as trusted events. Opening a list or a
   file's dialog belongs to the system; the choice in it is counted.
