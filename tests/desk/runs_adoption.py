@@ -70,12 +70,12 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     hand = record.hand("administrator", house.served.context(browser, "officer", name="kang"), DESKTOP, narrow=True)
     authority = record.hand("authority", house.served.context(browser), DESKTOP)
     hand.open(f"{house.served.url}/")
-    hand.begin("begins with new units")
+    hand.begin("opens the page of new units")
     hand.press('nav a[href="/adoption"]')
-    hand.begin("goes to what all units share, once for a city")
+    hand.begin("opens the settings of all units, once for a city")
     hand.press('main a[href="/adoption/site"]')
     _site(house, hand)
-    hand.begin("is led to the configuration of a unit, and names it, its place and its lines")
+    hand.begin("fills in the next page, the configuration of a unit: its name, its place and its lines")
     hand.type("#unit", "floor-03")
     hand.type("#place", "본관 3층 통신실")
     for number, (kind, name) in LINES.items():
@@ -86,39 +86,39 @@ def administrator(house: NewHouse, browser: Browser, record: Recording) -> None:
     process = house.unit.start(house.served.url)
     hand.end()
     _shows(hand, 'form[action$="/choose"]')
-    hand.begin("is on the telephone with the closet, and sees which unit asks", 'form[action$="/choose"] p')
-    hand.begin("lets it count its digits")
+    hand.begin("telephones with the closet, and sees which unit requests adoption", 'form[action$="/choose"] p')
+    hand.begin("has the unit blink its digits")
     hand.press('form[action$="/choose"] button')
     hand.begin("types the six digits that are read out at the unit")
     hand.type("input[name=digits]", house.unit.digits(), secret=True)
     hand.press("form:has(input[name=digits]) button")
-    hand.begin("says on the telephone: hold the button for three seconds", ".note p")
+    hand.begin("asks on the telephone to hold the button for three seconds", ".note p")
     hand.end()
     house.unit.press()
     _shows(hand, 'a[href$="/request"]')
-    hand.begin("takes the unit's request along for the authority of the certificates")
+    hand.begin("downloads the unit's request for the certification authority")
     asked = hand.download('a[href$="/request"]', house.folder)
     hand.end()
     with house.program(authority, Settings(pki=str(house.unit.pki.folder))):
-        authority.begin("goes to the certificates")
+        authority.begin("opens the page of certificates")
         authority.press('a[href$="/certificate"]')
         _takes(authority, "request", asked.name)
         authority.begin("compares unit and key, and makes the certificate", ".facts")
         authority.press('form[action$="/certificate"] button')
-    hand.begin("brings the certificate to the unit's request")
+    hand.begin("uploads the certificate to the unit's request")
     hand.file("input[id^=pem-]", house.folder / "floor-03.pem")
     hand.press('form[action$="/certificate"] button')
     assert process.wait(LIMIT_S) == 0
-    hand.begin("sees that the unit takes its certificate", ".note p")
+    hand.begin("sees that the unit installs its certificate", ".note p")
     hand.end()
     _shows(hand, '[data-state="adopted"]')
-    hand.begin("sees that the unit is adopted, and what is left to do", ".note.success > p")
+    hand.begin("sees that the unit is adopted, and the remaining tasks", ".note.success > p")
     hand.end()
 
 
 def _site(house: NewHouse, hand: Hand) -> None:
     desk = house.unit.card.desk
-    hand.begin("fills it in")
+    hand.begin("fills in the settings")
     hand.type("#broker_host", SITE["broker_host"])
     hand.file("#ca", house.unit.pki.ca)
     hand.type("#ntp", SITE["ntp"])
@@ -131,16 +131,16 @@ def _site(house: NewHouse, hand: Hand) -> None:
 
 
 def _sign(house: NewHouse, hand: Hand, authority: Hand) -> None:
-    hand.begin("takes the order along for the authority")
+    hand.begin("downloads the order for the authority")
     order = hand.download('a[href$="/order"]:has-text("linetap.toml")', house.folder)
     hand.end()
     with house.program(authority, Settings(signing=str(house.unit.card.desk / PRIVATE))):
-        authority.begin("goes to what is to be signed")
+        authority.begin("opens the page for signing")
         authority.press('a[href$="/sign"]')
         _takes(authority, "paper", order.name)
         authority.begin("reads the order, and signs it", "main pre")
         authority.press('form[action$="/sign"] button')
-    hand.begin("brings the signature to the order")
+    hand.begin("uploads the signature to the order")
     hand.file("input[id^=sig-]", house.folder / f"{order.name}.sig")
     hand.press('form[action$="/signature"] button')
 
@@ -148,7 +148,7 @@ def _sign(house: NewHouse, hand: Hand, authority: Hand) -> None:
 def _takes(authority: Hand, what: str, name: str) -> None:
     authority.begin("chooses the file")
     authority.press(f'a[href$="choose?what={what}"]')
-    authority.begin("takes the one that lies first among the downloads")
+    authority.begin("chooses the first of the downloads")
     authority.press(f'role=button[name="{name}"]')
 
 

@@ -12,18 +12,18 @@ PAGE, ROOT = "docs/role-runs.md", Path(__file__).resolve().parents[2]
 DOCUMENT, RECORDED = ROOT / PAGE, ROOT / "docs/role-runs.json"
 _HEAD = """# Each role's task, in clicks and seconds
 
-Made by `.venv/bin/python tools/role_runs.py`: real pages in Debian's Chromium, in Korean, on a real broker, real keys
-and sealed calls. [role-runs.json](role-runs.json) has every step with what was pressed, by its selector;
-`tests/desk/test_role_runs.py` does runs again and fails where a click, a key or a page differs from what stands here.
+`.venv/bin/python tools/role_runs.py` makes this page: real pages in Debian's Chromium, in Korean, on a real broker,
+with real keys and sealed calls. [role-runs.json](role-runs.json) has every step with the selectors of the pressed
+elements. `tests/desk/test_role_runs.py` repeats runs and fails if a click, a key or a page differs from this page.
 
-* **Clicks** are presses of a button of the mouse or touches, counted by the pages as trusted events; a list that opens
-  and a file's dialog belong to the system, and are counted where they are chosen.
-* **Keys** are those of the Korean keyboard of two sets, with shift; what is pasted takes two.
-* **Person** is the time of somebody practised, by the keystroke-level model (Card, Moran and Newell 1980): a key
-  0.28 s, pointing 1.1, a press 0.2, hands to the keyboard or back 0.4, a thought 1.35 before each click. What has to be
-  read is read at 238 words a minute (Brysbaert 2019, of English). Nobody was timed: neither the way between two people
-  nor a telephone call is in it.
-* **Machine** is what the browser waited for pages, on two cores beside other work.
+* **Clicks** are presses of a mouse button or touches, counted by the pages as trusted events. Opening a list or a
+  file's dialog belongs to the system; the choice in it is counted.
+* **Keys** are those of the Korean two-set keyboard, with shift; pasting takes two.
+* **Person** is the time of a practised person, by the keystroke-level model (Card, Moran and Newell 1980): a key
+  0.28 s, pointing 1.1, a press 0.2, hands to the keyboard or back 0.4, a thought 1.35 before each click. Reading counts
+  238 words a minute (Brysbaert 2019, of English). Nobody was timed; the way between two people and telephone calls are
+  not included.
+* **Machine** is the browser's waiting time for pages, on two cores beside other work.
 
 | Run | Who | Steps | Pages | Clicks | Keys | Files | Commands | Words read | Person | Machine |
 |---|---|---|---|---|---|---|---|---|---|---|

@@ -104,22 +104,22 @@ def watch_officer(house: Night, browser: Browser, record: Recording) -> None:
     silent = '[data-unit="main-09"]'
     hand.sees(silent, "SW-main-3")
     hand.begin("sees which closets are silent, since when, the likely cause and whom to call", f"{silent} .why")
-    hand.begin("has called the number, and puts their name beside all of the switch's units")
+    hand.begin("has called the number, and enters their name for all of the switch's units")
     hand.act(f'{silent} >> role=button[name="전체 확인"]')
     for unit in SILENT:
         hand.sees(f'[data-unit="{unit}"] [data-field="seen"]', "윤재호")
     hand.begin("opens the shift log")
     hand.press('role=link[name="근무 일지"]')
-    hand.begin("leaves a note for whoever is next")
+    hand.begin("leaves a note for the next shift")
     hand.type("#text", "본관 9~12층 스위치 SW-main-3 무전원, 시설팀 출동함")
     hand.press('role=button[name="인계 사항 등록"]')
-    hand.begin("sees the note as the next shift will find it", "tbody tr:first-child")
+    hand.begin("sees the note as the next shift will see it", "tbody tr:first-child")
 
 
 def facilities(house: Night, browser: Browser, record: Recording) -> None:
     hand = record.hand("technician", house.served.context(browser), PHONE)
     hand.open(f"{house.served.url}/fleet")
-    hand.begin("logs in where the link has led")
+    hand.begin("logs in on the page of the link")
     hand.type("#name", "seo")
     hand.type("#password", PASSWORD, secret=True)
     hand.press('role=button[name="로그인"]')
@@ -127,8 +127,8 @@ def facilities(house: Night, browser: Browser, record: Recording) -> None:
     hand.sees(silent, "SW-main-3")
     hand.begin("sees which closet, which switch and port, and what to do", f"{silent} .why")
     hand.press(f'{silent} >> [data-field="name"]')
-    hand.begin("reads on the unit's page when it was heard last, and its earlier outages", ".why", "table")
+    hand.begin("reads on the unit's page its last report and its earlier outages", ".why", "table")
     hand.end()
     house.mended()
     hand.sees('[data-field="standing"]', "정상")
-    hand.begin("has put the supply back, and sees the unit come back by itself", '[data-field="standing"]')
+    hand.begin("has restored the supply, and sees the unit come back by itself", '[data-field="standing"]')

@@ -57,16 +57,16 @@ LIMITS = {
     "written_mb_hour": Limit("written to the card an hour", "MB", 0, 400),
     "overruns": Limit("overruns of capture", "", 0, 0),
     "codec_ppm": Limit("codec against the clock", "ppm", -100, 100),
-    "codec_change_ppm": Limit("change of that between calls", "ppm", 0, 5),
+    "codec_change_ppm": Limit("change of the codec's drift between calls", "ppm", 0, 5),
     "calls_gap_ms": Limit("longest gap in a recording", "ms", 0, 0),
     "calls_offset_ms": Limit("clock against its time server at a call's end", "ms", -100, 100),
-    "calls_unproved": Limit("recorded calls whose notice was not proved whole", "", 0, 0),
+    "calls_unproved": Limit("recorded calls whose notice was not proved in full", "", 0, 0),
     "notice_after_hook_ms": Limit("notice begins after lifting, incoming calls", "ms", 435, 635),
-    "power_cut_lost_s": Limit("lost at the end of a call by a power cut", "s", 0, 1),
+    "power_cut_lost_s": Limit("audio lost at the end of a call by a power cut", "s", 0, 1),
     "lines_not_green": Limit("lines that the walk test did not find good", "", 0, 0),
     "hook_to_state_ms": Limit("hook edge to off_hook", "ms", 0, 70, by_hand="a scope on the pair"),
     "gpio_edge_ms": Limit(
-        "edge reported by the gpiochip, latest of 1,000", "ms", 0, 10, by_hand="a function generator"
+        "edge reported by the gpiochip, slowest of 1,000", "ms", 0, 10, by_hand="a function generator"
     ),
     "notice_dbm": Limit("notice at the far end", "dBm", -19, -13, by_hand="a level meter at the far end"),
     "hung_kernel_s": Limit("hung kernel to the first call", "s", 0, 60, by_hand="a stopwatch"),
