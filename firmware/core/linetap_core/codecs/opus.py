@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opus at a constant rate as one Ogg stream (RFC 6716, 7845, 3533): 23.8 kbit/s, with its pages 3.2 kB a second.
 
-Every page but the last has 512 bytes and 160 ms. So the samples of a page follow from its position, a chunk of an age
-file ends at the end of a page, a truncated stream plays to its last page, and sizes reveal nothing of the speech.
-The pages are written here, since they are the form of the evidence; the packets come from libopus by its stable ABI.
-Quality and cost of rate and complexity: decision 0133.
+Every page but the last has 512 bytes and 160 ms. The samples of a page therefore follow from its position, a chunk of
+an age file ends at the end of a page, a truncated stream plays to its last page, and sizes reveal nothing of the
+speech. The pages are written here, since they are the form of the evidence; the packets come from libopus by its stable
+ABI. Quality and cost of rate and complexity: decision 0133.
 
-An encoder that begins within a call first gets the 80 ms before it, the time in which a decoder settles (RFC 7845,
-4.6). The stream then continues in the same pages, for the same decoder.
+An encoder that begins within a call first encodes the 80 ms before its begin, the time in which a decoder settles (RFC
+7845, 4.6). The stream then continues in the same pages, for the same decoder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PAGE_BYTES = 512
 PACKETS = 8  # in a page
 PACKET = 160  # samples, 20 ms
 PAGE = PACKETS * PACKET
-DELAY = 52  # samples from a sample to where libopus has it at 8 kHz: 6.5 ms (OPUS_GET_LOOKAHEAD), the stream's pre-skip
+DELAY = 52  # samples, libopus' delay at 8 kHz: 6.5 ms (OPUS_GET_LOOKAHEAD), the stream's pre-skip
 _PRE_ROLL = 4  # packets
 _OUT = 6  # a granule position counts at 48 kHz
 _SHORT = 59  # bytes of a packet; the last five of a page have one more
@@ -38,15 +38,15 @@ _LONG = 5
 _PAGE_HEAD = struct.Struct("<4sBBqIIIB")
 _SERIAL = 0x4C545031
 _FIRST, _LAST = 2, 4  # flags of a page
-_LACED = 255  # a packet's length in a page is this so often, and the rest
+_LACED = 255  # a packet's length in a page is a sum of this value and a rest
 
-_APPLICATION_AUDIO = 2049  # that of VOIP takes the low frequencies away
+_APPLICATION_AUDIO = 2049  # the application VOIP removes low frequencies
 _SET = {
-    4002: -1,  # bit rate: as many bytes as each packet is given
+    4002: -1,  # bit rate: the maximum, which fills each packet's given size
     4006: 0,  # no variable rate
     4008: 1101,  # narrowband
     4010: 1,  # complexity
-    4024: 3001,  # it is voice
+    4024: 3001,  # signal: voice
 }
 _NO_PREDICTION = 4046
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -60,7 +60,7 @@ class Opus:
 
     @property
     def header(self) -> bytes:
-        """Two pages, together as long as one of audio."""
+        """The header: two pages, together as long as one page of audio."""
         return _header()
 
     def require(self) -> None:
@@ -88,7 +88,7 @@ class Opus:
 
 
 class OpusEncoder:
-    """Packet n holds the samples from 160 n - 52 on, whichever encoder made it."""
+    """The encoder. Packet n has the samples from 160 n - 52 on, from any encoder."""
 
     def __init__(self, first: int) -> None:
         import numpy as np
@@ -144,8 +144,8 @@ class OpusEncoder:
         return b"".join(pages)
 
     def _encode_packet(self, samples: NDArray[np.int16], *, is_last: bool = False) -> bytes:
-        """Returns the page if this packet completes it. The last packet of a stream completes none: a whole page has
-        512 bytes."""
+        """Encodes a packet; returns the page if the packet completes it. The last packet of a stream completes no page:
+        a whole page has 512 bytes."""
         import numpy as np
 
         number = len(self._packets)
@@ -172,13 +172,13 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """Takes the pages of OpusEncoder, in order, and no others."""
+    """The decoder of the pages of OpusEncoder, in order; other pages are Undecodable."""
 
     def __init__(self) -> None:
         self._lib = _library()
         self._state = ctypes.create_string_buffer(self._lib.opus_decoder_get_size(1))
         _check(self._lib.opus_decoder_init(self._state, RATE_HZ, 1))
-        self._number = 0  # of the page that comes next
+        self._number = 0  # number of the next page
 
     def decode(self, part: bytes, samples: int) -> NDArray[np.int16]:
         import numpy as np
@@ -191,7 +191,7 @@ class OpusDecoder:
         packets = list(self._packets(part[begins:]))
         skipped = DELAY if begins else 0
         held = max(0, len(packets) * PACKET - skipped)
-        if not 0 <= held - samples < PACKET:  # before any is decoded: they are 5 times as large then
+        if not 0 <= held - samples < PACKET:  # before decoding, which makes them 5 times as large
             raise Undecodable(f"{held} samples decoded, {samples} in the record")
         decoded = [self._decoded(packet) for packet in packets]
         return np.concatenate([np.zeros(0, np.int16), *decoded])[skipped : skipped + samples]
@@ -231,7 +231,7 @@ def _page(flags: int, granule: int, number: int, packets: list[bytes]) -> bytes:
 
 
 def _page_again(page: bytes, lengths: bytes, number: int) -> bytes:
-    """The page with these packets as linetap writes it; only the last page's granule position is free."""
+    """The page with these packets in linetap's form; only the last page's granule position is variable."""
     granule = _PAGE_HEAD.unpack_from(page)[3]
     packets, at = [], _PAGE_HEAD.size + len(lengths)
     for length in lengths:
@@ -254,12 +254,12 @@ def _header() -> bytes:
     head = _page(_FIRST, 0, 0, [struct.pack("<8sBBHIhB", b"OpusHead", 1, 1, DELAY * _OUT, RATE_HZ, 0, 0)])
     vendor = b"linetap"
     tags = struct.pack("<8sI7sI", b"OpusTags", len(vendor), vendor, 0)
-    size = PAGE_BYTES - len(head) - _PAGE_HEAD.size - 2  # two lengths in its page: it is longer than 255 bytes
+    size = PAGE_BYTES - len(head) - _PAGE_HEAD.size - 2  # two lengths in its page: the packet is longer than 255 bytes
     return head + _page(0, 0, 1, [tags.ljust(size, b"\0")])
 
 
 def _last_size(packets: int) -> int:
-    """The size of a last page with that many packets."""
+    """The size of a last page of `packets` packets."""
     long = max(0, packets - (PACKETS - _LONG)) - (packets == PACKETS)
     return _PAGE_HEAD.size + packets * (1 + _SHORT) + long
 
