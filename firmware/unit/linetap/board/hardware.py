@@ -63,7 +63,7 @@ class Closing(Protocol):
 
 @contextlib.contextmanager
 def releasing(board: Closing) -> Iterator[None]:
-    """Closes a board that could not be set up completely, relays open."""
+    """Closes a board whose set-up fails, which opens its relays."""
     try:
         yield
     except DeviceFault:

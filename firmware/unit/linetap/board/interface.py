@@ -30,7 +30,7 @@ class Levels:
 
 
 class CardBoard(Protocol):
-    """One card's lines. Opening and closing it open every relay and close every contact."""
+    """The lines of a card. Opening or closing the board opens every relay and closes every contact."""
 
     @property
     def behind_ms(self) -> int:

@@ -71,7 +71,7 @@ class Finding:
 
     @property
     def kind(self) -> tuple[Severity, bool]:
-        """Severity, and whether it is intermittent. A change of either is reported at once."""
+        """The severity, and whether the finding is intermittent. A change of either is reported at once."""
         return self.trouble.severity, self.changes > 0
 
     def alert(self) -> Alert:

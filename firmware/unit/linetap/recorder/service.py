@@ -194,7 +194,7 @@ class Service:
         checkpoint.save(self._config.run_path, now)
 
     def _has_failed(self, card: int, batch: Batch) -> bool:
-        """Whether this batch has ended recorders and would end this one."""
+        """Whether this batch has ended earlier recorders and would end this one."""
         if self._failed is None or self._failed.card != card:
             return False
         if batch.frame >= self._failed.end:

@@ -27,7 +27,7 @@ NO_VOLTS = -32768  # the board has no meter, or it was silent
 GAP_OVERRUN = 1
 GAP_RESTART = 2
 UNDERRUN = 4  # an underrun in this period: a notice in it was disturbed
-BY_SOUND = 8  # the card's meter was silent: the levels are by the audio alone
+BY_SOUND = 8  # the card's meter was silent: levels come from the audio alone
 GAP_CAUSES = {GAP_OVERRUN: "overrun", GAP_RESTART: "capture_restart"}
 
 MAGIC = b"LTRING"

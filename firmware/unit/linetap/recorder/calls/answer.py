@@ -87,5 +87,5 @@ def listen_for_greeting(line: LineContext, event: Event) -> None:
 
 
 def _latest(line: LineContext) -> int:
-    """The frame at which the notice begins even if the greeting goes on."""
+    """The frame at which the notice begins even if the greeting continues."""
     return line.call.greeting_from + line.policy.greeting_max_ms * RATE_HZ // 1000

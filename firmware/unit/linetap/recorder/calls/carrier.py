@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fax or a modem on the line: no notice is played to it, and nothing is recorded.
 
-A voice ends this state: a whistle of half a second, or a person who takes over from the machine, must not keep a call
-from being announced and recorded. While a notice plays, `CarrierUnderNotice` looks for such a tone beneath it.
+A voice ends this state, so that a call is still announced and recorded after a whistle of half a second, or when a
+person replaces the machine. While a notice plays, `CarrierUnderNotice` looks for the machine's tone beneath the notice.
 """
 
 from __future__ import annotations

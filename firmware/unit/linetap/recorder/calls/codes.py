@@ -28,7 +28,7 @@ Whose = Literal["near", "far", "uncertain"]
 
 LEARNT_DIGITS = 3  # first digits of a call: emergency numbers have no more, and nothing is connected before
 ABOUT_MS = 10  # accuracy of a known delay, and length of the line's own echo
-KEPT = 24  # digits, of at least eight calls: a new telephone is learnt anew
+KEPT = 24  # digits kept, of at least eight calls, so that a new telephone is learnt
 MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}
 OF_AN_END: dict[Whose, str] = {"far": "end_far", "uncertain": "end_uncertain"}
 DOUBTFUL = (MARKS["far"], MARKS["uncertain"], *OF_AN_END.values())
@@ -39,7 +39,7 @@ WARNING_AFTER_MS = 200
 
 
 def learn_near_end(line: LineContext, event: Event) -> None:
-    """Learns the telephone from a digit that was dialled before the answer. Pulses have no level."""
+    """Learns the telephone from a digit that was dialled before the answer, except by pulses, which have no level."""
     memory, call = line.memory, line.call
     if not event.level_dbm0 or call.first_frame is not None or call.direction != "out" or call.continues:
         return

@@ -55,7 +55,7 @@ def restart_dialling(line: LineContext, event: Event) -> None:
 def follow_progress_tone(line: LineContext, event: Event) -> None:
     """Handles a call-progress tone: ringback restarts the wait for an answer, busy ends it.
 
-    In a walk test a busy tone counts as the answer: the notice can reach no party by mistake.
+    In a walk test a busy tone counts as the answer, so that the notice reaches no party by mistake.
     """
     call = line.call
     if event.text == "ringback":

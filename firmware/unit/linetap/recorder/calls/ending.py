@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a call, recorded or not. Every call that began ends in exactly one record."""
+"""The end of a call, recorded or not. Every call ends in exactly one record."""
 
 from __future__ import annotations
 

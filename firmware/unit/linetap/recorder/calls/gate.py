@@ -19,7 +19,7 @@ SURELY_CLOSED_MS = 1500  # an on-hook is certain after this time: flash time and
 NOTICE_TRIES = 2
 NOTICE_LATE_MS = 1000  # a notice that is later than this does not begin any more
 MOST_HELD = 3  # a calling fax is certain the first time; later bursts are whistling
-FAX_SURE_MS = 800  # by then a possible fax tone is confirmed or over
+FAX_SURE_MS = 800  # time after which a possible fax tone is confirmed or over
 
 
 def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
@@ -59,7 +59,7 @@ def notice_failed(line: LineContext, event: Event) -> None:
 
 
 def hold_notice(line: LineContext, event: Event) -> None:
-    """Holds the notice back while a tone may be a fax's: no voice may disturb a fax."""
+    """Delays the notice while a tone may be a fax's: no voice may disturb a fax."""
     if line.call.notice_held >= MOST_HELD:
         return
     line.call.notice_held += 1

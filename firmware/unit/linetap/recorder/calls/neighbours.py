@@ -10,7 +10,7 @@ RINGS_WITHIN_NS = 5 * NS_PER_S
 
 
 def called_by_neighbour(line: LineContext) -> bool:
-    """Whether another line of this unit has dialled this one, which rings."""
+    """Whether another line of this unit has dialled this line, which rings."""
     return any(
         (other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line))
         or (other.memory.state == "new_party" and _is_consulted(other, line))

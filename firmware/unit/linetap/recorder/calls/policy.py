@@ -66,7 +66,7 @@ def _is_dialled(plan: str, number: str) -> bool:
 
 
 def reason_to_skip(policy: Recording, dialled: str, internal: bool) -> str | None:
-    """`emergency` or `internal`; None: the call is announced and recorded."""
+    """The reason to skip a call, `emergency` or `internal`; None: the call is announced and recorded."""
     if is_emergency(policy, dialled) and not policy.record_emergency:
         return "emergency"
     if internal and not policy.record_internal:

@@ -133,7 +133,7 @@ def put_down_after_release(line: LineContext, event: Event) -> None:
     _finish(line, event, "idle_voltage")
 
 
-def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG001 - when it came is of no account
+def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG001 - its time is irrelevant
     """Remembers a voice, which is the caller's unless dial tone or busy tone follows."""
     line.call.voice_after = True
 

@@ -3,13 +3,13 @@
 
     idle -> ringing -> greeting -> notice_wait -> notice -> recording -> idle    incoming, answered by hook
     idle -> off_hook -> notice_wait -> notice -> recording -> idle               outgoing, by calls/evidence
-    fax_wait    a tone may be a fax's: the notice is held back
+    fax_wait    a tone may be a fax's: the notice is delayed
     tone_end    the far end hung up and the handset is off: for a while a flash or a voice withdraws the end
     new_party   a second party is being called; no audio is written until it has heard the notice
     carrier     a fax or a modem is on the line: no notice and no recording until a voice follows
     passing     the line is in use and this call is not recorded; its record has the reason
     held        the call is over, and the handset was not put down
-    end_notice  the notice of a situation, or the warning before the longest time, plays; the recording goes on
+    end_notice  the notice of a situation, or the warning before the longest time, plays; the recording continues
     end_opens, end_open, end_closed    the card's contact opens the loop, and the line shows whether it is free
 
 A call that the unit ends: recording -> end_notice -> end_opens -> end_open -> idle, or -> end_closed -> held if the

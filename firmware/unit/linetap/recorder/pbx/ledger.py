@@ -80,8 +80,8 @@ class Day(msgspec.Struct, kw_only=True):
     left_off: int = 0  # entries beyond the lists' length
     counted: bool = False  # the four below are counted from the day's beginning; earlier versions did not count them
     calls: int = 0  # external calls on our lines, each counted once
-    recorded: int = 0  # of these
-    missing: int = 0  # of these, without a recording that was due
+    recorded: int = 0  # of these calls
+    missing: int = 0  # of these calls, without a recording that was due
     unseen: int = 0  # external recordings without a line of the PBX
 
     def figures(self) -> PbxDay | None:
@@ -121,7 +121,7 @@ class LedgerMemory(msgspec.Struct):
     late: list[Late] = []
     alone: list[Alone] = []
     recent: list[CallTimes] = []  # times of calls that are over
-    settled: Day | None = None  # the last one
+    settled: Day | None = None  # the last settled day
 
 
 class Ledger:

@@ -199,7 +199,7 @@ class ReplayCard:
             playing.end = min(playing.end, now)
 
     def _fax_ahead(self, slots: int) -> bool:
-        """Whether a line whose notice is due or playing has a fax tone in the next `slots`, or had one just now."""
+        """Whether a line with a due or playing notice has a fax tone in the next `slots`, or had one recently."""
         first, end = self._position * SLOT_FRAMES, (self._position + slots) * SLOT_FRAMES
         return any(self._fax.near(index, first, end) for index in self._playing)
 

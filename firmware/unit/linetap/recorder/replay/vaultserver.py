@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other side of `vaultside`: the vault's writer, which receives the replay's jobs."""
+"""The process of the vault in a replay: the vault's writer, which receives jobs from `vaultside`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault of a replay, in a process of its own, and the audio that both processes share.
+"""The replay's access to its vault, which runs in a separate process, and the audio common to both processes.
 
 In operation, the vault's thread waits for a disk while the main thread follows the lines. In a replay neither waits,
 and two threads of one Python process would run in turns (decision 0044).

@@ -78,7 +78,7 @@ class FaxHeard(msgspec.Struct, frozen=True):
 
 
 class FaxMaybe(msgspec.Struct, frozen=True):
-    """A fax tone has lasted so long that a notice should wait; FaxHeard or FaxGone follows."""
+    """A possible fax tone has lasted long enough to delay a notice; FaxHeard or FaxGone follows."""
 
     line: int
     known: int
@@ -87,7 +87,7 @@ class FaxMaybe(msgspec.Struct, frozen=True):
 
 
 class FaxGone(msgspec.Struct, frozen=True):
-    """A possible fax tone ended too early to be one. `at`: its end."""
+    """A possible fax tone ended too early to be a fax's. `at`: its end."""
 
     line: int
     known: int

@@ -80,7 +80,7 @@ class VaultWriter:
         config_file: Path | None = None,
         incarnation: Incarnation | None = None,
     ) -> Upkeep:
-        """Call before `start`. From then on calls expire and commands are accepted. Returns the upkeep."""
+        """Starts and returns the upkeep, by which calls expire and commands are accepted. Call it before `start`."""
         vault = self.vault
         vault.upkeep = upkeep = Upkeep(
             vault.config, vault.log, vault.report, vault.epochs, vault.outbox, vault.clock, boot, synced, config_file,
@@ -101,7 +101,7 @@ class VaultWriter:
             self.report(CallEvent(seq=0, event="vault", at=incarnation.made_at, unit="", **order))
 
     def accept_walk_reports(self, sign: Sign) -> None:
-        """Call before `start`, to accept reports of walk tests. `sign`: bytes -> SSHSIG of namespace linetap-walk."""
+        """Accepts reports of walk tests; call it before `start`. `sign`: bytes -> SSHSIG of namespace linetap-walk."""
         self.vault.walks = Walks(self.vault.config.vault_path, sign, self.vault.log, self.vault.report)
 
     # --- from the main thread -----------------------------------------------------------------------------------------

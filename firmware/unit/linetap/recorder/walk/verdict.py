@@ -48,7 +48,7 @@ def judge(turn: Turn, exempt: bool, numbers: HealthNumbers, at: str) -> WalkedLi
 
 
 def not_reached(line: int, at: str) -> WalkedLine:
-    """The verdict of a line whose turn did not come."""
+    """The verdict of a line that had no turn."""
     return WalkedLine(line=line, colour="red", found=[NOT_REACHED], at=at)
 
 

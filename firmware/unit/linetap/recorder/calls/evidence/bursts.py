@@ -139,7 +139,7 @@ class Bursts(msgspec.Struct):
         self.current, self.run, self.cut_at, self.other_at = [], None, None, None
 
     def _due(self) -> int:
-        """The frame at which the next burst has to begin."""
+        """The frame at which the next burst must begin."""
         at = len(self.current)
         if self.pattern and at < len(self.pattern):
             return self.current[0].start + self.pattern[at].start - self.pattern[0].start

@@ -197,7 +197,7 @@ class Evidence(msgspec.Struct):
         return self._without_ringback(now, dialled, numbers)
 
     def keeping_sound(self) -> Evidence:
-        """New evidence that keeps only the line's present sound: the past proves nothing for the answer."""
+        """Returns new evidence with only the line's present sound: the past proves nothing for the answer."""
         return Evidence(sound=self.sound, sound_at=self.sound_at)
 
     def busy_tone_is_on(self, now: int, numbers: AnswerNumbers) -> bool:

@@ -63,7 +63,7 @@ class Speech(msgspec.Struct):
             self.current = None
 
     def forget(self) -> None:
-        """Discards everything: voices so far prove nothing for what follows."""
+        """Discards all voices so far, which prove nothing for the following audio."""
         self.current = self.before = self.first = self.turn = self.far_turn = None
         self.loud_ms = 0
 

@@ -34,7 +34,7 @@ _TURN = 16  # samples in which the correlator's rotation is unique within +-250 
 
 
 class Octet(NamedTuple):
-    """`at`: sample in the middle of the edge that began the start bit; `mark_bits`: length of the mark before it."""
+    """An octet. `at`: middle of the edge that began the start bit, a sample; `mark_bits`: length of the mark before."""
 
     value: int
     framed: bool  # its stop bit was a mark

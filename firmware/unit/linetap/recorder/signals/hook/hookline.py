@@ -32,7 +32,7 @@ __all__ = ["FRAMES_PER_MS", "HookLine"]
 class Ringing(msgspec.Struct):
     """Bursts of ringing on one line.
 
-    The owner enables it: on a closed loop the detector reacts to dial pulses.
+    The caller passes bits of an open loop only: on a closed loop the detector reacts to dial pulses.
     """
 
     start: int | None = None  # start of the burst

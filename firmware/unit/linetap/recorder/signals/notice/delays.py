@@ -74,7 +74,7 @@ def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) 
 
 
 def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumbers) -> F64:
-    """The delay of each block in frames (b,): the common one, unless the block certainly lies elsewhere."""
+    """The delay of each block in frames (b,): the common delay, unless the block certainly has another."""
     near, last = frames_of(numbers.delay_spread_ms), likeness.shape[1] - 1
     delays = found.of(blocks)
     for block, common in enumerate(np.clip(np.rint(delays), 0, last).astype(int).tolist()):

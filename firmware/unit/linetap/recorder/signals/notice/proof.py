@@ -51,7 +51,7 @@ STRANGERS = 3  # the most copies of a notice at other delays that are removed
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """`score`: share of the notice's active blocks that were found. `level_db`: the gain of the notice on the line.
+    """A proof. `score`: found share of the notice's active blocks. `level_db`: the gain of the notice on the line.
 
     `level_db` is relative to the notice as played, audible or not; None: no trace of the notice. `delay_ms`: the
     notice's delay; None: not found. `elsewhere_ms`: the delay of the loudest copy from another line.

@@ -155,7 +155,7 @@ class PartFile:
         return max(0, self._codec.samples(self._begins + plaintext) - self.first)
 
     def _close(self) -> None:
-        """Forgets the file key and closes. An error of close is ignored: every byte that counts is synced."""
+        """Discards the file key and closes the file. An error of close is ignored: every byte that counts is synced."""
         self._writer = None
         if self._fd >= 0:
             with contextlib.suppress(OSError):

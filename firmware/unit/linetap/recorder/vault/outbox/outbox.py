@@ -102,7 +102,7 @@ class Outbox:
                 yield jsontext.decode(payload, type=CallEvent)
 
     def append(self, event: CallEvent) -> int:
-        """Returns the number of the event, once it is on disk. `seq`, `unit`, `origin` and `prev` are filled
+        """Appends an event; returns its number once it is on disk. `seq`, `unit`, `origin` and `prev` are filled
         in here.
         """
         while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:

@@ -41,7 +41,7 @@ OF_SEALING_S = 30  # the counted moment is the call's closing, soon after its en
 
 
 def dated(record: CallRecord, span: Span, config: Config) -> CallRecord:
-    """Returns a record ready to be sealed; its period has no end if the agreed clock contradicts the call's end."""
+    """Returns a record ready to be sealed; if its end is impossible, with actual times and period by counted time."""
     if record.retention is None or record.ended_at is None or is_possible_end(parse_rfc3339(record.ended_at), span):
         return record
     found = actual(record, span)

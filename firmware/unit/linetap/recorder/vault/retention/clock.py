@@ -37,7 +37,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """Two vault officers confirmed `utc_ns`, at this elapsed time, in this boot."""
+    """The confirmation of `utc_ns` by two vault officers, at this elapsed time, in this boot."""
 
     utc_ns: int
     elapsed_ns: int
@@ -87,7 +87,7 @@ class Memory(msgspec.Struct, kw_only=True):
     counted_ns: int = 0  # minimum of the passed time, by the monotonic clock, agreed or not
     agreed: bool = False
     excess_ns: int = 0  # excess of `now_ns` over the time counted from `base_ns`; part of `unexplained_ns`
-    unexplained_ns: int = 0  # unconfirmed time taken since two vault officers confirmed the time
+    unexplained_ns: int = 0  # unconfirmed time accepted since two vault officers confirmed the time
     waiting_ns: int = 0  # the agreed clock's lead over the explained time; 0: none
     behind_ns: int = 0
     name: str = ""

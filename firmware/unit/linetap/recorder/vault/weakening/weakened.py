@@ -120,8 +120,8 @@ class Weakened:
                 self._change(each, "in_effect", msgspec.structs.replace(each, in_effect=True, waits_ns=0))
 
     def _of_config(self, old: InForce, config: Config, sha256: str) -> tuple[str, list[Weakening]]:
-        """Returns the hash of the configuration in force before, and its weakenings; none if a command has installed
-        the new configuration.
+        """Returns the hash of the configuration in force before, and the weakenings by the present one; none if a
+        command has installed it.
         """
         try:
             before = config_sha256(inforce.config_of(old))
@@ -242,7 +242,7 @@ class Weakened:
         return f"{name} is confirmed: {', '.join(found.codes)}"
 
     def cancel(self, name: str, by: Holder, again: bool) -> tuple[str, str]:
-        """Returns the answer, and the configuration that must not take effect."""
+        """Cancels a weakening; returns the answer, and the configuration that must not take effect."""
         found = self._named(name, "cancelled", again)
         if found is None:
             return f"{name} is cancelled", ""
