@@ -16,9 +16,7 @@ def _is_unreachable(reporter: Seen[ReporterState]) -> bool:
 
 
 def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """The reporter is alive without a connection. The desk receives this alert only if the connection is
-    intermittent.
-    """
+    """The reporter is alive without a connection. The desk receives this alert only from an intermittent connection."""
     reporter = snapshot.services.reporter
     if reporter.status == "dead":
         return standing

@@ -64,9 +64,7 @@ class Cursor:
         self._failed = False
 
     def belongs_to(self, outbox: Source) -> bool:
-        """Whether the cursor's event is the same in this outbox, or no longer there. A vault can be
-        exchanged.
-        """
+        """Whether the cursor's event is the same in this outbox, or no longer there: a vault can be exchanged."""
         seq = self.place.seq
         if seq > outbox.last_seq():
             return seq == 0

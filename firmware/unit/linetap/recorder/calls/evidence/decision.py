@@ -339,9 +339,7 @@ class Evidence(msgspec.Struct):
         return None
 
     def _began_with_new_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
-        """Whether the far channel changed shortly before the voice, and not with the last digit, which always
-        changes it.
-        """
+        """Whether the far channel changed shortly before the voice, without the last digit, which always changes it."""
         if self.channel_at is None or self.speech.loud_ms < numbers.speech_with_channel_ms:
             return False
         of_dialling = self.channel_at < since + numbers.channel_after_digit_ms * _PER_MS

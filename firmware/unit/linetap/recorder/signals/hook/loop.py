@@ -123,9 +123,7 @@ class Loop(msgspec.Struct):
         return self.off_hook_since is not None or self.open_since is not None
 
     def certain_until(self, end: int) -> int:
-        """The frame up to which the loop is certainly the call's: its opening or loss, while the cause is
-        unknown.
-        """
+        """The frame up to which the loop is certainly the call's: its opening or loss, while the cause is unknown."""
         since = (self.open_since, self.dead_since, self.contrary_since if self.closed else None)
         return min((frame for frame in since if frame is not None), default=end)
 
@@ -196,9 +194,7 @@ class Loop(msgspec.Struct):
         return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
 
     def _seen_again(self, profile: Profile) -> int:
-        """The first frame at which a lifted handset would be certain: a slot of the meter after the battery's
-        return.
-        """
+        """The first frame at which a lifted handset would be certain: a slot of the meter after the battery returns."""
         if self.dead:
             return 1 << 62
         return 0 if self.live_since is None else self.live_since + _frames(profile.lift_debounce_ms + SLOT_MS)

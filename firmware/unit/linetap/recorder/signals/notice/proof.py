@@ -65,9 +65,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class EchoFit(msgspec.Struct, frozen=True):
-    """The measured echo of the notice: each active block's gain, and the delay; `elsewhere_ms` None: no other
-    copy.
-    """
+    """The measured echo of the notice: each active block's gain, and the delay. `elsewhere_ms` None: no other copy."""
 
     fit: Fit
     delay_ms: float

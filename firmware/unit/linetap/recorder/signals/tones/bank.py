@@ -3,8 +3,8 @@
 
 A tone that may be slightly off frequency is, for 40 ms, a vector in a small space (the few leading singular vectors of
 all sines in its band); a pair of tones spans the sum of two spaces. Noise has a twentieth of its energy in the space, a
-tone nearly all.
-Goertzel filters at fixed frequencies would lose a tone 1.5 % off at 620 Hz, and could not separate 440+480 from 450.
+tone nearly all. Goertzel filters at fixed frequencies were rejected: they would lose a tone 1.5 % off at 620 Hz, and
+could not separate 440+480 from 450.
 """
 
 from __future__ import annotations

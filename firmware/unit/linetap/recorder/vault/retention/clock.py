@@ -63,9 +63,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 class Span(NamedTuple):
-    """The time of a counted event: `latest_ns` if no time was missed, and not before `earliest_ns`; None:
-    unknown.
-    """
+    """The time of a counted event: `latest_ns` if no time was missed, and not before `earliest_ns`; None: unknown."""
 
     latest_ns: int
     earliest_ns: int | None
