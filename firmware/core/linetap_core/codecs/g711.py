@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SILENCE = 0xFF  # mu-law of 0
-# ITU-T G.711 table 5: the load capacity of mu-law, i.e. the level of a sine that just fills its range.
+# ITU-T G.711 table 5: the load capacity of mu-law, the level of a sine that fills its range.
 FULL_SCALE_DBM0 = 3.14
 
 _BIAS = 132  # 33 of G.711's 14-bit scale
@@ -15,7 +15,7 @@ _CLIP = 32635
 
 
 def _encode_table() -> NDArray[np.uint8]:
-    """The code of each sample, indexed by the sample as uint16."""
+    """The table of codes, indexed by the sample as uint16."""
     sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
     magnitude = np.minimum(np.abs(sample), _CLIP) + _BIAS
     segment = np.floor(np.log2(magnitude)).astype(np.int32) - 7
@@ -37,13 +37,13 @@ _DECODE = _decode_table()
 
 
 def encode(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """int16 of any shape to mu-law of the same shape."""
-    # No index is out of range: with "wrap" numpy omits the check, which takes as long as the rest.
+    """Encodes int16 of any shape to mu-law of the same shape."""
+    # No index is out of range: "wrap" avoids numpy's check, which takes as long as the rest.
     codes: NDArray[np.uint8] = _ENCODE.take(samples.view(np.uint16), mode="wrap")
     return codes
 
 
 def decode(codes: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """mu-law of any shape to int16 of the same shape."""
+    """Decodes mu-law of any shape to int16 of the same shape."""
     samples: NDArray[np.int16] = _DECODE[codes]
     return samples

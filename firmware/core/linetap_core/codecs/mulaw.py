@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""G.711 mu-law as an .au stream: one byte per sample."""
+"""G.711 mu-law as an .au stream: a byte a sample."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Magic, offset of the audio, its length (unknown), encoding 1 = 8-bit mu-law, rate, channels; then an annotation, which
-# readers require, ended by a zero byte.
+# Magic, offset of the audio, its length (unknown), encoding 1 = 8-bit mu-law, rate, channels; then the annotation that
+# readers expect, which ends in a zero byte.
 HEADER = struct.pack(">4sIIIII8s", b".snd", 32, 0xFFFFFFFF, 1, RATE_HZ, 1, b"linetap\0")
 
 

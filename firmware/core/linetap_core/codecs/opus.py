@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opus at a constant rate as one Ogg stream (RFC 6716, 7845, 3533): 23.8 kbit/s, with its pages 3.2 kB a second.
 
-Every page but the last has 512 bytes and 160 ms. The position of a page therefore determines its samples, a chunk of an
-age file ends at the end of a page, a truncated stream plays to its last page, and sizes reveal nothing of the speech.
-The pages are written here, since they are the form of the evidence; libopus makes the packets, through its stable ABI.
-Quality and cost of rate and complexity: decision 0133.
+Every page but the last has 512 bytes and 160 ms. The samples of a page therefore follow from its position, a chunk of
+an age file ends at the end of a page, a truncated stream plays to its last page, and sizes reveal nothing of the
+speech. The pages are written here, since they are the form of the evidence; the packets come from libopus by its stable
+ABI. Quality and cost of rate and complexity: decision 0133.
 
-An encoder that begins within a call first gets the preceding 80 ms, the time in which a decoder settles (RFC 7845,
-4.6). The stream then continues in the same pages, for the same decoder.
+An encoder that begins within a call first encodes the 80 ms before its begin, the time in which a decoder settles (RFC
+7845, 4.6). The stream then continues in the same pages, for the same decoder.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ PAGE_BYTES = 512
 PACKETS = 8  # in a page
 PACKET = 160  # samples, 20 ms
 PAGE = PACKETS * PACKET
-DELAY = 52  # samples by which libopus delays at 8 kHz: 6.5 ms (OPUS_GET_LOOKAHEAD), the stream's pre-skip
+DELAY = 52  # samples, libopus' delay at 8 kHz: 6.5 ms (OPUS_GET_LOOKAHEAD), the stream's pre-skip
 _PRE_ROLL = 4  # packets
 _OUT = 6  # a granule position counts at 48 kHz
-_SHORT = 59  # bytes of a packet; each of a page's last five has one more
+_SHORT = 59  # bytes of a packet; the last five of a page have one more
 _LONG = 5
 _PAGE_HEAD = struct.Struct("<4sBBqIIIB")
 _SERIAL = 0x4C545031
 _FIRST, _LAST = 2, 4  # flags of a page
-_LACED = 255  # a packet's length in a page: so many times this, and the remainder
+_LACED = 255  # a packet's length in a page is a sum of this value and a rest
 
-_APPLICATION_AUDIO = 2049  # VOIP's filter removes low frequencies
+_APPLICATION_AUDIO = 2049  # the application VOIP removes low frequencies
 _SET = {
-    4002: -1,  # bit rate: the given size of each packet
+    4002: -1,  # bit rate: the maximum, which fills each packet's given size
     4006: 0,  # no variable rate
     4008: 1101,  # narrowband
     4010: 1,  # complexity
-    4024: 3001,  # signal type: voice
+    4024: 3001,  # signal: voice
 }
 _NO_PREDICTION = 4046
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -60,7 +60,7 @@ class Opus:
 
     @property
     def header(self) -> bytes:
-        """The header: two pages, together as long as one audio page."""
+        """The header: two pages, together as long as one page of audio."""
         return _header()
 
     def require(self) -> None:
@@ -88,7 +88,7 @@ class Opus:
 
 
 class OpusEncoder:
-    """An encoder whose packet n has the samples from 160 n - 52 on, wherever it began."""
+    """The encoder. Packet n has the samples from 160 n - 52 on, from any encoder."""
 
     def __init__(self, first: int) -> None:
         import numpy as np
@@ -144,9 +144,8 @@ class OpusEncoder:
         return b"".join(pages)
 
     def _encode_packet(self, samples: NDArray[np.int16], *, is_last: bool = False) -> bytes:
-        """Returns the page if this packet completes it. A stream's last packet never does, as a whole page has 512
-        bytes.
-        """
+        """Encodes a packet; returns the page if the packet completes it. The last packet of a stream completes no page:
+        a whole page has 512 bytes."""
         import numpy as np
 
         number = len(self._packets)
@@ -173,13 +172,13 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """Decodes the pages of OpusEncoder, in order, and no others."""
+    """The decoder of the pages of OpusEncoder, in order; other pages are Undecodable."""
 
     def __init__(self) -> None:
         self._lib = _library()
         self._state = ctypes.create_string_buffer(self._lib.opus_decoder_get_size(1))
         _check(self._lib.opus_decoder_init(self._state, RATE_HZ, 1))
-        self._number = 0  # of the next page
+        self._number = 0  # number of the next page
 
     def decode(self, part: bytes, samples: int) -> NDArray[np.int16]:
         import numpy as np
@@ -232,7 +231,7 @@ def _page(flags: int, granule: int, number: int, packets: list[bytes]) -> bytes:
 
 
 def _page_again(page: bytes, lengths: bytes, number: int) -> bytes:
-    """The page with these packets as linetap writes it; only the last page's granule position is variable."""
+    """The page with these packets in linetap's form; only the last page's granule position is variable."""
     granule = _PAGE_HEAD.unpack_from(page)[3]
     packets, at = [], _PAGE_HEAD.size + len(lengths)
     for length in lengths:
@@ -255,12 +254,12 @@ def _header() -> bytes:
     head = _page(_FIRST, 0, 0, [struct.pack("<8sBBHIhB", b"OpusHead", 1, 1, DELAY * _OUT, RATE_HZ, 0, 0)])
     vendor = b"linetap"
     tags = struct.pack("<8sI7sI", b"OpusTags", len(vendor), vendor, 0)
-    size = PAGE_BYTES - len(head) - _PAGE_HEAD.size - 2  # over 255 bytes: two lengths in its page
+    size = PAGE_BYTES - len(head) - _PAGE_HEAD.size - 2  # two lengths in its page: the packet is longer than 255 bytes
     return head + _page(0, 0, 1, [tags.ljust(size, b"\0")])
 
 
 def _last_size(packets: int) -> int:
-    """The size of a last page with that many packets."""
+    """The size of a last page of `packets` packets."""
     long = max(0, packets - (PACKETS - _LONG)) - (packets == PACKETS)
     return _PAGE_HEAD.size + packets * (1 + _SHORT) + long
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registry of codecs, by their names in unit.toml and in records. The first is the default."""
+"""The registry of codecs, by their names in unit.toml and in records. The first codec is the default."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnknownCodec(Refusal):
 
 
 def codec_named(name: str) -> Codec:
-    """The codec with this name. UnknownCodec lists the known ones."""
+    """The codec of this name. UnknownCodec lists the known names."""
     if (codec := CODECS.get(name)) is None:
         raise UnknownCodec(f"codec {name!r} is not known; {' or '.join(CODECS)} expected")
     return codec

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pins of a Raspberry Pi's header, over `RPi.GPIO`: a card's arm line; the unit's LEDs and button.
 
-Lines are on no pin: each card's meter has them. On a unit the module RPi.GPIO is rpi-lgpio, over the kernel's gpiochip;
-the classic one cannot run on a Pi 5. Its errors become linetap's.
+Lines are on the cards' meters, not on pins. On a unit the module RPi.GPIO is rpi-lgpio, over the kernel's gpiochip; the
+classic module cannot run on a Pi 5. The module's errors become DeviceFault.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Pwm(Protocol):
 
 
 class Gpio(Protocol):
-    """The part of RPi.GPIO that is used."""
+    """The used part of RPi.GPIO."""
 
     BCM: int
     IN: int
@@ -47,7 +47,7 @@ class Gpio(Protocol):
 
 
 def import_gpio() -> Gpio:
-    """Returns RPi.GPIO, imported when hardware is requested. DeviceFault `gpio_absent` if there is none."""
+    """Returns RPi.GPIO, imported when hardware is requested. DeviceFault `gpio_absent` if it is missing."""
     try:
         module: Any = importlib.import_module("RPi.GPIO")
     except (ImportError, RuntimeError, OSError, NotImplementedError) as error:
@@ -63,7 +63,7 @@ class Closing(Protocol):
 
 @contextlib.contextmanager
 def releasing(board: Closing) -> Iterator[None]:
-    """Closes a board that could not be set up completely, relays open."""
+    """Closes a board whose set-up fails, which opens its relays."""
     try:
         yield
     except DeviceFault:
@@ -93,22 +93,22 @@ def claim(pin: int | None, step: Callable[[], None]) -> None:
         raise DeviceFault("gpio_setup", f"{where}: {error}; is another program using it?") from error
 
 
-EDGE_EVERY_MS = 100  # the card's one-shot lasts for 540 at least
+EDGE_EVERY_MS = 100  # the card's one-shot lasts for at least 540 ms
 DIMMED_HZ = 200
 
 
 class ArmLine:
-    """Gives a card's relays their current as long as `beat` is called: an edge in every EDGE_EVERY_MS."""
+    """A card's arm line: the card's relays have current while `beat` is called, by an edge in every EDGE_EVERY_MS."""
 
     def __init__(self, gpio: Gpio, pin: int, clock: Clock) -> None:
-        """DeviceFault `gpio_setup` where the pin cannot be claimed."""
+        """DeviceFault `gpio_setup` if the pin cannot be claimed."""
         self._gpio, self._pin, self._clock = gpio, pin, clock
         self._level, self._due_ns = 0, 0
         begin(gpio)
         claim(pin, partial(gpio.setup, pin, gpio.OUT, initial=0))
 
     def beat(self) -> None:
-        """DeviceFault `gpio_lost` when the pin can no longer be driven."""
+        """Makes an edge if one is due. DeviceFault `gpio_lost` if the pin can no longer be driven."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:
             return
@@ -178,7 +178,7 @@ class HardwarePanel:
             return self._gpio.input(self._button) == self._pressed
 
     def close(self) -> None:
-        """Dark: an ended panel must not show anything."""
+        """Turns all LEDs off: an ended panel must show nothing."""
         with contextlib.suppress(DeviceFault):
             self._stop_dimming()
         for pin in self._claimed:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
+if TYPE_CHECKING:  # the panel does not load numpy, which saves 14 MB
     from linetap.ring import I16, Bits
     from linetap_core.records import MeterState
 
@@ -30,16 +30,16 @@ class Levels:
 
 
 class CardBoard(Protocol):
-    """One card's lines. Opening and closing it open every relay and close every contact."""
+    """The lines of a card. Opening or closing the board opens every relay and closes every contact."""
 
     @property
     def behind_ms(self) -> int:
-        """The age from which a millisecond's levels are final."""
+        """The age at which the levels of a millisecond are final."""
         ...
 
     @property
     def meter(self) -> MeterState | None:
-        """Updated by `levels`; None: the card has no meter."""
+        """The meter's state, updated by `levels`; None: the card has no meter."""
         ...
 
     def levels(self, until_ns: int) -> Levels:
@@ -47,12 +47,12 @@ class CardBoard(Protocol):
         ...
 
     def relay(self, index: int, closed: bool) -> None:
-        """The notice relay of the line in row `index`."""
+        """Closes or opens the notice relay of the line in row `index`."""
         ...
 
     def contact(self, index: int, opened: bool) -> None:
-        """The series contact of the line in row `index`, which `levels` holds open. DeviceFault `no_contacts` if this
-        card cannot open it.
+        """Opens or closes the series contact of the line in row `index`, which calls of `levels` keep open. DeviceFault
+        `no_contacts` if this card cannot open it.
         """
         ...
 
@@ -63,15 +63,15 @@ class PanelBoard(Protocol):
     """The three unit LEDs and the button."""
 
     def show(self, leds: Mapping[str, bool]) -> None:
-        """All of UNIT_LEDS, lit or dark."""
+        """Shows all of UNIT_LEDS, lit or dark."""
         ...
 
     def dim(self, percent: int) -> None:
-        """Set the brightness of lit LEDs from the next `show` on: 1 to 100; initially 100."""
+        """Sets the brightness of lit LEDs from the next `show` on: 1 to 100; initially 100."""
         ...
 
     def button(self) -> bool:
-        """Whether it is pressed now."""
+        """Whether the button is pressed now."""
         ...
 
     def close(self) -> None: ...

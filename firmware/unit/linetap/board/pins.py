@@ -36,7 +36,7 @@ class Leds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A pin a card, card 1 first: edges on it give the card's relays their current."""
+    """The arm pins, one a card, card 1 first: edges on a pin give the card's relays their current."""
 
     pins: Pins
 
@@ -51,11 +51,11 @@ class PinTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     led: Leds
     button: Button
     arm: Arm = Arm(pins=[16, 17, 18, 19])
-    hook: Any = None  # of earlier cards, as is `relay`
+    hook: Any = None  # of earlier cards, like `relay`
     relay: Any = None
 
     def uses(self) -> Iterator[tuple[KeyPath, str, int]]:
-        """Yields (its place, its use, pin) for every pin of the table."""
+        """Yields (place in the table, use, pin) for every pin."""
         for group in ("i2c", "smdr_uart"):
             for pin in getattr(self.reserved, group):
                 yield ("reserved", group), group, pin
@@ -67,12 +67,12 @@ class PinTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def load_pins(path: Path) -> PinTable:
-    """BadInput lists every error of the table with its line."""
+    """Loads the table. BadInput lists every error with its line."""
     return _loaded(path, _check_uses, _check_age)
 
 
 def load_panel_pins(path: Path) -> PinTable:
-    """The same for LEDs and button alone, which a table for earlier cards has too."""
+    """Loads the table for LEDs and button alone; a table for earlier cards suffices."""
     return _loaded(path, _check_uses)
 
 
@@ -88,7 +88,7 @@ def _loaded(path: Path, *checks: Any) -> PinTable:
 
 
 def arm_pin(config: Config, card: int, table: PinTable) -> int:
-    """BadInput for a card without one."""
+    """The arm pin of a card. BadInput for a card without one."""
     if card > len(table.arm.pins):
         raise BadInput(f"{config.board.pins}: arm.pins has {len(table.arm.pins)} pins, and none for card {card}")
     return table.arm.pins[card - 1]
@@ -103,7 +103,7 @@ def _check_uses(table: PinTable, source: Source) -> None:
 
 
 def _check_age(table: PinTable, source: Source) -> None:
-    """A table for cards whose lines were on the header: edges of ARM would move their relays."""
+    """Adds an error for a table of earlier cards with lines on the header: edges of ARM would move their relays."""
     found = [name for name in OF_EARLIER_CARDS if getattr(table, name) is not None]
     if found:
         what = "is of cards with lines on the header, which this version cannot use: each card has its meter on USB"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated card: levels and relays over `Wires`, without hardware and without a meter.
 
-It samples every line at 1 kHz as a meter does, so what the exchange puts on a line (bounce, ringing that shakes the
-hook bit, an unplugged line) arrives as from a meter. Ringing is detected and released as late as by a meter.
-`SimulatedArm` is what a card with a simulated meter has beside it.
+The card samples every line at 1 kHz like a meter, so the exchange's effects on a line (bounce, ringing that disturbs
+the hook bit, an unplugged line) arrive as from a meter. Ringing is detected and released with a meter's delay.
+`SimulatedArm` is the arm line of a card with a simulated meter.
 """
 
 from __future__ import annotations
@@ -26,20 +26,18 @@ from linetap_core.records import MeterState
 
 __all__ = ["SimulatedCard", "SimulatedPanel", "Wires", "brightness_shown", "leds_shown", "press_button", "wires_path"]
 
-_SEEN_MS = _OVER_MS = 70  # as of the drawing's line read by a meter (tests/hardware/test_meter_drawing.py)
+_SEEN_MS = _OVER_MS = 70  # those of a meter on the drawing's line (tests/hardware/test_meter_drawing.py)
 
 
 def lasted_ms(levels: Bits) -> npt.NDArray[np.int64]:
-    """Returns for how many milliseconds each level (lines, n) has been on at that point; 0 where it is off."""
+    """Returns for each level (lines, n) the milliseconds since when it is on; 0: it is off."""
     ms = np.arange(1, levels.shape[1] + 1)
     since: npt.NDArray[np.int64] = ms - np.maximum.accumulate(np.where(levels, 0, ms), axis=1)
     return since
 
 
 class SimulatedCard:
-    """Lines in the order of `Config.lines_of(card)`. It may start before the exchange: until then every line is
-    unplugged.
-    """
+    """The card; lines in the order of `Config.lines_of(card)`. Before the exchange starts, every line is unplugged."""
 
     behind_ms = 0
     meter: MeterState | None = None
@@ -61,7 +59,7 @@ class SimulatedCard:
         return Levels(levels.hook, self._detected(until_ms), levels.polarity, levels.volts)
 
     def _detected(self, until_ms: int) -> Bits:
-        """Ringing that has lasted for _SEEN_MS, and _OVER_MS beyond its end: bool (lines, PERIOD_MS)."""
+        """The detected ringing, bool (lines, PERIOD_MS): from _SEEN_MS after its start to _OVER_MS after its end."""
         _, ring, _, _ = self._wires.samples(until_ms, PERIOD_MS + _OVER_MS + _SEEN_MS)
         if not ring.any():
             return ring[:, -PERIOD_MS:]
@@ -85,7 +83,7 @@ class SimulatedCard:
 
 
 class SimulatedArm:
-    """The way past a simulated meter: the wires' sign of life, without which no driven relay is closed."""
+    """The arm line beside a simulated meter: its signal in the wires, without which no driven relay is closed."""
 
     def __init__(self, run_dir: Path, card: int, lines: int, clock: Clock) -> None:
         """DeviceFault `wires_foreign` if the simulated lines have another shape."""
@@ -108,13 +106,13 @@ _BYTES = _DARKER + 1
 
 
 class SimulatedPanel:
-    """Five bytes on tmpfs: run, call, fault, button, brightness."""
+    """The panel: five bytes on tmpfs for run, call, fault, button, brightness."""
 
     def __init__(self, run_dir: Path) -> None:
         rundir.make_service_folder(run_dir, "panel")
         try:
             self._bytes = _panel_bytes(run_dir)
-        except OSError:  # as with hardware, LEDs need no room on tmpfs; these are just invisible
+        except OSError:  # like hardware's LEDs, a panel needs no tmpfs: its LEDs are then invisible
             self._bytes = mmap.mmap(-1, _BYTES)
 
     def show(self, leds: Mapping[str, bool]) -> None:
@@ -128,14 +126,14 @@ class SimulatedPanel:
         return self._bytes[_BUTTON] != 0
 
     def close(self) -> None:
-        """Dark, as with hardware: an ended panel must not show anything."""
+        """Turns all LEDs off: an ended panel must show nothing."""
         for i in range(len(UNIT_LEDS)):
             self._bytes[i] = 0
         self._bytes.close()
 
 
 def leds_shown(run_dir: Path) -> dict[str, bool]:
-    """Returns what the simulated LEDs show at this moment, blinking included."""
+    """Returns the present state of the simulated LEDs, blinking included."""
     try:
         memory = _panel_bytes(run_dir)
     except FileNotFoundError:  # the panel has not made its folder yet
@@ -147,7 +145,7 @@ def leds_shown(run_dir: Path) -> dict[str, bool]:
 
 
 def brightness_shown(run_dir: Path) -> int:
-    """Percent."""
+    """The brightness in percent."""
     memory = _panel_bytes(run_dir)
     try:
         return FULL_PERCENT - memory[_DARKER]

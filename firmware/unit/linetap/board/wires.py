@@ -2,10 +2,10 @@
 """The wires between the simulated exchange and a simulated card: shared memory on tmpfs, one file a card.
 
 The exchange writes line levels ahead of time, one sample a millisecond and line; the board reads them when they are due
-and writes the relays and series contacts. A sample is one aligned 64-bit word with its own millisecond beside its
-levels, so another process sees it completely or not at all, in any memory order, and a sample left over from an earlier
-turn of the buffer (the exchange died) is never taken for a new one: it reads as an unplugged line. Locks were rejected:
-the reader is the capture loop, which never waits.
+and writes the relays and series contacts. A sample is one aligned 64-bit word with its millisecond and its levels, so
+another process reads it completely or not at all, in any memory order. An old sample from an earlier turn of the buffer
+(the exchange died) is recognised by its millisecond and reads as an unplugged line. Locks were rejected: the reader is
+the capture loop, which never waits.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from linetap.ring import I16, MAX_LINES, Bits
 from linetap_core import rundir
 from linetap_core.errors import DeviceFault
 
-ARMED_MS = 1000  # as the card's one-shot: without a sign of life for this long every relay drops
-CAPACITY_MS = 1 << 14  # 16 s: how far apart exchange and board may be, ahead plus behind
+ARMED_MS = 1000  # like the card's one-shot: after this time without an edge every relay opens
+CAPACITY_MS = 1 << 14  # 16 s: the largest distance between exchange and board, ahead plus behind
 
 _MAGIC = b"LTWIRE1\0"
 _HEADER = np.dtype([("magic", "S8"), ("lines", "u4"), ("capacity_ms", "u4")])
 ARMED_AT = 32
-CONTACT_HELD_MS = 300  # as the card's: without an edge of the command for this long the contact closes
+CONTACT_HELD_MS = 300  # like the card: after this time without an edge of the command the contact closes
 RELAYS_AT = 64
 CONTACTS_AT = 256
 _SAMPLES_AT = 4096
@@ -45,10 +45,10 @@ def wires_path(run_dir: Path, card: int) -> Path:
 
 
 class Wires:
-    """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = driven, shared by both processes.
+    """The wires: samples by millisecond of CLOCK_MONOTONIC. `relays`: uint8 (lines,), 1 = driven, of both processes.
 
     A driven relay is not necessarily closed: see `closed`. `contacts` is int64 (lines,), the millisecond of the last
-    edge of the command to open a series contact; which one is open, board/meter/contacts.py decides.
+    edge of the command to open a series contact; board/meter/contacts.py decides which contacts are open.
     """
 
     def __init__(self, path: Path, lines: int) -> None:
@@ -66,7 +66,7 @@ class Wires:
 
     @classmethod
     def create(cls, path: Path, lines: int) -> Self:
-        """Every line is unplugged. A file of the same shape is kept, relays included: a board may be using it."""
+        """Creates wires of unplugged lines. A file of the same shape is kept, with its relays: a board may use it."""
         if not 1 <= lines <= MAX_LINES:
             raise ValueError(f"{lines} lines; a card has 1 to {MAX_LINES}")
         if path.exists() and _lines_in(path) != lines:
@@ -78,7 +78,7 @@ class Wires:
 
     @classmethod
     def attach(cls, path: Path) -> Self:
-        """DeviceFault `wires_absent` if there are none."""
+        """Attaches to existing wires. DeviceFault `wires_absent` if there are none."""
         lines = _lines_in(path)
         if lines is None:
             raise DeviceFault("wires_absent", f"{path}: no simulated lines here")
@@ -86,8 +86,8 @@ class Wires:
 
     @classmethod
     def attach_or_create(cls, path: Path, lines: int) -> Self:
-        """Attaches to the wires, or makes them for a board that starts before its exchange. DeviceFault `wires_foreign`
-        if they have other lines."""
+        """Attaches to the wires, or creates them for a board that starts before its exchange. DeviceFault
+        `wires_foreign` if they have another number of lines."""
         _make_absent(path, lines)
         wires = cls.attach(path)
         if wires.lines != lines:
@@ -103,9 +103,9 @@ class Wires:
         polarity: npt.ArrayLike,
         volts: npt.ArrayLike,
     ) -> None:
-        """Levels from millisecond `from_ms` on: bool (lines, n) three times, volts (lines, n) in 0.01 V.
+        """Writes levels from millisecond `from_ms` on: bool (lines, n) three times, volts (lines, n) in 0.01 V.
 
-        ValueError if the shape does not fit or n exceeds CAPACITY_MS. May overwrite what is not due yet.
+        ValueError if the shape does not fit or n exceeds CAPACITY_MS. Samples that are not due yet may be overwritten.
         """
         hundredths = np.asarray(volts)
         n = hundredths.shape[1] if hundredths.ndim == 2 else -1
@@ -129,7 +129,7 @@ class Wires:
         return Levels(hook, ring, polarity, volts[:, -1])
 
     def samples(self, until_ms: int, n: int) -> tuple[Bits, Bits, Bits, I16]:
-        """Returns the same, hook, ring and polarity, with the voltage of each millisecond: int16 (lines, n), 0.01 V."""
+        """Returns hook, ring and polarity of these milliseconds, and their voltages: int16 (lines, n), 0.01 V."""
         at = (until_ms - n) % CAPACITY_MS
         words = self._samples[:, at : at + n]
         if at + n > CAPACITY_MS:
@@ -142,22 +142,22 @@ class Wires:
         return (words & _HOOK) != 0, (words & _RING) != 0, (words & _POLARITY) != 0, volts
 
     def arm(self, now_ms: int) -> None:
-        """Sign of life of the board, as the meter's edges are for the real card's RELAY_ARM."""
+        """Writes the board's arm signal, like the edges on a real card's RELAY_ARM."""
         self._armed_ms[0] = now_ms
 
     def closed(self, now_ms: int) -> npt.NDArray[np.bool_]:
-        """Returns bool (lines,): the relays that are driven, of a board that was alive within the last ARMED_MS."""
+        """Returns the closed relays, bool (lines,): those driven by a board that was armed within the last ARMED_MS."""
         driven: npt.NDArray[np.bool_] = self.relays != 0
         return driven if now_ms - int(self._armed_ms[0]) < ARMED_MS else np.zeros_like(driven)
 
     def asked_open(self, now_ms: int) -> npt.NDArray[np.bool_]:
-        """Returns bool (lines,): the contacts whose command to open still arrives."""
+        """Returns the contacts whose command to open still arrives, bool (lines,)."""
         asked: npt.NDArray[np.bool_] = self.contacts > now_ms - CONTACT_HELD_MS
         return asked
 
     def close(self) -> None:
         del self.relays, self.contacts, self._samples, self._armed_ms
-        with contextlib.suppress(BufferError):  # an array of it is still in use; the process's end unmaps it
+        with contextlib.suppress(BufferError):  # one of its arrays is still in use; the process's end unmaps it
             self._memory.close()
 
 
@@ -179,7 +179,7 @@ def _lines_in(path: Path) -> int | None:
 
 
 def _make_absent(path: Path, lines: int) -> None:
-    """Board or exchange, whichever comes first, makes it; the other finds it."""
+    """Creates the file unless it exists: board or exchange may start first."""
     if not path.exists():
         fresh = _allocate(path, lines)
         with contextlib.suppress(FileExistsError):  # the other process was faster
@@ -188,7 +188,7 @@ def _make_absent(path: Path, lines: int) -> None:
 
 
 def _allocate(path: Path, lines: int) -> Path:
-    """A zeroed file beside `path`, allocated completely, so that a full tmpfs fails here and not as SIGBUS later."""
+    """Creates a zeroed file beside `path`, allocated completely: a full tmpfs fails here, not later by SIGBUS."""
     fresh = rundir.make(path.parent) / f".{path.name}.{os.getpid()}"
     fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Service 1, one a card: ALSA in and out and line levels into the ring; notices into the playback stream.
+"""Service 1, one for each card: writes audio and line levels into the ring, and plays notices.
 
-One thread, which has the hard deadline and nothing else; slow work belongs to another process.
+Its one thread has a hard deadline and no other work; slow work is done in other processes.
 """

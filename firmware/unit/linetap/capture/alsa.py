@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The codec of one card: capture and playback of one device through ALSA, with a limit on every wait.
 
-pyalsaaudio's constructor ignores what it could not set, so the device's parameters are compared with the requested
-ones. Capture is opened non-blocking: a blocking read of a device that has died hangs for ever.
+pyalsaaudio's constructor ignores parameters that it cannot set, so the device's parameters are compared with the
+requested ones. Capture is opened non-blocking: a blocking read of a dead device hangs for ever.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from linetap.ring import SLOT_MS
 from linetap_core.errors import DeviceFault
 
 OLDEST = (0, 11)  # 0.10 silently prepares a stream again after an overrun: audio is lost unnoticed
-FILL_PERIODS = 4  # 2 underran within 10 s beside two busy processes, 4 did not
+FILL_PERIODS = 4  # beside two busy processes 2 underran within 10 s, 4 did not
 OVERRUN = -32  # -EPIPE
 
 
 class Codec:
-    """Both directions, opened and checked, playback running. Counts are device frames."""
+    """The codec: both directions opened and checked, playback running. Counts are device frames."""
 
     def __init__(self, card: Card) -> None:
         """DeviceFault `pyalsaaudio_old`, `codec_absent` or `codec_mismatch`, naming the requested and the actual
@@ -43,7 +43,7 @@ class Codec:
         self._where = f"{card.capture_pcm} (card {card.number})"
         self._playback = self._open(alsaaudio, alsaaudio.PCM_PLAYBACK, card.playback_pcm, card)
         self.buffer = int(self._playback.info()["buffer_size"])
-        # Running before capture is opened, which needs it under JACK; nearly full, to last until the loop begins.
+        # Playback runs before capture is opened, as JACK requires; nearly full, to last until the loop begins.
         self.filled_at_start = self.refill(self.buffer // self.period - 1)
         self._capture = self._open(alsaaudio, alsaaudio.PCM_CAPTURE, card.capture_pcm, card)
         self._poll = select.poll()
@@ -51,7 +51,7 @@ class Codec:
         self._watched = -1
         for fd, events in self._capture.polldescriptors():
             self._poll.register(fd, events)
-        # Called every period: the bound methods themselves. Frames, or OVERRUN.
+        # The bound methods themselves, called every period. They return frames, or OVERRUN.
         self.available: Callable[[], int] = self._capture.avail
         self.room: Callable[[], int] = self._playback.avail
 
@@ -69,21 +69,21 @@ class Codec:
         return pcm
 
     def restart_capture(self) -> None:
-        """Starts the stream by a first read: at the beginning, after playback, and after an overrun was reported."""
+        """Starts the stream by a first read: at the beginning, after playback, and after a reported overrun."""
         self.read()
 
     def refill(self, periods: int = FILL_PERIODS) -> int:
-        """Writes that many periods of silence to an empty playback; returns the frames written."""
+        """Writes `periods` periods of silence to an empty playback; returns the frames written."""
         return sum(max(0, self._playback.write(self._silence)) for _ in range(periods))
 
     def watch(self, fd: int) -> None:
-        """Adds a descriptor for `wait`; registered last, and so the last in poll(2)'s result."""
+        """Adds a descriptor for `wait`; registered last, so the last in poll(2)'s result."""
         self._watched = fd
         self._poll.register(fd, select.POLLIN)
 
     def wait(self, timeout_ms: int) -> bool:
-        """Waits for captured audio or the time-out; True when the watched descriptor is readable."""
-        if self._ready:  # only after the announced audio was read: earlier it would be announced twice
+        """Waits for captured audio or the time-out; True if the watched descriptor is readable."""
+        if self._ready:  # only after the reported audio was read, else it would be reported twice
             self._capture.polldescriptors_revents(self._ready)
         self._ready = self._poll.poll(timeout_ms)
         if not self._ready or self._ready[-1][0] != self._watched:
@@ -92,17 +92,17 @@ class Codec:
         return True
 
     def read(self) -> bytes | None:
-        """One period, or less where there is less; None after an overrun, from which the stream is then prepared."""
+        """Reads one period, or less if less is available; None after an overrun, after which the stream is prepared."""
         frames, data = self._capture.read()
         return None if frames == OVERRUN else data
 
     def write(self, data: bytes | None) -> int:
-        """Writes one period, None for silence; frames taken, or OVERRUN when it had run dry (it is prepared again)."""
+        """Writes one period, None for silence; returns the frames, or OVERRUN after an underrun (prepared again)."""
         return int(self._playback.write(self._silence if data is None else data))
 
     @contextmanager
     def faults(self) -> Iterator[None]:
-        """ALSA's errors inside become DeviceFault `codec_lost`; after any fault the device is not closed."""
+        """Turns ALSA's errors into DeviceFault `codec_lost`; after any fault the device is not closed."""
         try:
             yield
         except self._error as error:
@@ -113,21 +113,21 @@ class Codec:
             raise
 
     def close(self) -> None:
-        """Only the loop reads, and it has stopped."""
+        """Closes the device; the loop, its only reader, has stopped."""
         if not self._faulty:
             close_at_once(self._capture, self._playback, error=self._error)
 
     def _abandon(self) -> None:
-        """Leaves a device that no longer answers: closing it may wait for ever, so the kernel does it at the process's
-        end."""
+        """Leaves a device that no longer answers: closing it may wait for ever, so the kernel closes it at the
+        process's end."""
         self._faulty = True
         for pcm in (self._capture, self._playback):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it at exit
 
 
 def close_at_once(*pcms: Any, error: type[Exception]) -> None:
-    """Closes them without what is queued: closing alone would play it to its end, and ask a device that has just died
-    for that without a pause.
+    """Closes devices without playing queued audio: close alone would play it to its end, and would poll a dead device
+    without a pause.
     """
     for pcm in pcms:
         with suppress(error):
@@ -136,7 +136,7 @@ def close_at_once(*pcms: Any, error: type[Exception]) -> None:
 
 
 def require_same_parameters(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
-    """DeviceFault `codec_mismatch` when the device differs from the configuration."""
+    """DeviceFault `codec_mismatch` if the device differs from the configuration."""
     period = card.rate_hz * period_ms // 1000
     wanted = {"rate": card.rate_hz, "format_name": card.format, "channels": card.channels, "period_size": period}
     differences = [
@@ -165,8 +165,8 @@ def require_pyalsaaudio(version: str | None = None) -> None:
 
 
 def _installed() -> str:
-    """The version by the folder that an installation leaves beside the module: importlib.metadata would cost each
-    card 2 MB.
+    """The version by the folder of the installation beside the module: importlib.metadata would cost each card
+    2 MB.
     """
     module = importlib.util.find_spec("alsaaudio")
     if module is None or module.origin is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's commands to capture: one packet, one command; a refusal is returned to the client."""
+"""Receives the recorder's commands to capture: one packet, one command; a refusal is returned to the client."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Commands:
         self._player, self._contacts = player, contacts
 
     def fileno(self) -> int:
-        """Readable when `serve` has something to do."""
+        """The descriptor that is readable if `serve` has work."""
         return self._listener.fileno()
 
     def serve(self, written: int) -> None:
-        """Carries out all waiting commands; `written`: playback frames written so far."""
+        """Executes all waiting commands; `written`: playback frames written so far."""
         for peer, data in self._listener.poll():
             refused = self._obey(data, written)
             if refused is not None:
                 log.warning("command_refused: line %d: %s", refused.line, refused.why)
-                with contextlib.suppress(OSError):  # the client has gone or does not read: the ring shows it anyway
+                with contextlib.suppress(OSError):  # the client has left or does not read: the ring shows the refusal
                     peer.send(msgspec.json.encode(refused))
 
     def _obey(self, data: bytes, written: int) -> Refused | None:

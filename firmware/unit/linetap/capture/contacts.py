@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The series contacts of one card: opened to end a call, closed again by time, and watched by the line's own level.
+"""The series contacts of one card: opened to end a call, closed again by time, and checked by the line's own level.
 
-The meter and the card bound an opening too. What the line can tell: while a contact is open it shows idle voltage,
-whatever the telephone does. So a loop that stays closed is a contact that did not open. One that did not close again
-looks like a handset that is down: it is suspected when the line rings and nobody lifts, or when the meter still reports
-it open; unless the handset was lifted since, or its bell was charged when the contact closed (board/meter/contacts.py).
+The meter and the card bound an opening too. While a contact is open, the line has idle voltage in any state of the
+telephone. If the loop stays closed, the contact did not open. A contact that did not close again looks like a handset
+on its cradle. It is suspected when the line rings and nobody lifts, or while the meter still reports it open, unless
+the handset was lifted since, or its bell was charged when the contact closed (board/meter/contacts.py).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import DeviceFault
 from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, CaptureState
 
-RING_OVER_MS = 8000  # no burst for so long: the handset was not lifted
-REPORTED_MS = 1000  # an open contact that the meter reports so long after its end is stuck
+RING_OVER_MS = 8000  # after this time without a burst, the handset was not lifted
+REPORTED_MS = 1000  # a contact that the meter reports open this long after its end is stuck
 
 log = logging.getLogger("linetap.capture")
 
@@ -30,12 +30,12 @@ log = logging.getLogger("linetap.capture")
 class _Contact:
     row: int
     closes_ns: int | None = None  # None: closed
-    closed_ns: int | None = None  # when it was closed; None: it never was open
+    closed_ns: int | None = None  # time of closing; None: it was never open
     up: bool = False  # the loop is closed
-    was_up: bool = False  # ... and was when the contact opened
-    idle: bool = True  # the loop was seen open since the contact opened
-    proven: bool = True  # ... and closed again since the contact closed
-    rang: bool = False  # the line has rung since
+    was_up: bool = False  # the loop was closed when the contact opened
+    idle: bool = True  # the loop was open at some time since the contact opened
+    proven: bool = True  # the loop was closed again since the contact closed
+    rang: bool = False  # the line has rung since the contact closed
     quiet_ms: int = 0
     suspected: bool = False
 
@@ -50,7 +50,7 @@ class Contacts:
         self._contacts = {line.number: _Contact(row) for row, line in enumerate(lines) if not line.exempt}
 
     def take_over(self, before: CaptureState | None) -> None:
-        """Takes over the state of the previous capture: a restart makes no stuck contact sound."""
+        """Restores the state of the previous capture: a restart does not clear a stuck contact."""
         if before is None or not self._card.contacts:
             return
         self._state.contact_stuck = [
@@ -61,7 +61,7 @@ class Contacts:
             contact.proven, contact.suspected = False, line in before.contact_open
 
     def open(self, line: int, ms: int) -> str | None:
-        """Opens the contact for `ms`, within LEAST_OPEN_MS and MOST_OPEN_MS; the reason of a refusal, or None."""
+        """Opens the contact for `ms`, within LEAST_OPEN_MS and MOST_OPEN_MS; returns why it was refused, or None."""
         contact = self._contacts.get(line)
         if contact is None:
             return f"line {line} is no line of this card, or is exempt"
@@ -86,7 +86,7 @@ class Contacts:
         return None
 
     def turn(self) -> None:
-        """Closes what is due. Called several times a second, whether audio arrives or not."""
+        """Closes due contacts. Called several times a second, with or without audio."""
         for line, contact in self._contacts.items():
             if contact.closes_ns is not None and self._clock.monotonic_ns() >= contact.closes_ns:
                 self._close(line, contact)
@@ -102,7 +102,7 @@ class Contacts:
             self._state.contact_stuck = [each for each in self._state.contact_stuck if each != line]
 
     def follow(self, levels: Levels) -> None:
-        """The next ten milliseconds of all lines, some periods after they were."""
+        """Follows the next ten milliseconds of all lines, which arrive some periods late."""
         hook, ring = levels.hook[:, -1].tolist(), levels.ring[:, -1].tolist()
         for contact in self._contacts.values():
             contact.up = hook[contact.row]
@@ -111,7 +111,7 @@ class Contacts:
                 _judge(contact, ring[contact.row])
 
     def report(self) -> None:
-        """Brings the state up to date, before it is written."""
+        """Updates the state before it is written."""
         meter = self._board.meter
         reported = meter.opened if meter is not None else []
         for line in self._contacts.keys() & set(meter.charged if meter is not None else []):
@@ -128,8 +128,8 @@ class Contacts:
 
 
 def _judge(contact: _Contact, rings: bool) -> None:
-    """Whether it has closed again. The levels that are late still have the loop closed before the opening: those do not
-    count, since it was not seen open then.
+    """Judges whether the contact has closed again. Late levels may still show the loop closed before the opening; they
+    do not count, since the loop was not yet open since then.
     """
     contact.proven = contact.up and contact.idle
     contact.rang |= rings

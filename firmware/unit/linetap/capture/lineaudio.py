@@ -2,8 +2,8 @@
 """Converts the codec's interleaved bytes to the ring's planar int16 at 8 kHz, the lines in the ring's order.
 
 48 kHz to 8 kHz and back by one Kaiser low-pass, polyphase both ways, numpy alone (scipy's import costs 60 MB). 193
-taps, beta 8, cut-off 4000 Hz: flat to +-0.01 dB over 300-3400 Hz, and everything that would alias into it is below -63
-dB (tests/capture/test_decimate.py measures both). Linear phase, so the delay is exactly 96 device frames.
+taps, beta 8, cut-off 4000 Hz: flat to +-0.01 dB over 300-3400 Hz, and all aliases in this band are below -63 dB (both
+measured by tests/capture/test_decimate.py). Linear phase: the delay is exactly 96 device frames.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BETA = 8.0
 CUTOFF_HZ = 4000
 DELAY = (TAPS - 1) // 2  # device frames
 
-_BLOCK = 8  # outputs of one small product: below the size at which BLAS wakes threads that then spin
+_BLOCK = 8  # outputs of one small product: below the size at which BLAS starts threads that spin
 _HISTORY = TAPS - 1
 F32 = npt.NDArray[np.float32]
 _S32_OVER_S16 = 1 << 16
@@ -35,10 +35,10 @@ def low_pass() -> npt.NDArray[np.float64]:
 
 
 class Decimator:
-    """State is carried from period to period. Output k is centred on device frame 6 k - DELAY of the run."""
+    """The decimator, with state between periods. Output k is centred on device frame 6 k - DELAY of the run."""
 
     def __init__(self, lines: int, full_scale: int) -> None:
-        """`full_scale` of the input over that of int16: 1 for S16, 65536 for S32."""
+        """`full_scale`: the input's full scale over that of int16: 1 for S16, 65536 for S32."""
         self._window: F32 = np.zeros((_HISTORY + SLOT_FRAMES * FACTOR, lines), np.float32)
         span = (_BLOCK - 1) * FACTOR + TAPS
         self._taps: F32 = np.zeros((_BLOCK, span), np.float32)
@@ -51,11 +51,11 @@ class Decimator:
         self._flat = self._out.reshape(SLOT_FRAMES, lines)
 
     def reset(self) -> None:
-        """Forgets the audio before a gap, which must not ring into the audio after it."""
+        """Discards the audio before a gap, which must not affect the audio after it."""
         self._window[:] = 0
 
     def period(self, samples: npt.NDArray[np.int16] | npt.NDArray[np.int32], out: I16) -> None:
-        """(480, lines) at the device's rate -> `out`, int16 (lines, 80), rounded and limited."""
+        """Decimates (480, lines) at the device's rate to `out`, int16 (lines, 80), rounded and limited."""
         self._window[_HISTORY:] = samples
         np.matmul(self._taps, self._blocks, out=self._out)
         self._window[:_HISTORY] = self._window[-_HISTORY:]
@@ -65,10 +65,10 @@ class Decimator:
 
 
 class Upsampler:
-    """A notice at 48 kHz, a period at a time, without the filter's delay."""
+    """Converts a notice to 48 kHz, a period at a time, without the filter's delay."""
 
     def __init__(self) -> None:
-        reach = DELAY // FACTOR  # 8 kHz samples on either side that a device frame is made of
+        reach = DELAY // FACTOR  # 8 kHz samples on either side of a device frame that contribute to it
         self._window = np.zeros(SLOT_FRAMES + 1 + 2 * reach)
         self._around = np.lib.stride_tricks.sliding_window_view(self._window, 2 * reach + 1)
         taps = np.pad(low_pass() * FACTOR, (0, FACTOR))  # beyond the last tap: 0
@@ -92,7 +92,7 @@ class Upsampler:
 
 
 class LineAudio:
-    """`delay_frames` (device frames): how far the audio of a period lies before the period itself."""
+    """The conversion of a card's audio. `delay_frames`: device frames by which a period's audio precedes the period."""
 
     def __init__(self, card: Card, lines: list[Line]) -> None:
         self._wide = card.format == "S32_LE"
@@ -112,7 +112,7 @@ class LineAudio:
         self._out: I16 = np.zeros((len(lines), SLOT_FRAMES), np.int16)
 
     def period(self, data: bytes) -> I16:
-        """One period -> int16 (lines, 80), exempt lines zeros; overwritten by the next call."""
+        """Converts a period to int16 (lines, 80), zeros for exempt lines; overwritten by the next call."""
         self._bytes[:] = data
         samples = self._samples if self._columns is None else self._samples[:, self._columns]
         if self._decimator is not None:
@@ -126,6 +126,6 @@ class LineAudio:
         return self._out
 
     def reset(self) -> None:
-        """The next period does not follow the last one."""
+        """Resets the filter: the next period does not follow the last."""
         if self._decimator is not None:
             self._decimator.reset()

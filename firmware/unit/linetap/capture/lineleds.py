@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line LEDs, which are on the card's meter, show the recorder's live states of the lines."""
+"""Shows the recorder's live states of the lines on the line LEDs, which are on the card's meter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN: dict[LineStatus, str] = {
 
 
 class LineLights:
-    """The LEDs of a card's lines. Without a meter it does nothing."""
+    """The LEDs of a card's lines. No effect without a meter."""
 
     def __init__(self, config: Config, card: int, board: CardBoard, clock: Clock = SYSTEM) -> None:
         self._run_dir = config.run_path
@@ -32,9 +32,9 @@ class LineLights:
         self._card = board if isinstance(board, MeteredCard) else None
 
     def show(self) -> None:
-        """Shows the states, one small file on tmpfs.
+        """Shows the states, which are read from one small file on tmpfs.
 
-        Without a recorder nothing is recorded, and every line shows a fault.
+        Without a recorder no call is recorded, and every line shows a fault.
         """
         if self._card is None:
             return
@@ -44,7 +44,7 @@ class LineLights:
 
 
 def _shown(state: RecorderState) -> dict[int, str]:
-    """The LED of each line. In a walk test a line in use is shown as such, except the one being tested."""
+    """The LED of each line. In a walk test lines in use keep their LED, except the line under test."""
     shown = {line.line: _SHOWN[line.state] for line in state.lines}
     if state.walk is None:
         return shown

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of a period: codec -> ring, notices -> codec. One call of `turn` a period, which waits at most POLL_MS.
+"""Capture's loop: codec -> ring, notices -> codec. One call of `turn` a period, which waits at most POLL_MS.
 
-After every start of the stream the first SETTLE_PERIODS are held back until the timeline has enough observations to
-date them; then the gap before them is written, and they follow. A jump in the clock of a running stream is handled in
-the same way.
+After every start of the stream the first SETTLE_PERIODS are held until the timeline has enough observations to date
+them; then the gap before them is written, and the held periods follow. A jump in the clock of a running stream is
+handled in the same way.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from linetap_core.errors import DeviceFault
 from linetap_core.records import CaptureState
 
 POLL_MS = 100
-STALL_MS = 1000  # without a period for so long the codec is dead, and must not pass for silence
+STALL_MS = 1000  # after this time without a period the codec is dead, which must not count as silence
 SETTLE_PERIODS = 5
-# Capture gets the processor before all others. One that overruns repeatedly would use up a processor, so that panel and
-# reporter could not report it: it waits as long as it has worked, which leaves half of one processor.
-SOON_MS = 2000  # an overrun so soon after the last one is not a single stall
+# Capture has the highest priority. With repeated overruns it would use up a processor, so that panel and reporter could
+# not report them: after such an overrun it waits as long as it has worked, which leaves half of one processor.
+SOON_MS = 2000  # an overrun within this time of the last one is not a single stall
 PAUSE_MOST_MS = 500
-MOST_OVERRUNS = 20  # without a period between them: the codec gives no audio
-# Periods are read at once, for the buffer, but written in fours: most of a period's work is a wake-up with cold caches,
-# and the second of two handled together costs a quarter of the first (decision 0010).
+MOST_OVERRUNS = 20  # without a period between them, after which the codec counts as giving no audio
+# Periods are read at once, to empty the buffer, but written in fours: most of a period's work is a wake-up with cold
+# caches, and the second of two periods handled together costs a quarter of the first (decision 0010).
 BATCH_PERIODS = 4
 SHIFTS_NEEDED = 5
 SHIFTS_KEPT = 16
@@ -69,7 +69,7 @@ class Stream(Protocol):
 
 
 class Loop:
-    """The stream of one card; `state` is kept up to date for the state file."""
+    """The loop of one card; `state` is current for the state file."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Loop:
         self._player = player
         self._clock = clock
         self._state = state
-        self._watch = watch  # is given the levels of each period
+        self._watch = watch  # called with the levels of each period
         self._timeline = Timeline(card.rate_hz)
         self._drift = Drift()
         self._position = 0  # device frames read in this run
@@ -109,19 +109,19 @@ class Loop:
         self._refine_every = 8 * codec.period  # device frames
         self._playback_restarted = False
         self._last_ns = 0
-        self._overran_ns: int | None = None  # when the last overrun was dealt with
+        self._overran_ns: int | None = None  # time of the last overrun
         self._overruns_in_a_row = 0
         self._overruns = RecentEvents()
 
     def start(self) -> None:
-        """The time since a predecessor's last slot becomes a gap; a new ring begins without one."""
+        """Starts the stream. The time since a predecessor's last slot becomes a gap; a new ring begins without one."""
         self._last_ns = self._clock.monotonic_ns()
         self.written = self._codec.filled_at_start
         self._codec.restart_capture()
         self._begin_run(GAP_RESTART)
 
     def turn(self) -> bool:
-        """Waits for a period and handles it; True when the codec's watched descriptor is readable.
+        """Waits for a period and handles it; True if the codec's watched descriptor is readable.
 
         DeviceFault `codec_stalled` after STALL_MS or MOST_OVERRUNS overruns without a period.
         """
@@ -143,14 +143,14 @@ class Loop:
         return DeviceFault("codec_stalled", f"{where}: {why}; check the codec's cable and power")
 
     def overruns_lately(self) -> int:
-        """Overruns in the recent past."""
+        """The number of recent overruns."""
         return self._overruns.count(self._clock.monotonic_ns())
 
     def _handle_audio(self, available: int, room: int, now_ns: int) -> None:
         self._last_ns, self._overruns_in_a_row = now_ns, 0
         period, captured = self._codec.period, self._position + available
         if self._timeline.observe(now_ns, captured) and not self._settling:
-            # The last period lies after the hole. Those before it may lie on either side: they are lost too.
+            # The last period follows the hole. The periods before may be on either side, so they are lost too.
             if not self._read(available - period, keep=False):
                 return
             available = captured - self._position
@@ -164,7 +164,7 @@ class Loop:
         self._read(available)
 
     def _read(self, frames: int, keep: bool = True) -> bool:
-        """Reads the whole periods among `frames`; False when that ended in an overrun."""
+        """Reads the whole periods among `frames`; False if that ended in an overrun."""
         for _ in range(frames // self._codec.period):
             data = self._codec.read()
             if data is None:
@@ -208,7 +208,7 @@ class Loop:
         self._state.progress += 1
 
     def _levels(self, until_ns: int, audio: I16) -> Levels:
-        """The board's; by the audio, and flagged so, while the card's meter is silent."""
+        """The board's levels; while the card's meter is silent, levels by sound, with a flag."""
         levels, meter = self._board.levels(until_ns), self._board.meter
         if meter is not None and not meter.connected:
             self._flags |= BY_SOUND
@@ -218,11 +218,11 @@ class Loop:
         return levels
 
     def _utc_ns_at(self, mono_ns: int) -> int:
-        """The time by the present clock; never before 1970, even where the clock was set to 1970 a moment ago."""
+        """The time by the present clock; never before 1970, even if the clock was just set to 1970."""
         return max(0, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns())
 
     def _settle(self, but: int = 0) -> None:
-        """The time of the held periods is known now: writes the gap before them and then all except the last `but`."""
+        """Writes the gap before the held periods, whose time is known now, then all of them except the last `but`."""
         self._settling = False
         first = self._held[0][0]
         end_ns, jump_only = self._ring.end_mono_ns, self._cause == GAP_OVERRUN and first > 0
@@ -256,16 +256,16 @@ class Loop:
         self._settling, self._cause = True, cause
 
     def _overrun(self, prepared: bool = False) -> None:
-        """All audio in ALSA is lost; the stream starts again.
+        """Restarts the stream after an overrun, which loses all audio in ALSA.
 
-        `prepared`: a read has reported it, and one more would already be of the new run.
+        `prepared`: a read has reported the overrun, and a further read would belong to the new run.
         """
         if self._settling and self._held:
             self._settle()
         self._write_held()
-        cause = self._cause if self._settling else GAP_OVERRUN  # a hole that is not placed yet only grows
+        cause = self._cause if self._settling else GAP_OVERRUN  # a hole without a date only grows
         reads = 0 if prepared else self._codec.buffer // self._codec.period + 1
-        while reads and self._codec.read() is not None:  # with the report it prepares the stream
+        while reads and self._codec.read() is not None:  # the report of the overrun prepares the stream
             reads -= 1
         self._overruns_in_a_row += 1
         if self._overruns_in_a_row > MOST_OVERRUNS:
@@ -305,11 +305,11 @@ class Loop:
         self._player.lost_playback()
         self._playback_restarted = self._shift_wanted = True
         self._shifts.clear()
-        self._codec.write(None)  # receives the underrun and prepares the stream
+        self._codec.write(None)  # returns the underrun and prepares the stream
         self.written += self._codec.refill()
 
     def _observe_shift(self, captured: int, room: int) -> None:
-        """Both positions at one moment: audio played now returns, `offset` later, at the ring's frame."""
+        """Measures the shift by both positions at one moment: audio played now is captured `offset` frames later."""
         if self._settling or room == OVERRUN or not (self._shift_wanted or self._position % self._refine_every == 0):
             return
         played = self.written - (self._codec.buffer - room)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices into the playback stream, on one or many lines at once, each at its exact time, with each line's gain.
+"""Plays notices into the playback stream, on one or many lines at once, at exact times, with each line's gain.
 
-There are two counts. Playback frames are counted as they are written. Ring device frames are counted as they are
-captured (ring frames times the decimation). `shift` = ring device frame - playback frame of the same moment on the
-line; it is constant while neither stream restarts, since one codec has one clock. When playback restarts, the place on
-the line is kept, and the rest of the notice continues where it would have been; when capture restarts, the notice being
-played stays as it is, and its place is computed anew.
+There are two counts. Playback frames are counted at their write. Ring device frames are counted at their capture (ring
+frames times the decimation). `shift` = ring device frame - playback frame of the same moment on the line; it is
+constant while neither stream restarts, since one codec has one clock. When playback restarts, the position on the line
+is kept, and the rest of the notice continues at its original time. When capture restarts, the played notice is not
+changed, and its position is computed anew.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from linetap.notices import Notice, notices_of
 from linetap.notices.level import gain_db, limited, raised
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
 
-# Omron G6S-2F: operates within 4 ms; the rest is for driver and bounce. No sample is played before it has settled.
+# Omron G6S-2F: operates within 4 ms; the rest is for driver and bounce. No sample is played before the relay settles.
 RELAY_LEAD_MS = 10
-MOST_PLAYS = 2  # a line: one that is ending and one that follows
+MOST_PLAYS = 2  # a line: an ending notice and its successor
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +46,7 @@ class _Play:
 class Player:
     """The notices of one card.
 
-    After an unreported restart of a stream it would play at the wrong time: see `lost_playback`.
+    After an unreported restart of a stream, notices would be played at the wrong time: see `lost_playback`.
     """
 
     def __init__(self, card: Card, lines: list[Line], notices: dict[str, Notice], board: CardBoard) -> None:
@@ -61,7 +61,7 @@ class Player:
         # At 8 kHz: at the codec's rate six notices of 12 s, each raised for eight lines, would be 55 MB.
         self._most_dbm0 = NoticeNumbers().most_mean_dbm0
         self._samples = {name: limited(notice.samples, self._most_dbm0) for name, notice in notices.items()}
-        self._raised: dict[tuple[int, str], I16] = {}  # by line, where it has a gain
+        self._raised: dict[tuple[int, str], I16] = {}  # by line, for lines with a gain
         self._plays: list[_Play] = []
         self.shift: int | None = None
         self._tag_row = np.zeros(len(lines), np.uint32)
@@ -73,7 +73,7 @@ class Player:
         return any(play.start is not None for play in self._plays)
 
     def has(self, line: int) -> bool:
-        """Whether a notice of this line is requested, or was not captured to its end yet."""
+        """Whether a notice of this line is requested, or not yet captured to its end."""
         return any(play.row == self._rows[line][0] for play in self._plays)
 
     def set_samples(self, line: int, notice: str, samples: I16) -> None:
@@ -81,7 +81,7 @@ class Player:
         self._raised[line, notice] = limited(samples, self._most_dbm0)
 
     def play(self, line: int, notice: str, at_frame: int, *, plain: bool = False) -> str | None:
-        """Requests a notice at ring frame `at_frame`, in place of one being played; the reason of a refusal, or None.
+        """Requests a notice at ring frame `at_frame`, which replaces a played one; returns why it was refused, or None.
 
         `plain`: without the line's gain.
         """
@@ -100,7 +100,7 @@ class Player:
         return None
 
     def stop(self, line: int, written: int) -> str | None:
-        """No more of it is written after playback frame `written`; the reason of a refusal, or None."""
+        """Ends the line's notice after playback frame `written`; returns the reason of a refusal, or None."""
         if line not in self._rows:
             return f"line {line} is no line of this card, or is exempt from notices"
         row = self._rows[line][0]
@@ -111,11 +111,11 @@ class Player:
         return None
 
     def lost_playback(self) -> None:
-        """Playback ran dry: playback frames have moved, places on the line have not."""
+        """Discards the shift after an underrun: playback frames have shifted against positions on the line."""
         self.shift = None
 
     def set_shift(self, shift: int, playback_restarted: bool) -> None:
-        """The shift as measured after a restart of one of the streams, or refined while not `busy`."""
+        """Sets the shift, measured after a restart of one of the streams, or refined while not `busy`."""
         self.shift = shift
         for play in self._plays:
             if play.start is None:
@@ -126,7 +126,7 @@ class Player:
                 play.at = play.start + shift
 
     def fill(self, first: int, queued: int) -> bytes | None:
-        """The period of playback frames from `first` on, with `queued` written and not yet played; None: silence."""
+        """The period of playback frames from `first` on, with `queued` frames not yet played; None: silence."""
         if not self._plays or self.shift is None:
             return None
         period = SLOT_FRAMES * self._decimation
@@ -150,13 +150,13 @@ class Player:
         return (mixed.astype(np.int32) << 16).tobytes() if self._wide else mixed.tobytes()
 
     def _commit(self, play: _Play, first: int, queued: int, shift: int) -> bool:
-        """Whether its first sample falls into the period from `first`: then the relay closes and the start is fixed."""
+        """Whether the notice begins in the period from `first`: then closes the relay and fixes the start."""
         earliest = first - queued + self._lead + shift
         at = max(play.at, earliest, first + shift)
         at += -at % self._decimation
         if at - shift >= first + SLOT_FRAMES * self._decimation:
             return False
-        for other in self._plays:  # the notice before it ends here
+        for other in self._plays:  # the previous notice ends here
             if other is not play and other.row == play.row and other.start is not None:
                 other.length = min(other.length, max(0, at - shift - other.start))
         play.at, play.start = at, at - shift
@@ -164,9 +164,9 @@ class Player:
         return True
 
     def report(self, device_frame: int) -> tuple[npt.NDArray[np.uint32] | None, npt.NDArray[np.int32] | None]:
-        """Tag and notice frame of each line for the slot at ring `device_frame`, overwritten by the next call.
+        """The tag and notice frame of each line for the slot at ring `device_frame`, overwritten by the next call.
 
-        None where no notice is requested.
+        None if no notice is requested.
         """
         if not self._plays:
             return None, None
@@ -193,7 +193,7 @@ class Player:
 class LineGains:
     """Applies the gains that `linetap line learn` has measured to each line's notices, while capture runs.
 
-    One notice of one line at a time: raising it takes some milliseconds of the thread that has a period every ten.
+    One notice of one line at a time: the gain costs some milliseconds of a thread with a period of ten.
     """
 
     def __init__(self, config: Config, lines: list[Line], player: Player) -> None:
@@ -204,7 +204,7 @@ class LineGains:
         self._work: Iterator[None] = iter(())
 
     def follow(self) -> None:
-        """Call it a few times a second."""
+        """Applies changed gains; call it a few times a second."""
         stamp = learned.stamp(Path(self._config.learned))
         if stamp != self._stamp:
             self._stamp = stamp
@@ -212,7 +212,7 @@ class LineGains:
         next(self._work, None)
 
     def _renew(self) -> Iterator[None]:
-        """One step for each notice of a line whose gain has changed."""
+        """Applies the changed gains, one step for each notice of a line."""
         found = learned.load(Path(self._config.learned))
         for line in self._lines:
             numbers = profile_of(self._config, line.profile).notice

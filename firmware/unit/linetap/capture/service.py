@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wiring of capture: connects the parts, decides nothing."""
+"""Connects the parts of capture, without any decision."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from linetap_core.records import CaptureState, Fault
 from linetap_core.rundir import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, read_state, start_logging, try_realtime
 
-PRIORITY = 50  # below the kernel's interrupt threads and jackd's 70, above all other services of ours
+PRIORITY = 50  # below the kernel's interrupt threads and jackd's 70, above linetap's other services
 
 
 def run(config: Config, card_number: int) -> int:
-    """Captures one card until SIGTERM: 0; START_AGAIN when a command has replaced the configuration.
+    """Captures one card until SIGTERM: returns 0, or START_AGAIN if a command has replaced the configuration.
 
-    LinetapError, also left in the state file, when it cannot continue.
+    LinetapError if it cannot continue; the state file has the error too.
     """
     card = next((card for card in config.card if card.number == card_number), None)
     if card is None:
@@ -60,7 +60,7 @@ def run(config: Config, card_number: int) -> int:
 def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: StateFile, log: logging.Logger) -> None:
     lines = config.lines_of(card.number)
     with ExitStack() as opened:
-        board = opened.enter_context(closing(open_card(config, card.number)))  # first of all, every relay opens
+        board = opened.enter_context(closing(open_card(config, card.number)))  # first, opens every relay
         numbers = [line.number for line in lines]
         ring = opened.enter_context(
             closing(RingWriter(config.run_path, card.number, numbers, card.ring_s, card.rate_hz))
@@ -118,8 +118,9 @@ def _first_state(config: Config, card: Card) -> CaptureState:
 
 
 def _keep_to_one_core() -> None:
-    """Keeps caches warm: a fifth less work. Only in real time, where nothing else on that core can delay capture."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # interrupts are mostly on the first
+    """Binds capture to one core, whose warm caches save a fifth of the work; only with real-time priority, so that no
+    other work on that core delays capture."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the last core: interrupts are mostly on the first
 
 
 def _warn(log: logging.Logger, state: CaptureState) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Line states by sound alone, in the place of levels while the card's meter is silent.
+"""Line states by sound alone, in place of the meter's levels while the card's meter is silent.
 
-A call that was in progress goes on, until its line has been silent for SILENT_MS or rings. A line that was idle is in
-use once it has sounded for a while; after ringing, longer than a caller ID lasts. So a call begins late and ends late,
-flashes and dial pulses are not seen, and a line on which nobody speaks for a minute seems idle.
+A call in progress continues until its line has been silent for SILENT_MS or rings. An idle line is in use once it has
+had sound for LIFT_MS; after ringing, for longer than a caller ID. Calls therefore begin and end late, flashes and dial
+pulses are not detected, and a line without speech for a minute seems idle.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy.typing as npt
 from linetap.board.interface import PERIOD_MS, Levels
 from linetap.ring import I16, NO_VOLTS, Bits
 
-SOUND_RMS = 90.0  # of int16: -45 dBm0, as SoundNumbers.sound_min_dbm0
+SOUND_RMS = 90.0  # of int16: -45 dBm0, like SoundNumbers.sound_min_dbm0
 LIFT_MS = 300  # of sound on a line that has not rung lately
 LIFT_AFTER_RINGING_MS = 1500  # caller ID takes 1.2 s at most
 RINGING_GOES_ON_MS = 8000  # without a burst: ringing is over
 SILENT_MS = 60_000
-# Ringing is far beyond full scale and below 70 Hz (hardware/README.md), so a period's mean is a third of it and more;
-# the lowest voice comes to a tenth.
+# Ringing is far beyond full scale and below 70 Hz (hardware/README.md), so a period's mean is at least a third of full
+# scale; that of the lowest voice is a tenth.
 RING_MEAN = 8000
 RING_WINDOW = 7  # periods: half a cycle at 15 Hz, and its edges
-RING_MS = 150  # less is a click
+RING_MS = 150  # shorter sounds are clicks
 
 _MOST_MS = 1 << 30
 Int = npt.NDArray[np.int64]
@@ -33,12 +33,12 @@ class SoundLevels:
     """The levels of all lines of a card, a period at a time."""
 
     def __init__(self, lifted: Bits) -> None:
-        """`lifted`: bool (lines,), which lines were off-hook when last seen."""
+        """`lifted`: bool (lines,), the lines that were last off-hook."""
         lines = len(lifted)
         self._hook: Bits = lifted.copy()
         self._means: npt.NDArray[np.float64] = np.zeros((RING_WINDOW, lines))
         self._turn = 0
-        self._ringing: Int = np.zeros(lines, np.int64)  # milliseconds, as are the others
+        self._ringing: Int = np.zeros(lines, np.int64)  # milliseconds, like the others
         self._since_ring: Int = np.full(lines, _MOST_MS, np.int64)
         self._sounding: Int = np.zeros(lines, np.int64)
         self._silent: Int = np.zeros(lines, np.int64)
@@ -47,7 +47,7 @@ class SoundLevels:
         self._deaf = False
 
     def set_hook(self, levels: Levels) -> None:
-        """The meter's own levels: what counts when it falls silent."""
+        """Keeps the meter's own levels, the initial state once the meter is silent."""
         self._hook = levels.hook[:, -1]
         if self._deaf:
             self._deaf = False
@@ -56,7 +56,7 @@ class SoundLevels:
             self._since_ring[:] = _MOST_MS
 
     def levels(self, audio: I16) -> Levels:
-        """int16 (lines, samples) of a period."""
+        """The levels of a period, from `audio` int16 (lines, samples)."""
         self._deaf = True
         samples = audio.astype(np.float64)
         mean = samples.mean(axis=1)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time of each frame of the codec on the line: a straight line through (clock, frames counted), fitted from below.
+"""Dates each frame of the codec: a straight line through (clock, frames counted), fitted from below.
 
-A process is woken late, never early, so no frame can be younger than the moment it was counted: an observation below
-the line pulls it down at once, one above raises it slowly, which also follows the codec's drift. Rejected: least
-squares, since scheduling delay is one-sided and would push the line late by its mean. A position that stays far behind
-the line means that frames were lost silently (a stopped process, a USB device that dropped out).
+A process is woken late, never early, so no frame is later than the moment of its count. An observation below the
+straight line lowers it at once; an observation above raises it slowly, which also follows the codec's drift. Rejected:
+least squares, since scheduling delay is one-sided and would delay the straight line by its mean. A position that stays
+far behind means that frames were lost silently (a stopped process, a USB device that dropped out).
 
-The drift between codec and system clock is measured by the line's origin, minute after minute: it is within a few
-milliseconds of the truth, which over ten minutes is some ppm, over an hour less than one.
+The drift between codec and system clock is measured by the straight line's origin, minute after minute. The origin is
+within a few milliseconds of the truth, which is some ppm over ten minutes and less than one over an hour.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from collections import deque
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S
 
-CREEP = 1 / 256  # of the distance in each observation; at 10 ms a codec 100 ppm slow lags 0.26 ms
-JUMP_NS = 100 * NS_PER_MS  # further behind than scheduling explains while the ALSA ring (200 ms) is not yet over
+CREEP = 1 / 256  # share of the distance for each observation; at 10 ms a codec 100 ppm slow lags 0.26 ms
+JUMP_NS = 100 * NS_PER_MS  # further behind than by scheduling, but within the ALSA ring (200 ms)
 EVERY_NS = 60 * NS_PER_S
 LEAST, MOST = 11, 61  # observations: ten minutes, an hour
 
 
 class Timeline:
-    """Positions count device frames from the first one of a run; a run lasts from one start of the stream to the next.
+    """The dates of frames. Positions are device frames from the first of a run, which ends with the stream's restart.
 
-    Between `begin` and the first `observe` nothing is known, and a query is an error.
+    Between `begin` and the first `observe` a query is an error.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -33,11 +33,11 @@ class Timeline:
         self._origin_ns: float | None = None
 
     def begin(self) -> None:
-        """Forgets the line: the stream starts again."""
+        """Discards the straight line: the stream starts again."""
         self._origin_ns = None
 
     def observe(self, now_ns: int, position: int) -> bool:
-        """`position` frames had been captured at `now_ns`. True when that is a jump; the line then stays as it was."""
+        """Adds an observation: `position` frames captured at `now_ns`. True: a jump, which changes no date."""
         seen = now_ns - position * self._ns_per_frame
         if self._origin_ns is None or seen <= self._origin_ns:
             self._origin_ns = seen
@@ -50,18 +50,18 @@ class Timeline:
 
     @property
     def origin_ns(self) -> float:
-        """The time of frame 0 of this run as estimated now: its growth is the codec's drift."""
+        """The present estimate of the time of frame 0 of this run; its growth is the codec's drift."""
         assert self._origin_ns is not None, "nothing observed in this run"
         return self._origin_ns
 
     def ns_at(self, position: int) -> int:
-        """CLOCK_MONOTONIC nanoseconds of frame `position`."""
+        """The CLOCK_MONOTONIC nanoseconds of frame `position`."""
         assert self._origin_ns is not None, "nothing observed in this run"
         return round(self._origin_ns + position * self._ns_per_frame)
 
 
 def frames_between(start_ns: int, end_ns: int, ns_per_frame: int) -> int:
-    """Whole frames in a hole, to the nearest; 0 where the clocks overlap within their error."""
+    """The number of frames in a hole, rounded; 0 if the clocks overlap within their error."""
     return max(0, round((end_ns - start_ns) / ns_per_frame))
 
 
@@ -71,7 +71,7 @@ class Drift:
     def __init__(self) -> None:
         self._observed: deque[tuple[int, float]] = deque(maxlen=MOST)
         self._due_ns = 0
-        self.ppm: float | None = None  # above 0 the codec is slower; None in the first ten minutes
+        self.ppm: float | None = None  # above 0: the codec is slow; None in the first ten minutes
 
     def begin(self) -> None:
         """Begins another run of the stream, whose frames have another origin."""
@@ -80,7 +80,7 @@ class Drift:
         self.ppm = None
 
     def observe(self, now_ns: int, origin_ns: float) -> None:
-        """`origin_ns`: the time of frame 0 of the run, as estimated now."""
+        """Adds an observation. `origin_ns`: the present estimate of the time of frame 0 of the run."""
         if now_ns < self._due_ns:
             return
         self._observed.append((now_ns, origin_ns))

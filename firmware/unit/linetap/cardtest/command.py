@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap card`: the production test of a line card, on a bench and never on a line.
 
-Exit 0: every row was measured and holds. 1: one does not, or was not measured. 2: the test could not begin.
+Exit 0: every row was measured and is within its limits. 1: a row is not. 2: the test could not begin.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def measured(
     clock: Clock,
     lines: Sequence[int] = tuple(range(1, LINES + 1)),
 ) -> CardReport:
-    """The rows that could be measured, wherever the test stopped."""
+    """The report of the measured rows, also of a test that stopped early."""
     began_ns, stopped = clock.utc_ns(), ""
     try:
         walk(link, sound, fixture, lines, sheet.tell)
@@ -102,7 +102,7 @@ def measured(
 
 
 def channels_of(given: str) -> list[int]:
-    """BadInput unless there are eight different ones from 1 to 32."""
+    """The codec's channels. BadInput unless there are eight different channels from 1 to 32."""
     words = given.split(",")
     found = [int(word) for word in words if word.isdecimal() and 1 <= int(word) <= 32]
     if len(found) != len(words) or len(set(found)) != LINES:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fixture in the place of lines at a card's plugs: a program that switches it, or a person who is asked.
+"""The fixture in place of lines at a card's plugs, switched by a program, or by a person on request.
 
-hardware/production.md describes it. Its states and instruments are named here, and nowhere else.
+hardware/production.md describes the fixture. Its states and instruments are named in this module only.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ MOST_S = 30
 
 
 class Fixture(Protocol):
-    """`read`: the measured value; None if it was not measured."""
+    """A fixture. `read` returns the measured value; None: not measured."""
 
     def set(self, state: str) -> None: ...
     def read(self, instrument: str, line: int) -> float | None: ...
 
 
 class ByHand:
-    """`ask` shows a line and returns what was typed."""
+    """A fixture that a person switches. `ask` shows a line and returns the typed answer."""
 
     def __init__(self, ask: Callable[[str], str]) -> None:
         self._ask = ask
@@ -58,7 +58,8 @@ class ByHand:
 
 
 class ByProgram:
-    """`PROGRAM set STATE`, and `PROGRAM read INSTRUMENT LINE`, which prints a number, or nothing."""
+    """A fixture switched by `PROGRAM set STATE` and read by `PROGRAM read INSTRUMENT LINE`, which prints a number, or
+    nothing."""
 
     def __init__(self, program: str) -> None:
         self._program = program

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's port as a bench needs it: samples by their number, and commands that hold while they are wanted.
+"""The meter's port on a bench: samples by their number, and commands that are repeated while they are wanted.
 
-Capture's reader decides and forgets; here nothing is decided, and time is the meter's own, a sample a millisecond.
+Unlike capture's reader, it decides no levels, and time is the meter's own, a sample a millisecond.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Volts = npt.NDArray[np.float64]
 
 
 class MeterLink:
-    """`relays` and `contacts` are masks that are commanded again and again; `opened` what the meter says it holds open,
-    as (number of a sample, mask) of each change.
+    """The link. `relays` and `contacts`: masks that are commanded repeatedly; `opened`: the contacts that the meter
+    reports open, as (number of a sample, mask) of each change.
     """
 
     def __init__(self, port: Port, clock: Clock) -> None:
@@ -42,7 +42,7 @@ class MeterLink:
         self.opened: list[tuple[int, int]] = []
 
     def wait_for_hello(self) -> tuple[int, ...]:
-        """version, channels, us a sample, boot, firmware's three numbers."""
+        """Returns version, channels, us a sample, boot, and the firmware's three numbers."""
         until_ns = self._clock.monotonic_ns() + SILENT_NS
         while self.hello is None:
             self.turn()
@@ -51,7 +51,7 @@ class MeterLink:
         return self.hello
 
     def record(self, ms: int) -> Volts:
-        """The next `ms` samples, (lines, ms). DeviceFault where samples are missing among them."""
+        """Returns the next `ms` samples, (lines, ms). DeviceFault if samples are missing among them."""
         first = self.next
         self._kept.clear()
         while self.next < first + ms:
@@ -64,7 +64,7 @@ class MeterLink:
         return volts
 
     def serve_while(self, busy: Callable[[], bool]) -> None:
-        """Keeps commands and samples going meanwhile."""
+        """Repeats commands and reads samples while `busy` returns True."""
         while busy():
             self.turn()
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every row of the test with its limits: the ends that the simulation found, wider by what the instruments err. And the
-report: a row printed as it is measured, and a file of all of them.
+"""Every row of the test with its limits, which are the simulation's extremes widened by the instruments' errors; and
+the report: each row printed when it is measured, and a file of all rows.
 
-The figures' ends are in `limits`, which tools/hardware_numbers.py writes; here is only what is added to them.
+The extremes are in `limits`, which tools/hardware_numbers.py writes; this module has only the additions.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from linetap_core.errors import BadInput
 
 READ_V = 0.5  # four of the converter's steps of 0.12 V
 FEED_OHM, PHONE_OHM = 600.0, 600.0  # the fixture's loop: both wires' resistors, and the telephone's
-FIXTURE_SHARE = 0.002  # its resistors, 0.1 % each
-LEVEL_DB = 0.5  # the transformers' leakage and winding, of which the model has no tolerance
-FRAME_MS = 5  # of the meter: it says with its end that a contact is commanded
-RELAY_MS = 12  # the relay moves in about 1 ms in the model, in 10 by its sheet
-METER_CLOSES_MS = CONTACT_MOST_MS - 100  # it must still hold the contact open when the card closes it
+FIXTURE_SHARE = 0.002  # the fixture's resistors, 0.1 % each
+LEVEL_DB = 0.5  # the transformers' leakage and winding, whose tolerances are not in the model
+FRAME_MS = 5  # of the meter, which reports a commanded contact at the frame's end
+RELAY_MS = 12  # the relay's operating time: about 1 ms in the model, 10 ms by its data sheet
+METER_CLOSES_MS = CONTACT_MOST_MS - 100  # the meter must still command the contact when the card closes it
 MOVES_V = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`low` and `high` hold themselves; `says` is what was done and read."""
+    """A row. `low` and `high` are within the limits; `says` describes what is done and read."""
 
     says: str
     unit: str
@@ -47,7 +47,7 @@ class Row:
 
 
 def rows(volts: float) -> dict[str, Row]:
-    """`volts`: the fixture's battery, as a multimeter reads it. BadInput where it is none."""
+    """All rows. `volts`: the fixture's battery, measured by a multimeter. BadInput for an impossible voltage."""
     if not 40 <= volts <= 56:
         raise BadInput(f"{volts:g} V: the fixture's battery is 40 to 56 V")
     loop = volts * PHONE_OHM / (FEED_OHM + PHONE_OHM)
@@ -106,7 +106,7 @@ SUFFIX = ".card.json"
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """`line` 0: of the card. `value` None: not measured, which is no pass."""
+    """A measured row. `line` 0: a row of the card. `value` None: not measured, which is no pass."""
 
     row: str
     line: int
@@ -123,7 +123,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CardReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`serial` is the label's, `meter_serial` the part's own, as USB has it; `stopped` why the test ended early."""
+    """The report. `serial`: from the label; `meter_serial`: the part's, by USB; `stopped`: why the test ended early."""
 
     serial: str
     meter_serial: str
@@ -139,7 +139,7 @@ class CardReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sheet:
-    """Takes the walk's values, judges and prints them."""
+    """The sheet: judges and prints the walk's values."""
 
     def __init__(self, rows: dict[str, Row], out: TextIO) -> None:
         self._rows, self._out = rows, out
@@ -147,7 +147,7 @@ class Sheet:
 
     def tell(self, name: str, line: int, value: float | None) -> None:
         row = self._rows[name]
-        number = None if value is None or isnan(value) else float(value)  # nan: there was nothing to measure
+        number = None if value is None or isnan(value) else float(value)  # nan: no measurement was possible
         held = number is not None and bool(row.low <= number <= row.high)
         shown = None if number is None else round(number, 4)
         found = Measured(row=name, line=line, says=row.says, unit=row.unit, limit=row.limit(), value=shown, holds=held)
@@ -156,7 +156,7 @@ class Sheet:
         self._out.flush()
 
     def complete(self, lines: int) -> bool:
-        """Every row is there, once a line or once a card, and holds."""
+        """Whether every row was measured, once a line or once a card, and is within its limits."""
         counts = Counter(each.row for each in self.measured)
         whole = all(counts[name] in (1, lines) for name in self._rows)
         return whole and all(each.holds for each in self.measured)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tones through the card's own codec: played on lines, and measured in what it captures, by the tone alone.
+"""Plays tones on lines through the card's own codec, and measures the same tones in the captured audio.
 
-Capture's service must not run meanwhile: the device is one program's.
+The service capture must not run meanwhile: only one program can open the device.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from linetap.capture.alsa import Codec
 from linetap.config.schema import Card
 from linetap_core.errors import DeviceFault
 
-PLAYED = 0.5  # of full scale: the drivers have room above it
+PLAYED = 0.5  # of full scale, with headroom for the drivers
 KEPT_S = 0.3
 WAIT_MS = 500
 CLOSE_S = 5
@@ -29,7 +29,7 @@ Waves = npt.NDArray[np.float64]
 
 
 class Sound(Protocol):
-    """`heard` is the last part of a second, (lines, frames), 1 at full scale. DeviceFault when it stands still."""
+    """The tones. `heard` returns the last part of a second, (lines, frames), full scale 1. DeviceFault at a stall."""
 
     rate_hz: int
 
@@ -39,7 +39,7 @@ class Sound(Protocol):
 
 
 def level_db(wave: npt.NDArray[np.float64], hz: float, rate_hz: int) -> float:
-    """The tone's amplitude in dB of what was played, through a window that leaves the next tone 90 dB down."""
+    """The tone's amplitude in dB of the played tone, through a window that attenuates the next tone by 90 dB."""
     at = np.arange(len(wave))
     window = np.blackman(len(wave))
     turned = 2 * abs(np.sum(wave * window * np.exp(-2j * pi * hz * at / rate_hz))) / window.sum()
@@ -47,10 +47,10 @@ def level_db(wave: npt.NDArray[np.float64], hz: float, rate_hz: int) -> float:
 
 
 class AlsaSound:
-    """A thread keeps the device going; `channels` has each line's, from 1."""
+    """The tones through ALSA, with a thread for the device. `channels`: each line's channel, from 1."""
 
     def __init__(self, card: Card, channels: Sequence[int]) -> None:
-        """DeviceFault when the device cannot be had as asked."""
+        """DeviceFault if the device cannot be opened with these parameters."""
         self.rate_hz: int = card.rate_hz
         self._card, self._rows = card, [channel - 1 for channel in channels]
         self._codec = Codec(card)
@@ -76,7 +76,7 @@ class AlsaSound:
     def close(self) -> None:
         self._stopped.set()
         self._thread.join(CLOSE_S)
-        if not self._thread.is_alive():  # else it is in the device: the process's end closes that
+        if not self._thread.is_alive():  # else the thread hangs in the device, which the process's end closes
             self._codec.close()
 
     def _run(self) -> None:

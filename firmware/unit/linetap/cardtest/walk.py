@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of the production test in their order. Each gives rows; nothing is skipped because an earlier one failed.
+"""The steps of the production test in their order. Each step gives rows; no step is skipped after a failed one.
 
-Lines are told apart by doing everything to one line alone and looking at all: what is line 3's moves on line 3.
+To find swapped lines, each step acts on one line alone and measures all lines: only that line may react.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from linetap.cardtest.sound import Sound, level_db
 from linetap_core.errors import DeviceFault
 
 SETTLE_MS, READ_MS = 300, 200
-TONE_MS = 700  # 200 ms of the codec's buffer and 300 of captured tone
-METER_TONE_HZ, METER_READS_HZ = 1100, 100  # a thousand samples a second make the one of the other
+TONE_MS = 700  # includes 200 ms of the codec's buffer and 300 ms of captured tone
+METER_TONE_HZ, METER_READS_HZ = 1100, 100  # at a thousand samples a second the first is aliased to the second
 METER_TONE_MS = 1000
-PEAK_DB = 3.01  # of a sine above its rms
+PEAK_DB = 3.01  # peak of a sine above its rms
 MIDDLE_HZ, UPPER_HZ = 1000, 3400
 BESIDE_HZ = (100, 300, 3400, 15_000)
-OPEN_MS = 3400  # longer than the meter holds a contact
-REST_MS = 5500  # of the card's one-shot and the meter's, before a contact opens again
+OPEN_MS = 3400  # longer than the meter's limit for a contact
+REST_MS = 5500  # rest of the card's and the meter's one-shot before a contact opens again
 UNARMED_MS = 1500  # the coils' current ends a second after the last edge
 LID_MS = 600
 
@@ -35,7 +35,7 @@ Told = Callable[[str, int, float | None], None]  # row, line from 1 (0: of the c
 
 
 def walk(link: MeterLink, sound: Sound, fixture: Fixture, lines: Sequence[int], tell: Told) -> None:
-    """`lines` count from 1. DeviceFault if meter, codec or fixture stops; the values told before stay in the report."""
+    """Runs all steps. `lines` count from 1. DeviceFault if meter, codec or fixture stops; earlier values are kept."""
     rows = [line - 1 for line in lines]
     version, channels, sample_us, *_ = link.wait_for_hello()
     tell("version", 0, version)
@@ -52,7 +52,7 @@ def walk(link: MeterLink, sound: Sound, fixture: Fixture, lines: Sequence[int], 
 
 
 def _levels(link: MeterLink, fixture: Fixture, rows: Sequence[int], tell: Told) -> Volts:
-    """Measures all lines in each state of the fixture. Returns the voltages of the last."""
+    """Measures all lines in each state of the fixture. Returns the voltages in the last state."""
     read = np.zeros(MOST_CHANNELS)
     for state, row in (("open", "absent_v"), ("feed", "fed_v"), ("reversed", "reversed_v"), ("loop", "loop_v")):
         read = _set(link, fixture, state)
@@ -73,7 +73,7 @@ def _settled(link: MeterLink) -> Volts:
 
 
 def _tones(link: MeterLink, sound: Sound, rows: Sequence[int], tell: Told) -> None:
-    """A line's relay, its notice's way out, and its way in. The loop is closed."""
+    """Tests each line's relay, the path of its notice, and its captured path, with a closed loop."""
     for line in rows:
         link.relays = 1 << line
         tell("playing_v", line + 1, _settled(link)[line])
@@ -93,14 +93,14 @@ def _tones(link: MeterLink, sound: Sound, rows: Sequence[int], tell: Told) -> No
 
 
 def _heard(link: MeterLink, sound: Sound, lines: Sequence[int], hz: float) -> list[float]:
-    """The tone in each line, in dB of what is played on some."""
+    """The tone on each line, in dB of the tone that is played on `lines`."""
     sound.play(lines, hz)
     link.record(TONE_MS)
     return [level_db(wave, hz, sound.rate_hz) for wave in sound.heard()]
 
 
 def _contacts(link: MeterLink, rows: Sequence[int], loop: Volts, tell: Told) -> None:
-    """Each commanded without end: the card must close it before the meter does."""
+    """Commands each contact without end: the card must close it before the meter does."""
     link.record(REST_MS)
     for line in rows:
         link.opened.clear()
@@ -123,7 +123,7 @@ def _contacts(link: MeterLink, rows: Sequence[int], loop: Volts, tell: Told) -> 
 
 
 def _unarmed(link: MeterLink, sound: Sound, fixture: Fixture, rows: Sequence[int], tell: Told) -> None:
-    """Tries all commands without edges on ARM: none may move anything."""
+    """Sends all commands without edges on ARM: no relay may operate."""
     _set(link, fixture, "unarmed")
     link.record(REST_MS)
     before = _settled(link)
@@ -146,7 +146,7 @@ def _lid(link: MeterLink, fixture: Fixture, tell: Told) -> None:
 
 
 def _instruments(link: MeterLink, fixture: Fixture, rows: Sequence[int], tell: Told) -> None:
-    """The thyristor on either side of an open contact; then what is measured without any."""
+    """Measures the thyristor on either side of an open contact; then the values without open contacts."""
     _waiting(link, partial(fixture.set, "spark"))
     for row in ("spark_exchange_v", "spark_telephone_v"):
         link.record(REST_MS)
@@ -162,8 +162,8 @@ def _instruments(link: MeterLink, fixture: Fixture, rows: Sequence[int], tell: T
 
 
 def _waiting[T](link: MeterLink, work: Callable[[], T]) -> T:
-    """The meter is served while a person or a program takes his time. The thread ends with the process, so that an
-    interrupt waits for nobody.
+    """Runs `work`, a person's or a program's, in a thread while the meter is served. The thread ends with the process,
+    so that an interrupt does not wait for it.
     """
     found: list[T] = []
     faults: list[DeviceFault] = []

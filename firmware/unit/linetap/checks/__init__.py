@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Self-diagnosis: each check defines its condition, its texts for a person, and the condition that clears it.
 
-Severity and LED are in wire/alerts.py, whose order is that of CHECKS. A new check is a row there and an entry in one of
-the files below; a new file is also named here.
+Severity and LED are in wire/alerts.py, whose order is that of CHECKS. A new check needs a row there and an entry in one
+of the files below; a new file is also named in this one.
 """
 
 from __future__ import annotations

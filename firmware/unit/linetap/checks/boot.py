@@ -8,7 +8,7 @@ from linetap.checks.frame import Check, Snapshot, Trouble, Words
 
 
 def slot_failed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """A slot's root has rotted, or its starts failed and the unit runs from the other. The next one may not start."""
+    """A slot's root is damaged, or its starts failed and the unit runs from the other slot. The next start may fail."""
     found = snapshot.machine.slots
     damaged = [slot for slot in found if slot.bad]
     left = [slot for slot in found if slot.was_left and not slot.bad]
@@ -39,7 +39,7 @@ def _blocks(slot: Slot) -> str:
 # The oldest boot loader with the functions that the image needs, by the day of its build; the release notes are in
 # docs/boards.md, "Versions".
 OLDEST_LOADER = {"bcm2711": "2021-03-18", "bcm2712": "2025-06-20"}
-OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-06-20"}  # of a card with a signed boot.img
+OLDEST_LOADER_SIGNED = {"bcm2711": "2025-02-11", "bcm2712": "2025-06-20"}  # for a card with a signed boot.img
 
 
 def firmware_old(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
@@ -71,7 +71,7 @@ EEPROM_FAULTS = {  # Korean, English
 
 
 def eeprom_failed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """This version brings a newer boot loader, and the EEPROM has the one before. It starts, and calls are recorded."""
+    """The update of the EEPROM's boot loader failed. The old loader starts the unit, and calls are recorded."""
     found = snapshot.machine.eeprom
     if found is None or found.step != "failed":
         return None

@@ -11,17 +11,17 @@ from linetap.checks.kernelfiles import bytes_of
 from linetap_core.clock import NS_PER_S, rfc3339
 
 EEPROM = "run/linetap-eeprom"  # a line by root: linetap.update.eepromfiles
-SLOTS = "run/linetap-slots"  # a line a slot, by root, at each start that is good and after each scrub
-FELL_OFTEN = 3  # starts that ended by themselves: the initramfs leaves the slot (image/initramfs/heal.sh)
-_LOADER = "proc/device-tree/chosen/bootloader/build-timestamp"  # as rpi-eeprom-update reads it; 32 bits, big-endian
+SLOTS = "run/linetap-slots"  # a line a slot, by root, at each good start and after each scrub
+FELL_OFTEN = 3  # failed starts after which the initramfs leaves the slot (image/initramfs/heal.sh)
+_LOADER = "proc/device-tree/chosen/bootloader/build-timestamp"  # read by rpi-eeprom-update too; 32 bits, big-endian
 _COMPATIBLE = "proc/device-tree/compatible"
 _LIMIT_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`falls`: starts that were not good, if it was left for them. `bad`: blocks of its root that cannot be read, or at
-    least one; `mended`: those written again from the other slot, since this root was installed.
+    """A slot. `falls`: failed starts, if the slot was left for them. `bad`: number of unreadable blocks of its root, or
+    1 as a lower bound; `mended`: blocks written again from the other slot since this root was installed.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Loader:
 
 @dataclass(frozen=True, slots=True)
 class Eeprom:
-    """An update of that loader. `step`: waiting, trying, done or failed, for `code`; the builds in Unix time."""
+    """An update of the boot loader. `step`: waiting, trying, done or failed (`code`: why); builds are Unix times."""
 
     step: str
     before_s: int
@@ -61,19 +61,19 @@ class Eeprom:
 
 
 def day_of(unix_s: int) -> str:
-    """The day by which release notes name a boot loader: 2026-05-17."""
+    """The day of a build, by which release notes name a boot loader: 2026-05-17."""
     return rfc3339(unix_s * NS_PER_S)[:10]
 
 
 def read_eeprom(root: Path) -> Eeprom | None:
-    """Returns None if there was none, or not before the first look after a start."""
+    """Returns the update of the boot loader; None: there was none, or it was not examined since the start."""
     line = r"(waiting|trying|done|failed) before=(\d{1,10}) wanted=(\d{1,10})(?: (eeprom_[a-z_]{1,40}))?\n"
     found = re.fullmatch(line, bytes_of(root / EEPROM, _LIMIT_BYTES).decode("ascii", "replace"))
     return Eeprom(found[1], int(found[2]), int(found[3]), found[4] or "") if found else None
 
 
 def read_slots(root: Path) -> tuple[Slot, ...]:
-    """Returns () on a machine without slots, or before the first start was judged."""
+    """Returns the slots; () on a machine without slots, or before the first start was judged."""
     found = []
     for line in bytes_of(root / SLOTS, _LIMIT_BYTES).decode("ascii", "replace").splitlines():
         name, _, rest = line.partition(" ")
@@ -84,7 +84,7 @@ def read_slots(root: Path) -> tuple[Slot, ...]:
 
 
 def read_loader(root: Path) -> Loader | None:
-    """Returns None on a machine that is no Pi 4 or 5."""
+    """Returns the boot loader; None on a machine other than a Pi 4 or 5."""
     chip = re.search(rb"\bbrcm,(bcm271[12])\0", bytes_of(root / _COMPATIBLE, _LIMIT_BYTES))
     built = bytes_of(root / _LOADER, _LIMIT_BYTES)
     if chip is None or len(built) != 4:

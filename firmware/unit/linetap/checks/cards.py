@@ -10,7 +10,7 @@ from linetap.checks.watch import Seen
 from linetap_core.clock import NS_PER_MS, RECENT_S
 from linetap_core.records import CaptureState, MeterState
 
-STEADY_MS = 3000  # audio must flow for this long before it clears: a capture restarting in a loop is no cure
+STEADY_MS = 3000  # duration of audio that clears the fault: a capture that restarts in a loop is no cure
 OF_THE_CODEC = ("codec_stalled", "codec_absent", "codec_mismatch")
 WARN_OVERRUNS = 3  # within RECENT_S; a busy machine has one a month
 CRITICAL_OVERRUNS = 30
@@ -28,10 +28,10 @@ def of_cards(
     steady: bool = False,
     by_meter: bool = False,
 ) -> Check:
-    """Returns a check of the faulty cards; with `steady`, a standing check also includes cards that have not worked for
-    long. `by_meter`: only a meter that is heard clears it.
+    """Returns a check of the faulty cards. `steady`: a standing finding also includes cards that have worked only for a
+    short time. `by_meter`: only the report of a connected meter clears the finding.
 
-    In the texts {cards} are their numbers and {units} their services.
+    In the texts {cards} are the cards' numbers and {units} their services.
     """
 
     def find(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
@@ -55,7 +55,7 @@ def of_cards(
 
 
 def _heard_meters(snapshot: Snapshot) -> dict[int, MeterState]:
-    """The reports of the meters that are connected, by card."""
+    """The reports of the connected meters, by card."""
     lives = {card: seen.live for card, seen in snapshot.services.capture.items()}
     return {card: live.meter for card, live in lives.items() if live and live.meter and live.meter.connected}
 
@@ -65,17 +65,17 @@ def _is_dead(capture: Seen[CaptureState]) -> bool:
 
 
 def _has_no_codec(capture: Seen[CaptureState]) -> bool:
-    """Dead or alive: between two attempts to open it the codec is still absent."""
+    """Whether the codec is absent, with capture dead or alive: between two attempts to open it, it is still absent."""
     return capture.fault == "codec_absent"
 
 
 def _has_another_codec(capture: Seen[CaptureState]) -> bool:
-    """The panel uses this too. Dead or alive."""
+    """Whether the codec has other parameters, with capture dead or alive. The panel uses this function too."""
     return capture.fault == "codec_mismatch"
 
 
 def gives_no_audio(capture: Seen[CaptureState]) -> bool:
-    """Whether no audio arrives, for whatever reason."""
+    """Whether no audio arrives, for any reason."""
     return capture.status == "dead" or _has_stalled(capture)
 
 
@@ -84,7 +84,7 @@ def _has_stalled(capture: Seen[CaptureState]) -> bool:
 
 
 def _is_open(capture: Seen[CaptureState]) -> bool:
-    """The last report of a dead capture counts: its death does not close the housing."""
+    """Whether the housing is open. The last report of a dead capture counts: its death does not close the housing."""
     return capture.state is not None and capture.state.meter is not None and capture.state.meter.tamper
 
 
@@ -120,7 +120,7 @@ def overruns(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | 
 
 
 def _is_silent(capture: Seen[CaptureState]) -> bool:
-    """A dead capture has its own alert."""
+    """Whether the meter of a living capture is silent. A dead capture has its own alert."""
     state = capture.live
     return state is not None and state.meter is not None and not state.meter.connected
 
@@ -147,7 +147,7 @@ def meter_absent(snapshot: Snapshot, standing: Trouble | None) -> Words | Troubl
 
 
 def converter_unset(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """The meter reports that a converter does not hold the gain and format that it was set to, or does not answer."""
+    """The meter reports that a converter has lost its gain and format settings, or does not answer."""
     meters = _heard_meters(snapshot)
     found = [f"{card}-{number}" for card, meter in meters.items() for number in meter.unset]
     if not found:
@@ -218,8 +218,8 @@ CHECKS = (
         ),
         is_ill=_has_another_codec,
     ),
-    # A card with lines delivers no audio: its capture gets no period, or ended for that reason. A capture that is not
-    # there is capture_dead.
+    # A card with lines delivers no audio: its capture gets no period, or ended for that reason. A missing capture is
+    # capture_dead.
     of_cards(
         "codec_stalled",
         clears=f"when every card has delivered audio for {STEADY_MS // 1000} s without a break",
@@ -241,7 +241,7 @@ CHECKS = (
         clears=f"when there were fewer than {WARN_OVERRUNS} within {RECENT_S // 60} min",
         find=overruns,
     ),
-    # A card's supply is gone, and its capacitors carry the unit for some seconds; or the card says so wrongly.
+    # A card's supply is gone, and its capacitors supply the unit for some seconds; or the card's report is wrong.
     of_cards(
         "power_failing",
         clears="when the card's meter reports the supply as good",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the clocks: whether the time is right, and the effects of a wrong time."""
+"""Checks of the clocks: a wrong time, and its effects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def call_undated(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
 
 @of_recorder
 def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The clock differs from what can be explained. No call is destroyed by it."""
+    """The clock contradicts counted time. No call is destroyed by a clock that is distrusted."""
     time = recorder.retention_time
     if time is None or not (time.ahead_s or time.behind_s or time.early):
         return None
@@ -72,7 +72,7 @@ STEP_STANDS_S = 3600
 
 @of_recorder
 def clock_stepped(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The clock has jumped during recording. Times before and after it cannot be compared."""
+    """The clock has jumped during recording. Times before and after the jump cannot be compared."""
     clock = recorder.clock
     if clock is None or clock.stepped_ns is None or recorder.mono_ns - clock.stepped_ns >= STEP_STANDS_S * NS_PER_S:
         return None
@@ -94,7 +94,7 @@ PATIENCE_S = 900  # a time server's first answers take minutes
 
 
 def clock_unsynced(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """The clock is not synchronised. Calls are recorded, and their times are as good as the unit's crystal.
+    """The clock is not synchronised. Calls are recorded, with times as accurate as the unit's crystal.
 
     clock_distrusted is different: a clock with an impossible time.
     """

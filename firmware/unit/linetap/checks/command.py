@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns exit status 0 if all is well, 1 if something stands. BadInput for a configuration that cannot be used."""
+    """Returns exit status 0 without findings, else 1. BadInput for a configuration that cannot be used."""
     findings, unseen = diagnose(load_config(args.config), SYSTEM)
     if args.json:
         print_json(findings, sys.stdout)
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
     """Returns the findings, and the checks for which this machine has nothing to check.
 
-    It looks for as long as it takes to distinguish a working service from one that is merely alive: about two seconds.
+    It observes for about two seconds, the time to distinguish a working service from one that is merely alive.
     """
     watch = Watch(config, clock, grace_ms=0)
     end_ns = clock.monotonic_ns() + DEAD_NS + _LOOK_EVERY_NS
@@ -57,9 +57,10 @@ def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
 
 
 def alerts_of_services(services: Services) -> dict[str, Alert]:
-    """Returns the findings in the state files of panel and reporter, which count as standing before this look.
+    """Returns the findings in the state files of panel and reporter, which count as standing before this check.
 
-    One look cannot find intermittent faults, nor those still held by hysteresis; panel and reporter look continuously.
+    A single check finds neither intermittent faults nor those still held by hysteresis; panel and reporter check
+    continuously.
     """
     alerts: dict[str, Alert] = {}
     for seen in (services.reporter, services.panel):
@@ -69,11 +70,11 @@ def alerts_of_services(services: Services) -> dict[str, Alert]:
 
 
 def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()) -> None:
-    """Prints one line a finding, and one with the checks that this machine cannot run."""
+    """Prints one line for each finding, and one with the checks that this machine cannot run."""
     for finding in findings:
         it = finding.trouble
         text = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}".replace("\n", " ")
-        out.write(plain(f"{it.severity} {finding.check}: {text}") + "\n")  # it contains a service's own text
+        out.write(plain(f"{it.severity} {finding.check}: {text}") + "\n")  # the text may contain a service's own text
     if not findings:
         out.write("이상 없음 / all is well\n")
     if unseen:

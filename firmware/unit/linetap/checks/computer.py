@@ -12,7 +12,7 @@ def _is_low(machine: Machine) -> bool:
 
 
 def under_voltage(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The supply voltage was too low for the Pi. Calls are recorded until it goes off, which may be soon."""
+    """The supply voltage was too low for the Pi. Calls are recorded until the Pi fails, which may be soon."""
     if not _is_low(snapshot.machine):
         return None
     return Words(
@@ -23,13 +23,13 @@ def under_voltage(snapshot: Snapshot, _standing: Trouble | None) -> Words | None
     )
 
 
-HOT_C = 80.0  # Raspberry Pi: from here on the clock is lowered in steps,
-TOO_HOT_C = 85.0  # and from here on to the lowest
+HOT_C = 80.0  # Raspberry Pi: from this temperature on the clock is lowered in steps,
+TOO_HOT_C = 85.0  # from this one on to the lowest
 HOT_CLEAR_BY_C = 5.0
 
 
 def temperature_high(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
-    """The processor is so hot that the firmware slows it down, or is about to."""
+    """The processor is so hot that the firmware slows it down, or soon will."""
     celsius = snapshot.machine.temperature_c
     if celsius is None or celsius < HOT_C - (HOT_CLEAR_BY_C if standing else 0):
         return None
@@ -63,7 +63,7 @@ def throttled(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 MEMORY_WARN_PERCENT = 8.0  # available, of all memory
 MEMORY_CRITICAL_PERCENT = 3.0
 MEMORY_CLEAR_BY_PERCENT = 4.0
-STALLED_PERCENT = 10.0  # of a minute in which all tasks were stalled (PSI, "full")
+STALLED_PERCENT = 10.0  # share of a minute in which all tasks were stalled (PSI, "full")
 
 
 def _available_percent(machine: Machine) -> float | None:
@@ -72,7 +72,7 @@ def _available_percent(machine: Machine) -> float | None:
 
 
 def memory_low(snapshot: Snapshot, standing: Trouble | None) -> Words | None:
-    """So little memory is left that services may be ended, or all wait for memory."""
+    """So little memory is left that services may be killed, or all tasks wait for memory."""
     left = _available_percent(snapshot.machine)
     stalled = (snapshot.machine.stalled_percent or 0.0) >= STALLED_PERCENT
     if left is None or not (stalled or left < MEMORY_WARN_PERCENT + (MEMORY_CLEAR_BY_PERCENT if standing else 0)):

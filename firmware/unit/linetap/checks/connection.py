@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the connection to the desk: the broker, and reports that wait or were lost."""
+"""Checks of the connection to the desk: the broker, and events that wait or were lost."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from linetap_core.records import OutboxState, ReporterState
 
 
 def _is_unreachable(reporter: Seen[ReporterState]) -> bool:
-    """A dead reporter has its own alert."""
+    """Whether a living reporter has no connection. A dead reporter has its own alert."""
     state = reporter.state
     return reporter.status == "alive" and (state is None or not state.connected or reporter.fault is not None)
 
 
 def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """The reporter lives and has no connection. The desk receives this alert only when the connection comes
-    and goes.
-    """
+    """The reporter is alive without a connection. The desk receives this alert only from an intermittent connection."""
     reporter = snapshot.services.reporter
     if reporter.status == "dead":
         return standing
@@ -39,14 +37,14 @@ def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | 
     )
 
 
-OLD_S = 3600  # a desk confirms every second, and a restart takes less than an hour
+OLD_S = 3600  # a desk confirms every second; its restart takes less than an hour
 TOO_OLD_S = S_PER_DAY
-TOO_FULL_SHARE = 0.8  # of the bound, which only unconfirmed events fill so far
+TOO_FULL_SHARE = 0.8  # of the bound; only unconfirmed events fill the outbox so far
 _HOURS = (1, 2, 4, 8, 12, 24)  # in steps, so that the alert does not change every minute
 
 
 def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """The unit's events have been unconfirmed for long. Critical while there is still time before some are dropped."""
+    """The unit's events have been unconfirmed for long. Critical early enough before events are dropped."""
     reporter = snapshot.services.reporter.live
     if reporter is None or reporter.outbox is None:
         return standing
@@ -68,8 +66,8 @@ def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble 
 
 
 def _is_critical(outbox: OutboxState, desk: bool) -> bool:
-    """A full outbox counts only with a desk: otherwise it is always full, with events that a broker has
-    acknowledged."""
+    """Whether the outbox is critically full or old. Its size counts only with a desk: without a desk it is always full,
+    with events that a broker has acknowledged."""
     full = desk and outbox.size_bytes >= TOO_FULL_SHARE * outbox.limit_bytes
     old = outbox.oldest_s is not None and outbox.oldest_s >= TOO_OLD_S
     return full or old

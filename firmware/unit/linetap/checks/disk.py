@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the disk: whether calls can be written to it, and for how long."""
+"""Checks of the disk: whether calls can be written, and for how long."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def data_lost(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 
 
 def vault_read_only(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The vault's file system cannot be written. It becomes read-only when it detects damage."""
+    """The vault's file system cannot be written. A file system becomes read-only when it detects damage."""
     if snapshot.mount is None or not snapshot.mount.read_only:
         return None
     return Words(
@@ -34,13 +34,13 @@ def vault_read_only(snapshot: Snapshot, _standing: Trouble | None) -> Words | No
 
 
 def _damaged(machine: Machine) -> list[str]:
-    """Returns the devices."""
+    """Returns the devices whose file systems have errors."""
     return [device for device, count in machine.disk_errors.items() if count]
 
 
 def disk_errors(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """The file system has detected damage. It counts the errors in itself, until it is checked. Or the state partition
-    could not be written at the start: the unit keeps its identity, and stores no new settings."""
+    """A file system has detected damage; the error count is kept in the file system until it is checked. Or the state
+    partition could not be written at the start: the unit keeps its identity, but stores no new settings."""
     found = _damaged(snapshot.machine)
     if not found:
         return _read_only() if snapshot.machine.state_read_only else None
@@ -63,8 +63,8 @@ def _read_only() -> Words:
 
 
 def card_changed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """Foreign files are on the state partition: from a person with the card in hand, or from an older version's
-    administrator. Their names are foreign text and are not repeated here."""
+    """Foreign files are on the state partition: from a person who had the card, or from an older version's
+    administrator. Their names are foreign text and are not shown."""
     count = snapshot.machine.foreign_files
     if not count:
         return None
@@ -77,17 +77,17 @@ def card_changed(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 
 
 FULL_WARN_AT = 2.0  # x storage.reserve_mb: warns while there is still time to act
-# x the reserve above a threshold before the alert clears: sealing a call must not make it flap
+# x the reserve above a threshold before the alert clears, so that sealing a call does not make it flap
 FULL_CLEAR_BY = 0.25
 
 
 def disk_full(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
-    """Warns below twice the reserve; critical when calls are no longer recorded for lack of room."""
+    """The disk is below twice the reserve. Critical once calls are no longer recorded for lack of room."""
     recorder = snapshot.services.recorder
     refused = recorder.live is not None and (recorder.live.recording_refused or recorder.fault) == "disk_full"
     if snapshot.free_bytes is None:
         return _unreadable(snapshot) if not refused else _full(snapshot)
-    # A living recorder reports itself when it records again; without one the threshold clears late.
+    # A living recorder reports when it records again; without a recorder the threshold clears late.
     late = standing is not None and standing.severity == "critical" and recorder.status != "alive"
     if refused or _below(snapshot, 1.0, late):
         return _full(snapshot)
@@ -135,7 +135,7 @@ def _mb(snapshot: Snapshot) -> str:
 
 @of_recorder
 def disk_forecast(snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """At the present rate the disk is full before the calls on it are over. Reported early enough to act.
+    """At the present rate the disk is full before its calls expire. Reported early enough to act.
 
     The recorder computes this from the bytes recorded a day and the bytes that expire on each coming day
     (recorder/vault/retention/expiry.py).
@@ -165,7 +165,7 @@ def _is_nearly_worn_out(wear: Wear) -> bool:
 
 
 def disk_worn(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """An eMMC reports that it is near the end of its life. SD cards report nothing of the kind."""
+    """An eMMC reports that it is near the end of its life. SD cards report no wear."""
     disks = snapshot.machine.disks
     found = {device: wear for device, wear in disks.items() if _is_worn_out(wear) or _is_nearly_worn_out(wear)}
     if not found:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The basis of all checks: their input, their findings, and how a finding stands until it clears."""
+"""The basis of all checks: their input, their findings, and the hysteresis of a finding until it clears."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Trouble(Texts, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A standing trouble, since when, and the legend's condition that shows it. `changes`: see judgement.py."""
+    """A standing trouble with its start, and the legend's condition that shows it. `changes`: see judgement.py."""
 
     check: str
     led: str
@@ -71,7 +71,7 @@ class Finding:
 
     @property
     def kind(self) -> tuple[Severity, bool]:
-        """Severity, and whether it is intermittent. A change of either is reported at once."""
+        """The severity, and whether the finding is intermittent. A change of either is reported at once."""
         return self.trouble.severity, self.changes > 0
 
     def alert(self) -> Alert:
@@ -92,23 +92,23 @@ type Find = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One self-check. `find` gets the snapshot and the check's own standing trouble, so that it can keep it until
-    things are clearly better (`clears` describes when). It returns words, the standing trouble if its state is unknown,
-    or None when all is well.
+    """A self-check. `find` gets the snapshot and the check's own standing trouble, which it may keep until the clearing
+    condition (`clears`) holds. It returns words, the standing trouble if the state is unknown, or None without a
+    fault.
     """
 
     id: str  # a row of wire/alerts.py
     clears: str
     find: Find
-    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has the part that is checked
-    of_a_call: bool = False  # it ends with the call, so each occurrence is new and not damped
+    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has the checked part
+    of_a_call: bool = False  # the finding ends with the call, so each occurrence is new and not damped
 
     def __post_init__(self) -> None:
         if self.id not in ALERTS:
             raise KeyError(f"{self.id}: no row in linetap/wire/alerts.py (its severity and LED)")
 
     def trouble(self, snapshot: Snapshot, standing: Trouble | None = None) -> Trouble | None:
-        """Returns what `find` finds, with the severity of wire/alerts.py."""
+        """Returns the result of `find` with the severity of wire/alerts.py."""
         found = self.find(snapshot, standing)
         if not isinstance(found, Words):
             return found
@@ -127,7 +127,7 @@ class Check:
 
 
 def of_recorder(find: Callable[[Snapshot, RecorderState], Words | None]) -> Find:
-    """Decorates a check of the recorder's state. While the recorder is away nothing clears: its last findings stand."""
+    """Decorates a check of the recorder's state. While the recorder is not alive, its last findings stand."""
 
     def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         state = snapshot.services.recorder.live
@@ -137,7 +137,7 @@ def of_recorder(find: Callable[[Snapshot, RecorderState], Words | None]) -> Find
 
 
 def of_reporter(find: Callable[[Snapshot, ReporterState], Words | None]) -> Find:
-    """The same for the reporter."""
+    """Decorates a check of the reporter's state, like `of_recorder`."""
 
     def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
         state = snapshot.services.reporter.live
@@ -175,7 +175,7 @@ def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
 
 
 def _space(vault: Path) -> tuple[int | None, int | None]:
-    """Returns (free, total) of the file system that the vault is on, or will be on."""
+    """Returns (free, total) bytes of the vault's present or future file system."""
     for folder in (vault, *vault.parents):
         try:
             figures = os.statvfs(folder)

@@ -29,7 +29,7 @@ def file_broken(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 
 @of_recorder
 def log_changed(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """At a start, the unit's log did not match its own signed head, or the head that the desk has."""
+    """At a start, the unit's log did not match its own signed head or the desk's head."""
     if not recorder.logs_kept:
         return None
     names = ", ".join(recorder.logs_kept[-3:])
@@ -70,7 +70,7 @@ STEPS_DAYS = (1, 7, 30)  # before the end
 
 
 def step_of(left_days: float) -> int | None:
-    """Returns the step that has begun, or None if the end is further away than all steps."""
+    """Returns the step that has begun; None: the end is further away than all steps."""
     return next((days for days in STEPS_DAYS if left_days <= days), None)
 
 
@@ -80,7 +80,7 @@ def days_en(days: int) -> str:
 
 @of_recorder
 def key_list_end(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The list of epochs will soon have no day for a call of the longest class, or has none already."""
+    """The list of epochs soon has, or already has, no day for a call of the longest class."""
     key_list = recorder.key_list
     if key_list is None:
         return None
@@ -118,7 +118,7 @@ def _key_list_ends(text_ko: str, text_en: str, mere_warning: bool = False) -> Wo
 
 @of_reporter
 def certificate_end(snapshot: Snapshot, reporter: ReporterState) -> Words | None:
-    """The unit's TLS certificate ends soon, and then no broker accepts it."""
+    """The unit's TLS certificate expires soon; no broker accepts an expired certificate."""
     until = reporter.certificate_until
     if until is None:
         return None

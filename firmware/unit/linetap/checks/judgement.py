@@ -2,11 +2,12 @@
 """The unit's faults: one list of findings for LEDs, `linetap check`, alerts and the desk.
 
 Panel and reporter each make the list from the same files with this code, so that neither depends on the other. Both
-look in the same EVERY_MS of the machine's monotonic clock, and continue after a restart with their last list. Only
-changes between two looks can differ (decision 0108).
+read the files in the same EVERY_MS of the machine's monotonic clock, and continue after a restart with their last list.
+Only changes between two readings can differ (decision 0108).
 
 Damping: an intermittent alert that changes CHANGES times within WINDOW_S stays raised until QUIET_S pass without a
-change. It never hides a standing finding, and shows the worst of them. Hysteresis belongs to the checks themselves.
+change. A damped alert never hides a standing finding, and shows its worst severity. Hysteresis is part of the checks
+themselves.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from linetap_core.rundir import capture_service
 from linetap_core.service import read_state
 from linetap_core.wire.alerts import led_of
 
-EVERY_MS = 250  # as often as a service writes its state
+EVERY_MS = 250  # the interval at which services write their state
 RESUME_S = 60  # an older state file is not continued
 _LONGEST_TEXT = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`findings`: after hysteresis and damping. `starting`: services that have no state file yet."""
+    """The judgement. `findings`: after hysteresis and damping; `starting`: services without a state file yet."""
 
     findings: tuple[Finding, ...] = ()
     starting: tuple[str, ...] = ()
@@ -51,10 +52,10 @@ class Judgement:
 
 
 class Judge:
-    """Call `judge` with each snapshot. It remembers standing findings (hysteresis) and changes (damping)."""
+    """The judge; its state is standing findings (hysteresis) and changes (damping). Call `judge` with each snapshot."""
 
     def __init__(self, checks: Sequence[Check], before: Mapping[str, Alert] | None = None, now_ns: int = 0) -> None:
-        """`before`: the alerts of the previous process, if it ended a moment ago; `now_ns`: monotonic."""
+        """`before`: the alerts of the previous process, if it ended recently; `now_ns`: monotonic."""
         self._checks, self._damper = checks, Damper(checks)
         found = [finding_of(check, before[check.id]) for check in checks if before and check.id in before]
         self._standing = [finding for finding in found if not finding.changes]
@@ -78,7 +79,7 @@ def alerts_before(
     """Returns a service's alerts before its restart, from its own state file only, so that no service can deceive
     another.
 
-    None: the service was away for longer than RESUME_S.
+    None: the service did not run for longer than RESUME_S.
     """
     before = read_state(config.run_path, service, kind)
     if before is None or not 0 <= clock.monotonic_ns() - before.mono_ns < RESUME_S * NS_PER_S:
@@ -110,13 +111,13 @@ def _plain[T](word: T) -> T | str:
 CHANGES = 6  # raised and cleared three times
 WINDOW_S = 600
 QUIET_S = 600
-REWORD_S = 60  # how old the texts of a held alert may be
-RECOUNT_S = 600  # and its count, if nothing else has changed
+REWORD_S = 60  # greatest age of the texts of a held alert
+RECOUNT_S = 600  # greatest age of its count without another change
 _RANK = {None: 0, "warning": 1, "critical": 2}
 
 
 class Damper:
-    """Call `steadied` at each look. It remembers CHANGES times for each check."""
+    """The damping, with CHANGES times for each check as state. Call `steadied` at each reading."""
 
     def __init__(self, checks: Iterable[Check]) -> None:
         self._memories = {check.id: _Memory() for check in checks if not check.of_a_call}
@@ -134,7 +135,7 @@ class Damper:
         return [found[check] for check in self._order if check in found]
 
     def take_up(self, held: Iterable[Finding], now_ns: int) -> None:
-        """Continue with findings that were already reported as intermittent."""
+        """Continues with findings that were already reported as intermittent."""
         for finding in held:
             if (memory := self._memories.get(finding.check)) is not None:
                 memory.take_up(finding, now_ns)
@@ -159,7 +160,7 @@ class _Memory:
 
     @property
     def is_empty(self) -> bool:
-        """True for nearly every check at nearly every look: nothing stands, and nothing has changed for long."""
+        """Whether there is no standing finding and no recent change, which is the usual case."""
         return self._now is None and self.held is None and not self._changes
 
     def judge(self, finding: Finding | None, now_ns: int) -> Finding | None:

@@ -10,7 +10,7 @@ MOST_BYTES = 64 << 10
 
 
 def bytes_of(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
-    """Returns b"" if there is no such file, or the driver does not answer."""
+    """Returns the file's bytes; b"" if it is missing, or the driver does not answer."""
     try:
         with path.open("rb") as file:
             return file.read(most_bytes)
@@ -23,6 +23,6 @@ def text_of(path: Path, most_bytes: int = MOST_BYTES) -> str:
 
 
 def first_group(pattern: str, text: str) -> str:
-    """The match of the pattern's first group in the first matching line; "" without a match."""
+    """Returns the match of the pattern's first group in the first matching line; "" without a match."""
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of single lines: one table, and what its rows share.
+"""Checks of single lines: a table, and the common code of its rows.
 
 The recorder reports the faults of each line as codes (LineState.troubles); a code is the id of its check. While the
-recorder is away no line's fault clears: its last report stands.
+recorder is not alive, no line's fault clears: its last report stands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ type Lines = Sequence[int]
 
 
 def _with_trouble(snapshot: Snapshot, code: str) -> Lines | None:
-    """Returns the lines that have it, in order; None if unknown."""
+    """Returns the lines with this code, in order; None: unknown."""
     recorder = snapshot.services.recorder.live
     if recorder is None:
         return None
@@ -36,7 +36,7 @@ def of_lines(
 ) -> Check:
     """Returns a check of the lines that `lines(snapshot, check_id)` returns.
 
-    In the texts {lines} are all of them, in words, and {first} is the first one's number.
+    In the texts {lines} are all these lines, in words, and {first} is the number of the first.
     """
 
     def find(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
@@ -120,8 +120,8 @@ CHECKS = (
             "fault is towards the exchange; otherwise towards the telephone."
         ),
     ),
-    # A line's on-hook voltage is far above its earlier value, or any exchange's: another port, or a card that reads
-    # wrongly.
+    # A line's on-hook voltage is far above its earlier value, or above any exchange's: another port, or a wrong reading
+    # of the card.
     of_lines(
         "battery_high",
         clears="when the on-hook voltage has been 1 V below the limit for 3 s, or `linetap line learn` has learned it",
@@ -200,7 +200,7 @@ CHECKS = (
         action_en='replace the card. Until then set release = "staff" for the line in unit.toml.',
         lines=_of_contacts(lambda capture: capture.contact_stuck),
     ),
-    # The notice of the last call was played and not heard on the line; a few more, and the line is at fault.
+    # The notice of the last call was played and not heard on the line; after a few more calls the line is at fault.
     of_lines(
         "notice_doubtful",
         clears="when a notice was detected on the line, in a call or by `linetap line learn`",
@@ -229,7 +229,7 @@ CHECKS = (
             "permanently, run linetap line learn {first}."
         ),
     ),
-    # A line's on-hook voltage is far below its earlier value, or an exchange's.
+    # A line's on-hook voltage is far below its earlier value, or below an exchange's.
     of_lines(
         "battery_low",
         clears="when the on-hook voltage has been 1 V above the limit for 3 s",
@@ -253,7 +253,7 @@ CHECKS = (
         action_ko="수화기를 내려놓고 linetap line learn {first} 명령을 실행하십시오. 드라이버는 필요 없습니다.",
         action_en="put the handset down and run linetap line learn {first}. No screwdriver is needed.",
     ),
-    # A line that was not learned has such a high voltage off-hook that it seems on-hook.
+    # A line that was not learned has so high a voltage off-hook that it seems on-hook.
     of_lines(
         "short_loop",
         clears="when `linetap line learn` has learned the line, or it was off-hook at a normal voltage",
@@ -337,7 +337,7 @@ CHECKS = (
             "screwdriver is needed."
         ),
     ),
-    # A code was dialled in a call, but not, or not certainly, on the line's own telephone.
+    # A code was dialled in a call, but not certainly on the line's own telephone.
     of_lines(
         "mark_far",
         clears="when the call ends",

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The computer as the kernel's files show it: heat, supply, memory, disks, and the file system that a folder is on.
+"""The computer's state by the kernel's files: heat, supply, memory, disks, and the file system of a folder.
 
 Values that this machine does not have are None or empty, never a fault. Files of the firmware or a driver are read at
-most once a second; which files exist is checked more rarely, since that costs more than reading them.
+most once a second; their existence is checked more rarely, since that costs more than reading them.
 
-File systems are not checked by statvfs(2): in a service's own mount namespace (ProtectSystem=) everything is read-only,
-and an ext4 that has stopped after an error says `emergency_ro` without the read-only flag (measured, decision 0059).
+File systems are not checked by statvfs(2): in a service's own mount namespace (ProtectSystem=) all are read-only, and
+an ext4 that has stopped after an error shows `emergency_ro` without the read-only flag (measured, decision 0059).
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ FOREIGN = "run/linetap-left"  # a line for each
 READ_ONLY = "run/linetap-state-read-only"  # by the initramfs (image/initramfs/keep.sh)
 EVERY_S = 1
 FIND_EVERY_S = 10
-DIP_S = 300  # the driver polls the supply every 2 s and forgets a dip, which is shown for this long
+DIP_S = 300  # duration for which a dip is shown: the driver polls the supply every 2 s and does not store dips
 _MOST = 16  # files of one kind
 _UNDER_VOLTAGE, _SLOWED = 0x1, 0xE  # bits of get_throttled: under-voltage; capped, throttled or at the soft limit
 
 
 @dataclass(frozen=True, slots=True)
 class Wear:
-    """The wear that an eMMC reports (JESD84-B51 7.4.72 ff.). `used_percent` of its life, rounded up to ten, above 100
-    when it is over; `spare`, its reserved blocks: 1 normal, 2 80 % used, 3 90 % used. 0: not reported.
+    """The wear that an eMMC reports (JESD84-B51 7.4.72 ff.). `used_percent`: used life, rounded up to ten, above 100
+    after its end; `spare`: its reserved blocks: 1 normal, 2 80 % used, 3 90 % used. 0: not reported.
     """
 
     used_percent: int
@@ -47,10 +47,11 @@ class Wear:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`throttled`: the firmware's whole value; 0: never since the start. `stalled_percent`: share of the last minute in
-    which all tasks waited for memory. `disk_errors`: of each ext4, since its last check (e2fsck). `foreign_files`:
-    found on the state partition at the start, as far as the image counts them (image/root/usr/lib/linetap/state).
-    `state_read_only`: that partition took no write at the start. `card_key`: what holds an encrypted card's key.
+    """The computer. `throttled`: the firmware's whole value; 0: never since the start. `stalled_percent`: share of the
+    last minute in which all tasks waited for memory. `disk_errors`: errors of each ext4 since its last check (e2fsck).
+    `foreign_files`: number on the state partition at the start, as far as the image counts them
+    (image/root/usr/lib/linetap/state). `state_read_only`: that partition could not be written at the start.
+    `card_key`: the place of an encrypted card's key.
     """
 
     temperature_c: float | None = None
@@ -76,17 +77,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Paths of this machine's values. The temperature is the processor's: other zones have other limits."""
+    """The paths of this machine's values. The temperature is the processor's: other zones have other limits."""
 
     throttled: Path | None
-    voltage: Path | None  # from raspberrypi-hwmon, which the image's kernel has not; `throttled`: image/modules has it
+    voltage: Path | None  # of raspberrypi-hwmon, not in the image's kernel; `throttled` is in image/modules
     temperature: Path | None
     errors: tuple[Path, ...]
     disks: tuple[Path, ...]
 
 
 class MachineWatch:
-    """Reads at most once in EVERY_S, and remembers a supply dip for DIP_S."""
+    """The watch of the computer: reads at most once in EVERY_S, and keeps a supply dip for DIP_S."""
 
     def __init__(self, clock: Clock, root: Path | None = None) -> None:
         self._clock, self._root = clock, root
@@ -114,7 +115,7 @@ class MachineWatch:
 
 
 def find_files(root: Path) -> Files:
-    """`root`: the folder that has /proc and /sys."""
+    """Finds the files. `root`: the folder that contains /proc and /sys."""
     zones, sensors = _all(root, "sys/class/thermal/thermal_zone*"), _all(root, "sys/class/hwmon/hwmon*")
     return Files(
         throttled=next(iter(_all(root, "sys/bus/platform/devices/*firmware/get_throttled")), None),
@@ -153,7 +154,7 @@ def _lines(path: Path) -> int | None:
 
 
 def _wear(device: Path) -> Wear | None:
-    """None: the card reports none, as no SD card does."""
+    """The wear of a device; None: not reported, as for every SD card."""
     used = [int(word, 16) for word in re.findall(r"0x[0-9a-fA-F]{1,2}\b", text_of(device / "life_time"))]
     wear = Wear(10 * max(used, default=0), _number(device / "pre_eol_info", 16) or 0)
     return wear if wear != Wear(0, 0) else None
@@ -185,11 +186,11 @@ def _number(path: Path | None, base: int = 10) -> int | None:
 # --- File systems -----------------------------------------------------------------------------------------------------
 
 
-CLOSED = {"ro", "emergency_ro", "shutdown"}  # options of the file system itself, behind the dash in mountinfo
-LOST = "linetap-lost"  # mounted by the image instead of a data partition that cannot be mounted
+CLOSED = {"ro", "emergency_ro", "shutdown"}  # options of the file system itself, after the dash in mountinfo
+LOST = "linetap-lost"  # mounted by the image in place of a data partition that cannot be mounted
 ENCRYPTED = "/dev/mapper/linetap-data"  # mounted by the image from an encrypted card
 _MOUNTINFO_BYTES = 256 << 10
-_FEWEST_BLOCKS = 4  # a state file has one or two, and the old one stays until it is replaced
+_FEWEST_BLOCKS = 4  # a state file needs one or two, and the old file stays until its replacement
 
 RoomFault = Literal["full", "read_only", "failing"]
 
@@ -197,7 +198,7 @@ RoomFault = Literal["full", "read_only", "failing"]
 @dataclass(frozen=True, slots=True)
 class Mount:
     read_only: bool = False
-    lost: bool = False  # RAM, in the place of a partition that cannot be mounted
+    lost: bool = False  # RAM in place of a partition that cannot be mounted
     encrypted: bool = False  # with a key in the TPM or in the board's fuses
 
 
@@ -211,9 +212,9 @@ def visible(vault: Path) -> Path:
 
 
 def mount_of(folder: Path, root: Path | None = None) -> Mount | None:
-    """Returns the file system that `folder` is on, or will be on; None: unknown. See proc_pid_mountinfo(5).
+    """Returns the present or future file system of `folder`; None: unknown. See proc_pid_mountinfo(5).
 
-    `root`: the folder that has /proc.
+    `root`: the folder that contains /proc.
     """
     try:
         with ((root or ROOT) / "proc/self/mountinfo").open("rb") as file:
@@ -229,7 +230,7 @@ def mount_of(folder: Path, root: Path | None = None) -> Mount | None:
         if "\\" in point:
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
         point = point.rstrip("/") + "/"
-        if place.startswith(point) and len(point) >= len(nearest):  # a later mount is on top
+        if place.startswith(point) and len(point) >= len(nearest):  # a later mount covers an earlier one
             nearest = point
             found = _mount(of_system[1], of_system[2])
     return found if nearest else None
@@ -240,7 +241,7 @@ def _mount(source: str, options: str) -> Mount:
 
 
 def fault_of(room: Path) -> RoomFault | None:
-    """Returns why a service, though it may be alive, cannot write its state into its folder in RAM.
+    """Returns the reason why a service, which may be alive, cannot write its state into its folder in RAM.
 
     `failing`: the medium returns errors. None: files can be written there, or the folder does not exist because no
     service has started yet.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of orders that the unit did not carry out (updates, commands, the card), and of the policy in force."""
+"""Checks of orders that the unit did not execute (updates, commands, the card), and of the policy in force."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def update_failed(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
     if found is None or found.step != "failed":
         return None
     why_ko, why_en = UPDATE_FAULTS.get(found.code, ("설치하지 못했습니다", "it could not be installed"))
-    # An unreadable version, as of a stick without one, is "?".
+    # An unreadable version, such as that of a stick without one, is "?".
     return Words(
         text_ko=f"업데이트 {found.version} 실패: {why_ko} ({found.code}).",
         text_en=f"Update {found.version} failed: {why_en} ({found.code}).",
@@ -58,7 +58,7 @@ REFUSAL_STANDS_S = 3600
 
 @of_recorder
 def command_refused(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """A command was not permitted, or out of order. Only its code and role are shown."""
+    """A command was not permitted, or out of order. The alert shows only its code and role."""
     last = recorder.refused_commands
     if not last.count or recorder.mono_ns - last.mono_ns >= REFUSAL_STANDS_S * NS_PER_S:
         return None
@@ -94,7 +94,7 @@ ORDER_FAULTS = {  # Korean, English
 
 @of_recorder
 def order_refused(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The unit refused an order on its card. It continues as it was."""
+    """The unit refused an order on its card, and continues unchanged."""
     found = recorder.order
     if found is None or found.code in ORDER_TAKEN:
         return None
@@ -124,7 +124,7 @@ _DEPARTURES = {  # Korean, English
 
 @of_recorder
 def policy_departs(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """The configuration records what is not recorded by default. Allowed, and never silent."""
+    """The configuration records calls that are not recorded by default. That is allowed, but always reported."""
     found = [_DEPARTURES[code] for code in recorder.departures if code in _DEPARTURES]
     if not found:
         return None
@@ -136,7 +136,7 @@ def policy_departs(_snapshot: Snapshot, recorder: RecorderState) -> Words | None
     )
 
 
-MOST_LISTED = 3  # codes in the text; `linetap command state` has the rest
+MOST_LISTED = 3  # codes in the text; `linetap command state` shows the rest
 _BY = {  # Korean, English
     "command": ("서명된 명령", "a signed command"),
     "file": ("기기에서 바뀐 파일", "a file edited on the unit"),
@@ -147,7 +147,7 @@ _BY = {  # Korean, English
 
 @of_recorder
 def weakened(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
-    """Less is recorded, announced, kept or reported than before, and no one besides its signers has confirmed it."""
+    """Less is recorded, announced, kept or reported than before, and nobody besides its signers has confirmed that."""
     standing = recorder.weakenings
     if not standing:
         return None

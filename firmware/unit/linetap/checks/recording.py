@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of recording itself: why calls are not recorded, or not completely."""
+"""Checks of recording itself: reasons why calls are not recorded, or not completely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _refused_by(services: Services) -> Iterator[str]:
 
 
 def config_wrong(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """A service ended because the configuration cannot be used, or the one on the card could not be used at
+    """A service ended because the configuration cannot be used, or the card's configuration could not be used at
     the start.
     """
     names = [*_refused_by(snapshot.services), *(["provision"] if snapshot.card_wrong else [])]
@@ -41,7 +41,7 @@ def config_wrong(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
 
 
 def _refuses(recorder: Seen[RecorderState]) -> str | None:
-    """Returns the code of the reason why nothing is recorded; None: it records, or its state is unknown."""
+    """Returns the code of the reason why no call is recorded; None: calls are recorded, or the state is unknown."""
     state = recorder.live
     return None if state is None else state.recording_refused or recorder.fault
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the unit's services: which are dead, which cannot report their state, and whether their versions match."""
+"""Checks of the unit's services: dead services, services that cannot report their state, and different versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linetap_core.rundir import capture_service
 
 
 def _is_gone(seen: Seen[ServiceState]) -> bool:
-    """Dead, or alive without doing its work. A service that cannot write its state may be alive (state_unwritten)."""
+    """Whether a service is dead or stuck. A service that cannot write its state may be alive (state_unwritten)."""
     return (seen.status == "dead" and seen.unwritten is None) or seen.stuck
 
 
@@ -27,7 +27,7 @@ def of_service(
     code: Callable[[Services], str | None] | None = None,
 ) -> Check:
     """Returns the check `<name>_dead`. `is_dead` replaces `_is_gone`. The texts get a code if there is one: from
-    `code`, or else of the fault that the service left.
+    `code`, or else the code of the service's last fault.
     """
 
     def find(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
@@ -47,8 +47,9 @@ def of_service(
 
 
 def _is_recorder_dead(services: Services) -> bool:
-    """A recorder with nothing to read cannot make progress: it only counts as stuck where a capture has gone on for so
-    long without it. Either may be the first to stop, or to go on, when a codec is pulled and plugged in."""
+    """Whether the recorder is dead or stuck. Without audio a recorder makes no progress, so it counts as stuck only
+    while a capture has made progress for as long. When a codec is unplugged and plugged in, either may stop or continue
+    first."""
     if services.recorder.live is not None and services.recorder.live.standing:
         return True
     if not services.recorder.stuck:
@@ -59,7 +60,7 @@ def _is_recorder_dead(services: Services) -> bool:
 
 
 def _code_of_recorder(services: Services) -> str | None:
-    """The fault it ended with, or which of its threads hangs."""
+    """The code of the recorder's last fault, or of its hanging thread."""
     recorder = services.recorder
     if recorder.live is not None and recorder.live.standing:
         return ", ".join(f"{name}_stands" for name in recorder.live.standing)
@@ -129,9 +130,9 @@ def _not_kept(services: Services) -> Words | None:
 
 
 def version_mismatch(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
-    """Services of different versions run side by side, as after an update that did not restart all of them.
+    """Services of different versions run, for instance after an update that did not restart all of them.
 
-    Allowed, since no call ends for an update; but it must not be forgotten.
+    That is allowed, since no call is ended for an update, but must not be overlooked.
     """
     services = snapshot.services
     everyone = (*services.capture.values(), services.recorder, services.reporter, services.panel)

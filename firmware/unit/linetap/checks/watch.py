@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of the other services, by their state files: alive or dead, working or stuck; and of the machine.
+"""Watches the other services by their state files (alive or dead, working or stuck), and the machine.
 
-For panel, checks and reporter. It only reads files, so no service can block it.
+For panel, checks and reporter. The watch only reads files, so no service can block it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from linetap_core.records import CaptureState, PanelState, RecorderState, Report
 from linetap_core.rundir import capture_service
 from linetap_core.service import DEAD_AFTER_MS, StateReader
 
-# From the watch's start: until then a service without a state file is starting, later it is dead. Also the time that a
-# service has for a restart that it announced.
+# From the watch's start: a service without a state file is starting until then, later it is dead. Also the longest time
+# of an announced restart.
 GRACE_MS = 10_000
-MOUNTS_EVERY_S = 1  # within the 2 s in which the LEDs must show it
+MOUNTS_EVERY_S = 1  # within the 2 s after which the LEDs must show a change
 DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
 
 Status = Literal["starting", "alive", "dead"]
@@ -30,9 +30,9 @@ Status = Literal["starting", "alive", "dead"]
 
 @dataclass(frozen=True, slots=True)
 class Seen[S: ServiceState]:
-    """One service. `state`: the last it wrote, however old; `moving_ns`: for how long its progress has grown without a
-    break (0: it does not); `still_ns`: how long ago it last grew; `unwritten`: why its state cannot be written, so that
-    it may be alive and look dead.
+    """A service. `state`: the last written, of any age; `moving_ns`: the time of uninterrupted progress (0: none);
+    `still_ns`: the time since the last progress; `unwritten`: why its state cannot be written, so that it may be alive
+    and look dead.
     """
 
     state: S | None
@@ -48,18 +48,18 @@ class Seen[S: ServiceState]:
 
     @property
     def stuck(self) -> bool:
-        """Alive without progress."""
+        """Whether the service is alive without progress."""
         return self.status == "alive" and self.still_ns >= DEAD_NS
 
     @property
     def fault(self) -> str | None:
-        """The code of its fault, or of the one it ended with."""
+        """The code of the service's present or last fault."""
         return self.state.fault.code if self.state is not None and self.state.fault is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The state of the unit's processes, for panel and checks; `capture`: by card that has lines configured."""
+    """The state of the unit's processes, for panel and checks; `capture`: by card with configured lines."""
 
     capture: Mapping[int, Seen[CaptureState]]
     recorder: Seen[RecorderState]
@@ -69,8 +69,8 @@ class Services:
 
 @dataclass(slots=True)
 class _Progress:
-    """The time of a service's last progress, and since when it grows, in the service's own time stamps. A process
-    that has only started has made none: one that cannot open its codec restarts every few seconds.
+    """The time of a service's last progress, and the start of its present progress, by the service's own time stamps. A
+    started process has made no progress yet: a capture that cannot open its codec restarts every few seconds.
     """
 
     value: int = -1
@@ -91,14 +91,14 @@ class _Progress:
 def judge[S: ServiceState](
     state: S | None, now_ns: int, grace_over: bool, moved_ns: int | None = None, since_ns: int | None = None
 ) -> Seen[S]:
-    """Pure: returns the state of a service at `now_ns`, by its state file. `moved_ns`, `since_ns`: when its progress
-    last grew, and since when.
+    """Returns the state of a service at `now_ns`, by its state file. Pure. `moved_ns`: time of its last progress;
+    `since_ns`: start of its present progress.
     """
     if state is None:
         return Seen(None, "dead" if grace_over else "starting")
     if state.leaving and 0 <= now_ns - state.mono_ns < GRACE_MS * NS_PER_MS:
         return Seen(state, "starting")
-    if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp in the future is as wrong as an old one
+    if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp in the future is invalid like an old one
         return Seen(state, "dead")
     still_ns = 0 if moved_ns is None else max(0, now_ns - moved_ns)
     moving_ns = 0 if still_ns >= DEAD_NS or since_ns is None else max(0, now_ns - since_ns)
@@ -107,8 +107,8 @@ def judge[S: ServiceState](
 
 @dataclass(slots=True)
 class Watch:
-    """Reads the state files of one unit repeatedly; it remembers only when each service last made progress, and the
-    machine's last values.
+    """The watch of one unit, which reads its state files repeatedly. Its only state is the last progress of each
+    service, and the machine's last values.
     """
 
     config: Config
@@ -169,6 +169,6 @@ class Watch:
         if (fault := fault_of(rundir.service_folder(self.config.run_path, name))) is not None:
             self._unwritten[name] = (fault, now_ns)
         known, known_ns = self._unwritten.get(name, (None, 0))
-        if known is None or now_ns - known_ns >= DEAD_NS:  # this long after its end there may be no new state file yet
+        if known is None or now_ns - known_ns >= DEAD_NS:  # earlier there may be no new state file yet
             return seen
         return replace(seen, unwritten=known)

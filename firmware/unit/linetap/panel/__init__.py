@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Service 4: the status LEDs and the button. Shows a fault even when the other three are dead."""
+"""Service 4: the status LEDs and the button. Shows a fault even if the other three are dead."""

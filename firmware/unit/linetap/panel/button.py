@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The button: what a press means by its length, and what is done when it is released.
+"""The button: the meaning of a press by its length, and the action at its release.
 
-Nothing is done before the release: a stuck button must neither start a test nor end the recording, so a press longer
-than STUCK_MS means nothing. The panel has no rights of its own: it asks the recorder. A short press acknowledges what
-stands, and FAULT is calm until something new stands; only the panel stores that; alerts, journal and desk do not
-change. It also shows the site number on CALL.
+A press acts only at its release, and a press longer than STUCK_MS not at all: a stuck button must neither start a test
+nor end the recording. The panel has no rights of its own: it sends requests to the recorder. A short press acknowledges
+all standing findings, and FAULT is calm until a new one stands; only the panel stores the acknowledgement, while
+alerts, journal and desk do not change. A short press also shows the site number on CALL.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from linetap_core.wire.legend import STEP_MS, number_pattern
 
 Press = Literal["short", "walk", "removal"]
 
-SHORT_MS = 1000  # up to the next one it is only a lamp test
+SHORT_MS = 1000  # from this length up to the next, a press is only a lamp test
 WALK_MS = 3000
 REMOVAL_MS = 10_000
 STUCK_MS = 30_000
@@ -44,13 +44,13 @@ class Button:
         self._since_ms: int | None = None
 
     def held_ms(self, pressed: bool, now_ms: int) -> int | None:
-        """Returns for how long the button has been pressed, or None if it is not."""
+        """Returns the time since the button was pressed; None: it is not pressed."""
         if not pressed:
             return None
         return 0 if self._since_ms is None else now_ms - self._since_ms
 
     def update(self, pressed: bool, now_ms: int) -> Press | None:
-        """Called once a tick. Returns the meaning of the press that has just ended, or None."""
+        """Returns the meaning of a press that has just ended, or None. Call it once a tick."""
         if pressed:
             self._since_ms = now_ms if self._since_ms is None else self._since_ms
             return None
@@ -77,11 +77,11 @@ class Acknowledged:
         self._seen: frozenset[str] = frozenset()
 
     def take(self, marks: frozenset[str]) -> None:
-        """Acknowledge everything that stands now."""
+        """Acknowledges all conditions that stand now."""
         self._seen = marks
 
     def covers(self, marks: frozenset[str]) -> bool:
-        """Whether everything that stands was acknowledged. A condition that clears and returns is new."""
+        """Whether all standing conditions are acknowledged. A condition that clears and returns is new."""
         self._seen &= marks
         return bool(marks) and marks == self._seen
 
@@ -90,7 +90,7 @@ class Acknowledged:
 
 
 class SiteNumber:
-    """Nothing is shown if the configuration has no number."""
+    """The site number on CALL. No effect if the configuration has no number."""
 
     def __init__(self, number: int | None) -> None:
         self._steps = "" if number is None else number_pattern(number)
@@ -123,7 +123,7 @@ class Presses:
         self._recorder = Caller(config.run_path / RECORDER_SOCKET)
 
     def shown(self, now: Shown) -> Shown:
-        """The same, with FAULT calm if everything in it was acknowledged."""
+        """Returns `now`, with FAULT calm if all its conditions are acknowledged."""
         return replace(now, calm=self._acknowledged.covers(now.marks))
 
     def call_lit(self, now_ms: int) -> bool | None:
@@ -131,7 +131,7 @@ class Presses:
         return self._site.lit(now_ms)
 
     def act(self, press: Press, now: Shown, walk: WalkState | None, now_ms: int) -> None:
-        """Never raises: an absent recorder shows by itself."""
+        """Executes a press. Never raises: an absent recorder has its own condition."""
         if press == "short":
             self._site.show(now_ms)
             self._acknowledged.take(now.marks)

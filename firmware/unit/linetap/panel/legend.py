@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The legend as it is printed: a label for the unit's lid (SVG), the manual's page, and plain text for the terminal."""
+"""The printed legend: a label for the unit's lid (SVG), the manual's page, and plain text for the terminal."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _COLOURS = {
     "run": "#00843d",
     "call": "#0057b8",
     "fault": "#c8102e",
-}  # as the LEDs; colour carries no meaning of its own
+}  # like the LEDs; colour has no separate meaning
 
 
 def svg() -> str:
-    """Returns the whole file. A pattern is drawn over three seconds: filled is lit."""
+    """Returns the SVG file. A pattern is drawn over three seconds; filled is lit."""
     rows = "".join(_rows())
     first = HEIGHT_MM - 2.8 - (len(_NOTES) - 1) * _NOTE_MM
     notes = "".join(_text(4, first + n * _NOTE_MM, note, 2.1) for n, note in enumerate(_NOTES))
@@ -74,7 +74,7 @@ def svg() -> str:
 
 
 def page() -> str:
-    """Returns the same in Markdown, for docs/closet.md."""
+    """Returns the legend in Markdown, for docs/closet.md."""
     lamps = ", ".join(f"{led.label} ({led.colour_ko} / {led.colour_en})" for led in LEDS.values())
     lines = [f"**{_DANGER_KO}**", "", f"**{_DANGER_EN}**", "", lamps, "", "| RUN | FAULT | | |", "|---|---|---|---|"]
     lines += [f"| {_named(it.run)} | {_named(it.fault)} | {it.ko} | {it.en} |" for it in CONDITIONS.values()]
@@ -104,7 +104,7 @@ def _rows() -> Iterator[str]:
 
 
 def _bar(led: str, pattern: str, x: float, y: float) -> str:
-    """A frame with each lit stretch in it. A counted pattern is drawn once, with its number."""
+    """Returns a frame with the lit stretches of a pattern. A counted pattern is drawn once, with its number."""
     steps = _SHOWN_MS // STEP_MS
     width = _BAR_MM / steps
     _, _, times = pattern.partition("blink ")
@@ -142,8 +142,8 @@ def _named(pattern: str) -> str:
 
 
 def table() -> str:
-    """Returns Korean and English. Each state is followed by the alert codes that it shows; those below `ok` are for the
-    desk, and no LED shows them.
+    """Returns the legend as text in Korean and English. Each state is followed by its alert codes; those below `ok` are
+    for the desk, and no LED shows them.
     """
     rows = [f"{led.label}: {led.colour_ko} / {led.colour_en}" for led in LEDS.values()]
     for name, state in CONDITIONS.items():
@@ -164,14 +164,14 @@ def _both(pattern: str) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# From patterns to lit or dark: the lamp test, the flicker of a unit that is being identified, and the brightness.
+# Patterns as lit or dark: the lamp test, the flicker of a unit that is being identified, and the brightness.
 
 
 LAMP_TEST_MS = WALK_MS  # a stuck button must not hide a fault for longer
 
 
 class Blinker:
-    """Remembers when each LED's pattern began, so that a pattern is always shown from its start."""
+    """The blinking, with the start of each LED's pattern, so that a pattern is always shown from its start."""
 
     def __init__(self) -> None:
         self._began: dict[str, tuple[str, int]] = {}
@@ -180,10 +180,10 @@ class Blinker:
     def leds(
         self, patterns: Mapping[str, str], now_ms: int, held_ms: int | None = None, identify: bool = False
     ) -> dict[str, bool]:
-        """Returns which LEDs are lit now.
+        """Returns the present state of each LED, lit or dark.
 
         All are lit while the button is pressed (for `held_ms` so far), at most for LAMP_TEST_MS. All blink slowly while
-        releasing it would prepare the removal. All flicker together for one second in six while `identify`.
+        a release would prepare the removal. All flicker together for one second in six while `identify`.
         """
         flickers = self._flickers(now_ms, identify)
         for name, pattern in (dict.fromkeys(patterns, IDENTIFY_PATTERN) if flickers else patterns).items():
@@ -208,13 +208,13 @@ class Blinker:
 
 
 class Night:
-    """Dims the LEDs by night, since a closet with a window lights up the room."""
+    """The dimming of the LEDs by night, for closets with a window."""
 
     def __init__(self, panel: Panel, zone: str) -> None:
-        """`zone`: of the hours in `panel`."""
+        """`zone`: the time zone of the hours in `panel`."""
         self._panel, self._zone = panel, zone_of(zone)
 
     def percent(self, utc_ns: int) -> int:
-        """Percentage of full brightness."""
+        """The percentage of full brightness."""
         now = local_time(utc_ns, self._zone)
         return percent_at(self._panel, now.hour * 60 + now.minute)

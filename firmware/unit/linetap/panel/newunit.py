@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The LEDs of a new unit during the search for its desk and the comparison of digits, and the button's part in it.
 
-A press counts only if it lasts for three seconds, as for a walk test, if the same digits are shown throughout, and if
-they were counted once completely before: it confirms that the desk has found these digits right. Changed digits cannot
-have been compared.
+A press confirms that the desk's digits are the same. It counts only if it lasts for three seconds, like the press for a
+walk test, if the same digits are shown throughout, and if they were shown once completely before. Digits that change
+cannot have been compared.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _DIGITS = 6
 CONDITION_OF = {"seek": "adopt_seek", "code": "adopt_code", "confirmed": "adopt_confirmed"}
 log = logging.getLogger("linetap.panel")
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
-STARTS_MS = 30_000  # a Pi has started `linetap adopt` long before
+STARTS_MS = 30_000  # longer than a Pi needs to start `linetap adopt`
 
 
 class NewUnit:
     def __init__(self, run_dir: Path, starts_ms: int = 0) -> None:
-        """`starts_ms`: how long a unit on which `linetap adopt` does not run yet is shown as starting."""
+        """`starts_ms`: the time for which a unit without a running `linetap adopt` is shown as starting."""
         self._run_dir, self._starts_ms, self._button = run_dir, starts_ms, Button()
         self._first_ms: int | None = None
         self._is_card_wrong = False
         self._seen: adoptionfiles.Shown | None = None
         self._looked_ms: int | None = None
         self._counted, self._began_ms = "", 0
-        self._held: tuple[str, int] | None = None  # the digits at the beginning of the press, and since when
+        self._held: tuple[str, int] | None = None  # the digits at the beginning of the press, and its start
 
     def shown(self, now_ms: int) -> Shown:
         """Returns the present condition: a wrong card or configuration first."""
@@ -55,7 +55,7 @@ class NewUnit:
 
     @property
     def digits(self) -> str:
-        """The six that are shown, or ""."""
+        """The six shown digits, or ""."""
         digits = self._seen.digits if self._seen is not None and self._seen.state == "code" else ""
         return digits if digits.isascii() and digits.isdecimal() and len(digits) == _DIGITS else ""
 
@@ -70,7 +70,7 @@ class NewUnit:
         return self._button.held_ms(pressed, now_ms)
 
     def press(self, pressed: bool, now_ms: int) -> None:
-        """Called once a tick."""
+        """Follows the button. Call it once a tick."""
         if pressed and self._held is None:
             was_counted = now_ms - self._began_ms >= len(self._steps) * STEP_MS
             self._held = (self._counted if was_counted else "", self._began_ms)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The removal of the disk after a press of ten seconds. The panel has no right to unmount anything.
 
-It asks the recorder to stop, waits until all calls are sealed, and creates a file in its own folder. systemd detects
-the file (linetap_removal.path), stops what uses the disk, unmounts it, and writes the outcome to a file in root's
-folder.
+The panel requests the recorder's stop, waits until all calls are sealed, and creates a file in its own folder. systemd
+detects the file (linetap_removal.path), stops the services that use the disk, unmounts the disk, and writes the outcome
+to a file in root's folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from linetap_core.records import RecorderState
 
 WANTED, DONE = "removal", "removal"  # in the panel's folder, and in root's
 SEALED_MS = 90_000  # a PBX may print for a minute; calls not sealed by then are left to the next start
-UNMOUNTED_MS = 90_000  # longer than the services may take to stop
+UNMOUNTED_MS = 90_000  # longer than the services need to stop
 
 Shows = Literal["removing", "pull", "removal_failed"]
 
@@ -29,7 +29,7 @@ log = logging.getLogger("linetap.panel")
 
 
 class Removal:
-    """`update` once a tick returns what the LEDs have to show of the removal."""
+    """The removal. `update`, called once a tick, returns the removal's condition for the LEDs."""
 
     def __init__(self, run_dir: Path, cancel: Callable[[], None]) -> None:
         """`cancel` notifies the recorder that the removal is cancelled."""
@@ -49,7 +49,7 @@ class Removal:
         self._forget()
 
     def acknowledge(self) -> None:
-        """Somebody has seen that the removal failed."""
+        """Clears the failure of a removal: a person has seen it."""
         if self._failed:
             self._failed = False
             self._over = rundir.stamp(self._root / DONE)
@@ -58,7 +58,7 @@ class Removal:
         outcome = self._outcome()
         if outcome == "pull" and recorder.status == "dead":
             return "pull"
-        if outcome is not None:  # it failed; or the disk is back, and so is the recorder
+        if outcome is not None:  # the removal failed; or the disk and the recorder are back
             self._take_back()
             self._asked_ms, self._failed = None, self._failed or outcome != "pull"
         if self._asked_ms is not None:
@@ -88,7 +88,7 @@ class Removal:
         self._cancel()
 
     def _outcome(self) -> str | None:
-        """The report of the removal's systemd service, or None if there is nothing new."""
+        """The report of the removal's systemd service; None: no new report."""
         if rundir.stamp(self._root / DONE) == self._over:
             return None
         try:

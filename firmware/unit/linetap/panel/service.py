@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linetap panel: state files to LEDs, ten times a second. It depends on no other service, and outlives them all."""
+"""The service panel: shows state files on LEDs, ten times a second, independent of the other services."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from linetap_core.wire.legend import STEP_MS
 
 
 class Panel:
-    """One tick every STEP_MS: read, light, write the state file if it is due or the display has changed."""
+    """The panel. Each tick, every STEP_MS, reads the files, sets the LEDs, and writes the state file if it is due."""
 
     def __init__(self, config: Config, board: PanelBoard, clock: Clock, grace_ms: int = GRACE_MS) -> None:
         self._board, self._clock = board, clock
@@ -37,7 +37,7 @@ class Panel:
         self._leds = dict.fromkeys(UNIT_LEDS, False)
 
     def tick(self) -> Shown:
-        """DeviceFault when the LEDs can no longer be driven."""
+        """Runs a tick; returns the display. DeviceFault if the LEDs can no longer be driven."""
         before = self._shown
         services = self._findings.update(self._state(before or STARTING, self._leds), self._file.unwritten)
         now_ms = self._clock.monotonic_ns() // NS_PER_MS
@@ -70,12 +70,12 @@ class Panel:
         self._presses.close()
 
     def end(self, asked: bool) -> None:
-        """Write the last state, after somebody asked for the end or the configuration was replaced."""
+        """Writes the last state, after a requested end or a replaced configuration."""
         self._file.ending = asked
         self._file.write(self._state(self._shown or STARTING, self._leds))
 
     def fail(self, error: LinetapError) -> None:
-        """Write the fault that ended the panel into the last state file."""
+        """Writes the fault that ended the panel into the last state file."""
         last = self._state(self._shown or STARTING, dict.fromkeys(UNIT_LEDS, False))
         last.fault = Fault(error.code, str(error))
         self._file.write(last)
@@ -85,7 +85,7 @@ class Panel:
 
 
 def run(config: Config, clock: Clock = SYSTEM) -> int:
-    """Run until stopped. DeviceFault, BadInput or AlreadyRunning if the panel cannot run."""
+    """Runs until stopped. DeviceFault, BadInput or AlreadyRunning if the panel cannot run."""
     stop = Stop()
     log = start_logging("panel")
     with lock_of(config.run_path, "panel"):
@@ -126,7 +126,7 @@ class Findings:
         return self._judge.now
 
     def update(self, own: PanelState, unwritten: str | None) -> Services:
-        """`own`: this panel's state, since others may be unable to read its file; `unwritten`: the reason for that."""
+        """Updates the findings. `own`: this panel's state; `unwritten`: why its file cannot be written, or None."""
         now_ns = self._clock.monotonic_ns()
         me = Seen(own, "alive", unwritten=unwritten)
         if not self._judge.is_due(now_ns):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel's display: the findings of the checks, and the panel's own actions. It decides nothing itself."""
+"""The panel's display: the findings of the checks, and the panel's own actions, without decisions of its own."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _BY_ITSELF = ("removal_failed",)  # the panel's own conditions that can be ackno
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`standing`: all conditions, the worst first, which is shown. `identify`: a person is looking for this unit."""
+    """The display. `standing`: all conditions; the first and worst is shown. `identify`: somebody seeks this unit."""
 
     condition: str
     activity: str
     standing: tuple[str, ...]
     identify: bool = False
-    marks: frozenset[str] = frozenset()  # everything that stands, line by line, for acknowledgement
-    calm: bool = False  # all of it is acknowledged
+    marks: frozenset[str] = frozenset()  # all standing findings, line by line, for acknowledgement
+    calm: bool = False  # all of them are acknowledged
 
     @property
     def unit_state(self) -> str:
@@ -64,9 +64,9 @@ STARTING = Shown("starting", "idle", ("starting",))
 
 
 def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Collection[str] = ()) -> Shown:
-    """Returns a defined pattern for every combination of state files, also missing ones.
+    """Returns the display for any combination of state files, missing ones included.
 
-    `now_ns`: monotonic; `also`: what the panel itself is doing, as conditions of the legend.
+    `now_ns`: monotonic; `also`: the panel's own actions, as conditions of the legend.
     """
     stand = shown_conditions([*judgement.leds, *also], bool(judgement.starting))
     recorder = services.recorder.live
@@ -76,7 +76,7 @@ def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Colle
 
 
 def _activity(services: Services) -> str:
-    """Only of lines whose audio arrives and whose recorder lives: an old state is never shown as a call."""
+    """The activity of lines with audio and a living recorder: an old state is never shown as a call."""
     recorder = services.recorder.live
     if recorder is None:
         return "idle"
@@ -90,7 +90,7 @@ def _activity(services: Services) -> str:
 
 
 def _walk(walk: WalkState) -> str | None:
-    """The result of the previous line is shown for a moment while the next one is already requested."""
+    """The condition of a walk test: the previous line's result for a moment, else the present step."""
     if walk.shows is not None and walk.step in (None, "free", "lift"):
         return f"walk_{walk.shows}"
     if walk.step is None:
@@ -112,7 +112,7 @@ def state_of(
     fault: Fault | None = None,
     alerts: Mapping[str, Alert] = _NONE,
 ) -> PanelState:
-    """Returns the panel's state file. `ticks`: of this panel, which began at `started_ns` (monotonic)."""
+    """Returns the panel's state. `ticks`: the ticks since the panel's start at `started_ns` (monotonic)."""
     return PanelState(
         service="panel",
         version=__version__,

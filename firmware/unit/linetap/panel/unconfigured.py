@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel of a unit whose configuration is missing or cannot be used. It shows only that; of a new unit, how its desk
-adopts it.
+"""The panel of a unit whose configuration is missing or cannot be used. It shows only that fault, or the adoption of a
+new unit by its desk.
 
-From the file it needs only the board, and reads as much of it as can be read. Where even that fails, it uses the table
-of pins that `provision` and `config init` put beside the file. Without that table there are no LEDs to light, and only
-the state file reports the fault. When the file changes, systemd restarts the panel.
+The panel needs only the board from the file, and reads as much of it as possible. If even that fails, it uses the table
+of pins that `provision` and `config init` put beside the file. Without that table no LED can be lit, and only the state
+file reports the fault. When the file changes, systemd restarts the panel.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = logging.getLogger("linetap.panel")
 
 
 def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
-    """Runs until it is stopped or the file changes. Raises `why` if there is no board to show it on."""
+    """Runs until it is stopped or the file changes. Raises `why` if there is no board to show the fault."""
     stop = Stop()
     board, run_dir = _readable_settings(file)
     panel: PanelBoard | None = None
@@ -79,8 +79,8 @@ def _show(
 
 
 def _readable_settings(file: Path) -> tuple[Board, Path]:
-    """The board, with an absolute path to its pins, and the folder of the state file. Wrong values get their
-    defaults.
+    """Returns the board, with an absolute path to its pins, and the folder of the state file. Wrong values are replaced
+    by defaults.
     """
     try:
         found = Source(file).partial(Config)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Access to the cards: their rings, which the recorder follows, and capture's sockets, to which it sends commands."""
+"""Access to the cards: the rings that the recorder follows, and the sockets of capture for its commands."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from linetap_core.errors import DeviceFault
 from linetap_core.records import PlayNotice, Refused, ReleaseLine, StopNotice
 from linetap_core.rundir import socket_path
 
-BATCH_SLOTS = 25  # the most at once: a command for the next half second must not come late
-WORK_SLOTS = 4  # fewer do not justify a wake-up of all detectors
+BATCH_SLOTS = 25  # the most in one batch: a command for the next half second must not come late
+WORK_SLOTS = 4  # fewer slots do not justify a wake-up of all detectors
 DETECTOR_MEMORY_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # the longest memory of any detector
 ATTACH_EVERY_NS = NS_PER_S
 
@@ -28,7 +28,7 @@ log = logging.getLogger("linetap.recorder")
 
 
 class CardFollower:
-    """One card's ring, attached whenever it exists."""
+    """Follows one card's ring, attached while it exists."""
 
     def __init__(self, config: Config, card: int, clock: Clock, remembered: CardCursor | None) -> None:
         self.card = card
@@ -42,10 +42,10 @@ class CardFollower:
         self.next_frame = 0
         self.replaced = False
         self.overtaken_ns: int | None = None  # monotonic: last loss of audio that was not read in time
-        self._resumed: CardCursor | None = None  # an earlier recorder's: slots before it only restore the detectors
+        self._resumed: CardCursor | None = None  # of an earlier recorder: slots before only restore the detectors
 
     def attach(self) -> None:
-        """Looks for the ring once a second while it is missing, or may have been replaced."""
+        """Looks for the ring, once a second, while it is missing or may have been replaced."""
         now = self._clock.monotonic_ns()
         if now < self._attach_due_ns:
             return
@@ -70,7 +70,7 @@ class CardFollower:
             self.reader = fresh
 
     def _is_new(self, fresh: RingReader) -> bool:
-        """Whether this is another ring than the remembered one; else takes up the remembered cursor."""
+        """Whether `fresh` is another ring than the remembered one; else continues at the remembered cursor."""
         remembered, self._remembered = self._remembered, None
         if remembered is None:
             return False
@@ -108,7 +108,7 @@ class CardFollower:
         return batch, False
 
     def _give_up(self, fault: DeviceFault) -> None:
-        """The ring shows what cannot be: its calls end here, and it is taken up as a new one."""
+        """Ends the calls of a ring with impossible content, which is then followed as a new ring."""
         log.error("%s: %s", fault.code, fault)
         with self._lock:
             if self.reader is not None:
@@ -116,7 +116,7 @@ class CardFollower:
             self.reader, self._resumed, self.replaced = None, None, True
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
-        """Past audio of one line. OSError without a ring."""
+        """The past audio of one line. OSError without a ring."""
         with self._lock:
             if self.reader is None:
                 raise OSError(f"card {self.card} has no ring")
@@ -139,16 +139,16 @@ class CardFollower:
         return CardCursor(self.reader.ring_id, self.reader.cursor, self.next_frame)
 
     def frame_now(self) -> int:
-        """The frame after everything that capture has written."""
+        """The frame after the last that capture has written."""
         return self.next_frame + (self.reader.lag() * SLOT_FRAMES if self.reader else 0)
 
     def lag_ms(self) -> float:
-        """Milliseconds in the ring that are not followed yet."""
+        """Milliseconds of audio in the ring that are not followed yet."""
         return self.reader.lag() * SLOT_MS if self.reader else 0.0
 
 
 class Cards:
-    """All cards together: an audio source, a capture port, and a doorbell to wait for."""
+    """All cards: an audio source, a capture port, and a doorbell to wait for."""
 
     def __init__(self, config: Config, clock: Clock, remembered: dict[int, CardCursor]) -> None:
         self.followers = {
@@ -156,12 +156,12 @@ class Cards:
         }
         self._card_of = {line.number: line.card for line in config.line}
         self._callers = {n: Caller(socket_path(config.run_path, n)) for n in self.followers}
-        # Edge-triggered: the hang-up of a capture that has ended wakes once, not until it is back.
+        # Edge-triggered: the hang-up of a capture that has ended wakes the recorder once only.
         self._bells = select.epoll()
         self._registered: dict[int, RingReader] = {}
 
     def wait(self, timeout_ms: int) -> None:
-        """Waits for a doorbell; without a ring, for the whole time-out."""
+        """Waits for a doorbell; without a ring, waits for the whole time-out."""
         for number, follower in self.followers.items():
             follower.attach()
             if follower.reader is not None and self._registered.get(number) is not follower.reader:
@@ -176,7 +176,7 @@ class Cards:
         return self.followers[self._card_of[line]].stretch(line, first, end)
 
     def newest(self, line: int) -> tuple[int, int] | None:
-        """The line's newest frame in the ring, and its monotonic time, whether or not it was read."""
+        """The line's newest frame in the ring, read or not, and its monotonic time."""
         return self.followers[self._card_of[line]].newest()
 
     def play(self, line: int, notice: str, at_frame: int) -> None:
@@ -193,11 +193,11 @@ class Cards:
 
     @property
     def overtaken_ns(self) -> int | None:
-        """Monotonic time at which audio of any card was last lost before it was read; None: never."""
+        """The monotonic time at which unread audio of any card was last overwritten; None: never."""
         return max((n for f in self.followers.values() if (n := f.overtaken_ns) is not None), default=None)
 
     def log_refusals(self) -> None:
-        """Logs why capture refused notices. A refused notice shows by not beginning."""
+        """Logs why capture refused notices. The calls themselves notice a refusal by a notice that does not begin."""
         for number, caller in self._callers.items():
             for answer in caller.answers():
                 try:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's state for its successor: rewritten on tmpfs after every batch.
+"""The checkpoint, the recorder's state for its successor: rewritten on tmpfs after every batch.
 
-It is one moment of the main thread: cursors, lines, and the jobs that the disk thread had not finished. The next
-recorder follows the slots after the cursors again and comes to the same calls and events, which the vault takes once.
+A checkpoint is one moment of the main thread: cursors, lines, and the jobs that the disk thread had not finished. The
+next recorder follows the slots after the cursors again and obtains the same calls and events, which the vault stores
+only once.
 
-An exception during a batch leaves lines half way between two states. Such a moment is never written: the next recorder
-begins before that batch. A batch that has ended MOST_FAILURES recorders is replaced by a gap, and the calls of its card
-end there.
+An exception during a batch leaves lines between two states, which are never written: the next recorder begins before
+that batch. A batch that has ended MOST_FAILURES recorders is replaced by a gap, and the calls of its card end there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CardCursor(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """A batch that has ended recorders by an exception, and how many."""
+    """A batch that has ended recorders by an exception, and their number."""
 
     card: int
     end: int  # the frame after it
@@ -51,7 +51,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     jobs: list[Job] = []
     smdr: SmdrMemory | None = None  # calls that wait for their SMDR line, and the day's account
     walk: Walk | None = None
-    names: Names | None = None  # as they were at the first start of this boot
+    names: Names | None = None  # as of the first start of this boot
     failed: Failed | None = None
 
 
@@ -59,11 +59,11 @@ _FILE = SmallFile("checkpoint", Checkpoint, 64 << 20, msgpack=True)
 
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> None:
-    """Writes the checkpoint; restartstate.py logs where that fails."""
+    """Writes the checkpoint; restartstate.py logs a failure."""
     restartstate.keep(rundir.make(run_dir / rundir.CALLS, private=True) / NAME, _FILE.encode(checkpoint))
 
 
 def load(run_dir: Path) -> Checkpoint:
-    """The last checkpoint of this boot; an empty one where none can be read."""
+    """The last checkpoint of this boot; an empty one if none can be read."""
     found = _FILE.load(run_dir / rundir.CALLS / NAME)
     return found if found is not None and found.version == VERSION else Checkpoint()

@@ -2,8 +2,8 @@
 """Requests from panel and terminal over the recorder's socket (one packet, one command, one answer), and the removal of
 the disk.
 
-A removal ends the calls, refuses new ones and seals everything. It is over with the next start of the recorder, or when
-no one unmounted the disk.
+A removal ends the calls, refuses new ones and seals everything. It ends with the next start of the recorder, or if
+nobody unmounts the disk.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ControlSocket:
         self._open()
 
     def _open(self) -> None:
-        """Opens the socket. Without room for it no requests are possible; calls are recorded all the same."""
+        """Opens the socket. If that fails for lack of space, calls are recorded without requests."""
         self._next_ns += TRY_EVERY_S * NS_PER_S
         try:
             self._listener = Listener(self._path, PANEL_USER)
@@ -52,7 +52,7 @@ class ControlSocket:
             self._why = why
 
     def serve(self, obey: Obey) -> bool:
-        """Answers all waiting requests; whether any of them was carried out."""
+        """Answers all waiting requests; returns whether any of them was carried out."""
         done = False
         if self._listener is None:
             if self._clock.monotonic_ns() >= self._next_ns:
@@ -68,7 +68,7 @@ class ControlSocket:
             else:
                 done = True
             if answer is not None:
-                with contextlib.suppress(OSError):  # the client has gone or does not read
+                with contextlib.suppress(OSError):  # the client has left or does not read
                     peer.send(msgspec.json.encode(answer))
         return done
 
@@ -78,10 +78,10 @@ class ControlSocket:
 
 
 class Removal:
-    """Whether the disk may be removed."""
+    """The removal of the disk, and its state."""
 
     def __init__(self, core: Recorder, vault: VaultWriter, busy: Callable[[], bool]) -> None:
-        """`busy`: whether jobs for the vault are still to come."""
+        """`busy` returns whether jobs for the vault are still to come."""
         self._core, self._vault, self._busy = core, vault, busy
         self._asked = False
 
@@ -94,14 +94,14 @@ class Removal:
         self._core.end_calls(WHY)
 
     def cancel(self) -> None:
-        """Calls are recorded again."""
+        """Cancels the removal: calls are recorded again."""
         if self._asked:
             log.warning("removal_cancelled: calls are recorded again")
         self._asked = False
         self._vault.refuse_calls(None)
 
     def state(self) -> RemovalState | None:
-        """`ending` or `ready`; None: no removal was asked for."""
+        """The state: `ending` or `ready`; None: no removal was requested."""
         if not self._asked:
             return None
         busy = self._busy() or self._vault.being_recorded() or self._vault.unfinished()

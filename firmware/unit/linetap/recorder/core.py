@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recorder without files, sockets and threads: batches of ring slots in, commands and jobs out.
 
-A replay runs the same.
+A replay runs the same code.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ log = logging.getLogger("linetap.recorder")
 
 
 class Recorder:
-    """All lines of the unit. `memories`: of an earlier recorder.
+    """All lines of the unit. `memories`: those of an earlier recorder.
 
-    `examine`: also examine the lines for faults, which only `line_states` reports; no call depends on it.
+    `examine`: also examine the lines for faults, which only `line_states` reports; no call depends on the result.
     """
 
     def __init__(self, shared: Shared, memories: Mapping[int, LineMemory], *, examine: bool = True) -> None:
@@ -41,11 +41,11 @@ class Recorder:
         shared.lines.extend(line for card in self._cards.values() for line in card.lines)
 
     def restore_detectors(self, card: int, batch: Batch) -> None:
-        """Feeds the detectors alone a batch that an earlier recorder has followed."""
+        """Runs only the detectors on a batch that an earlier recorder has followed."""
         self._cards[card].detectors.follow(batch)
 
     def follow(self, card: int, batch: Batch) -> None:
-        """Follows one batch of one card. Batches of a card come in order and without a hole."""
+        """Follows one batch of one card. Batches of a card come in order and without omissions."""
         self._cards[card].follow(batch)
 
     def replace_by_gap(self, card: int, batch: Batch) -> Batch:
@@ -57,21 +57,21 @@ class Recorder:
         return gap
 
     def cut_off(self, card: int, at: Batch, why: str) -> None:
-        """Ends the card's calls where `at` begins: no more audio comes from it."""
+        """Ends the card's calls at the beginning of `at`: the card gives no further audio."""
         for line in self._cards[card].lines:
             line.cut_off(at, why)
 
     def end_calls(self, why: str) -> None:
-        """Ends all calls at the last frame followed, whatever the lines do."""
+        """Ends all calls at the last frame followed, whatever state the lines are in."""
         for card in self._cards.values():
             card.end_calls(why)
 
     def begin_new_ring(self, card: int) -> None:
-        """The card's ring was replaced: frames begin anew, and calls in progress end with what is written."""
+        """Begins the frames anew after the card's ring was replaced; calls in progress end with their written audio."""
         self._cards[card].begin_new_ring()
 
     def update_learned(self, learned: Mapping[int, Learned]) -> None:
-        """Takes over new measurements of the lines. A fault found before them is cleared."""
+        """Applies new measurements of the lines, which clear faults found before them."""
         self._shared.learned.clear()
         self._shared.learned.update(learned)
         for card in self._cards.values():
@@ -90,7 +90,7 @@ class Recorder:
         return sorted(states, key=lambda state: state.line)
 
     def set_walk_line(self, line: int | None) -> None:
-        """The line that a walk test is at; None: no line."""
+        """Sets the line that the walk test examines; None: no line."""
         for each in self._shared.lines:
             each.memory.in_walk_test = each.config.number == line
 
@@ -99,7 +99,7 @@ class Recorder:
         return next(found for card in self._cards.values() if (found := card.observation(line, mono_s)) is not None)
 
     def calls_in_progress(self) -> set[str]:
-        """The names of all calls that are not over."""
+        """The names of all calls in progress."""
         return {memory.call.call_id for memory in self.memories().values() if memory.call}
 
 
@@ -164,7 +164,7 @@ def _shows_use(events: list[Event]) -> bool:
 
 
 def observe(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Observation:
-    """The walk test's observation of a line. `reading`: of the line's last half second, if there is one."""
+    """The walk test's observation of a line. `reading`: the line's last half second, if there is one."""
     memory = line.memory
     call = memory.call
     return Observation(

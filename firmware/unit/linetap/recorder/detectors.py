@@ -30,7 +30,7 @@ from linetap.ring import I16, Batch
 
 
 class _Group:
-    """Lines of one profile: each is a row of the detectors' audio."""
+    """The lines of one profile: each is a row of the detectors' audio."""
 
     def __init__(self, places: list[int], profile: Profile) -> None:
         self.places = places
@@ -40,13 +40,13 @@ class _Group:
 
 
 class CardDetectors:
-    """Detectors for all lines of a card.
+    """The detectors of all lines of a card.
 
     Their state is not kept: after a restart they process the ring's last seconds again.
     """
 
     def __init__(self, profiles: Sequence[Profile]) -> None:
-        """`profiles`: of the card's lines, in the order of its ring."""
+        """`profiles`: those of the card's lines, in the order of its ring."""
         self._lines = len(profiles)
         places: dict[Profile, list[int]] = {}
         for place, profile in enumerate(profiles):

@@ -17,7 +17,7 @@ from linetap_core.records import KernelClockState, OrderState
 from linetap_core.timekeeping import clock_quality
 
 HEARTBEAT_S = 3600
-STEP_MS = 500  # more than slewing moves the clock between two turns
+STEP_MS = 500  # more than slewing shifts the clock between two turns
 
 
 class TakesLeaves(Protocol):
@@ -27,7 +27,7 @@ class TakesLeaves(Protocol):
 
 
 class SelfLog:
-    """Writes the leaves of start and configuration when it is made, the others as they come."""
+    """Writes the leaves of start and configuration when constructed, the others when they are due."""
 
     _stepped_ns: int | None
 
@@ -50,7 +50,7 @@ class SelfLog:
         log.log_leaf("config", now, sha256=config_sha256)
 
     def turn(self) -> None:
-        """Logs a clock step and the hourly heartbeat, as they are due."""
+        """Logs a clock step, and the hourly heartbeat when it is due."""
         utc, mono = self._clock.utc_ns(), self._clock.monotonic_ns()
         step_ms = (utc - mono - self._utc_minus_mono) // NS_PER_MS
         self._utc_minus_mono = utc - mono
@@ -79,7 +79,7 @@ class SelfLog:
 def log_order(run_path: Path, vault: VaultWriter) -> OrderState | None:
     """Logs the result of an order on the card before this start, and returns the state for its alert; None: no order.
 
-    Once a boot: a recorder that starts again logs the same leaf, which is known.
+    The leaf is logged once a boot: a restarted recorder logs the same leaf, which the log already has.
     """
     found = cardresult.load(run_path)
     if found is not None:

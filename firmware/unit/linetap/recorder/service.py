@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wiring of the recorder: rings -> core -> vault, a checkpoint after every batch, a state file for other
+"""Connects the parts of the recorder: rings -> core -> vault, a checkpoint after every batch, a state file for other
 services.
 """
 
@@ -54,17 +54,17 @@ from linetap_core.rundir import capture_service
 from linetap_core.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap_core.timekeeping import clock_quality
 
-_OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # of the vault: broken files set aside are reported
+_OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # in the vault: damaged files set aside are reported
 WAIT_MS = 100
-IDLE_MS = 1000  # a shorter backlog of the rings counts as none
+IDLE_MS = 1000  # a shorter backlog of the rings is ignored
 PATIENCE_S = 10.0  # longest wait for the disk at the end
 
 
 def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) -> int:
     """Runs until SIGTERM, or returns START_AGAIN when a command has replaced `config_file`, the source of `config`.
 
-    A call in progress continues in the next recorder, as after a kill. BadInput, DeviceFault or AlreadyRunning when it
-    cannot start; the state file keeps the reason for the panel.
+    A call in progress continues in the next recorder, as after a kill. BadInput, DeviceFault or AlreadyRunning if the
+    recorder cannot start; the state file keeps the reason for the panel.
     """
     log = start_logging("recorder")
     return_freed_memory()
@@ -126,7 +126,7 @@ class Service:
         for line, since_ns in admission.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
         self.core = Recorder(shared, remembered.lines)
-        with contextlib.suppress(OSError):  # where the recorder may not write, root writes them
+        with contextlib.suppress(OSError):  # if the recorder may not write them, root does
             keep_copies(Path(config.notices))
         self._learned, self._learned_stamp = Path(config.learned), 0
         self.vault.resume_jobs(remembered.jobs)
@@ -148,7 +148,7 @@ class Service:
     def turn(self) -> None:
         """Waits for the doorbell, follows one batch of each card, writes the checkpoint.
 
-        One batch, however many wait: a recorder that lags still answers requests and reports how far it lags.
+        Only one batch of each, even if more wait: a lagging recorder still answers requests and reports its lag.
         """
         self.cards.wait(0 if any(follower.ready() for follower in self.cards.followers.values()) else WAIT_MS)
         for number, follower in self.cards.followers.items():
@@ -182,7 +182,7 @@ class Service:
     def _remember(self) -> None:
         """Writes the checkpoint.
 
-        Jobs are read first: a job done meanwhile is done twice, a missing one would be lost.
+        Jobs are read after the cursors: a job done meanwhile is done twice, a missing one would be lost.
         """
         cursors = {n: cursor for n, f in self.cards.followers.items() if (cursor := f.cursor())}
         jobs = self.vault.unfinished()
@@ -194,7 +194,7 @@ class Service:
         checkpoint.save(self._config.run_path, now)
 
     def _has_failed(self, card: int, batch: Batch) -> bool:
-        """Whether this batch has ended recorders and would end this one."""
+        """Whether this batch has ended earlier recorders and would end this one."""
         if self._failed is None or self._failed.card != card:
             return False
         if batch.frame >= self._failed.end:
@@ -203,7 +203,7 @@ class Service:
         return self._failed.times >= MOST_FAILURES
 
     def _remember_failure(self, card: int, batch: Batch) -> None:
-        """Keeps the checkpoint at the moment before this batch, which has raised an exception."""
+        """Keeps the checkpoint before this batch, which has raised an exception, and counts the failure."""
         last, before = checkpoint.load(self._config.run_path), self._failed
         times = 1 if before is None or before.card != card else before.times + 1
         last.failed = Failed(card, batch.frame + batch.frames, times)
@@ -242,8 +242,8 @@ class Service:
         self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
 
     def _quiet(self) -> bool:
-        """No line is in use and no call waits to be sealed: each call keeps the class of the configuration it began
-        with.
+        """Whether no line is in use and no call waits for its seal: a call keeps the class of the configuration at
+        its beginning.
         """
         idle = all(line.state in FREE for line in self._state.lines)
         return idle and not self._held_calls() and not self.vault.unfinished() and not self.core.calls_in_progress()
@@ -260,7 +260,7 @@ class Service:
         return ClockRecord(synced=synced, source=source, offset_ms=offset_ms, drift_ppm=drift_ppm)
 
     def _adopt_orphans(self) -> None:
-        """Seals recordings of unknown calls in the same way as those that a power cut has left."""
+        """Seals recordings of unknown calls like those left by a power cut."""
         for orphan in self.vault.orphans(self.core.calls_in_progress() | self._held_calls()):
             self.vault.abandon(orphan.call_id)
 
@@ -292,7 +292,7 @@ def _first_state(config: Config, clock: Clock) -> RecorderState:
 
 # --- Makes glibc return large freed blocks to the kernel at once ------------------------------------------------------
 # By default glibc keeps ever larger blocks (mallopt(3), M_MMAP_THRESHOLD: up to 32 MiB, once a block of that size was
-# freed), in one arena a thread. After a disk that stood for some seconds the recorder would keep megabytes for good.
+# freed), in one arena for each thread. After a disk stall of some seconds the recorder would keep megabytes for good.
 
 
 LARGE_BYTES = 128 << 10  # glibc's initial threshold
@@ -300,7 +300,7 @@ _M_MMAP_THRESHOLD = -3
 
 
 def return_freed_memory() -> None:
-    """Fixes the threshold for the whole process; other C libraries are left as they are."""
+    """Fixes the threshold for the whole process; does nothing with a C library other than glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ciphertext of calls and of the index to the desk: windows that the recorder has permitted, a block at a time.
+"""Sends ciphertext of calls and of the index to the desk: windows that the recorder has permitted, a block at a time.
 
-On a slow line an event waits for at most this one block: the next is sent when the broker has acknowledged it, behind
-everything else queued by then, and blocks get smaller if one takes long.
+On a slow line an event waits for at most one block: the next block is sent once the broker has acknowledged the
+previous one, after all messages queued by then. A slow block makes the next block smaller.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MOST_WINDOWS = 4
 LEAST_BYTES = 8 << 10
 SLOW_MS = 250  # a block that takes longer makes the next one smaller
 QUICK_MS = 125
-INDEX = "index"  # its folder in the vault; no call has this name
+INDEX = "index"  # the index's folder in the vault; no call has this name
 
 log = logging.getLogger("linetap.reporter.copies")
 
 
 @dataclass(slots=True)
 class _Sending:
-    """`of`: the call, or INDEX; `name` and `offset`: where to continue; `left` of the window."""
+    """A window. `of`: the call, or INDEX; `name` and `offset`: the next byte; `left`: remaining bytes of the window."""
 
     of: str
     correlation: bytes | None
@@ -46,14 +46,14 @@ class _Sending:
 
 class Copies:
     def __init__(self, vault: Path, index_list: Path, topics: Topics, clock: Clock) -> None:
-        """`index_list`: where the recorder lays the signed list of the index."""
+        """`index_list`: the path of the recorder's signed list of the index."""
         self._vault, self._list, self._topics, self._clock = vault, index_list, topics, clock
         self._windows: deque[_Sending] = deque()
-        self._flying: tuple[int, int] | None = None  # token, when sent
+        self._flying: tuple[int, int] | None = None  # token, time of sending
         self._block_bytes = BLOCK_BYTES
 
     def answered(self, payload: bytes, correlation: bytes | None) -> None:
-        """Take the recorder's answer to any command; it may contain a permitted window."""
+        """Reads the recorder's answer to a command, which may contain a permitted window."""
         try:
             granted = jsontext.decode(payload, type=Answer).granted
             wanted = None if granted is None else fetch.parse(granted)
@@ -63,7 +63,7 @@ class Copies:
         if not isinstance(wanted, Window | IndexWindow):
             return
         of = wanted.call_id if isinstance(wanted, Window) else INDEX
-        # A desk requests one window of a call, or of the index, at a time: a new one replaces it.
+        # A desk requests one window of a call, or of the index, at a time: a new window replaces the old one.
         self._windows = deque(each for each in self._windows if each.of != of)
         if len(self._windows) >= MOST_WINDOWS:
             log.warning("fetch_passed_over: %d windows wait already", MOST_WINDOWS)
@@ -71,7 +71,7 @@ class Copies:
         self._windows.append(_Sending(of, correlation, wanted.file, wanted.first, wanted.most))
 
     def send(self, publish: Callable[[Message], int]) -> None:
-        """Send the next block, once the broker has acknowledged the previous one."""
+        """Sends the next block, once the broker has acknowledged the previous one."""
         while self._flying is None and self._windows:
             window = self._windows[0]
             try:
@@ -85,7 +85,7 @@ class Copies:
                 self._flying = publish(message), self._clock.monotonic_ns()
 
     def acknowledged(self, token: int) -> None:
-        """Called for every message. The desk detects a block that the broker refused, and requests it again."""
+        """Handles an acknowledgement of any message. The desk requests a block again that the broker refused."""
         if self._flying is None or self._flying[0] != token:
             return
         took_ns = self._clock.monotonic_ns() - self._flying[1]
@@ -96,7 +96,7 @@ class Copies:
             self._block_bytes = min(BLOCK_BYTES, self._block_bytes * 2)
 
     def lost_connection(self) -> None:
-        """Nothing resumes by itself: the desk requests the missing blocks."""
+        """Discards all windows: the desk requests the missing blocks again."""
         self._windows.clear()
         self._flying = None
 
@@ -123,7 +123,7 @@ class Copies:
         return self._list if window.name == fetch.LIST else self._vault / INDEX / window.name
 
     def _names(self, window: _Sending) -> list[str]:
-        """All that a window may go on into, in its order."""
+        """The names of the files of a call or the index, in the order of sending."""
         if window.of != INDEX:
             return fetch.ordered(os.listdir(self._vault / sealed.call_path(window.of)))
         if window.name == fetch.LIST:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Home Assistant's device discovery: one retained message that maps entities to our own topics.
 
-home-assistant.io/integrations/mqtt, "Device discovery payload". Only this message is published for it, and it names no
-command topic: Home Assistant cannot control the unit. It names lines by number, and contains no call, no alert's text
-and no caller.
+home-assistant.io/integrations/mqtt, "Device discovery payload". Only this message is published for Home Assistant. It
+names no command topic, so Home Assistant cannot control the unit. It names lines by number, and contains no call, no
+alert's text and no caller.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outbox to broker: exact bytes, in order, few in flight. The cursor moves when the broker has acknowledged.
+"""Sends the outbox to the broker: exact bytes, in order, few in flight. The broker's acknowledgement moves the cursor.
 
 If the broker's acknowledgement is lost, an event is sent again: the desk drops duplicates by (unit, origin, seq). No
-event is skipped. A PUBACK is not delivery either: the broker may lose an event, and the desk may have been away or come
-back with another broker. Where the unit's roles name a desk, only its confirmation completes an event; events that the
-desk misses are sent again (`Resending`) beside new ones, without moving the cursor.
+event is skipped. A PUBACK is no proof of delivery: the broker may lose an event, and the desk may have been offline or
+moved to another broker. If the unit's roles name a desk, only its confirmation completes an event. Events that the desk
+lacks are sent again (`Resending`) beside new ones, without moving the cursor.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from linetap_core.durable.smallfile import SmallFile
 from linetap_core.records import DeliveryState
 from linetap_core.vaultformat import vaultname
 
-WINDOW = 16  # leaves room in MQTT's usual 20 for states and alerts
+WINDOW = 16  # of MQTT's usual 20; the rest is for states and alerts
 CURSOR_EVERY_S = 2  # events since the last write are sent again after a power cut
 REFUSED_PAUSE_S = 5
 _CURSOR_BYTES = 512
-_CONTENT_BYTES = 320  # with its envelope less than a sector
+_CONTENT_BYTES = 320  # with the envelope less than a sector
 
 log = logging.getLogger("linetap.reporter.feed")
 
@@ -42,7 +42,7 @@ class _Place(msgspec.Struct):
 
 
 def _old_place(data: bytes) -> _Place:
-    """Reads the format of version 0.1. tmpfiles.d creates the file empty."""
+    """Reads the format of version 0.1; the file may be empty, as created by tmpfiles.d."""
     return jsontext.decode(data, type=_Place) if data.strip() else _Place()
 
 
@@ -53,8 +53,8 @@ class Cursor:
     """The last event that a broker has acknowledged, in a file of the reporter's own.
 
     The file is overwritten, not renamed: on a unit it is the only file on the disk that the reporter may write, so the
-    reporter cannot fill the vault's disk. It fits one sector. If a power cut or the medium damages it, everything is
-    sent again. It cannot be renamed, so the damaged content is written to the log.
+    reporter cannot fill the vault's disk. The file fits into one sector. If a power cut or the medium damages it, all
+    events are sent again, and the damaged content is logged, since the file cannot be renamed.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -64,9 +64,7 @@ class Cursor:
         self._failed = False
 
     def belongs_to(self, outbox: Source) -> bool:
-        """Whether the event that the cursor names is the same in this outbox, or no longer there: a vault can be
-        exchanged.
-        """
+        """Whether the cursor's event is the same in this outbox, or no longer there: a vault can be exchanged."""
         seq = self.place.seq
         if seq > outbox.last_seq():
             return seq == 0
@@ -132,19 +130,19 @@ class Feed:
         self._paused_until_ns = 0
         self._cursor_checked = False
         self._next = cursor.place.seq + 1
-        self.last_seq = 0  # of the newest event, as of the last `refresh`
+        self.last_seq = 0  # number of the newest event at the last `refresh`
 
     @property
     def delivered_seq(self) -> int:
-        """The last delivered number; the one before the vault's first event, if none of its events is delivered."""
+        """The last delivered number; if no event of the vault is delivered, the number before its first event."""
         return max(self._cursor.place.seq, vaultname.range_of(self.last_seq))
 
     def refresh(self) -> None:
-        """Once a turn: each call costs two accesses to the folder."""
+        """Reads the newest number, once a turn: each call costs two accesses to the folder."""
         self.last_seq = self._outbox.last_seq()
 
     def resume_at(self, seq: int) -> None:
-        """Send from `seq` on. Acknowledgements of messages in flight no longer count."""
+        """Continues to send from `seq` on. Acknowledgements of messages in flight no longer count."""
         self._in_flight.clear()
         self._next = seq
 
@@ -153,7 +151,7 @@ class Feed:
         self.resume_at(self._cursor.place.seq + 1)
 
     def send(self, publish: Callable[[bytes, str], int], window: int = WINDOW) -> int:
-        """Fill the window. `publish`: payload, signature -> message id. Returns how many were sent."""
+        """Fills the window. `publish`: payload, signature -> message id. Returns the number of sent events."""
         room = window - len(self._in_flight)
         self.refresh()
         if not self._cursor_checked or self.last_seq < self._cursor.place.seq:
@@ -169,14 +167,14 @@ class Feed:
         return again + len(entries)
 
     def _send_again(self, publish: Callable[[bytes, str], int], room: int) -> int:
-        """Uses half of the room while there are new events: the requested range may cover a month."""
+        """Sends requested events again, in half of the room while there are new events: a range may cover a month."""
         entries = self._resending.entries(room)
         for seq, payload, sig in entries:
             self._in_flight[publish(payload, sig)] = _InFlight(seq, "", again=True)
         return len(entries)
 
     def _check_cursor(self) -> None:
-        """Waits for a first event: an empty outbox may be a vault that is not mounted yet."""
+        """Checks the cursor once there is an event: an empty outbox may be a vault that is not mounted yet."""
         if not self.last_seq:
             return
         self._cursor_checked = True
@@ -186,7 +184,7 @@ class Feed:
             self.lost_connection()
 
     def acknowledged(self, mid: int, refusal: str | None) -> None:
-        """Called for every message; unknown ids are ignored."""
+        """Handles an acknowledgement of any message; unknown ids are ignored."""
         if mid not in self._in_flight:
             return
         if refusal is not None:
@@ -207,14 +205,14 @@ class Feed:
 PATIENCE_S = 60  # until events that a broker has acknowledged are sent again; doubled while unconfirmed
 LONGEST_S = 900
 DEAF = "what was sent again is not confirmed either: the broker may have lost the subscription"
-PROBE = 100  # events sent then: a working desk requests the rest, and no other is flooded
+PROBE = 100  # events sent after a renewal: a working desk requests the rest, and other desks are not flooded
 
 
 class Resending:
-    """Selects events to send once more: those that the desk requests, and the first ones unconfirmed for long."""
+    """Selects events to send again: those that the desk requests, and the first that were unconfirmed for long."""
 
     def __init__(self, outbox: Source, clock: Clock, patience_s: float = PATIENCE_S) -> None:
-        """`outbox`: a reader used by no one else, since reading moves its position."""
+        """`outbox`: a reader for this object alone, since reading moves its position."""
         self._outbox, self._clock = outbox, clock
         self._first_ns = self._wait_ns = ns_of(patience_s)
         self._moved_ns = clock.monotonic_ns()
@@ -224,10 +222,10 @@ class Resending:
         self.confirmed: int | None = None  # None: the roles name no desk
 
     def follow(self, delivery: DeliveryState, taken: int) -> bool:
-        """Take the recorder's delivery state, often. `taken`: the newest event that a broker has acknowledged.
+        """Applies the recorder's delivery state, often. `taken`: the newest event that a broker has acknowledged.
 
-        Returns whether the connection is to be renewed: the broker takes events, and what was sent again is not
-        confirmed either. A cluster that was cut apart may deliver nothing more to a subscription (docs/scale.md).
+        Returns whether the connection must be renewed: the broker accepts events, but events sent again are not
+        confirmed either. A partitioned cluster may no longer deliver to a subscription (docs/scale.md).
         """
         if not delivery.desk:
             self.confirmed = None
@@ -256,7 +254,7 @@ class Resending:
         return found
 
     def lost_connection(self) -> None:
-        """Events in flight may be lost: the desk requests them again, or they time out unconfirmed."""
+        """Ends the present range: events in flight may be lost; the desk requests them again, or they time out."""
         self._next = self._last = 0
         if self._renewal == "asked":
             self._renewal = "done"

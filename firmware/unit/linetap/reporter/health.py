@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the unit's health (wire/health.py) from what its checks have read."""
+"""Makes the unit's health (wire/health.py) from the snapshot of its checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linetap_core.rundir import capture_service
 from linetap_core.wire.health import Health
 from linetap_core.wire.legend import CONDITIONS, shown_conditions
 
-_FORECAST_AFTER_S = 600  # a forecast from less data is a guess
+_FORECAST_AFTER_S = 600  # less data gives no useful forecast
 
 
 def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health:
@@ -27,7 +27,7 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
     captures = [state for seen in services.capture.values() if (state := seen.live)]
     dead = [capture_service(card) for card, seen in services.capture.items() if seen.status == "dead"]
     dead += [name for name in ("recorder", "panel") if getattr(services, name).status == "dead"]
-    # From the recorder: the reporter's sandbox forbids adjtimex(2), and every clock would look unsynchronised.
+    # From the recorder: the reporter's sandbox forbids adjtimex(2), so every clock would look unsynchronised.
     clock = recorder.clock if recorder else None
     lines = recorder.lines if recorder else []
     pbx = recorder.pbx_day if recorder else None
@@ -108,7 +108,7 @@ def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -
 class Outgoing:
     """The outbox's fill, the age of its oldest unconfirmed event, and the party whose confirmation counts."""
 
-    queue_length: int  # events that no broker has taken yet
+    queue_length: int  # events that no broker has acknowledged yet
     outbox_seq: int
     unconfirmed: int
     confirmed_by: ConfirmedBy
@@ -121,7 +121,8 @@ class _Dated(msgspec.Struct):
 
 
 def outgoing(reader: OutboxReader, delivered_seq: int, confirmed: int | None, utc_ns: int) -> Outgoing:
-    """`reader`: one used for this alone, since reading moves its position. `confirmed` None: the roles name no desk."""
+    """The outbox's figures. `reader`: for this function alone, since reading moves its position. `confirmed` None: the
+    roles name no desk."""
     newest = reader.last_seq()
     through = delivered_seq if confirmed is None else confirmed
     return Outgoing(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands from the broker to a folder of the reporter's, byte for byte, and the recorder's answers back.
+"""Writes commands from the broker to the reporter's folder, byte for byte, and returns the recorder's answers.
 
-Nothing is interpreted here: the recorder decides by the signature. Only memory is bounded here: few commands at a time,
-none larger than an envelope, and none waited for longer than PATIENCE_S.
+The reporter interprets no command: the recorder decides by the signature. The reporter only bounds memory: few commands
+at a time, none larger than an envelope, and none kept for longer than PATIENCE_S.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from linetap_core.evidence.authorization.command import LIGHT, LIMIT_BYTES, MAY,
 from linetap_core.rundir import ANSWER, answers_for, commands_of
 from linetap_core.service import remove_quietly
 
-# Of those that a desk sends every second, and as many of all others: a queue of the first hides no hold.
+# Commands that a desk sends every second, and as many of all others, so that a queue of the first blocks no hold.
 MOST_WAITING = 8
 PATIENCE_S = 60
 ANSWER_LIMIT_BYTES = 16 << 10
@@ -53,7 +53,7 @@ class Inbox:
             remove_quietly(old)
 
     def receive(self, verb: str, data: bytes, correlation: bytes | None) -> bool:
-        """Returns whether the recorder has the command now. `verb`: from the topic, also used in that of the answer."""
+        """Stores a command; returns whether the recorder can read it. `verb`: from the topic; used in the answer's."""
         if verb not in MAY:
             log.warning("command_passed_over: the topic does not end with a verb")
             return False
@@ -83,11 +83,11 @@ class Inbox:
                     remove_quietly(self._spool / f"{name}{SUFFIX}")
                     del self._waiting[name]
                 continue
-            remove_quietly(self._spool / f"{name}{SUFFIX}")  # answered: the recorder then removes its answer
+            remove_quietly(self._spool / f"{name}{SUFFIX}")  # after the removal, the recorder removes its answer
             del self._waiting[name]
             yield Reply(waiting.verb, data, waiting.correlation)
 
     def _name(self) -> str:
-        """Names increase: the recorder takes commands in the order of their names."""
+        """A new file name. Names increase: the recorder reads commands in the order of their names."""
         self._last_name = max(self._last_name + 1, self._clock.monotonic_ns())
         return f"{_PREFIX}{self._last_name:020d}"

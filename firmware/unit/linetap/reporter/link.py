@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's connection to its broker, and the end of the certificate that it uses.
+"""A unit's connection to its broker, and the end of its certificate.
 
-Every connection is a session with an id, which is in its birth and its will: the will of an old session may arrive
-after the birth of a new one, and the id identifies it.
+Every connection is a session, whose id is in its birth and its will: the id identifies the will of an old session that
+arrives after the birth of a new one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from linetap_core.rundir import read_small
 from linetap_core.wire.mqtt import Broker, Message
 from linetap_core.wire.topics import Status, Topics
 
-MOST_COMMANDS = 8  # that the broker may send before the first is accepted
+MOST_COMMANDS = 8  # commands that the broker may send before the first is accepted
 _LARGEST_PACKET_BYTES = LIMIT_BYTES + 4096
 
 log = logging.getLogger("linetap.reporter.link")
@@ -35,12 +35,12 @@ log = logging.getLogger("linetap.reporter.link")
 
 @dataclass(frozen=True, slots=True)
 class Patience(link.Patience):
-    desk_s: float = PATIENCE_S  # for the desk to confirm what the broker has acknowledged
-    repeat_s: float = 120  # between two reports of all that stands, where the broker repeats nothing that it retains
+    desk_s: float = PATIENCE_S  # for the desk's confirmation of events that the broker has acknowledged
+    repeat_s: float = 120  # between two reports of all standing alerts, for a broker that repeats no retained messages
 
 
 class Link(link.Link):
-    """A core link with `session` and `since` of the connection that stands or is being tried."""
+    """A core link with `session` and `since` of the present or attempted connection."""
 
     def __init__(self, broker: Broker, unit: str, clock: Clock, patience: Patience) -> None:
         """BadInput for certificates that cannot be used."""
@@ -50,7 +50,7 @@ class Link(link.Link):
         self.session = self.since = ""
 
     def _require_files(self) -> None:
-        """A new unit has no certificate until its request is answered: until then it cannot connect, and waits."""
+        """Requires the certificate's files. A new unit without a certificate waits for the answer to its request."""
         with contextlib.suppress(CertificateAwaited):
             super()._require_files()
 
@@ -58,9 +58,9 @@ class Link(link.Link):
         return self._status("online", self.since)
 
     def close(self, patience_ms: int) -> list[Receipt]:
-        """Publish the offline status if connected, and wait at most `patience_ms` for its acknowledgement.
+        """Publishes the offline status if connected, and waits at most `patience_ms` for its acknowledgement.
 
-        Returns the receipts that arrived meanwhile. Without an acknowledgement the desk learns from the will.
+        Returns the receipts that arrived meanwhile. Without an acknowledgement, the will notifies the desk.
         """
         self._leaving = True
         receipts: list[Receipt] = []
@@ -95,7 +95,7 @@ class Link(link.Link):
         return own or f"linetap-{self._unit}"
 
     def _unread(self, what: Unread) -> None:
-        """A unit that cannot receive commands over this broker still reports."""
+        """Logs a refused subscription: a unit that cannot receive commands over this broker still reports."""
         log.warning("commands_unread: the broker refuses the subscription to %s", what.topic)
 
     def _called(self) -> str:
@@ -112,7 +112,7 @@ _LIMIT_BYTES = 1 << 20
 
 
 class Certificate:
-    """Reads the certificate again when its file changes, so that a renewed one needs no restart."""
+    """The certificate, read again when its file changes, so that a renewed one needs no restart."""
 
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else Path(path)
@@ -120,7 +120,7 @@ class Certificate:
         self._until: str | None = None
 
     def until(self) -> str | None:
-        """Returns RFC 3339, or None if there is no readable certificate, which the link reports."""
+        """Returns the certificate's end, RFC 3339; None: no readable certificate, which the link reports."""
         if self._path is None:
             return None
         try:

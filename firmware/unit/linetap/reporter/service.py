@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reporter's wiring: outbox and state files to the link. Nothing here blocks anything but itself."""
+"""Connects the parts of the reporter: outbox and state files to the link. It can block no other service."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from linetap_core.wire.alerts import ALERTS
 from linetap_core.wire.topics import HEALTH_EVERY_S, Topics
 
 TURN_S = 0.1
-LINES_EVERY_MS = 100  # with the recorder's 250 ms a change is published within 0.5 s
+LINES_EVERY_MS = 100  # with the recorder's 250 ms, a change is published within 0.5 s
 GOODBYE_MS = 2000
 
 log = logging.getLogger("linetap.reporter")
 
 
 def run(config: Config, clock: Clock = SYSTEM, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
-    """Run until SIGTERM. BadInput for certificates that cannot be used; an absent broker is no error."""
+    """Runs until SIGTERM. BadInput for certificates that cannot be used; an absent broker is no error."""
     stop = Stop()
     start_logging("reporter")
     with lock_of(config.run_path, "reporter"):
@@ -63,7 +63,7 @@ def run(config: Config, clock: Clock = SYSTEM, patience: Patience = Patience()) 
 
 
 class Reporter:
-    """One turn every TURN_S, sooner when the broker answers."""
+    """The reporter: one turn every TURN_S, sooner when the broker answers."""
 
     def __init__(self, config: Config, clock: Clock, patience: Patience) -> None:
         self._config, self._clock = config, clock
@@ -139,7 +139,7 @@ class Reporter:
         self._cursor.save(at_once=True)
 
     def _publish_all(self) -> None:
-        """Publish everything from the next turn on: a broker may have no retained messages, or outdated ones."""
+        """Publishes all states again from the next turn on: a broker may have no, or outdated, retained messages."""
         self._lines.forget()
         self._alerts.forget()
         self._head.forget()
@@ -178,12 +178,12 @@ class Reporter:
         if connected and (now_ns >= self._health_ns or judgement.starting != self._starting):
             self._starting = judgement.starting
             self._health_ns = now_ns + pace(self._queue_length()).health_s * NS_PER_S
-            # Repeat the birth: the will of an older session may have overtaken it on the way through a bridge.
+            # The birth is repeated: a bridge may have delivered the will of an older session after it.
             self._link.publish(self._link.birth())
             self._link.publish(self._topics.health(health(snapshot, self._outgoing, judgement)))
 
     def _snapshot(self, now_ns: int) -> Snapshot:
-        """The other services by their files, and the reporter itself as it is: its own file may be older than the
+        """The other services by their files, and the reporter by its own memory: its file may be older than the
         connection.
         """
         snapshot = take_snapshot(self._config, self._watch, self._clock)
@@ -203,7 +203,7 @@ class Reporter:
         return replace(snapshot, services=replace(snapshot.services, reporter=own))
 
     def _measure(self, recorder: RecorderState | None) -> Outgoing:
-        """The confirming party is taken from the recorder's state, which exists without a connection too."""
+        """The outbox's figures. The recorder's state names the confirming party, also without a connection."""
         confirmed = self._resending.confirmed
         if recorder is not None:
             confirmed = recorder.delivery.confirmed if recorder.delivery.desk else None

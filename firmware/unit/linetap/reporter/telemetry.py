@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines, alerts and the log's head, published when they change; and alerts written to the journal.
+"""Publishes lines, alerts and the log's head when they change, and writes alerts to the journal.
 
 Lines and alerts are retained messages, so only changes are published. While a long queue of events waits, lines and
 health are published less often; alerts are not.
@@ -28,19 +28,19 @@ from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_
 
 Kind = tuple[Severity, bool] | None  # of a standing alert; None: none stands
 REWORD_EVERY_S = 30  # for an alert whose figures change while it stands
-LONG_QUEUE = 100  # events that no broker has taken
+LONG_QUEUE = 100  # events that no broker has acknowledged
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The intervals at which telemetry is published."""
 
-    line_ms: int  # minimum interval between states of one line; the last state in it is published
+    line_ms: int  # minimum interval between states of one line; the last state of an interval is published
     health_s: int
 
 
 FULL = Pace(0, HEALTH_EVERY_S)
-THINNED = Pace(5000, 60)  # within HEALTH_EXPIRY_S, so that a busy unit is not taken for a silent one
+THINNED = Pace(5000, 60)  # within HEALTH_EXPIRY_S, so that a busy unit does not count as silent
 
 
 def pace(queue_length: int) -> Pace:
@@ -51,18 +51,18 @@ class Lines:
     def __init__(self, topics: Topics, numbers: Iterable[int]) -> None:
         self._topics = topics
         self._numbers = sorted(numbers)
-        self._published: dict[int, tuple[LineReport, int]] = {}  # and when, monotonic
+        self._published: dict[int, tuple[LineReport, int]] = {}  # with the time, monotonic
         self._dead_since: str | None = None
         self._all_published_of: RecorderState | None = None
 
     def forget(self) -> None:
-        """Publish everything again: a new broker may have no retained messages."""
+        """Publishes all lines again: a new broker may have no retained messages."""
         self._published.clear()
         self._all_published_of = None
 
     def changed(self, recorder: Seen[RecorderState], utc_ns: int, now_ns: int, pace: Pace = FULL) -> list[Message]:
         """Returns the messages to publish. `now_ns`: monotonic."""
-        if recorder.status != "dead" and recorder.state is self._all_published_of:  # written less often than it is read
+        if recorder.status != "dead" and recorder.state is self._all_published_of:  # written less often than read
             return []
         apart_ns = pace.line_ms * NS_PER_MS
         messages, all_published = [], recorder.status != "dead"
@@ -80,7 +80,7 @@ class Lines:
 
     def _seen(self, recorder: Seen[RecorderState], utc_ns: int) -> dict[int, LineReport]:
         if recorder.status == "dead":
-            # Without a recorder the state of a line is unknown, and nothing of it is recorded.
+            # Without a recorder the state of a line is unknown, and its calls are not recorded.
             self._dead_since = self._dead_since or rfc3339(utc_ns)
             return dict.fromkeys(self._numbers, LineReport("fault", self._dead_since, None))
         self._dead_since = None
@@ -90,22 +90,22 @@ class Lines:
 
 
 class Alerts:
-    """Covers all checks: a new connection begins by clearing the alerts that do not stand."""
+    """The alerts of all checks: a new connection first clears the alerts that do not stand."""
 
     def __init__(self, topics: Topics, checks: Iterable[str]) -> None:
         self._topics = topics
         self._checks = list(checks)
-        self._published: dict[str, tuple[Kind, bytes, int]] = {}  # kind, payload, when
+        self._published: dict[str, tuple[Kind, bytes, int]] = {}  # kind, payload, time
 
     def forget(self) -> None:
         self._published.clear()
 
     def repeat(self) -> None:
-        """Publish those that stand again."""
+        """Publishes standing alerts again."""
         self._published = {check: its for check, its in self._published.items() if its[0] is None}
 
     def changed(self, standing: Iterable[Finding], now_ns: int) -> list[Message]:
-        """`now_ns`: monotonic."""
+        """Returns the messages to publish. `now_ns`: monotonic."""
         found = {finding.check: finding for finding in standing}
         messages = []
         for check in self._checks:
@@ -128,11 +128,11 @@ class Alerts:
 # --- The log's head ---------------------------------------------------------------------------------------------------
 
 
-EVERY_S = 10  # a busy unit signs one a second, and only the last is useful
+EVERY_S = 10  # a busy unit signs a head a second, of which only the last is useful
 
 
 class LogHead:
-    """Publishes the newest complete head, for monitoring the unit's log remotely."""
+    """The newest complete head, published for remote monitoring of the unit's log."""
 
     def __init__(self, vault: Path, topics: Topics) -> None:
         self._path, self._topics = vault / FOLDER / HEAD, topics
@@ -140,13 +140,13 @@ class LogHead:
         self._due_ns = 0
 
     def forget(self) -> None:
-        """Publish again: the broker may have no retained message."""
+        """Publishes the head again: the broker may have no retained message."""
         self._published, self._due_ns = b"", 0
 
     def changed(self, now_ns: int) -> list[Message]:
         """Returns the message to publish, if any. `now_ns`: monotonic.
 
-        Head and signature are two files: if they do not match, the next turn reads them again.
+        Head and signature are two files: if they do not match, they are read again in the next turn.
         """
         if now_ns < self._due_ns:
             return []
@@ -173,9 +173,9 @@ _LEVEL: dict[Severity, int] = {"warning": logging.WARNING, "critical": logging.E
 
 
 class Journal:
-    """One log line when an alert is raised, changes its severity, or clears, beginning with the check's id.
+    """Writes a log line when an alert is raised, changes its severity, or clears, beginning with the check's id.
 
-    It gets the damped findings, so an intermittent alert cannot fill the journal.
+    The findings are damped, so an intermittent alert cannot fill the journal.
     """
 
     def __init__(self) -> None:

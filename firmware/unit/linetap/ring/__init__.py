@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audio ring: minutes of every line of one card in RAM, written by capture, read by the recorder.
 
-A file on tmpfs, allocated whole and locked where the limits allow. One slot a period (10 ms): levels and audio of all
-lines, planar. The writer never waits: a reader that is overtaken finds out and records a gap.
+The ring is a file on tmpfs, allocated whole and locked if the limits allow. A slot is a period (10 ms): levels and
+audio of all lines, planar. The writer never waits: a reader that is overtaken detects it and records a gap.
 
-A reader detects an incomplete slot by the slot's sequence, which is checked in the copy and again in the ring after
-copying (was it overtaken meanwhile?), and the CRC covers every byte of it (did all stores arrive, in any order?). The
-doorbell, one byte into a FIFO after each slot, wakes the reader, and as a system call puts the slot's stores before it
-on ARM; with the CRC that is an optimisation instead of an assumption.
+A reader detects a slot that was overwritten during the copy by the slot's sequence, which is checked in the copy and
+again in the ring afterwards. It detects missing stores, in any memory order, by the CRC over every byte. The doorbell,
+one byte into a FIFO after each slot, wakes the reader. As a system call it also orders the slot's stores on ARM; thanks
+to the CRC no correctness depends on that order.
 """
 
 from linetap.ring.batch import Batch, Stretch, batch_of, gap_batch

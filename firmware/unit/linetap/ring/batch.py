@@ -14,11 +14,11 @@ from linetap.ring.layout import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, I16, NS_PE
 
 @dataclass(slots=True)
 class Batch:
-    """Consecutive whole slots, or one gap. Arrays are copies; lines in the order of the card's line list.
+    """Consecutive whole slots, or one gap. Arrays are copies; lines are in the order of the card's line list.
 
     `hook`, `ring`, `polarity`: bool (lines, milliseconds); `volts`: int16 0.01 V (lines, slots); `notice` (tag) and
-    `notice_frame` (of the notice, at the slot's first sample; negative: it starts so many samples later): (slots,
-    lines); `audio`: int16 (lines, frames). In a gap `gap` is the cause and the arrays are empty.
+    `notice_frame` (the notice's frame at the slot's first sample; if negative, the number of samples before its
+    start): (slots, lines); `audio`: int16 (lines, frames). In a gap, `gap` is the cause and the arrays are empty.
     """
 
     seq: int
@@ -42,20 +42,20 @@ class Batch:
 
 @dataclass(slots=True)
 class Stretch:
-    """A piece of one line's audio; `gaps` are (frame, frames, cause), silent in `samples`."""
+    """A stretch of one line's audio; `gaps` are (frame, frames, cause), silent in `samples`."""
 
     samples: I16
     gaps: list[tuple[int, int, str]]
 
 
 def unpack_bits(words: npt.NDArray[np.uint16]) -> Bits:
-    """(slots, lines) of ten-bit words, first millisecond lowest -> bool (lines, slots * 10)."""
+    """Unpacks ten-bit words (slots, lines), first millisecond lowest, to bool (lines, slots * 10)."""
     bits = (words[:, :, None] >> np.arange(SLOT_MS, dtype=np.uint16)) & 1
     return bits.transpose(1, 0, 2).reshape(words.shape[1], -1).astype(np.bool_)
 
 
 def batch_of(slots: npt.NDArray[Any], seq: int) -> Batch:
-    """A batch of copied audio slots (no gap among them), as far as each begins where the one before ends."""
+    """A batch of the copied audio slots, without gaps among them, up to the first that is not contiguous."""
     follows = slots["frame"] == slots["frame"][0] + SLOT_FRAMES * np.arange(len(slots))
     slots = slots if follows.all() else slots[: int(np.argmin(follows))]
     return Batch(
@@ -86,7 +86,7 @@ def gap_batch(lines: int, seq: int, frame: int, frames: int, mono_ns: int, utc_n
 
 
 def assemble(info: npt.NDArray[Any], audio: I16, valid: Bits, first: int, end: int) -> Stretch:
-    """Slots to one array of samples: silence and a named gap wherever there is no audio."""
+    """Joins slots into one array of samples, with silence and a named gap in place of missing audio."""
     plain = bool(valid.all()) and not bool((info["flags"] & (GAP_OVERRUN | GAP_RESTART)).any())
     start = int(info["frame"][0])
     if plain and start <= first and start + audio.size >= end:
@@ -98,7 +98,7 @@ def assemble(info: npt.NDArray[Any], audio: I16, valid: Bits, first: int, end: i
         at, frames, flags = int(info["frame"][i]), int(info["frames"][i]), int(info["flags"][i])
         cause = next((text for flag, text in GAP_CAUSES.items() if flags & flag), None)
         if cause is None:
-            frames = min(frames, audio.shape[1])  # a slot has no more, whatever is in its header
+            frames = min(frames, audio.shape[1])  # a slot has no more, whatever its header states
         a, b = max(at, first), min(at + frames, end)
         if not valid[i] or b <= a:
             continue

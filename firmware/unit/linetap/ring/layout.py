@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ring's layout in memory: constants, header, slot, and the file on tmpfs that holds them."""
+"""The ring's layout in memory: constants, header, slot, and the file on tmpfs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ NS_PER_FRAME = 125_000
 MAX_LINES = 32
 NO_VOLTS = -32768  # the board has no meter, or it was silent
 
-# Flags of a slot. A gap slot carries no audio and stands for any number of frames.
+# Flags of a slot. A gap slot has no audio and represents any number of frames.
 GAP_OVERRUN = 1
 GAP_RESTART = 2
-UNDERRUN = 4  # playback ran dry in this period: a notice in it was disturbed
-BY_SOUND = 8  # the card's meter was silent: the levels are by the audio alone
+UNDERRUN = 4  # an underrun in this period: a notice in it was disturbed
+BY_SOUND = 8  # the card's meter was silent: levels come from the audio alone
 GAP_CAUSES = {GAP_OVERRUN: "overrun", GAP_RESTART: "capture_restart"}
 
 MAGIC = b"LTRING"
 VERSION = 1
 HEADER_BYTES = 4096
-MOST_BYTES = 1 << 31  # of a ring: 32 lines have 33 MB a minute
+MOST_BYTES = 1 << 31  # of a ring: 32 lines need 33 MB a minute
 HEADER = np.dtype(
     [
         ("magic", "S8"), ("version", "u4"), ("card", "u4"), ("lines", "u4"), ("slots", "u4"), ("slot_bytes", "u4"),
@@ -50,7 +50,7 @@ Bits = npt.NDArray[np.bool_]
 
 
 def slot_dtype(lines: int) -> np.dtype[Any]:
-    """One slot. `seq`: its number + 1 once it is whole; `crc` covers everything after it."""
+    """The type of a slot. `seq`: its number + 1 once it is whole; `crc` covers all bytes after the field."""
     return np.dtype(
         [
             ("seq", "u8"), ("crc", "u4"), ("flags", "u4"), ("frame", "i8"), ("frames", "i8"), ("device_frame", "i8"),
@@ -62,7 +62,7 @@ def slot_dtype(lines: int) -> np.dtype[Any]:
 
 
 def audio_folder(run_dir: Path) -> Path:
-    """The only place of audio in the clear: capture's folder, which the recorder alone may also enter."""
+    """The only folder with audio in the clear: capture's, to which otherwise only the recorder has access."""
     return run_dir / rundir.AUDIO
 
 
@@ -94,12 +94,12 @@ class Mapped:
     def close(self) -> None:
         self.bytes.release()
         del self.header, self.slots
-        with contextlib.suppress(BufferError):  # an array still refers to it; the process's end unmaps it
+        with contextlib.suppress(BufferError):  # an array still refers to the mapping; the process's end unmaps it
             self.memory.close()
 
 
 def require_ram(folder: Path) -> None:
-    """Audio in the clear never reaches storage: DeviceFault `ring_on_disk` where the folder is not on tmpfs."""
+    """DeviceFault `ring_on_disk` unless the folder is on tmpfs: audio in the clear must never reach storage."""
     best, kind = "", ""
     where = str(folder.resolve())
     for line in Path("/proc/self/mounts").read_text().splitlines():
@@ -114,7 +114,7 @@ def require_ram(folder: Path) -> None:
 
 
 def allocate(path: Path, card: int, lines: list[int], slots: int, device_rate_hz: int, boot: bytes) -> None:
-    """Allocates the whole file, so that a full tmpfs fails now and not as SIGBUS during a call."""
+    """Allocates the whole file, so that a full tmpfs fails now, not later by SIGBUS during a call."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -143,7 +143,7 @@ def same_shape(path: Path, card: int, lines: list[int], slots: int, device_rate_
 
 
 def read_header(path: Path) -> Any | None:
-    """None without a file, or where the header does not fit the file's size."""
+    """The header; None without a file, or if the header does not fit the file's size."""
     try:
         with rundir.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
             raw = os.pread(fd, HEADER_BYTES, 0)
@@ -161,7 +161,7 @@ def boot_id() -> bytes:
 
 
 def lock_memory(memory: mmap.mmap) -> bool:
-    """mlock(2): never swapped. False where RLIMIT_MEMLOCK forbids it."""
+    """Locks the memory, so that it is never swapped (mlock(2)). False if RLIMIT_MEMLOCK forbids it."""
     libc = ctypes.CDLL(None, use_errno=True)
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     return bool(libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(len(memory))) == 0)

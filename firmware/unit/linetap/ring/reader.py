@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds.
+"""The recorder's side of the ring: a cursor of its own, and any stretch of the past that is still in the ring.
 
-The ring is copied by pread(2) and never mapped: the writer of a file can shorten it, and a reader with a mapping is
-then ended by SIGBUS. Here a missing piece is zeros: slots that are not whole, and a head that does not move.
+The ring is copied by pread(2) and never mapped: its writer can shorten the file, which would end a reader with a
+mapping by SIGBUS. With pread(2) missing bytes are zeros: incomplete slots, and a head that does not move.
 
-Everything that capture has written is untrusted. A slot that fits its CRC may still be wrong: frames that no clock
-explains, impossible times. A ring with such a slot is given up (`ring_lies`), like one of another shape.
+All data from capture is untrusted. A slot with a correct CRC may still have impossible frames or times. A ring with
+such a slot is given up (`ring_lies`), like a ring of another shape.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from linetap_core.errors import DeviceFault
 
 _FIELDS: Any = HEADER.fields
 _HEAD_AT = _FIELDS["head"][1]
-_CACHED_SLOTS = 200  # at most 2 s of all lines: more is requested once, after a disk that stood
+_CACHED_SLOTS = 200  # at most 2 s of all lines: longer stretches are requested only once, after a disk stall
 _BELL_READS = 16  # 64 KiB, as much as a FIFO holds
-_SLACK_NS = 60 * NS_PER_S  # how far frames may lead the machine's clock, besides a codec that is 1 % fast
+_SLACK_NS = 60 * NS_PER_S  # lead of frames over the machine's clock that is tolerated, beyond that of a codec 1 % fast
 _LATEST_NS = 1 << 62  # the year 2116: later times are invalid
 
 
@@ -62,7 +62,7 @@ def _opened(path: Path, is_kind: Callable[[int], bool]) -> int:
 
 
 class Copied:
-    """`slots(low, high)`: copies of these slots as they are now. OSError where the file cannot be opened."""
+    """A ring read by copies. `slots(low, high)` copies the present slots. OSError if the file cannot be opened."""
 
     def __init__(self, path: Path, lines: int, count: int) -> None:
         self.path, self._count = path, count
@@ -88,7 +88,7 @@ class Copied:
         return found
 
     def seq(self, number: int) -> int:
-        """`seq` of slot `number` as it is now: its number + 1 while it is there."""
+        """The present `seq` of slot `number`: its number + 1 while it is in the ring."""
         return self._number(self._at(number) + self._seq_at)
 
     def seqs(self, low: int, high: int) -> npt.NDArray[np.uint64]:
@@ -115,7 +115,7 @@ class RingReader:
     """Reads the ring from a cursor of its own."""
 
     GUARD_SLOTS = 8  # never read slots that the writer is about to overwrite
-    MOST_INCOMPLETE_READS = 200  # of a slot that is not whole: then it is given up as lost
+    MOST_INCOMPLETE_READS = 200  # of an incomplete slot, which is then given up as lost
 
     def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:
         """DeviceFault `ring_absent` or `ring_foreign` without a ring of this boot and version."""
@@ -145,8 +145,8 @@ class RingReader:
         self._clock, self._began_ns = clock, self._written_ns(clock.monotonic_ns())
         self._began_head, self._began_frame = self.cursor, self._next_frame
         self._incomplete_reads = 0
-        self._asked = (0, 0)  # by the last `stretch`
-        self._cached: I16 = np.empty((self.lines, 0), np.int16)  # the last copy of all lines, and its frames
+        self._asked = (0, 0)  # frames requested by the last `stretch`
+        self._cached: I16 = np.empty((self.lines, 0), np.int16)  # the last copy of all lines, with its frames
         self._cached_from = self._cached_end = 0
 
     def _written_ns(self, now_ns: int) -> int:
@@ -155,13 +155,13 @@ class RingReader:
         return newest[1] if newest is not None and 0 <= newest[1] <= now_ns else now_ns
 
     def fileno(self) -> int:
-        """Readable after the doorbell rang."""
+        """The descriptor that is readable after the doorbell."""
         return self._bell
 
     def silence_bell(self) -> None:
         """Empties the doorbell."""
         with contextlib.suppress(BlockingIOError):
-            for _ in range(_BELL_READS):  # not until it is empty: an endless writer would keep the reader here
+            for _ in range(_BELL_READS):  # bounded: an endless writer would otherwise hold the reader
                 if not os.read(self._bell, 4096):
                     break
 
@@ -178,7 +178,7 @@ class RingReader:
         self._next_frame = next_frame
 
     def rewind(self, slots: int) -> None:
-        """Goes back that many slots, or to the oldest one in the ring."""
+        """Moves the cursor back by `slots`, or to the oldest slot in the ring."""
         oldest = max(0, self._ring.head - self._count + 2 * self.GUARD_SLOTS)
         earlier = max(self.cursor - slots, oldest)
         if earlier < self.cursor:
@@ -186,7 +186,7 @@ class RingReader:
             self._next_frame = self._ring.frame(earlier)
 
     def newest(self) -> tuple[int, int] | None:
-        """The first frame of the newest slot, and its monotonic time; None: nothing was written yet."""
+        """The first frame of the newest slot, and its monotonic time; None: no slot was written yet."""
         head = self._ring.head
         if not head:
             return None
@@ -194,16 +194,16 @@ class RingReader:
         return int(slot["frame"]), int(slot["mono_ns"])
 
     def lag(self) -> int:
-        """Slots written and not yet read."""
+        """The number of slots that are not read yet."""
         return self._ring.head - self.cursor
 
     def read(self, most: int) -> Batch | None:
-        """The next whole slots, at most `most`, or one gap; None: nothing new.
+        """The next whole slots, at most `most`, or one gap; None: no new slot.
 
-        DeviceFault `ring_lies`: its content is impossible, and nothing of it is to be trusted.
+        DeviceFault `ring_lies`: the ring's content is impossible and cannot be trusted.
         """
         head, expected, now_ns = self._ring.head, self._next_frame, self._clock.monotonic_ns()
-        possible = (now_ns - self._began_ns) * 101 // 100 + _SLACK_NS  # the most that can have come since the beginning
+        possible = (now_ns - self._began_ns) * 101 // 100 + _SLACK_NS  # the most frames since the beginning
         honest = head <= self._began_head + possible // (SLOT_FRAMES * NS_PER_FRAME)
         batch = self._next(head, most) if honest else None
         if batch is not None:
@@ -236,7 +236,7 @@ class RingReader:
         return batch
 
     def stretch(self, line_index: int, first: int, end: int) -> Stretch:
-        """Audio of one line from frame `first` up to `end`; what the ring no longer holds is gap `ring_overtaken`.
+        """The audio of one line from frame `first` up to `end`; audio no longer in the ring is a gap `ring_overtaken`.
 
         Only frames that `read` has passed, or that are known to be written, may be requested.
         """
@@ -255,10 +255,10 @@ class RingReader:
         return assemble(slots, slots["audio"][:, line_index], valid, first, end)
 
     def _plain(self, slots: npt.NDArray[Any], line_index: int, low: int, first: int, end: int) -> I16 | None:
-        """The requested audio, where these slots hold all of it and no gap.
+        """The requested audio, if these slots contain all of it and no gap.
 
-        Slots are overwritten from the first on, so the first shows whether any was during the copy. A second request
-        for the same frames means that all lines will be requested: then they are laid out together.
+        Slots are overwritten from the first on, so the first shows whether any was overwritten during the copy. A
+        second request for the same frames means that all lines will be requested: all are then converted together.
         """
         again, self._asked = (first, end) == self._asked, (first, end)
         begin, frames = int(slots["frame"][0]), len(slots) * SLOT_FRAMES
@@ -278,7 +278,7 @@ class RingReader:
 
     def _slot_at(self, frame: int, low: int, high: int) -> int:
         """The last slot in [low, high) that begins at or before `frame`, else `low`."""
-        if high > low:  # without a gap in between the first guess is right
+        if high > low:  # without a gap in between, the first guess is correct
             last = self._ring.frame(high - 1)
             guess = max(low, high - 1 - max(0, last - frame + SLOT_FRAMES - 1) // SLOT_FRAMES)
             begin = self._ring.frame(guess)
@@ -294,7 +294,7 @@ class RingReader:
         return left
 
     def _whole(self, slots: npt.NDArray[Any]) -> int:
-        """The number of copied slots, from the first, that are whole and were not overtaken during the copy."""
+        """The number of copied slots, from the first, that are whole and were not overwritten during the copy."""
         live = self._ring.seqs(self.cursor, self.cursor + len(slots))
         size = slots.dtype.itemsize
         raw = memoryview(slots.tobytes())
@@ -316,7 +316,7 @@ class RingReader:
         return batch
 
     def _not_whole(self, head: int) -> Batch | None:
-        """The slot is being written or overwritten: try again, a limited number of times."""
+        """Handles an incomplete slot, which is being written or overwritten: it is read again, with a limit."""
         self._incomplete_reads += 1
         if self._incomplete_reads <= self.MOST_INCOMPLETE_READS or self.cursor + 1 >= head:
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capture's side of the ring."""
+"""Capture's side of the ring: writes its slots."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NUMBERS = struct.Struct("=I6q")  # flags to utc_ns
 
 
 class _Stage:
-    """One slot from its crc on while it is assembled, and views of its parts."""
+    """A slot, from its crc on, while it is assembled, and views of its parts."""
 
     def __init__(self, lines: int) -> None:
         kind = slot_dtype(lines)
@@ -57,15 +57,15 @@ class _Stage:
 
 
 class RingWriter:
-    """Writes the ring. Takes over a predecessor's ring of the same shape and boot."""
+    """The ring's writer. Continues a predecessor's ring of the same shape and boot."""
 
     def __init__(self, run_dir: Path, card: int, line_numbers: list[int], seconds: int, device_rate_hz: int) -> None:
-        """OSError where the tmpfs has no room; DeviceFault where `run_dir` is not in RAM."""
+        """OSError if the tmpfs has no room; DeviceFault if `run_dir` is not in RAM."""
         require_ram(rundir.make(audio_folder(run_dir)))
         bell = bell_path(run_dir, card)  # before the ring: a reader that finds the ring opens it
         if not bell.exists():
             os.mkfifo(bell, 0o640)
-        self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # RDWR: no reader is no error
+        self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # RDWR: opens without a reader
         lines = len(line_numbers)
         slots = seconds * 1000 // SLOT_MS
         path = ring_path(run_dir, card)
@@ -84,7 +84,7 @@ class RingWriter:
         self.next_frame = 0
         self.next_device_frame = 0
         self.end_mono_ns: int | None = None
-        self.last_hook: Bits = np.zeros(lines, np.bool_)  # of a predecessor's last slot
+        self.last_hook: Bits = np.zeros(lines, np.bool_)  # in a predecessor's last slot
         if self._seq:
             last = self._map.slots[(self._seq - 1) % slots]
             self.last_hook = (last["hook"] >> (SLOT_MS - 1)) & 1 == 1
@@ -107,7 +107,7 @@ class RingWriter:
     ) -> None:
         """Writes one period: audio int16 (lines, 80), levels bool (lines, 10); `mono_ns`, `utc_ns` of its first sample.
 
-        `notice` and `notice_frame`, None where nothing is played: see Batch.
+        `notice` and `notice_frame`: see Batch; None: no notice is played.
         """
         stage = self._stage
         stage.levels[0, :, :SLOT_MS], stage.levels[1, :, :SLOT_MS], stage.levels[2, :, :SLOT_MS] = hook, ring, polarity
@@ -121,12 +121,12 @@ class RingWriter:
         self._publish(SLOT_FRAMES, mono_ns, utc_ns, flags)
 
     def write_gap(self, frames: int, mono_ns: int, utc_ns: int, flag: int) -> None:
-        """Writes a gap of `frames` at 8 kHz, beginning where the last slot ended."""
+        """Writes a gap of `frames` at 8 kHz after the last slot."""
         self._stage.lines[:] = bytes(len(self._stage.lines))
         self._publish(frames, mono_ns, utc_ns, flag)
 
     def _publish(self, frames: int, mono_ns: int, utc_ns: int, flags: int) -> None:
-        """Copies the assembled slot at once: seven small stores into the ring cost more than one."""
+        """Copies the assembled slot at once, which costs less than seven small stores into the ring."""
         device_frames, body = frames * self.decimation, self._stage.body
         _NUMBERS.pack_into(
             body, 4, flags, self.next_frame, frames, self.next_device_frame, device_frames, mono_ns, utc_ns
@@ -134,7 +134,7 @@ class RingWriter:
         _CRC.pack_into(body, 0, zlib.crc32(body[4:]))
         index = self._seq % self._count
         at = HEADER_BYTES + index * self._slot_bytes
-        self._seqs[index] = 0  # a reader that is copying the slot's predecessor now finds out that it was overtaken
+        self._seqs[index] = 0  # shows a reader that is copying the slot's predecessor that it was overtaken
         self._map.bytes[at + CRC_AT : at + self._slot_bytes] = body
         self._seq += 1
         self._seqs[index] = self._seq

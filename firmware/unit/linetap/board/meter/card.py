@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line card, whose meter has all of its lines: their levels, the notice relays, the series contacts, the line LEDs.
+"""A line card by its meter: levels, notice relays, series contacts and LEDs of all its lines.
 
-While the meter is silent nothing is known of a line, and no relay has current: capture goes by what it hears.
+While the meter is silent, levels are unknown and no relay has current: capture then judges by sound.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import BadInput
 from linetap_core.records import MeterState
 
-ARRIVES_MS = 12  # a frame's 5 ms, 4 ms on the line where all of it is escaped, 3 ms for USB and waking up
+ARRIVES_MS = 12  # a frame's 5 ms, 4 ms on the wire if every byte is escaped, 3 ms for USB and wake-up
 
 
 class Arm(Protocol):
-    """Gives the card's relays their current while it is called, by a way of its own past the meter."""
+    """The card's arm line, independent of the meter: the relays have current while it is called."""
 
     def beat(self) -> None: ...
     def close(self) -> None: ...
 
 
 class MeteredCard:
-    """Rows in the order of `Config.lines_of(card)`."""
+    """The card; rows are in the order of `Config.lines_of(card)`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class MeteredCard:
         contacts: MeterContacts,
         clock: Clock,
     ) -> None:
-        """`channels`: of the meter, from 0, one a row."""
+        """`channels`: the meter's channel of each row, from 0."""
         self._arm, self._reader, self._contacts, self._clock = arm, reader, contacts, clock
         self._learned = learned
         self._limits = learned.limits
@@ -64,14 +64,14 @@ class MeteredCard:
         return self._reader.state
 
     def levels(self, until_ns: int) -> Levels:
-        """While the meter is silent all levels are off, and no line has a voltage."""
+        """The levels; while the meter is silent all are off, and no line has a voltage."""
         if self._limits is not self._learned.limits:
             self._limits = self._learned.limits
             self._reader.set_limits(self._limits)
         found = self._reader.levels(until_ns)
         self._contacts.follow()
         if self._closed and self._clock.monotonic_ns() >= self._due_ns:
-            self._send_relays()  # the meter opens them when the command is not repeated
+            self._send_relays()  # the meter opens relays whose command is not repeated
         if found is None:
             return self._unknown
         self._arm.beat()
@@ -89,7 +89,7 @@ class MeteredCard:
         self._contacts.contact(index, opened)
 
     def lights(self, leds: Sequence[int]) -> None:
-        """The line LEDs, one a line, as indexes into protocol.LEDS."""
+        """Sets the line LEDs, one a line, as indexes into protocol.LEDS."""
         self._reader.lights(leds)
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class MeteredCard:
 
 
 def open_metered(config: Config, card: int, port: str, arm: Arm, clock: Clock) -> MeteredCard:
-    """The meter may be absent, appear and disappear. BadInput for a line on a channel that no meter has."""
+    """Opens a card, whose meter may be absent, appear and disappear. BadInput for a line on an impossible channel."""
     lines = config.lines_of(card)
     channels = [line.channel - 1 for line in lines]
     for line in lines:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's clock as CLOCK_MONOTONIC: offset and drift, from beats that the meter returns with its own time.
+"""Converts the meter's clock to CLOCK_MONOTONIC: offset and drift, from beats that the meter returns with its own time.
 
-A beat reaches the meter some time after its stamp, never before; when linetap reads the answer does not matter. So the
-least delayed beat of each stretch of time counts, and a straight line through the first and the last of them is the
-drift. Times at which samples were read were rejected: capture reads every 40 ms, in step with a codec, and would be
-wrong by up to that for as long as the two clocks keep step.
+A beat reaches the meter after its stamp, never before; the time of reading the answer is irrelevant. The least delayed
+beat of each stretch of time counts, and a straight line through the first and the last of these gives the drift.
+Rejected: the times at which samples are read. Capture reads every 40 ms, synchronous with a codec, and would be wrong
+by up to 40 ms for as long as the two clocks stay synchronous.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from linetap_core.clock import NS_PER_S
 
 STRETCH_NS = 5 * NS_PER_S
 STRETCHES = 8
-DRIFT_AFTER_NS = 2 * STRETCH_NS  # before, the delays' jitter exceeds the drift's effect
-DRIFT_MAX = 300e-6  # crystals have 100 ppm at most, twice
-RESTARTED_NS = 1 * NS_PER_S  # a larger contradiction between beats: the meter counts from another zero
+DRIFT_AFTER_NS = 2 * STRETCH_NS  # earlier, the delays' jitter exceeds the drift's effect
+DRIFT_MAX = 300e-6  # two crystals with at most 100 ppm each
+RESTARTED_NS = 1 * NS_PER_S  # a larger contradiction between beats means that the meter has restarted its count
 
 
 class ClockMap:
-    """Unknown (`known` is False) until the first beat has come back."""
+    """The map; unknown (`known` is False) until the first beat has returned."""
 
     def __init__(self) -> None:
         self._least: deque[tuple[int, int]] = deque(maxlen=STRETCHES)  # (sent, meter's time - sent), ns
         self._began_ns = 0
-        self._base = 0  # the line: origin, offset, slope
+        self._base = 0  # the straight line: origin, offset, slope
         self._offset = 0
         self.drift = 0.0
 
@@ -39,8 +39,8 @@ class ClockMap:
         self.drift = 0.0
 
     def add_beat(self, sent_ns: int, meter_us: int) -> bool:
-        """A beat sent at `sent_ns` reached the meter at its `meter_us`. Returns False if the meter now counts from
-        another zero.
+        """Adds a beat sent at `sent_ns` that reached the meter at its `meter_us`. False if the meter has restarted its
+        count.
         """
         ahead = meter_us * 1000 - sent_ns
         if not self._least:
@@ -57,7 +57,7 @@ class ClockMap:
         return True
 
     def _fit(self) -> None:
-        if len(self._least) > 2:  # the current stretch may have only delayed beats so far
+        if len(self._least) > 2:  # the present stretch may have only delayed beats so far
             (first, ahead), (last, later) = self._least[0], self._least[-2]
             if last - first >= DRIFT_AFTER_NS:
                 self.drift = max(-DRIFT_MAX, min(DRIFT_MAX, (later - ahead) / (last - first)))
@@ -68,5 +68,5 @@ class ClockMap:
         return self._offset + round(self.drift * (mono_ns - self._base))
 
     def meter_us(self, mono_ns: int) -> int:
-        """Returns what the meter's clock shows at `mono_ns`; may be negative before it started."""
+        """Returns the meter's time at `mono_ns`; may be negative before the meter's start."""
         return (mono_ns + self._ahead_at(mono_ns)) // 1000

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A card's series contacts, commanded through its meter: open only while the command is repeated.
 
-A line's voltage shows that its contact has closed onto a telephone on its cradle: the bell's capacitor, which the
-lifted handset had emptied, is charged again, and the voltage falls for some milliseconds. By the simulation of the
-drawing (row `contact_closes` of hardware/simulation) it falls by 1.2 to 3.9 V, and by nothing where the contact stays
-open. A fall proves that the contact has closed. No fall proves nothing: a telephone may keep its capacitor charged, and
-no real one has been measured.
+A fall of a line's voltage for some milliseconds shows that its contact has closed on a telephone on its cradle: the
+bell's capacitor, which the lifted handset had discharged, is charged again. By the simulation of the drawing (row
+`contact_closes` of hardware/simulation) the voltage falls by 1.2 to 3.9 V, and not at all if the contact stays open. A
+fall proves that the contact has closed. The lack of a fall proves nothing: a telephone may keep its capacitor charged,
+and no real telephone has been measured.
 
-The meter, and the card itself, bound an opening by a one-shot: a contact is open while it is asked for, for
-CONTACT_MOST_MS at most; after any opening it opens again only when nobody has asked for CONTACT_REST_MS.
-hardware/meter/contacts.c has the same rules, and a test compares them.
+The meter, and the card itself, bound an opening by a one-shot: a contact is open while it is commanded, for at most
+CONTACT_MOST_MS; after any opening it opens again only after CONTACT_REST_MS without a command. The same rules are in
+hardware/meter/contacts.c, and a test compares them.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from linetap.ring import I16
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import DeviceFault
 
-BEFORE_MS, AFTER_MS = 60, 300  # of the command to close; the card follows it within 100 ms
-SINKS_BY, SINKS_MS = 60, 3  # hundredths of a volt, one after the other
-QUIET = 30  # the line moves less, before and at the end: hum and ringing prove nothing
+BEFORE_MS, AFTER_MS = 60, 300  # before and after the command to close, which the card follows within 100 ms
+SINKS_BY, SINKS_MS = 60, 3  # hundredths of a volt; consecutive milliseconds
+QUIET = 30  # hundredths of a volt: the line varies less before and at the end; under hum and ringing there is no proof
 
 
 def charges(volts: I16) -> bool:
-    """`volts`: (BEFORE_MS + AFTER_MS,), 0.01 V, around the command to close."""
+    """Whether the voltage falls. `volts`: (BEFORE_MS + AFTER_MS,), 0.01 V, around the command to close."""
     size = np.abs(volts.astype(np.int32))
     before, last = size[:BEFORE_MS], size[-BEFORE_MS:]
     idle = int(np.median(before))
@@ -42,11 +42,11 @@ def charges(volts: I16) -> bool:
     return bool(sunk.max() >= SINKS_MS)
 
 
-ARRIVED_MS = 100  # the last sample has come
+ARRIVED_MS = 100  # time until the last sample has arrived
 
 
 class MeterContacts:
-    """Rows are lines, each on the meter's channel `channels[row]` (from 0); `numbers` are the lines'."""
+    """The contacts. Rows are lines, each on the meter's channel `channels[row]` (from 0); `numbers`: line numbers."""
 
     def __init__(self, reader: Reader, channels: Sequence[int], numbers: Sequence[int], clock: Clock) -> None:
         self._reader = reader
@@ -55,11 +55,11 @@ class MeterContacts:
         self._clock = clock
         self.wanted = 0  # mask of the channels to be held open
         self._due_ns = self._heard_ns = 0
-        self._closing_ns: dict[int, int] = {}  # rows that were told to close, and when
+        self._closing_ns: dict[int, int] = {}  # rows that were commanded to close, and the times
         self._reported: int | None = None
 
     def contact(self, index: int, opened: bool) -> None:
-        """DeviceFault `no_contacts` while the meter is silent, or if it is one that knows no contacts."""
+        """Opens or closes a contact. DeviceFault `no_contacts` while the meter is silent, or if it has no contacts."""
         if opened and not self._reader.state.connected:
             raise DeviceFault("no_contacts", "the line meter does not answer")
         if opened and not self._reader.state.contacts:
@@ -73,7 +73,7 @@ class MeterContacts:
         self._send()
 
     def follow(self) -> None:
-        """Called once a period: keeps the requested ones open, but none once the meter has closed them itself."""
+        """Keeps requested contacts open, once a period, except those that the meter has closed itself."""
         self._report()
         now_ns = self._clock.monotonic_ns()
         self._look_at_closed(now_ns)
@@ -117,15 +117,15 @@ Contacts = npt.NDArray[np.bool_]  # (lines,)
 
 
 class OneShots:
-    """All closed, and at rest since `now_ns`: what restarted in the middle of an opening does not open again."""
+    """The one-shots. At first all are closed, at rest since `now_ns`: after a restart no opening continues."""
 
     def __init__(self, lines: int, now_ns: int) -> None:
         self._opened = np.zeros(lines, np.bool_)
-        self._spent = np.ones(lines, np.bool_)  # was open, or its meter has just begun
-        self._since_ns = np.full(lines, now_ns, np.int64)  # when it opened, or was last asked for
+        self._spent = np.ones(lines, np.bool_)  # the contact was open, or the meter has just started
+        self._since_ns = np.full(lines, now_ns, np.int64)  # time of its opening, or of the last command
 
     def look(self, asked: Contacts, now_ns: int) -> Contacts:
-        """Returns the open ones, bool (lines,); `asked`: those whose command to open arrives at `now_ns`."""
+        """Returns the open contacts, bool (lines,); `asked`: those whose command to open arrives at `now_ns`."""
         if not (asked.any() or self._opened.any() or self._spent.any()):
             return self._opened.copy()  # the usual case: no command for long
         lasted_ns = now_ns - self._since_ns

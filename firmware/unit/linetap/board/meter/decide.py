@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meaning of a card's line voltages: hook, ring and polarity of each millisecond.
+"""Decides hook, ring and polarity of each millisecond from a card's line voltages.
 
-Every answer comes `delay_ms` after its sample, when it is known whether a change lasts: then it can be dated by its
-edge, and ringing, which takes the line below the threshold for up to 26 ms in each cycle, does not change the hook.
+Every decision comes `delay_ms` after its sample, when it is certain whether a change lasts. A change is dated by its
+edge. Ringing, during which the line is below the threshold for up to 26 ms in each cycle, does not change the hook.
 
-A voltage of no line (below 3 V) never changes the hook by itself: an open wire is not off-hook, and a dial that shorts
-the line has not hung up. Nor is a line off-hook because its voltage sank slowly through the threshold: that is a cut
-wire discharging. Off-hook is a fall, or a steady voltage.
+A voltage below that of any line (3 V) never changes the hook by itself: an open wire is not off-hook, and a dial that
+shorts the line is not on-hook. A voltage that sinks slowly through the threshold is a cut wire discharging, not
+off-hook. Off-hook is a fall, or a steady voltage.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Int16 = npt.NDArray[np.int16]
 
 
 class Decider:
-    """Takes samples without a hole; a hole too long to fill is a `restart`."""
+    """The decisions, from samples without a hole; after a hole too long to fill call `restart`."""
 
     def __init__(self, limits: LimitArrays, numbers: Sequence[MeterNumbers]) -> None:
-        """`numbers`: of the lines' profiles."""
+        """`numbers`: those of the lines' profiles."""
         self.limits = limits
         most = [{name: getattr(n, name) for name in MeterNumbers.__struct_fields__} for n in numbers]
         self._n = MeterNumbers(**{name: max(each[name] for each in most) for name in most[0]})
@@ -59,10 +59,10 @@ class Decider:
         self._started = False
 
     def push(self, volts: I16) -> tuple[Bits, Bits, Bits]:
-        """Takes samples int16 (lines, n), 0.01 V; returns hook, ring and polarity, bool (lines, n), of `delay_ms`
+        """Adds samples int16 (lines, n), 0.01 V; returns hook, ring and polarity, bool (lines, n), of `delay_ms`
         before them.
 
-        `at_once` then has what these samples show by themselves, lasting or not: loop and ring, bool (lines, n).
+        `at_once` then has loop and ring by these samples alone, lasting or not: bool (lines, n).
         """
         volts = np.maximum(volts, -32767)
         if not self._started:
@@ -80,7 +80,7 @@ class Decider:
         return self._hook.push(hook), rings[:, :n], self._polarity.push(turned)
 
     def _start(self, volts: I16) -> None:
-        """Takes the states from the first sample; a line whose sample has no meaning keeps its state."""
+        """Sets the states by the first sample; a line with a meaningless sample keeps its state."""
         first = volts[:, :1]
         size = np.abs(first)
         alive = size >= self.limits.no_line
@@ -102,7 +102,7 @@ class Decider:
         if not low.any():
             self._dead(alive, high)
             return self._held(low, high)
-        recent = size[:, -n - FALL_MS : -1]  # the highest of the last FALL_MS
+        recent = size[:, -n - FALL_MS : -1]  # the highest voltage of the last FALL_MS
         highest = np.maximum.reduce([recent[:, i : i + n] for i in range(FALL_MS)])
         fell = highest - now >= limits.fall
         moved = np.abs(now - size[:, -n - STEADY_MS : -STEADY_MS]).astype(np.int32)
@@ -112,7 +112,7 @@ class Decider:
         return self._held(low, high)
 
     def _held(self, low: Bits, high: Bits) -> Bits:
-        """True from `low` on, False from `high` on, and unchanged in between."""
+        """The held bit: True from `low` on, False from `high` on, and unchanged in between."""
         known = low | high
         if known.all():  # the usual case
             self._raw = low[:, -1:]
@@ -125,7 +125,7 @@ class Decider:
         return held
 
     def _dead(self, alive: Bits, high: Bits) -> None:
-        """Off-hook does not outlast the line's voltage by more than no_line_ms: `high` from then on."""
+        """Sets `high` no_line_ms after the loss of the line's voltage, which ends off-hook."""
         n, limit = alive.shape[1], self._n.no_line_ms
         if alive.all():
             self._dead_ms = [0] * len(self._dead_ms)
@@ -138,10 +138,10 @@ class Decider:
             self._dead_ms[line] = n - 1 - int(there[-1]) if len(there) else self._dead_ms[line] + n
 
     def _ringing(self, signed: Int16, n: int) -> Bits:
-        """An alternating voltage: beyond the peak on both sides of the mean, within the window."""
+        """Whether there is an alternating voltage: beyond the peak on both sides of the mean, within the window."""
         window, peak = self._n.ring_window_ms, round(self._n.ring_peak_v * 100)
         seen = signed[:, -n - window + 1 :]
-        swing = seen.max(axis=1).astype(np.int32) - seen.min(axis=1)  # at 150 Vrms more than int16 holds
+        swing = seen.max(axis=1).astype(np.int32) - seen.min(axis=1)  # at 150 Vrms larger than int16
         found = np.zeros((len(signed), n), np.bool_)
         rows = np.flatnonzero(swing >= 2 * peak)
         if len(rows):
@@ -165,7 +165,7 @@ class Decider:
         return held
 
 
-# --- One bit of each line without the changes that do not last, each change dated by its edge -------------------------
+# --- A bit of each line without changes that do not last; each change is dated by its edge ----------------------------
 
 
 LONG_AGO = -(1 << 30)
@@ -182,21 +182,21 @@ class Lasting:
 
 
 class Latched:
-    """Bool (lines, n) in, the same (lines, n) out `delay` samples later."""
+    """A filter of bool (lines, n): its output is `delay` samples late, without changes that do not last."""
 
     def __init__(self, lines: int, delay: int, lasting: Lasting) -> None:
-        """`delay`: at least as long as anything has to last."""
+        """`delay`: at least the longest required duration."""
         self._lasting = lasting
         self._now = [False] * lines
         self._fell_at = [LONG_AGO] * lines
-        self._since: list[int | None] = [None] * lines  # where a contrary run began that is too short so far
+        self._since: list[int | None] = [None] * lines  # start of a contrary run that is too short so far
         self._next = 0  # number of the next sample
         self._out = np.zeros((lines, delay), np.bool_)
         self._levels = np.zeros((lines, 1), np.bool_)  # `_now`
         self._same = 0  # samples without a change
 
     def set_now(self, values: Bits) -> None:
-        """Sets (lines,) at once: at the start, and after a hole."""
+        """Sets the bits (lines,) at once: at the start, and after a hole."""
         self._now = [bool(value) for value in values]
         self._fell_at = [LONG_AGO] * len(self._now)
         self._since = [None] * len(self._now)
@@ -223,7 +223,7 @@ class Latched:
         return out[:, :n]
 
     def _follow(self, line: int, bits: Bits, out: Bits) -> None:
-        """`out`: the delayed samples, and those of `bits`."""
+        """Applies the changes of a line to `out`, which has the delayed samples and those of `bits`."""
         n, begins = len(bits), self._next
         before = begins - (len(out) - n)  # number of the first sample in `out`
         cuts = [0, *(np.flatnonzero(bits[1:] != bits[:-1]) + 1).tolist(), n]

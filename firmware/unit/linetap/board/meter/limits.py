@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Voltages between off-hook and on-hook of each line: from its profile, or halfway between the learned voltages.
+"""The thresholds between off-hook and on-hook of each line: from its profile, or halfway between learned voltages.
 
-`LearnedLimits` reloads them while capture runs, in a thread of its own: the files are on the disk, which may block a
-reader.
+`LearnedLimits` reloads learned voltages while capture runs, in a separate thread: the files are on the disk, which may
+block a reader.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from linetap.learned import Learned
 
 @dataclass(frozen=True, slots=True)
 class LineLimits:
-    """Volts, without sign. `on_hook_v`, `off_hook_v`: the voltages expected of the line in these states."""
+    """A line's limits in volts, without sign. `on_hook_v`, `off_hook_v`: the expected voltages in these states."""
 
     off_below_v: float
     on_above_v: float
@@ -32,7 +32,7 @@ class LineLimits:
     no_line_v: float
     on_hook_v: float
     off_hook_v: float
-    reversed: bool = False  # reads positive where another line is negative
+    reversed: bool = False  # its voltage is positive where that of other lines is negative
 
 
 def limits_of(numbers: MeterNumbers, no_line_v: float, learned: Learned | None = None) -> LineLimits:
@@ -74,7 +74,7 @@ LOOK_S = 2.0
 
 
 class LearnedLimits:
-    """`limits` is replaced by another object whenever it changes."""
+    """The present limits; after a change `limits` is another object."""
 
     def __init__(self, config: Config, card: int) -> None:
         self._folder = Path(config.learned)
@@ -90,7 +90,7 @@ class LearnedLimits:
         self._stopped.set()
 
     def poll(self) -> None:
-        """Reload if the folder has changed."""
+        """Reloads if the folder has changed."""
         if learned.stamp(self._folder) != self._stamp:
             self.limits = self._load()
 

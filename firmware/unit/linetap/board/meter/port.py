@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A serial port that never blocks: the capture loop reads and writes what is possible at once.
+"""A serial port that never blocks the capture loop, which reads and writes only what is possible at once.
 
-Opening and closing may block on a device (a hanging USB adapter, a UART that drains), so each runs in a thread of its
-own that then ends; it never touches a port that the loop has.
+Opening and closing may block on a device (a hanging USB adapter, a UART that drains), so each runs in a separate thread
+that then ends. A thread never uses a port that the loop has.
 
-A terminal on which nothing waits is not read: there even a non-blocking read or poll waits for the kernel's worker that
-brings bytes from the driver (Linux, n_tty.c: tty_buffer_flush_work), and that has an ordinary priority. Capture would
-lose audio as long as other work keeps the worker from running (decision 0202).
+An empty terminal is not read: even a non-blocking read or poll would wait for the kernel's worker that fetches bytes
+from the driver (Linux, n_tty.c: tty_buffer_flush_work). The worker has an ordinary priority: capture would lose audio
+while other work displaces it (decision 0202).
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ log = logging.getLogger("linetap.meter")
 
 
 class SerialPort:
-    """Opens again as often as needed. The device may come and go."""
+    """The port; opened again as often as needed, since the device may disappear and return."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._serial: serial.Serial | None = None
         self._opening: threading.Thread | None = None
-        self._opened: serial.Serial | None = None  # set by the thread; the loop takes it once that has ended
+        self._opened: serial.Serial | None = None  # set by the thread; moved to the loop once the thread has ended
         self._why = ""
         self._logged = ""
         self._retry_ns = 0
 
     def ready(self, now_ns: int) -> bool:
-        """Returns whether it is open; opens it otherwise."""
+        """Returns whether the port is open; opens it otherwise."""
         if self._serial is not None:
             return True
         if self._opening is not None:
@@ -58,7 +58,7 @@ class SerialPort:
         return False
 
     def _open(self) -> None:
-        with contextlib.suppress(OSError):  # else it would inherit the real-time priority of the loop that started it
+        with contextlib.suppress(OSError):  # else the thread would inherit the loop's real-time priority
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         try:
             port = serial.Serial(self._path, BAUD, timeout=0, write_timeout=0, exclusive=True)
@@ -69,7 +69,7 @@ class SerialPort:
         self._why, self._opened = "", port
 
     def _log_reason(self) -> None:
-        """Logs each new reason once, not at each attempt."""
+        """Logs each new reason once."""
         if self._why and self._why != self._logged:
             log.error("meter_absent: %s: %s; sound alone decides", self._path, self._why)
         elif self._serial is not None:
@@ -77,7 +77,7 @@ class SerialPort:
         self._logged = self._why
 
     def read(self) -> bytes:
-        """Returns what has arrived; empty if nothing has. A lost port is closed."""
+        """Returns the bytes that have arrived, possibly none. A lost port is closed."""
         if self._serial is None:
             return b""
         try:
@@ -89,7 +89,7 @@ class SerialPort:
             return b""
 
     def write(self, data: bytes) -> None:
-        """Writes as much as possible; the rest is lost, as a frame on the line may be."""
+        """Writes as much as possible; the rest is lost, like a frame lost on the wire."""
         if self._serial is None:
             return
         try:
@@ -100,7 +100,7 @@ class SerialPort:
             self.lose(str(error))
 
     def lose(self, why: str) -> None:
-        """Close it, and try again later."""
+        """Closes the port, which is opened again later."""
         if self._serial is None:
             return
         port, self._serial = self._serial, None

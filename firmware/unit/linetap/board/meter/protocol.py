@@ -2,8 +2,8 @@
 """The line meter's protocol: every constant of hardware/meter-protocol.md (a test compares them), and the framing.
 
 Framing is SLIP's delimiter and escapes (RFC 1055) around type, sequence, payload and CRC-32. COBS was rejected: it
-bounds the overhead, but its decoder is a loop in Python, while SLIP needs three calls that run in C; USB carries
-the worst case of SLIP too. An END on both sides flushes noise before the frame.
+bounds the overhead, but its decoder is a loop in Python, while SLIP needs three calls that run in C; USB is fast enough
+for the worst case of SLIP too. An END on both sides flushes noise before the frame.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 VERSION = 1
-BAUD = 460_800  # USB ignores it; the simulated meter sends at this rate
+BAUD = 460_800  # ignored by USB; rate of the simulated meter
 END, ESC, ESC_END, ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD  # RFC 1055
 MOST_CHANNELS = 8
 SAMPLE_US = 1000
-SAMPLES_A_FRAME = 5  # as the meter sends; 1 to 10 are taken
+SAMPLES_A_FRAME = 5  # as sent by the meter; 1 to 10 are accepted
 MOST_SAMPLES = 10
 HELLO_EVERY_MS = 1000
 STATUS_EVERY_MS = 250
@@ -31,8 +31,8 @@ TAMPER, POWER_FAIL, CONVERTER_1, CONVERTER_2 = 0x01, 0x02, 0x04, 0x08
 LEDS = ("dark", "idle", "ringing", "call", "recording", "fault", "asked", "green", "yellow", "red")
 EDGES = ("hook", "ring", "pulse")
 
-# A lamp is green or red, and yellow when both are lit. A rhythm has eight steps; 1 is lit.
-LAMPS_EXPIRY_MS = 1000  # without a beat for this long linetap is dead, and its line states are stale
+# A lamp is green or red, and yellow if both are lit. A rhythm has eight steps; 1 is lit.
+LAMPS_EXPIRY_MS = 1000  # after this time without a beat linetap counts as dead, and its line states as stale
 LAMP_STEP_MS = 125
 LAMP_GREEN, LAMP_RED = 0x01, 0x02
 _STEADY, _SLOW, _FAST, _WINK = "11111111", "11110000", "10101010", "10000000"
@@ -59,7 +59,7 @@ Sender = Literal["meter", "linetap"]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One kind of frame. `layout`: as in Python's struct, little-endian; the items of `each` follow it."""
+    """A kind of frame. `layout`: in the notation of Python's struct, little-endian; followed by the items of `each`."""
 
     name: str
     code: int
@@ -71,7 +71,7 @@ class Frame:
 
     @property
     def size(self) -> int:
-        """Bytes of the fixed part of the payload."""
+        """The number of bytes of the payload's fixed part."""
         return self.head.size
 
 
@@ -104,11 +104,11 @@ RELAYS = _frame("relays", 0x84, "linetap", "<IH", "mask of the closed ones, expi
 CONTACTS = _frame("contacts", 0x85, "linetap", "<IH", "mask of the open ones, expiry_ms: closed when it is over")
 
 FRAMES = (HELLO, SAMPLES, EDGE, STATUS, BEATEN, OPENED, BEAT, LIGHTS, LIMITS, RELAYS, CONTACTS)
-MOST_BODY = HEADER.size + SAMPLES.size + 2 * MOST_SAMPLES * MOST_CHANNELS + CRC.size  # the longest of all
+MOST_BODY = HEADER.size + SAMPLES.size + 2 * MOST_SAMPLES * MOST_CHANNELS + CRC.size  # the longest frame
 
 
 def bytes_of(samples: int, channels: int, escaped: bool = False) -> int:
-    """Length of a `samples` frame on the wire; `escaped`: the worst case, in which every byte is escaped."""
+    """The length of a `samples` frame on the wire; `escaped`: the worst case, in which every byte is escaped."""
     body = HEADER.size + SAMPLES.size + 2 * samples * channels + CRC.size
     return 2 + body * (2 if escaped else 1)
 
@@ -119,19 +119,19 @@ def bytes_of(samples: int, channels: int, escaped: bool = False) -> int:
 _END_BYTE, _ESC_BYTE = bytes([END]), bytes([ESC])
 _ESCAPED_END, _ESCAPED_ESC = bytes([ESC, ESC_END]), bytes([ESC, ESC_ESC])
 _SHORTEST = HEADER.size + CRC.size
-_RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
+_RESIDUE = 0x2144DF1C  # CRC-32 of any bytes followed by their own CRC-32
 
 
 def encode(frame: Frame, sequence: int, *fields: int, each: bytes = b"") -> bytes:
-    """Returns one frame as sent on the wire."""
+    """Returns a frame in its form on the wire."""
     body = HEADER.pack(frame.code, sequence & 0xFFFF) + frame.head.pack(*fields) + each
     body += CRC.pack(zlib.crc32(body))
     return _END_BYTE + body.replace(_ESC_BYTE, _ESCAPED_ESC).replace(_END_BYTE, _ESCAPED_END) + _END_BYTE
 
 
 class Deframer:
-    """Turns bytes in pieces of any size into whole frames. Buffers at most the longest frame; `noise` counts invalid
-    pieces.
+    """Turns bytes in pieces of any size into whole frames. Buffers at most the longest frame. `noise`: number of
+    invalid pieces.
     """
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class Deframer:
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """Returns (type, sequence, payload) of each frame that `data` completes."""
         *parts, rest = (self._rest + data).split(_END_BYTE)
-        if len(rest) > 2 * MOST_BODY:  # too long for a frame; the next one has to begin with an END
+        if len(rest) > 2 * MOST_BODY:  # too long for a frame; the next frame must begin with an END
             self.noise += 1
             rest = rest[:1]
         self._rest = rest
@@ -157,5 +157,5 @@ class Deframer:
         return found
 
     def forget(self) -> None:
-        """Discard partial data: another port was opened."""
+        """Discards partial data: another port was opened."""
         self._rest = b""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter's frames, in both directions. Everything happens in `poll`, which capture calls as it needs levels.
+"""The meter's frames, in both directions. `poll` does all work; it is called when capture needs levels.
 
-A meter that sends nonsense counts as silent: invalid input is counted or dropped, and raises nothing.
+A meter that sends only invalid frames counts as silent: invalid input is counted or dropped, and raises no exception.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from linetap.ring import I16
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.records import MeterState
 
-SILENT_MS = 100  # without samples for this long the sound decides
-GONE_MS = 2000  # without any frame for this long the port is reopened
-ECHO_MAX_MS = 2000  # a beat that returns later belongs to another
+SILENT_MS = 100  # after this time without samples, levels come from sound
+GONE_MS = 2000  # after this time without any frame, the port is reopened
+ECHO_MAX_MS = 2000  # a beat that returns later belongs to another sequence
 BEHIND_MAX_MS = 1500  # older levels are discarded
-BACK_MAX_MS = 1000  # samples this much older than the last: the meter restarted, and its hello was lost
+BACK_MAX_MS = 1000  # samples older than the last by this time: the meter restarted, and its hello was lost
 
 _LOOP_EDGES = (wire.EDGES.index("hook"), wire.EDGES.index("pulse"))
 
@@ -44,7 +44,7 @@ class Port(Protocol):
 
 
 class Reader:
-    """Rows are the card's lines, each on the meter's channel `channels[row]` (from 0). `state` is kept up to date."""
+    """The reader. Rows are the card's lines, each on the meter's channel `channels[row]` (from 0). `state`: current."""
 
     def __init__(self, port: Port, channels: Sequence[int], decider: Decider, clock: Clock) -> None:
         self._port = port
@@ -62,7 +62,7 @@ class Reader:
         self._beat_ns, self._received_ns = 0, clock.monotonic_ns()
         self._foreign = False
         self.state = MeterState(connected=False)
-        self.opened: int | None = None  # channels whose series contact is open; None: it reports none
+        self.opened: int | None = None  # channels whose series contact is open; None: not reported by this meter
         self._handlers = {
             wire.HELLO.code: (wire.HELLO, self._hello),
             wire.SAMPLES.code: (wire.SAMPLES, self._samples),
@@ -78,7 +78,7 @@ class Reader:
 
     @property
     def noise(self) -> int:
-        """Number of invalid frames."""
+        """The number of invalid frames."""
         return self._frames.noise
 
     @property
@@ -98,7 +98,7 @@ class Reader:
         return found
 
     def volts(self, row: int, from_ns: int, ms: int) -> I16 | None:
-        """Returns the line's samples of `ms` milliseconds, int16 (ms,), 0.01 V; None if they are not all there."""
+        """Returns the line's samples of `ms` milliseconds, int16 (ms,), 0.01 V; None if any is missing."""
         if not self._map.known:
             return None
         first = self._map.meter_us(from_ns) // wire.SAMPLE_US
@@ -106,7 +106,7 @@ class Reader:
         return None if found is None else found[row]
 
     def _last(self, until_ns: int) -> int | None:
-        """Returns the sample before `until_ns`."""
+        """Returns the number of the sample before `until_ns`; None: the meter's clock is unknown."""
         return (self._map.meter_us(until_ns) - 1) // wire.SAMPLE_US if self._map.known else None
 
     def poll(self) -> None:
@@ -124,7 +124,7 @@ class Reader:
                 frame, handler = self._handlers[code]
                 if len(payload) >= frame.size:
                     handler(payload, frame.head.unpack_from(payload))
-            self._count(sequence)  # a hello's handler may just have started a new count
+            self._count(sequence)  # a hello's handler may have started a new count
         self._decide()
         if found:
             self._received_ns = now_ns
@@ -137,7 +137,7 @@ class Reader:
         self._sent += 1
 
     def lights(self, leds: Sequence[int]) -> None:
-        """Indexes into protocol.LEDS, one a row."""
+        """Sets the line LEDs, indexes into protocol.LEDS, one a row."""
         each = bytearray(max(self._channels) + 1)
         for channel, led in zip(self._channels, leds, strict=True):
             each[channel] = led
@@ -170,10 +170,10 @@ class Reader:
         self._send_limits()
 
     def _restarted(self) -> None:
-        """Forgets all earlier samples: the meter's clock counts from another zero."""
+        """Discards all earlier samples: the meter has restarted its count."""
         self.state.restarts += 1
         log.warning("meter_restarted: %d times now", self.state.restarts)
-        self._boot = None  # the next hello identifies it and is no second restart
+        self._boot = None  # the next hello identifies the meter and is no second restart
         self.opened = None
         self._map.forget()
         self._store.forget()
@@ -182,7 +182,7 @@ class Reader:
         self._beat_ns = 0
 
     def set_limits(self, limits: LimitArrays) -> None:
-        """Newly learned limits of the lines."""
+        """Sets newly learned limits of the lines."""
         self._decider.limits = limits
         self._send_limits()
 
@@ -202,7 +202,7 @@ class Reader:
         self._gathered.append((at_us // wire.SAMPLE_US, volts))
 
     def _decide(self) -> None:
-        """Processes joined frames at once: numpy's cost is per call."""
+        """Processes gathered frames at once: numpy's cost is per call."""
         while self._gathered:
             first, volts = self._gathered[0]
             run, end, shape = [volts], first + len(volts), volts.shape[1]
@@ -217,7 +217,7 @@ class Reader:
                 self._from_before(first)
 
     def _from_before(self, first: int) -> None:
-        """An older sample: a stray one, or a meter that restarted and whose hello was lost."""
+        """Handles an older sample: a stray one, or one of a restarted meter whose hello was lost."""
         end = self._store.end
         if end is not None and end - first > BACK_MAX_MS:
             self._restarted()

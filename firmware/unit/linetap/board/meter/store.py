@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last two seconds of a card as the meter measured them, by sample number since the meter started."""
+"""The meter's samples of the last two seconds of a card, by sample number since the meter's start."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from linetap.ring import I16
 
 CAPACITY = 2048
 MOST_HOLE = 100  # samples; a longer hole is not filled
-MOST_EDGES = 64  # remembered edges that the meter reported besides
+MOST_EDGES = 64  # remembered edges, which the meter reports in addition
 
 
 class Store:
-    """Samples in as they arrive, holes included; levels out."""
+    """The store: samples in as they arrive, with holes; levels out."""
 
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
@@ -31,21 +31,21 @@ class Store:
 
     @property
     def end(self) -> int | None:
-        """The sample up to which everything is decided."""
+        """The sample up to which all levels are decided."""
         return None if self._next is None else self._next - self._decider.delay_ms
 
     def forget(self) -> None:
-        """The meter counts from another zero."""
+        """Discards all samples: the meter has restarted its count."""
         self._next = None
         self._edges.clear()
         self._decider.restart()
 
     def edge(self, sample: int, row: int, off_hook: bool) -> None:
-        """The meter's own decision: the only information on a stretch whose samples were lost."""
+        """Adds the meter's own decision, the only information on a stretch whose samples were lost."""
         self._edges.append((sample, row, off_hook))
 
     def add(self, sample: int, volts: I16) -> bool:
-        """Add int16 (lines, n) from number `sample` on. Returns False if they are older than what is there."""
+        """Adds int16 (lines, n) from number `sample` on. Returns False if they are older than the stored samples."""
         if self._next is not None and sample != self._next:
             if sample < self._next:
                 return False
@@ -69,7 +69,7 @@ class Store:
         return True
 
     def _filling(self, first: int, end: int) -> npt.NDArray[np.int16]:
-        """Returns a hole's samples: as before it, changed by the meter's edges."""
+        """Returns a hole's samples: the last sample before the hole, changed by the meter's edges."""
         limits = self._decider.limits
         filled = np.repeat(self._volts[:, [(first - 1) % CAPACITY]], end - first, axis=1)
         for sample, row, off_hook in sorted(self._edges):  # edges are reported late, once they have lasted
@@ -78,7 +78,7 @@ class Store:
         return filled
 
     def volts(self, first: int, end: int) -> I16 | None:
-        """Returns int16 (lines, n), the samples from `first` on; None if they are not all there, or no longer."""
+        """Returns the samples from `first` up to `end`, int16 (lines, n); None if any is missing."""
         oldest = self._first if self._next is None else max(self._first, self._next - CAPACITY)
         if self._next is None or first < oldest or end > self._next:
             return None

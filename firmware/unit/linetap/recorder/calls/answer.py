@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An answered call: it is announced, or policy decides that it stays unrecorded.
+"""The answer of a call: the call is announced, or policy leaves it unrecorded.
 
 The person who answers an incoming call speaks first ("네, 민원실입니다"). The notice waits for the end of that
-greeting, at most `recording.greeting_max_ms`, and less in silence. Nothing is recorded before the
-notice, so no greeting is recorded.
+greeting: at most `recording.greeting_max_ms`, less in silence. No greeting is recorded, since nothing is recorded
+before the notice.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def record_answer(
 
 
 def answer_by_neighbour(line: LineContext, event: Event) -> None:
-    """Answers by hook: the line of this unit whose extension was dialled rang and was picked up."""
+    """Answers an internal call by hook: the dialled extension, another line of this unit, was picked up."""
     line.call.internal_by = "ring"
     handle_answer(line, event, "hook")
 
 
 def announce_call(line: LineContext, event: Event) -> None:
-    """Asks for the notice of a call that was just answered, or starts to wait for the end of the greeting."""
+    """Requests the notice of a call that was just answered, or starts to wait for the end of the greeting."""
     call, policy = line.call, line.policy
     delay, lead = policy.notice_delay_ms * FRAMES_PER_MS, line.profile.greeting.lead_ms * FRAMES_PER_MS
     waited = event.known - event.at
@@ -76,7 +76,7 @@ def announce_call(line: LineContext, event: Event) -> None:
 
 
 def listen_for_greeting(line: LineContext, event: Event) -> None:
-    """Examines the audio since the answer; asks for the notice at its end, else sets the next deadline."""
+    """Examines the audio since the answer; requests the notice at the greeting's end, else sets the next deadline."""
     numbers, since, now = line.profile.greeting, line.call.greeting_from, event.known
     lead, latest = numbers.lead_ms * FRAMES_PER_MS, _latest(line)
     audio = line.shared.audio.stretch(line.config.number, since, now).samples
@@ -87,5 +87,5 @@ def listen_for_greeting(line: LineContext, event: Event) -> None:
 
 
 def _latest(line: LineContext) -> int:
-    """The frame at which the notice begins even if the greeting goes on."""
+    """The frame at which the notice begins even if the greeting continues."""
     return line.call.greeting_from + line.policy.greeting_max_ms * RATE_HZ // 1000

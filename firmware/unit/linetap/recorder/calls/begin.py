@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The beginning of a call: ringing, off-hook, or a line that was not put down after the last call."""
+"""The beginning of a call: ringing, off-hook, or a handset that was not put down after the last call."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_caller_id(line: LineContext, event: Event) -> None:
 
 
 def answered_by_hook(line: LineContext, event: Event) -> None:
-    """Answers a ringing line whose handset was lifted."""
+    """Answers an incoming call: the handset was lifted."""
     find_caller(line, event.at)
     line.call.off_hook_ns = line.utc_ns(event.at)
     handle_answer(line, event, "hook")
@@ -75,7 +75,7 @@ def begin_outgoing(line: LineContext, event: Event) -> None:
 
 
 def flash_before_answer(line: LineContext, event: Event) -> None:
-    """A flash before the answer restarts dialling; a break longer than any flash key ends the call.
+    """Restarts dialling after a flash before the answer; a break longer than any flash key ends the call.
 
     After such a break the next number is a new call. Nothing is recorded before the answer, so a slow flash by hand
     loses nothing.
@@ -89,14 +89,14 @@ def flash_before_answer(line: LineContext, event: Event) -> None:
 
 
 def dial_while_held(line: LineContext, event: Event) -> None:
-    """Begins a call by a digit on a line that was not put down."""
+    """Begins a call at a digit on a line whose handset was not put down."""
     begin_outgoing(line, event)
     if line.memory.state == "off_hook":
         add_dialled_digit(line, event)
 
 
 def talk_while_held(line: LineContext, event: Event) -> None:
-    """Begins a record that continues a call: speech long after its end by tone."""
+    """Begins a record that continues a call, at speech long after the call's end by tone."""
     begin_outgoing(line, event)
     if line.memory.state == "off_hook":
         line.call.direction = "unknown"
@@ -104,7 +104,7 @@ def talk_while_held(line: LineContext, event: Event) -> None:
 
 
 def hang_up_while_held(line: LineContext, event: Event) -> None:
-    """The handset is back on its cradle: the line is idle."""
+    """Sets the line idle: the handset is back on its cradle."""
     line.memory.continues = None
     line.enter("idle", event.at)
 
@@ -117,7 +117,7 @@ def note_call_waiting(line: LineContext, event: Event) -> None:
 def replace_passing_party(line: LineContext, event: Event) -> None:
     """After a flash, ends an unrecorded call that had call waiting and begins one with the waiting party.
 
-    What policy decided for the first party need not hold for the second.
+    Policy may decide otherwise for the second party than for the first.
     """
     call = line.call
     if line.config.exempt or not call.waiting:
@@ -130,7 +130,7 @@ def replace_passing_party(line: LineContext, event: Event) -> None:
 
 
 def dial_while_passing(line: LineContext, event: Event) -> None:
-    """A digit after a flash in an unrecorded call begins a new call."""
+    """Begins a new call at a digit after a flash in an unrecorded call."""
     call = line.call
     if not line.config.exempt and call.flashed_at is not None:
         end_call(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)
@@ -152,7 +152,7 @@ def caller_id_from(line: LineContext, ring: int) -> int:
 
 
 def find_caller(line: LineContext, until: int) -> None:
-    """Sets the call's caller from the audio up to the second burst or the answer, and before the first. Once a call."""
+    """Sets the call's caller, once a call, from the audio before the first burst and up to the second or the answer."""
     call = line.call
     if call.ring_frame is None:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call while it lives. State only, kept in the checkpoint, so that a restarted recorder continues the call."""
+"""The state of a call in progress, kept in the checkpoint, so that a restarted recorder continues the call."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Anchor(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EndStep(msgspec.Struct):
-    """A notice on the way to the end of a call: of a situation, or the warning before the longest time."""
+    """A notice before the end of a call: the notice of a situation, or the warning before the longest time."""
 
     situation: str
     then: Literal["end", "warn"]
@@ -74,10 +74,10 @@ class EndStep(msgspec.Struct):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """Frames are frames of the card's ring. `_ns` are UTC nanoseconds.
+    """A call in progress. Frames are frames of the card's ring. `_ns` are UTC nanoseconds.
 
-    They are counted in frames from the clock's reading at the call's beginning, so that setting the clock during a call
-    moves none of them.
+    Times are counted in frames from the clock's reading at the call's beginning, so that setting the clock during a
+    call moves none of them.
     """
 
     call_id: str
@@ -86,7 +86,7 @@ class Call(msgspec.Struct, kw_only=True):
     anchor: Anchor | None = None  # None: from a checkpoint of an earlier version
     ring_ns: int | None = None
     ring_frame: int | None = None  # of the first burst, until caller ID has been read
-    said_from: int | None = None  # from here to that burst the exchange may have sent caller ID
+    said_from: int | None = None  # the exchange may have sent caller ID between this frame and that burst
     caller: Caller | None = None
     internal_by: InternalBy | None = None
     off_hook_ns: int | None = None
@@ -98,15 +98,15 @@ class Call(msgspec.Struct, kw_only=True):
     continues: str | None = None
     dialled: str = ""
     digits_incomplete: bool = False  # a dialled digit may have fallen into a gap
-    dialled_ns: int | None = None  # its last digit
+    dialled_ns: int | None = None  # time of its last digit
     redialled: str = ""  # number of a second party, dialled during the call
-    also_dialled: list[str] = []  # earlier such numbers
+    also_dialled: list[str] = []  # earlier numbers of second parties
     typed: list[Key] = []  # the last digits after the answer
     spoken: bool = False  # a voice was detected after the notice
-    put_down_at: int | None = None  # a break longer than any flash key began here: a new call may follow it
-    put_down_until: int = 0  # until then no audio after the break is written
+    put_down_at: int | None = None  # start of a break longer than any flash key, after which a new call may follow
+    put_down_until: int = 0  # the frame until which no audio after the break is written
     beep_from: int | None = None  # start of a tone that may be a mailbox's beep
-    beeped: bool = False  # it was a beep, and the notice has played again
+    beeped: bool = False  # that tone was a beep, and the notice has played again
     dial_tone: bool = False  # dial tone was detected
     given_up: bool = False  # the exchange has ended dial tone: a handset off its cradle
     tone: str = ""  # busy, congestion, unobtainable or dial: now on the line, or the last one
@@ -115,56 +115,56 @@ class Call(msgspec.Struct, kw_only=True):
     disposition: Disposition = "unanswered"
     why: str = ""
     notices: list[NoticeRecord] = []
-    greeting_from: int = 0  # from here on the greeting may be spoken
+    greeting_from: int = 0  # the frame from which the greeting may be spoken
     notice_tries: int = 0
-    notice_held: int = 0  # times a possible fax tone has held the notice back
+    notice_held: int = 0  # times that a possible fax tone has delayed the notice
     notice_from: int | None = None  # the first frame of a notice without a proof yet
     carrier_from: int = 0  # first frame of the fax or modem on the line
-    carriers: int = 0  # times one was detected
+    carriers: int = 0  # number of carriers detected
     notice_until: int = 0  # the frame after its last possible echo
-    notice_whole: bool = False  # it was played to the end
-    deaf: bool | None = None  # of a whole notice that was not heard: was the line quiet? None: there was none
+    notice_whole: bool = False  # that notice was played to the end
+    deaf: bool | None = None  # whether the line was quiet under a whole notice that was not heard; None: no such notice
     guessed: bool = False  # the answer is not proven (calls/doubtfulanswer.py)
     heard_as: NoticeProof | None = None  # the proof of a notice that was played on a guessed answer
     rung_again: int = 0  # times ringback during the call meant that the far end transfers it
     taken_back: int = 0  # guessed answers that were proved wrong
-    held_until: int | None = None  # no audio is written before: the guess may still be proved wrong
+    held_until: int | None = None  # no audio is written before this frame: the guess may still be proved wrong
     first_frame: int | None = None  # of the recording
     by_sound: int = 0  # frames in which the card's meter was silent
-    paused_at: int | None = None  # from here on no audio is written: a party has not heard the notice
+    paused_at: int | None = None  # the frame from which no audio is written: a party has not heard the notice
     withheld: list[tuple[int, int]] = []  # past pauses, in frames
     waiting: bool = False  # the call-waiting tone was detected, and no flash since
-    flashed_at: int | None = None  # a flash: digits from here on may reach a second party
+    flashed_at: int | None = None  # the frame of a flash, after which digits may reach a second party
     keys: list[Key] = []  # the last digits, which may become a code
     marks: list[Mark] = []
-    was_marked: bool = False  # marked in the record that this one continues
-    situations: list[str] = []  # whose code staff have dialled, in this record or before
+    was_marked: bool = False  # marked in the record that this call continues
+    situations: list[str] = []  # situations whose code staff have dialled, in this record or before
     flashed: bool = False  # since the answer: a party may be on hold at the PBX
     step: EndStep | None = None  # the notice that plays on the way to the call's end
-    step_before: EndStep | None = None  # the last that is over: keys that stopped its notice were dialled over it
-    end: EndRecord | None = None  # how the unit ends it, or has ended it
-    end_spoken: int | None = None  # the frame at which the notice of an end had ended: there is no second one in a call
+    step_before: EndStep | None = None  # the last step that is over: keys that stopped its notice were dialled over it
+    end: EndRecord | None = None  # how the unit ends the call, or has ended it
+    end_spoken: int | None = None  # the frame at which the notice of an end had ended; a call has at most one
     release_due: int | None = None  # the frame from which on the contact may open
     release_asked: bool = False
     voice_after: bool = False  # a voice was heard after the contact had closed again
-    opened_at: int | None = None  # the loop is open by the contact: no later audio is written until it is known why
+    opened_at: int | None = None  # start of the contact's opening: later audio waits for its result
     talking_from: int | None = None  # the frame of the answer, in a record that continues another
     extended: int = 0  # times that staff have given the call more time
-    warned_at: int | None = None  # the frame at which the warning was due that was heard
-    put_off: int = 0  # times that the longest time was put off, and the frame until then
+    warned_at: int | None = None  # the frame at which the warning that was heard was due
+    put_off: int = 0  # times that the longest time was put off, and the frame until which it is put off
     put_off_to: int = 0
-    time_off: bool = False  # no longest time counts any more
+    time_off: bool = False  # the longest time no longer applies
     call_time_reported: bool = False
     party_by: PartyBy | None = None  # evidence that another party joined a skipped call
     party_unknown: bool = False
     was_held: bool = False  # music on hold was detected, and no voice since
     held_at: int = 0  # its first frame in a recording, and below it the frame at which it became certain
     held_from: int = 0
-    held_again: int = 0  # times a voice followed it
+    held_again: int = 0  # times a voice followed music on hold
     swapped_at: int | None = None  # a flash without digits since: another party may be on the line
-    swap_due: int = 0  # the frame at which that counts as certain, if a voice was detected
+    swap_due: int = 0  # the frame at which another party counts as certain, if a voice was detected
     swap_spoken: bool = False
-    consulted_by: str | None = None  # the call of the neighbour line that called here during that call
+    consulted_by: str | None = None  # the neighbour line's call, on hold while that line called this one
     dial_at: int | None = None  # start of the dial tone that is on the line
     beeped_at: int | None = None
     plays_until: int = 0  # end of a notice that opens no gate
@@ -189,7 +189,7 @@ class Call(msgspec.Struct, kw_only=True):
         return round((self.ended_ns - self.answered_ns) / NS_PER_S, 3)
 
     def record(self, unit: str, clock: ClockRecord) -> CallRecord:
-        """The call's record at its end; audio, files and retention are added where they are made."""
+        """The call's record at its end, without audio, files and retention, which are added later."""
         return CallRecord(
             call_id=self.call_id,
             unit=unit,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fax or a modem on the line: no notice is played to it, and nothing is recorded.
 
-A voice ends this state: a whistle of half a second, or a person who takes over from the machine, must not keep a call
-from being announced and recorded. While a notice plays, `CarrierUnderNotice` looks for such a tone beneath it.
+A voice ends this state, so that a call is still announced and recorded after a whistle of half a second, or when a
+person replaces the machine. While a notice plays, `CarrierUnderNotice` looks for the machine's tone beneath the notice.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from linetap.recorder.signals.notice.maskedtones import EVERY, LENGTH, carrier_b
 from linetap.recorder.signals.tones.stretch import is_ansam
 from linetap.ring import I16, RATE_HZ, Batch
 
-NOTICE_GONE_MS = 2000  # after the stop of a notice nothing of it returns later than this
+NOTICE_GONE_MS = 2000  # longest time from the stop of a notice to its last echo
 
 
 def begin_carrier(line: LineContext, event: Event) -> None:
     """Stops the notice and waits for a voice.
 
-    The carrier of a second party is withheld: a machine cannot be announced to.
+    The carrier of a second party is withheld: a machine cannot hear a notice.
     """
     stop_notice(line)
     call = line.call
@@ -52,7 +52,7 @@ def voice_after_carrier(line: LineContext, event: Event) -> None:
 
 
 def talk_after_carrier(line: LineContext, event: Event) -> None:
-    """After a second carrier, announces the call only after two seconds of talk.
+    """Announces the call after a second carrier, once there were two seconds of talk.
 
     A calling fax repeats its tone every 3.5 s, and the person who lifted the handset says hello in between.
     """
@@ -74,7 +74,7 @@ def _announce(line: LineContext, event: Event) -> None:
 
 
 def flash_under_carrier(line: LineContext, event: Event) -> None:
-    """A flash: back to the first party of a recording, or another party in an unrecorded call."""
+    """Handles a flash: back to the first party of a recording, or another party in an unrecorded call."""
     if line.call.first_frame is not None:
         parties.flash_to_first_party(line, event)
     else:
@@ -82,7 +82,7 @@ def flash_under_carrier(line: LineContext, event: Event) -> None:
 
 
 def digit_under_carrier(line: LineContext, event: Event) -> None:
-    """A digit: of a second party's number in a recording, or of a new call."""
+    """Handles a digit: of a second party's number in a recording, or of a new call."""
     if line.call.first_frame is not None:
         dialling.add_dialled_digit(line, event)
     else:
@@ -108,8 +108,8 @@ def _name(line: LineContext, event: Event) -> str:
 class CarrierUnderNotice:
     """Detects the tone of a fax or a modem while a notice is on the line.
 
-    It examines the line ten times a second, and only lines that play a notice. The audio it holds, half a second, is
-    not kept over a restart.
+    Lines that play a notice are examined ten times a second. The audio kept for it, half a second, is lost at a
+    restart.
     """
 
     def __init__(self) -> None:

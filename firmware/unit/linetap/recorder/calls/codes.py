@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The codes that staff dial during a call, and which end dialled them: one marks the call as abusive, one plays the
-notice now, one for each situation ends the call or warns its caller, and one gives it more time.
+"""The codes that staff dial during a call, and the end of the line that dialled them. One code marks the call as
+abusive, one plays the notice now, one for each situation ends the call or warns its caller, and one extends the call.
 
-A tap on two wires receives both ends mixed; the telephone's own signal identifies them. Learnt are digits that only
-this line's telephone can have sent: the first three after the handset was lifted to dial, since the exchange connects
-no one before. Later digits are the telephone's if level, twist and pitch fit. One of these that differs means the far
-end; so does a codec's noise where the telephone has none. On a line that is not learnt the answer is "uncertain",
-whatever the level. Dial pulses break this line's own loop.
+A tap on two wires receives both ends mixed; the telephone's own signal distinguishes them. It is learnt from digits
+that only this line's telephone can have sent: the first three after the handset was lifted to dial, since the exchange
+connects nobody before. Later digits are the telephone's if level, twist and pitch fit. If one of the three differs,
+or a digit has a codec's noise and the telephone has none, the far end has sent the digit. On a line that is not learnt
+the result is "uncertain" at any level. Dial pulses break this line's own loop.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from linetap_core.records import ABUSE
 
 Whose = Literal["near", "far", "uncertain"]
 
-LEARNT_DIGITS = 3  # of a call: emergency numbers have no more, and nothing is connected before
+LEARNT_DIGITS = 3  # first digits of a call: emergency numbers have no more, and nothing is connected before
 ABOUT_MS = 10  # accuracy of a known delay, and length of the line's own echo
-KEPT = 24  # digits, of at least eight calls: a new telephone is learnt anew
+KEPT = 24  # digits kept, of at least eight calls, so that a new telephone is learnt
 MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}
 OF_AN_END: dict[Whose, str] = {"far": "end_far", "uncertain": "end_uncertain"}
 DOUBTFUL = (MARKS["far"], MARKS["uncertain"], *OF_AN_END.values())
@@ -39,7 +39,7 @@ WARNING_AFTER_MS = 200
 
 
 def learn_near_end(line: LineContext, event: Event) -> None:
-    """Learns the telephone from a digit that was dialled before the answer. Pulses have no level."""
+    """Learns the telephone from a digit that was dialled before the answer, except by pulses, which have no level."""
     memory, call = line.memory, line.call
     if not event.level_dbm0 or call.first_frame is not None or call.direction != "out" or call.continues:
         return
@@ -74,7 +74,7 @@ def dialling_end(line: LineContext, keys: list[Key]) -> Whose:
 
 
 def may_be_near(line: LineContext, key: Key) -> bool:
-    """Whether the digit may be this telephone's, by its level alone, which is known at once."""
+    """Whether the digit may be this telephone's, by its level, which is known at once."""
     return not key.level_dbm0 or key.level_dbm0 >= _level(line) - line.profile.near_digit_slack_db
 
 
@@ -97,7 +97,7 @@ def _alike(line: LineContext, found: list[Signature], known: list[Signature]) ->
     for of in (lambda each: each.row_percent), (lambda each: each.column_percent):
         if abs(median(map(of, found)) - median(map(of, known))) > numbers.pitch_percent:
             return False
-    # The least of them: a voice over the keys has pauses, a codec's noise has none.
+    # The lowest of their levels: a voice over the keys has pauses, a codec's noise has none.
     rest, own = min(each.rest_db for each in found), median(each.rest_db for each in known)
     coded = numbers.codec_rest_db[0] <= rest <= numbers.codec_rest_db[1]
     return not (coded and own < numbers.codec_rest_db[0])
@@ -110,9 +110,9 @@ def _signature(line: LineContext, key: Key) -> Signature | None:
 
 
 def _played(line: LineContext, begin: int, end: int) -> I16 | None:
-    """Our notice as the line may return it between `begin` and `end`, the earliest delay last.
+    """The samples of our notice that the line may return between `begin` and `end`, the earliest delay last.
 
-    None: none was played.
+    None: no notice was played.
     """
     playing, step = line.memory.playing, line.call.step or _stopped_notice(line)
     started = line.call.notice_from if playing is None or playing.started is None else playing.started
@@ -130,10 +130,7 @@ def _played(line: LineContext, begin: int, end: int) -> I16 | None:
 
 
 def is_of_staff(line: LineContext, event: Event) -> bool:
-    """Whether this telephone has sent the digit: by itself, or as the last of a code, whose digits are judged together.
-
-    So no code is taken for staff's whose last digit was not.
-    """
+    """Whether this telephone has sent the digit, judged by the digit alone and by the code that it completes."""
     keys = _keys_with(line, event)
     typed = "".join(each.digit for each in keys)
     code = next((each for each in _codes(line) if typed.endswith(each)), "")
@@ -141,7 +138,7 @@ def is_of_staff(line: LineContext, event: Event) -> bool:
 
 
 def _keys_with(line: LineContext, event: Event) -> list[Key]:
-    """The keys of a code that is being dialled, and this one."""
+    """The keys of a code that is being dialled, with this event's key added."""
     keys = line.call.keys
     if keys and event.at - keys[-1].at > KEYS_WITHIN_S * RATE_HZ:
         keys = []
@@ -149,7 +146,7 @@ def _keys_with(line: LineContext, event: Event) -> list[Key]:
 
 
 def _stopped_notice(line: LineContext) -> EndStep | None:
-    """The notice that staff's keys have stopped, if none has begun since: they were dialled over it."""
+    """The notice that staff's keys have stopped, and over which they were dialled, if none has begun since."""
     step, began = line.call.step_before, line.call.notice_from
     if line.memory.playing is not None or step is None or step.started is None:
         return None
@@ -157,7 +154,7 @@ def _stopped_notice(line: LineContext) -> EndStep | None:
 
 
 def add_key(line: LineContext, event: Event) -> Whose | None:
-    """Adds a digit of an answered call. Returns which end has dialled the notice code, or None: not complete."""
+    """Adds a digit of an answered call. Returns the end that has dialled the notice code; None: it is not complete."""
     call, policy = line.call, line.policy
     call.keys = _keys_with(line, event)
     typed = "".join(each.digit for each in call.keys)
@@ -178,7 +175,7 @@ def add_key(line: LineContext, event: Event) -> Whose | None:
 
 
 def _codes_of_an_end(line: LineContext) -> list[str]:
-    """The codes of the situations, and the one for more time where a time is set."""
+    """The codes of the situations, and the code for more time if the configuration ends long calls."""
     config = line.shared.config
     more = [config.ending.extend_code] if config.ending.end_s else []
     return [*more, *(each.code for each in config.situation if each.code)]
@@ -203,7 +200,7 @@ def _codes(line: LineContext) -> list[str]:
 
 
 def _remove_code(line: LineContext, count: int) -> list[Key]:
-    """Removes the code's keys and returns them: none of them belongs to another code."""
+    """Removes the code's keys, so that none of them counts for another code, and returns them."""
     keys, line.call.keys = line.call.keys[-count:], []
     return keys
 
@@ -219,7 +216,7 @@ def _mark(line: LineContext, event: Event, kind: str) -> None:
 
 
 def play_once(line: LineContext, notice: str, event: Event) -> None:
-    """Plays a notice that opens no gate: the recording does not depend on its success."""
+    """Plays a notice that does not open the gate: the recording does not depend on its success."""
     at, known = event.known + WARNING_AFTER_MS * FRAMES_PER_MS, line.shared.notices.get(notice)
     try:
         line.shared.capture.play(line.config.number, notice, at)

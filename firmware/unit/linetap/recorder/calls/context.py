@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line as the actions of the call table use it: its memory, what all lines share, and common operations."""
+"""The context of a line for the actions of the call table: its memory, objects of all lines, common operations."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind, 
 
 FRAMES_PER_MS = RATE_HZ // 1000
 MOST_MARKS = 32
-MOST_FOREIGN_MARKS = 4  # of the far end, so that they leave room for those of staff
+MOST_FOREIGN_MARKS = 4  # by the far end; the rest is reserved for staff
 FOREIGN = ("_far", "_uncertain")
 NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 class LineMemory(msgspec.Struct):
-    """The state of a line for a restarted recorder: kept in the checkpoint."""
+    """The state of a line, kept in the checkpoint for a restarted recorder."""
 
     hook: HookLine = msgspec.field(default_factory=HookLine)
     state: State = "idle"
     since_ns: int = 0
     named_ns: int = -1  # the newest time in a call name of this line, in this boot
     deadline: int | None = None
-    seen_from: int = -1  # the frame at which the last gap ended: nothing is known of the time in it
+    seen_from: int = -1  # the frame at which the last gap ended
     call: Call | None = None
     evidence: Evidence = msgspec.field(default_factory=Evidence)  # for an answer, while one is awaited
     open_last: int = -1  # the last frame, while an answer was awaited, at which the loop was open
-    next_window: int | None = msgspec.field(default=None, name="look_at")  # the frame of its next examination
+    next_window: int | None = msgspec.field(default=None, name="look_at")  # frame of the next examination
     playing: PlayedNotice | None = None
     idle_keys: list[Key] = []  # digits on-hook: they may be caller ID
     continues: str | None = None  # the call that ended by tone while the handset stayed off-hook
     near_digit_dbm0: float | None = None  # level of digits that were certainly dialled at this end
     near_end: list[Signature] = []  # signatures of the last such digits
     unheard_calls: int = 0  # consecutive calls whose notice was played to the end and not heard, for any reason
-    deaf_calls: int = 0  # consecutive such calls on a line so quiet that only a fault explains it
-    deaf_first_ns: int | None = None  # the first of these
+    deaf_calls: int = 0  # consecutive unheard calls on a line so quiet that only a fault explains them
+    deaf_first_ns: int | None = None  # the first of those calls
     deaf_since_ns: int | None = None  # the line is at fault since then
     echo_delay_ms: float | None = None  # delay of the line's echo, as several notices have shown
-    delays_ms: list[float] = []  # of the last notices that returned while no delay, or another one, was known
+    delays_ms: list[float] = []  # delays of the last notices that returned while no delay, or another one, was known
     in_walk_test: bool = False
 
     def of_another_ring(self) -> LineMemory:
@@ -74,7 +74,7 @@ def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:
 
 
 class Names(msgspec.Struct, frozen=True):
-    """Keeps a call's name from being given twice.
+    """The data that keeps a call's name from being given twice.
 
     `newest_ns`: the newest time in a call name of this vault, as of the first start of this boot. `boot`: four
     hexadecimal digits of the boot id.
@@ -96,7 +96,7 @@ class Shared:
     clock_record: Callable[[int], ClockRecord]  # of a line
     learned: dict[int, Learned] = field(default_factory=dict)  # by line
     names: Names = field(default_factory=Names)
-    lines: list[LineContext] = field(default_factory=list)  # of all cards: an internal call may use two of them
+    lines: list[LineContext] = field(default_factory=list)  # of all cards: an internal call may use two cards
     connected: dict[int, int] = field(default_factory=dict)  # by line: UTC at which the PBX reported an answer
     ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # called with each call's record
 
@@ -108,11 +108,11 @@ class LineContext:
         self.shared = shared
         self.policy = shared.config.recording
         self.memory = memory
-        self.batch: Batch  # the current one: it dates frames
+        self.batch: Batch  # the current batch, which dates frames
         self.open_bits, self.opened_before = NO_FRAMES, -1
 
     def open_last(self, frame: int) -> int:
-        """The last frame before this one at which the loop was open: silence then is not the far end's."""
+        """The last frame before `frame` at which the loop was open: silence there is not the far end's."""
         before = int(np.searchsorted(self.open_bits, frame))
         return int(self.open_bits[before - 1]) if before else self.opened_before
 
@@ -128,7 +128,7 @@ class LineContext:
         return self.config.notice or self.policy.notice
 
     def enter(self, state: State, frame: int, deadline: int | None = None) -> None:
-        """Enters a state at `frame`; `deadline` replaces the last one."""
+        """Enters a state at `frame`; `deadline` replaces the previous deadline."""
         if state != self.memory.state:
             self.memory.next_window = first_window(state, frame)
             self.memory.evidence = Evidence()
@@ -137,7 +137,7 @@ class LineContext:
 
     @property
     def anchor(self) -> Anchor:
-        """Dates the line's frames: the anchor of the call in progress, else of the batch."""
+        """The anchor that dates the line's frames: that of the call in progress, else of the batch."""
         call, batch = self.memory.call, self.batch
         if call is not None and call.anchor is not None:
             return call.anchor
@@ -155,8 +155,7 @@ class LineContext:
     def new_call_id(self, frame: int) -> str:
         """The name of a call that begins at `frame`.
 
-        A clock that shows a time twice, in this boot or a later one, gives no name twice: boot and frame distinguish
-        the two.
+        If the clock shows a time twice, in this boot or a later one, boot and frame distinguish the two names.
         """
         ns, memory, names = self.utc_ns(frame), self.memory, self.shared.names
         again = "" if ns > max(memory.named_ns, names.newest_ns) else f"{names.boot}{max(0, frame):x}"
@@ -164,7 +163,7 @@ class LineContext:
         return new_call_id(ns, self.config.number, again)
 
     def open_held_recording(self) -> None:
-        """Opens the recording of a call whose guessed answer has stood: from its first frame on."""
+        """Opens the recording of a call whose guessed answer was not disproved, from its first frame on."""
         call = self.call
         if call.held_until is not None and call.first_frame is not None:
             self.shared.vault.open(call.call_id, call.line, call.first_frame)
@@ -174,7 +173,7 @@ class LineContext:
         return rfc3339(self.utc_ns(frame))
 
     def add_mark(self, event: Event, kind: str) -> None:
-        """Marks the call in progress, within its bounds."""
+        """Marks the call in progress; marks beyond the bounds are dropped."""
         call, foreign = self.call, kind.endswith(FOREIGN)
         if foreign and sum(mark.kind.endswith(FOREIGN) for mark in call.marks) >= MOST_FOREIGN_MARKS:
             return

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An outgoing call before its answer: digits, tones, and the decision from the evidence. Also of a second party during
-a call.
+"""An outgoing call before its answer: digits, tones, and the decision from the evidence. The same code serves a second
+party during a call.
 
-A line on which nothing was dialled, and on which the exchange has given up (busy tone, an announcement), is a handset
-off its cradle: only a reversal or the PBX makes a call of it.
+If nothing was dialled and the exchange has given up (busy tone, an announcement), the handset is off its cradle: only
+a reversal or the PBX's report makes this a call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def add_dialled_digit(line: LineContext, event: Event) -> None:
 
 
 def restart_dialling(line: LineContext, event: Event) -> None:
-    """A flash before the answer: the exchange waits for another number."""
+    """Discards the number after a flash before the answer: the exchange waits for another one."""
     call = line.call
     call.dialled, call.tone, call.given_up = "", "", False
     line.memory.evidence = line.memory.evidence.keeping_sound()
@@ -53,9 +53,9 @@ def restart_dialling(line: LineContext, event: Event) -> None:
 
 
 def follow_progress_tone(line: LineContext, event: Event) -> None:
-    """A call-progress tone: ringback restarts the wait for an answer, busy ends it.
+    """Handles a call-progress tone: ringback restarts the wait for an answer, busy ends it.
 
-    In a walk test a busy tone counts as the answer: the notice can reach no party by mistake.
+    In a walk test a busy tone counts as the answer, so that the notice reaches no party by mistake.
     """
     call = line.call
     if event.text == "ringback":
@@ -70,7 +70,7 @@ def follow_progress_tone(line: LineContext, event: Event) -> None:
 
 
 def progress_tone_over(line: LineContext, event: Event) -> None:
-    """A call-progress tone has ended: the wait for an answer begins anew, or the handset is off its cradle."""
+    """Handles the end of a call-progress tone: the wait for an answer begins anew, or the handset is off its cradle."""
     call = line.call
     if event.text == "dial" and call.tone == "dial":
         # The exchange ends dial tone after a while; dialling, detected or not, ends it sooner.
@@ -87,7 +87,7 @@ def progress_tone_over(line: LineContext, event: Event) -> None:
 
 
 def answer_by_talk(line: LineContext, event: Event) -> None:
-    """Two seconds of voice on a line without digits: it was lifted just as it began to ring."""
+    """Accepts two seconds of voice on a line without digits: it was lifted just as it began to ring."""
     call = line.call
     if not _number(line) and not call.tone and not call.given_up and not line.memory.evidence.rings:
         accept_answer(line, event, "tone", "low", ("no_digits", "voice"))
@@ -105,7 +105,7 @@ def add_channel_change(line: LineContext, event: Event) -> None:
 
 
 def judge_evidence(line: LineContext, event: Event) -> None:
-    """Every 80 ms: examines the last windows of the line and accepts the answer that they prove."""
+    """Examines the last windows of the line, every 80 ms, and accepts the answer that they prove."""
     call, evidence, numbers = line.call, line.memory.evidence, line.profile.answer
     stretch = line.shared.audio.stretch(line.config.number, event.at - SPAN, event.at)
     if stretch.gaps or len(stretch.samples) < SPAN:
@@ -125,7 +125,7 @@ def judge_evidence(line: LineContext, event: Event) -> None:
 
 
 def _notes(line: LineContext, first: int, end: int) -> float | None:
-    """The steadiness of the notes in a stretch of the line's past; None: it has gaps or is too short."""
+    """The steadiness of the notes in a stretch of the line's past; None: the stretch has gaps or is too short."""
     stretch = line.shared.audio.stretch(line.config.number, first, end)
     return None if stretch.gaps else spectrum_steadiness(stretch.samples)
 
@@ -154,7 +154,7 @@ def answer_by_pbx(line: LineContext, event: Event) -> None:
 
 
 def answer_by_timeout(line: LineContext, event: Event) -> None:
-    """No evidence came before the deadline. That is no answer by itself: policy decides what follows."""
+    """Applies policy when the deadline passes without evidence of an answer."""
     call, evidence, policy = line.call, line.memory.evidence, line.policy
     silence = _since(line) + policy.answer_silence_s * RATE_HZ
     spoken = evidence.talked_ms >= line.profile.answer.spoken_ms and _kind(line) != "unfinished"
@@ -178,7 +178,7 @@ def accept_answer(
     sure: AnswerConfidence = "certain",
     evidence: tuple[str, ...] = (),
 ) -> None:
-    """Takes the far end as answered: announces the call, or announces a recorded call again."""
+    """Accepts the answer of the far end: announces the call, or announces a recorded call again."""
     call = line.call
     if call.first_frame is None:
         handle_answer(line, event, by, sure, evidence)
@@ -191,14 +191,14 @@ def accept_answer(
 
 
 def _number(line: LineContext) -> str:
-    """The number being dialled: of the call, or of a second party."""
+    """The number being dialled: that of the call, or of a second party."""
     return line.call.dialled if line.call.first_frame is None else line.call.redialled
 
 
 def _kind(line: LineContext) -> Number:
     """The kind of the number being dialled.
 
-    The far end may have called a second party itself: then there is ringback without a number.
+    If the far end has called a second party itself, there is ringback without a number.
     """
     number = _number(line)
     if not number and line.call.first_frame is not None:

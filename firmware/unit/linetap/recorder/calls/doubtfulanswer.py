@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers without proof: only time has passed, or a voice came without ringback and may be the network's. The notice
-plays, and no record says that a party has heard it.
+"""Answers without proof: only time has passed, or a voice without ringback may be the network's. The notice plays, and
+no record states that a party has heard it.
 
-A second voice after the notice proves that the first one was a party's: two ends of a line differ in level by more than
-the phrases of one announcer. This is examined once, when the recording is written or ends.
+A second voice after the notice proves that the first voice was a party's: two ends of a line differ in level by more
+than the phrases of one announcer. The audio is examined once, when the recording is written or ends.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from linetap_core.records import AnsweredBy
 UNKNOWN = "answer_unknown"  # no proof of an answer; policy: announce and record
 PROVED = "two_voices_behind_the_notice"
 LONGEST_S = 30  # after the notice
-AT_THIS_END = (("ringback", "voice"), ("ringback", "two_voices"))  # two voices afterwards prove nothing here
+AT_THIS_END = (("ringback", "voice"), ("ringback", "two_voices"))  # then two later voices prove nothing
 
 
 def is_doubtful(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
     """Whether this evidence leaves doubt about the answer.
 
-    `tone`: a single unknown tone and a voice after it: a first ring, or a network's chime. After `ringback`, a voice
-    without another channel may be this end's, before the answer.
+    `tone` is a single unknown tone and a voice after it: the tone may be a first ring or a network's chime. After
+    `ringback`, a voice without a change of channel may be this end's, before the answer.
     """
     alone = evidence[:1] in (("no_ringback",), ("tone",)) or evidence[:2] in AT_THIS_END
     return by == "unknown" or (by == "sound" and alone)

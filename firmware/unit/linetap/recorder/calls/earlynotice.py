@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices without a listener: they came before the answer, or before the beep of a mailbox. They are played again.
+"""Notices without a listener are played again: those before the answer, and those before the beep of a mailbox.
 
-**Before the answer.** The notice was played on a guess, or on evidence that the line contradicts later: ringback that
-goes on, or an answer that is detected only now. `recording.recorded_before_answer` determines whether the audio in
-between is withheld, or kept and flagged. `withhold` can only keep back what is not written yet, so a call answered on a
-guess is written `answer_doubt_s` after its notice; what the line shows later than that is flagged.
+**Before the answer.** The notice was played on a guess, or on evidence that the line contradicts later: ringback
+continues, or the answer is detected only afterwards. `recording.recorded_before_answer` determines whether the audio in
+between is withheld, or kept and flagged. Only audio that is not yet written can be withheld. A call answered on a guess
+is therefore written `answer_doubt_s` after its notice; a contradiction after that time is flagged.
 
-**Before a beep.** The network's announcement before a mailbox's beep is not recorded, and a notice played over it has
-no listener: its proof is `early`, and it plays again after the beep, once a call. A beep is one tone, higher than any
-call-progress tone, and not repeated.
+**Before a beep.** The network's announcement before a mailbox's beep is not recorded. A notice played over it has no
+listener: its proof is `early`, and it plays again after the beep, once a call. A beep is a single tone, higher than any
+call-progress tone.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from linetap.ring import RATE_HZ
 from linetap_core.records import AnsweredBy
 
 FLAG = "announced_before_answer"
-# A far end can play ringback into an answered call; after so many the answer stands.
+# A far end can play ringback into an answered call: after this many withdrawals the answer stands.
 MOST_TAKEN_BACK = 3
 MOST_RUNG_AGAIN = 3  # a far end transfers a call once or twice
 
 
 def tone_under_notice(line: LineContext, event: Event) -> None:
-    """Ringback or call waiting while the notice is asked for or plays."""
+    """Handles ringback or call waiting while the notice is requested or plays."""
     line.call.waiting |= event.text == "call_waiting"
     if event.text == "ringback" and _may_be_wrong(line, event):
         withdraw_answer(line, event)
@@ -39,7 +39,7 @@ def tone_under_notice(line: LineContext, event: Event) -> None:
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
-    """A tone in a recording: ringback takes the answer back or means a transfer; others go to parties.py."""
+    """Handles a tone in a recording: ringback withdraws the answer or means a transfer; others go to parties.py."""
     if event.text == "ringback" and _may_be_wrong(line, event):
         withdraw_answer(line, event)
         dialling.follow_progress_tone(line, event)
@@ -52,19 +52,19 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
 
 
 def polarity_after_guess(line: LineContext, event: Event) -> None:
-    """A reversal proves an answer that was guessed before."""
+    """Accepts a reversal as the proof of an answer that was guessed before."""
     if line.call.guessed:
         answer_after_guess(line, event, "polarity")
 
 
 def answer_after_guess(line: LineContext, event: Event, by: AnsweredBy) -> None:
-    """Certain evidence of an answer in a call that was answered on a guess: the notice plays again."""
+    """Plays the notice again: certain evidence of an answer came in a call that was answered on a guess."""
     withdraw_answer(line, event)
     dialling.accept_answer(line, event, by)
 
 
 def withdraw_answer(line: LineContext, event: Event) -> None:
-    """Takes the answer back: the line waits for an answer as before."""
+    """Withdraws the answer: the line waits for an answer as before."""
     call = line.call
     stop_notice(line)
     prove_notice(line, event.known)
@@ -92,7 +92,7 @@ def withdraw_answer(line: LineContext, event: Event) -> None:
 
 
 def _may_be_wrong(line: LineContext, event: Event) -> bool:
-    """Whether the answer may be wrong: a guess, or a voice in a pause of ringback that then goes on in its cadence."""
+    """Whether the answer may be wrong: it is a guess, or a voice in a pause of ringback whose cadence continues."""
     call = line.call
     if call.direction != "out" or call.taken_back >= MOST_TAKEN_BACK or call.answered_ns is None:
         return False
@@ -103,12 +103,12 @@ def _may_be_wrong(line: LineContext, event: Event) -> bool:
 
 
 def sound_under_notice(line: LineContext, event: Event) -> None:
-    """A tone may begin under the notice and end after it."""
+    """Keeps the start of a tone that may begin under the notice and end after it."""
     line.call.beep_from = event.at if event.text == "tone" else None
 
 
 def sound_in_recording(line: LineContext, event: Event) -> None:
-    """A tone may be a beep, which is known when it has ended."""
+    """Handles a sound in a recording; a tone may be a beep, which is certain once it has ended."""
     call = line.call
     parties.sound_in_recording(line, event)
     began, call.beep_from = call.beep_from, event.at if event.text == "tone" else None
@@ -117,7 +117,7 @@ def sound_in_recording(line: LineContext, event: Event) -> None:
 
 
 def prove_after_notice(line: LineContext, event: Event) -> None:
-    """The last echo of the notice has returned: proves the notice, and announces again after a beep under it."""
+    """Proves the notice when its last echo has returned, and announces again after a beep under it."""
     beneath = beeped_under_notice(line, event.at)
     prove_notice(line, event.at)
     if beneath:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a call, recorded or not. Every call that began ends in exactly one record."""
+"""The end of a call, recorded or not. Every call ends in exactly one record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DRIFT_PPM = 500  # of a codec against the system's clock
 
 
 def leave_unrecorded(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
-    """The line is in use and this call is not recorded; its record gives the reason."""
+    """Leaves the call unrecorded while the line is in use; its record gives the reason."""
     line.call.disposition, line.call.why = disposition, why
     line.enter("passing", event.at)
 
@@ -33,7 +33,7 @@ def end_unanswered(line: LineContext, event: Event) -> None:
 def end_passed(line: LineContext, event: Event) -> None:
     """Ends an unrecorded call.
 
-    In a long internal call another party may have come on the line: the record then has `party_unknown`.
+    In a long internal call another party may have joined: the record then has `party_unknown`.
     """
     call = line.call
     if (
@@ -53,7 +53,7 @@ def end_without_recording(line: LineContext, event: Event, disposition: Disposit
 
 
 def end_recording(line: LineContext, event: Event) -> None:
-    """Ends a recording where the loop opened, or where the last announced party was left."""
+    """Ends a recording where the loop opened, or where the last party that heard the notice left."""
     call = line.call
     prove_at_end(line, event.at)
     swapped = call.swapped_at if call.swap_spoken and call.swapped_at != call.put_down_at else None
@@ -66,7 +66,7 @@ def end_recording(line: LineContext, event: Event) -> None:
 
 
 def end_by_tone(line: LineContext, event: Event) -> None:
-    """Ends a call whose far end has hung up: at the start of the busy tone, which nothing took back."""
+    """Ends a call whose far end has hung up, at the start of the busy tone."""
     call = line.call
     last = min(event.at, call.tone_known)
     prove_at_end(line, last)
@@ -77,7 +77,7 @@ def end_by_tone(line: LineContext, event: Event) -> None:
 
 
 def end_by_tone_still_held(line: LineContext, event: Event) -> None:
-    """Ends it while the handset is still off its cradle: a voice later begins a record of its own."""
+    """Ends a call by tone while the handset is still off its cradle: a later voice begins a new record."""
     continues = line.call.call_id
     end_by_tone(line, event)
     line.memory.continues = continues
@@ -85,7 +85,7 @@ def end_by_tone_still_held(line: LineContext, event: Event) -> None:
 
 
 def seal_and_continue(line: LineContext, event: Event) -> None:
-    """Seals this record at the longest length; the next one continues at the following frame."""
+    """Seals the record of a recording at its longest length; the next record continues at the following frame."""
     call = line.call
     ended = msgspec.structs.replace(call)
     line.open_held_recording()
@@ -117,7 +117,7 @@ def ended_by(event: Event) -> EndedBy:
 
 
 def answered_frame(line: LineContext) -> int:
-    """The frame of the answer, in a record that continues another too."""
+    """The frame of the answer, also in a record that continues another."""
     call = line.call
     if call.talking_from is None and call.answered_ns is not None:
         return line.anchor.frame_at(call.answered_ns)
@@ -125,7 +125,7 @@ def answered_frame(line: LineContext) -> int:
 
 
 def _after_end_notice(line: LineContext, at: int, by: EndedBy | None) -> EndedBy | None:
-    """The cause of an end at frame `at`, of a call whose end was announced; notes how the line became free."""
+    """The cause of an end at frame `at` of a call whose end was announced; records how the line became free."""
     call = line.call
     if call.end is None or call.end_spoken is None:
         return by
@@ -143,8 +143,10 @@ def _after_end_notice(line: LineContext, at: int, by: EndedBy | None) -> EndedBy
 
 
 def _notices_until(line: LineContext, at: int) -> list[NoticeRecord]:
-    """The call's notices up to frame `at`, where its loop opened: that is certain only later, and a notice may have
-    begun or gone on meanwhile."""
+    """The call's notices up to frame `at`, where its loop opened.
+
+    The opening is certain only later: a notice may have begun or continued meanwhile.
+    """
     end = line.rfc3339(at)
     return [
         notice if notice.ended_at is None or notice.ended_at <= end else msgspec.structs.replace(notice, ended_at=end)

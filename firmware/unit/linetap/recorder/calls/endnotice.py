@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice of a situation, or the warning before the longest time: asked for, played and proven.
+"""The notice of a situation, or the warning before the longest time: requested, played and proven.
 
-The recording goes on meanwhile. After the proof a warned call goes on; of an ended one the line is released
-(release.py), or staff hang up. The rules (endrules.py) are asked at the code and again after the proof.
+The recording continues meanwhile. After the proof, a warned call continues; the line of an ended call is released
+(release.py), or staff hang up. The rules (endrules.py) are applied at the code and again after the proof.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ASK_AHEAD_MS = 200  # from the code to the notice: capture's buffer, and a batch
 
 
 def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
-    """Staff have dialled the code of a situation: the call is marked, and its notice asked for."""
+    """Marks the call and requests the notice of the situation whose code staff have dialled."""
     call, name = line.call, situation.name
     call.situations = sorted({*call.situations, name})
     line.add_mark(event, name)
@@ -36,8 +36,8 @@ def follow_code(line: LineContext, event: Event, situation: Situation) -> None:
 
 
 def begin_step(line: LineContext, event: Event, step: EndStep) -> None:
-    """Asks for the step's notice, unless a rule forbids it."""
-    prove_notice(line, event.known)  # the announcement: from now on its echo mixes with this one's
+    """Requests the step's notice, unless a rule forbids it."""
+    prove_notice(line, event.known)  # the notice before: from now on its echo mixes with this notice's
     why = refusal_reason(line) or (None if step.notice in line.shared.notices else "notice_missing")
     if why is None and step.by == "time" and line.shared.config.ending.end_s and not has_learned_telephone(line):
         why = "staff_unknown"
@@ -70,7 +70,7 @@ def _ask_for_notice(line: LineContext, event: Event) -> None:
 
 
 def notice_started(line: LineContext, event: Event) -> None:
-    """The notice is on the line."""
+    """Records the start of the step's notice on the line."""
     step, playing = _step(line), line.memory.playing
     assert playing is not None
     step.started = event.at
@@ -79,7 +79,7 @@ def notice_started(line: LineContext, event: Event) -> None:
 
 
 def notice_ended(line: LineContext, event: Event) -> None:
-    """The notice was played to its end: its last echo is awaited."""
+    """Awaits the last echo of a notice that was played to its end."""
     step = _step(line)
     assert step.played is not None
     step.ended, line.memory.playing = event.at, None
@@ -88,7 +88,7 @@ def notice_ended(line: LineContext, event: Event) -> None:
 
 
 def on_deadline(line: LineContext, event: Event) -> None:
-    """The last echo has returned; or the notice has not begun, or not ended."""
+    """Handles the deadline: the last echo has returned, or the notice has not begun or not ended."""
     if _step(line).ended is None:
         notice_failed(line, event)
     else:
@@ -96,7 +96,7 @@ def on_deadline(line: LineContext, event: Event) -> None:
 
 
 def notice_failed(line: LineContext, event: Event) -> None:
-    """The notice did not begin, or was disturbed: it is played once more from its start, and then given up."""
+    """Plays a notice that did not begin or was disturbed once more from its start, then gives it up."""
     stop_notice(line)
     if _step(line).tries < NOTICE_TRIES:
         _ask_for_notice(line, event)
@@ -125,7 +125,7 @@ def _after_proof(line: LineContext, event: Event) -> None:
 
 
 def end_step(line: LineContext, until: int) -> EndStep:
-    """Ends the step: its notice stops, and is proven by the audio up to `until`."""
+    """Ends the step: stops its notice and proves it by the audio up to `until`."""
     call, step = line.call, _step(line)
     stop_notice(line)
     notice = line.shared.notices.get(step.notice)
@@ -153,7 +153,7 @@ def end_step(line: LineContext, until: int) -> EndStep:
 
 
 def abandon_step(line: LineContext, event: Event, why: str) -> None:
-    """Abandons the step: the call goes on as if it had not begun, and that is reported."""
+    """Abandons the step and reports it: the call continues as if the step had not begun."""
     step = end_step(line, event.at)
     line.call.end = None
     line.enter("recording", event.known)
@@ -161,7 +161,7 @@ def abandon_step(line: LineContext, event: Event, why: str) -> None:
 
 
 def _keep_record(line: LineContext, record: NoticeRecord) -> None:
-    """The record of the step's notice, also in that of the end."""
+    """Keeps the record of the step's notice, also in the record of the end."""
     call, step = line.call, _step(line)
     step.played = record
     if step.then == "end" and call.end is not None:

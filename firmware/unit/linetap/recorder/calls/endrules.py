@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether this unit may end the call on a line, or warn its caller: the rules by which it never does so wrongly."""
+"""The rules that decide whether this unit may end the call on a line, or warn its caller."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from linetap.ring import RATE_HZ
 
 STATES = ("recording", "end_notice")
 HEARD = ("full", "partial")
-# For these reasons it stays forbidden for the rest of the call.
+# These reasons hold for the rest of the call.
 LASTING = ("ended_already", "walk_test", "emergency", "number_unknown", "internal", "staff_unknown")
 PUT_OFF_S = 60
 MOST_PUT_OFF = 5
 
 
 def refusal_reason(line: LineContext) -> str | None:
-    """The reason in one word; None: it may."""
+    """The reason why the call may not be ended, in one word; None: it may."""
     call = line.call
     if call.end_spoken is not None:
         return "ended_already"
@@ -39,7 +39,7 @@ def refusal_reason(line: LineContext) -> str | None:
 
 
 def has_learned_telephone(line: LineContext) -> bool:
-    """Whether this line's telephone is learnt: without that staff could neither stop an end nor put it off."""
+    """Whether this line's telephone is learnt; otherwise staff could neither stop an end nor put it off."""
     learned = line.shared.learned.get(line.config.number)
     return line.memory.near_digit_dbm0 is not None or (learned is not None and learned.near_digit_dbm0 is not None)
 
@@ -51,7 +51,7 @@ def has_contact(line: LineContext) -> bool:
 
 
 def refuse(line: LineContext, event: Event, situation: str, why: str, *, by_time: bool) -> None:
-    """Reports that the call is not ended, or its caller not warned. The longest time is put off, a few times."""
+    """Reports that the call is not ended, or its caller not warned; puts the longest time off, a few times."""
     call = line.call
     line.add_mark(event, "end_refused")
     line.report("end_refused", event.at, situation=situation, why=why)
@@ -67,9 +67,9 @@ def _numbers(call: Call) -> list[str]:
 
 
 def _may_have_another_party(line: LineContext) -> bool:
-    """Whether somebody may wait or be held, whom on-hook would reach too.
+    """Whether another party may be waiting or on hold, whom on-hook would affect too.
 
-    A flash may have put a party on hold, and nothing on the line shows when that is over.
+    A flash may have put a party on hold, and nothing on the line shows the end of the hold.
     """
     call = line.call
     moved = call.flashed or call.waiting or call.was_held or call.swapped_at is not None or call.paused_at is not None

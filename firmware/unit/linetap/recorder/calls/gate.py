@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notice and the gate: no audio of a call reaches the vault before its notice, nor of a second party before theirs.
+"""The notice and the gate: no party's audio reaches the vault before the notice was played to that party.
 
 `pass_gate` and `ended_during_notice` open the gate, and so does `give_up_notice` if policy requires a recording.
 """
@@ -15,17 +15,17 @@ from linetap.ring import RATE_HZ
 from linetap_core.errors import DeviceFault
 from linetap_core.records import NoticeRecord
 
-SURELY_CLOSED_MS = 1500  # an on-hook is certain this long after its moment: flash time and debounce
+SURELY_CLOSED_MS = 1500  # an on-hook is certain after this time: flash time and debounce
 NOTICE_TRIES = 2
-NOTICE_LATE_MS = 1000  # a notice that is later than this will not begin
-MOST_HELD = 3  # a calling fax is certain the first time; bursts of whistling are not waited for
-FAX_SURE_MS = 800  # by then a possible fax tone is confirmed or over
+NOTICE_LATE_MS = 1000  # a notice that is later than this does not begin any more
+MOST_HELD = 3  # a calling fax is certain the first time; later bursts are whistling
+FAX_SURE_MS = 800  # time after which a possible fax tone is confirmed or over
 
 
 def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
-    """Asks capture to play the line's notice at `at_frame`, and waits for its beginning."""
+    """Requests the line's notice at `at_frame` from capture, and waits for its beginning."""
     notice = line.shared.notices[line.notice]
-    prove_notice(line, event.known)  # an earlier notice: from now on its echo mixes with this one's
+    prove_notice(line, event.known)  # an earlier notice: from now on its echo mixes with the new notice's
     line.call.notice_tries += 1
     try:
         line.shared.capture.play(line.config.number, notice.id, at_frame)
@@ -33,13 +33,13 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
         give_up_notice(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
-    # A restarted or slow recorder requests it late: that is no failure of the notice.
+    # A restarted or slow recorder requests the notice late, which is no failure of the notice.
     latest = max(at_frame, line.shared.capture.frame_now(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
     line.enter("notice_wait", event.known, latest)
 
 
 def notice_started(line: LineContext, event: Event) -> None:
-    """The notice is on the line."""
+    """Handles the beginning of the notice on the line."""
     assert line.memory.playing is not None
     call = line.call
     notice = NoticeRecord(id=line.notice, started_at=line.rfc3339(event.at), began_after_answer=not call.guessed)
@@ -50,7 +50,7 @@ def notice_started(line: LineContext, event: Event) -> None:
 
 
 def notice_failed(line: LineContext, event: Event) -> None:
-    """The notice did not begin, or was disturbed. It is played once more from its start; then policy decides."""
+    """Plays a notice that did not begin or was disturbed once more from its start; then policy decides."""
     if line.call.notice_tries < NOTICE_TRIES:
         stop_notice(line)
         ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
@@ -59,7 +59,7 @@ def notice_failed(line: LineContext, event: Event) -> None:
 
 
 def hold_notice(line: LineContext, event: Event) -> None:
-    """Holds the notice back while a tone may be a fax's: no voice may disturb a fax."""
+    """Delays the notice while a tone may be a fax's: no voice may disturb a fax."""
     if line.call.notice_held >= MOST_HELD:
         return
     line.call.notice_held += 1
@@ -68,13 +68,13 @@ def hold_notice(line: LineContext, event: Event) -> None:
 
 
 def ask_again_without_fax(line: LineContext, event: Event) -> None:
-    """The tone was a voice after all. The held notice does not count as tried."""
+    """Requests the held notice, which does not count as tried: the tone was not a fax's."""
     line.call.notice_tries = 0
     ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
 
 def give_up_notice(line: LineContext, event: Event, why: str) -> None:
-    """Gives the notice up: policy decides between a flagged recording and none."""
+    """Gives up the notice: policy decides between a flagged recording and none."""
     stop_notice(line)
     call = line.call
     if line.policy.on_notice_failure == "record_and_flag":
@@ -88,24 +88,24 @@ def give_up_notice(line: LineContext, event: Event, why: str) -> None:
 
 
 def pass_gate(line: LineContext, event: Event) -> None:
-    """The notice was played to its end: the recording begins."""
+    """Begins the recording: the notice was played to its end."""
     _end_notice(line, event.at, whole=True)
     _open(line, _record_from(line, event.at), event)
     line.memory.deadline = line.call.notice_until + SURELY_CLOSED_MS * FRAMES_PER_MS
 
 
 def stop_notice(line: LineContext) -> None:
-    """Stops the notice that was asked for or plays."""
+    """Stops the notice that was requested or plays."""
     if line.memory.playing is not None:
         line.memory.playing = None
         try:
             line.shared.capture.stop(line.config.number)
         except DeviceFault:
-            return  # without capture the relay is open
+            return  # without capture, the relay is open
 
 
 def ended_before_notice(line: LineContext, event: Event) -> None:
-    """The call ended before its notice."""
+    """Ends a call whose notice had not begun."""
     stop_notice(line)
     if line.call.first_frame is not None:
         end_recording(line, event)
@@ -114,8 +114,10 @@ def ended_before_notice(line: LineContext, event: Event) -> None:
 
 
 def ended_during_notice(line: LineContext, event: Event) -> None:
-    """The call ended during its notice: if that played undisturbed, the gate is passed. If the loop had opened before
-    the notice began, which is certain only later, then the call had none."""
+    """Ends a call during its notice: a notice that played undisturbed opens the gate.
+
+    If the loop had opened before the notice began, which is certain only later, the call had no notice.
+    """
     playing = line.memory.playing
     assert playing is not None
     assert playing.started is not None
@@ -136,7 +138,7 @@ def ended_during_notice(line: LineContext, event: Event) -> None:
 
 
 def _open(line: LineContext, first_frame: int, event: Event) -> None:
-    """Begins the recording, or continues it after a party that had not heard the notice."""
+    """Begins the recording, or continues it once a further party has heard the notice."""
     call = line.call
     if call.first_frame is None:
         call.first_frame, call.disposition = first_frame, "recorded"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interruptions of a situation's notice: staff stop it, another party comes, or the call ends by itself."""
+"""Interruptions of a situation's notice: staff stop it, another party joins, or the call ends by itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linetap.recorder.signals.events import Event
 
 
 def digit_in_notice(line: LineContext, event: Event) -> None:
-    """A key of this telephone stops the notice; one of the far end does nothing."""
+    """Stops the notice at a key of this telephone; a key of the far end has no effect."""
     if is_of_staff(line, event):
         _cancel(line, event)
         redial.digit_in_call(line, event)
@@ -22,13 +22,13 @@ def digit_in_notice(line: LineContext, event: Event) -> None:
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
-    """A flash is staff's too; whoever it brings has not been told anything."""
+    """Stops the notice at a flash, which is staff's too; a party reached by it has not heard the notice."""
     _cancel(line, event)
     redial.flash_in_recording(line, event)
 
 
 def tone_in_notice(line: LineContext, event: Event) -> None:
-    """A tone: another party, or the far end has hung up by itself."""
+    """Handles a tone: another party, or the far end has hung up by itself."""
     if event.text == "call_waiting":
         line.call.waiting = True
         abandon_step(line, event, "another_party")
@@ -42,13 +42,13 @@ def tone_in_notice(line: LineContext, event: Event) -> None:
 
 
 def hung_up_in_notice(line: LineContext, event: Event) -> None:
-    """Staff hung up, or the exchange broke the loop; that is known only a second later."""
+    """Ends the recording: staff hung up, or the exchange broke the loop, which is certain only a second later."""
     _end_step(line, event.at)
     end_recording(line, event)
 
 
 def _end_step(line: LineContext, until: int) -> None:
-    """Ends the step; the record keeps its end unless nothing of the notice was on the line."""
+    """Ends the step; the record keeps the end unless no part of the notice was on the line."""
     call, step = line.call, end_step(line, until)
     if step.started is None or until <= step.started:
         call.end = None
@@ -59,7 +59,7 @@ def _end_step(line: LineContext, until: int) -> None:
 def _cancel(line: LineContext, event: Event) -> None:
     call, step = line.call, end_step(line, event.at)
     call.end = None
-    call.time_off |= step.by == "time"  # staff have decided; more time by its code brings it back
+    call.time_off |= step.by == "time"  # staff have decided; their code for more time restores it
     line.add_mark(event, "end_cancelled")
     line.report("end_cancelled", event.at, situation=step.situation)
     line.enter("recording", event.known)

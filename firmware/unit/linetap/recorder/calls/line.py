@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line: detector events and deadlines go through the call table in the order in which they became certain."""
+"""Runs one line: applies the call table to events and deadlines in the order in which they became certain."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from linetap.ring import BY_SOUND, NS_PER_FRAME, SLOT_FRAMES, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import Disposition, LineRelease, LineState, LineStatus
 
-FAULTS = {"line_cut", "line_short"}  # with these nothing can be recorded
-OF_EVIDENCE = ("window", "sound", "channel")  # alone they change no record
+FAULTS = {"line_cut", "line_short"}  # faults with which nothing can be recorded
+OF_EVIDENCE = ("window", "sound", "channel")  # events that change no record by themselves
 PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
@@ -55,10 +55,10 @@ class LineCalls(LineContext):
     def __init__(self, config: Line, profile: Profile, shared: Shared, memory: LineMemory) -> None:
         super().__init__(config, profile, shared, memory)
         self._carrier = CarrierUnderNotice()
-        self._changed = True  # since the journal last had the call, which may come from the checkpoint
+        self._changed = True  # since the call was last written to the journal; the call may come from the checkpoint
 
     def follow(self, batch: Batch, index: int, audio_events: list[Event]) -> None:
-        """One batch of the card's ring; `index`: this line's place in it, `audio_events`: events of the audio
+        """Follows one batch of the card's ring. `index`: this line's place in it; `audio_events`: events of the audio
         detectors."""
         memory = self.memory
         self.batch = batch
@@ -98,7 +98,7 @@ class LineCalls(LineContext):
         return [event for event in seen if event.text or event.name != "digit"]  # without pulses that are no digit
 
     def _neighbour_events(self) -> list[Event]:
-        """An event from another line of this unit that is the other end of this call."""
+        """The events of another line of this unit that is the other end of this call."""
         if self.memory.state == "passing" and was_handed_on(self):
             return [Event(self.batch.frame, "party", self.batch.frame)]
         if self.memory.state != "off_hook" or (mono_ns := neighbour_answer_ns(self)) is None:
@@ -107,7 +107,7 @@ class LineCalls(LineContext):
         return [Event(self.batch.frame, "neighbour", at)]
 
     def _pbx_events(self) -> list[Event]:
-        """The PBX's report of an answer, for a call that waits for one; for any other call it is outdated."""
+        """The PBX's report of an answer; the report is outdated unless the call waits for an answer."""
         answer_ns = self.shared.connected.pop(self.config.number, None)
         if answer_ns is None or self.memory.state not in ("off_hook", "new_party"):
             return []
@@ -122,7 +122,7 @@ class LineCalls(LineContext):
             self.shared.vault.snapshot(call.call_id, CallSnapshot(record, frame, self.utc_ns(frame)))
 
     def _permit(self, end_frame: int) -> None:
-        """Permits writing up to where the loop is certainly the call's and the party has heard the notice."""
+        """Permits writing as far as the loop is certainly the call's and the party has heard the notice."""
         call = self.memory.call
         if call is None:
             return
@@ -134,7 +134,7 @@ class LineCalls(LineContext):
             self.shared.vault.permit(call.call_id, until, call.withheld)
 
     def _certain_until(self, end_frame: int) -> int:
-        """The frame up to which the audio is certainly this call's, as far as hook and tones say."""
+        """The frame up to which the audio is certainly this call's, by hook and tones."""
         call, frames = self.call, [self.memory.hook.certain_until(end_frame)]
         if self.memory.state == "tone_end":
             frames.append(call.tone_known)
@@ -145,7 +145,7 @@ class LineCalls(LineContext):
         return min(frames)
 
     def cut_off(self, at: Batch, why: str) -> None:
-        """Ends the call here without an event of the line: the audio ends, and the call is sealed as it is."""
+        """Ends and seals the call at `at` without an event of the line: there is no further audio."""
         self.batch = at
         if self.memory.call is not None:
             call = self.memory.call
@@ -155,13 +155,13 @@ class LineCalls(LineContext):
             end_call(self, Event(at.frame, "on_hook", at.frame), disposition, call.why or why, end_frame=last)
 
     def forget_fault(self, learned: Learned | None) -> None:
-        """Clears the fault `notice_not_heard` if the line was learnt after it was found."""
+        """Clears the fault `notice_not_heard` if the line was learnt after the fault was found."""
         since = self.memory.deaf_since_ns
         if since is not None and learned is not None and parse_rfc3339(learned.learned_at) > since:
             clear_deafness(self)
 
     def line_state(self, health: list[str]) -> LineState:
-        """The line's live state for the state file. `health`: codes of the line's own faults."""
+        """The line's live state for the state file. `health`: codes of the line's faults."""
         memory = self.memory
         call_id = memory.call.call_id if memory.call else None
         dialling = memory.state == "off_hook" and memory.call is not None and memory.call.dialled
@@ -191,7 +191,7 @@ class LineCalls(LineContext):
             self._changed |= event.name not in OF_EVIDENCE or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
-        """Handles the deadlines up to `frame`. Bounded: each one leaves its state or moves on."""
+        """Handles the deadlines up to `frame`. The loop is bounded: each deadline changes its state or its time."""
         while (due := self._next_deadline()) is not None and due[0] <= frame:
             at, name = due
             if name == "deadline":

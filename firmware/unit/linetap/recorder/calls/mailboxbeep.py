@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a mailbox has beeped, from the audio: one short tone, higher than any call-progress tone.
+"""Detects the beep of a mailbox in the audio: one short tone, higher than any call-progress tone.
 
-The sound detector reports the start of a tone; its end is reported only with the next sound, and a short pause before
-the message is none. Under our own notice the sound detector classifies the notice.
+The sound detector reports the start of a tone, but its end only with the next sound, and a short pause before the
+message is no sound. During our own notice the sound detector classifies the notice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def may_beep(line: LineContext, frame: int) -> bool:
 
 
 def is_beep(line: LineContext, began: int, until: int) -> bool:
-    """Whether the tone that began at `began` is a beep. It ended before `until`, unless the call did."""
+    """Whether the tone that began at `began` is a beep. The tone ended before `until`, unless the call did."""
     numbers = line.profile.answer
     low, high = (ms * FRAMES_PER_MS for ms in numbers.beep_ms)
     first = began - _BEFORE_MS * FRAMES_PER_MS
@@ -65,14 +65,14 @@ def beeped_under_notice(line: LineContext, until: int) -> bool:
 
 
 def mark_notices_unheard(line: LineContext) -> None:
-    """Every notice so far was played to a machine: none counts as heard after the answer."""
+    """Marks every notice so far as unheard: it was played to a machine."""
     line.call.beeped = True
     for notice in line.call.notices:
         not_after_answer(notice)
 
 
 def prove_at_end(line: LineContext, until: int) -> None:
-    """Proves the notice of a call that ended before the last echo, or before the end of a beep was known."""
+    """Proves the notice of a call that ended before its last echo, or before the end of a beep was known."""
     began = line.call.beep_from
     if beeped_under_notice(line, until) or (
         began is not None and may_beep(line, began) and is_beep(line, began, until)
@@ -82,7 +82,7 @@ def prove_at_end(line: LineContext, until: int) -> None:
 
 
 def _high(window: Window, beep_hz: float) -> int | None:
-    """The bin of the window's only frequency, if that is above those of call progress."""
+    """The bin of the window's only frequency, if that is above the frequencies of call progress."""
     lines = window.lines
     if not lines or lines[0] * BIN_HZ < beep_hz or lines[-1] - lines[0] > _NEAR:
         return None

@@ -10,7 +10,7 @@ RINGS_WITHIN_NS = 5 * NS_PER_S
 
 
 def called_by_neighbour(line: LineContext) -> bool:
-    """Whether another line of this unit has dialled this one, which rings."""
+    """Whether another line of this unit has dialled this line, which rings."""
     return any(
         (other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line))
         or (other.memory.state == "new_party" and _is_consulted(other, line))
@@ -20,9 +20,9 @@ def called_by_neighbour(line: LineContext) -> bool:
 
 
 def was_handed_on(line: LineContext) -> bool:
-    """Whether the line that called here has left, so that its own caller is on this line now.
+    """Whether the line that called this line has left, so that its own caller is now on this line.
 
-    The other line called here during a call of its own. Its flash back to that caller may also join all three.
+    The other line called during a call of its own. Its flash back to that caller may also join all three.
     """
     call = line.memory.call
     if call is None or call.direction != "in":
@@ -55,7 +55,7 @@ def _is_consulted(by: LineContext, called: LineContext) -> bool:
 def neighbour_answer_ns(line: LineContext) -> int | None:
     """The monotonic time at which the dialled line was picked up; None: not yet.
 
-    Monotonic, because each call dates its frames by an anchor of its own.
+    Monotonic time is used because each call dates its frames by its own anchor.
     """
     for other in line.shared.lines:
         if other is not line and _is_one_call(line, other):
@@ -68,7 +68,7 @@ def neighbour_answer_ns(line: LineContext) -> int | None:
 def _is_one_call(dialled_by: LineContext, called: LineContext) -> bool:
     """Whether the dialled number is the extension and the line rang soon after it.
 
-    A busy tone means that it rang for another call.
+    After a busy tone, the line rang for another call.
     """
     dialling, rung = dialled_by.memory.call, called.memory.call
     if dialling is None or rung is None or rung.ring_ns is None or dialling.dialled_ns is None or dialling.tone:

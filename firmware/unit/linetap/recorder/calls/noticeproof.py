@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the line's parties could hear the notice, from the captured audio, and what follows for the line.
+"""Proves from the captured audio that the line's parties could hear the notice, and finds lines that are at fault.
 
 **The proof.** After the longest delay of the notice's echo, or at the call's end, `prove_notice` judges what the line
 returned.
 
 **The line's own delay.** The same notice at another delay comes from another line and proves nothing. `linetap line
-learn` measures the delay. On a line that was not learnt it is known after `delays_known_after` consecutive notices with
-the same delay, or from the other lines of its card; until then any delay is accepted. A restarted codec may return
-everything later: as many whole notices at one other delay are accepted again.
+learn` measures the delay. On a line that was not learnt, the delay is known after `delays_known_after` consecutive
+notices with the same delay, or from the other lines of its card; until then any delay is accepted. A restarted codec
+may change the delay: another delay is accepted after the same number of whole notices.
 
 **The fault.** A line whose notices are played and not heard is at fault. Only conditions that no caller can cause
 count: notices played to the end, on a line so quiet that they would have been heard, in several calls over some time.
-Calls of such a line are still announced, recorded and flagged: if a fault stopped recording, a caller could make one.
+Calls of a line at fault are still announced, recorded and flagged; otherwise a caller could stop the recording by
+provoking the fault.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ NOT_HEARD = "notice_not_heard"
 
 
 def await_proof(line: LineContext, started: int | None, ended: int, *, whole: bool) -> None:
-    """The notice was played from `started` to `ended`: its proof is due when the last echo has returned."""
+    """Sets the time of the notice's proof, after its last echo. The notice was played from `started` to `ended`."""
     line.call.notice_from, line.call.notice_whole = started, whole
     line.call.notice_until = ended + line.profile.proof.delay_max_ms * RATE_HZ // 1000
 
@@ -45,7 +46,7 @@ def prove_notice(line: LineContext, until: int) -> None:
     captured = line.shared.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
     notice = line.shared.notices.get(record.id)
-    if notice is None:  # a restart with other notices: the played samples are no longer known
+    if notice is None:  # after a restart with other notices, the played samples are no longer known
         call.notice_from = None
         return
     captured = captured[notice.words_from :]
@@ -69,7 +70,7 @@ def not_after_answer(record: NoticeRecord) -> None:
 
 
 def prove_own(line: LineContext, captured: I16, notice: Notice) -> tuple[Proof, ProofNumbers]:
-    """The proof by the line's own echo, and the numbers it was made with.
+    """The proof by the line's own echo, and the numbers that were used for it.
 
     `captured`: from the notice's first word on.
     """
@@ -91,7 +92,7 @@ def prove_own(line: LineContext, captured: I16, notice: Notice) -> tuple[Proof, 
 
 
 def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
-    """The profile's proof numbers, adapted to the line: with its gain the notice returns louder."""
+    """The profile's proof numbers, adapted to the line: its gain makes the notice return louder."""
     numbers, memory = line.profile.proof, line.memory
     learned = line.shared.learned.get(line.config.number)
     if learned is not None:
@@ -107,7 +108,7 @@ def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
 
 
 def _of_the_card(line: LineContext) -> float | None:
-    """The delay known of the card's other lines: one codec plays and captures them all."""
+    """The delay of the card's other lines, if known: one codec plays and captures them all."""
     others = [other for other in line.shared.lines if other.config.card == line.config.card and other is not line]
     learned = line.shared.learned
     measured = [learned[n].echo_delay_ms for other in others if (n := other.config.number) in learned]
@@ -116,7 +117,7 @@ def _of_the_card(line: LineContext) -> float | None:
 
 
 def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
-    """Adds this delay to the last ones; returns their median once enough of them agree."""
+    """Adds this delay to the last delays; returns their median once enough of them agree."""
     memory, numbers = line.memory, line.profile.proof
     if delay_ms is None:
         return None
@@ -129,7 +130,7 @@ def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
 
 
 def count_deafness(line: LineContext) -> None:
-    """Counts calls whose notice was not heard, at their end, and reports the fault after enough of them."""
+    """Counts, at a call's end, calls whose notice was not heard; reports the fault after enough of them."""
     memory, call = line.memory, line.call
     proofs = {notice.proof for notice in call.notices}
     if proofs & RETURNED:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The longest time of a call: a warning, then the end as its situation says. Staff give more time by a code.
+"""The longest time of a call: a warning, then the end by the configured situation. Staff extend the time by a code.
 
-The end comes `end_s - warn_s` after a warning that was heard, and never without one. Whatever forbids either puts it
-off. A call whose end staff have stopped goes on until they give it more time, after which the warning comes again.
+The end follows `end_s - warn_s` after a warning that was heard, and never without a warning. A rule that forbids the
+warning or the end postpones it. A call whose end staff have stopped continues until they extend its time; then the
+warning is played again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from linetap.ring import RATE_HZ
 
 
 def warn_frame(line: LineContext) -> int | None:
-    """The frame at which the warning is due; None: there is none, or it was heard."""
+    """The frame at which the warning is due; None: no warning is configured, or it was heard."""
     call, ending = line.call, line.shared.config.ending
     if not ending.warn_s or call.warned_at is not None or not _counts(line):
         return None
@@ -26,7 +27,7 @@ def warn_frame(line: LineContext) -> int | None:
 
 
 def end_frame(line: LineContext) -> int | None:
-    """The frame at which the call is ended; None: there is no such time, or no warning was heard before."""
+    """The frame at which the call is ended; None: no longest time is configured, or no warning was heard."""
     call, ending = line.call, line.shared.config.ending
     if not ending.end_s or call.warned_at is None or not _counts(line):
         return None
@@ -48,7 +49,7 @@ def warn(line: LineContext, event: Event) -> None:
 
 
 def end(line: LineContext, event: Event) -> None:
-    """Ends the call as the situation of the longest time says."""
+    """Ends the call by the situation that is configured for the longest time."""
     name = line.shared.config.ending.end_situation
     situation = line.shared.config.situation_named(name)
     if situation is None or not situation.notice:  # the configuration was replaced during the call
@@ -58,7 +59,7 @@ def end(line: LineContext, event: Event) -> None:
 
 
 def extend(line: LineContext, event: Event) -> None:
-    """Staff have dialled the code for more time."""
+    """Extends the call's time: staff have dialled the code for more time."""
     call, ending = line.call, line.shared.config.ending
     if call.extended >= ending.extend_most:
         refuse(line, event, ending.end_situation, "no_more_time", by_time=False)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes during a recording: the far end hangs up, or another party comes on the line.
+"""Changes during a recording: the far end hangs up, or another party joins.
 
 A new party has not heard the notice: no audio is written from that moment (`paused_at`) until the notice has played
 again. The pause becomes a gap `not_announced`.
 
-**With dialling.** A flash and a number call a second party; ringback during the call means the same.
+**With dialling.** A flash and a number call a second party; ringback during the call has the same meaning.
 
 **Without dialling.** A flash takes a waiting call, or the far end transfers the call. A voice after a flash, without
 digits, may be another party's. The call-waiting tone is not required: one beep is easily missed under a voice. Music
@@ -28,12 +28,12 @@ FAR_END_GONE = ("busy", "congestion")
 MOST_NUMBERS = 16  # of further parties in a record
 DIALS_WITHIN_S = 60  # after a flash; later digits are meant for the party on the line
 SPOKEN_WITHIN_S = 60  # after a flash; a later voice is the party that was on the line
-MOST_HELD_AGAIN = 3  # a singer is taken for a speaker: the most notices into one song
+MOST_HELD_AGAIN = 3  # most notices during one song, where a singer is mistaken for a speaker
 WORD_IS_LATE_S = 2  # longest time from a word to its detection
 
 
 def flash_in_recording(line: LineContext, event: Event) -> None:
-    """A flash: with call waiting the other party is taken at once; else digits may follow."""
+    """Handles a flash: with call waiting, the other party is reached at once; else digits may follow."""
     call = line.call
     if call.waiting:
         call.waiting = False
@@ -44,12 +44,12 @@ def flash_in_recording(line: LineContext, event: Event) -> None:
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
-    """A tone: the far end has hung up, another call waits, or a second party is called."""
+    """Handles a tone: the far end has hung up, another call waits, or a second party is called."""
     call = line.call
     if event.text in FAR_END_GONE:
         call.tone, call.tone_at, call.tone_known = event.text, event.at, event.known
         line.enter("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
-    elif event.text == "dial" and call.flashed_at is None:  # after a flash it only invites digits
+    elif event.text == "dial" and call.flashed_at is None:  # after a flash, dial tone only invites digits
         call.dial_at = event.at
     elif event.text == "call_waiting":
         call.waiting = True
@@ -59,13 +59,13 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
 
 
 def tone_gone_in_recording(line: LineContext, event: Event) -> None:
-    """Dial tone has ended."""
+    """Handles the end of dial tone."""
     if event.text == "dial":
         line.call.dial_at = None
 
 
 def dial_tone_lasts(line: LineContext, event: Event) -> None:
-    """Dial tone without a flash: the exchange offers a new call, so the far end has hung up."""
+    """Ends the call by dial tone without a flash: the exchange offers a new call, so the far end has hung up."""
     call = line.call
     assert call.dial_at is not None
     call.tone, call.tone_at, call.tone_known, call.dial_at = "dial", call.dial_at, event.known, None
@@ -73,7 +73,7 @@ def dial_tone_lasts(line: LineContext, event: Event) -> None:
 
 
 def digit_in_recording(line: LineContext, event: Event) -> None:
-    """A digit during the call: of a code, or, after a flash, of a second party's number."""
+    """Handles a digit during the call: of a code, or, after a flash, of a second party's number."""
     call = line.call
     if add_key(line, event) == "near":
         announce_by_code(line, event)
@@ -88,7 +88,7 @@ def digit_in_recording(line: LineContext, event: Event) -> None:
 
 
 def announce_by_code(line: LineContext, event: Event) -> None:
-    """Staff have dialled the notice code: the notice plays, and nothing is written until then."""
+    """Plays the notice, whose code staff have dialled; nothing is written until then."""
     call = line.call
     call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
     pause_recording(line, event.at)
@@ -108,7 +108,7 @@ def announce_again(line: LineContext, event: Event) -> None:
 
 
 def flash_to_first_party(line: LineContext, event: Event) -> None:
-    """A flash while a second party is called: back to the first one.
+    """Handles a flash while a second party is called: back to the first party.
 
     After a busy tone no other party is on the line; in any other case a second party may have joined.
     """
@@ -126,7 +126,7 @@ def flash_to_first_party(line: LineContext, event: Event) -> None:
 
 
 def withdraw_end(line: LineContext, event: Event) -> None:
-    """Takes an end by tone back: the line was not hung up, and a voice is on it."""
+    """Withdraws an end by tone: a voice on the line shows that nobody hung up."""
     line.call.tone = ""
     line.enter("recording", event.known)
     if event.name == "flash":
@@ -134,13 +134,13 @@ def withdraw_end(line: LineContext, event: Event) -> None:
 
 
 def tone_after_end(line: LineContext, event: Event) -> None:
-    """Dial tone after an end by tone: the call before it is over."""
+    """Ends the call at dial tone that follows an end by tone."""
     if event.text == "dial":
         end_by_tone_still_held(line, event)
 
 
 def _second_party(line: LineContext, event: Event) -> None:
-    """A second party is being called: the recording pauses."""
+    """Pauses the recording: a second party is being called."""
     call = line.call
     if call.redialled:
         call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
@@ -157,7 +157,7 @@ def wait_for_answer(line: LineContext, event: Event) -> None:
 def pause_recording(line: LineContext, frame: int) -> None:
     """Withholds the audio from `frame` on, until the next notice."""
     call = line.call
-    call.spoken = True  # the call before this party was a real one
+    call.spoken = True  # the call with the party before was a real call
     if call.paused_at is None and call.first_frame is not None:
         since = call.withheld[-1][1] if call.withheld else call.first_frame
         call.paused_at = max(frame, since)  # a flash during a notice becomes certain only after it
@@ -172,26 +172,26 @@ def note_flash(line: LineContext, event: Event, *, spoken: bool = False) -> None
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
-    """A flash under the notice: a new party hears at most its rest."""
+    """Handles a flash during the notice, of which a new party hears at most the rest."""
     note_flash(line, event, spoken=True)
     if line.call.waiting:
         line.call.waiting, line.call.swap_due = False, event.known
 
 
 def wait_for_dial_tone(line: LineContext, event: Event) -> None:
-    """During dial tone a person is about to dial: nothing is announced meanwhile."""
+    """Delays the announcement during dial tone: a person is about to dial."""
     if event.text == "dial":
         line.call.swap_due = event.known + SPOKEN_WITHIN_S * RATE_HZ
 
 
 def dial_tone_gone(line: LineContext, event: Event) -> None:
-    """Dial tone has ended: digits must come soon."""
+    """Shortens the wait for digits at the end of dial tone."""
     if event.text == "dial":
         line.call.swap_due = event.known + line.profile.swap_ms * FRAMES_PER_MS
 
 
 def voice_after_flash(line: LineContext, event: Event) -> None:
-    """A voice after a flash."""
+    """Handles a voice after a flash."""
     at = line.call.swapped_at
     if at is not None and event.at > at:
         line.call.swap_spoken = event.at - at <= SPOKEN_WITHIN_S * RATE_HZ
@@ -203,7 +203,7 @@ def swap_due_frame(line: LineContext) -> int | None:
 
 
 def no_digits_after_flash(line: LineContext, event: Event) -> None:
-    """No digits came after the flash: announces to the possible new party."""
+    """Announces to the possible new party, as no digits came after the flash."""
     call = line.call
     assert call.swapped_at is not None
     if call.swapped_at == call.put_down_at:  # longer than any flash key: most exchanges ignore it
@@ -216,7 +216,7 @@ def no_digits_after_flash(line: LineContext, event: Event) -> None:
 
 
 def sound_in_recording(line: LineContext, event: Event) -> None:
-    """Music means that the call is held; a voice after it may be another party's."""
+    """Handles a change of sound: music means that the call is held, and a voice after it may be another party's."""
     call = line.call
     if event.text == "music" and event.known > call.notice_until:
         call.was_held, call.held_at, call.held_from = True, event.at, event.known
@@ -230,7 +230,7 @@ def sound_in_recording(line: LineContext, event: Event) -> None:
 
 
 def _was_music(line: LineContext, until: int) -> bool:
-    """Whether it was music: a faint voice through a codec is sometimes classified as music, but keeps no notes."""
+    """Whether the sound was music: a faint voice through a codec may be classified so, but has no steady notes."""
     begin, numbers = line.call.held_at, line.profile.sound
     end = min(until, begin + numbers.hold_ms * FRAMES_PER_MS)
     kept = spectrum_steadiness(line.shared.audio.stretch(line.config.number, begin, end).samples)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that stay unrecorded because of their numbers, and the reason: the configuration's rules for the two
-numbers."""
+"""Decides by the configuration's rules for the two numbers whether a call stays unrecorded, and for which reason."""
 
 from __future__ import annotations
 
@@ -12,14 +11,14 @@ from linetap.recorder.calls.evidence.decision import Number
 from linetap_core.records import InternalBy
 
 WHOLE_NUMBER = 7  # digits: a Korean local number has 7 or 8
-# A service code as *23# (it hides the caller's number), and Korea's area codes.
+# Service codes such as *23# (hides the caller's number), and Korea's area codes.
 _SERVICE = tuple(re.compile(rf"[*#]\d{{{digits}}}[*#]?") for digits in (2, 3))
 _AREA = re.compile(r"0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4])")
-_MORE_DIGITS = 2  # pressed after the exchange has already connected; with three it could be a local number
+_MORE_DIGITS = 2  # pressed after the exchange has connected; with three more it could be a local number
 
 
 def internal_by(policy: Recording, dialled: str, caller: str | None) -> InternalBy | None:
-    """The number that makes the call internal; None: neither."""
+    """The number that makes the call internal; None: neither number does."""
     if _is_internal(policy, dialled):
         return "dialled"
     return "caller" if caller is not None and _is_internal(policy, caller) else None
@@ -28,8 +27,8 @@ def internal_by(policy: Recording, dialled: str, caller: str | None) -> Internal
 def is_emergency(policy: Recording, number: str) -> bool:
     """Whether this is an emergency number (112, 113, 119 or as configured).
 
-    Also after a trunk prefix, a service code or an area code, or with a key too many: whoever dials so reaches it. No
-    number of Korea that is longer begins so; an extension of the house may.
+    The number counts after a trunk prefix, a service code or an area code, and with excess digits: the exchange
+    connects each of these. No longer number in Korea begins with these digits; an extension may.
     """
     more = 0 if _is_internal(policy, number) else _MORE_DIGITS
     starts = {number, *(number[found.end() :] for code in _SERVICE if (found := code.match(number)))}
@@ -45,7 +44,7 @@ def is_emergency(policy: Recording, number: str) -> bool:
 def kind_of_number(policy: Recording, number: str, dial_tone: bool) -> Number:
     """The kind of evidence for an answer to this number, as far as it has been dialled.
 
-    `dial_tone`: it was detected before the number.
+    `dial_tone`: dial tone was detected before the number.
     """
     if not number:
         return "unheard" if dial_tone else "hotline"
@@ -67,7 +66,7 @@ def _is_dialled(plan: str, number: str) -> bool:
 
 
 def reason_to_skip(policy: Recording, dialled: str, internal: bool) -> str | None:
-    """`emergency` or `internal`; None: the call is announced and recorded."""
+    """The reason to skip a call, `emergency` or `internal`; None: the call is announced and recorded."""
     if is_emergency(policy, dialled) and not policy.record_emergency:
         return "emergency"
     if internal and not policy.record_internal:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The call table's interfaces to capture and the vault, for operation and for a replay."""
+"""The call table's interfaces to capture and the vault, in operation and in a replay."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Stretches = Sequence[tuple[int, int]]  # frames [first, end), in order
 class CallSnapshot(msgspec.Struct, frozen=True):
     """The state of a call so far, for a power cut before its end.
 
-    `frame` is a moment in the line's ring and `utc_ns` its time. `end_frame`: the call is over, and its recording ends
-    there.
+    `frame` is a frame of the line's ring and `utc_ns` its time. `end_frame`: the end of the recording of a call that
+    is over.
     """
 
     record: CallRecord
@@ -29,7 +29,7 @@ class CallSnapshot(msgspec.Struct, frozen=True):
 
 
 def final_snapshot(record: CallRecord, end_frame: int | None) -> CallSnapshot:
-    """The last snapshot, of a call that is over."""
+    """The last snapshot of a call that is over."""
     utc_ns = parse_rfc3339(record.ended_at) if record.ended_at else 0
     return CallSnapshot(record, end_frame or 0, utc_ns, end_frame)
 
@@ -46,10 +46,10 @@ class CapturePort(Protocol):
     def play(self, line: int, notice: str, at_frame: int) -> None: ...
     def stop(self, line: int) -> None: ...
     def release(self, line: int, ms: int) -> None:
-        """Opens the line's series contact for so long."""
+        """Opens the line's series contact for `ms`."""
 
     def frame_now(self, line: int) -> int:
-        """Roughly the frame on the line now; a frame already followed where nothing lags."""
+        """The approximate frame on the line now; in a replay, a frame already followed."""
 
 
 class VaultPort(Protocol):
@@ -60,14 +60,14 @@ class VaultPort(Protocol):
 
     def report(self, event: CallEvent) -> None: ...
     def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
-        """A call that is not over has begun or changed."""
+        """Keeps the state of a call that has begun or changed."""
 
     def open(self, call_id: str, line: int, first_frame: int) -> None: ...
     def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
-        """Permits writing the recording up to this frame, as silence where it is withheld."""
+        """Permits writing the recording up to this frame; withheld stretches are written as silence."""
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
         """Seals the call with its recording up to `end_frame`; None: the call has no recording."""
 
     def remember_fault(self, line: int, since_ns: int | None) -> None:
-        """The line is at fault since then, over restarts and power cuts; None: the fault is cleared."""
+        """Keeps the start of the line's fault over restarts and power cuts; None: the fault is cleared."""

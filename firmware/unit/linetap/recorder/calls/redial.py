@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""New calls that the loop alone does not show.
+"""Detects new calls that the loop alone does not show.
 
-A handset put down for less than a second looks like a flash. A break longer than any flash key and a number after it
-are two calls; until that is decided, no audio after the break is written.
+A handset put down for less than a second looks like a flash. A break longer than any flash key, with a number after
+it, separates two calls; until that is decided, no audio after the break is written.
 
 A handset lifted in the pause after the last ring of a caller who has given up looks like an answer. Dial tone, or a
-number dialled at this end before any speech, shows that the caller had left: the call was missed, and another one goes
-out. In the first seconds, without speech, no audio of such a call is written, even after its notice.
+number dialled at this end before any speech, shows that the caller had left: the call was missed, and an outgoing call
+begins. In the first seconds without speech, no audio of a call that may have been missed is written, even after its
+notice.
 """
 
 from __future__ import annotations
@@ -25,36 +26,36 @@ from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.tones.stretch import tone_windows
 from linetap.ring import RATE_HZ
 
-NUMBER_DIGITS = 7  # without dial tone, of the public network: fewer digits may be keys of the caller
-LIFTED_MS = 700  # people listen for dial tone before they dial: earlier keys are the caller's
-A_DIGITS_MS = 150  # voice that begins so close to a digit is the digit itself
+NUMBER_DIGITS = 7  # of a public number dialled without dial tone: fewer digits may be keys of the caller
+LIFTED_MS = 700  # people wait for dial tone before they dial: earlier keys are the caller's
+A_DIGITS_MS = 150  # a voice that begins this close to a digit is the digit itself
 DIAL_TONE_WINDOWS = 8  # of 20 ms, consecutive up to the notice; speech holds the pair for 110 ms at most
 
 
 def flash_in_recording(line: LineContext, event: Event) -> None:
-    """A flash in a recording: another party may come, or a new call may follow a long break."""
+    """Handles a flash in a recording: another party may join, or a new call may follow a long break."""
     parties.flash_in_recording(line, event)
     if line.memory.state == "recording":
-        parties.note_flash(line, event, spoken=event.at < line.call.notice_until)  # no voice was looked for under it
+        parties.note_flash(line, event, spoken=event.at < line.call.notice_until)  # during it no voice is detected
     note_break(line, event)
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
-    """A flash before or during the notice."""
+    """Handles a flash before or during the notice."""
     line.call.flashed_at = event.known
     parties.flash_in_notice(line, event)
     note_break(line, event)
 
 
 def withdraw_end(line: LineContext, event: Event) -> None:
-    """Takes an end by tone back, by a flash or a voice."""
+    """Withdraws an end by tone after a flash or a voice."""
     parties.withdraw_end(line, event)
     if event.name == "flash":
         note_break(line, event)
 
 
 def flash_to_first_party(line: LineContext, event: Event) -> None:
-    """A flash while a second party is called."""
+    """Handles a flash while a second party is called."""
     parties.flash_to_first_party(line, event)
     line.call.flashed_at = event.known
     note_break(line, event)
@@ -68,7 +69,7 @@ def note_break(line: LineContext, event: Event) -> None:
 
 
 def tone_in_recording(line: LineContext, event: Event) -> None:
-    """A tone in a recording; dial tone may show that the call was missed, or that a number follows."""
+    """Handles a tone in a recording: dial tone may show that the call was missed, or that a number follows."""
     if _dial_tone_after_a_lift(line, event):
         return
     if event.text == "dial" and line.call.put_down_at is not None:
@@ -78,13 +79,13 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
 
 
 def tone_gone_in_recording(line: LineContext, event: Event) -> None:
-    """A tone in a recording has ended."""
+    """Handles the end of a tone in a recording."""
     parties.dial_tone_gone(line, event)
     parties.tone_gone_in_recording(line, event)
 
 
 def digit_in_call(line: LineContext, event: Event) -> None:
-    """A digit: of a new call, of an outgoing call after a missed one, or within the call."""
+    """Handles a digit: of a new call, of an outgoing call after a missed one, or within the call."""
     call = line.call
     _type(line, event)
     if _is_redialled(line, event):
@@ -101,7 +102,7 @@ def digit_in_call(line: LineContext, event: Event) -> None:
 
 
 def digit_after_end(line: LineContext, event: Event) -> None:
-    """A digit after the far end hung up: of a code, or of a new call into its dial tone."""
+    """Handles a digit after the far end hung up: of a code, or of a new call at dial tone."""
     call = line.call
     add_key(line, event)
     if call.tone != "dial":
@@ -115,14 +116,14 @@ def digit_after_end(line: LineContext, event: Event) -> None:
 
 
 def digit_with_new_party(line: LineContext, event: Event) -> None:
-    """A digit of the second party's number, or of the notice code where another party has come on the line."""
+    """Handles a digit of the second party's number, or of the notice code after another party has joined."""
     call = line.call
     if add_key(line, event) == "near" and call.first_frame is not None:
         parties.announce_by_code(line, event)
         return
     typed = [each.digit for each in call.keys]
     if call.redialled and begins_a_code(line, "".join(typed)):
-        return  # after a pause: of a code, or not decided yet
+        return  # the digits after a pause are part of a code, or undecided
     held = call.keys[:-1] if call.redialled and begins_a_code(line, "".join(typed[:-1])) else []
     for each in held:
         add_dialled_digit(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
@@ -130,7 +131,7 @@ def digit_with_new_party(line: LineContext, event: Event) -> None:
 
 
 def digit_while_passing(line: LineContext, event: Event) -> None:
-    """A digit in an unrecorded call: of a code, or of a new call."""
+    """Handles a digit in an unrecorded call: of a code, or of a new call."""
     _type(line, event)
     call = line.call
     if call.flashed_at is not None:
@@ -149,7 +150,7 @@ def digit_while_passing(line: LineContext, event: Event) -> None:
 
 
 def notice_started(line: LineContext, event: Event) -> None:
-    """The notice begins: the last moment of the line's audio without it."""
+    """Examines the audio for dial tone when the notice begins, the last moment without the notice's sound."""
     if may_have_been_missed(line, event.at) and _has_dial_tone(line, event.at):
         _was_missed(line, event, line.call.typed)
     else:
@@ -157,13 +158,13 @@ def notice_started(line: LineContext, event: Event) -> None:
 
 
 def tone_before_notice(line: LineContext, event: Event) -> None:
-    """A tone before the notice: dial tone shows that the caller had given up."""
+    """Handles a tone before the notice: dial tone shows that the caller had given up."""
     if not _dial_tone_after_a_lift(line, event):
         earlynotice.tone_under_notice(line, event)
 
 
 def tone_while_passing(line: LineContext, event: Event) -> None:
-    """A tone in an unrecorded call."""
+    """Handles a tone in an unrecorded call."""
     if not _dial_tone_after_a_lift(line, event):
         note_call_waiting(line, event)
 
@@ -181,7 +182,7 @@ def _type(line: LineContext, event: Event) -> None:
 
 
 def note_voice(line: LineContext, event: Event) -> None:
-    """A voice: a person is on the line."""
+    """Remembers a voice, unless it is a digit: a person is on the line."""
     if not any(abs(each.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for each in line.call.typed):
         line.call.spoken = True
         parties.voice_after_flash(line, event)
@@ -198,7 +199,7 @@ def certain_until(line: LineContext, frame: int) -> int:
 
 
 def may_have_been_missed(line: LineContext, frame: int) -> bool:
-    """Whether the call may have been missed: lifted in a pause of ringing, and no voice since.
+    """Whether the call may have been missed: the handset was lifted in a pause of ringing, and no voice came since.
 
     A handset lifted during a burst of ringing has answered.
     """
@@ -243,7 +244,7 @@ def _goes_out(line: LineContext, event: Event, lifted_at: int, keys: list[Key]) 
         if line.memory.state == "off_hook":
             add_dialled_digit(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
     if line.memory.state == "off_hook":
-        # Earlier audio has been judged, and our own notice in it could be taken for an answer.
+        # Earlier audio has been judged, and our own notice in it could be mistaken for an answer.
         line.memory.next_window = first_window("off_hook", event.known)
 
 
@@ -265,7 +266,7 @@ def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
 
 
 def _judge_no_number(line: LineContext) -> None:
-    """Does not apply the policy to the number: without dial tone it is not proven that the keys were pressed here."""
+    """Excludes the number from policy: without dial tone, the keys may have been pressed at the far end."""
     if line.memory.state == "off_hook":
         line.call.digits_incomplete = True
 

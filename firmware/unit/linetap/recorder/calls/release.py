@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The release of the line after the notice: the card's contact opens the loop, and what the line then shows is kept.
+"""The release of the line after the notice: the card's contact opens the loop, and the line's reaction is recorded.
 
-    end_opens    the contact was asked to open, and the loop is still closed
+    end_opens    the contact was commanded to open, and the loop is still closed
     end_open     the loop is open; if it closes again, the handset is still lifted
-    end_closed   it is closed again: dial tone or busy tone proves that the line is free, a voice that it is not
+    end_closed   the loop is closed again: dial tone or busy tone proves that the line is free, a voice that it is not
 
-Where the line does not become free the recording goes on, and there is no second try. A restarted recorder first
-follows what the line has done meanwhile; a contact that is open by then is not asked to open again.
+If the line does not become free, the recording continues, without a second attempt. A restarted recorder first follows
+the line's past; it does not open a contact that is open by then.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from linetap.ring import RATE_HZ
 from linetap_core.errors import DeviceFault
 from linetap_core.records import LEAST_OPEN_MS, MOST_OPEN_MS, ReleaseSeenBy
 
-SHOWS_WITHIN_MS = 1500  # after that time the loop is open, and certainly no flash
-CLOSES_WITHIN_MS = 1000  # after the end of the opening, of a handset that is still lifted
-BEHIND_MS = 300  # a recorder that follows the past does not act yet
-LATEST_S = 10  # from the proof of the notice: later the call has gone on
+SHOWS_WITHIN_MS = 1500  # after this time an open loop is certainly no flash
+CLOSES_WITHIN_MS = 1000  # time from the end of the opening to a closed loop, if the handset is still lifted
+BEHIND_MS = 300  # a recorder that lags more than this does not act
+LATEST_S = 10  # from the proof of the notice: later, the call has continued
 LISTENS_S = 8  # for dial tone or busy tone
 AGAIN_MS = 50
 SEEN_BY: dict[str, ReleaseSeenBy] = {"dial": "dial_tone", "busy": "busy_tone", "congestion": "busy_tone"}
@@ -33,7 +33,7 @@ SEEN_BY["unobtainable"] = "busy_tone"
 
 
 def on_deadline_to_open(line: LineContext, event: Event) -> None:
-    """Asks for the contact, once the recorder has caught up with the line; then the loop has not opened in time."""
+    """Opens the contact once the recorder has caught up with the line; later, reports that the loop did not open."""
     call, followed = line.call, line.batch.frame + line.batch.frames
     assert call.release_due is not None
     if call.release_asked:
@@ -57,13 +57,13 @@ def _is_behind(line: LineContext, followed: int) -> bool:
 
 
 def _is_open(line: LineContext, followed: int) -> bool:
-    """Whether the loop is open, for whatever reason: on-hook or flash follows."""
+    """Whether the loop is open for any reason: on-hook or flash follows."""
     hook = line.memory.hook
     return hook.off_hook_since is None or hook.certain_until(followed) < followed
 
 
 def loop_opened(line: LineContext, event: Event) -> None:
-    """The loop is open for longer than any flash: by the contact, or staff had hung up just before."""
+    """Handles a loop that is open for longer than any flash: by the contact, or because staff had just hung up."""
     call = line.call
     assert call.release_due is not None
     if event.at < call.release_due:
@@ -76,36 +76,37 @@ def loop_opened(line: LineContext, event: Event) -> None:
 
 
 def opened_too_short(line: LineContext, event: Event) -> None:
-    """The contact closed too early: for the exchange it was a flash, which may have called another party."""
+    """Continues the recording after an opening too short: to the exchange it was a flash, which may reach a party."""
     _not_released(line, event, "not_released")
     redial.flash_in_recording(line, event)
 
 
 def stays_open(line: LineContext, event: Event) -> None:
-    """The contact has closed, and the loop is still open: the handset is on its cradle."""
+    """Ends the call: the contact has closed and the loop is still open, so the handset is on its cradle."""
     _finish(line, event, "idle_voltage")
 
 
 def rings_again(line: LineContext, event: Event) -> None:
-    """The next call rings on the free line."""
+    """Ends the call and begins the next one, which rings on the free line."""
     _finish(line, event, "idle_voltage")
     begin.begin_incoming(line, event)
 
 
 def closed_again(line: LineContext, event: Event) -> None:
-    """The handset is still lifted: the line's sounds show whether it is free."""
+    """Waits for a sound that shows whether the line is free: the handset is still lifted."""
     line.enter("end_closed", event.at, event.known + LISTENS_S * RATE_HZ)
 
 
 def tone_shows_release(line: LineContext, event: Event) -> None:
-    """Dial tone, busy tone or a howler: the exchange has released the call."""
+    """Ends the call at dial tone, busy tone or a howler: the exchange has released it."""
     if (seen_by := SEEN_BY.get(event.text)) is not None:
         _finish_lifted(line, event, seen_by)
 
 
 def no_tone(line: LineContext, event: Event) -> None:
-    """No tone has come. Without a voice either, the opening itself is the evidence, and a voice later begins a record
-    that continues this one. With one the exchange did not release: the recording goes on over the opening.
+    """Decides without a tone. With a voice, the exchange has not released the call, and the recording continues over
+    the opening. Without a voice, the opening itself is the evidence; a later voice begins a record that continues this
+    one.
     """
     if line.call.voice_after:
         line.call.opened_at = None
@@ -115,25 +116,25 @@ def no_tone(line: LineContext, event: Event) -> None:
 
 
 def digit_after_release(line: LineContext, event: Event) -> None:
-    """Staff dial into the line that is free again."""
+    """Ends the call: staff dial on the line, which is free again."""
     _finish_lifted(line, event, "idle_voltage")
     line.memory.continues = None
     begin.dial_while_held(line, event)
 
 
 def flash_after_release(line: LineContext, event: Event) -> None:
-    """A flash on the free line begins another call."""
+    """Ends the call and begins another one by a flash on the free line."""
     _finish_lifted(line, event, "idle_voltage")
     begin.begin_outgoing(line, event)
 
 
 def put_down_after_release(line: LineContext, event: Event) -> None:
-    """The handset is put down."""
+    """Ends the call: the handset was put down."""
     _finish(line, event, "idle_voltage")
 
 
-def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG001 - when it came is of no account
-    """A voice: the caller's, unless dial tone or busy tone still comes."""
+def voice_after_release(line: LineContext, event: Event) -> None:  # noqa: ARG001 - its time is irrelevant
+    """Remembers a voice, which is the caller's unless dial tone or busy tone follows."""
     line.call.voice_after = True
 
 
@@ -161,7 +162,7 @@ def _finish(line: LineContext, event: Event, seen_by: ReleaseSeenBy) -> None:
 
 
 def _finish_lifted(line: LineContext, event: Event, seen_by: ReleaseSeenBy) -> None:
-    """The same, while the handset is off its cradle: as after an end by tone."""
+    """Ends the call where its loop opened; the handset is off its cradle, as after an end by tone."""
     call_id = line.call.call_id
     _finish(line, event, seen_by)
     line.memory.continues = call_id

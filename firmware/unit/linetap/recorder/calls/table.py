@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The call table: in this state, on this event, do this. An event without an entry is ignored.
+"""The call table: for each state and event, the action. An event without an entry is ignored.
 
     idle -> ringing -> greeting -> notice_wait -> notice -> recording -> idle    incoming, answered by hook
     idle -> off_hook -> notice_wait -> notice -> recording -> idle               outgoing, by calls/evidence
-    fax_wait    a tone may be a fax's: the notice is held back
-    tone_end    the far end hung up and the handset is off: a flash or a voice takes that back for a while
+    fax_wait    a tone may be a fax's: the notice is delayed
+    tone_end    the far end hung up and the handset is off: for a while a flash or a voice withdraws the end
     new_party   a second party is being called; no audio is written until it has heard the notice
     carrier     a fax or a modem is on the line: no notice and no recording until a voice follows
     passing     the line is in use and this call is not recorded; its record has the reason
-    held        the call is over and the handset was not put down
-    end_notice  the notice of a situation, or the warning before the longest time, plays; the recording goes on
+    held        the call is over, and the handset was not put down
+    end_notice  the notice of a situation, or the warning before the longest time, plays; the recording continues
     end_opens, end_open, end_closed    the card's contact opens the loop, and the line shows whether it is free
 
-A call that is ended: recording -> end_notice -> end_opens -> end_open -> idle, or -> end_closed -> held where the
-handset is still lifted. Without a contact, or where a rule forbids the release, end_notice -> recording until staff
-hang up. recording -> end_notice -> recording is a warning, or an end that staff have stopped.
+A call that the unit ends: recording -> end_notice -> end_opens -> end_open -> idle, or -> end_closed -> held if the
+handset is still lifted. Without a contact, or if a rule forbids the release: end_notice -> recording, until staff hang
+up. A warning, or an end that staff have stopped: recording -> end_notice -> recording.
 
 A state has at most one deadline: the event `deadline`. `limit` is the longest length of a recording, `call_time` the
 recommended one.

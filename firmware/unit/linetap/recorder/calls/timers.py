@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deadlines during a recording: the recording beep, the recommended length and the longest length.
 
-The beep is a short tone at an interval that policy sets; it reminds the parties of the recording. It is not played over
-a notice, before the notice is proven, or between digits, and it is too short to count as voice.
+The beep is a short tone at an interval set by policy; it reminds the parties of the recording. It is not played during
+a notice, before the notice is proven, or between digits, and is too short to count as voice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ AFTER_NOTICE_MS = 2000
 
 
 def report_recommended_time(line: LineContext, event: Event) -> None:
-    """Reports once that the call has reached the recommended length; plays the end notice where policy has one."""
+    """Reports once that the call has reached the recommended length; plays the end notice if policy has one."""
     line.call.call_time_reported = True
     line.report("call_time", event.at)
     if line.policy.end_notice and line.memory.playing is None and line.memory.state == "recording":
@@ -34,7 +34,7 @@ def limit_frame(line: LineContext) -> int:
 
 
 def recommended_frame(line: LineContext) -> int | None:
-    """The frame at which the call reaches the recommended length; None: not for this call, or already reported."""
+    """The frame at which the call reaches the recommended length; None: not applicable, or already reported."""
     call = line.memory.call
     if call is None or call.answered_ns is None or call.call_time_reported or call.first_frame is None:
         return None

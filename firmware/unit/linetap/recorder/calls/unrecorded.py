@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An unrecorded call, and what turns it into a recorded one: another party on the line, or the notice code.
+"""An unrecorded call that becomes a recorded one: another party has joined, or staff dial the notice code.
 
-A colleague calls, is skipped as internal, and transfers a citizen: the loop and the caller's number do not change.
-Evidence of it is a flash on this line, a line of this unit that hands its own call on, music from a PBX that holds the
-call, or a change of channel; without it only the staff can tell, by the notice code. The party on the line then hears
-the notice and is recorded. Emergency calls and exempt lines stay unrecorded.
+A colleague calls, the call is skipped as internal, and the colleague transfers a citizen: the loop and the caller's
+number do not change. Evidence of the transfer is a flash on this line, a line of this unit that transfers its own call,
+music from a PBX that holds the call, or a change of channel. Without evidence, staff dial the notice code. The party on
+the line then hears the notice and is recorded. Emergency calls and exempt lines stay unrecorded.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from linetap_core.records import PartyBy
 
 
 def digit_while_passing(line: LineContext, event: Event) -> None:
-    """A digit: of the notice code, or of another number."""
+    """Handles a digit: of the notice code, or of another number."""
     internal = line.call.why == "internal"
     by = add_key(line, event)
-    if by == "near" or (by == "uncertain" and internal):  # a notice too many does no harm
+    if by == "near" or (by == "uncertain" and internal):  # a superfluous notice does no harm
         announce_party(line, event, "key")
     else:
         redial.digit_while_passing(line, event)
 
 
 def flash_while_passing(line: LineContext, event: Event) -> None:
-    """A flash: digits may follow; without them another party, or the same, is on the line."""
+    """Handles a flash: digits may follow; without digits, the same or another party is on the line."""
     call_id = line.call.call_id
     replace_passing_party(line, event)
     if line.memory.call is not None and line.call.call_id == call_id:
@@ -38,33 +38,33 @@ def flash_while_passing(line: LineContext, event: Event) -> None:
 
 
 def tone_while_passing(line: LineContext, event: Event) -> None:
-    """A tone; dial tone suspends the wait for digits."""
+    """Handles a tone: dial tone suspends the wait for digits."""
     if event.text == "dial" and line.call.flashed_at is not None:
         line.memory.deadline = None  # a person is about to dial: no notice meanwhile
     redial.tone_while_passing(line, event)
 
 
 def tone_gone_while_passing(line: LineContext, event: Event) -> None:
-    """Dial tone has ended: the wait for digits begins anew."""
+    """Restarts the wait for digits at the end of dial tone."""
     if event.text == "dial" and line.call.flashed_at is not None:
         _wait_for_digits(line, event)
 
 
 def no_digits_after_flash(line: LineContext, event: Event) -> None:
-    """No digits came after the flash: another party may be on the line."""
+    """Announces to a possible other party, as no digits came after the flash."""
     line.call.flashed_at = None
     _party(line, event, "flash")
 
 
 def channel_while_passing(line: LineContext, event: Event) -> None:
-    """The far channel has changed: another party or another room. The record gets `party_unknown`."""
+    """Sets `party_unknown` at a change of the far channel: another party or another room."""
     if _is_settled(line, event):
         line.call.party_unknown = True
         _party(line, event, "channel")
 
 
 def sound_while_passing(line: LineContext, event: Event) -> None:
-    """Music or a tone means that a PBX holds a colleague's call; a voice after it may be another party's."""
+    """Handles a sound: at music or a tone, a PBX holds a colleague's call; a later voice may be another party's."""
     call = line.call
     if not _is_settled(line, event):
         return
@@ -76,18 +76,18 @@ def sound_while_passing(line: LineContext, event: Event) -> None:
 
 
 def channel_in_recording(line: LineContext, event: Event) -> None:
-    """The far channel has changed in a recorded internal call: the announced party may have left."""
+    """Sets `party_unknown` at a change of channel in a recorded internal call: the announced party may have left."""
     if line.call.internal_by is not None and event.at > line.call.notice_until and _is_settled(line, event):
         line.call.party_unknown = True
 
 
 def party_handed_on(line: LineContext, event: Event) -> None:
-    """A line of this unit called here during its own call and has left: its caller is on the line now."""
+    """Announces to the caller of another line of this unit, which called during its own call and has left."""
     _party(line, event, "neighbour")
 
 
 def announce_party(line: LineContext, event: Event, by: PartyBy) -> None:
-    """Turns the call into a recorded one: asks for the notice. `by`: the evidence of another party."""
+    """Turns the call into a recorded one: requests the notice. `by`: the evidence of another party."""
     call = line.call
     if line.config.exempt or call.why == "emergency" or line.shared.vault.refused() is not None:
         return

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls as the PBX reports them: joined with our calls, and compared with them day by day."""
+"""Calls by the PBX's reports: joined with our calls, and compared with them day by day."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between call table and vault: a call that has ended waits for its SMDR line, and is sealed with it.
+"""Joins ended calls with their SMDR lines, between call table and vault: a call waits for its line before the seal.
 
-Nothing is lost by it: the recording is written on meanwhile, and a waiting call is in the checkpoint. A line is not
-given to the first call that fits: for some seconds a better one may end.
+Nothing is lost meanwhile: the recording is still written, and a waiting call is in the checkpoint. A line is not joined
+with the first call that fits, because for some seconds a better one may end.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.records import CallEvent, CallRecord, RecorderState
 
 SETTLE_NS = 2 * NS_PER_S  # on-hook becomes certain 1 s after the PBX prints it
-LINE_LIVES_NS = 90 * NS_PER_S  # an end by tone may be taken back for 60 s before the call is closed
+LINE_LIVES_NS = 90 * NS_PER_S  # an end by tone may be withdrawn for 60 s before the call is closed
 MOST_LINES = 200
 REPORT_EVERY_NS = 3600 * NS_PER_S
 FOLDER = "smdr"
 NEVER = 1 << 62
 
-KeepReport = Callable[[str, bytes], None]  # its place in the vault, its content
+KeepReport = Callable[[str, bytes], None]  # a report's path in the vault, its content
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -41,14 +41,14 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A line without a call yet. `came_ns`: monotonic time of its arrival."""
+    """A line that has no call yet. `came_ns`: monotonic time of its arrival."""
 
     report: SmdrLine
     came_ns: int
 
 
 class SmdrMemory(msgspec.Struct):
-    """The memory for the checkpoint, which is in RAM: it contains raw lines."""
+    """The state for the checkpoint. It contains raw lines: the checkpoint is in RAM only."""
 
     held: list[Held] = []
     pending: list[Pending] = []
@@ -74,7 +74,7 @@ class SmdrJoin:
         self._pending = list(memory.pending)
         self.connected: dict[int, int] = {}  # by line: UTC at which the PBX reported an answer
         self.ledger = Ledger(config, self._matcher, memory.ledger)
-        self._look_ns = 0  # the next moment at which anything can change
+        self._look_ns = 0  # the next time at which the result can change
         self._report_ns = clock.monotonic_ns() + REPORT_EVERY_NS
 
     # --- for the call table -------------------------------------------------------------------------------------------
@@ -98,14 +98,14 @@ class SmdrJoin:
         self._vault.remember_fault(line, since_ns)
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
-        """Delays the seal until the line has come. A call that continues in another record does not wait."""
+        """Delays the seal until the call's line has come. A call that continues in another record does not wait."""
         if record.ended_by == "time_limit":
             self.ledger.call_over(times_of(record))
             self._vault.close(call_id, end_frame, record, withheld)
             return
         if end_frame is not None:
             self._vault.snapshot(call_id, final_snapshot(record, end_frame))
-            self._vault.permit(call_id, end_frame, withheld)  # so that the ring need not hold it any longer
+            self._vault.permit(call_id, end_frame, withheld)  # so that the ring no longer has to keep the audio
         due_ns = self._clock.monotonic_ns() + self._wait_ns
         self._held[call_id] = Held(Close(call_id, end_frame, record, list(withheld)), due_ns)
         self._look_ns = 0
@@ -113,7 +113,7 @@ class SmdrJoin:
     # --- for the service ----------------------------------------------------------------------------------------------
 
     def line(self, raw: str, arrived_ns: int) -> None:
-        """Takes a line that the PBX has printed; `arrived_ns`: UTC."""
+        """Adds a line that the PBX has printed; `arrived_ns`: UTC."""
         smdr = self._parse(raw, arrived_ns)
         day = self.ledger.day_at(arrived_ns)
         if smdr is None:
@@ -132,7 +132,7 @@ class SmdrJoin:
             self.ledger.line_alone(self._pending.pop(0).report)
 
     def turn(self) -> bool:
-        """Joins lines and calls, and gives up what has waited long enough; whether anything has changed."""
+        """Joins lines and calls, and gives up those that have waited too long; returns whether anything has changed."""
         now = self._clock.monotonic_ns()
         for day in self.ledger.over(self._clock.utc_ns()):
             self._report(day)
@@ -162,7 +162,7 @@ class SmdrJoin:
             self._seal(held, None)
 
     def finish(self) -> None:
-        """Seals all calls and accounts for all lines: none is waited for any longer."""
+        """Seals all calls and enters all lines in the account, without further waiting."""
         self.seal_all()
         for pending in self._pending:
             self.ledger.line_alone(pending.report)
@@ -170,7 +170,7 @@ class SmdrJoin:
         self.report_days()
 
     def report_days(self) -> None:
-        """Writes the days' reports as they stand: a power cut loses an hour of the account."""
+        """Writes the days' present reports, so that a power cut loses at most an hour of the account."""
         self._report_ns = self._clock.monotonic_ns() + REPORT_EVERY_NS
         for day in self.ledger.memory.days.values():
             self._report(day)
@@ -187,7 +187,7 @@ class SmdrJoin:
     # --- pairing ------------------------------------------------------------------------------------------------------
 
     def _pair(self, now: int) -> bool:
-        """Joins the best pairs first. A pair that may still improve waits, and neither part of it is given away."""
+        """Joins the best pairs first. A pair that may still improve waits, and keeps its line and its call."""
         pairs = []
         for held in self._held.values():
             times = times_of(held.job.record)
@@ -232,7 +232,7 @@ class SmdrJoin:
 
 
 class Smdr:
-    """Everything about SMDR, while a port is configured."""
+    """The SMDR of the recorder, if a port is configured."""
 
     def __init__(self, config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> None:
         assert config.smdr.port is not None
@@ -245,7 +245,7 @@ class Smdr:
         self._port.start()
 
     def turn(self) -> bool:
-        """Joins new lines with calls; whether the checkpoint should be written."""
+        """Joins new lines with calls; returns whether the checkpoint should be written."""
         lines = self._port.take_lines()
         for arrived_ns, raw in lines:
             self.join.line(raw, arrived_ns)
@@ -264,14 +264,14 @@ class Smdr:
         state.pbx_day = self.join.ledger.last_day()
 
     def end(self) -> None:
-        """Stops the port, seals the calls that wait, writes the days' reports."""
+        """Stops the port, seals the waiting calls, writes the days' reports."""
         self._port.stop()
         self.turn()
         self.join.seal_all()
         self.join.report_days()
 
     def _restore_days(self, config: Config) -> None:
-        """Continues the day from its last report after a power cut; earlier days are settled by theirs."""
+        """Continues the day from its last report after a power cut; earlier days are settled by their reports."""
         ledger = self.join.ledger
         today = date.fromisoformat(ledger.name_at(self._clock.utc_ns()))
         for ago in range(MOST_DAYS):
@@ -282,5 +282,5 @@ class Smdr:
 
 
 def start_smdr(config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> Smdr | None:
-    """None where no port is configured: then calls are sealed at once."""
+    """Starts SMDR. None: no port is configured, and calls are sealed at once."""
     return Smdr(config, clock, vault, remembered) if config.smdr.port is not None else None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The day's account: calls of the PBX without a recording, and recordings without a line of the PBX.
 
-It is made for a report: numbers are masked when they are entered, and no raw line is kept. Calls without a line are
-remembered for some time after they were sealed, so that a late line is not counted as a missing call.
+The account is for a report: numbers are masked when they are entered, and no raw line is kept. Calls without a line are
+remembered for some time after their seal, so that a late line is not counted as a missing call.
 
 A day is settled GRACE after its midnight. The last settled day is kept, corrected and settled again when a call over
 midnight, or a late line, changes it.
@@ -23,30 +23,30 @@ from linetap_core.mask import masked
 from linetap_core.records import CallRecord, PbxDay
 from linetap_core.zones import local_time, zone_of
 
-# A caller who hung up before the end of the notice left nothing to record.
+# If the caller hung up before the end of the notice, there was nothing to record.
 _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
-MOST_ENTRIES = 200  # of each kind a day: more is not read, and the checkpoint holds them
+MOST_ENTRIES = 200  # of each kind a day: nobody reads more, and the checkpoint contains them
 MOST_LATE = 200
 MOST_DAYS = 3
-LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints the lines it has kept
+LATE_NS = 3600 * NS_PER_S  # ours: after a blocked printer port, a PBX prints the lines it has kept
 RECENT_NS = 300 * NS_PER_S  # ours: longer than a line waits for its call
-GRACE = timedelta(minutes=10)  # after midnight, for lines that are late
+GRACE = timedelta(minutes=10)  # after midnight, for late lines
 NO_RECORD = "no_record"
 
 
 def is_missing(smdr: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
     """Whether a call with a record lacks a recording that was due.
 
-    Policy (skipped, exempt, fax, modem) withholds no recording that was due, and neither does a call that no one
-    answered: `missed`, `unanswered`, or of no length at the PBX.
+    No recording is due of a call that policy excludes (skipped, exempt, fax, modem), or that nobody answered:
+    `missed`, `unanswered`, or of no length at the PBX.
     """
     return disposition == "discarded" and why not in _TOO_SHORT and answered and smdr.duration_s != 0
 
 
 class NotRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A call of the PBX without a recording. `why`: no_record, or the reason in its record."""
+    """A call of the PBX without a recording. `why`: `no_record`, or the reason in its record."""
 
-    line: int | None  # of ours; None: the PBX's line names none of them
+    line: int | None  # our line; None: the PBX's line names none of ours
     started_at: str  # by the PBX's clock
     kind: str
     number: str  # masked
@@ -69,23 +69,23 @@ class Day(msgspec.Struct, kw_only=True):
 
     day: str
     zone: str
-    lines: int = 0  # that were calls, on any line
+    lines: int = 0  # SMDR lines that were calls, on any telephone line
     bad: int = 0
     matched: int = 0
-    late: int = 0  # of the matched, those that came after the seal of their call
-    parts: int = 0  # more lines of calls that were transferred
+    late: int = 0  # matched lines that came after the seal of their call
+    parts: int = 0  # further lines of transferred calls
     unmatched: int = 0  # lines without a record, and recordings without a line
     not_recorded: list[NotRecorded] = []
     not_seen: list[NotSeen] = []
     left_off: int = 0  # entries beyond the lists' length
-    counted: bool = False  # the four below are counted from its beginning; earlier versions did not count
-    calls: int = 0  # external ones on our lines, however many lines the PBX printed of each
-    recorded: int = 0  # of these
-    missing: int = 0  # of these, without a recording that was due
+    counted: bool = False  # the four below are counted from the day's beginning; earlier versions did not count them
+    calls: int = 0  # external calls on our lines, each counted once
+    recorded: int = 0  # of these calls
+    missing: int = 0  # of these calls, without a recording that was due
     unseen: int = 0  # external recordings without a line of the PBX
 
     def figures(self) -> PbxDay | None:
-        """The figures that leave the unit; None: they were not counted."""
+        """The day's figures for the desk; None: they were not counted."""
         if not self.counted:
             return None
         return PbxDay(day=self.day, calls=self.calls, recorded=self.recorded, missing=self.missing, unseen=self.unseen)
@@ -101,11 +101,11 @@ class Late(msgspec.Struct, frozen=True):
     times: CallTimes
     disposition: str
     why: str
-    internal: bool = False  # as known then
+    internal: bool = False  # as known at the seal
 
 
 def late_of(record: CallRecord) -> Late:
-    """The fields of this call for a late line."""
+    """The fields of this call that a late line is compared with."""
     return Late(record.call_id, times_of(record), record.disposition, record.why, record.internal)
 
 
@@ -120,8 +120,8 @@ class LedgerMemory(msgspec.Struct):
     days: dict[str, Day] = {}
     late: list[Late] = []
     alone: list[Alone] = []
-    recent: list[CallTimes] = []  # of calls that are over
-    settled: Day | None = None  # the last one
+    recent: list[CallTimes] = []  # times of calls that are over
+    settled: Day | None = None  # the last settled day
 
 
 class Ledger:
@@ -147,7 +147,7 @@ class Ledger:
         return self.memory.settled.figures() if self.memory.settled is not None else None
 
     def matched(self, smdr: SmdrLine, call: Late) -> None:
-        """A line and a call belong together. It is entered where the PBX counted a talk and there is no recording."""
+        """Counts a matched line; enters its call if the PBX counted a conversation and there is no recording."""
         day = self.day_at(smdr.arrived_ns)
         day.matched += 1
         if not (call.internal or self._matcher.is_internal(smdr)):
@@ -159,7 +159,7 @@ class Ledger:
             self._add(day, day.not_recorded, entry)
 
     def call_over(self, times: CallTimes) -> None:
-        """A call is over: lines printed during it were parts of it, and no calls without a record."""
+        """Adds the times of a call that is over: lines printed during it are its parts, not calls without a record."""
         memory = self.memory
         memory.recent = [*_since(memory.recent, times.ended_ns - RECENT_NS), times][-MOST_LATE:]
         for alone in [alone for alone in memory.alone if self._matcher.is_part(times, alone.report)]:
@@ -174,7 +174,7 @@ class Ledger:
                 day.left_off -= 1
 
     def line_alone(self, smdr: SmdrLine) -> None:
-        """A line without a call: a late one, or a call on one of our lines without a record."""
+        """Enters a line without a call: a late line, or a call on one of our lines without a record."""
         fits = [(fit, call) for call in self.memory.late if (fit := self._matcher.misfit(call.times, smdr)) is not None]
         if fits:
             _, call = min(fits, key=lambda found: found[0])
@@ -195,7 +195,7 @@ class Ledger:
             self.memory.alone = [*self.memory.alone, Alone(smdr, entry)][-MOST_LATE:]
 
     def call_alone(self, record: CallRecord) -> None:
-        """A call that is sealed without a line."""
+        """Enters a call that is sealed without a line."""
         times = times_of(record)
         self._await_late(record, times)
         if record.disposition == "recorded":
@@ -207,16 +207,16 @@ class Ledger:
             self._add(day, day.not_seen, entry)
 
     def call_recovered(self, record: CallRecord) -> None:
-        """A call that a power cut interrupted before its seal.
+        """Enters a call that a power cut interrupted before its seal.
 
-        Lines printed until power was back were not read: that it has no line proves nothing.
+        Lines printed while power was off were not read, so a missing line proves nothing.
         """
         times = times_of(record)
         self.call_over(times)
         self._await_late(record, times)
 
     def over(self, utc_ns: int) -> list[Day]:
-        """The days that are over, in order; all but the last are dropped here."""
+        """The days that are over, in order; all but the last are dropped from the memory."""
         now = from_utc_ns(utc_ns)
         memory, days = self.memory, self.memory.days
         names = sorted(days)
@@ -231,7 +231,7 @@ class Ledger:
         return over
 
     def name_at(self, utc_ns: int) -> str:
-        """The day at this moment in the zone, as 2026-11-25."""
+        """The day at this moment in the zone, such as 2026-11-25."""
         return f"{local_time(utc_ns, self._zone):%Y-%m-%d}"
 
     def _midnight_after(self, name: str) -> datetime:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a line of the PBX and one of our calls are the same call, and how well they fit."""
+"""Compares lines of the PBX with our calls: whether they are the same call, and how well they fit."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from linetap_core.wire import smdrcolumns
 
 DURATION_SLACK_S = 10.0  # ours: the PBX counts from another moment of the answer to its own on-hook
 DURATION_SLACK_SHARE = 0.1
-START_WEIGHT = 0.1  # ours: the PBX's clock is wrong for all calls alike, its durations are not
+START_WEIGHT = 0.1  # ours: a wrong clock of the PBX shifts all calls alike, but no durations
 OTHER_DIGITS_S = 30.0  # ours: the weight of digits that differ, in seconds
-LEAST_DIGITS = 4  # a shorter number is an extension or a service, which many calls share
-PART_S = 1000.0  # ours: any line of the whole call is better than one of a part
+LEAST_DIGITS = 4  # a shorter number is an extension or a service, common to many calls
+PART_S = 1000.0  # ours: a line of the whole call is always better than a line of a part
 PRINTED_NS = 5 * NS_PER_S  # ours: a part is printed when it ends
-EARLY_NS = 2 * NS_PER_S  # ours: a line may come before the call's beginning is certain here
+EARLY_NS = 2 * NS_PER_S  # ours: a line may come before the recorder is certain of the call's beginning
 
 
 class CallTimes(msgspec.Struct, frozen=True, kw_only=True):
     """The times of an ended call, in UTC ns, with which lines are compared."""
 
     line: int
-    starts_ns: list[int]  # rang, went off-hook, was answered: PBXs count from any of these
+    starts_ns: list[int]  # ringing, off-hook, answer: PBXs count from any of these
     ended_ns: int
     answered: bool
-    continues: bool  # it begins in another record
+    continues: bool  # the call began in another record
     cut_off: bool = False  # by a power cut: its end is not known
     number: str  # dialled, or the caller's
-    unkept: bool = False  # dated by an unsynchronised clock: the PBX's time of day cannot be compared
+    unkept: bool = False  # dated by an unsynchronised clock: not comparable with the PBX's time of day
 
 
 def times_of(record: CallRecord) -> CallTimes:
-    """The call's times by the clock of its end, by which the PBX's line is dated on arrival.
+    """The call's times by the clock at its end, which also dates the PBX's line on arrival.
 
-    The record's own times are by the clock of its beginning.
+    The record's own times are by the clock at the call's beginning.
     """
     starts = [parse_rfc3339(text) for text in (record.ring_at, record.off_hook_at, record.answered_at) if text]
     ended = parse_rfc3339(record.ended_at) if record.ended_at else max(starts, default=0)
@@ -64,8 +64,7 @@ def times_of(record: CallRecord) -> CallTimes:
 def _started_ns(call: CallTimes, smdr: SmdrLine) -> int:
     """The begin of the PBX's call, by our clock.
 
-    Taken from the PBX's own time; where our clock was not synchronised, by the arrival of the line, which is printed at
-    the call's end.
+    The PBX's own time is used; if our clock was not synchronised, the line's arrival, which is at the call's end.
     """
     if not call.unkept:
         return smdr.started_ns
@@ -86,11 +85,11 @@ class Matcher:
         self._extensions = {line.extension for line in config.line if line.extension}
 
     def our_line(self, smdr: SmdrLine) -> int | None:
-        """Our line that the PBX names; None: another's, or none of ours has a name."""
+        """Our line that the SMDR line names; None: it names no line of ours, or our lines have no names."""
         return next((number for number, line in self._lines.items() if self._names(line, smdr)), None)
 
     def may_be_ours(self, smdr: SmdrLine) -> bool:
-        """Whether the line can belong to a call of ours: by name, or, on lines without a name, by number."""
+        """Whether the SMDR line can belong to a call of ours: by name, or, on lines without a name, by number."""
         if self.our_line(smdr) is not None:
             return True
         unnamed = any(not line.extension and not line.trunk for line in self._lines.values())
@@ -101,7 +100,7 @@ class Matcher:
         return smdr.kind == "internal" or (self._is_extension(smdr.extension) and self._is_extension(smdr.number))
 
     def misfit(self, call: CallTimes, smdr: SmdrLine) -> float | None:
-        """The misfit in seconds, 0 perfect; None: not the same call."""
+        """The misfit in seconds, 0 if perfect; None: not the same call."""
         line = self._lines.get(call.line)
         digits = _same_digits(call.number, smdr.number)
         if line is None or not self._of_line(line, smdr, digits):
@@ -118,14 +117,14 @@ class Matcher:
         return duration_off + START_WEIGHT * start_off + (OTHER_DIGITS_S if digits is False else 0.0)
 
     def is_rest(self, call: CallTimes, cut_off: CallTimes, smdr: SmdrLine) -> bool:
-        """Whether `smdr` is about the call that was cut off, and `call` is its continuation after the power cut."""
+        """Whether `smdr` belongs to the call that was cut off, and `call` is its continuation after the power cut."""
         end_ns = max(cut_off.starts_ns) + ns_of((smdr.duration_s or 0) + self._slack_s)
         return call.line == cut_off.line and cut_off.ended_ns <= min(call.starts_ns) and call.ended_ns <= end_ns
 
     def is_part(self, call: CallTimes, smdr: SmdrLine) -> bool:
-        """Whether this is one of several lines of a transferred call, printed during it.
+        """Whether `smdr` is one of several lines of a transferred call, printed during the call.
 
-        A line has one call at a time, so its name and the time of printing suffice; digits need not fit.
+        A telephone line has one call at a time, so its name and the time of printing suffice; digits need not fit.
         """
         line = self._lines.get(call.line)
         if line is None or smdr.duration_s is None or not self._names(line, smdr):
@@ -147,9 +146,9 @@ class Matcher:
         return off if off <= self._slack_s + DURATION_SLACK_SHARE * max(lengths) else None
 
     def _of_line(self, line: Line, smdr: SmdrLine, digits: bool | None) -> bool:
-        """Whether the line may be this one's.
+        """Whether the SMDR line may belong to this telephone line.
 
-        Without a name it is known by the digits; where no line has a name, trunk 1 is also line 1.
+        Without a name the digits decide; if no line has a name, trunk 1 is also line 1.
         """
         if line.extension or line.trunk:
             return self._names(line, smdr)
@@ -157,7 +156,7 @@ class Matcher:
         return digits is True or (by_number and digits is None)
 
     def _names(self, line: Line, smdr: SmdrLine) -> bool:
-        """Whether the line names this one. An extension may be at either end of an internal call."""
+        """Whether the SMDR line names this telephone line. An extension may be at either end of an internal call."""
         if line.extension and line.extension in (smdr.extension, smdr.number):
             return True
         return bool(line.trunk and smdr.trunk) and _bare(line.trunk or "") == _bare(smdr.trunk)
@@ -167,7 +166,7 @@ class Matcher:
 
 
 def _same_digits(ours: str, theirs: str) -> bool | None:
-    """Whether the numbers agree; None: one is not known. PBXs leave out the trunk prefix."""
+    """Whether the numbers agree; None: one of them is unknown. PBXs omit the trunk prefix."""
     if len(ours) < LEAST_DIGITS or len(theirs) < LEAST_DIGITS:
         return None
     return ours.endswith(theirs) or theirs.endswith(ours)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder over a recording of the lines: the same code, and the same records every time."""
+"""The replay: runs the recorder's code on a recording of the lines, with the same records every time."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line card of a replay: lines.wav and the levels, cut into batches as a ring gives them.
+"""The line card of a replay: lines.wav and the levels, cut into batches like those of a ring.
 
-Fax tones are read ahead in long pieces, only where a notice plays: there, batches must be short.
+Fax tones are detected ahead in long pieces, but only while a notice plays: near a fax tone batches must be short.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ from linetap_core.clock import NS_PER_S, ManualClock, ns_of
 from linetap_core.errors import BadInput
 from linetap_core.records import CallRecord
 
-BEFORE = RATE_HZ * 300 // 1000  # the detector may still report a tone of this age
+BEFORE = RATE_HZ * 300 // 1000  # greatest age of a tone that the detector may still report
 PIECE_HOPS = 8 * RATE_HZ // HOP  # about the length of a notice
 ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later, ...
 ECHO_GAIN = 0.501  # ... 6 dB down
-# A notice must be off the line within 300 ms of a fax tone. The detector reports it after 190, at the end of one of
-# its chunks of 8 slots; with two chunks in a batch it is stopped after 270. Short batches are slow: hence FaxAhead.
+# A notice must be off the line within 300 ms of a fax tone. The detector reports the tone after 190 ms, at the end of
+# one of its chunks of 8 slots; with two chunks in a batch the notice stops after 270 ms. Short batches are slow: hence
+# FaxAhead.
 LIVE_SLOTS = 16
-PIECE_FRAMES = 1 << 19  # read at once; after a piece of this size was freed, glibc keeps memory for later ones
+PIECE_FRAMES = 1 << 19  # read at once; once a piece of this size was freed, glibc keeps memory for later pieces
 
 
 class FaxAhead:
     """The places of fax tones in the lines' audio."""
 
     def __init__(self, audio: I16, profiles: Sequence[Profile]) -> None:
-        """audio (lines, n), of the lines themselves; no `profiles`: not needed."""
+        """`audio` (lines, n): that of the lines alone. Empty `profiles`: no fax tone is looked for."""
         self._audio, self._profiles = audio, profiles
         self._fax: NDArray[np.bool_] = np.zeros((len(audio), audio.shape[1] // HOP + 1), np.bool_)
         self._read = [0] * len(audio)  # hops
@@ -70,9 +71,9 @@ def _zeros(lines: int, frames: int) -> I16:
 
 
 def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -> I16:
-    """int16 (lines, frames), silence up to a whole slot. BadInput where it is not 8 kHz, 16 bit, one channel a line.
+    """The samples, int16 (lines, frames), with silence up to a whole slot.
 
-    `room`: makes the array of zeros of that shape.
+    BadInput unless the file has 8 kHz, 16 bit and one channel for each line. `room` makes an array of zeros of a shape.
     """
     try:
         with wave.open(str(path), "rb") as file:
@@ -108,7 +109,7 @@ class _Playing:
 
 
 class ReplayCard:
-    """Gives batches; audio source and capture port, as `Cards` is in operation."""
+    """The source of batches and audio, and the capture port, of a replay; in operation this is `Cards`."""
 
     def __init__(
         self,
@@ -121,9 +122,9 @@ class ReplayCard:
         profiles: Sequence[Profile] = (),
         echoes: Sequence[tuple[int, float]] = (),
     ) -> None:
-        """`profiles`: of the lines: with them, batches are short where a notice may have to be stopped.
+        """`profiles`: those of the lines; if given, batches are short where a notice may have to stop.
 
-        `echoes`: each line's echo of a notice: frames later, and gain; else as of a real line.
+        `echoes`: for each line, delay in frames and gain of a notice's echo; else those of a real line.
         """
         self.notices = notices
         self._slots = levels.volts.shape[1]
@@ -172,7 +173,7 @@ class ReplayCard:
         )
 
     def end_batch(self) -> Batch:
-        """A batch without length at the end of the audio: it dates events there."""
+        """A batch without length that dates events at the end of the audio."""
         frame = self._slots * SLOT_FRAMES
         return gap_batch(
             len(self._place), self._slots, frame, 0, frame * NS_PER_FRAME, self._start_ns + frame * NS_PER_FRAME, "end"
@@ -190,7 +191,7 @@ class ReplayCard:
         return 0
 
     def release(self, line: int, ms: int) -> None:
-        """A recording of the lines has no contact to open."""
+        """Does nothing: a recording of the lines has no contact."""
 
     def stop(self, line: int) -> None:
         now = self._position * SLOT_FRAMES
@@ -198,14 +199,14 @@ class ReplayCard:
             playing.end = min(playing.end, now)
 
     def _fax_ahead(self, slots: int) -> bool:
-        """Whether a line whose notice is due or playing has a fax tone in the next `slots`, or had one just now."""
+        """Whether a line with a due or playing notice has a fax tone in the next `slots`, or had one recently."""
         first, end = self._position * SLOT_FRAMES, (self._position + slots) * SLOT_FRAMES
         return any(self._fax.near(index, first, end) for index in self._playing)
 
     def _play(
         self, index: int, frame: int, end: int, tags: npt.NDArray[np.uint32], positions: npt.NDArray[np.int32]
     ) -> None:
-        """Tag, position and echo of the line's notices in this batch."""
+        """Adds tag, position and echo of the line's notices to this batch."""
         for playing in self._playing[index]:
             first = max((playing.start - frame) // SLOT_FRAMES, 0)  # the slot in which it begins
             last = max(-(-(playing.end - frame) // SLOT_FRAMES), first)
@@ -232,11 +233,11 @@ class ReplayCard:
             np.minimum(np.maximum(played, -32768, out=played), 32767, out=line, casting="unsafe")
 
 
-# --- SMDR in a replay: the lines of the events file reach the same join at their own time -----------------------------
+# --- SMDR in a replay: the lines of the events file are added to the same join at their own time ----------------------
 
 
 class _OrderedJoin(SmdrJoin):
-    """Remembers the order in which calls were closed: some wait while others are sealed."""
+    """A join that remembers the order in which calls were closed: some wait while others are sealed."""
 
     def __init__(self, config: Config, vault: VaultPort, clock: ManualClock, keep: KeepReport) -> None:
         super().__init__(config, vault, clock, keep)
@@ -248,7 +249,7 @@ class _OrderedJoin(SmdrJoin):
 
 
 class ReplayedSmdr:
-    """`lines`: (seconds from the start of the audio, raw line), in order."""
+    """SMDR in a replay. `lines`: (seconds from the start of the audio, raw line), in order."""
 
     def __init__(
         self, config: Config, vault: VaultPort, keep: KeepReport, start_ns: int, lines: list[tuple[float, str]]
@@ -261,7 +262,7 @@ class ReplayedSmdr:
         self.join = _OrderedJoin(config, vault, self._clock, keep)
 
     def advance_to(self, frame: int) -> None:
-        """The batch that ends at this frame has been followed."""
+        """Adds the lines up to this frame, the end of a batch that was followed."""
         end_ns = frame * NS_PER_FRAME
         while self._next < len(self._lines) and self._lines[self._next][0] * NS_PER_S <= end_ns:
             t, raw = self._lines[self._next]
@@ -275,7 +276,7 @@ class ReplayedSmdr:
         self.join.turn()
 
     def finish(self) -> None:
-        """The audio is over, and so is every wait."""
+        """Seals all waiting calls at the end of the audio."""
         self.join.finish()
 
     def in_order(self, records: list[CallRecord]) -> list[CallRecord]:
@@ -284,7 +285,7 @@ class ReplayedSmdr:
         return sorted(records, key=lambda record: place[record.call_id])
 
     def _go_to(self, ns: int) -> None:
-        """Advances the clock, never back: an event may lie before the end of the last batch."""
+        """Advances the clock, never back: an event may precede the end of the last batch."""
         self._clock.advance(max(0, self._start_ns + ns - self._clock.utc_ns()))
 
     def _count_bad(self) -> None:

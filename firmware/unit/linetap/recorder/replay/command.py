@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap replay`: the recorder's own code over a recording of the lines, as fast as the machine goes.
+"""`linetap replay`: runs the recorder's own code on a recording of the lines, as fast as the machine allows.
 
-WAV and events take capture's place; everything after the ring is the same code. A requested notice is mixed into the
-line's audio as a real line returns it: 30 ms later, 6 dB down.
+WAV and events replace capture; all code after the ring is the same. A requested notice is mixed into the line's audio
+like the echo of a real line: 30 ms later, 6 dB down.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ MOST_SLOTS = 100
 
 
 def slots_at_once(config: Config) -> int:
-    """Slots of a batch: at most the time a notice is asked for ahead; else its place would depend on where batches
-    are cut.
+    """The slots of a batch: at most the time by which a notice is requested ahead. With longer batches, the notice's
+    place would depend on the cuts.
     """
     ahead = [config.recording.notice_delay_ms]
     if config.recording.greeting_max_ms:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 def replay(
     config: Config, audio: Path, events: Path, out: Path, start_ns: int, no_echo: bool, deaf: set[int]
 ) -> list[CallRecord]:
-    """Every call of the recording, in the order of their ends; `out` becomes a vault with calls.jsonl."""
+    """Returns all calls of the recording in the order of their ends; makes `out` a vault with calls.jsonl."""
     if len(config.card) != 1:
         raise BadInput(f"{audio}: a replay covers one card; the configuration has {len(config.card)}")
     lines = config.lines_of(config.card[0].number)
@@ -88,7 +88,7 @@ def replay(
             vault.end()
             shared.close()
     with (out / "calls.jsonl").open("wb") as file:
-        # The seal is new each time, so its hash is left out: everything else is the same in every replay.
+        # The seal differs each time, so its hash is left out; all else is the same in every replay.
         calls = [msgspec.structs.replace(call, inner_sha256=msgspec.UNSET) for call in calls]
         file.writelines(msgspec.json.encode(call) + b"\n" for call in calls)
     return calls

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""events.jsonl: changes of hook, ringing detector and meter, in order of time."""
+"""Reads events.jsonl: changes of hook, ringing detector and meter, in order of time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_BYTES = 256 << 20
 
 
 class LineEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """One line of the file: exactly one of hook, ring, volts; or smdr without a line."""
+    """A line of the file: exactly one of hook, ring, volts; or smdr without a line number."""
 
     t: float
     line: int | None = None
@@ -30,7 +30,7 @@ class LineEvent(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Levels:
-    """One column a millisecond: bool (lines, ms); volts int16 0.01 V (lines, slots)."""
+    """The lines' levels: bool (lines, ms); `volts` int16 0.01 V (lines, slots)."""
 
     hook: Bits
     ring: Bits

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap signals`: the detectors over a WAV; one JSON line an event, in order of time."""
+"""`linetap signals`: runs the detectors on a WAV; prints one JSON line an event, in order of time."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _sound(sound: SoundEvent) -> Event:
 
 
 def _callers(audio: I16, profile: Profile) -> list[Event]:
-    """Caller ID: both modems look for a carrier, the one whose mark was sent reads it; each message is reported
+    """The caller IDs: both modems look for a carrier, the one whose mark was sent reads it; each message is reported
     once.
     """
     events: list[Event] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other side of `vaultside`: the vault's writer, which receives the replay's jobs."""
+"""The process of the vault in a replay: the vault's writer, which receives jobs from `vaultside`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Past:
 
 
 class _ReplayVault(Vault):
-    """Keeps the records that it seals."""
+    """A vault that keeps the sealed records."""
 
     records: list[CallRecord]
 
@@ -40,7 +40,7 @@ class _ReplayVault(Vault):
         self.records.append(record)
 
     def clock_is_trusted(self, made_at_ns: int) -> bool:  # noqa: ARG002
-        """The time of a replay is given, and may be long ago."""
+        """True: the time of a replay is given, and may be long ago."""
         return True
 
 
@@ -94,7 +94,7 @@ def main() -> None:
         done = Done([], OSError(error.errno, error.strerror, error.filename))
     with contextlib.suppress(BrokenPipeError):
         way.send(done)
-    os._exit(0)  # all is on disk, and the replay waits
+    os._exit(0)  # all data is on disk, and the replay waits
 
 
 if __name__ == "__main__":

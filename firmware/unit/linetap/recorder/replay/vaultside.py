@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault of a replay, in a process of its own, and the audio that both processes share.
+"""The replay's access to its vault, which runs in a separate process, and the audio common to both processes.
 
-In operation the vault's thread waits for a disk while the main thread follows the lines; in a replay neither waits, and
-two threads of one Python would take turns (decision 0044).
+In operation, the vault's thread waits for a disk while the main thread follows the lines. In a replay neither waits,
+and two threads of one Python process would run in turns (decision 0044).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from linetap_core.errors import BadInput
 from linetap_core.records import CallEvent, CallRecord
 
 ENOUGH = 100  # jobs sent at once: waking the other process costs more than sending
-DISK_S = 300.0  # for the writes that are left at the end
+DISK_S = 300.0  # for the writes left at the end
 Call = tuple[str, tuple[object, ...]]  # a method of the writer, and its arguments
 
 
 class SharedAudio:
-    """The lines' audio in RAM without a name: it ends with its last process. `fd`: for that process, until `close`."""
+    """The lines' audio in unnamed RAM, freed with its last process. `fd`: for the other process, until `close`."""
 
     def __init__(self) -> None:
         self.fd, self.frames = os.memfd_create("linetap-replay"), 0
@@ -84,7 +84,7 @@ class VaultSide:
         self._jobs.append(("report", (event,)))
 
     def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
-        """A replay that is cut off is made again: it needs no notes."""
+        """Does nothing: an interrupted replay is run again."""
 
     def open(self, call_id: str, line: int, first_frame: int) -> None:
         self._jobs.append(("open", (call_id, line, first_frame)))
@@ -105,7 +105,7 @@ class VaultSide:
         self._jobs.append(("log_leaf", (kind, at_ns, fields)))
 
     def hand_over(self) -> bool:
-        """Sends the jobs once there are enough. False: the other process has ended, and `finish` raises why."""
+        """Sends the jobs once there are enough. False: the other process has ended; `finish` raises the cause."""
         if len(self._jobs) < ENOUGH:
             return True
         jobs, self._jobs = self._jobs, []
@@ -115,7 +115,7 @@ class VaultSide:
         return False
 
     def finish(self) -> list[CallRecord]:
-        """The records, once all are sealed. Raises what went wrong in the other process."""
+        """The records, once all are sealed. Raises the error of the other process."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._way.send(self._jobs)
             self._way.send(None)
@@ -128,7 +128,7 @@ class VaultSide:
         return done.records
 
     def end(self) -> None:
-        """Ends the other process in any case."""
+        """Ends the other process, by a kill if necessary."""
         self._way.close()
         try:
             self._process.wait(DISK_S)

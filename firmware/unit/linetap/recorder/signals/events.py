@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events of the detectors: those of the call table, of tones and voice, and of sound classes.
+"""Events of the detectors: for the call table, of tones and voice, and of sound classes.
 
-`line`: row of the audio; `known`: the frame at which the event became certain; `at`: the frame it is about.
+`line`: row of the audio; `known`: frame at which the event became certain; `at`: frame of the event itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EventName = Literal[
     "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
     "alone", "warn_time", "end_time",
 ]  # fmt: skip
-# `cadence`: a burst of an unknown tone that comes back regularly; `cadence_over`: the next burst did not come.
+# `cadence`: a burst of an unknown tone that repeats regularly; `cadence_over`: the next burst is missing.
 # `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.
 SoundName = Literal[
     "silence", "noise", "tone", "music", "speech", "announcement", "sit", "sit_part", "modem", "cadence", "cadence_over"
@@ -38,16 +38,16 @@ class Event(msgspec.Struct, frozen=True):
 
     @property
     def order(self) -> tuple[int, bool, EventName, int, str, float]:
-        """The order of handling, whatever was found first.
+        """The order of handling, independent of the order of detection.
 
-        Of two events of the same frame, ringing comes before the off-hook that answers it: in the other order an
-        incoming call would become an outgoing one.
+        Of two events of the same frame, ringing precedes the off-hook that answers it; in the other order an incoming
+        call would become an outgoing one.
         """
         return self.known, self.name != "ringing", self.name, self.at, self.text, self.level_dbm0
 
 
 class ToneHeard(msgspec.Struct, frozen=True):
-    """The tone is on. `at`: its first burst; when it is reported again, the current burst or period."""
+    """The tone is on. `at`: its first burst; in a repeated report, the current burst or period."""
 
     line: int
     known: int
@@ -78,7 +78,7 @@ class FaxHeard(msgspec.Struct, frozen=True):
 
 
 class FaxMaybe(msgspec.Struct, frozen=True):
-    """A fax tone has lasted so long that a notice should wait; FaxHeard or FaxGone follows."""
+    """A possible fax tone has lasted long enough to delay a notice; FaxHeard or FaxGone follows."""
 
     line: int
     known: int
@@ -87,7 +87,7 @@ class FaxMaybe(msgspec.Struct, frozen=True):
 
 
 class FaxGone(msgspec.Struct, frozen=True):
-    """A possible fax tone ended too early to be one. `at`: its end."""
+    """A possible fax tone ended too early to be a fax's. `at`: its end."""
 
     line: int
     known: int
@@ -95,7 +95,7 @@ class FaxGone(msgspec.Struct, frozen=True):
 
 
 class VoiceHeard(msgspec.Struct, frozen=True):
-    """Energy that is neither a tone nor steady noise; once a stretch. `at`: the start of the stretch."""
+    """Energy that is neither a tone nor steady noise; reported once a stretch. `at`: the start of the stretch."""
 
     line: int
     known: int
@@ -103,9 +103,9 @@ class VoiceHeard(msgspec.Struct, frozen=True):
 
 
 class TalkHeard(msgspec.Struct, frozen=True):
-    """Two seconds of voice in all, pauses between words allowed; once until that has worn off.
+    """Two seconds of voice in total, with pauses between words; reported once until the talk has decayed.
 
-    `at`: the start of the voice that counts.
+    `at`: the start of the counted voice.
     """
 
     line: int
@@ -119,7 +119,7 @@ ToneEvent = ToneHeard | ToneGone | FaxMaybe | FaxGone | FaxHeard | VoiceHeard | 
 class SoundHeard(msgspec.Struct, frozen=True):
     """The line carries another sound from `at` on.
 
-    `level_dbm0`: of the sound, 0 of silence; `period_ms` and `on_ms`: of a cadence.
+    `level_dbm0`: level of the sound, 0 for silence; `period_ms` and `on_ms`: those of a cadence.
     """
 
     line: int

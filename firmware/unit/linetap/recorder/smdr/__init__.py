@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SMDR (station message detail recording), as the PBX prints it: the serial port and the layouts of its lines."""
+"""SMDR (station message detail recording): the serial port of the PBX, and the layouts of its lines."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of a PBX parsed into calls: Panasonic's layout, and columns named by the configuration.
+"""Parses SMDR lines into calls: Panasonic's layout, and columns named by the configuration.
 
 Panasonic (DBS manual, section 700, SMDR; places from 0): T 0, MM/DD 2, start 8, duration 17, extension 26, digits
 30-57, account 59-68, verified code 70-74, trunk 76. `*` is printed as `>` and `#` as `<`.
 
-PBXs print the wall clock, often without the year or the day: it is the moment nearest to the line's arrival.
+PBXs print the wall clock, often without the year or the day; the possible moment nearest to the line's arrival counts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PREFIX = re.compile(r"(<[ID]>|EXT)")  # Panasonic's KX family: a caller's numbe
 
 
 class SmdrLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One call as the PBX reports it.
+    """A call by the PBX's report.
 
     Times are UTC nanoseconds: `started_ns` by the PBX's clock, `arrived_ns` by ours.
     """
@@ -52,7 +52,7 @@ class SmdrLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seconds_of(match: re.Match[str]) -> int:
-    """Seconds of a duration, or of a time of day (12-hour with AM or PM)."""
+    """The seconds of a duration, or of a time of day (12-hour with AM or PM)."""
     values = match.groupdict()
     hours = int(values.get("H") or 0)
     if half := values.get("half"):
@@ -61,9 +61,9 @@ def seconds_of(match: re.Match[str]) -> int:
 
 
 def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arrived_ns: int) -> int:
-    """UTC nanoseconds of a wall clock time: of the possible years or days, the one nearest to the line's arrival.
+    """The UTC nanoseconds of a wall clock time, with the year or day nearest to the line's arrival.
 
-    ValueError where there is no such day or time.
+    ValueError for a day or time that does not exist.
     """
     seconds = seconds_of(time)
     if seconds >= S_PER_DAY or int(time.groupdict().get("M") or 0) > 59:
@@ -139,7 +139,7 @@ def _panasonic(_smdr: Smdr, zone: ZoneInfo) -> Parse:
 
 
 def _panasonic_rest(text: str) -> tuple[str, str]:
-    """Digits and trunk, by their places; where spaces were lost, the first word and the last."""
+    """Digits and trunk, by their places; if spaces were lost, the first and the last word."""
     padded = text.ljust(_CODE_END + 1)
     fields = [padded[:_DIGITS_WIDE], padded[_DIGITS_WIDE + 1 : _ACCOUNT_END], padded[_ACCOUNT_END + 1 : _CODE_END],
               padded[_CODE_END + 1 :]]  # fmt: skip
@@ -190,7 +190,7 @@ def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
 
 
 def _number(text: str) -> str:
-    """Only digits, * and # of the text."""
+    """The digits, * and # of the text."""
     return "".join(sign for sign in text if sign in "0123456789*#")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PBX's serial port: a thread that reads lines and reopens the port after any fault.
+"""Reads lines from the PBX's serial port in a thread, which reopens the port after any fault.
 
-Bytes become lines however they arrive: in pieces, without an end, or as noise. Their content is personal data: the log
-reports on the port, never on what came through it.
+Lines are assembled from bytes in pieces, without an end, or in noise. Their content is personal data and never logged;
+the log reports only on the port.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import serial
 
 from linetap_core.clock import Clock
 
-MOST_BYTES = 512  # the longest layout has about 130; more is no line
+MOST_BYTES = 512  # the longest layout has about 130; more bytes are no line
 _ENDS = bytes.maketrans(b"\r\x0c", b"\n\n")  # PBXs end with CR LF, CR or LF, and begin a page with FF
 _SILENT = bytes([0, 0x11, 0x13, 0x7F])  # fill characters and flow control of old printers
 READ_S = 0.25
 READ_BYTES = 4096
 FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0  # soon enough after a restart of the PBX, and the log stays short
-MOST_WAITING = 1000  # lines not taken yet: 9600 baud are 12 a second
+LONGEST_WAIT_S = 30.0  # short after a restart of the PBX, long enough for a short log
+MOST_WAITING = 1000  # lines not fetched yet: 9600 baud are 12 a second
 log = logging.getLogger("linetap.recorder.smdr")
 
 
 class Assembler:
-    """Holds at most MOST_BYTES. `bad`: lines that were too long, cut off, or not text."""
+    """Assembles lines, with at most MOST_BYTES in memory. `bad`: lines that were too long, cut off, or not text."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -36,7 +36,7 @@ class Assembler:
         self.bad = 0
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are complete now, without blank ones."""
+        """Adds bytes; returns the complete lines without blank ones."""
         lines = []
         *ended, rest = data.translate(_ENDS, _SILENT).split(b"\n")
         for piece in ended:
@@ -47,7 +47,7 @@ class Assembler:
         return lines
 
     def cut(self) -> None:
-        """The port is gone: discards an incomplete line."""
+        """Discards an incomplete line: the port is gone."""
         if self._held.strip() or self._overlong:
             self.bad += 1
         self._held.clear()
@@ -72,7 +72,7 @@ class Assembler:
 
 
 class SmdrPort:
-    """Reads lines in a thread of its own. `connected` and `bad` may be read at any time."""
+    """The port and its thread. `connected` and `bad` may be read at any time."""
 
     def __init__(self, path: str, baud: int, clock: Clock, first_wait_s: float = FIRST_WAIT_S) -> None:
         self._path, self._baud, self._clock = path, baud, clock
@@ -117,7 +117,7 @@ class SmdrPort:
                 ValueError,
                 TypeError,
                 termios.error,
-            ) as error:  # pyserial passes all of these on when the port is unplugged
+            ) as error:  # pyserial raises any of these when the port is unplugged
                 if self.connected or wait_s == self._first_wait_s:
                     log.error("smdr_port: %s: %s; retrying", self._path, getattr(error, "strerror", None)
                               or error)  # fmt: skip

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's data on the disk. Used by its disk thread alone."""
+"""The recorder's data on the disk, used by its disk thread alone."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether new calls may be recorded: not below the reserve, not on a disk that fails, not without signatures. And the
-lines at fault, one file each in the vault, so that a power cut does not clear a fault before it was dealt with.
+"""Decides whether new calls may be recorded: not below the reserve, not on a failing disk, not without signatures. Also
+keeps the lines at fault, one file each in the vault, so that a power cut does not clear a fault.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from linetap.config.schema import Config
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 
-UNIT_KEY = "unit_key"  # refused for want of a signature
+UNIT_KEY = "unit_key"  # refused for lack of signatures
 AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Admission:
-    """`refused`: the code of the fault, or None. It is logged once, when it begins."""
+    """The admission of new calls. `refused`: the code of the fault, or None. A fault's beginning is logged once."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self.refused: str | None = None
 
     def update(self, free_bytes: int, waiting: int) -> None:
-        """Judges after each turn that the disk has taken. `waiting`: jobs without a signature, where they are too
-        many."""
+        """Decides anew after each turn with a working disk. `waiting`: the number of jobs without a signature if it is
+        too large, else 0."""
         reserve_mb = self._config.storage.reserve_mb
         reserve = reserve_mb << 20
         if waiting and not self.refused:
@@ -47,7 +47,7 @@ class Admission:
         self.refuse(str(error), "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error")
 
     def refuse(self, why: str, code: str = "disk_full") -> None:
-        """No effect if new calls are refused for another reason already."""
+        """Refuses new calls; no effect if they are already refused for another reason."""
         if not self.refused:
             log.error("%s: %s: %s; new calls are not recorded until this is over", code, self._config.vault, why)
             self.refused = code
@@ -75,7 +75,7 @@ def write(vault: Path, line: int, since_ns: int | None) -> None:
 
 
 def load(vault: Path) -> dict[int, int]:
-    """Returns since when (UTC ns), by line. A file that cannot be read still counts as a fault, with time 0."""
+    """Returns the start of each fault (UTC ns), by line. An unreadable file still counts as a fault, with time 0."""
     found = {}
     for path in sorted((vault / FOLDER).glob("[0-9]*.json")):
         if not _NUMBER.fullmatch(path.stem):

@@ -20,7 +20,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 def open_call(vault: Vault, job: Open) -> None:
-    """Makes the call's folder with its key, and logs it."""
+    """Creates the call's folder with its key, and logs the call."""
     if job.call_id not in vault.recordings and not vault.is_sealed(job.call_id):
         recording = vault.recordings[job.call_id] = Recording.begin(vault.config, job, vault.epochs)
         if vault.journal is not None:
@@ -29,7 +29,7 @@ def open_call(vault: Vault, job: Open) -> None:
 
 
 def resume_calls(vault: Vault) -> None:
-    """Takes up the recordings that a killed recorder had open."""
+    """Continues the recordings that a killed recorder had open."""
     for path in sorted(open_calls(vault.config).glob("*.json")):
         try:
             recording = Recording.resume(vault.config, path)
@@ -42,7 +42,7 @@ def resume_calls(vault: Vault) -> None:
         log.warning("%s goes on after %.3f s that are kept", path.stem, recording.folder.samples / RATE_HZ)
 
 
-# --- The audio of open recordings, to disk: encoded by the journal's thread already, else from the ring ---------------
+# --- The audio of open recordings, to disk: already encoded by the journal's thread, else from the ring ---------------
 
 
 def write_due(vault: Vault) -> None:
@@ -72,13 +72,13 @@ def _write(vault: Vault, recording: Recording, end: int) -> None:
     vault.steps.step()
 
 
-# --- How a call is sealed when it is over, by the job `Close`: its last audio, its record, its leaf, its event --------
+# --- The seal of a call that is over, by the job `Close`: its last audio, its record, its leaf, its event -------------
 
 
 def seal_call(vault: Vault, job: Close) -> None:
-    """Seals the call, unless that is done already.
+    """Seals the call, unless it is sealed already.
 
-    TpmFault: the key does not sign, and the same job is done again later.
+    TpmFault: the key does not sign; the job is repeated later.
     """
     recording = vault.recordings.get(job.call_id)
     record = msgspec.structs.replace(vault.dated(job.record), unit_key=UnitKeyRecord(vault.config.keys.unit_key))
@@ -88,7 +88,7 @@ def seal_call(vault: Vault, job: Close) -> None:
     elif not vault.is_sealed(job.call_id):
         if record.retention is not None:
             record = msgspec.structs.replace(record, retention=vault.epochs.resolve(record.retention)[0])
-        if recording is not None:  # opened, and ended before its first sample
+        if recording is not None:  # the call was opened, and ended before its first sample
             (recording.folder.path / sealed.KEY).unlink(missing_ok=True)
         seal_without_audio(vault.config.vault_path, record, vault.sign)
     vault.report_sealed(job.call_id, record)
@@ -103,5 +103,5 @@ def _seal_recording(vault: Vault, recording: Recording, record: CallRecord) -> C
     retention, epoch = vault.epochs.settle(recording.state, record.retention)
     record = msgspec.structs.replace(record, retention=retention)
     if retention is not None:
-        vault.index.add(record, retention)  # before it is sealed: a power cut now seals it from the journal
+        vault.index.add(record, retention)  # before the seal, which the journal repeats after a power cut
     return recording.seal(record, vault.sign, epoch)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The identity of this vault: `vault.json`, made with the vault and signed by the unit's key.
 
-An empty vault gets a name. The number of vaults that a key has had is beside the configuration, which may outlive them
-(`vaults.json`); a unit that cannot write there does not take a vault for its first. A vault with events or leaves but
-without the document is from an earlier version and stays without a name; if its events or its log name it, the document
-was lost and is restored from them.
+An empty vault gets a name. The number of vaults of a key is kept in `vaults.json` beside the configuration, which may
+outlive the vaults; a unit that cannot write there does not assume that a vault is its first. A vault with events or
+leaves but without the document is from an earlier version and stays without a name. If its events or its log name the
+vault, the document was lost and is restored from them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from linetap_core.vaultformat.vaultname import VaultDocument
 OUTBOX = "outbox"
 MEMORY = "vaults.json"  # beside the configuration
 _MOST_KEYS = 64
-_LEAVES_LOOKED_AT = 1000  # the first leaf of a log names its vault, as does the one with its number
+_LEAVES_LOOKED_AT = 1000  # the vault's name is in the log's first leaf and in the leaf with its number
 
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -50,7 +50,7 @@ class _Claim(msgspec.Struct):
 
 
 class _Before(msgspec.Struct, frozen=True):
-    """The number of vaults of a key so far, and the name of the last."""
+    """The number of vaults of a key so far, and the name of the last vault."""
 
     count: Annotated[int, Meta(ge=0, lt=1 << 31)]
     last: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?\Z")]
@@ -60,7 +60,7 @@ _FILE = SmallFile("vaults", dict[str, _Before])
 
 
 class Incarnation:
-    """`is_new`: made at this start, and not reported yet."""
+    """The vault's identity. `is_new`: made at this start, and not reported yet."""
 
     def __init__(
         self, vault: Path, unit: str, origin: str, sign: Callable[[bytes], str], clock: Clock, memory: Path
@@ -81,7 +81,7 @@ class Incarnation:
 
     @property
     def name(self) -> str:
-        """Empty for a vault of an earlier version."""
+        """The vault's name; empty for a vault of an earlier version."""
         return "" if self.document is None else self.document.vault
 
     @property
@@ -90,11 +90,11 @@ class Incarnation:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the vaults before are known; not asked for a vault without a name."""
+        """Whether the number of the vaults before is known; True for a vault without a name."""
         return self.document is None or self.document.number > 0
 
     def order(self, number: int, before: str) -> None:
-        """Store the desk's answer which vault this is, once. OSError: not stored."""
+        """Stores the desk's answer on this vault's number, once. OSError: not stored."""
         assert self.document is not None
         self._write(msgspec.structs.replace(self.document, number=number, before=before))
 
@@ -115,7 +115,7 @@ class Incarnation:
     # --- Loading---------------------------------------------------------------------------------------
 
     def _load(self, unit: str) -> VaultDocument | None:
-        """Returns None if there is no document, or an invalid one, which is set aside."""
+        """Loads the document; None: there is none, or an invalid one, which is set aside."""
         signature = namespaces.signature_path(self._path)
         try:
             data = self._path.read_bytes()[: vaultname.LIMIT_BYTES + 1]
@@ -134,7 +134,7 @@ class Incarnation:
         return found
 
     def _found_again(self, unit: str, origin: str) -> VaultDocument | None:
-        """The vault's document by the newest event and the first leaves of the log."""
+        """Restores the vault's document from the newest event and the first leaves of the log."""
         folder = self._path.parent
         claims = [*_leaves(folder), *_newest_event(folder)]
         named = [each for each in claims if vaultname.NAME.fullmatch(each.vault)]
@@ -147,7 +147,7 @@ class Incarnation:
         )
 
     def _new(self, unit: str, origin: str, clock: Clock) -> VaultDocument | None:
-        """Returns None for a vault of an earlier version."""
+        """Makes a new document; None for a vault of an earlier version."""
         folder = self._path.parent
         if outboxfiles.first_seqs(folder / OUTBOX) or _leaves(folder):
             return None
@@ -156,7 +156,7 @@ class Incarnation:
         name = vaultname.new_name(first=not before.count and not forgotten)
         if not self._remember(origin, _Before(before.count + 1, name)) and not before.count:
             name = vaultname.new_name()
-        number = before.count + 1 if before.count else 0  # for a first one, the desk may know the number
+        number = before.count + 1 if before.count else 0  # for a first vault, the desk may know the number
         return VaultDocument(unit=unit, origin=origin, vault=name, made_at=made_at, number=number, before=before.last)
 
     def _before(self, origin: str) -> _Before:
@@ -174,7 +174,7 @@ class Incarnation:
 
 
 def _leaves(vault: Path) -> list[_Claim]:
-    """Reads the first leaves; empty without a log, or if it is empty."""
+    """Reads the first leaves; empty if there is no log, or an empty one."""
     path, found = vault / unitlog.FOLDER / leaflog.LEAVES, list[_Claim]()
     try:
         for _, line in zip(range(_LEAVES_LOOKED_AT), leaflog.lines_of(path), strict=False):

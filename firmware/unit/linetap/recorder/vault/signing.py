@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's signing key, used by the recorder alone; the outbox and log that it signs; and when it is tried again.
+"""The unit's signing key, used by the recorder alone, the outbox and log that it signs, and further attempts to sign.
 
-Recording needs no signature: while the TPM that holds the key does not sign, audio is still sealed and written; events
-and the ends of calls wait in order (callfolder/jobs.py).
+Recording needs no signature: while the TPM with the key does not sign, audio is still sealed and written; events and
+the ends of calls wait in order (callfolder/jobs.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Signing:
-    """`fault`: the code of the fault that prevents signing, or None."""
+    """The attempts to sign. `fault`: the code of the fault that prevents signing, or None."""
 
     def __init__(self, sign: Sign, clock: Clock) -> None:
         self._sign, self._clock = sign, clock
@@ -41,7 +41,7 @@ class Signing:
         return self.fault is None or self._clock.monotonic_ns() >= self._again_ns
 
     def attempt[*Ts](self, act: Callable[[*Ts], object], *args: *Ts) -> bool:
-        """Runs `act`, which signs. False: the key did not sign, and `act` is to be repeated."""
+        """Runs `act`, which signs. False: the key did not sign, and `act` must be repeated."""
         try:
             act(*args)
         except TpmFault as fault:
@@ -50,7 +50,7 @@ class Signing:
         return True
 
     def probe(self) -> None:
-        """Signs nothing, before an act whose first steps would leave traces: an entry in the index and its leaf."""
+        """Tests the key before an act that would first write an entry in the index and its leaf."""
         self._sign(_PROBE)
 
     def failed(self, fault: TpmFault) -> None:
@@ -65,17 +65,17 @@ class Signing:
 
 
 class UnitKey:
-    """BadInput, with the file's name, if the file at `path` is not of the kind that `settings` name."""
+    """The key. BadInput, with the file's name, if the file at `path` is not of the kind named in `settings`."""
 
     def __init__(self, path: Path, settings: Keys | None = None) -> None:
         self._key = unitkeys.open_key(path, settings)
 
     def signer(self, namespace: str) -> Callable[[bytes], str]:
-        """Signs bytes to an armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
+        """Returns a function that makes an armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
         return lambda data: sshsig.sign(data, self._key, namespace)
 
     def incarnation(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
-        """Returns the name of the vault; an empty vault gets one here, before log and outbox are opened.
+        """Returns the identity of the vault; an empty vault gets one before log and outbox are opened.
 
         The number of vaults so far is kept beside `config_file`, or beside the key.
         """
@@ -88,8 +88,8 @@ class UnitKey:
     ) -> Outbox:
         """Opens the outbox.
 
-        `log_size`: leaves in the unit's log, `used`: the newest event that they know; a replay, which drops nothing,
-        needs neither. `vault`: its name.
+        `log_size`: the number of leaves in the unit's log; `used`: the newest event that they name; a replay, which
+        drops nothing, needs neither. `vault`: its name.
         """
         origin, sign = keys.fingerprint(self._key.public_key()), self.signer(namespaces.EVENT)
         max_bytes = config.storage.outbox_mb << 20

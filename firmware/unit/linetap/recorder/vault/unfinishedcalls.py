@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recovery: finds and seals open calls that are no longer recorded, after a power cut, a kill or a lost checkpoint."""
+"""Finds and seals open calls that are no longer recorded, after a power cut, a kill or a lost checkpoint."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from linetap_core.records import CallRecord
 from linetap_core.timekeeping import kernel_synced
 from linetap_core.vaultformat.callevents import ended_event
 
-OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
+OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk was written in this boot
 
 
 class _AtStart(NamedTuple):
-    """`going_on`: the journal's states of continuing calls."""
+    """The calls at a start. `going_on`: the journal's states of continuing calls."""
 
     left: list[FoundCall]
     going_on: dict[str, State]
 
 
 class LeftOpen:
-    """`is_begun`: calls left by a power cut are sealed, and the journal has begun anew. Always so without a journal.
+    """The open calls. `is_begun`: calls left by a power cut are sealed, and the journal has begun anew; always True
+    without a journal.
 
     `add` and `abandon` may be called by any thread. TpmFault: the key does not sign, and nothing has been sealed.
     """
@@ -50,15 +51,15 @@ class LeftOpen:
         self.recovered: deque[CallRecord] = deque()  # for the account with the PBX
 
     def add(self, call_id: str) -> None:
-        """The scan of the vault has met a folder without a record."""
+        """Adds a folder without a record, found by the scan of the vault."""
         self._found.add(call_id)
 
     def abandon(self, call_id: str) -> None:
-        """The call of this recording is unknown to the recorder: it is sealed from its folder and the journal."""
+        """Abandons a recording whose call is unknown: it is sealed from its folder and the journal."""
         self._abandoned.add(call_id)
 
     def begin(self) -> None:
-        """Once at the start, before anything else: seals the calls left open, then begins the journal anew."""
+        """Seals the calls left open, then begins the journal anew; called once, first at the start."""
         vault = self._vault
         assert vault.journal is not None
         found = self._at_start()
@@ -70,8 +71,8 @@ class LeftOpen:
         self.is_begun = True
 
     def seal_found(self) -> None:
-        """Seals folders without a record that the scan of the vault found, also below days of a wrong clock, and
-        abandoned recordings."""
+        """Seals abandoned recordings, and folders without a record found by the scan of the vault, including those of
+        a wrong clock's days."""
         self._close_abandoned()
         folders = [self._folder(call_id) for call_id in self._found - self._at_work()]
         self._found.clear()
@@ -82,8 +83,8 @@ class LeftOpen:
             self._seal([call for call in left.calls() if call.state.call_id in names])
 
     def _at_start(self) -> _AtStart:
-        """The unsealed calls: at the first start of a boot all that are known anywhere. At a later start calls go on,
-        or their ends stand in the checkpoint: then the folders alone that the checkpoint does not know."""
+        """The unsealed calls: at the first start of a boot, those of all sources. At a later start, calls continue or
+        their ends are in the checkpoint, so only folders of calls that are not in the checkpoint."""
         self._close_abandoned()
         vault, left = self._vault, self._left()
         going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in vault.recordings}

@@ -49,7 +49,7 @@ from linetap_core.records import CallEvent, CallRecord, CountedMoment, RecorderS
 
 FORECAST_EVERY_S = 60
 ZONES_EVERY_S = 60
-CLEAR_BY_PERCENT = 5  # of the room: hysteresis of the forecast
+CLEAR_BY_PERCENT = 5  # percent of the room: hysteresis of the forecast
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -70,9 +70,9 @@ class Upkeep:
         incarnation: Incarnation | None = None,
         found_open: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`report` puts an event into the outbox, unless it is there already. `config_file`: the file that `config` may
-        replace. `sign`: in the records' namespace; without it nothing is amended. `incarnation`: which vault this is.
-        `found_open` is called for each call without a record.
+        """`report` puts an event into the outbox, unless it is there already. `config_file`: the file that the verb
+        `config` may replace. `sign`: in the records' namespace; without it nothing is amended. `incarnation`: the
+        vault's identity. `found_open` is called for each call without a record.
         """
         vault, unit = config.vault_path, config.unit
         self._incarnation, self._log, self._report = incarnation, unit_log, report
@@ -104,11 +104,11 @@ class Upkeep:
         self._trim = Trim(vault)
         self._trouble = ""
         self._forecast_ns = self._zones_ns = 0
-        self.full_in_days: int | None = None  # None: old calls go in time, or it is not known yet
+        self.full_in_days: int | None = None  # None: old calls are destroyed in time, or the forecast is not known yet
 
     def dated(self, record: CallRecord) -> CallRecord:
-        """Returns a record that is about to be sealed, with its moment in counted time, and the end that follows from
-        it.
+        """Returns a record that is about to be sealed, with its moment in counted time and the end that follows from
+        that moment.
         """
         if record.counted is msgspec.UNSET:
             record = msgspec.structs.replace(record, counted=self.time.moment())
@@ -121,7 +121,7 @@ class Upkeep:
             self._amending.look_again()
 
     def describe(self, state: RecorderState) -> None:
-        """Writes its fields of the recorder's state."""
+        """Writes the upkeep's fields of the recorder's state."""
         state.delivery, state.refused_commands = self.delivery.state, self.commands.refused
         state.identify_until_ns, state.weakenings = self.effects.identify.until_ns, self.weakened.state
         state.config_pending, state.update = self.change.pending, self.update.state
@@ -129,7 +129,8 @@ class Upkeep:
         state.undated = len(self.expiry.waiting)
 
     def tick(self, busy: bool, room: Callable[[], tuple[int, int]]) -> None:
-        """`busy`: a call is being written. `room`: free and all bytes of the vault's file system.
+        """Does a part of all duties. `busy`: a call is being written. `room` returns free and all bytes of the vault's
+        file system.
 
         Never raises OSError: a failed write is repeated at the next tick.
         """
@@ -145,7 +146,7 @@ class Upkeep:
             self._trouble = ""
 
     def _order(self, number: int, before: str) -> None:
-        """Sign, log and report the desk's answer which vault of the unit's key this is, once."""
+        """Signs, logs and reports the desk's answer on this vault's number, once."""
         vault = self._incarnation
         if vault is None or vault.is_ordered:
             return
@@ -155,7 +156,7 @@ class Upkeep:
         self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
 
     def _do_with_room(self) -> None:
-        """Makes room on a full disk: destruction frees space, and needs some for its records."""
+        """Does the duties; on a full disk makes room for the records of a destruction, which frees space."""
         try:
             self._do()
         except OSError as error:
@@ -176,7 +177,7 @@ class Upkeep:
         if self.expiry.tick(now_ns):
             self._trim.request()
             self._index_end.calls_were_destroyed()
-        if now_ns is not None and not self.expiry.scanning:  # an index stays as long as its calls
+        if now_ns is not None and not self.expiry.scanning:  # an index stays while its calls do
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)
         self._segments.tick()
         self._rebuild.tick()
@@ -184,7 +185,7 @@ class Upkeep:
         self.weakened.tick()
 
     def _refresh_zones(self) -> None:
-        """Done in this thread, which may wait for the disk."""
+        """Reloads the time zones, in this thread because it may wait for the disk."""
         mono_ns = self._clock.monotonic_ns()
         if mono_ns >= self._zones_ns:
             self._zones_ns = mono_ns + ZONES_EVERY_S * NS_PER_S

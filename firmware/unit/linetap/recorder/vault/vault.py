@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The objects of the vault thread's jobs: the unit's key, log and outbox, the index, and the open recordings."""
+"""The objects that the vault thread's jobs use: the unit's key, log and outbox, the index, the open recordings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Vault:
         unit_log: UnitLog,
         journal: Journal | None = None,
     ) -> None:
-        """`journal`: for the recovery after a power cut."""
+        """`journal`: the journal for the recovery after a power cut."""
         rundir.make(open_calls(config), private=True)
         config.vault_path.mkdir(parents=True, exist_ok=True)
         self.config, self.source, self.outbox, self.sign, self.clock = config, source, outbox, sign, clock
@@ -48,7 +48,7 @@ class Vault:
         unit_log.count_events(lambda: outbox.last_seq)
         self.recordings: dict[str, Recording] = {}
         self.steps = Steps("vault", clock)
-        self.logged_list: str | None = None  # the hash of the key list that the log names last
+        self.logged_list: str | None = None  # the hash of the key list last named in the log
         self.written_bytes = 0
         self.gap_ms = 0.0
         self.upkeep: Upkeep | None = None
@@ -71,14 +71,14 @@ class Vault:
             self.upkeep.sealed(record)
 
     def log_key_list(self) -> None:
-        """Logs the key list that calls are sealed to, at the start and at every change."""
+        """Logs the key list in use, at the start and at every change."""
         self.epochs.reload()
         if self.epochs.sha256 != self.logged_list:
             self.log.append("key_list", version=self.epochs.version, sha256=self.epochs.sha256)
             self.logged_list = self.epochs.sha256
 
     def clock_is_trusted(self, made_at_ns: int) -> bool:
-        """Whether the day is known: not if the clock is earlier than the key list was made, or has jumped."""
+        """Whether the day is known: not if the clock is earlier than the key list, or has jumped."""
         if self.upkeep is None:
             return self.clock.utc_ns() >= made_at_ns - CLOCKS_DIFFER_NS
         return self.upkeep.time.is_dated and self.upkeep.time.date_ns >= made_at_ns - CLOCKS_DIFFER_NS

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports of walk tests: signed, in the vault's folder `walks`, in the log, and sent to the desk.
 
-Used by the vault's thread alone. Everything may be repeated: the result is the same each time.
+Used by the vault's thread alone. Each act may be repeated with the same result.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Walks:
         self._vault, self._sign, self._log, self._report = vault, sign, unit_log, report
 
     def store(self, report: WalkReport) -> None:
-        """OSError: nothing is lost, and the same report is taken again."""
+        """Stores, logs and sends a report. OSError: nothing is lost; call it again with the same report."""
         report = msgspec.structs.replace(report, lines=[self._with_record(line) for line in report.lines])
         data = walkreport.encode(report)
         sha256 = hashlib.sha256(data).hexdigest()
@@ -68,7 +68,7 @@ class Walks:
 
 
 def _tested(report: WalkReport, line: WalkedLine) -> CallEvent:
-    """Returns the event that a call was a test call, with its result."""
+    """Returns the event that marks a call as a test call, with its result."""
     return CallEvent(
         seq=0, event="tested", at=report.ended_at, unit="", call_id=line.call_id, line=line.line, colour=line.colour,
         found=line.found,

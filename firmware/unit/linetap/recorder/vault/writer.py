@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only writer of the vault: call folders, outbox and log, in one thread, so that no disk holds up the calls.
+"""Writes the vault: call folders, outbox and log, in one thread, so that no disk delays the calls.
 
-The main thread passes no audio: the ring is the queue. It permits writing up to a frame, and this thread fetches and
-writes the audio. A disk that stalls for less time than the ring holds costs nothing. Below the reserve
-(admission.py) new calls are refused and open calls go on. When the reserve is used up, jobs wait until there is room,
-and audio that the ring no longer holds becomes a gap.
+The main thread passes no audio: the ring is the queue. The main thread permits writing up to a frame, and the vault's
+thread fetches and writes the audio. A disk stall shorter than the ring loses nothing. Below the reserve (admission.py)
+new calls are refused and open calls continue. When the reserve is used up, jobs wait until there is room, and audio no
+longer in the ring becomes a gap.
 
 A call: `open`, `permit` and `close` here, then calljobs.py. An interrupted call: unfinishedcalls.py. Jobs that wait for
 the unit's key: callfolder/jobs.py, signing.py.
@@ -60,7 +60,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class VaultWriter:
-    """`step()` does the work that is due; `start()` runs it in a thread. Other threads call the other methods."""
+    """The writer. `step()` does the due work; `start()` runs it in a thread. Other threads call the other methods."""
 
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
@@ -80,7 +80,7 @@ class VaultWriter:
         config_file: Path | None = None,
         incarnation: Incarnation | None = None,
     ) -> Upkeep:
-        """Call before `start`. From then on calls expire and commands are accepted. Returns the upkeep."""
+        """Starts and returns the upkeep, by which calls expire and commands are accepted. Call it before `start`."""
         vault = self.vault
         vault.upkeep = upkeep = Upkeep(
             vault.config, vault.log, vault.report, vault.epochs, vault.outbox, vault.clock, boot, synced, config_file,
@@ -101,7 +101,7 @@ class VaultWriter:
             self.report(CallEvent(seq=0, event="vault", at=incarnation.made_at, unit="", **order))
 
     def accept_walk_reports(self, sign: Sign) -> None:
-        """Call before `start`, to accept reports of walk tests. `sign`: bytes -> SSHSIG of namespace linetap-walk."""
+        """Accepts reports of walk tests; call it before `start`. `sign`: bytes -> SSHSIG of namespace linetap-walk."""
         self.vault.walks = Walks(self.vault.config.vault_path, sign, self.vault.log, self.vault.report)
 
     # --- from the main thread -----------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class VaultWriter:
     def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
         recording = self.vault.recordings.get(call_id)
         if recording is not None and frame > recording.permitted:
-            recording.withheld = withheld  # before the disk thread may go on into it
+            recording.withheld = withheld  # before the disk thread may continue into the withheld stretch
             recording.permitted = frame
 
     def snapshot(self, call_id: str, snapshot: CallSnapshot) -> None:
@@ -132,11 +132,11 @@ class VaultWriter:
         self._queue.add(LineFault(line, since_ns))
 
     def keep(self, place: str, content: bytes) -> None:
-        """A small report, at this place in the vault."""
+        """Stores a small report at this path in the vault."""
         self._queue.add(Keep(place, content))
 
     def log_leaf(self, kind: Kind, at_ns: int, **fields: str | int | float | list[str] | None) -> None:
-        """A leaf of the unit's log, of something that was at `at_ns` (UTC)."""
+        """Appends a leaf to the unit's log, of an event at `at_ns` (UTC)."""
         self._queue.add(LogLeaf(kind, rfc3339(at_ns), fields))
 
     def walked(self, report: WalkReport) -> None:
@@ -168,11 +168,11 @@ class VaultWriter:
         return [recording.state for call_id, recording in self.vault.recordings.items() if call_id not in known]
 
     def abandon(self, call_id: str) -> None:
-        """The call of this recording is unknown to the recorder: it is sealed from its folder and the journal."""
+        """Abandons a recording whose call is unknown: it is sealed from its folder and the journal."""
         self._left_open.abandon(call_id)
 
     def take_recovered(self) -> list[CallRecord]:
-        """Returns calls left open by a power cut that have been sealed since the last call of this."""
+        """Returns calls left open by a power cut that were sealed since the last call of this method."""
         recovered = self._left_open.recovered
         return [recovered.popleft() for _ in range(len(recovered))]
 
@@ -181,7 +181,7 @@ class VaultWriter:
         return self._closed or self._admission.refused
 
     def refuse_calls(self, why: str | None) -> None:
-        """Refuses new calls for this reason, whatever the state of the disk; None: accepts them again."""
+        """Refuses new calls for this reason, in any state of the disk; None: accepts them again."""
         self._closed = why
 
     def unsigned(self) -> tuple[str | None, int]:
@@ -199,7 +199,7 @@ class VaultWriter:
         state.gap_ms, state.written_bytes = round(vault.gap_ms, 3), vault.written_bytes
 
     def free_bytes(self) -> tuple[int, int]:
-        """Returns the bytes of the vault's file system that are free for us, and all of them."""
+        """Returns the free bytes and all bytes of the vault's file system."""
         info = os.statvfs(self.vault.config.vault)
         return info.f_bavail * info.f_frsize, info.f_blocks * info.f_frsize
 
@@ -214,7 +214,7 @@ class VaultWriter:
         return [each.name for each in self._all_steps() if each.stands()]
 
     def hangs(self) -> bool:
-        """Whether a thread makes no progress for another reason than a disk that does not answer."""
+        """Whether a thread makes no progress, except for a disk that does not answer."""
         return any(each.stands() and not each.waits_for_disk() for each in self._all_steps())
 
     def _all_steps(self) -> list[Steps]:
@@ -252,12 +252,12 @@ class VaultWriter:
             steps.end()
 
     def step(self) -> bool:
-        """Does all jobs that can be done, then writes the audio that is due. False if the disk takes nothing."""
+        """Does all jobs that can be done, then writes the due audio. False if the disk cannot be written."""
         done = self._write_all()
-        if self.vault.upkeep is not None:  # on a full disk too: it makes room
+        if self.vault.upkeep is not None:  # on a full disk too, to make room
             self.vault.upkeep.tick(bool(self.vault.recordings), self.free_bytes)
             with contextlib.suppress(OSError):  # the next step tries again, and logs it
-                self.vault.log.publish()  # also the last leaves before a stop
+                self.vault.log.publish()  # includes the last leaves before a stop
         return done
 
     def _write_all(self) -> bool:
@@ -276,7 +276,7 @@ class VaultWriter:
             if self._signing.may_try() and self._signing.attempt(self.vault.log.publish):
                 self._signing.works()
             self._admission.update(self.free_bytes()[0], waiting=self._queue.unsigned_too_many())
-        except TpmFault as fault:  # of `_left_open` alone: calls left by a power cut cannot be sealed
+        except TpmFault as fault:  # raised by `_left_open` alone: calls left by a power cut cannot be sealed
             self._signing.failed(fault)
             self._admission.refuse(str(fault), UNIT_KEY)
             return False
@@ -316,7 +316,7 @@ class VaultWriter:
             self.vault.steps.step()
 
     def _do_or_set_aside(self, job: Job) -> None:
-        """Does the job; a damaged folder is logged and does not keep other calls from being sealed."""
+        """Does the job; a damaged folder is logged and does not prevent the sealing of other calls."""
         try:
             self._do(job)
         except Refusal as refusal:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A walk test in the recorder: its start, its observations, and its report.
 
-It acts on no call. Its only effect: the line it asks for is announced even while it is at fault, since otherwise no one
-could show that it works again.
+A walk test acts on no call. Its only effect is that the requested line is announced even while it is at fault, so that
+its repair can be shown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, rfc3339
 from linetap_core.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
 from linetap_core.vaultformat.walkreport import WalkReport
 
-# Each test leaves a report, a leaf and events for good. Line by line, the largest unit needs 128.
+# Each test leaves a permanent report, leaf and events. Line by line, the largest unit needs 128.
 MOST_A_DAY = 200
 
 log = logging.getLogger("linetap.recorder")
@@ -36,7 +36,7 @@ class Lines(Protocol):
 
 
 class Guide:
-    """Call `turn` once for every turn of the main thread; nothing here waits."""
+    """The walk test. Call `turn` once for every turn of the main thread; no method waits."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Guide:
             self.walk = None
 
     def turn(self) -> bool:
-        """Observes the line and gives a finished report to the vault; whether the checkpoint must be written."""
+        """Observes the line, passes a finished report to the vault; returns whether the checkpoint must be written."""
         walk = self.walk
         if walk is None:
             return False
@@ -66,7 +66,7 @@ class Guide:
         before = walk.ended_by, walk.reported, walk.asked
         if walk.ended_by is None:
             self._observe(walk, mono_s, utc_ns)
-        elif not walk.reported:  # its end is in the checkpoint by now: a repeated report would be equal
+        elif not walk.reported:  # the end is in the checkpoint by now: a repeated report would be equal
             self._vault.walked(self._report(walk))
             walk.reported = True
         elif walk.is_past(mono_s):
@@ -94,7 +94,7 @@ class Guide:
         walk.observe(self._config, lambda line: self._core.observation(line, mono_s), mono_s, utc_ns)
 
     def carry_out(self, command: StartWalk | StopWalk) -> Refused | Walking:
-        """Carries the command out; the answer for the client."""
+        """Executes the command; returns the answer for the client."""
         running = self.walk is not None and self.walk.ended_by is None
         if isinstance(command, StartWalk):
             why = "a walk test is running already" if running else self._start(command)
@@ -106,7 +106,7 @@ class Guide:
         return Walking(rfc3339(self.walk.began_ns))
 
     def stop(self) -> bool:
-        """Stops a running walk test; whether there was one."""
+        """Stops a running walk test; returns whether there was one."""
         if self.walk is None or self.walk.ended_by is not None:
             return False
         mono_s, utc_ns = self._now()

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line's turn in a walk test. Pure: observations of the line in, its own state out.
+"""One line's turn in a walk test. Pure: observations of the line in, the turn's state out.
 
-    free    the line is in use or rings: a call that is not ours continues, and is waited for
-    lift    it is idle: a person is asked to lift its handset
+    free    the line is in use or rings: the test waits for the end of another call
+    lift    the line is idle: a person is asked to lift its handset
     dial    the test call has begun: a person is asked for one digit
-    notice  the unit answers the call after its usual time, or at the exchange's busy tone, plays the notice and
-            listens for it
-    down    a few words are asked for, then on-hook
+    notice  the call counts as answered after its usual time, or at the exchange's busy tone; the unit plays the notice
+            and proves it
+    down    a person is asked for a few words, then for on-hook
     seal    the call is over, and the vault's thread seals it
 
-The test call is a call like any other: the same table begins, announces, records, ends and seals it, and no step here
-acts on it. A second digit means that a real call is being made: the turn then waits until the line is free.
+The test call is a call like any other: the same table begins, announces, records, ends and seals it, and no step of the
+turn acts on it. A second digit means a real call: the turn then waits until the line is free.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import msgspec
 from linetap_core.records import CallRecord, WalkStep
 
 WAIT_S = 120  # for a line to be free and lifted
-CALL_S = 120  # for the test call: half a minute of it is the unit's
-SEAL_S = 60  # more than SMDR may hold a call back
+CALL_S = 120  # for the test call, of which the unit needs half a minute
+SEAL_S = 60  # longer than a call waits for SMDR
 CUT = "line_cut"
 MOST_CODES = 16
 
@@ -32,8 +32,8 @@ MOST_CODES = 16
 class Observation:
     """An observation of a line.
 
-    `mono_s`: of the machine; `on_hook`, `volts` and `level_dbm0`: of the last whole half second, None where unsettled
-    or unknown.
+    `mono_s`: the machine's monotonic time; `on_hook`, `volts` and `level_dbm0`: those of the last whole half second;
+    None: unsettled or unknown.
     """
 
     mono_s: float
@@ -42,7 +42,7 @@ class Observation:
     outgoing: bool = False
     dialled: int = 0  # digits
     announced: bool = False  # a notice was begun
-    notice_proven: bool = False  # it was proven, or will be when the handset is down
+    notice_proven: bool = False  # the notice was proven, or will be when the handset is down
     passing: bool = False  # the call is not announced: exempt, or discarded
     on_hook: bool | None = None
     volts: float | None = None
@@ -51,7 +51,7 @@ class Observation:
 
 
 class Turn(msgspec.Struct, kw_only=True):
-    """Kept in the checkpoint: a restarted recorder continues it."""
+    """The turn's state, kept in the checkpoint: a restarted recorder continues it."""
 
     line: int
     began_s: float
@@ -69,7 +69,7 @@ class Turn(msgspec.Struct, kw_only=True):
     was_free: bool = False  # at any moment of the turn
 
     def observe(self, seen: Observation) -> None:
-        """Takes an observation; `over` is True when the turn is complete."""
+        """Adds an observation; `over` is True once the turn is complete."""
         if self.over:
             return
         self.troubles = seen.troubles[:MOST_CODES]
@@ -81,17 +81,17 @@ class Turn(msgspec.Struct, kw_only=True):
         self.over |= seen.mono_s >= self.limit_s
 
     def call_over(self, record: CallRecord, mono_s: float) -> None:
-        """Takes the record of a call of this line that has ended."""
+        """Adds the record of a call of this line that has ended."""
         if record.call_id == self.call_id and not self.over:
             self.record, self.ended_s, self.step = record, mono_s, "seal"
 
     def sealed(self) -> None:
-        """The test call's record is sealed."""
+        """Completes the turn: the test call's record is sealed."""
         self.over |= self.step == "seal"
 
     @property
     def limit_s(self) -> float:
-        """The time at which the line is judged by what is known."""
+        """The time at which the line is judged, complete or not."""
         if self.ended_s is not None:
             return self.ended_s + SEAL_S
         return self.began_s + WAIT_S if self.lifted_s is None else self.lifted_s + CALL_S
@@ -101,14 +101,14 @@ class Turn(msgspec.Struct, kw_only=True):
             self.on_hook_v = round(seen.volts, 2)
         if seen.call_id is None or seen.call_id != self.call_id or seen.on_hook is not False:
             return
-        # The lowest: on-hook becomes certain only when it can be no flash any more.
+        # The lowest voltage: on-hook becomes certain only after the flash time.
         if seen.volts is not None and (self.off_hook_v is None or abs(seen.volts) < abs(self.off_hook_v)):
             self.off_hook_v = round(seen.volts, 2)
         if seen.level_dbm0 is not None and (self.level_dbm0 is None or seen.level_dbm0 > self.level_dbm0):
             self.level_dbm0 = round(seen.level_dbm0, 1)
 
     def _wait(self, seen: Observation) -> None:
-        if CUT in seen.troubles:  # it cannot be lifted
+        if CUT in seen.troubles:  # off-hook is impossible
             self.over = True
         elif seen.idle:
             self.step, self.was_free = "lift", True

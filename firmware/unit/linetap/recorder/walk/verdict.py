@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict on a line's turn: codes, and a colour by the worst of them. Pure.
+"""The verdict on a line's turn: codes, and a colour by the worst code. Pure.
 
-Red: calls on this line are not, or not provably, announced and recorded. Yellow: they are, with a finding that needs
+Red: calls on this line are not, or not provably, announced and recorded. Yellow: they are, but a finding needs
 attention. Green: no finding.
 """
 
@@ -23,7 +23,7 @@ _OWN_RED = (
 )  # fmt: skip
 _OF_LINE = {code: ALERTS[code].severity for code in CODES}
 RED = {*_OWN_RED, *(code for code, severity in _OF_LINE.items() if severity == "critical")}
-COLOURS: tuple[Colour, ...] = ("green", "yellow", "red")  # the worst last
+COLOURS: tuple[Colour, ...] = ("green", "yellow", "red")  # worst last
 
 
 def judge(turn: Turn, exempt: bool, numbers: HealthNumbers, at: str) -> WalkedLine:
@@ -48,7 +48,7 @@ def judge(turn: Turn, exempt: bool, numbers: HealthNumbers, at: str) -> WalkedLi
 
 
 def not_reached(line: int, at: str) -> WalkedLine:
-    """The verdict of a line whose turn did not come."""
+    """The verdict of a line that had no turn."""
     return WalkedLine(line=line, colour="red", found=[NOT_REACHED], at=at)
 
 
@@ -90,7 +90,7 @@ def _codes(turn: Turn, exempt: bool, numbers: HealthNumbers) -> Iterator[str]:
 
 
 def _whole(notice: NoticeRecord) -> bool:
-    """Whether all of the notice was on the line: all that a test call, which no one answers, can show."""
+    """Whether the whole notice was on the line; a test call, which nobody answers, cannot show more."""
     return (notice.score or 0) >= FULL_SHARE
 
 

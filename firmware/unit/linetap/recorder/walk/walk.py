@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A walk test: the lines in order, each with its turn, until all are done, a person stops it, or its time is over.
+"""A walk test: the lines in order, each with its turn, until all are done, a person stops the test, or time is over.
 
 Pure: observations of the lines and the time in.
 """
@@ -18,20 +18,20 @@ from linetap_core.clock import rfc3339
 from linetap_core.records import Colour, WalkBy, WalkedLine, WalkEnd, WalkState
 
 ALL_S = 7200  # for all lines
-VERDICT_S = 5.0  # how long a line's colour is shown, while the next line is requested
-SHOWN_S = 60  # and the colour of all lines after the end
+VERDICT_S = 5.0  # display time of a line's colour, while the next line is requested
+SHOWN_S = 60  # display time of the colour of all lines after the end
 
 
 class Walk(msgspec.Struct, kw_only=True):
-    """Kept in the checkpoint. `reported`: the vault has its report."""
+    """The test's state, kept in the checkpoint. `reported`: the vault has the report."""
 
     by: WalkBy
     began_ns: int  # UTC
-    began_s: float  # monotonic, as all `_s`
+    began_s: float  # monotonic, like all `_s`
     waiting: list[int]
     turn: Turn | None = None
     done: list[WalkedLine] = []
-    judged_s: float | None = None  # the last line
+    judged_s: float | None = None  # time of the last verdict
     ended_by: WalkEnd | None = None
     ended_at: str | None = None
     reported: bool = False
@@ -64,7 +64,7 @@ class Walk(msgspec.Struct, kw_only=True):
         self.waiting, self.ended_by, self.ended_at, self.judged_s = [], why, at, mono_s
 
     def fits(self, config: Config) -> bool:
-        """Whether all its remaining lines are still configured."""
+        """Whether all remaining lines are still configured."""
         left = {*self.waiting, *([self.turn.line] if self.turn else [])}
         return left <= {line.number for line in config.line}
 
@@ -74,7 +74,7 @@ class Walk(msgspec.Struct, kw_only=True):
         return self.turn.line if self.turn is not None and self.turn.step not in ("free", "seal") else None
 
     def is_past(self, mono_s: float) -> bool:
-        """Whether it is over and its result was shown for long enough."""
+        """Whether the test is over and its result was shown for SHOWN_S."""
         return self.reported and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
 
     def state(self, mono_s: float) -> WalkState:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the far end has answered an outgoing call, judged from the line's audio."""
+"""The evidence in the line's audio that the far end has answered an outgoing call."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ringback of this call, of any exchange or PBX: its bursts, its period, and the burst that does not come.
+"""Detects the ringback of a call, of any exchange or PBX: its bursts, its period, and the burst that is missing.
 
-A tone that stops and returns is followed in its own frequencies alone. Talk over a burst adds power and takes none
-away, so neither colleagues nor a cough hide a burst; talk in a pause, which may be as loud, breaks off sooner than a
-burst. The profile's ringback is known after its first burst, any other after its second.
+A tone that stops and returns is followed in its own frequencies alone. Talk over a burst only adds power, so neither
+colleagues nor a cough hide a burst. Talk in a pause may be as loud as a burst, but is shorter. The profile's ringback
+is known after its first burst, any other after its second.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from linetap.ring import RATE_HZ
 _PER_MS = RATE_HZ // 1000
 _VOWEL = 3  # windows
 _HISTORY = 8  # bursts kept
-_BEFORE = 4  # windows: more than the 80 ms that the burst's first window does not reach
+_BEFORE = 4  # windows before a burst whose levels are kept: more than 80 ms
 
 
 class Bursts(msgspec.Struct):
-    """State only. `lines`: of the tone being followed; empty: there was none yet."""
+    """State only. `lines`: those of the tone being followed; empty: no tone yet."""
 
     lines: list[int] = []
     level: float = 0.0
     prior: tuple[int, ...] = ()  # its cadence in the profile, in ms
-    run: Run | None = None  # of the tone being followed
-    fresh: Run | None = None  # of another tone, which may take its place
-    covered: list[Run | None] = []  # of each ringback of the profile: steady under other sounds
+    run: Run | None = None  # the tone being followed
+    fresh: Run | None = None  # another tone, which may replace the followed one
+    covered: list[Run | None] = []  # for each ringback of the profile: its run under other sounds
     covered_before: list[float] = []  # level in its lines one window before, dBm0
     current: list[Burst] = []  # bursts of the current group
     pattern: list[Burst] = []  # bursts of the complete group before
     period: int = 0  # frames
     groups: int = 0
-    cut_at: int | None = None  # the last burst ended before its time, here
+    cut_at: int | None = None  # the frame at which the last burst ended too early
     other_at: int | None = None  # start of another tone since the last burst
     busy: bool = False  # too fast to be ringback
-    stood: bool = False  # a burst had silence before and after it: no note of a song
+    stood: bool = False  # a burst had silence before and after it, so it is no note of a song
     before: list[float] = []  # levels of the last windows, dBm0
 
     @property
@@ -64,11 +64,11 @@ class Bursts(msgspec.Struct):
         return self.current[-1].end if self.current else None
 
     def follows(self, name: str, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> bool:
-        """Whether the tone being followed is one of this name, however short it was."""
+        """Whether the tone being followed has this name, even if it was short."""
         return any(shape.name == name and fits(self.lines, shape.hz, numbers) for shape in shapes)
 
     def may_ring(self, numbers: AnswerNumbers) -> bool:
-        """Whether the tone is no higher than call-progress tones: a beep or a part of an information tone is higher."""
+        """Whether the tone is low enough for ringback: a beep or a part of an information tone is higher."""
         return bool(self.lines) and self.lines[-1] * BIN_HZ < numbers.beep_hz
 
     def first_burst_end(self, numbers: AnswerNumbers) -> int | None:
@@ -79,7 +79,7 @@ class Bursts(msgspec.Struct):
         return self.current[-1].end if longest >= numbers.ring_burst_min_ms * _PER_MS else None
 
     def had_tone_within(self, now: int, within: int) -> bool:
-        """Whether a tone is on or ended less than `within` frames ago: it may turn out to be a busy tone."""
+        """Whether a tone is on or ended less than `within` frames ago: it may be a busy tone."""
         begun = [run.start for run in (self.run, self.fresh) if run is not None]
         begun += [] if self.last_end is None else [self.last_end]
         return any(now - at < within for at in begun)
@@ -94,11 +94,11 @@ class Bursts(msgspec.Struct):
             pause = min(pause, self.prior[1] * _PER_MS)
         if not self.pattern or len(self.current) < len(self.pattern):
             return pause
-        return min(pause, self.period - (self.pattern[-1].end - self.pattern[0].start))  # a burst may be found late
+        return min(pause, self.period - (self.pattern[-1].end - self.pattern[0].start))  # a burst may be detected late
 
     @property
     def in_tone(self) -> bool:
-        """Whether a tone is on now, and no vowel that resembles one for a moment."""
+        """Whether a tone is on now that lasts longer than a vowel, which may resemble one."""
         return self.run is not None or (self.fresh is not None and self.fresh.windows > _VOWEL)
 
     @property
@@ -126,7 +126,7 @@ class Bursts(msgspec.Struct):
         return Missing("burst_missing", last.end, due) if now >= due + numbers.late_ms * _PER_MS else None
 
     def missing_second(self, now: int, numbers: AnswerNumbers) -> Missing | None:
-        """The missing second burst of an unknown tone: no other for longer than any ringback pauses."""
+        """The missing second burst of an unknown tone, after a pause longer than that of any ringback."""
         if self.busy or self.rings or self.run is not None or len(self.current) != 1 or not self.may_ring(numbers):
             return None
         due = self.current[0].end + round(numbers.lone_burst_s * RATE_HZ)
@@ -135,11 +135,11 @@ class Bursts(msgspec.Struct):
         return Missing("burst_missing", self.current[0].end, due) if whole and now >= due else None
 
     def forget(self) -> None:
-        """The ringing is over. If it goes on all the same, its next burst shows it."""
+        """Discards the ringing, which is over; a later burst would show that it continues."""
         self.current, self.run, self.cut_at, self.other_at = [], None, None, None
 
     def _due(self) -> int:
-        """The frame at which the next burst has to begin."""
+        """The frame at which the next burst must begin."""
         at = len(self.current)
         if self.pattern and at < len(self.pattern):
             return self.current[0].start + self.pattern[at].start - self.pattern[0].start
@@ -152,7 +152,7 @@ class Bursts(msgspec.Struct):
         at = len(self.current)
         if self.pattern:
             of = self.pattern[at % len(self.pattern)]
-            # The ring that has just ended counts too: talk may have made the one before longer.
+            # The ring that has just ended counts too: talk may have lengthened the ring before.
             now = self.current[0] if at == len(self.pattern) and self.groups > 1 else of
             return min(of.end - of.start, now.end - now.start)
         if self.prior:
@@ -187,7 +187,7 @@ class Bursts(msgspec.Struct):
             least = max(least, round(expected * numbers.whole_share))
         if self.rings:
             on_time = abs(burst.start - self._due()) <= numbers.late_ms * _PER_MS
-        else:  # the second ring of an unknown tone: as long as the first, or cut off
+        else:  # the second ring of an unknown tone is as long as the first, or cut off
             least = numbers.burst_min_ms * _PER_MS
             alike = abs(run.dbm0 - self.level) <= numbers.steady_db and run.pure * 10 >= run.windows * 8
             on_time = alike and new_group and len(self.current) == 1
@@ -201,19 +201,19 @@ class Bursts(msgspec.Struct):
             return  # a voice after the only burst of a ring
         self.stood |= run.from_quiet and run.to_quiet
         if not self.groups and self.prior and length > self.prior[0] * _PER_MS * (1 + numbers.length_tolerance):
-            self.prior = ()  # these frequencies, and another cadence
+            self.prior = ()  # these frequencies with another cadence
         if pure:
             self.level += (run.dbm0 - self.level) / 2
         longer = length - expected
         if expected and self.groups and longer > numbers.short_ms * _PER_MS:
-            # Talk before or after it made it longer. Before it is assumed: the next burst is then expected later.
+            # Talk before or after the burst lengthened it. "Before" is assumed: the next burst is then expected later.
             burst = Burst(burst.start + min(longer, numbers.longer_max_ms * _PER_MS), burst.end)
         self._take(burst, numbers)
         self.cut_at = burst.end if short and on_time else None
         self.other_at = None
 
     def _rang_whole(self, burst: Burst, numbers: AnswerNumbers) -> bool:
-        """Whether the profile's ringback has rung its full length, and `burst` is too near to be the next one."""
+        """Whether the profile's ringback has rung its full length, and `burst` is too early to be the next ring."""
         if not self.prior or len(self.current) != 1:
             return False
         near = burst.start - self.current[0].end <= numbers.group_gap_ms * _PER_MS
@@ -231,7 +231,7 @@ class Bursts(msgspec.Struct):
         self.current, self.groups, self.busy = [burst], self.groups + 1, False
 
     def _end_group(self, burst: Burst, numbers: AnswerNumbers) -> None:
-        """Completes the current group. The first group may be incomplete: the next one gives its length."""
+        """Completes the current group. The first group may be incomplete; the next one gives the length."""
         whole = self.current
         low, high = (ms * _PER_MS for ms in numbers.ring_period_ms)
         period = burst.start - whole[0].start
@@ -250,14 +250,14 @@ class Bursts(msgspec.Struct):
         self.period = period if ring else 0
 
     def _shortest(self, whole: list[Burst]) -> list[Burst]:
-        """Each burst in its shortest complete length: talk over its edges only makes it longer."""
+        """The bursts, each with its shortest complete length: talk over its edges only lengthens a burst."""
         if self.groups < 3 or len(self.pattern) != len(whole):  # the first may be incomplete
             return whole
         before = [each.end - each.start for each in self.pattern]
         return [Burst(b.start, min(b.end, b.start + length)) for b, length in zip(whole, before, strict=True)]
 
     def _follow_fresh(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
-        """Follows another tone. It takes the current one's place unless that one is known to ring."""
+        """Follows another tone, which replaces the current tone unless that is known to be ringback."""
         run = self.fresh
         if not window.lines or (self.lines and self._is_followed(window)):
             if run is not None:
@@ -290,7 +290,7 @@ class Bursts(msgspec.Struct):
         return sum(line in near for line in window.lines) * 2 > len(window.lines)
 
     def _follow_covered(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
-        """Finds a ringback of the profile under constant talk: it is steady beneath it."""
+        """Finds a ringback of the profile, which is steady, under constant talk."""
         known = [shape for shape in shapes if _is_ringback(shape)]
         before = self.covered_before if len(self.covered_before) == len(known) else [0.0 for _ in known]
         runs: list[Run | None] = self.covered if len(self.covered) == len(known) else [None for _ in known]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides from the line's audio whether an outgoing call was answered; every 80 ms until it was.
+"""Decides from the line's audio, every 80 ms, whether an outgoing call was answered.
 
-The order is that of the evidence's strength. Polarity and the PBX's report come as events and are not decided here.
-Then: the burst of ringback that does not come; music that gives way to a voice; and without either, a voice at a number
-that answers at once, or two ends that take turns. A single voice is no answer: it may be the network's.
+Evidence is examined in the order of its strength. Polarity and the PBX's report come as events and are not decided
+here. Next are the missing burst of ringback, and music that is followed by a voice. Without ringback and music, the
+evidence is a voice at a number that answers at once, or two ends that take turns. A single voice is no answer: it may
+be the network's.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from linetap.recorder.signals.events import SPEECH
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy
 
-# Kinds of dialled numbers: one that answers without ringback, a code that picks up another line's call, one that is
-# not complete yet, or none: a hotline, or a line that was lifted just as it rang. With dial tone and without a digit
-# it is a handset off its cradle, or an undetected number.
+# Kinds of dialled numbers. `at_once`: answered without ringback; `pickup`: a code that picks up another line's call;
+# `unfinished`: not yet complete; `hotline`: no number, on a hotline or a line that was lifted just as it rang;
+# `unheard`: dial tone without a digit, from a handset off its cradle or an undetected number.
 Number = Literal["ordinary", "at_once", "pickup", "unfinished", "hotline", "unheard"]
 _PER_MS = RATE_HZ // 1000
 _SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice after them may be classified as music for another 2
@@ -50,7 +51,7 @@ class Dialled(NamedTuple):
 
 
 class Evidence(msgspec.Struct):
-    """The evidence of an answer so far. State only: it is in the checkpoint."""
+    """The evidence of an answer so far: state, kept in the checkpoint."""
 
     bursts: Bursts = msgspec.field(default_factory=Bursts)
     speech: Speech = msgspec.field(default_factory=Speech)
@@ -60,16 +61,16 @@ class Evidence(msgspec.Struct):
     music_until: int | None = None
     music_ms: int = 0  # in all
     network: bool = False  # a special information tone, or an announcement without an answer
-    sit: bool = False  # that tone: after it only ringback can lead to an answer
-    sit_part_at: int | None = None  # two of its three tones: a voice must follow soon
+    sit: bool = False  # a special information tone: after it only ringback can lead to an answer
+    sit_part_at: int | None = None  # frame of two of its three tones: a voice must follow soon
     beats: int = 0  # consecutive bursts of a cadence too fast to be ringback
     beat_at: int | None = None  # the last one
-    hush: Hush | None = None  # of the music that is on now
+    hush: Hush | None = None  # a silence in the music that is on now
     faint: Faint | None = None  # music that began too quietly for the far end
     channel_at: int | None = None  # last change of the far channel
 
     def add_sound(self, text: str, at: int, loud: bool = True, period_ms: int = 0) -> None:
-        """The line's sound has changed at `at`. Tones are followed in the windows instead."""
+        """Adds a change of the line's sound at `at`. Tones are followed in the windows instead."""
         self.faint = None
         if text == "cadence":
             self._beats(at, period_ms)
@@ -79,7 +80,7 @@ class Evidence(msgspec.Struct):
             if text == "music":
                 self.faint = Faint(at)
                 self.speech.forget()
-            text = "noise"  # of this room: keys, colleagues
+            text = "noise"  # from this room: keys, colleagues
         tone, text = text, {"cadence": "tone", "cadence_over": "silence"}.get(text, text)
         if text == "tone" and tone == "tone" and self.sound == "music":
             return  # a held note
@@ -99,7 +100,7 @@ class Evidence(msgspec.Struct):
             self.sound, self.sound_at = text, at
 
     def _informs(self, text: str, at: int) -> None:
-        """The special information tone. A part of it is a chime unless a voice follows."""
+        """Adds a special information tone. A part of that tone is a chime unless a voice follows."""
         part = self.sit_part_at
         if text == "sit":
             self.sit, self.sit_part_at = True, None
@@ -110,18 +111,18 @@ class Evidence(msgspec.Struct):
         self.network |= self.sit
 
     def _beats(self, at: int, period_ms: int) -> None:
-        """A burst of an unknown cadence, which may be too fast for `bursts`."""
+        """Adds a burst of an unknown cadence, which may be too fast for `bursts`."""
         fast = 0 < period_ms < _SLOWEST_BUSY_MS
         self.beats, self.beat_at = (self.beats + 1 if fast else 0), at
         if self.beats:
             self.speech.forget()  # its loud windows are no voice
 
     def add_channel_change(self, at: int) -> None:
-        """The noise between sounds has changed: the music is over."""
+        """Adds a change of the noise between sounds: the music is over."""
         if self.sound == "music" and at > self.sound_at:
             hush = self.hush
             self.add_sound("silence", at)
-            self.hush = hush  # the sound after it is judged all the same
+            self.hush = hush  # the sound after the silence is still judged
         self.channel_at = at
 
     def follow(self, windows: list[Window], shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
@@ -136,28 +137,28 @@ class Evidence(msgspec.Struct):
             toned = bool(window.lines) and self.bursts.in_tone
             self.speech.follow(window, numbers, toned)
             if self.hush is not None and self.hush.follow(window, numbers):
-                self.speech.forget()  # it was music, no voice
+                self.speech.forget()  # the loud windows were music
             if self.faint is not None and not toned and self.faint.follow(window, numbers):
                 self.add_sound("music", self.faint.at)
 
     def sound_after_silence(self, now: int, numbers: AnswerNumbers) -> SoundAfterSilence | None:
-        """The sound after a silence in the music that has to be judged; None: there is none."""
+        """The sound after a silence in the music that is to be judged; None: there is none."""
         return None if self.hush is None else self.hush.sound_after(now, numbers)
 
     def judge_sound(self, behind: SoundAfterSilence, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
-        """Judges that sound. `notes`: how well it keeps notes; `sung`: so does the music before it."""
+        """Judges the sound `behind` a silence. `notes`: steadiness of its notes; `sung`: the music before was sung."""
         sung = sung and (self.channel_at is None or self.channel_at < behind.hush - RATE_HZ // 2)
         if self.hush is not None and self.hush.judge_sound(behind, notes, sung, numbers):
             self._spoken(behind.start, self.hush)
 
     def _spoken(self, start: int, hush: Hush) -> None:
-        """A voice after the silence, or a word in it."""
+        """Adds a voice after the silence, or a word in it."""
         self.add_sound("speech", start)
         self.music_until, self.hush = hush.at, None
         self.speech.first = start if self.speech.first is None else self.speech.first
 
     def _rang(self, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
-        """A ringback of long bursts is no music, though two beating tones are classified as such for a while."""
+        """Removes music that was ringback: two beating tones in a long burst are classified as music for a while."""
         burst = self.bursts.current[-1] if self.bursts.current else None
         if burst is None or self.music_from is None or self.music_from < burst.start - RATE_HZ // 5:
             return
@@ -174,7 +175,7 @@ class Evidence(msgspec.Struct):
         if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # one or two notes are no ringback
             missing = bursts.missing(now, numbers)
             if missing is None and not self.network and self.sound != "announcement":
-                missing = bursts.missing_second(now, numbers)  # the network's information tones say more
+                missing = bursts.missing_second(now, numbers)  # the network's information tones prove more
             if missing is not None:
                 return self._no_burst(now, missing, numbers)
             if bursts.rings:
@@ -196,7 +197,7 @@ class Evidence(msgspec.Struct):
         return self._without_ringback(now, dialled, numbers)
 
     def keeping_sound(self) -> Evidence:
-        """New evidence that keeps only the line's present sound: the past proves nothing for the answer."""
+        """Returns new evidence with only the line's present sound: the past proves nothing for the answer."""
         return Evidence(sound=self.sound, sound_at=self.sound_at)
 
     def busy_tone_is_on(self, now: int, numbers: AnswerNumbers) -> bool:
@@ -205,19 +206,19 @@ class Evidence(msgspec.Struct):
         return lasts and self.beats >= numbers.busy_bursts - 1
 
     def reset_at_gap(self) -> None:
-        """A gap may contain a burst: ringing is known again after the next one."""
+        """Discards ringing and speech at a gap, which may contain a burst. The next burst shows ringing again."""
         self.bursts.forget()
         self.speech.forget()
 
     @property
     def talked_ms(self) -> int:
-        """Milliseconds of loud voice without an explanation."""
+        """Milliseconds of loud voice that is not explained by music or the network."""
         explained = self.network or self.music_from is not None or self.sound == "announcement"
         return 0 if explained else self.speech.loud_ms
 
     @property
     def waits(self) -> bool:
-        """Whether the line rings, or plays what replaces ringing."""
+        """Whether the line rings, or plays music in place of ringing."""
         return self.bursts.rings or self.sound == "music"
 
     @property
@@ -226,7 +227,7 @@ class Evidence(msgspec.Struct):
         return self.bursts.rings
 
     def _rings_on(self) -> None:
-        """Ringback goes on: no sound before the last burst was an answer (a jingle, "please hold", colleagues)."""
+        """Discards sounds before the last burst (a jingle, "please hold", colleagues): ringback followed them."""
         last = self.bursts.last_end
         if last is None:
             return
@@ -237,13 +238,13 @@ class Evidence(msgspec.Struct):
             self.music_ms = 0
 
     def _no_burst(self, now: int, missing: Missing, numbers: AnswerNumbers) -> Verdict | None:
-        """The burst of ringback is missing: an answer, unless a busy tone may have taken its place."""
+        """The answer by a missing burst of ringback, unless a busy tone may have replaced the burst."""
         bursts = self.bursts
         if bursts.other_at is not None and now < bursts.other_at + numbers.other_tone_ms * _PER_MS:
-            return None  # a busy tone in its place would be an end and no answer
+            return None  # a busy tone in place of the burst would be an end and no answer
         silent = self.speech.first is None or self.speech.first < missing.after
         if missing.how == "burst_cut" and silent and now < missing.at + numbers.cut_silent_ms * _PER_MS:
-            return None  # so would the busy tone of a rejected call
+            return None  # the busy tone of a rejected call would be an end too
         if self.sound == "music" and self.sound_at >= missing.after:
             bursts.forget()  # the exchange's ringback was replaced by a colour ring
             return None
@@ -261,7 +262,7 @@ class Evidence(msgspec.Struct):
         """An answer within a long pause of ringback, before the missing burst could show it: a voice with another
         channel.
 
-        Voices alone may be this end's: they count where the burst is not due before the notice would begin.
+        Voices alone may be this end's: they count if the burst is not due before the notice would begin.
         """
         bursts, speech, last = self.bursts, self.speech, self.bursts.last_end
         long = bursts.pause >= numbers.long_pause_ms * _PER_MS
@@ -278,7 +279,7 @@ class Evidence(msgspec.Struct):
         return Verdict(speech.first, "sound", "low", ("ringback", "voice")) if enough else None
 
     def _after_music(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
-        """An answer after music: a colour ring ends at the answer; after a jingle it rings."""
+        """An answer after music: a colour ring ends at the answer, while ringing follows a jingle."""
         if self.sound == "music" or self.music_until is None:
             return None
         if self.music_ms < numbers.music_min_ms:
@@ -338,9 +339,7 @@ class Evidence(msgspec.Struct):
         return None
 
     def _began_with_new_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
-        """Whether the far channel changed shortly before the voice, and not with the last digit, when it always
-        does.
-        """
+        """Whether the far channel changed shortly before the voice, without the last digit, which always changes it."""
         if self.channel_at is None or self.speech.loud_ms < numbers.speech_with_channel_ms:
             return False
         of_dialling = self.channel_at < since + numbers.channel_after_digit_ms * _PER_MS

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Voices on the line: stretches loud enough to be more than room noise, turns of two ends, and a voice after music.
 
-The far end that answers ends the music first and speaks then. The sound detector needs a second of voice to be sure
-that it is no singer's. After a silence such as the music never had, half a second that keeps no notes is enough.
+At the answer, the music ends before the far end speaks. The sound detector needs a second of voice to exclude a singer.
+After a silence longer than any in the music, half a second without steady notes is enough.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KNOWN = 25  # windows: a second of music
 
 
 class Stretch(msgspec.Struct):
-    """Loud windows without a longer pause. `power`: their sum, 0 dBm0 is 1."""
+    """Loud windows without a longer pause between them. `power`: their sum; 0 dBm0 is 1."""
 
     start: int
     last: int
@@ -44,7 +44,7 @@ class Speech(msgspec.Struct):
     far_turn: int | None = None  # the same, with a change of level that no single announcer makes
 
     def follow(self, window: Window, numbers: AnswerNumbers, toned: bool) -> None:
-        """Adds a window. `toned`: a tone is on, and other sounds are not known."""
+        """Adds a window. `toned`: a tone is on, which hides other sounds."""
         if toned:
             return
         level = max(window.dbm0, _LOWEST_DBM0)
@@ -63,12 +63,12 @@ class Speech(msgspec.Struct):
             self.current = None
 
     def forget(self) -> None:
-        """Discards everything: voices so far prove nothing for what follows."""
+        """Discards all voices so far, which prove nothing for the following audio."""
         self.current = self.before = self.first = self.turn = self.far_turn = None
         self.loud_ms = 0
 
     def _count(self, current: Stretch, numbers: AnswerNumbers) -> None:
-        """Counts a stretch completely once it is longer than a click or a cough."""
+        """Counts a whole stretch once it is longer than a click or a cough."""
         if not _counts(current, numbers):
             return
         least = -(-numbers.stretch_min_ms // _WINDOW_MS)
@@ -90,7 +90,7 @@ def _counts(stretch: Stretch, numbers: AnswerNumbers) -> bool:
 
 
 class SoundAfterSilence(NamedTuple):
-    """The sound to be judged: its frames, and where the music before it ended."""
+    """The sound to be judged: its frames, and the end of the music before it."""
 
     start: int
     end: int
@@ -108,11 +108,11 @@ class Hush(msgspec.Struct):
     start: int | None = None  # start of the sound after it
     last: int = 0
     weighed_at: int = 0
-    word: int | None = None  # start of a sound in it that was too short to be judged
-    least_ms: int = 0  # shorter silences belong to the music, which went on after them
+    word: int | None = None  # start of a sound in the silence that was too short to be judged
+    least_ms: int = 0  # shorter silences belong to the music, which continued after them
 
     def follow(self, window: Window, numbers: AnswerNumbers) -> bool:
-        """Adds a window. Whether the music has fallen silent with it."""
+        """Adds a window; returns whether the music has fallen silent with it."""
         if self.windows >= _KNOWN and window.dbm0 <= dbm0(self.power) - numbers.hush_db:
             self.since = self.since if self.quiet else window.at
             self.quiet += 1
@@ -131,7 +131,7 @@ class Hush(msgspec.Struct):
         return False
 
     def sound_after(self, now: int, numbers: AnswerNumbers) -> SoundAfterSilence | None:
-        """The sound after the silence, whenever it is long enough to be judged, or over."""
+        """The sound after the silence, once it is long enough to be judged, or over."""
         if self.start is None or self.at is None:
             return None
         ended = now - self.last >= numbers.stretch_pause_ms * _PER_MS
@@ -147,8 +147,8 @@ class Hush(msgspec.Struct):
     def judge_sound(self, behind: SoundAfterSilence, notes: float | None, sung: bool, numbers: AnswerNumbers) -> bool:
         """Whether the sound is a voice.
 
-        `notes`: how well it keeps notes, None: too short to say. `sung`: the music itself keeps its notes no better,
-        but it does not fall silent again.
+        `notes`: the steadiness of its notes; None: too short to judge. `sung`: the music's own notes are no steadier,
+        but the music does not fall silent again.
         """
         if notes is None:
             self.word = behind.start if self.start is None else self.word
@@ -167,15 +167,15 @@ class Hush(msgspec.Struct):
 
 
 class Faint(msgspec.Struct):
-    """Quiet music, with the mean power of a second: 0 dBm0 is 1. `at`: its first frame."""
+    """Quiet music with its mean power over a second; 0 dBm0 is 1. `at`: its first frame."""
 
     at: int
     windows: int = 0
     power: float = 0.0
 
     def follow(self, window: Window, numbers: AnswerNumbers) -> bool:
-        """Whether it was as loud as a far end for a second: then it is the quiet beginning of a song, no radio in
-        the room.
+        """Adds a window; returns whether the music was as loud as a far end for a second: then it was the quiet
+        beginning of a song, not a radio in the room.
         """
         self.windows, self.power = self.windows + 1, self.power + float(10 ** (window.dbm0 / 10))
         if self.windows * HALF < RATE_HZ:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Windows of 80 ms of one line, each with its level and its strongest frequencies, and runs of windows with one tone.
 
-Windows overlap by half and are computed two at a time. Only a line that awaits an answer is examined, so the transform
-is for one line and not for all of them.
+Windows overlap by half and are computed in pairs. Only lines that await an answer are examined, each by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _SCALE = 2 / (STEP * float((_SHAPE**2).sum())) / (32767.0**2 / 2)  # squares of 
 _TINY = 1e-12
 
 
-# A second party's ringback is known after its first burst, which must be examined too.
+# Frames before the state that are examined too: a second party's state may begin after its first burst.
 _BEFORE = {"off_hook": 0, "new_party": 5 * RATE_HZ // 2}
 
 
@@ -44,9 +43,9 @@ def first_window(state: str, frame: int) -> int | None:
 
 
 class Window(NamedTuple):
-    """`at`: its middle, a frame.
+    """A window. `at`: the frame in its middle.
 
-    `power`: of each bin from 0 on, full scale 1. `lines`: the strongest bins, empty where it holds no tone.
+    `power`: power of each bin from 0 on, full scale 1. `lines`: the strongest bins; empty: no tone.
     """
 
     at: int
@@ -56,7 +55,7 @@ class Window(NamedTuple):
 
 
 def windows_of(audio: I16, end: int, numbers: AnswerNumbers) -> list[Window]:
-    """The two windows of audio (SPAN,) that ends at the frame `end`."""
+    """The two windows of `audio` (SPAN,), which ends at the frame `end`."""
     pieces = np.stack([audio[:STEP], audio[HALF:]]).astype(np.float32)
     cells = np.fft.rfft(pieces * _SHAPE)
     power = ((np.square(cells.real) + np.square(cells.imag)) * np.float32(_SCALE)).astype(np.float32)
@@ -82,7 +81,7 @@ def widened(lines: list[int]) -> list[int]:
 
 
 def fits(lines: list[int], hz: tuple[float, ...], numbers: AnswerNumbers) -> bool:
-    """Whether these lines are a tone's: each near one of its frequencies, and no frequency missing."""
+    """Whether these lines are those of a tone: each is near one of its frequencies, and no frequency is missing."""
     if not lines:
         return False
     off = [[abs(line * BIN_HZ - f) - f * numbers.hz_tolerance for line in lines] for f in hz]
@@ -91,7 +90,7 @@ def fits(lines: list[int], hz: tuple[float, ...], numbers: AnswerNumbers) -> boo
 
 
 def lines_of(hz: tuple[float, ...]) -> list[int]:
-    """The strongest lines that a tone of these frequencies has."""
+    """The strongest lines of a tone of these frequencies."""
     return sorted({line for f in hz for line in (int(f / BIN_HZ), int(f / BIN_HZ) + 1)})
 
 
@@ -114,9 +113,9 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Missing(NamedTuple):
-    """The burst that did not come, or was cut off.
+    """A burst that is missing or was cut off.
 
-    `at`: the far end had answered by then; `after`: it had not before.
+    The far end answered between `after` and `at`.
     """
 
     how: Literal["burst_missing", "burst_cut"]
@@ -132,9 +131,9 @@ class Run(msgspec.Struct):
     dbm0: float  # mean level in its lines
     lines: list[int]
     windows: int = 1
-    pure: int = 1  # windows that hold nothing else
+    pure: int = 1  # windows that hold only the tone
     missed: int = 0
-    from_quiet: bool = False  # there was silence before it, and ...
+    from_quiet: bool = False  # there was silence before the tone, and ...
     to_quiet: bool = False  # ... after it
 
 

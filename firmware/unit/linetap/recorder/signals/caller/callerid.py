@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Caller ID in the audio between the first two rings or before the first: FSK messages and DTMF digits.
 
-A number is given only from a message whose every octet was framed and whose checksum fits. Anything else that was
+A number is returned only from a message with every octet framed and a correct checksum. Any other message that is
 certainly caller ID is reported as unreadable.
 """
 
@@ -30,7 +30,7 @@ _DTMF = re.compile(r"([AD])([0-9*]*)(?:D[0-9*]*)?(?:B([0-9]*))?[C#]")
 
 
 class CallerHeard(msgspec.Struct, frozen=True):
-    """A caller ID. `readable` False: it was sent and cannot be trusted; number and name are then None."""
+    """A caller ID. `readable` False: it was sent but cannot be trusted; number and name are then None."""
 
     number: str | None
     name: str | None
@@ -66,14 +66,14 @@ def caller_id(
 
 
 def read_octets(octets: list[Octet], modem: Modem, numbers: CallerIdNumbers = CALLER_ID) -> CallerHeard | None:
-    """The first trustworthy caller ID in the octets of one carrier; else unreadable, if one was begun; else None."""
+    """The first trustworthy caller ID in the octets of one carrier; else unreadable if one was begun; else None."""
     begun, other = _seized(octets, numbers), False
     for index, octet in enumerate(octets):
         if octet.mark_bits < numbers.mark_bits or not octet.framed:
             continue
         body = _body(octets, index, numbers)
         if octet.value not in (SDMF, MDMF):
-            other |= body is not None  # message waiting or the like: complete, and not about a caller
+            other |= body is not None  # message waiting or the like: a complete message that is no caller ID
             continue
         caller = None
         if body is not None:
@@ -88,8 +88,8 @@ def read_octets(octets: list[Octet], modem: Modem, numbers: CallerIdNumbers = CA
 def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHeard | None:
     """The caller ID in DTMF digits: A or D, number, C or # (the variants in spandsp's adsi.h).
 
-    A start without its stop is unreadable. Some exchanges send the number without a letter before it, or without any:
-    then there must be no other digits.
+    A start without its stop is unreadable. Some exchanges send the number without a start letter, or without any
+    letter; there must then be no other digits.
     """
     found = _DTMF.search(digits)
     if found is None:
@@ -99,7 +99,7 @@ def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHear
             return CallerHeard(bare[1], None, "dtmf", False, True)
         return CallerHeard(None, None, "dtmf", False, False) if begun else None
     start, number, information = found.groups()
-    # B00, B10, D1, D2, D3: restricted or not available (sources differ on which is which): a call without a number.
+    # B00, B10, D1, D2, D3: number restricted or not available (sources differ which), so the call has no number.
     if (not number and information in ("00", "10")) or (start == "D" and number in ("1", "2", "3")):
         return CallerHeard(None, None, "dtmf", True, True)
     if not number or len(number) > numbers.digits_max:
@@ -108,7 +108,7 @@ def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHear
 
 
 def _seized(octets: list[Octet], numbers: CallerIdNumbers) -> bool:
-    """Whether a channel seizure was on the line, so that a message was begun."""
+    """Whether a channel seizure, the beginning of a message, was on the line."""
     run = 0
     for octet in octets:
         run = run + 1 if octet.value == SEIZURE and octet.framed and octet.mark_bits < 1 else 0
@@ -144,7 +144,7 @@ def _mdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | 
     at = 0
     while at < len(body):
         if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
-            return None  # the checksum fits, the parameters do not: no message of this kind
+            return None  # the checksum fits but the parameters do not: no message of this kind
         fields.setdefault(body[at], body[at + 2 : at + 2 + body[at + 1]])
         at += 2 + body[at + 1]
     name = _name(fields[NAME]) if NAME in fields else None
@@ -157,13 +157,13 @@ def _mdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | 
 
 
 def _number(sent: bytes, numbers: CallerIdNumbers) -> str | None:
-    """Only digits, without the spaces and dashes of some exchanges; None: no number."""
+    """The number's digits, without the spaces and dashes of some exchanges; None: no number."""
     digits = sent.translate(None, b" -()").decode("ascii", "replace")
     return digits if _DIGITS.fullmatch(digits) and len(digits) <= numbers.digits_max else None
 
 
 def _name(sent: bytes) -> str | None:
-    """ASCII, else Korean (EUC-KR or Windows' cp949), else what can be decoded; never a control character."""
+    """The name from ASCII, else Korean (EUC-KR or Windows' cp949), else as far as decodable; no control characters."""
     for encoding in ("ascii", "euc-kr", "cp949"):
         try:
             text = sent.decode(encoding)

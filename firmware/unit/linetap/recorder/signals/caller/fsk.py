@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The modem of caller ID: 1200 bit/s FSK, asynchronous 8N1, from one stretch of audio to octets.
 
-Two correlators of one bit's length compare mark with space, without regard to phase. Rejected: a frequency
-discriminator, which tolerates twist but clicks in noise; here each correlator is compared with its own level in the
-carrier instead. All edges of a stretch are judged at once; only the walk from octet to octet is a loop.
+Two correlators of one bit's length compare mark with space at any phase. For tolerance of twist, each correlator is
+compared with its own level in the carrier; a frequency discriminator, which also tolerates twist, was rejected because
+it clicks in noise. All edges of a stretch are judged at once; only the step from octet to octet is a loop.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ BIT = RATE_HZ / 1200  # samples; 1200 bit/s in both standards
 OCTET_BITS = 10  # start, eight of data, stop
 
 _WINDOW = np.array([BIT / 2 - 2.5, 1, 1, 1, 1, 1, BIT / 2 - 2.5])  # one bit, its ends cut between samples
-# How far an edge may lie from its zero crossing in noise.
+# Samples by which noise may move an edge from its zero crossing.
 _NUDGES = np.arange(-1.5, 1.6, 0.5)
 _REST_BITS = 10  # more consecutive marks than an octet has
-_TURN = 16  # samples: the correlator's rotation in them is unique within +-250 Hz, and its ripple is small beside it
+_TURN = 16  # samples in which the correlator's rotation is unique within +-250 Hz and large against its ripple
 
 
 class Octet(NamedTuple):
-    """`at`: sample in the middle of the edge that began the start bit; `mark_bits`: length of the mark before it."""
+    """An octet. `at`: middle of the edge that began the start bit, a sample; `mark_bits`: length of the mark before."""
 
     value: int
     framed: bool  # its stop bit was a mark
@@ -76,7 +76,7 @@ def _carriers_of(around: Floats, power: Floats, modem: Modem, numbers: FskNumber
 
 
 def _high_pass(from_hz: float, taps: int) -> Floats:
-    """Keeps hum, remains of ringing, and DC out of the carrier's power. `taps` is odd."""
+    """The taps of a high-pass that removes hum, remains of ringing, and DC from the carrier's power. `taps` is odd."""
     n = np.arange(taps) - taps // 2
     low = 2 * from_hz / RATE_HZ * np.sinc(2 * from_hz / RATE_HZ * n) * np.hamming(taps)
     kernel: Floats = (n == 0) - low / low.sum()
@@ -89,7 +89,7 @@ _HIGH_PASS = _high_pass(350.0, 61)
 def _around(signal: Floats) -> Floats:
     """(2, taps, samples): sums and differences of the samples equally far before and after each sample, zero outside.
 
-    A tone's real part is even around its sample, the imaginary part odd: all tones are computed from these.
+    A tone's real part is even around its sample, the imaginary part odd: all tones are computed from these sums.
     """
     reach, n = len(_WINDOW) // 2, len(signal)
     padded = np.pad(signal, reach)
@@ -101,8 +101,8 @@ def _around(signal: Floats) -> Floats:
 
 
 def _waves(tones_hz: tuple[int, int]) -> Floats:
-    """(2, tones, taps): multiplied with `_around`, each tone's real and imaginary part in the bit around each
-    sample.
+    """The weights (2, tones, taps) that turn `_around` into each tone's real and imaginary part in the bit around
+    each sample.
     """
     reach = len(_WINDOW) // 2
     angle = 2 * np.pi / RATE_HZ * np.outer(tones_hz, np.arange(reach + 1))
@@ -115,7 +115,7 @@ def _settling(numbers: FskNumbers) -> int:
 
 
 def _carriers(power: Floats, peak: Floats, numbers: FskNumbers) -> list[tuple[int, int]]:
-    """Stretches that hold two tones and little else of the line's mean `power`."""
+    """The stretches in which two tones have most of the line's mean `power`."""
     width = _settling(numbers)
     # A sine of amplitude A has power A*A/2 and gives a correlator A/2 times its window; `peak` is that squared.
     tones = _average(2 / BIT**2 * peak, width)
@@ -129,24 +129,24 @@ def _carriers(power: Floats, peak: Floats, numbers: FskNumbers) -> list[tuple[in
             stretches[-1] = (stretches[-1][0], end)
         else:
             stretches.append((start, end))
-    rim = width // 2  # the edge of a carrier that the average loses to a louder sound beside it
+    rim = width // 2  # the edge of a carrier that the average loses to a louder neighbouring sound
     return [(max(a - rim, 0), min(b + rim, len(power))) for a, b in stretches if b - a > OCTET_BITS * BIT]
 
 
 def _average(values: Floats, width: int) -> Floats:
     """Moving mean of `values` (samples,), zero outside."""
     total = np.cumsum(np.pad(values, (width - width // 2, width // 2)), dtype=np.float64)
-    # Sums of squares only grow; rounding must not let a difference of them fall below zero.
+    # Rounding must not make a difference of these growing sums of squares negative.
     mean: Floats = np.maximum(total[width:] - total[:-width], 0.0) / width
     return mean
 
 
 def _balance(mark: Floats, space: Floats, numbers: FskNumbers) -> Floats:
-    """Above zero for mark, symmetric for both, whatever the twist.
+    """The likelihood of mark against space: above zero for mark, and symmetric at any twist.
 
-    The tones are closer than a bit's width can separate (V.23: a mark gives 0.4 of itself to space), so with twist the
-    strong one would pass for the weak one. This is the likelihood of one against the other, phase unknown, for tones of
-    these levels in white noise.
+    The tones are closer than a bit's width can separate (V.23: a mark leaks 0.4 of its amplitude into space), so with
+    twist the strong tone would be mistaken for the weak one. The likelihood is for tones of these levels and unknown
+    phase in white noise.
     """
     is_mark = mark > space
     limit = 10 ** (numbers.twist_db / 20)
@@ -160,7 +160,7 @@ def _balance(mark: Floats, space: Floats, numbers: FskNumbers) -> Floats:
 
 
 def _octets(soft: Floats) -> list[Octet]:
-    """Start bits at falling edges, each edge judged with its best nudge, then walked as a UART does."""
+    """The octets: start bits at falling edges, each edge at its best shift, then read in sequence like a UART."""
     before = np.flatnonzero((soft[:-1] > 0) & (soft[1:] <= 0))
     edges = before + soft[before] / (soft[before] - soft[before + 1])
     edges = edges[edges + (OCTET_BITS - 0.5) * BIT + _NUDGES[-1] < len(soft) - 1]

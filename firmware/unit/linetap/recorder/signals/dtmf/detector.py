@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """DTMF receiver to ITU-T Q.24, for all lines of a card at once.
 
-A cheap gate (gate.py) examines every window of 20 ms of every line. Two consecutive windows that may hold the same key
-open a run; only runs are examined closely (press.py), line by line, in pieces on a grid that depends on the frames
-alone. A digit is reported once: after its end, when no break can be bridged any more.
+A fast gate (gate.py) examines every window of 20 ms of every line. Two consecutive windows that may contain the same
+key open a run; only runs are examined closely (press.py), line by line, in pieces on a grid of absolute frames. A digit
+is reported once, after its end, when no break can be bridged any more.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from linetap.config.numbers import DtmfNumbers
 from linetap.recorder.signals.dtmf.gate import BLOCK, CYCLE, FRAMES_PER_MS, KEYS, NOTHING, WINDOW, Gate, HumFit
 from linetap.recorder.signals.dtmf.press import HOP, REACH, PressMeasure, Stretch
 
-# The longest history needed: a run's beginning or a remaining piece, then the longest piece, then a window's reach.
+# The longest history needed: a run's beginning or an incomplete piece, then the longest piece and a window's reach.
 _HISTORY = 1440
-_PIECE = 960  # frames of a held key that are judged at once
+_PIECE = 960  # frames of a held key judged at once
 _BEFORE = 2 * BLOCK  # a tone may begin this long before the first window that passed the gate
 _AFTER = 2 * BLOCK
 _MISSES = 5 * BLOCK  # a run ends when no window has passed the gate for this long
 
 
 class Digit(msgspec.Struct, frozen=True, order=True):
-    """`digit` sounded on the line in [at, end); `level_dbm0`: of one tone, the mean of both."""
+    """A digit on the line in the frames [at, end). `level_dbm0`: mean level of its two tones."""
 
     known: int
     line: int
@@ -39,21 +39,21 @@ class Digit(msgspec.Struct, frozen=True, order=True):
 
 
 class Press(msgspec.Struct):
-    """One press of a key; breaks are bridged."""
+    """A press of a key; breaks are bridged."""
 
     at: int
     end: int
     sounded: int = 0
-    proven: int = 0  # of it, in stretches proven to be a digit's; the others were too short, or were none
+    proven: int = 0  # frames of `sounded` in stretches that were proven; the others were too short or no digit
     level_dbm0: float = 0.0
 
 
 class Run(msgspec.Struct):
-    """A line while the gate passes one key."""
+    """The state of a line while the gate passes one key."""
 
     key: int
     last: int  # first frame of the last window that passed
-    done: int  # judged up to here, on the grid of hops
+    done: int  # frame up to which the run is judged, on the grid of hops
     reference: tuple[float, float] = (0.0, 0.0)  # amplitudes that the tones were compared with
     press: Press | None = None
 
@@ -75,7 +75,7 @@ def _hum(numbers: DtmfNumbers) -> HumFit:
 
 
 class DtmfDetector:
-    """Follows `lines` lines; for the rules of all detectors see the package."""
+    """The detector of `lines` lines; for the rules of all detectors see the package."""
 
     def __init__(self, lines: int, numbers: DtmfNumbers | None = None) -> None:
         self._lines = lines
@@ -90,7 +90,7 @@ class DtmfDetector:
         self.reset_at_gap()
 
     def reset_at_gap(self) -> None:
-        """A gap: an incomplete digit is void; a key still held after it counts as a press of its own."""
+        """Discards an incomplete digit at a gap; a key still held after the gap counts as a new press."""
         # The history before `_frame`, then samples that are no whole block yet.
         self._held = np.zeros((self._lines, _HISTORY), np.int16)
         self._frame: int | None = None
@@ -98,7 +98,7 @@ class DtmfDetector:
         self._runs: dict[int, Run] = {}
 
     def follow(self, audio: NDArray[np.int16], frame: int) -> list[Digit]:
-        """Digits that became certain in `audio` (lines, n), the first sample at `frame`."""
+        """The digits that became certain in `audio` (lines, n), whose first sample is at `frame`."""
         if self._frame is None:
             skip = -frame % BLOCK  # blocks lie on absolute frames
             if audio.shape[1] < skip:
@@ -120,7 +120,7 @@ class DtmfDetector:
         return sorted(digits)
 
     def _candidates(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
-        """Lines with a run, or in whose windows one begins, with their keys; the key before this batch comes first."""
+        """The lines with a run or the beginning of one, and their keys; the key before this batch comes first."""
         previous = self._previous
         if keys is None:
             self._previous = [NOTHING] * self._lines
@@ -131,7 +131,7 @@ class DtmfDetector:
         return [(line, own[:, line].tolist()) for line in sorted({*opens.nonzero()[0].tolist(), *self._runs})]
 
     def _line(self, line: int, keys: list[int], samples: NDArray[np.int16], start: int, digits: list[Digit]) -> None:
-        """One line's windows; keys[0] is the window before this batch, `samples` ends with the batch."""
+        """Follows one line's windows. keys[0] is the window before this batch; `samples` ends with the batch."""
         begin = start - _HISTORY
         run = self._runs.pop(line, None)
         for index, (before, key) in enumerate(pairwise(keys)):
@@ -155,8 +155,8 @@ class DtmfDetector:
             self._runs[line] = run
 
     def _examine(self, run: Run, until: int, samples: NDArray[np.int16], begin: int, more: bool) -> list[Stretch]:
-        """Judges the run from where it was judged; with `more` to come, a stretch that has just begun waits for the
-        rest.
+        """Judges the run from its frame `done` on; with `more` audio to come, a stretch that has just begun waits for
+        the rest.
         """
         if until <= run.done:
             return []

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cheap half of the DTMF receiver: which windows of 20 ms may hold a digit, for all lines at once.
+"""The gate of the DTMF receiver: finds the windows of 20 ms that may contain a digit, for all lines at once.
 
-A window is two blocks of 10 ms, added coherently. A window that passes is only worth a closer examination (press.py).
-Arrays have frequencies first: sums and maxima over them then run along the windows, many at a time.
+A window is two blocks of 10 ms, added coherently. A window that passes is examined closely in press.py. Arrays have
+frequencies first, so that sums and maxima over frequencies are computed for many windows at once.
 
-Below the digits lie direct current and the mains with its harmonics. A high-pass would do for the tones, but would also
-remove what identifies speech as speech: its voice below 600 Hz. Hum differs from a voice by its frequency, which is the
-mains' own and constant, before the digit and after it. So it is fitted over a stretch several times as long as a digit,
-and only what fits is removed.
+Below the digits lie direct current and the mains with its harmonics. A high-pass would suffice for the tones, but would
+also remove the voice below 600 Hz, which identifies speech. Hum differs from a voice by its frequency, which is that of
+the mains, and constant before and after the digit. Hum is therefore fitted over a stretch several times as long as a
+digit, and only the fitted part is removed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ COLUMNS_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
 
 F64 = NDArray[np.float64]
 
-CYCLE = 800  # frames: whole cycles of 50 and 60 Hz and all of their harmonics, each in a bin of its own
-_LOST = 0.01  # the largest share of a wave's energy outside the space of its like
+CYCLE = 800  # frames: whole cycles of 50 and 60 Hz and all of their harmonics, each in its own bin
+_LOST = 0.01  # the largest share of a wave's energy outside its space
 BLOCK = 80
 WINDOW = 2 * BLOCK
 NOTHING = -1
@@ -39,10 +39,10 @@ _TWIST_MAX = np.float32(10**1.4)
 
 
 class HumFit:
-    """Stateless: one for all lines of a profile."""
+    """The fit of hum. Stateless: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
-        """The mains' frequencies are taken as multiples of 10 Hz: a grid keeps its own within 0.2 Hz."""
+        """Assumes mains frequencies that are multiples of 10 Hz: a power grid keeps its frequency within 0.2 Hz."""
         step = RATE_HZ / CYCLE
         hz = {base * k for base in numbers.mains_hz for k in range(1, int(numbers.hum_to_hz // base) + 1)}
         self._bins = np.array(sorted({0, *(round(f / step) for f in hz)}))
@@ -70,7 +70,7 @@ def low_space(to_hz: float, samples: int) -> F64:
 
 
 class Gate:
-    """Stateless: one for all lines of a profile."""
+    """The gate. Stateless: one for all lines of a profile."""
 
     def __init__(self, numbers: DtmfNumbers) -> None:
         hz = np.array([*ROWS_HZ, *COLUMNS_HZ, *numbers.beneath_hz])
@@ -79,7 +79,7 @@ class Gate:
         waves = np.vstack([np.cos(phase), np.sin(phase)]) * np.sqrt(2 / WINDOW)  # (20, 80)
         self._waves = len(waves)
         self._kernel = np.ascontiguousarray(np.vstack([waves, low_space(numbers.low_hz, BLOCK)]), np.float32)
-        # The second block's phases count from its own beginning: they are rotated to the window's.
+        # The second block's phases count from its own beginning and are rotated to the window's beginning.
         turn = angle * BLOCK
         self._straight = np.stack([np.cos(turn), np.cos(turn)]).astype(np.float32)  # (2, 10, 1)
         self._across = np.stack([-np.sin(turn), np.sin(turn)]).astype(np.float32)
@@ -87,9 +87,9 @@ class Gate:
         self._floor = np.float32(amplitude**2 / 2 * WINDOW)
 
     def keys(self, blocks: NDArray[np.float32]) -> NDArray[np.int8] | None:
-        """blocks (n + 1, lines, 80) to (n, lines): the index of the key that two blocks may hold, or -1.
+        """The index of the key that each pair of blocks may contain, or -1: `blocks` (n + 1, lines, 80) to (n, lines).
 
-        None: no window may hold a key.
+        None: no window may contain a key.
         """
         energy = np.einsum("bls,bls->bl", blocks, blocks)
         energy = energy[:-1] + energy[1:]
@@ -99,7 +99,7 @@ class Gate:
         count, lines = energy.shape
         if len(loud) < lines:
             blocks, energy = blocks[:, loud], energy[:, loud]
-        seen = np.einsum("ks,bs->kb", self._kernel, blocks.reshape(-1, BLOCK))  # not by Debian's BLAS: as the bank
+        seen = np.einsum("ks,bs->kb", self._kernel, blocks.reshape(-1, BLOCK))  # einsum: see bank.py
         low = np.einsum("kb,kb->b", seen[self._waves :], seen[self._waves :])
         parts = seen[: self._waves].reshape(2, self._waves // 2, -1)
         second = parts[:, :, len(loud) :]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The precise half of the DTMF receiver: where one pair of tones begins and ends, and whether it is a digit.
+"""The close examination of the DTMF receiver: the beginning and end of a pair of tones, and whether it is a digit.
 
-In windows of 5 ms, 2.5 ms apart, both tones are fitted together (at 5 ms a filter alone would leak the row into the
-column); a third component between the dial tone's frequencies takes that tone out. A tone's edge is where its amplitude
-is half.
+In windows of 5 ms, 2.5 ms apart, both tones are fitted together (a separate filter of 5 ms would leak the row into the
+column); a third component between the dial tone's frequencies removes dial tone. A tone's edge is the frame of half its
+amplitude.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 HOP = 20
 REACH = 20  # frames of a window on either side of its middle
 _STEADY = 7  # windows within 20 ms
-_JUDGED_MIN = 5  # windows: shorter pieces count neither for nor against
-_KEPT = 0.7  # of the amplitudes that the tones were compared with in the piece before
+_JUDGED_MIN = 5  # windows: shorter pieces neither prove nor disprove a digit
+_KEPT = 0.7  # share kept of the previous piece's reference amplitudes
 _GONE = _KEPT / 2
 
 _LONGEST = 4096  # frames of a stretch that are examined
@@ -39,7 +39,7 @@ _RIDGE = 1e-9 * np.eye(8)
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """Both tones sounded in [start, end). `level_dbm0`: mean of both tones; None: they are no digit."""
+    """The frames [start, end) with both tones. `level_dbm0`: mean of both tones; None: they are no digit."""
 
     start: int
     end: int
@@ -61,18 +61,18 @@ class PressMeasure:
     def examine(
         self, x: F64, frame: int, key: int, before: tuple[float, float]
     ) -> tuple[list[Stretch], tuple[float, float]]:
-        """Stretches in audio `x` (n,) from `frame`, n whole hops, and the amplitudes that they were compared with.
+        """The stretches in audio `x` (n,) from `frame`, n whole hops, and their reference amplitudes.
 
-        `before`: those of the piece before; the noise after a digit must not be compared with itself.
+        `before`: reference amplitudes of the previous piece, so that noise after a digit is not compared with itself.
         """
-        halves = x.reshape(-1, HOP) @ self._fits[key]  # (n / HOP, 8): of a window's first half, of its second
+        halves = x.reshape(-1, HOP) @ self._fits[key]  # (n / HOP, 8): a window's first half, then its second
         parts = halves[:-1, :4] + halves[1:, 4:]
         tones: Complex = parts[:, :2] + 1j * parts[:, 2:]  # (windows, 2): row, column
         size = np.abs(tones)
         top = size.max(axis=0)
         if top[0] <= _GONE * before[0] and top[1] <= _GONE * before[1]:
             return [], (_KEPT * before[0], _KEPT * before[1])
-        weakest = np.minimum(size[:, 0] * top[1], size[:, 1] * top[0])  # both tones count alike, whatever the twist
+        weakest = np.minimum(size[:, 0] * top[1], size[:, 1] * top[0])  # both tones have equal weight at any twist
         best = int(np.convolve(weakest, _ONES[: len(size)], "valid").argmax())
         at_best = size[best : best + _STEADY]
         mean = at_best.sum(axis=0) / len(at_best)
@@ -88,7 +88,7 @@ class PressMeasure:
         return stretches, (row, column)
 
     def _judge(self, tones: Complex, x: F64, key: int) -> float | None:
-        """The level of a digit in windows of one tone, _JUDGED_MIN or more, and their samples; None: it is no digit."""
+        """The level of the digit in these windows, at least _JUDGED_MIN, and their samples `x`; None: no digit."""
         n, nominal, count = self._numbers, self._nominal[key], len(tones)
         whole = (tones.real**2 + tones.imag**2).sum(axis=0) / count
         slow = tones * self._still[key][:count]
@@ -109,11 +109,11 @@ class PressMeasure:
         return (row + column) / 2
 
     def _purity(self, x: F64, hz: F64) -> float:
-        """The share of both tones in everything but dial tone."""
+        """The share of both tones in all sound but dial tone."""
         x = x[:_LONGEST]
         basis = np.vstack([_waves(hz, len(x)), self._beneath[:, : len(x)]])
-        # Least squares by the normal equations: eight waves, none of them near another. A tone beneath may still be
-        # configured onto a row's frequency: the addition to the diagonal then divides the tone between both.
+        # Least squares by the normal equations: eight waves of distinct frequencies. If a dial tone is configured at a
+        # row's frequency, the addition to the diagonal divides the tone between both.
         seen = basis @ x
         share = np.linalg.solve(basis @ basis.T + _RIDGE * len(x), seen)
         tones = float(share[:4] @ share[:4]) / 2
@@ -122,7 +122,7 @@ class PressMeasure:
 
 
 def _fit(row: float, column: float, beneath: float) -> F64:
-    """(20, 8): a window's amplitudes of row and column, real then imaginary parts, from windows of 40 samples.
+    """The matrix (20, 8) that gives a window's amplitudes of row and column, real then imaginary, from 40 samples.
 
     Phases are those at the window's first sample. The first four columns are for a window's first half, the rest for
     its second.
@@ -134,7 +134,7 @@ def _fit(row: float, column: float, beneath: float) -> F64:
 
 
 def _waves(hz: F64, length: int) -> F64:
-    """(4, length): cosines and sines of two frequencies, by angle sums: one hop's waves, rotated hop by hop."""
+    """Cosines and sines of two frequencies, (4, length), by angle sums: one hop's waves, rotated hop by hop."""
     hops = -(-length // HOP)
     turns = _turned(_RADIANS * HOP * hz, hops)
     hop = np.exp(1j * _RADIANS * np.outer(hz, _STEPS[:HOP]))
@@ -143,14 +143,14 @@ def _waves(hz: F64, length: int) -> F64:
 
 
 def _turned(angle: F64, count: int) -> Complex:
-    """(count, 2): two rotations by constant angles, step by step, from zero."""
+    """Two rotations by constant angles, step by step from zero: (count, 2)."""
     turned: Complex = np.exp(1j * (_STEPS[:count, None] * angle))
     return turned
 
 
 def _slope(slow: Complex) -> F64:
-    """Radians a hop for each column: from steps of two hops (windows without common samples), then a line through
-    all.
+    """The slope in radians a hop for each column: from steps of two hops (windows without common samples), then from
+    a line through all.
     """
     count = len(slow)
     rough = np.angle((slow[2:] * slow[:-2].conj()).sum(axis=0)) / 2
@@ -167,20 +167,21 @@ def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 # --- What identifies a telephone's digits: level, twist and pitch of the two tones, and the noise beneath them --------
-# An oscillator keeps its pitch within a few hundredths of a percent (memory); two telephones differ by tenths. A far
-# end that comes through a codec has the codec's noise (G.711: 38 dB below the tones).
+# An oscillator keeps its pitch within a few hundredths of a percent (from memory); two telephones differ by tenths. The
+# digits of a far end behind a codec have the codec's noise (G.711: 38 dB below the tones).
 
 
-LEAD_MS, LONGEST_MS = 6, 40  # after the digit's first frame: a digit lasts at least 40 ms (Q.24), usually more
+LEAD_MS, LONGEST_MS = 6, 40  # from the digit's first frame: a digit lasts at least 40 ms (Q.24)
 ROUNDS = 4
-TAPS = 16  # 2 ms: the length of the hybrid's echo (memory: most of it within 1 ms)
+TAPS = 16  # 2 ms: length of the hybrid's echo (from memory: most of it within 1 ms)
 _FULL_SCALE = 32767 * 10 ** (-FULL_SCALE_DBM0 / 20)  # the peak of 0 dBm0
 
 
 class Signature(msgspec.Struct, frozen=True, array_like=True):
-    """`level_dbm0`: mean of both tones; `twist_db`: column above row; pitches in percent off nominal.
+    """The signature of a digit. `level_dbm0`: mean of both tones; `twist_db`: column above row; pitches in percent
+    off nominal.
 
-    `rest_db`: everything else, against both tones together.
+    `rest_db`: level of all other sound against both tones together.
     """
 
     level_dbm0: float
@@ -191,10 +192,10 @@ class Signature(msgspec.Struct, frozen=True, array_like=True):
 
 
 def signature_of(audio: NDArray[np.int16], digit: str, played: NDArray[np.int16] | None = None) -> Signature | None:
-    """The signature of a digit's audio from its first frame on; None: too little of it.
+    """The signature of a digit's audio from its first frame on; None: too little audio.
 
-    `played`: our own sound while it could return in this audio, longer than the audio by its possible delays: it is
-    taken out.
+    `played`: our own sound that may return in this audio, longer than the audio by the possible delays. Its echo is
+    removed.
     """
     x = audio[LEAD_MS * FRAMES_PER_MS : LONGEST_MS * FRAMES_PER_MS].astype(np.float64)
     if len(x) < (LONGEST_MS - LEAD_MS) * FRAMES_PER_MS // 2:
@@ -204,7 +205,7 @@ def signature_of(audio: NDArray[np.int16], digit: str, played: NDArray[np.int16]
     hz, at = nominal.copy(), np.arange(len(x)) - (len(x) - 1) / 2
     if played is not None:
         x = x - _returned(x, played, nominal)
-    for _ in range(ROUNDS):  # Gauss and Newton: a tone's derivative by its frequency is its own quadrature times t
+    for _ in range(ROUNDS):  # Gauss-Newton: a tone's derivative by its frequency is its quadrature times t
         phase = 2 * np.pi / RATE_HZ * np.outer(at, hz)
         waves = np.hstack([np.cos(phase), np.sin(phase)])
         found = np.linalg.lstsq(waves, x, rcond=None)[0]
@@ -224,9 +225,9 @@ def signature_of(audio: NDArray[np.int16], digit: str, played: NDArray[np.int16]
 
 
 def _returned(x: NDArray[np.float64], played: NDArray[np.int16], hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The part of `x` that is the line's echo of `played`: at the delay that fits best, with a few taps around it.
+    """The line's echo of `played` in `x`, at the best delay, with a few taps around that delay.
 
-    The tones are fitted together with it, so that they are not taken for echo.
+    The tones are fitted together with the echo, so that they are not mistaken for it.
     """
     at = np.arange(len(x)) - (len(x) - 1) / 2
     # a tone that is off by up to 1.8 % (Q.24) still lies within three neighbouring frequencies

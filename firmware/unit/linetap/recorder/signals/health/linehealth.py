@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of all lines of a card, half a second at a time; of speech, over whole calls.
+"""Detects the faults of all lines of a card, half a second at a time, and faults of speech over whole calls.
 
-Each fault has a condition that must have held for its time, and one under which it clears. Batches
-are only collected until half a second is complete, so that a line costs almost nothing however often the ring is read.
+Each fault has a condition that must have held for a time, and a condition that clears it. Batches are only collected
+until half a second is complete, so that frequent reading of the ring costs almost nothing.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _SECONDS = rules.seconds()
 
 
 class CallHealth:
-    """Clipping and faintness of speech, of all lines of a card: only a whole call can show them."""
+    """Clipped and too quiet speech on all lines of a card, which only a whole call can show."""
 
     def __init__(self, lines: int) -> None:
         self._state: F32 = np.zeros((ROWS, lines), np.float32)
 
     def follow(self, block: Block, limits: Limits, talking: Lines, over: Lines) -> None:
-        """`talking`: in use for the whole block, and all its sound is speech; `over`: no longer in use."""
+        """Adds a block. `talking`: lines in use throughout, with no sound but speech; `over`: no longer in use."""
         state, level = self._state, block.level_dbm0
         fresh = talking & (state[_TIME] == 0)
         state[_FLOOR, fresh] = _NO_FLOOR
@@ -60,8 +60,8 @@ class CallHealth:
         self._judge(limits, over)
 
     def _judge(self, limits: Limits, over: Lines) -> None:
-        """Clipping is reported at once and cleared by a whole call without it; faintness is reported at the call's
-        end.
+        """Judges the calls: clipping is reported at once and cleared by a whole call without it; too quiet speech is
+        reported at the call's end.
         """
         state = self._state
         state[_CLIPPED, state[_CLIPS] >= limits.clip_times] = 1
@@ -91,9 +91,9 @@ class _Piece(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One line's last whole half second.
+    """The last whole half second of a line.
 
-    `on_hook` None: the hook moved in it; `volts` None: unknown, or not constant; `level_dbm0` None: a notice was on the
+    `on_hook` None: the hook changed; `volts` None: unknown or not constant; `level_dbm0` None: a notice was on the
     line, or its audio is not captured.
     """
 
@@ -108,7 +108,7 @@ class LineHealth:
     def __init__(self, lines: Sequence[Line], profiles: Sequence[Profile], learned: Mapping[int, Learned]) -> None:
         """The lines of one card and their profiles, in the order of its ring; `learned` by line number."""
         self._lines, self._profiles = list(lines), list(profiles)
-        self._audible: Lines = np.array([not line.exempt for line in lines], np.bool_)  # of an exempt line: zeros
+        self._audible: Lines = np.array([not line.exempt for line in lines], np.bool_)  # an exempt line has zeros
         self._meter = Meter(len(lines))
         self._ill_s, self._well_s, self._ill = np.zeros((3, len(LASTING), len(lines)), np.float32)
         self._rest_v: F32 = np.zeros(len(lines), np.float32)
@@ -124,14 +124,14 @@ class LineHealth:
         self._read: tuple[Block, LineUse] | None = None
 
     def learn(self, learned: Mapping[int, Learned]) -> None:
-        """Judges by these measurements from now on; a fault clears once the line is well by them."""
+        """Judges by these measurements from now on; a fault clears once the line is sound by the new measurements."""
         self._limits = Limits(self._profiles, [learned.get(line.number) for line in self._lines])
         self._lasts = rules.lasts(self._limits)
 
     def follow(self, batch: Batch, in_use: Lines, active: Lines | None = None) -> None:
-        """`in_use` (lines,): the loop is closed. `active` (lines,): a voice or a digit in this batch.
+        """Follows a batch. `in_use` (lines,): the loop is closed; `active` (lines,): a voice or a digit in this batch.
 
-        A line in use without them for long is stuck. None: they are not detected, and no line is reported as stuck.
+        A line long in use without voice and digit is stuck. `active` None: no line is reported as stuck.
         """
         if batch.gap is not None:
             self._drop()
@@ -171,12 +171,12 @@ class LineHealth:
         )
 
     def _drop(self) -> None:
-        """A gap in the audio: half a second must be complete."""
+        """Discards an incomplete half second at a gap in the audio."""
         self._waiting, self._slots, self._read = [], 0, None
         self._begin()
 
     def _begin(self) -> None:
-        """Starts new arrays: the last half second's `Use` keeps the old ones."""
+        """Starts new arrays: the last half second's `Use` keeps its arrays."""
         lines = len(self._lines)
         self._used_all, self._used_any, self._active = (np.full(lines, now, np.bool_) for now in (True, False, False))
 

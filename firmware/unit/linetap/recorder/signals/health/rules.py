@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conditions of a line's faults, and of their end: half a second of a card against the limits of its lines.
+"""The conditions under which faults of a line begin and end: half a second of a card against the lines' limits.
 
-The limits are each line's profile, or what was learnt of the line.
+The limits come from each line's profile, or from the learning of the line.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FULL_SCALE_DB = 20 * np.log10(32767) - 10 * np.log10(2) - FULL_SCALE_DBM0
 
 @dataclass(slots=True)
 class Block:
-    """Arrays (lines,). The masks mark unknown values, whose numbers are meaningless."""
+    """Measurements of half a second, arrays (lines,). Numbers that the masks mark as unknown are meaningless."""
 
     metered: Lines  # the voltage is known throughout
     still: Lines  # it is known and constant: no ringing, no pulse, no flash
@@ -56,7 +56,7 @@ def dbm0(power: F32) -> F32:
 
 
 class Meter:
-    """Keeps no audio, only each line's hum and the line that is due."""
+    """Measures blocks. Its only state is each line's hum and the line whose hum is due."""
 
     def __init__(self, lines: int) -> None:
         window = np.hanning(FRAMES + 1)[:-1]
@@ -69,7 +69,7 @@ class Meter:
         self._turn = 0
 
     def read(self, audio: I16, volts: I16, hook: Bits, ring: Bits, still_v: F32, clip_at: NDArray[np.int32]) -> Block:
-        """audio int16 (lines, FRAMES), volts int16 0.01 V (lines, SLOTS), hook and ring bool (lines, milliseconds)."""
+        """The block of int16 `audio` (lines, FRAMES), `volts` in 0.01 V (lines, SLOTS), hook and ring (lines, ms)."""
         lines = len(audio)
         rings = ring.any(axis=1)
         lowest = volts.min(axis=1)
@@ -82,7 +82,7 @@ class Meter:
         clipped = np.zeros(lines, np.float32)
         for line in np.flatnonzero((audio.max(axis=1) >= clip_at) | (audio.min(axis=1) <= -clip_at)):
             clipped[line] = np.count_nonzero(np.abs(audio[line].astype(np.int32)) >= clip_at[line]) / FRAMES
-        # Clipping adds components at all sums and differences of its tones, ringing at multiples of 20 Hz.
+        # Clipping adds components at all sums and differences of its tones; ringing, at multiples of 20 Hz.
         calm = ~rings & (hook.all(axis=1) | ~hook.any(axis=1))
         plain = calm & (clipped == 0)
         known = np.zeros(lines, np.bool_)
@@ -94,7 +94,7 @@ class Meter:
         return Block(metered, still, calm, middle, dbm0(power), clipped, self._hum_dbm0, known)
 
     def _hum(self, samples: F32) -> F32:
-        """Power in the harmonics of either mains frequency; the louder counts."""
+        """The power in the harmonics of the louder mains frequency."""
         parts = samples @ self._waves
         half = parts.shape[1] // 2
         power = parts[:, :half] ** 2 + parts[:, half:] ** 2
@@ -110,7 +110,7 @@ LASTING = (
     "silent_off_hook", "sound_on_hook", "hum", "stuck_off_hook",
 )  # fmt: skip
 ON_HOOK_S = 30.0  # the time over which the share of sound is measured
-REST_SINKS_V = 0.01  # a block: the voltage at rest is the highest of the last minutes
+REST_SINKS_V = 0.01  # V a block: the rest voltage is the highest of the last minutes
 
 
 class Limits:
@@ -159,7 +159,7 @@ class Limits:
 
 
 class LineUse(NamedTuple):
-    """The lines' use in this half second, (lines,): a line that changed in it is neither `off` nor `on`."""
+    """The lines' use in this half second, (lines,): a line whose hook changed is neither `off` nor `on`."""
 
     off: Lines
     on: Lines
@@ -169,12 +169,12 @@ class LineUse(NamedTuple):
 
 
 def seconds() -> F32:
-    """(faults, 1): the time that a block represents."""
+    """The time that a block represents, (faults, 1)."""
     return np.array([[HUM_SECONDS if name == "hum" else SECONDS] for name in LASTING], np.float32)
 
 
 def lasts(limits: Limits) -> F32:
-    """(faults, lines): how long each condition must have held."""
+    """The seconds for which each condition must have held, (faults, lines)."""
     return np.stack([
         limits.cut_s, limits.short_s, limits.reversed_s, limits.battery_s, limits.battery_high_s, limits.battery_s,
         limits.short_loop_s, limits.silent_s, np.full_like(limits.silent_s, SECONDS), limits.hum_s, limits.stuck_s,
@@ -182,7 +182,7 @@ def lasts(limits: Limits) -> F32:
 
 
 def rest_voltage(rest_v: F32, block: Block, use: LineUse, limits: Limits) -> F32:
-    """The voltage of each line at rest, from the one before."""
+    """The voltage of each line at rest, updated from the previous one."""
     volts = np.abs(block.volts)
     at_rest = block.still & use.on & (volts >= limits.cut_v)
     rest: F32 = np.where(at_rest, np.maximum(volts, rest_v - REST_SINKS_V), rest_v)
@@ -190,13 +190,13 @@ def rest_voltage(rest_v: F32, block: Block, use: LineUse, limits: Limits) -> F32
 
 
 def sound(block: Block, limits: Limits) -> Lines:
-    """Whether there is a person's or the exchange's sound: neither line noise nor hum."""
+    """Whether there is sound of a person or of the exchange, beyond line noise and hum."""
     found: Lines = block.level_dbm0 >= np.maximum(limits.sound_dbm0, block.hum_dbm0 + limits.margin_db)
     return found
 
 
 def sounding(share: F32, sound: Lines, block: Block, use: LineUse, limits: Limits, rest_v: F32) -> F32:
-    """The share of the last half minute on-hook with a sound, from the one before; off-hook resets it."""
+    """The share of the last half minute on-hook with a sound, updated from the previous share; off-hook resets it."""
     dropped = block.still & (np.abs(block.volts) < rest_v - limits.short_loop_drop_v)  # reported as a short loop
     known = use.on & block.calm & use.audible & ~use.noticed & ~dropped
     moved: F32 = share + np.float32(SECONDS / ON_HOOK_S) * (sound - share)
@@ -207,13 +207,13 @@ def sounding(share: F32, sound: Lines, block: Block, use: LineUse, limits: Limit
 def conditions(
     block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v: F32, share: F32
 ) -> tuple[Lines, Lines]:
-    """(ill, well), each (faults, lines); where neither holds, the state stays."""
+    """The conditions (ill, well), each (faults, lines); if neither holds, the state stays."""
     rows = [*_of_voltage(block, use, limits, sound, rest_v), *_of_audio(block, use, limits, share)]
     return np.stack([ill for ill, _ in rows]), np.stack([well for _, well in rows])
 
 
 def _of_voltage(block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v: F32) -> list[tuple[Lines, Lines]]:
-    """Faults that show in the voltage; none without a meter."""
+    """Conditions of the faults that the voltage shows; without a meter there are none."""
     still, volts = block.still, np.abs(block.volts)
     quiet = ~sound
     cut = still & (volts < limits.cut_v)
@@ -222,7 +222,7 @@ def _of_voltage(block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v
     at_rest = alive & use.on
     right = (block.volts > 0) == limits.reversed
     pbx = (volts >= limits.pbx_low_v) & (volts <= limits.pbx_high_v) & ~limits.on_hook_known
-    # On a short loop that was not learnt the hook still shows on-hook: a voice, and a drop of some volts.
+    # On a short loop that was not learnt, a lifted handset shows only as a voice and a drop of some volts.
     lifted = use.off | (use.on & (volts < rest_v - limits.short_loop_drop_v))
     high = alive & (volts >= limits.hook_v)
     return [
@@ -236,7 +236,7 @@ def _of_voltage(block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v
             at_rest & (volts < limits.battery_low_v) & quiet & ~pbx,
             at_rest & ((volts >= limits.battery_low_v + limits.margin_v) | pbx),
         ),
-        # Far above what the line had: if the card reads it wrongly, a lifted handset seems on-hook.
+        # Far above the line's usual voltage: if the card's reading is wrong, a lifted handset seems on-hook.
         (at_rest & (volts >= limits.battery_high_v), at_rest & (volts < limits.battery_high_v - limits.margin_v)),
         (at_rest & pbx & quiet, (at_rest & ~pbx) | limits.on_hook_known),
         (high & lifted & sound, limits.off_hook_known | (alive & use.off & (volts < limits.hook_v))),
@@ -244,7 +244,7 @@ def _of_voltage(block: Block, use: LineUse, limits: Limits, sound: Lines, rest_v
 
 
 def _of_audio(block: Block, use: LineUse, limits: Limits, share: F32) -> list[tuple[Lines, Lines]]:
-    cut = block.still & (np.abs(block.volts) < limits.cut_v)  # reported already; without a battery there is no sound
+    cut = block.still & (np.abs(block.volts) < limits.cut_v)  # already reported; without a battery there is no sound
     level, hum = block.level_dbm0, block.hum_dbm0
     known = block.hum_known & use.audible
     return [
@@ -253,7 +253,7 @@ def _of_audio(block: Block, use: LineUse, limits: Limits, share: F32) -> list[tu
             (level >= limits.silent_dbm0 + limits.margin_db) | cut,
         ),
         (use.on & (share >= limits.on_hook_share), use.off | (share < limits.on_hook_share / 3)),
-        # Under speech it is not judged; music has components at the mains' harmonics, but never little else.
+        # Hum is not judged under speech; music has components at the mains' harmonics, but always others too.
         (
             known & (hum >= limits.hum_dbm0) & (level <= hum + limits.hum_alone_db),
             known & (hum < limits.hum_dbm0 - limits.margin_db),

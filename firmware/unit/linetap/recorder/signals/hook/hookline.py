@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All levels of one line, from one-millisecond bits and the meter's voltages.
+"""The hook events of one line: ringing, loop and polarity, from one-millisecond bits and the meter's voltages.
 
-Numbers are the line profile's. The result does not depend on how the bits are cut into batches: every event is dated by
-the bits alone.
+Numbers come from the line's profile. Every event is dated by the bits alone, so the result does not depend on the cuts
+between batches.
 
-**Accuracy of the dates.** Off-hook is late by the contact's bounce. Where ringing shakes the hook bit, it is early by
-the one pulse that runs into it (4 ms at 20 Hz and 75 Vrms; always less than half a cycle); if the ringing shakes the
-closed loop too, it is dated at the end of that. A loop break is early by up to one slot.
+**Accuracy of the dates.** Off-hook is late by the contact's bounce. If ringing disturbs the hook bit, off-hook is early
+by the last disturbing pulse (4 ms at 20 Hz and 75 Vrms; always less than half a cycle). If ringing also disturbs the
+closed loop, off-hook is dated at the end of the disturbance. A loop break is early by up to one slot.
 
-**Ringing.** It is over when the next burst does not come. Its time is learnt from the line: by two pauses of the
-same length, of this call or an earlier one. Until then it is the longest pause of any exchange, and a call within that
-time counts as the same.
+**Ringing.** Ringing is over when the next burst is missing. The pause between bursts is learnt from the line, by two
+pauses of the same length in this call or an earlier one. Until then the longest pause of any exchange is assumed, and a
+call within that time counts as the same call.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from linetap.recorder.signals.hook.level import FRAMES_PER_MS, Level, runs, with
 from linetap.recorder.signals.hook.loop import Loop
 from linetap.ring import I16, Bits
 
-ALIKE_PERCENT = 15  # two pauses of one cadence; the second call's first burst is nearly always out of step
-LATE_PERCENT, LATE_MS = 15, 300  # so late a burst may be
+ALIKE_PERCENT = 15  # tolerance between two pauses of one cadence, which a second call's first burst hardly meets
+LATE_PERCENT, LATE_MS = 15, 300  # tolerated delay of a burst
 __all__ = ["FRAMES_PER_MS", "HookLine"]
 
 
 class Ringing(msgspec.Struct):
     """Bursts of ringing on one line.
 
-    The owner enables it: on a closed loop the detector reacts to dial pulses.
+    The caller passes bits of an open loop only: on a closed loop the detector reacts to dial pulses.
     """
 
     start: int | None = None  # start of the burst
-    end: int | None = None  # where the ring detector was last on
+    end: int | None = None  # the last frame at which the ring detector was on
     counted: bool = False
     rang_until: int | None = None  # the end of the last burst that was counted, of any call
-    pause: int | None = None  # before the last burst that was counted
-    usual: int | None = None  # frames: the pause of this line
+    pause: int | None = None  # pause before the last counted burst
+    usual: int | None = None  # frames: the usual pause of this line
 
     def follow(self, bits: Bits, frame: int, profile: Profile) -> list[Event]:
-        """Events of `bits` (milliseconds from `frame`)."""
+        """The events of `bits` (milliseconds from `frame`)."""
         if self.end is None and not np.count_nonzero(bits):
             return []
         events: list[Event] = []
@@ -67,11 +67,11 @@ class Ringing(msgspec.Struct):
 
     @property
     def expected(self) -> bool:
-        """Whether it rings, or pauses between two bursts."""
+        """Whether the line rings or pauses between two bursts."""
         return self.end is not None
 
     def answered(self) -> None:
-        """The ringing is over because the line was answered."""
+        """Ends the ringing: the line was answered."""
         self.start, self.end, self.counted = None, None, False
 
     def _gone_by(self, frame: int, profile: Profile, events: list[Event]) -> None:
@@ -85,8 +85,8 @@ class Ringing(msgspec.Struct):
             self.rang_until = end
 
     def _learn(self, profile: Profile) -> None:
-        """Learns the line's pause; also after ringing that was taken for over: too short a pause is corrected by the
-        next two bursts.
+        """Learns the line's pause, also after ringing that seemed over: the next two bursts correct a pause that is too
+        short.
         """
         before, self.pause = self.pause, None
         if self.start is None or self.rang_until is None:
@@ -98,7 +98,7 @@ class Ringing(msgspec.Struct):
                 self.usual = max(pause, before, self.usual or 0)  # a line may ring in two ways
 
     def _give_up(self, profile: Profile) -> int:
-        """Frames after the end of a burst."""
+        """Frames from the end of a burst after which the ringing is over."""
         longest = profile.ring_give_up_ms * FRAMES_PER_MS
         if self.usual is None:
             return longest
@@ -106,7 +106,7 @@ class Ringing(msgspec.Struct):
 
 
 class HookLine(msgspec.Struct):
-    """State only, kept in the checkpoint."""
+    """The state of a line's hook events, kept in the checkpoint."""
 
     loop: Loop = msgspec.field(default_factory=Loop)
     ringing: Ringing = msgspec.field(default_factory=Ringing)
@@ -114,7 +114,7 @@ class HookLine(msgspec.Struct):
 
     @property
     def off_hook_since(self) -> int | None:
-        """The frame since which the line is held, through flashes and pulses. None: on-hook, or the wire is dead."""
+        """The frame since which the line is off-hook, across flashes and pulses. None: on-hook, or the wire is dead."""
         return self.loop.off_hook_since
 
     def certain_until(self, end: int) -> int:
@@ -122,7 +122,7 @@ class HookLine(msgspec.Struct):
         return self.loop.certain_until(end)
 
     def follow(self, hook: Bits, ring: Bits, polarity: Bits, volts: I16, frame: int, profile: Profile) -> list[Event]:
-        """Events of one batch; bits (milliseconds,), the first at `frame`; `volts`: 0.01 V or NO_VOLTS (slots,)."""
+        """The events of one batch; bits (milliseconds,), the first at `frame`; `volts`: 0.01 V or NO_VOLTS (slots,)."""
         steady = self.polarity.quiet(polarity)
         still = steady and self.loop.quiet(hook, None)
         if still and not self.loop.closed:
@@ -143,8 +143,10 @@ class HookLine(msgspec.Struct):
         self.polarity.reset_at_gap()
 
     def _loop(self, hook: Bits, dead: Bits | None, ring: Bits, frame: int, profile: Profile) -> list[Event]:
-        """The ring detector counts on-hook only: on a closed loop it reacts to the end of ringing and to dial
-        pulses."""
+        """The events of loop and ringing.
+
+        The ring detector counts on-hook only: on a closed loop it reacts to the end of ringing and to dial pulses.
+        """
         events: list[Event] = []
         listening_from = None if self.loop.in_use else 0
         if not self.loop.quiet(hook, dead):

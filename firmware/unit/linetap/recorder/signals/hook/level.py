@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bits of one millisecond each as runs, and one debounced bit."""
+"""Runs of equal bits of one millisecond each, and a debounced bit."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def runs(values: npt.NDArray[Any], frame: int) -> list[tuple[int, int, int]]:
 def all_are(bits: Bits, value: bool) -> bool:
     """Whether all bits have this value.
 
-    Counting is six times as fast as comparing, and an idle line does nothing else.
+    Counting is six times as fast as comparing, and is most of the work for an idle line.
     """
     return int(np.count_nonzero(bits)) == (len(bits) if value else 0)
 
 
 def without_line(volts: I16, profile: Profile) -> Bits | None:
-    """The milliseconds in which no exchange was on the line; None: there was one throughout.
+    """The milliseconds in which no exchange was on the line; None: an exchange was on the line throughout.
 
     `volts`: 0.01 V (slots,); NO_VOLTS counts as an exchange.
     """
@@ -51,7 +51,7 @@ class Level(msgspec.Struct):
         return self.contrary_since is None and all_are(bits, self.value)
 
     def follow(self, bits: Bits, blind: Bits | None, frame: int, debounce: int) -> list[tuple[int, int, bool]]:
-        """Changes in `bits` (milliseconds from `frame`) as (frame certain, frame of the edge, new level).
+        """The changes in `bits` (milliseconds from `frame`) as (frame certain, frame of the edge, new level).
 
         `blind`: milliseconds in which the bit is meaningless; None: it never is.
         """
@@ -68,5 +68,5 @@ class Level(msgspec.Struct):
         return changes
 
     def reset_at_gap(self) -> None:
-        """A gap: a change that has begun must be seen again."""
+        """Discards a change that has begun at a gap."""
         self.contrary_since = None

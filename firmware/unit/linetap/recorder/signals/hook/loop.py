@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """One line's loop: off-hook, flash, dial pulses, on-hook and the exchange's loop break, from hook bit and voltage.
 
-**Loop.** Events are `off_hook`, then any number of `flash`, `digit` and `loop_break`, then `on_hook`. A loop that opens
-may become any of them: the event comes when it is certain, dated back to where the loop opened, and until then no audio
-after that may be recorded. After a loop break the handset may still hold the line: if current returns as the battery
-does, the line is off-hook as before, without another `off_hook`; if not, `on_hook` follows. Without a battery no one
-can know which. On a wire without an exchange (less than 3 V, for a slot of the meter) the hook may show anything: it
-closes no loop.
+**Loop.** Events are `off_hook`, then any number of `flash`, `digit` and `loop_break`, then `on_hook`. An opening of the
+loop may become any of the last four. The event is raised once it is certain and dated back to the opening; until then
+no audio after the opening may be recorded. After a loop break the handset may still be lifted: if current returns with
+the battery, the line is off-hook as before, without another `off_hook`; if not, `on_hook` follows. Without a battery
+the two cannot be distinguished. On a wire without an exchange (less than 3 V for a slot of the meter) the hook bit is
+meaningless and closes no loop.
 
-**Pulses.** Breaks of a closed loop are counted into digits. A train is every break of 15 to 200 ms that follows another
-within 250 ms of make; breaks within the hook's debounce (25 ms) do not count. Every train becomes an event `digit`, but
-its text is empty where the breaks are more likely a fault:
+**Pulses.** Breaks of a closed loop are counted into digits. A train consists of breaks of 15 to 200 ms, each within
+250 ms of make after another; breaks within the hook's debounce (25 ms) do not count. Every train becomes an event
+`digit`, whose text is empty if the breaks are more likely a fault:
 
 * more than ten of them, or a break between them that is neither pulse nor flash;
 * breaks without a dial's even rate;
-* a lone break where dialling is impossible. A loose contact and a "1" look alike, so a lone break is a "1" only with
-  a dial's length, not at once after the loop closed, and while an exchange waits for digits: after off-hook without
+* a lone break where dialling is impossible. A loose contact resembles a "1", so a lone break is a "1" only with a
+  dial's length, not at once after the loop closed, and while an exchange waits for digits: after off-hook without
   ringing, after a flash, after another digit.
 
 A train that is cut off by a flash, the call's end or a gap is no digit.
@@ -41,7 +41,7 @@ Turn = Literal["edge", "loop_break", "on_hook", "digit"]
 class PulseTrain(msgspec.Struct):
     """The pulses of one digit so far."""
 
-    awaited_since: int | None = None  # since then an exchange waits for digits, or did
+    awaited_since: int | None = None  # frame since which an exchange waits for digits, or waited
     awaited_by_digit: bool = False  # after a digit, not after an edge of the hook
     count: int = 0
     first: int = 0  # start of the first break
@@ -49,15 +49,15 @@ class PulseTrain(msgspec.Struct):
     closed: int = 0  # end of the last break
     shortest: int = 0  # periods, from break to break
     longest: int = 0
-    odd: bool = False  # a break between them that is no pulse
+    odd: bool = False  # a break among the pulses that is no pulse
 
     def awaited(self, frame: int | None) -> None:
-        """The exchange waits for digits from this frame on: off-hook or flash; None: off-hook by answering."""
+        """Sets the frame from which the exchange waits for digits, at off-hook or flash; None: an answer."""
         self.awaited_since, self.awaited_by_digit = frame, False
         self.discard()
 
     def broke(self, opened: int, closed: int, pulse: bool, numbers: PulseNumbers) -> None:
-        """The loop was open in [opened, closed), and that was no flash. `pulse`: with a battery on the line."""
+        """Adds an opening [opened, closed) of the loop that was no flash. `pulse`: with a battery on the line."""
         length_ms = (closed - opened) // FRAMES_PER_MS
         if not (pulse and numbers.break_min_ms <= length_ms <= numbers.break_max_ms):
             self.odd = self.count > 0
@@ -77,7 +77,7 @@ class PulseTrain(msgspec.Struct):
         return self.closed + numbers.digit_gap_ms * FRAMES_PER_MS if self.count else None
 
     def digit(self, known: int, numbers: PulseNumbers) -> Event:
-        """The train is over: its event."""
+        """The event of a train that is over."""
         plausible = self._is_one(numbers) if self.count == 1 else self._is_dialled(numbers)
         text = str(self.count % MOST_PULSES) if plausible and not self.odd else ""
         event = Event(known, "digit", self.first, text)
@@ -108,24 +108,22 @@ class Loop(msgspec.Struct):
 
     closed: bool = False  # debounced
     contrary_since: int | None = None  # frame at which the unbroken run of the other level began
-    off_hook_since: int | None = None  # through flashes, pulses and openings of unknown reason
-    open_since: int | None = None  # off-hook before; the reason of the opening is unknown, or is a loop break
-    broken: bool = False  # it is the exchange's loop break
-    open_dead: bool = False  # no battery was on the open loop, or not always: no pulse
+    off_hook_since: int | None = None  # kept across flashes, pulses and openings of unknown cause
+    open_since: int | None = None  # an opening while off-hook whose cause is unknown or a loop break
+    broken: bool = False  # that opening is the exchange's loop break
+    open_dead: bool = False  # the open loop was without a battery for a time: no pulse
     dead_since: int | None = None  # off-hook, and no exchange on the wire
     dead: bool = False  # no exchange on the wire now, and
-    live_since: int | None = None  # since then there is one again
+    live_since: int | None = None  # frame since which there is an exchange again
     train: PulseTrain = msgspec.field(default_factory=PulseTrain)
 
     @property
     def in_use(self) -> bool:
-        """Whether the loop is off-hook, or open for a reason that is not known yet."""
+        """Whether the loop is off-hook, or open for a cause that is not known yet."""
         return self.off_hook_since is not None or self.open_since is not None
 
     def certain_until(self, end: int) -> int:
-        """The frame up to which the loop is certainly the call's: where it opened or died, while the reason is
-        unknown.
-        """
+        """The frame up to which the loop is certainly the call's: its opening or loss, while the cause is unknown."""
         since = (self.open_since, self.dead_since, self.contrary_since if self.closed else None)
         return min((frame for frame in since if frame is not None), default=end)
 
@@ -138,7 +136,7 @@ class Loop(msgspec.Struct):
         return self.open_since is None
 
     def follow(self, hook: Bits, dead: Bits | None, frame: int, profile: Profile) -> Iterator[Event]:
-        """Events of one batch in order, lazily: the caller may change the loop before it takes the next.
+        """Yields the events of one batch in order, lazily: the caller may change the loop between two events.
 
         `hook`, `dead` (no exchange on the wire; None: never): (milliseconds,), the first at `frame`.
         """
@@ -146,19 +144,19 @@ class Loop(msgspec.Struct):
             now = start
             self._input(now, bool(code & 1), code > 1)
             while (due := self._due(profile))[0] <= end:
-                now = max(due[0], now)  # after a gap: it is certain only now
+                now = max(due[0], now)  # after a gap, the event is certain only now
                 if (event := self._turn(due[1], now, profile)) is not None:
                     yield event
                 if now < end:  # the input at `end` is not known yet
                     self._input(now, bool(code & 1), code > 1)
 
     def reset_at_gap(self) -> None:
-        """A gap: a change that has begun must be seen again, and the number of pulses in the gap is unknown."""
+        """Discards a change that has begun at a gap, and the train: the number of pulses in the gap is unknown."""
         self.contrary_since, self.dead_since, self.dead, self.live_since = None, None, False, None
         self.train.discard()
 
     def _input(self, frame: int, hook: bool, dead: bool) -> None:
-        """Pin and wire from this frame on."""
+        """Sets the states of pin and wire from this frame on."""
         live_call = self.off_hook_since is not None
         if dead != self.dead:
             self.dead, self.live_since = dead, None if dead else frame
@@ -175,7 +173,7 @@ class Loop(msgspec.Struct):
             self.contrary_since = frame
 
     def _due(self, profile: Profile) -> tuple[int, Turn]:
-        """The next change and its time, if pin and wire stay as they are; of two at the same frame, the first in
+        """The next change and its time, if pin and wire keep their states; of two at the same frame, the first in
         this order.
         """
         found: list[tuple[int, Turn]] = []
@@ -188,7 +186,7 @@ class Loop(msgspec.Struct):
             if self.open_since is None or self.dead_since - self.open_since <= settled:
                 found.append((self.dead_since + profile.loop_break_min_ms * FRAMES_PER_MS, "loop_break"))
         if self.open_since is not None:
-            # The flash time is over, and a closing that began within it would be debounced by now.
+            # The flash time is over, and a closing that began within the flash time would be debounced by now.
             over = self.open_since + (profile.flash_max_ms + profile.lift_debounce_ms) * FRAMES_PER_MS
             if self.broken:
                 over = max(over, min(self._seen_again(profile), self.open_since + _frames(profile.loop_break_max_ms)))
@@ -196,9 +194,7 @@ class Loop(msgspec.Struct):
         return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
 
     def _seen_again(self, profile: Profile) -> int:
-        """The first frame at which a handset that holds the line would be certain: a slot of the meter after the
-        battery's return.
-        """
+        """The first frame at which a lifted handset would be certain: a slot of the meter after the battery returns."""
         if self.dead:
             return 1 << 62
         return 0 if self.live_since is None else self.live_since + _frames(profile.lift_debounce_ms + SLOT_MS)

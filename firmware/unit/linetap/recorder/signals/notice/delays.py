@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The delay of each returned block of a known sound: one delay for all, which may drift where two clocks do.
+"""Finds the delay of each returned block of a known sound: a common delay, which drifts if two clocks do.
 
-Each block is correlated with the captured audio, both whitened, so that neither a vowel nor hum dominates; each block's
-correlation is measured in its own deviations over all delays, so that no loud word dominates. Where player and capture
-have different clocks, the delay is a straight line over the notice: every line that drift allows is tried.
+Each block is correlated with the captured audio. Both are whitened, so that neither a vowel nor hum dominates. Each
+block's correlation is in units of its own deviation over all delays, so that no loud word dominates. If player and
+capture have different clocks, the delay is a straight line over the notice: every line within the possible drift is
+tried.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from linetap.config.numbers import ProofNumbers
 from linetap.recorder.signals.notice.echofit import C64, F32, F64, TINY, Frames, smooth
 from linetap.ring import RATE_HZ
 
-DISPERSION = 12  # frames: a peak within 1.5 ms of the common delay is the line's response, no other delay
+DISPERSION = 12  # frames: a peak within 1.5 ms of the common delay is part of the line's response
 PEAK_LIMIT = 12.0  # deviations: the largest weight of a block in the common delay
 ENVELOPE_BINS = 17  # 33 Hz each way
-TOGETHER = 4  # blocks at once: their data stays in the cache
+TOGETHER = 4  # blocks at once: their data fits into the cache
 STEPS = np.linspace(-1, 1, 9)  # frames: the final resolution of a line of delays
 
 
 class Sizes(NamedTuple):
-    """Frames of a block, of all delays, and of a transform of both; and the band's bins in the transform."""
+    """Sizes in frames of a block, of all delays, and of a transform of both; the band's bins in the transform."""
 
     block: int
     slack: int
@@ -56,12 +57,12 @@ def frames_of(ms: float) -> int:
 
 
 def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) -> Course:
-    """The line of delays on which the blocks agree best; it begins within these frames."""
+    """The line of delays with the best agreement of the blocks; it begins within these frames."""
     reach = int(np.ceil(numbers.drift_max_ppm * 1e-6 * int(blocks[-1])))
     padded = np.pad(np.minimum(likeness, PEAK_LIMIT), ((0, 0), (reach, reach)))
     ends = blocks / max(1, int(blocks[-1]))
     best, found = -1.0, Course(within.start, 0.0)
-    for drift in sorted(range(-reach, reach + 1), key=abs):  # of two equal ones, the one with less drift
+    for drift in sorted(range(-reach, reach + 1), key=abs):  # of two equally good lines, the one with less drift
         shifts = reach + np.rint(drift * ends).astype(int)
         total = np.zeros(len(within), np.float32)
         for block, shift in enumerate(shifts.tolist()):
@@ -73,7 +74,7 @@ def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) 
 
 
 def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumbers) -> F64:
-    """The delay of each block in frames (b,): the common one, unless the block certainly lies elsewhere."""
+    """The delay of each block in frames (b,): the common delay, unless the block certainly has another."""
     near, last = frames_of(numbers.delay_spread_ms), likeness.shape[1] - 1
     delays = found.of(blocks)
     for block, common in enumerate(np.clip(np.rint(delays), 0, last).astype(int).tolist()):
@@ -86,8 +87,8 @@ def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumber
 
 
 def _placed(padded: F32, reach: int, ends: F64, found: Course) -> Course:
-    """Refines the line between whole frames: a block's gain depends on phases, and half a frame rotates 3 kHz by a
-    fifth of a circle.
+    """Refines the line to fractions of a frame: a block's gain depends on phases, and half a frame rotates 3 kHz by
+    a fifth of a circle.
     """
     rows = np.arange(len(ends))
     best, placed = -1.0, found
@@ -109,7 +110,7 @@ def likeness_of(line: F32, blocks: Frames, spectra: C64, numbers: ProofNumbers) 
 
 
 def spectra_of(played: F32, blocks: Frames, numbers: ProofNumbers) -> C64:
-    """(b, k): the conjugate whitened spectrum of each block in the band."""
+    """The conjugate whitened spectrum of each block in the band, (b, k)."""
     sizes = Sizes.of(numbers)
     spectra = np.fft.rfft(sliding_window_view(played, sizes.block)[blocks], n=sizes.length)[:, sizes.bins]
     return _whitened(spectra).conj()
@@ -121,7 +122,7 @@ def _some(line: F32, blocks: Frames, spectra: C64, numbers: ProofNumbers) -> F32
     cross = np.zeros((len(blocks), length // 2 + 1), np.complex64)
     cross[:, bins] = _whitened(np.fft.rfft(there, n=length)[:, bins])
     cross[:, bins] *= spectra
-    likeness: F32 = np.abs(np.fft.irfft(cross, n=length)[:, : slack + 1])  # a line may invert the wave
+    likeness: F32 = np.abs(np.fft.irfft(cross, n=length)[:, : slack + 1])  # absolute: a line may invert the wave
     spread = np.sqrt(np.square(likeness).mean(axis=1, keepdims=True))
     likeness /= np.maximum(spread, TINY)
     return likeness

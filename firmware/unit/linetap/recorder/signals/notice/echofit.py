@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gain of a known sound in a line's audio, block by block, under any other sound.
+"""Measures the gain of a known sound in a line's audio, block by block, under any other sound.
 
-Weighted least squares over cells of time and frequency. A cell's weight is the inverse of the power left around it once
-the sound is taken out: between the harmonics of a louder speaker the sound remains measurable. The same weights give
-the gain's error.
+The method is weighted least squares over cells of time and frequency. A cell's weight is the inverse of the power that
+remains around it without the known sound, so the sound is measurable between the harmonics of a louder speaker. The
+same weights give the gain's error.
 
-The line answers with one response for all blocks (a hybrid disperses, and may invert the wave). Each block has its own
-gain and takes the response from the other blocks: with its own response a block would find the sound in noise. The
-level uses the same weights as the gain: a band full of a voice, in which the response is a guess, must not contribute
-its level to a leak that is certain elsewhere.
+The line has one response for all blocks (a hybrid disperses, and may invert the wave). Each block has its own gain and
+uses the response of the other blocks: with its own response, a block would find the sound in noise. The level has the
+same weights as the gain: a band full of voice, in which the response is uncertain, must not add its level to a leak
+that is certain in other bands.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ Frames = npt.NDArray[np.intp]
 
 WINDOW = 512  # 64 ms: resolves the harmonics of a voice
 HOP = 256
-# Windows overlap by half, and a cell's noise is estimated from few others: without this factor the variance of the
-# weights is too small. Measured on noise; tests/signals/test_proof.py checks it.
+# Windows overlap by half, and a cell's noise is estimated from few other cells: without this factor the variance of the
+# weights is too small. Measured on noise; checked by tests/signals/test_proof.py.
 OPTIMISM = 4.8
 ROUNDS = 3  # of response, gains and noise in turn; measured: two give the same verdicts as eight
-NOISE_BINS = 5  # noise is as loud as in the 80 Hz around it: finer than a voice's harmonics lie apart
+NOISE_BINS = 5  # noise is estimated over 80 Hz, less than the distance of a voice's harmonics
 RESPONSE_BINS = 17  # a line's response changes within 250 Hz: dispersion of 2 ms
-ROUNDING = 100.0  # power in a cell from rounding to int16, with a margin
+ROUNDING = 100.0  # power in a cell by rounding to int16, with a margin
 TINY = 1e-20
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """Per block, (b,).
+    """The fit of a known sound, arrays (b,) by block.
 
-    `deviations`: the gain in units of its own error. `echo` (b, k): the line's response times gain.
+    `deviations`: the gain in units of its own error. `echo` (b, k): the line's response times the gain.
     """
 
     gain: F32
@@ -60,8 +60,8 @@ class Sound(msgspec.Struct, frozen=True):
 
 
 def sound_of(sound: F32, blocks: Frames, size: int, band_hz: tuple[int, int]) -> Sound:
-    """sound: (n,) with room for the last block and a WINDOW; blocks: at least two frames (b,), of `size` frames
-    each.
+    """Cuts a sound into blocks. `sound`: (n,), long enough for the last block and a WINDOW; `blocks`: first frames
+    (b,) of at least two blocks of `size` frames.
     """
     starts = blocks[:, None] + np.arange(0, size - WINDOW + HOP, HOP)[None, :]
     cells = _cells(sound, starts, band_hz)
@@ -69,7 +69,7 @@ def sound_of(sound: F32, blocks: Frames, size: int, band_hz: tuple[int, int]) ->
 
 
 def fit(line: F32, sound: Sound, delays: F64) -> Fit:
-    """line: (n,) with room for the last block, its delay and a WINDOW; delays: frames (b,), which may be fractions."""
+    """Fits the sound to `line` (n,), which covers the last block, its delay and a WINDOW; `delays` (b,) in frames."""
     x, xx = sound.cells, sound.power
     whole = np.rint(delays).astype(np.intp)
     y = _cells(line, sound.starts + whole[:, None], sound.band_hz)
@@ -90,7 +90,7 @@ def fit(line: F32, sound: Sound, delays: F64) -> Fit:
 
 
 def subtract_sound(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F32:
-    """The line without the sound that `fit` found on it. Between blocks the nearer one's fit counts."""
+    """The line without the sound that `fit` found on it. Between blocks, the nearer block's fit is used."""
     starts, band_hz = np.arange(0, len(played) - WINDOW + 1, HOP), sound.band_hz
     middles = (sound.starts[:, 0] + sound.starts[:, -1] + WINDOW)[None, :] // 2
     nearest = np.abs(starts[:, None] + WINDOW // 2 - middles).argmin(axis=1)
@@ -116,7 +116,7 @@ def _response(met: C64, sent: F32, gain: F32) -> C64:
 
 
 def _cells(audio: F32, starts: Frames, band_hz: tuple[int, int]) -> C64:
-    """Spectra (b, windows, k) of the band."""
+    """The spectra of the band, (b, windows, k)."""
     window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
     cells: C64 = np.fft.rfft(sliding_window_view(audio, WINDOW)[starts] * window)[:, :, _bins(band_hz)]
     return cells
@@ -127,7 +127,7 @@ def _bins(band_hz: tuple[int, int]) -> slice:
 
 
 def _turn(frames: F64, band_hz: tuple[int, int]) -> C64:
-    """(b, k): the effect on cells of a delay by these fractions of a frame."""
+    """The effect on cells of a delay by these fractions of a frame, (b, k)."""
     bins = _bins(band_hz)
     turn: C64 = np.exp(-2j * np.pi / WINDOW * frames[:, None] * np.arange(bins.start, bins.stop)).astype(np.complex64)
     return turn
@@ -144,7 +144,7 @@ def _weight(noise: C64) -> F32:
 
 
 def smooth[T: (F32, C64)](cells: T, width: int) -> T:
-    """Mean over `width` bins (odd) of the last axis; at its edges over fewer."""
+    """The mean over `width` bins (odd) of the last axis; over fewer at its edges."""
     n, half = cells.shape[-1], width // 2
     padded = np.zeros((*cells.shape[:-1], n + 2 * half), cells.dtype)
     padded[..., half : half + n] = cells
@@ -162,7 +162,7 @@ def _shares(n: int, half: int) -> F32:
 
 
 def _sums[T: (F32, C64)](cells: T, width: int) -> T:
-    """Sums of `width` consecutive values, from each bin with as many; built from sums of half the width."""
+    """The sums of `width` consecutive values, built from sums of half the width."""
     if width == 1:
         return cells
     half = _sums(cells, width // 2)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of the greeting after an answer, so that the notice does not overlap it.
+"""Finds the end of the greeting after an answer, so that the notice does not overlap it.
 
-Speech rises and falls by 20 dB and more, hum and noise do not: the criterion is the level of a block of 10 ms above the
-quiet blocks of the same stretch. Pauses within a greeting ("네, 민원실입니다") are shorter than `pause_ms`.
+Unlike hum and noise, speech varies by 20 dB and more: the criterion is the level of a block of 10 ms above the quiet
+blocks of the same stretch. Pauses within a greeting ("네, 민원실입니다") are shorter than `pause_ms`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BLOCK = RATE_HZ * BLOCK_MS // 1000
 
 
 def has_ended(audio: I16, numbers: GreetingNumbers) -> bool:
-    """Whether the notice may follow: the greeting is over, or none began in its time."""
+    """Whether the notice may follow: the greeting is over, or no greeting began in time."""
     silent = len(audio) >= numbers.begins_ms * RATE_HZ // 1000 and not has_speech(audio, numbers)
     return silent or greeting_end(audio, numbers) is not None
 
@@ -41,12 +41,12 @@ def greeting_end(audio: I16, numbers: GreetingNumbers) -> int | None:
 
 
 def has_speech(audio: I16, numbers: GreetingNumbers) -> bool:
-    """Whether `audio` contains speech, or the possible beginning of it."""
+    """Whether `audio` contains speech, or its possible beginning."""
     return int(_active(audio, numbers).sum()) >= numbers.click_ms // BLOCK_MS
 
 
 def _active(audio: I16, numbers: GreetingNumbers) -> npt.NDArray[np.bool_]:
-    """Whether each block holds speech."""
+    """Whether each block contains speech."""
     blocks = audio[: len(audio) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float32)
     if not len(blocks):
         return np.zeros(0, np.bool_)

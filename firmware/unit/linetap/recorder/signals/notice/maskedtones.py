@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tones under our own notice: of a fax or a modem, a mailbox's beep, or of another party.
+"""Detects tones under our own notice: of a fax or a modem, a mailbox's beep, or of another party.
 
-The notice's echo may be louder than the tone, but it is known: the most that it can have added to the tone's narrow
-band is computed from the notice as played, at every delay that the line may have. A tone has more power than that, is
-alone in its band, and keeps its level and phase; a voice's harmonics do not.
+The notice's echo may be louder than the tone, but is known: its largest power in the tone's narrow band is computed
+from the notice as played, at every possible delay of the line. A tone has more power than this echo, is alone in its
+band, and keeps its level and phase; a voice's harmonics do not.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from linetap.ring import I16, RATE_HZ
 
 F64 = npt.NDArray[np.float64]
 
-LENGTH = 3200  # frames, 400 ms: fits into a calling fax's half second wherever that begins; 2.5 Hz a bin
+LENGTH = 3200  # frames, 400 ms: within a calling fax's half second at any phase; 2.5 Hz a bin
 EVERY = 800  # frames between two examinations
 _BIN_HZ = RATE_HZ / LENGTH
 _PEAK = 3  # bins on either side that a sine fills with a Hann window
-_PIECES = 4  # of 100 ms: the tone is in each of them
+_PIECES = 4  # pieces of 100 ms, each of which must contain the tone
 _TINY = 1.0
 _OF_ANOTHER_PARTY = frozenset({"call_waiting", "ringback"})
 
@@ -35,7 +35,7 @@ _OF_ANOTHER_PARTY = frozenset({"call_waiting", "ringback"})
 class _Band(NamedTuple):
     name: str
     tone: slice  # bins in which the tone may lie
-    around: slice  # bins in which it must be alone
+    around: slice  # bins in which the tone must be alone
 
 
 def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | None:
@@ -52,7 +52,7 @@ def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | No
 
 
 def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float, longest: int) -> bool:
-    """Whether a beep is in `line`, which begins with the notice: one tone above `from_hz`, once, at most `longest`
+    """Whether `line`, which begins with the notice, contains a beep: one tone above `from_hz`, once, at most `longest`
     frames.
 
     `played`: the notice, from `delay_max_ms` before its beginning on. Notes of music change, or last longer.
@@ -75,8 +75,8 @@ def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float
 def another_party_beneath(captured: I16, notice: I16, numbers: ProofNumbers, profile: Profile) -> bool:
     """Whether call waiting or ringback sounded under the notice. `captured`, `notice`, `numbers`: as for `prove`.
 
-    The ordinary detector hears a tone only while nothing else is as loud, and the notice's echo is: here it gets the
-    same audio without that echo.
+    The ordinary detector detects a tone only if no other sound is as loud, and the notice's echo is: the detector is
+    therefore applied to the audio without that echo.
     """
     rest = without_echo(captured, notice, numbers)
     audio = np.concatenate([np.zeros(CHUNK, np.int16), rest, np.zeros(4 * CHUNK, np.int16)])[None, :]
@@ -85,7 +85,7 @@ def another_party_beneath(captured: I16, notice: I16, numbers: ProofNumbers, pro
 
 
 def _stands_out(line: I16, power: F64, top: int, around: slice, played: I16, numbers: BeneathNumbers) -> bool:
-    """Whether a tone at this bin is alone `around`, is steady, and is more than the notice's echo can have added."""
+    """Whether a tone at this bin is alone in `around`, steady, and louder than the notice's echo can be."""
     peak = float(power[top - _PEAK : top + _PEAK + 1].sum())
     if peak < numbers.least_power or peak < numbers.alone_share * float(power[around].sum()):
         return False
@@ -93,7 +93,7 @@ def _stands_out(line: I16, power: F64, top: int, around: slice, played: I16, num
 
 
 def _echo(power: F64, played: I16, top: int, around: slice) -> float:
-    """The largest power of the notice's echo at the peak: its gain is bounded by the rest of the line's sound."""
+    """The largest power of the notice's echo at the peak: the line's other sound bounds the echo's gain."""
     most = 0.0
     rest = float(power.sum() - power[around].sum())
     for first in range(0, len(played) - LENGTH + 1, LENGTH // 8):
@@ -111,7 +111,7 @@ def _steady(line: I16, hz: float, numbers: BeneathNumbers) -> bool:
     level = np.abs(pieces)
     if level.min() < numbers.level_share * level.max():
         return False
-    # Slightly off the peak's bin, its phase rotates evenly.
+    # If the tone is slightly off the peak's bin, its phase rotates evenly.
     steps = np.angle(pieces[1:] * pieces[:-1].conj() * np.exp(-1j * np.angle((pieces[1:] * pieces[:-1].conj()).sum())))
     return bool(np.abs(steps).max() <= numbers.phase_max_rad)
 
@@ -124,7 +124,7 @@ def _power(audio: F64) -> F64:
 
 
 _SHAPE = np.hanning(LENGTH + 1)[:-1]
-_LOWEST = round(250 / _BIN_HZ)  # hum is not the notice's
+_LOWEST = round(250 / _BIN_HZ)  # below it is hum, not the notice
 
 
 @lru_cache(maxsize=8)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a notice was played to its end, from capture's entries in the ring: tag and position in every slot.
+"""Follows a played notice to its end by capture's entries in the ring: tag and position in every slot.
 
-It proves the playing; proof.py proves from the captured audio that the notice was on the line.
+These entries prove the playing; proof.py proves from the captured audio that the notice was on the line.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from linetap.ring import SLOT_FRAMES, UNDERRUN, Batch
 
 
 class PlayedNotice(msgspec.Struct):
-    """One playing of a notice that the recorder asked for."""
+    """One playing of a notice that the recorder requested."""
 
     tag: int
     frames: int
-    asked_at: int  # the frame it was asked for
+    asked_at: int  # the requested frame
     started: int | None = None
     disturbed: bool = False
     done: bool = False
 
     def follow(self, batch: Batch, index: int) -> list[Event]:
-        """Events from one batch of audio slots for the line at `index` of the card."""
+        """The events of one batch of audio slots for the line at `index` of the card."""
         if self.done:
             return []
         if batch.gap is not None:

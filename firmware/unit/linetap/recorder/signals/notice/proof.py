@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the line returned the notice, from the captured audio alone.
+"""Proves from the captured audio alone that the line returned the notice.
 
-The proof is a level, block by block, at one common delay. A correlation peak is no proof: a quiet line into which
-the notice leaks from its neighbour at -50 dB correlates better than a real one under speech.
+The proof is a level, block by block, at one common delay. A correlation peak is no proof: a quiet line with a leak of
+-50 dB from its neighbour correlates better than a real echo under speech.
 
-1. The delay, which drifts where two clocks do: delays.py.
+1. The delay, which drifts if two clocks do: delays.py.
 
 2. The gain of each block at that delay, and the gain's error: echofit.py.
 
 3. A block is found if its gain is certain and within the tolerance of the line's calibrated echo.
 
-The same notice may come from elsewhere: from a recorder at the far end, from a neighbour's line. The delay of a line's
-own echo is known; a notice at another delay is another line's. It is taken out of the audio, and the line's own delay
-is judged in the remainder.
+The same notice may come from elsewhere: from a recorder at the far end, or from a neighbour's line. The delay of a
+line's own echo is known; a notice at another delay is another line's. That copy is removed from the audio, and the
+line's own delay is judged in the remainder.
 
-A proof is absent on a deaf line, and also on one with whistling, shouting or a held key. `too_quiet_for` separates the
-two by power: on a line with less power than the faintest echo of the notice, nothing can have masked it.
+A proof is absent on a deaf line, and also under whistling, shouting or a held key. `too_quiet_for` separates the two
+cases by power: no sound can have masked the notice on a line with less power than the notice's faintest echo.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ Bools = npt.NDArray[np.bool_]
 ProofWord = Literal["full", "partial", "absent"]
 
 KNOWN = 4  # notices kept: half a megabyte each for 5 s
-STRANGERS = 3  # the most copies of a notice at other delays that are taken out
+STRANGERS = 3  # the most copies of a notice at other delays that are removed
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """`score`: share of the notice's active blocks that were found. `level_db`: the gain of the notice on the line.
+    """A proof. `score`: found share of the notice's active blocks. `level_db`: the gain of the notice on the line.
 
-    `level_db` is relative to the notice as played, whether or not that is enough to be heard; None: no trace of it.
-    `delay_ms`: its delay, None: it was not found. `elsewhere_ms`: the delay of the loudest one from another line.
+    `level_db` is relative to the notice as played, audible or not; None: no trace of the notice. `delay_ms`: the
+    notice's delay; None: not found. `elsewhere_ms`: the delay of the loudest copy from another line.
     """
 
     proof: ProofWord
@@ -65,9 +65,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class EchoFit(msgspec.Struct, frozen=True):
-    """The measured echo of the notice: each active block's gain, and the delay; `elsewhere_ms` None: no other
-    copy.
-    """
+    """The measured echo of the notice: each active block's gain, and the delay. `elsewhere_ms` None: no other copy."""
 
     fit: Fit
     delay_ms: float
@@ -75,11 +73,10 @@ class EchoFit(msgspec.Struct, frozen=True):
 
 
 def prove(captured: I16, notice: I16, numbers: ProofNumbers) -> Proof:
-    """Judges one playing. A notice of fewer than two active blocks cannot be proven: it is absent.
+    """Judges one playing. A notice of fewer than two active blocks cannot be proven and is absent.
 
-    captured: int16 (n,), the line's audio from the frame at which the notice began to be played to the longest delay
-    after its end; shorter when the call ended early, and the missing part counts as not heard. notice: int16 (m,), as
-    played.
+    captured: int16 (n,), the line's audio from the first played frame of the notice to the longest delay after its
+    end; shorter if the call ended early, and the missing part counts as not heard. notice: int16 (m,), as played.
     """
     return judge(measure_echo(captured, notice, numbers), numbers)
 
@@ -108,7 +105,7 @@ def measure_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> EchoFit |
 
 
 def without_echo(captured: I16, notice: I16, numbers: ProofNumbers) -> I16:
-    """`captured` without what the line has returned of the notice: what else was on the line. As for `prove`."""
+    """`captured` without the returned notice: the line's other sound. Arguments as for `prove`."""
     known = _known(notice.tobytes(), msgspec.structs.replace(numbers, echo_db=0.0, echo_delay_ms=None))
     if known is None:
         return captured
@@ -145,7 +142,7 @@ def _certain(fit: Fit, numbers: ProofNumbers) -> Bools:
 
 
 def _least(fit: Fit, numbers: ProofNumbers) -> float:
-    """The number of blocks that chance does not reach."""
+    """The smallest number of found blocks that excludes chance."""
     count = len(fit.gain)
     return max(2, min(numbers.found_min, numbers.found_min_share * count), numbers.partial_share * count)
 
@@ -153,7 +150,7 @@ def _least(fit: Fit, numbers: ProofNumbers) -> float:
 class _Known(NamedTuple):
     """The constants of a notice that every proof of it needs."""
 
-    frames: int  # of the line that are examined
+    frames: int  # examined frames of the line
     played: F32
     blocks: Frames
     spectra: C64
@@ -162,7 +159,7 @@ class _Known(NamedTuple):
 
 @lru_cache(maxsize=KNOWN)
 def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
-    """`samples`: of the notice, int16. `numbers`: without those that differ between lines."""
+    """The constants of a notice. `samples`: int16; `numbers`: without those that differ between lines."""
     notice = np.frombuffer(samples, np.int16)
     blocks = active_blocks(notice, numbers)
     if len(blocks) < 2:
@@ -175,7 +172,7 @@ def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
 
 
 def _best_match(line: F32, known: _Known, within: range, numbers: ProofNumbers) -> tuple[Course, Fit, F64]:
-    """The place where the blocks agree best within these frames, with their gains and delays there."""
+    """The place of best agreement of the blocks within these frames, with the gains and delays at this place."""
     likeness = likeness_of(line, known.blocks, known.spectra, numbers)
     found = course(likeness, known.blocks, within, numbers)
     delays = delays_of(likeness, known.blocks, found, numbers)
@@ -183,7 +180,7 @@ def _best_match(line: F32, known: _Known, within: range, numbers: ProofNumbers) 
 
 
 def _own_delays(numbers: ProofNumbers) -> range:
-    """Frames within which the line's own echo begins."""
+    """The frames within which the line's own echo begins."""
     assert numbers.echo_delay_ms is not None
     last = frames_of(numbers.delay_max_ms)
     low, high = (frames_of(numbers.echo_delay_ms + side * numbers.echo_delay_spread_ms) for side in (-1, 1))
@@ -197,7 +194,7 @@ def active_blocks(notice: I16, numbers: ProofNumbers) -> Frames:
     padded[: len(notice)] = notice
     power = np.square(padded).reshape(-1, size).mean(axis=1)
     active = power > 0
-    while active.any():  # starting with all blocks, pauses are left out until none remains
+    while active.any():  # from all blocks, pauses are removed until none remains
         kept = active & (power >= power[active].mean() * 10 ** (-numbers.active_below_db / 10))
         if (kept == active).all():
             break
@@ -223,7 +220,7 @@ def too_quiet_for(captured: I16, notice: I16, numbers: ProofNumbers) -> bool:
 
 
 def _energy(samples: I16, numbers: ProofNumbers) -> float:
-    """Energy in the band in which a notice is searched: hum below it hides nothing."""
+    """The energy in the band of a notice, without hum, which lies below."""
     spectrum = np.fft.rfft(samples.astype(np.float64))
     hz = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
     band = (hz >= numbers.band_low_hz) & (hz <= numbers.band_high_hz)

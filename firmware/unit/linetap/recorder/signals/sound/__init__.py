@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A line's sound: speech, an announcement, music, a tone, noise or silence; and whether its far end has changed."""
+"""A line's sound: speech, an announcement, music, a tone, noise or silence; and changes of its far end."""

@@ -3,7 +3,7 @@
 
 Speech is separated from music by weights that were fitted to recorded people and music through telephone codecs
 (`SoundNumbers.speech_weights`); a class is accepted after two chunks, or after one certain chunk.
-`spectrum_steadiness` measures what separates music from a voice even through a codec: how well it keeps its notes.
+`spectrum_steadiness` separates music from a voice even through a codec: it measures how long notes are kept.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from linetap.recorder.signals.sound.windows import CHUNK_WINDOWS, F32, SIZE, Rec
 from linetap.ring import I16, RATE_HZ
 
 WINDOW, STEP = RATE_HZ * 64 // 1000, RATE_HZ * 32 // 1000
-LATER = 3  # steps: 96 ms, shorter than a note, longer than a vowel keeps its pitch
+LATER = 3  # steps: 96 ms, shorter than a note, longer than the steady pitch of a vowel
 LOW, HIGH = 200 * WINDOW // RATE_HZ, 3400 * WINDOW // RATE_HZ
-FAINTEST = 3e-3  # of the loudest window's power; less is a pause
+FAINTEST = 3e-3  # share of the loudest window's power; a window with less is a pause
 FEWEST = 8  # windows
 Bools = NDArray[np.bool_]
 CHUNK = CHUNK_WINDOWS * SIZE
 
 
 def spectrum_steadiness(audio: I16) -> float | None:
-    """The similarity of spectra 96 ms apart, 0 to 1: the median of those with sound. None: too little sound."""
+    """The similarity of spectra 96 ms apart, 0 to 1: the median over windows with sound. None: too little sound."""
     windows = (len(audio) - WINDOW) // STEP + 1
     if windows < FEWEST + LATER:
         return None
@@ -44,10 +44,10 @@ def spectrum_steadiness(audio: I16) -> float | None:
 
 
 class _Line(msgspec.Struct):
-    """Times are frames."""
+    """The class of a line's sound. Times are frames."""
 
     sound: SoundName = "silence"
-    at: int = 0  # since when
+    at: int = 0  # start of this sound
     candidate: SoundName = "silence"
     seen: int = 0  # consecutive chunks with the candidate
     since: int = 0  # start of the sound after the last pause
@@ -58,7 +58,7 @@ class _Line(msgspec.Struct):
 
 
 class Classes:
-    """The classes of all lines."""
+    """The sound classes of all lines."""
 
     def __init__(self, lines: int, numbers: SoundNumbers) -> None:
         self._numbers = numbers
@@ -76,7 +76,7 @@ class Classes:
         self._idle[row] = True
 
     def chunk(self, recent: Recent, loud: Bools, flat: F32, runs: list[RunLine], frame: int) -> list[SoundHeard]:
-        """Changes of class in a chunk. `loud`, `flat`: (windows, lines) of the chunk that begins at `frame`."""
+        """The changes of class in a chunk. `loud`, `flat`: (windows, lines) of the chunk that begins at `frame`."""
         some = loud.any(axis=0)
         rows = np.flatnonzero(some | ~self._idle)
         if not len(rows):
@@ -114,7 +114,7 @@ class Classes:
         return events
 
     def _follow(self, line: _Line, loud: Bools, frame: int) -> None:
-        """The start of the sound that is on now."""
+        """Updates the start of the present sound."""
         for n in np.flatnonzero(loud).tolist():
             at = frame + n * SIZE
             if at - line.last_loud > self._pause:
@@ -139,7 +139,7 @@ class Classes:
         return "speech" if line.scores > 0 else "music"
 
     def _turn(self, line: _Line, sound: SoundName | None, frame: int) -> int | None:
-        """The frame since which the line carries another sound; None: it does not."""
+        """The frame since which the line has carried another sound; None: the sound is unchanged."""
         if sound is None or sound == line.sound:
             line.candidate, line.seen = line.sound, 0
             return None
@@ -156,7 +156,7 @@ class Classes:
         return line.at
 
     def _needed_chunks(self, line: _Line, sound: SoundName) -> int:
-        """The consecutive chunks that are needed. Until a pause, a voice in music is most often a singer's."""
+        """The number of consecutive chunks needed. Until a pause, a voice in music is most often a singer's."""
         numbers = self._numbers
         if sound in ("silence", "tone", "noise"):
             return 1

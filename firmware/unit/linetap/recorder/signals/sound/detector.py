@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sound classes of all lines of a card, in chunks of 256 ms at multiples of that, and changes of their far channel.
+"""Detects the sound classes of all lines of a card in chunks of 256 ms, and changes of their far channel.
 
-Chunks at fixed frames make the result independent of the batches. An event is `known` at the end of its chunk.
+Chunks begin at multiples of 256 ms, so the result does not depend on the batches. An event is `known` at the end of its
+chunk.
 
-While it rings, the line carries the exchange's own quiet; after the answer, that of a room, a mobile network or a
-codec. A far end has changed when the noise between sounds has another level or another band, and keeps it. Only windows
-without sound count, so that no voice moves it.
+The noise between sounds is the exchange's while the line rings, and that of a room, a mobile network or a codec after
+the answer. The far channel has changed when this noise has another level or another band that lasts. Only windows
+without sound count, so that no voice has an influence.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Bools = npt.NDArray[np.bool_]
 
 _NONE = np.float32(np.nan)
 CHUNK = CHUNK_WINDOWS * SIZE
-_TOGETHER = 8  # chunks at once: their data stays in the cache
+_TOGETHER = 8  # chunks at once: their data fits into the cache
 
 
 class Channels:
@@ -38,7 +39,7 @@ class Channels:
         self._chunks = max(1, round(numbers.channel_ms * RATE_HZ / 1000 / (CHUNK_WINDOWS * SIZE)))
         self._quiet = numbers.channel_quiet_windows
         self._least = np.float32(numbers.channel_least_dbm0)
-        # Level and centre of the noise: the accepted ones, and those of the last chunks with quiet windows.
+        # Level and centre of the noise: the accepted values, and those of the last chunks with quiet windows.
         self._known: F32 = np.full((2, lines), _NONE, dtype=np.float32)
         self._other: F32 = np.full((self._chunks, 2, lines), _NONE, dtype=np.float32)
         self._since = np.zeros((self._chunks, lines), dtype=np.int64)
@@ -63,7 +64,7 @@ class Channels:
 
 
 class SoundDetector:
-    """All lines of a card, each a row of the audio."""
+    """The sound detector of all lines of a card, each a row of the audio."""
 
     def __init__(self, lines: int, profile: Profile = KR_PSTN) -> None:
         self._numbers = profile.sound
@@ -71,7 +72,7 @@ class SoundDetector:
         self.reset_at_gap()
 
     def reset_at_gap(self) -> None:
-        """A gap: sound before it proves nothing for what follows."""
+        """Discards the sound before a gap."""
         lines, numbers = self._lines, self._numbers
         self._held: I16 = np.zeros((lines, 0), dtype=np.int16)
         self._held_at = -1  # -1: nothing held, the next audio is the beginning
@@ -84,10 +85,10 @@ class SoundDetector:
         self._digits: list[tuple[int, int]] = []
 
     def follow(self, audio: I16, frame: int, digits: Iterable[tuple[int, int]] = ()) -> list[SoundEvent]:
-        """Audio int16 (lines, n) from `frame` on, contiguous with the audio before, to events in order.
+        """The events in order of `audio` int16 (lines, n) from `frame` on, contiguous with the previous audio.
 
-        `digits`: (frame, row) of each digit that became certain in it. Consecutive digits have the pitches of a melody:
-        after each of them the line is classified anew.
+        `digits`: (frame, row) of each digit that became certain in this audio. Consecutive digits have the pitches of a
+        melody, so after each digit the line is classified anew.
         """
         self._digits = [*self._digits, *digits]
         if self._held_at < 0:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of one steady tone on one line, of any pitch, and the classification of their sequence.
+"""Finds runs of one steady tone of any pitch on a line, and classifies their sequence.
 
-Three of rising pitch are a special information tone (ITU-T E.180/Q.35); pitches that keep changing are a melody; bursts
-of one pitch that come back regularly are a cadence, as the ringback or busy tone of some PBX. Once a cadence's period
-is known, a burst that does not come, or is cut short, means that it is over.
+Three runs of rising pitch are a special information tone (ITU-T E.180/Q.35). Pitches that keep changing are a melody.
+Regular bursts of one pitch are a cadence, such as the ringback or busy tone of a PBX. Once a cadence's period is known,
+a missing or shortened burst means that the cadence is over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from linetap.recorder.signals.sound.windows import BIN_HZ, LOW, SIZE
 from linetap.ring import RATE_HZ
 
 _MOST_HEARD = 8
-_MOST_BURSTS = 3  # in a period: three short rings
+_MOST_BURSTS = 3  # in a period, such as three short rings
 _MOST_RUNS = 6
 
 
@@ -47,7 +47,7 @@ class Cadence:
         self.due = 0  # start of the next burst
 
     def begins(self, start: int, bins: float, level_dbm0: float) -> bool:
-        """A burst begins; whether it belongs to a known cadence."""
+        """Adds the start of a burst; returns whether the burst belongs to a known cadence."""
         if self._bursts and abs(self._bursts[-1].bins - bins) > self._numbers.run_bins:
             self.forget()
         self._bursts = [*self._bursts, Burst(start, start, bins, level_dbm0)][-_MOST_HEARD:]
@@ -57,7 +57,7 @@ class Cadence:
         return self.period > 0
 
     def ends(self, end: int, into_quiet: bool) -> bool:
-        """A burst has ended; whether it was cut short: an answer or a hang-up within a burst."""
+        """Adds the end of a burst; returns whether it was cut short, by an answer or a hang-up within the burst."""
         if not self._bursts:
             return False
         burst = self._bursts[-1]
@@ -65,7 +65,7 @@ class Cadence:
         return self.period > 0 and into_quiet and burst.frames < self._usual(burst) - self._slack(self.period)
 
     def missed(self, until: int) -> bool:
-        """Whether the burst that was due has not come."""
+        """Whether the burst that was due is missing."""
         return self.period > 0 and until > self.due + self._slack(self.period)
 
     def forget(self) -> None:
@@ -113,10 +113,10 @@ class Run(msgspec.Struct):
 
     start: int
     end: int
-    bins: float  # its centre above LOW; of a pair, between the two
+    bins: float  # centre of the tone above LOW; of a pair, between the two tones
     windows: int
     level_dbm0: float
-    from_quiet: bool  # it began in silence: a burst
+    from_quiet: bool  # the tone began in silence: a burst
 
     @property
     def hz(self) -> float:
@@ -169,7 +169,7 @@ class RunLine:
         return bool(changes >= self._numbers.melody_changes)
 
     def window(self, frame: int, loud: bool, steady: bool, centre: float, level_dbm0: float) -> list[RunEvent]:
-        """The window that begins at `frame`; `steady`: it holds a tone and sounds like the one before."""
+        """Adds the window that begins at `frame`. `steady`: it contains a tone and is like the window before."""
         events: list[RunEvent] = []
         run = self._open
         if run is not None and not (steady and abs(centre - run.bins) <= self._numbers.run_bins):
@@ -181,7 +181,7 @@ class RunLine:
             if self._cadence.ends(ended.end, not loud):
                 events.append(self._over())
         if steady and run is None:
-            # Steady means like the window before, which was its first; the one before that has its edge.
+            # A steady window is like the window before, the run's first; the run's edge is in the window before that.
             self._open = run = Run(frame - SIZE, frame + SIZE, centre, 2, level_dbm0, self._quiet > 0)
             self._certain = False
         elif run is not None:
@@ -193,7 +193,7 @@ class RunLine:
             events += self._sure(run)
         if run is None and self._cadence.missed(frame + SIZE):
             events.append(self._over())
-        # A run is recognised two windows after its edge: silence counts until then.
+        # A run is recognised two windows after its edge, so silence counts for two windows more.
         self._quiet = 3 if not loud else max(self._quiet - 1, 0)
         return events
 
@@ -205,7 +205,7 @@ class RunLine:
                 self._ended = run
 
     def _sure(self, run: Run) -> list[RunEvent]:
-        """The run is longer than any vowel."""
+        """The events of a run that is longer than any vowel."""
         if (sit := self._sit([*self._runs, run])) is not None:
             return [sit]
         if not run.from_quiet or self.melody(run.end - self._tune):
@@ -218,7 +218,7 @@ class RunLine:
     def _sit(self, runs: list[Run]) -> RunEvent | None:
         """The special information tone, or two of its three tones.
 
-        A lost packet splits a tone or removes it, and a late listener misses the first. Two tones may be a chime's: the
+        A lost packet splits or removes a tone, and the first tone may precede the audio. Two tones may be a chime: the
         next sound decides.
         """
         numbers = self._numbers
@@ -230,7 +230,7 @@ class RunLine:
             return RunEvent("sit", tones[0].start, tones[0].level_dbm0)
         if len(tones) < 2 or None in places[-2:] or any(tone.frames > high for tone in tones[-2:]):
             return None
-        alone = len(tones) < 3 or apart[-2] > gap + high  # no chime or tune before it
+        alone = len(tones) < 3 or apart[-2] > gap + high  # no chime or tune before the tones
         first, second = tones[-2:]
         near = apart[-1] <= gap or (places[-2:] == [0, 2] and apart[-1] <= lost)
         if alone and near and (places[-2] or 0) < (places[-1] or 0):
@@ -238,7 +238,7 @@ class RunLine:
         return None
 
     def _whole(self, runs: list[Run]) -> list[Run]:
-        """The runs, with those of one pitch joined over a short break."""
+        """The runs; those of one pitch are joined over a short break."""
         joined: list[Run] = []
         for run in runs:
             before = joined[-1] if joined else None
@@ -250,7 +250,7 @@ class RunLine:
         return joined
 
     def _place(self, tone: Run) -> int | None:
-        """The tone's place among the three; None: it is none of them."""
+        """The tone's place among the three tones; None: it is another tone."""
         off = [abs(tone.hz - hz) for hz in self._numbers.sit_hz]
         place = off.index(min(off))
         fits = off[place] <= self._numbers.sit_tolerance_hz and tone.frames <= _frames(self._numbers.sit_max_ms)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures of windows of 32 ms for all lines at once, and of the last second, which separate speech, music and noise.
+"""Measures windows of 32 ms of all lines, and the last second, to separate speech, music and noise.
 
-Windows do not overlap: that saves half of the transforms, and a second of sound does not depend on the windows' edges.
+Windows do not overlap, which saves half of the transforms; over a second of sound the windows' edges are irrelevant.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from linetap_core.codecs.g711 import FULL_SCALE_DBM0
 
 F32 = npt.NDArray[np.float32]
 
-SIZE = 256  # 32 ms: 31 Hz a bin separates a voice's harmonics, and a syllable is still several windows
+SIZE = 256  # 32 ms: bins of 31 Hz separate a voice's harmonics, and a syllable still has several windows
 BIN_HZ = RATE_HZ / SIZE
 LOW, HIGH = 8, 110  # bins: 250 to 3400 Hz, the band of every line
 _SHAPE = np.hanning(SIZE + 1)[:-1].astype(np.float32)
-# Of the power in the band, so that neither a constant nor mains hum is a sound.
+# For the power in the band, so that neither a constant nor mains hum counts as a sound.
 _FULL_SCALE_DB = np.float32(FULL_SCALE_DBM0 - 10 * np.log10(32767**2 / 4 * SIZE * np.square(_SHAPE).sum()))
 _TINY = np.float32(1.0)
-_NARROW = 2  # bins on either side of a peak that belong to it: a Hann window spreads a sine over as many
+_NARROW = 2  # bins on either side over which a Hann window spreads a sine
 _NEAR = np.arange(-_NARROW, _NARROW + 1)
 _BINS = np.arange(HIGH - LOW, dtype=np.float32)
 CHUNK_WINDOWS = 8  # 256 ms: decisions are made once a chunk
@@ -40,10 +40,10 @@ _TAPER = np.hanning(CHUNKS * CHUNK_WINDOWS + 2)[1:-1].astype(np.float32)
 
 
 class Windows(NamedTuple):
-    """(windows, lines) each.
+    """The measures of windows, (windows, lines) each.
 
-    `flux`: 0 same spectrum as the window before, 1 nothing in common. `share`: of the power in the strongest peak;
-    `pair`: in the two strongest. `centre`, `peak`: bins above LOW. `flat`: ln of flatness.
+    `flux`: 0 same spectrum as the window before, 1 nothing in common. `share`: share of the power in the strongest
+    peak; `pair`: in the two strongest. `centre`, `peak`: bins above LOW. `flat`: ln of flatness.
     """
 
     level_dbm0: F32
@@ -56,10 +56,9 @@ class Windows(NamedTuple):
 
 
 def measure(hops: F32, before: F32) -> tuple[Windows, F32]:
-    """Audio (windows, lines, SIZE) and the last window's shape (lines, bins) to the windows' measures and the new last
-    shape.
+    """The measures of audio `hops` (windows, lines, SIZE), and the last window's shape (lines, bins).
 
-    The shape is the spectrum's amplitude, of sum 1.
+    `before`: the shape of the window before. A shape is the spectrum's amplitude, normalised to sum 1.
     """
     cells = np.fft.rfft(hops * _SHAPE)[:, :, LOW:HIGH]
     power: F32 = np.square(cells.real) + np.square(cells.imag) + _TINY
@@ -78,7 +77,7 @@ def measure(hops: F32, before: F32) -> tuple[Windows, F32]:
 
 
 def _strongest(power: F32) -> tuple[F32, F32]:
-    """The strongest peak's position between the bins, and its power, which it removes from `power`."""
+    """The strongest peak's position between the bins, and its power, which is removed from `power`."""
     windows, lines, width = power.shape
     top = power.argmax(axis=2)
     near = np.clip(top[:, :, None] + _NEAR, 0, width - 1)
@@ -95,7 +94,7 @@ def _strongest(power: F32) -> tuple[F32, F32]:
 
 
 class Recent:
-    """Sums over chunks, added over the last ones."""
+    """Sums of the measures over the last chunks."""
 
     def __init__(self, lines: int) -> None:
         self._lines = lines
@@ -111,7 +110,7 @@ class Recent:
         self._level[:, row] = -80
 
     def add(self, look: Windows, active: npt.NDArray[np.bool_], floor_dbm0: float) -> None:
-        """Adds one chunk; `active` windows count, the others only with their level, never below `floor_dbm0`."""
+        """Adds a chunk. Only the level of windows that are not `active` counts; no level is below `floor_dbm0`."""
         measures = np.stack([look.level_dbm0, look.flux, look.share, look.pair, look.flat, look.centre, look.peak])
         measures = np.where(active, measures, np.float32(0))
         level = np.maximum(look.level_dbm0, np.float32(floor_dbm0 - _BELOW_DB))
@@ -125,24 +124,24 @@ class Recent:
         self._level = np.concatenate([self._level[CHUNK_WINDOWS:], level])
 
     def quietest(self) -> F32:
-        """(lines,): the level of the quietest window."""
+        """The level of the quietest window, (lines,)."""
         quietest: F32 = self._level.min(axis=0)
         return quietest
 
     def even(self, range_db: float, chunks: int) -> npt.NDArray[np.bool_]:
-        """(lines,): whether the level stayed within `range_db` in the last chunks."""
+        """Whether the level stayed within `range_db` in the last chunks, (lines,)."""
         last = self._level[-chunks * CHUNK_WINDOWS :]
         even: npt.NDArray[np.bool_] = last.max(axis=0) - last.min(axis=0) <= np.float32(range_db)
         return even
 
     @property
     def active(self) -> F32:
-        """(lines,): the number of active windows."""
+        """The number of active windows, (lines,)."""
         active: F32 = self._sums[:, -3].sum(axis=0)
         return active
 
     def features(self) -> F32:
-        """Shape (2 * _KINDS + 3, lines)."""
+        """The features for `speech_score`, (2 * _KINDS + 3, lines)."""
         sums = self._sums.sum(axis=0)
         count = np.maximum(sums[-3], 1)
         mean = sums[:_KINDS] / count
@@ -154,7 +153,7 @@ class Recent:
         return np.concatenate([mean, spread, rest]).astype(np.float32)
 
     def sound_dbm0(self, least_dbm0: float) -> F32:
-        """(lines,): mean level of the windows above `least_dbm0`."""
+        """The mean level of the windows above `least_dbm0`, (lines,)."""
         loud = self._level >= np.float32(least_dbm0)
         total: F32 = np.where(loud, self._level, np.float32(0)).sum(axis=0)
         level: F32 = np.divide(total, np.maximum(loud.sum(axis=0), 1), dtype=np.float32)
@@ -162,6 +161,6 @@ class Recent:
 
 
 def speech_score(features: F32, weights: Sequence[float], bias: float) -> F32:
-    """(lines,): above 0 for speech, below for music."""
+    """The score, (lines,): above 0 for speech, below for music."""
     scored: F32 = np.asarray(weights, dtype=np.float32) @ features + np.float32(bias)
     return scored

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The known tone that fills 40 ms of audio: by the share of the energy in the space that the tone can span.
+"""Finds the known tone that fills 40 ms of audio, by the share of the energy in the tone's space.
 
 A tone that may be slightly off frequency is, for 40 ms, a vector in a small space (the few leading singular vectors of
-all sines in its band); a pair spans the sum of two. Noise puts a twentieth of its energy there, a tone nearly all.
-Goertzel filters at fixed frequencies would lose a tone 1.5 % off at 620 Hz, and could not separate 440+480 from 450.
+all sines in its band); a pair of tones spans the sum of two spaces. Noise has a twentieth of its energy in the space, a
+tone nearly all. Goertzel filters at fixed frequencies were rejected: they would lose a tone 1.5 % off at 620 Hz, and
+could not separate 440+480 from 450.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 Hz = tuple[float, ...]  # one frequency, or two
 
-HOP = 160  # 20 ms: an edge is found within 10 ms, half of what +-10 % of the shortest element allows
+HOP = 160  # 20 ms: an edge is found within 10 ms, half of the tolerance of +-10 % of the shortest element
 WINDOW = 2 * HOP  # 40 ms: a whole beat of 440 and 480 Hz
 _LOST = 0.01  # the largest share of a tone's energy outside its space
 _TINY = np.float32(1e-3)
 
 
 def energy_of(dbm0: float, samples: int = WINDOW) -> float:
-    """Sum of squares of a sine at this level over so many int16 samples; dBm0 as in ITU-T G.711."""
+    """The sum of squares of a sine at this level over `samples` int16 samples; dBm0 as in ITU-T G.711."""
     return 32767.0**2 / 2 * samples * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 10)
 
 
@@ -40,16 +41,16 @@ class _Pair(NamedTuple):
     other: int
     columns: NDArray[np.intp]
     white: F32
-    least: np.float32  # share of both singles together that a pair of enough purity implies
+    least: np.float32  # share of both singles together that is implied by a pair of sufficient purity
 
 
 class Bank:
-    """`classify` names the tone in each window: 0 none known, else 1 + its place in `tones`. Without state."""
+    """The classifier of tones. A window's code is 0 for no known tone, else 1 + its place in `tones`. Stateless."""
 
     def __init__(
         self, tones: Sequence[Hz], numbers: BankNumbers, quiet_dbm0: float, wide: Mapping[float, float] | None = None
     ) -> None:
-        """Windows below `quiet_dbm0` are not classified. `wide`: tolerances of frequencies that have their own."""
+        """Windows below `quiet_dbm0` are not classified. `wide`: frequencies with a tolerance of their own."""
         own = wide or {}
         self._numbers = numbers
         self._floor = np.float32(energy_of(numbers.tone_min_dbm0))
@@ -62,7 +63,7 @@ class Bank:
         basis = np.hstack(groups)
         ends = np.cumsum([group.shape[1] for group in groups])
         place = {hz: slice(int(ends[i]), int(ends[i + 1])) for i, hz in enumerate(singles)}
-        # A window's X is the first half's product with the upper rows + the second half's with the lower rows.
+        # A window's X is the product of its first half with the upper rows plus that of its second half with the lower.
         self._basis: F32 = np.ascontiguousarray(np.hstack([basis[:HOP], basis[HOP:]]).T, np.float32)
         self._width = basis.shape[1]
         # Sums the squares of the hum's components, and of each single's.
@@ -83,7 +84,7 @@ class Bank:
         self._lone = [(1 + i, 1 + singles.index(tone[0])) for i, tone in enumerate(tones) if len(tone) == 1]
 
     def classify(self, hops: F32) -> tuple[U8, F32]:
-        """Audio (w + 1, lines, HOP) to codes and energies without hum, both (w, lines)."""
+        """The codes and the energies without hum, both (w, lines), of audio `hops` (w + 1, lines, HOP)."""
         power = np.einsum("hls,hls->hl", hops, hops)
         energy: F32 = np.maximum(power[:-1] + power[1:], _TINY)
         codes: U8 = np.zeros(energy.shape, dtype=np.uint8)
@@ -96,7 +97,7 @@ class Bank:
             return codes, np.where(energy >= self._quiet, clean, energy)
         loud = energy[:, lines]
         codes[:, lines], clean = self._classify(hops[:, lines], loud)
-        # By window, so that the result does not depend on which windows are classified together.
+        # By window, so that the result does not depend on the windows that are classified together.
         energy[:, lines] = np.where(loud >= self._quiet, clean, loud)
         return codes, energy
 
@@ -111,7 +112,7 @@ class Bank:
         return codes.reshape(raw.shape), energy.reshape(raw.shape)
 
     def _name(self, x: F32, parts: F32, energy: F32) -> U8:
-        """x (width, k), hum and singles (1 + singles, k), energy (k,) to codes (k,)."""
+        """The codes (k,) from `x` (width, k), hum and singles `parts` (1 + singles, k), and energy (k,)."""
         numbers = self._numbers
         codes: U8 = np.zeros(energy.shape, dtype=np.uint8)
         loud = energy >= self._floor
@@ -128,13 +129,13 @@ class Bank:
                 better = share > best[both]
                 best[both[better]], codes[both[better]] = share[better], pair.code
         pure = energy * np.float32(numbers.purity)
-        for code, single in reversed(self._lone):  # one frequency explains it: it is no pair
+        for code, single in reversed(self._lone):  # one frequency suffices: no pair
             codes[loud & (parts[single] >= pure)] = code
         return codes
 
 
 def _space(hz: float, tolerance: float) -> F64:
-    """Orthonormal (WINDOW, d): every sine within the tolerance loses at most _LOST of its energy outside."""
+    """The orthonormal space (WINDOW, d) that holds all but _LOST of the energy of each sine within the tolerance."""
     at = np.arange(WINDOW) - (WINDOW - 1) / 2
     phase = 2 * np.pi / RATE_HZ * np.outer(at, np.linspace(hz * (1 - tolerance), hz * (1 + tolerance), 21))
     sines = np.hstack([np.cos(phase), np.sin(phase)])
@@ -151,7 +152,7 @@ def _whitener(
 ) -> tuple[NDArray[np.intp], F32, np.float32]:
     columns = np.concatenate([np.arange(place[hz].start, place[hz].stop) for hz in tone])
     weights, vectors = np.linalg.eigh(basis[:, columns].T @ basis[:, columns])
-    kept = weights > 0.02  # a direction that both spaces share counts once
+    kept = weights > 0.02  # a direction common to both spaces counts once
     white: F32 = (vectors[:, kept] / np.sqrt(weights[kept])).T.astype(np.float32)
-    # In the pair no direction exceeds the singles' sum by more than the inverse of its weight; 1 % for rounding.
+    # No direction of the pair exceeds the singles' sum by more than the inverse of its weight; 1 % for rounding.
     return columns, white, np.float32(0.99 * purity * weights[kept].min())

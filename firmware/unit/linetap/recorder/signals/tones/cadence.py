@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names the tones of one line by the stretches of each tone and of its absence.
+"""Identifies the tones of one line by the lengths of their bursts and pauses.
 
-Every tone of the profile is followed at once; the lengths decide which of those with the same frequencies it is.
-Several may share a name, such as a PBX's ringback and the exchange's: either is reported by that name. Times are
-frames. The caller sets `known` of the events: the frame up to which it has analysed.
+All tones of the profile are followed at once; lengths distinguish tones of the same frequencies. Several tones may
+share a name, such as a PBX's ringback and the exchange's, and are reported by that name. Times are frames. The caller
+sets `known` of the events to the frame up to which audio is analysed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ToneChange(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Shared by all lines of a profile: `codes` of the shapes, codes of fax tones with their names and lengths."""
+    """The plan of all lines of a profile: `codes` of the shapes, codes of fax tones with their names and lengths."""
 
     shapes: tuple[ToneShape, ...]
     codes: tuple[int, ...]
@@ -45,8 +45,8 @@ class Plan(NamedTuple):
 
 
 class Fit(msgspec.Struct):
-    """The fit of one shape so far: consecutive elements, the first frame of the first, the first frame of the current
-    period."""
+    """The fit of one shape so far: the number of consecutive elements, the first frame of the first element, and the
+    first frame of the current period."""
 
     elements: int = 0
     since: int = 0
@@ -57,21 +57,21 @@ class ToneLine(msgspec.Struct):
     """The tones of one line."""
 
     fits: list[Fit]
-    code: int = 0  # of the stretch that is on, or ended less than a bridge ago
+    code: int = 0  # code of the stretch that is on, or that ended less than a bridge ago
     start: int = 0
-    end: int | None = None  # of that stretch: it may still be bridged
-    certain: bool = False  # it is longer than the shortest burst
+    end: int | None = None  # end of that stretch, which may still be bridged
+    certain: bool = False  # that stretch is longer than the shortest burst
     reported: bool = False  # continuous and fax tones: already reported
-    doubt: bool = False  # a possible fax was reported, and neither confirmed nor taken back
+    doubt: bool = False  # a possible fax was reported, and neither confirmed nor withdrawn
     last_code: int = 0
-    last_end: int | None = None  # of the burst before
+    last_end: int | None = None  # end of the burst before
     sounding: int | None = None  # place of the shape that is on
     sounding_end: int = 0  # its last frame so far
-    gone_at: int = NEVER  # by then its next element must have come
-    due: int = NEVER  # the next frame at which time alone decides something
+    gone_at: int = NEVER  # the frame by which its next element must have come
+    due: int = NEVER  # the next frame at which elapsed time alone changes the state
 
     def turn(self, code: int, ended: int, began: int, plan: Plan) -> list[ToneChange]:
-        """The previous stretch ended, and from `began` on the line carries `code` (0: none of the tones)."""
+        """Ends the previous stretch; from `began` on the line carries `code` (0: none of the tones)."""
         changes = self.wait(began if code else ended, plan)
         if code == self.code and self.end is not None:
             self.end = None  # a dropout, not an edge
@@ -86,7 +86,7 @@ class ToneLine(msgspec.Struct):
         return changes
 
     def wait(self, until: int, plan: Plan) -> list[ToneChange]:
-        """Nothing changed until this frame."""
+        """Advances to `until`; the line's code did not change."""
         changes: list[ToneChange] = []
         while self.due <= until:
             now = self.due
@@ -102,14 +102,14 @@ class ToneLine(msgspec.Struct):
         return changes
 
     def suspect(self, plan: Plan) -> list[ToneChange]:
-        """The code that is on has filled several windows without a break: of a fax tone that is reported."""
+        """Reports a possible fax whose tone has filled several windows without a break."""
         if self.code not in plan.fax or self.end is not None or self.reported or self.doubt:
             return []
         self.doubt = True
         return [ToneChange("maybe", plan.fax[self.code][0], self.start)]
 
     def voice(self, plan: Plan) -> list[ToneChange]:
-        """A voice: a tone in its pause is over."""
+        """Ends a tone that is in its pause: a voice was detected."""
         changes: list[ToneChange] = []
         if self.sounding is not None and (self.code == 0 or self.end is not None):
             self._gone(plan, changes)
@@ -117,13 +117,13 @@ class ToneLine(msgspec.Struct):
         return changes
 
     def reset_at_gap(self) -> None:
-        """A gap: a partial burst is void, and so are all counts. A tone that was on may continue."""
+        """Discards a partial burst and all counts at a gap. A tone that was on may continue."""
         self.code, self.end, self.last_end, self.last_code = 0, None, None, 0
         self.fits = [Fit() for _ in self.fits]
         self.due = NEVER
 
     def resume(self, frame: int, plan: Plan) -> None:
-        """The gap is over: a tone that was on before must show one whole cadence."""
+        """Continues after a gap: a tone that was on before must show one whole cadence."""
         self.start = frame
         if self.sounding is not None:
             shape = plan.shapes[self.sounding]
@@ -132,7 +132,7 @@ class ToneLine(msgspec.Struct):
         self._decide(plan)
 
     def _lasts(self, now: int, plan: Plan, changes: list[ToneChange]) -> None:
-        """The stretch that is on has reached a length that decides something."""
+        """Applies the lengths that the present stretch has reached."""
         length = now - self.start
         if not self.certain and length >= _frames(plan.numbers.burst_min_ms):
             self.certain = True
@@ -154,7 +154,7 @@ class ToneLine(msgspec.Struct):
             self._begins(plan, place, self.start, NEVER, changes)
 
     def _close(self, plan: Plan, changes: list[ToneChange]) -> None:
-        """The stretch is over: a burst, or too short for one."""
+        """Ends the stretch: it was a burst, or too short for a burst."""
         assert self.end is not None
         if self.doubt:
             self._no_fax(self.end, changes)
@@ -168,7 +168,7 @@ class ToneLine(msgspec.Struct):
         self.code, self.end = 0, None
 
     def _element(self, plan: Plan, began: int, end: int, burst: bool, changes: list[ToneChange]) -> None:
-        """A burst or a pause has its length: every shape of this code continues or starts again."""
+        """Adds a complete burst or pause: every shape of this code continues or restarts."""
         fitting: dict[str, list[int]] = {}
         lost = False
         for place, (shape, fit) in enumerate(zip(plan.shapes, self.fits, strict=True)):
@@ -188,10 +188,10 @@ class ToneLine(msgspec.Struct):
     def _goes_on(
         self, plan: Plan, name: str, places: list[int], began: int, end: int, burst: bool, changes: list[ToneChange]
     ) -> None:
-        """The element belongs to these shapes, which share a name: those that fit longest count."""
+        """Adds an element to shapes that share a name; those that have fitted longest count."""
         longest = max(self.fits[place].elements for place in places)
         leading = [place for place in places if self.fits[place].elements == longest]
-        # A pause is over when the next burst is certain; a burst, when its bridge is past.
+        # A pause ends when the next burst is certain; a burst ends after its bridge.
         certain_ms = plan.numbers.burst_min_ms if burst else plan.numbers.bridge_ms
         gone_at = end + _frames(certain_ms) + max(plan.bounds(plan.shapes[place], longest)[1] for place in leading)
         for place in leading:
@@ -213,7 +213,7 @@ class ToneLine(msgspec.Struct):
 
     @staticmethod
     def _fits(plan: Plan, shape: ToneShape, fit: Fit, began: int, end: int, burst: bool) -> bool:
-        """Counts the element if it is the one that is due, or else the cadence's first."""
+        """Counts the element if it is the due one or else the cadence's first; returns whether it fits."""
         due_is_burst = fit.elements % 2 == 0
         if due_is_burst != burst or not plan.fits(shape, fit.elements, end - began):
             fit.elements = 0
@@ -242,7 +242,7 @@ class ToneLine(msgspec.Struct):
         changes.append(ToneChange("no_fax", "", at))
 
     def _decide(self, plan: Plan) -> None:
-        """Sets the next frame at which time alone decides something."""
+        """Sets the next frame at which elapsed time alone changes the state."""
         due = self.gone_at
         if self.code and self.end is not None:
             due = min(due, self.end + _frames(plan.numbers.bridge_ms))
@@ -254,7 +254,7 @@ class ToneLine(msgspec.Struct):
             elif _continuous(plan, self.code) is not None:
                 due = min(due, self.start + _frames(plan.numbers.dial_min_ms))
         elif self.doubt and not self.code:
-            due = min(due, self.start)  # a gap has hidden it
+            due = min(due, self.start)  # a gap has hidden the tone
         self.due = due
 
 

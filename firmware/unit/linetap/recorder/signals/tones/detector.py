@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Call-progress tones, fax tones and voice, on all lines of a card at once.
+"""Detects call-progress tones, fax tones and voice on all lines of a card at once.
 
 Audio is examined in chunks of 80 ms at multiples of 80 ms, so that the result does not depend on the batches. An event
 is `known` at the end of its chunk.
@@ -31,16 +31,16 @@ from linetap.recorder.signals.tones.voice import CHUNK_WINDOWS, VoiceLines
 from linetap.ring import I16, RATE_HZ
 
 CHUNK = CHUNK_WINDOWS * HOP
-# Of faxes (ITU-T T.30; 2100 Hz also of modems by V.25 and V.8), then of modems only. 2225 Hz answers by
-# Bell 103, 2250 Hz are V.22's unscrambled ones, with or without a guard tone of 1800 Hz: one band. 1300 Hz calls by
-# V.25.
+# Tones of faxes (ITU-T T.30; 2100 Hz also of modems by V.25 and V.8), then of modems only. 2225 Hz is Bell 103's answer
+# tone, 2250 Hz are V.22's unscrambled ones, with or without a guard tone of 1800 Hz: one band. 1300 Hz is the calling
+# tone of V.25.
 CARRIERS: dict[str, tuple[Hz, ...]] = {
     "calling": ((1100.0,),),
     "answer": ((2100.0,),),
     "modem_answer": ((2237.5,), (1800.0, 2237.5)),
     "modem_calling": ((1300.0,),),
 }
-# T.30: +-38 Hz, +-15 Hz; Bell 103 and V.22: +-10 Hz and less of each of the two; V.22: +-20 Hz; V.25: +-15 Hz
+# T.30: +-38 Hz, +-15 Hz; Bell 103 and V.22: +-10 Hz and less for each of the two; V.22: +-20 Hz; V.25: +-15 Hz
 CARRIER_TOLERANCE = {1100.0: 0.036, 2100.0: 0.01, 2237.5: 0.01, 1800.0: 0.011, 1300.0: 0.0115}
 _NEAR = 3  # windows before a batch: the last accepted one and its neighbours
 _CHANGE, _SUSPECT, _VOICE = range(3)  # in the order of handling within a chunk; waiting comes before voice
@@ -50,7 +50,7 @@ _WHOLE = 0.9  # a window with less of its neighbour's energy is an edge
 class _Todo(NamedTuple):
     """A finding in a line's windows of a chunk.
 
-    Of a change: `at` is the end of the tone before, `began` the start of the next.
+    For a change: `at` is the end of the tone before, `began` the start of the next tone.
     """
 
     chunk: int
@@ -64,14 +64,14 @@ class _Todo(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _bank(tones: tuple[Hz, ...], numbers: BankNumbers, quiet_dbm0: float) -> Bank:
-    """Takes 8 ms to make: one for all lines of a profile."""
+    """The bank for all lines of a profile, cached: its construction needs 8 ms."""
     return Bank(tones, numbers, quiet_dbm0, CARRIER_TOLERANCE)
 
 
 def bank_of(profile: Profile) -> Bank:
     """The bank of the profile's tones and the carriers, shared by all lines of the profile.
 
-    Below the voice's lowest floor no energy matters, so the bank does not classify windows below it.
+    Windows below the voice's lowest floor are not classified.
     """
     return _bank(_tones(profile), profile.tones, profile.voice.floor_min_dbm0)
 
@@ -87,7 +87,7 @@ def _tones(profile: Profile) -> tuple[Hz, ...]:
 
 
 class ToneDetector:
-    """All lines of a card, each a row of the audio."""
+    """The tone detector of all lines of a card, each a row of the audio."""
 
     def __init__(self, lines: int, profile: Profile = KR_PSTN) -> None:
         self._shapes = profile.tone
@@ -119,10 +119,10 @@ class ToneDetector:
         self._fax_windows = max(2, fax_windows)
         self._codes: U8 = np.zeros((max(_NEAR, self._fax_windows - 1), lines), dtype=np.uint8)
         self._energy: F32 = np.zeros((_NEAR, lines), dtype=np.float32)
-        self._soonest = NEVER  # the first frame at which time alone decides something on a line
+        self._soonest = NEVER  # the first frame at which elapsed time alone changes a line's state
 
     def follow(self, audio: I16, frame: int) -> list[ToneEvent]:
-        """Audio int16 (lines, n) from `frame` on, contiguous with the audio before, to events in order."""
+        """The events in order of `audio` int16 (lines, n) from `frame` on, contiguous with the previous audio."""
         if self._held_at < 0:
             self._begin(frame)
         self._held = np.concatenate([self._held, audio], axis=1)
@@ -139,7 +139,7 @@ class ToneDetector:
         return self._analyse(hops.astype(np.float32, order="C"), first)
 
     def reset_at_gap(self) -> None:
-        """A gap: partial bursts are void; a tone that was on has one cadence to come back."""
+        """Discards partial bursts at a gap; a tone that was on must reappear within one cadence."""
         for line in self._lines:
             line.reset_at_gap()
         self._voice.reset_at_gap()
@@ -153,14 +153,14 @@ class ToneDetector:
         self._soonest = min(line.due for line in self._lines)
 
     def _analyse(self, hops: F32, first: int) -> list[ToneEvent]:
-        """Whole chunks (hops, lines, HOP), the first at `first`; the audio begins one hop before it."""
+        """The events of whole chunks (hops, lines, HOP), the first at `first`; the audio begins one hop earlier."""
         fresh, fresh_energy = self._bank.classify(hops)
         codes: U8 = np.concatenate([self._codes, fresh])
         energy: F32 = np.concatenate([self._energy, fresh_energy])
         self._codes, self._energy = codes[-len(self._codes) :], energy[-_NEAR:]
         windows = len(fresh)
-        # A window's tone is accepted once the next one is known; unlike both neighbours it is chance.
-        # The first window here is the one before the first chunk's first: it begins two hops before the chunk.
+        # A window's tone is accepted once the next window is known; a tone unlike both neighbours is chance.
+        # The first window here precedes the first chunk's first window: it begins two hops before the chunk.
         begin = first - 2 * HOP
         steady: U8 = np.zeros(fresh.shape, dtype=np.uint8)
         todo: list[_Todo] = []
@@ -176,7 +176,7 @@ class ToneDetector:
         return self._events(sorted(todo), windows // CHUNK_WINDOWS, first)
 
     def _changes(self, steady: U8, changed: NDArray[np.bool_], energy: F32, begin: int) -> list[_Todo]:
-        """The places where a line's tone changes; energy from two windows before."""
+        """The places at which a line's tone changes; `energy` begins two windows earlier."""
         todo = []
         for window, row in zip(*(found.tolist() for found in np.nonzero(changed)), strict=True):
             at = begin + window * HOP
@@ -186,8 +186,8 @@ class ToneDetector:
         return todo
 
     def _suspects(self, codes: U8) -> list[_Todo]:
-        """The places where a fax tone fills the last windows of a chunk: a notice may be due, so it is reported at
-        once."""
+        """The places at which a fax tone fills the last windows of a chunk; reported at once, since a notice may be
+        due."""
         ends = codes[len(self._codes) + CHUNK_WINDOWS - 1 :: CHUNK_WINDOWS]
         fax = self._is_fax[ends]
         if not fax.any():
@@ -200,7 +200,7 @@ class ToneDetector:
         return todo
 
     def _events(self, todo: list[_Todo], chunks: int, first: int) -> list[ToneEvent]:
-        """Chunk by chunk: changes, then what time alone decides, then voices."""
+        """The events, chunk by chunk: changes, then events of elapsed time, then voices."""
         events: list[ToneEvent] = []
         place = 0
         for chunk in range(chunks):
@@ -208,7 +208,7 @@ class ToneDetector:
             while place < len(todo) and todo[place].chunk == chunk and todo[place].kind < _VOICE:
                 self._do(todo[place], known, events)
                 place += 1
-            # The next window may still show that a tone began up to a hop before it.
+            # The next window may still show a tone that began up to a hop earlier.
             until = known - 3 * HOP
             if self._soonest <= until:
                 for row, line in enumerate(self._lines):
@@ -252,8 +252,8 @@ class ToneDetector:
 def _reach(whole: float, edge: float, beyond: float) -> int:
     """The reach of a tone beyond its last window, in frames; below 0 if it does not fill that window.
 
-    The energies are of windows that overlap by half: one within the tone, the last with its name, the next. The filled
-    share of a window follows from its energy, not from its purity.
+    The energies are those of windows that overlap by half: one within the tone, the last classified as the tone, and
+    the next. The filled share of a window follows from its energy, not from its purity.
     """
     if edge < _WHOLE * whole:
         return round(WINDOW * edge / whole) - HOP

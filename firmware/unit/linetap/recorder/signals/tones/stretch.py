@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tones in a stretch of audio that has been captured already: fax tones, one tone of the profile, V.8's ANSam.
+"""Finds tones in a stretch of captured audio: fax tones, one tone of the profile, V.8's ANSam.
 
-The replay reads ahead for fax tones; the call table looks back for dial tone and for the kind of a carrier's answer
+The replay examines fax tones ahead; the call table examines past audio for dial tone and for the kind of an answer
 tone.
 """
 
@@ -17,7 +17,7 @@ from linetap.recorder.signals.tones.detector import bank_of, tone_pairs
 from linetap.ring import I16, RATE_HZ
 
 _TONE_HZ, _SWELL_HZ = 2100.0, 15.0  # V.8 clause 3.2
-_BLOCK = 80  # 10 ms: 21 cycles of the tone, and swells are still seen
+_BLOCK = 80  # 10 ms: 21 cycles of the tone, short enough for its swells
 _LEAST = 30  # blocks: four swells and a half
 
 
@@ -44,13 +44,13 @@ def tone_windows(audio: I16, profile: Profile, name: str) -> NDArray[np.bool_]:
 
 
 def is_ansam(samples: I16, numbers: CadenceNumbers) -> bool:
-    """`samples` of a tone of 2100 Hz, int16 (n,); a reversal of its phase in them does no harm."""
+    """Whether a tone of 2100 Hz, `samples` int16 (n,), is V.8's ANSam. Phase reversals do not affect the result."""
     blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float64)
     if len(blocks) < _LEAST:
         return False
     at = np.arange(_BLOCK) / RATE_HZ
     level = np.abs(blocks @ np.exp(-2j * np.pi * _TONE_HZ * at))
-    level = level[level > level.max() / 2]  # its beginning, and the blocks in which the phase turns
+    level = level[level > level.max() / 2]  # without its beginning and the blocks in which the phase turns
     if len(level) < _LEAST:
         return False
     turn = np.exp(-2j * np.pi * _SWELL_HZ * np.arange(len(level)) * _BLOCK / RATE_HZ)

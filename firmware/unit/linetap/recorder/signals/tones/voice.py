@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Voice: energy that is no tone and rises above the line's usual level.
+"""Detects voice: energy that is no tone and rises above the line's usual level.
 
-A noise floor follows each line's quietest moments, so that a noisy line does not count as speaking. Two seconds of
-voice in all are talk: a stretch of voice ends with a pause between words, talk does not.
+A noise floor follows each line's quietest moments, so that a noisy line does not count as voice. Two seconds of voice
+in total are talk: a stretch of voice ends with a pause between words, talk does not.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from linetap.recorder.signals.tones.bank import F32, energy_of
 from linetap.recorder.signals.tones.bank import HOP as WINDOW_STEP
 from linetap.ring import RATE_HZ
 
-CHUNK_WINDOWS = 4  # windows, 80 ms: fewer calls into numpy, and a fax is still found soon enough
+CHUNK_WINDOWS = 4  # windows, 80 ms: few calls into numpy, and a fax is still found in time
 
 _UNSEEN = np.float32(np.inf)
 
 
 class Spoken(NamedTuple):
-    """`at`: the start of the stretch of voice, or of the talk."""
+    """A detected voice or talk. `at`: its start."""
 
     chunk: int
     line: int
@@ -35,11 +35,11 @@ class Spoken(NamedTuple):
 class Speaker(msgspec.Struct):
     """The voice on one line. Numbers count windows."""
 
-    count: int = 0  # of voice in this stretch, up to `enough`
-    quiet: int = 0  # consecutive ones without voice
+    count: int = 0  # windows of voice in this stretch, up to `enough`
+    quiet: int = 0  # consecutive windows without voice
     since: int = 0
     reported: bool = False
-    talk: int = 0  # windows of silence until the talk has worn off
+    talk: int = 0  # windows of silence until the talk has decayed
     talk_since: int = 0
     talk_reported: bool = False
 
@@ -55,7 +55,7 @@ class Lengths(NamedTuple):
     talk_enough: int
 
     def add(self, speaker: Speaker, voice: int, tones: int, steady: int) -> tuple[bool, bool]:
-        """Adds a chunk's windows of voice (of which `steady`) and of tones; whether voice, and whether talk, is
+        """Adds a chunk's windows of voice (of which `steady`) and of tones; returns whether voice, and whether talk, is
         reported.
         """
         count = min(speaker.count + voice, self.enough) - self.tone_weighs * tones
@@ -85,7 +85,7 @@ class Lengths(NamedTuple):
 
 
 def _count(windows: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """(chunks, CHUNK_WINDOWS, lines) to (chunks, lines), in eight bits: no buffer is needed."""
+    """The number of windows in each chunk, (chunks, CHUNK_WINDOWS, lines) to (chunks, lines); int8 needs no buffer."""
     count: NDArray[np.int8] = np.add.reduce(windows.view(np.int8), axis=1, dtype=np.int8)
     return count
 
@@ -111,14 +111,14 @@ class VoiceLines:
     def reset_at_gap(self) -> None:
         lines = len(self._floor)
         self._lines = [Speaker() for _ in range(lines)]
-        # Most lines are silent or in the middle of talk: nothing changes until a window is of another kind.
+        # Most lines are silent or in the middle of talk: their state changes only with a window of another kind.
         self._at_rest: NDArray[np.bool_] = np.ones(lines, dtype=np.bool_)
         self._full: NDArray[np.bool_] = np.zeros(lines, dtype=np.bool_)
 
     def follow(self, energy: F32, tone: NDArray[np.bool_], frame: int) -> list[Spoken]:
-        """Windows (w, lines) from `frame` on, whole chunks, to the voices and talks that began, in order.
+        """The voices and talks that began, in order, in windows (w, lines) of whole chunks from `frame` on.
 
-        `energy` has one more window before and after; 0 is a window that was not captured.
+        `energy` has one more window before and after; 0 marks a window that was not captured.
         """
         around, energy = energy, energy[1:-1]
         shape = (len(energy) // CHUNK_WINDOWS, CHUNK_WINDOWS, energy.shape[1])
@@ -141,7 +141,7 @@ class VoiceLines:
                 if full and voice == CHUNK_WINDOWS:
                     continue
                 if voice and speaker.count == 0:
-                    # A voice that first shows in a window begins in its second half: the window before has the first.
+                    # A voice first detected in a window begins in its second half, as the window before has the first.
                     first = chunk * CHUNK_WINDOWS + int(active[chunk, :, line].argmax()) + 1
                     speaker.since = frame + first * WINDOW_STEP
                 voice_now, talk_now = self._lengths.add(speaker, voice, tones, still)
@@ -155,7 +155,7 @@ class VoiceLines:
         return sorted(spoken)
 
     def _steady_ones(self, energy: F32) -> NDArray[np.bool_]:
-        """Windows as loud as both neighbours."""
+        """The windows that are as loud as both neighbours."""
         high, low = np.maximum(energy[1:], energy[:-1]), np.minimum(energy[1:], energy[:-1])
         steady: NDArray[np.bool_] = np.maximum(high[1:], high[:-1]) < np.minimum(low[1:], low[:-1]) * self._steady
         return steady

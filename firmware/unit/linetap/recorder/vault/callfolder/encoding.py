@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encodes a recording from the ring, beginning at any sample. The vault's thread and the journal's have one each.
+"""Encodes a recording from the ring, beginning at any sample. The vault's and the journal's thread each have one.
 
-Units of one can follow units of the other, since a unit's position determines its samples. In mu-law they are equal.
+Units of one encoder can follow units of the other, since a unit's position determines its samples. In mu-law both
+encoders return equal units.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from linetap_core.records import Gap
 
 Fetch = Callable[
     [int, int], Stretch
-]  # samples of the recording from the first to the second, or to the beginning of another piece
+]  # fetches samples of the recording from the first to the second, or to the end of a piece
 SampleGap = tuple[int, int, str]  # sample, samples, cause
 
 
@@ -42,7 +43,7 @@ class LineEncoder:
         return b"".join(units)
 
     def encode_piece(self, end: int, fetch: Fetch) -> bytes:
-        """The same with the samples of one fetch."""
+        """Returns the units that the samples of one fetch complete."""
         stretch = fetch(self._encoder.taken, end)
         for sample, samples, cause in stretch.gaps:
             lost = max(sample, self._first)  # earlier samples, with their gaps, are in other units
@@ -55,7 +56,7 @@ class LineEncoder:
         return self._encoder.finish()
 
     def take_gaps(self) -> list[SampleGap]:
-        """The gaps up to `position` that were not taken yet; later ones belong to the next units."""
+        """The gaps up to `position` that were not returned yet; later gaps belong to the next units."""
         position, gaps = self._encoder.position, self._gaps
         self._gaps = [(max(at, position), at + n - max(at, position), why) for at, n, why in gaps if at + n > position]
         return [(at, min(n, position - at), why) for at, n, why in gaps if at < position]
@@ -69,7 +70,7 @@ def gap_of(sample: int, samples: int, cause: str) -> Gap:
 
 
 def append_gap(gaps: list[Gap], gap: Gap) -> list[Gap]:
-    """Returns `gaps` with `gap` appended, merged with the last one if it continues it."""
+    """Returns `gaps` with `gap` appended, or merged into the last gap if it continues that gap."""
     if gaps and gaps[-1].cause == gap.cause:
         last = gaps[-1]
         end_s = last.at_s + last.ms / 1000

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folder of one call while it is written. Used by the vault's thread alone.
 
-What is kept is decided in whole age chunks: a chunk counts when it is written and synced, and until then `write` holds
-its samples in RAM only. If a write fails (a full disk, a card that reports an error), the part is cut back to its last
-whole chunk, its file key is discarded, and the next write begins the next part with a new key, so a nonce never
-repeats. A part without a whole chunk is removed and its number reused: every remaining part opens with stock `age`, and
-joined they are one audio stream.
+Only whole age chunks are kept: a chunk counts once it is written and synced; until then its samples are in RAM only. If
+a write fails (a full disk, a card that reports an error), the part is cut back to its last whole chunk and its file key
+is discarded; the next write begins another part with a new key, so a nonce never repeats. A part without a whole chunk
+is removed and its number reused. Stock `age` opens every remaining part, and the parts joined are one audio stream.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ Sign = Callable[[bytes], str]
 
 
 class CallFolder:
-    """One open call. Every method may raise OSError; the object stays usable, and `samples` is the number of kept
-    ones."""
+    """The folder of one open call. Every method may raise OSError; the object stays usable, and `samples` is then the
+    number of kept samples."""
 
     def __init__(self, path: Path, recipient: str, inner: bytes, codec: Codec = MULAW) -> None:
-        """Use `create` or `resume`."""
+        """For `create`, `resume` and `recover` only."""
         self.path = path
         self.codec = codec
         self.recipient = recipient  # K's public half, age1...
@@ -51,10 +50,10 @@ class CallFolder:
 
     @classmethod
     def create(cls, vault: Path, call: OfCall, epoch: str, custodians: list[str], codec: Codec = MULAW) -> Self:
-        """A new folder with key.age in it, synced. `epoch` and `custodians`: as members.py reads them.
+        """Creates a folder with key.age in it, synced. `epoch` and `custodians`: in the notation of members.py.
 
-        A folder that holds nothing but a key.age is what a recorder leaves that was killed before its first
-        checkpoint: its key is lost, so it gets a new one. With audio in it: Refusal.
+        A recorder killed before its first checkpoint leaves a folder with key.age alone, whose key is lost: it is
+        replaced by a new key. Refusal if the folder has audio.
         """
         path = vault / sealed.call_path(call.call_id)
         recipient, inner = new_sealed_key(custodians, call)
@@ -65,10 +64,10 @@ class CallFolder:
 
     @classmethod
     def resume(cls, vault: Path, call_id: str, recipient: str, inner: bytes, codec: Codec = MULAW) -> Self:
-        """The folder as a killed recorder left it; `recipient` and `inner` from the checkpoint.
+        """Opens the folder that a killed recorder left; `recipient` and `inner` come from the checkpoint.
 
-        The newest part is cut back to its last whole chunk. Writing continues at `samples`; the audio in the dead
-        recorder's RAM is still in the ring. A sealed folder is left as it is.
+        The newest part is cut back to its last whole chunk. Writing continues at `samples`; audio that was in the
+        killed recorder's RAM is still in the ring. A sealed folder is not changed.
         """
         folder = cls(vault / sealed.call_path(call_id), recipient, inner, codec)
         if not (folder.path / sealed.KEY).is_file():
@@ -79,10 +78,10 @@ class CallFolder:
 
     @classmethod
     def recover(cls, vault: Path, call_id: str, recipient: str, codec: Codec = MULAW) -> Self:
-        """The rest of a call after a power cut: its whole chunks. Only `add`, `put_meta` and `seal_recovered` may
+        """Opens what a power cut left of a call: its whole chunks. Only `add`, `put_meta` and `seal_recovered` may
         follow.
 
-        Additions of an earlier recovery are removed: the journal still has them. Refusal when it is damaged.
+        Additions of an earlier recovery are removed: the journal still has them. Refusal if the folder is damaged.
         """
         folder = cls(vault / sealed.call_path(call_id), recipient, b"", codec)
         files.make_directories(vault, folder.path)
@@ -93,21 +92,21 @@ class CallFolder:
 
     @property
     def samples(self) -> int:
-        """Samples taken so far. After an OSError, those that are kept: pass the samples from there on again."""
+        """Samples accepted so far. After an OSError, the kept samples: pass the samples after them again."""
         if self._part is not None:
             return self._part.first + self._part.samples
         return self._durable_end()
 
     @property
     def durable_samples(self) -> int:
-        """Samples in whole chunks on disk: what `resume` would find now."""
+        """Samples in whole chunks on disk: those that `resume` would find now."""
         if self._part is not None:
             return self._part.first + self._part.durable_samples
         return self._durable_end()
 
     @property
     def parts(self) -> list[Part]:
-        """The parts so far; of the one being written, the part on disk."""
+        """The parts so far; the part being written counts as far as it is on disk."""
         open_part = [self._part] if self._part is not None and self._part.durable_samples else []
         return [Part(part.name, part.first, part.durable_samples) for part in [*self._done, *open_part]]
 
@@ -116,7 +115,7 @@ class CallFolder:
         return (self.path / sealed.SIGNATURE).exists()
 
     def write(self, units: bytes) -> None:
-        """Take all samples or raise OSError. A chunk is on disk, synced, when it is full (8.2 s of audio)."""
+        """Accepts all samples or raises OSError. A chunk is on disk, synced, once it is full (8.2 s of audio)."""
         if self._finished:
             raise ValueError("the audio of this call is finished")
         if not units:
@@ -131,7 +130,7 @@ class CallFolder:
             raise
 
     def finish_audio(self, tail: bytes = b"", end: int = 0) -> None:
-        """Write the last chunk, shorter than the others. After an OSError the tail must be passed again."""
+        """Writes the last chunk, shorter than the others. After an OSError the tail must be passed again."""
         if self._finished:
             return
         self._settle()
@@ -148,12 +147,12 @@ class CallFolder:
         self._finished = True
 
     def keep_open(self, state: bytes) -> None:
-        """Store the call's state beside its key while it is open, independent of the journal."""
+        """Stores the state of an open call beside its key, independent of the journal."""
         replace_durably(self.path / sealed.OPEN, state)
 
     def add(self, part: bytes, samples: int) -> None:
-        """Append a whole age file as the next part. It and `put_meta` are not synced: `seal_recovered`
-        requires that.
+        """Appends a whole age file as the next part. Neither this method nor `put_meta` syncs; `seal_recovered`
+        requires a sync before.
         """
         number = self._next_number()
         self._done.append(PartFile.whole(self.path, number, self._durable_end(), self.codec, part, samples))
@@ -167,20 +166,20 @@ class CallFolder:
             os.close(fd)
 
     def seal_recovered(self, record: CallRecord, sign: Sign) -> CallRecord:
-        """record.json and its signature, when meta.age and all parts are there and synced."""
+        """Writes record.json and its signature, once meta.age and all parts are written and synced."""
         return self._write_record(self._with_audio(record), sign)
 
     def seal(
         self, record: CallRecord, sign: Sign, epoch: str | None = None, tail: bytes = b"", end: int = 0
     ) -> CallRecord:
-        """Write meta.age, record.json and its signature; finishes the audio if that is still to be done, with `tail`.
+        """Finishes the audio with `tail` if necessary; writes meta.age, record.json and its signature.
 
-        Gives the whole record as sealed (as it was passed, where an earlier call had sealed it already).
+        Returns the whole record as sealed, or the passed record if an earlier call had sealed it already.
 
-        `record.audio.parts`, `.samples` and `record.files` are filled in here. `sign` gives the armored SSHSIG
-        of namespace linetap-record. A second call after a failure or a restart does what is still missing.
-        `epoch` is another recipient to wrap `inner` for: the call's class or day has changed since it began. The new
-        key is beside the old one until the record names it, so that after a power cut the record's key exists.
+        `record.audio.parts`, `.samples` and `record.files` are filled in here. `sign` returns the armored SSHSIG
+        of namespace linetap-record. A second call after a failure or a restart completes the seal.
+        `epoch`: another recipient to wrap `inner` for, if the call's class or day has changed since its beginning. The
+        new key is beside the old one until the record names it, so that after a power cut the record's key exists.
         """
         _require_id(record, self.path)
         if (self.path / sealed.RECORD).exists():
@@ -228,7 +227,7 @@ class CallFolder:
         return PartFile.create(self.path, self._next_number(), self._durable_end(), self.recipient, self.codec)
 
     def _give_up_part(self) -> None:
-        """Keep the whole chunks of a failed part. Cutting it back may fail too, and is then retried later."""
+        """Keeps the whole chunks of a failed part. If the cut fails too, it is retried later."""
         self._torn, self._part = self._part, None
         if self._torn is not None and self._torn.durable_samples:
             self._done.append(self._torn)
@@ -236,7 +235,7 @@ class CallFolder:
             self._settle()
 
     def _settle(self) -> None:
-        """No part may follow one that is not cut back yet."""
+        """Cuts a failed part back before another part follows."""
         if self._torn is not None:
             self._torn.truncate()
             self._torn = None
@@ -245,7 +244,7 @@ class CallFolder:
         return {int(m[1]) for p in self.path.iterdir() if (m := sealed.PART_NAME.fullmatch(p.name))}
 
     def _take_stock_after_power_cut(self) -> None:
-        """Parts count up to the first without a whole chunk. If a later one has chunks, the call was damaged."""
+        """Counts the parts up to the first without a whole chunk. If a later part has chunks, the call is damaged."""
         for number in sorted(self._numbers()):
             part = PartFile.existing(self.path, number, self._durable_end(), self.codec, whole=False)
             if part.durable_samples and number != len(self._done) + 1:
@@ -272,10 +271,10 @@ class CallFolder:
 
 
 def seal_without_audio(vault: Path, record: CallRecord, sign: Sign) -> Path:
-    """The folder of a call without any audio: record.json and its signature, no personal data. `record.audio`: the
-    missing part, if any.
+    """Seals a call without audio: record.json and its signature, no personal data. `record.audio`: the missing part,
+    if any.
 
-    Gives the folder. A second call completes it. Refusal if the folder holds a key or audio.
+    Returns the folder. A second call completes it. Refusal if the folder contains a key or audio.
     """
     path = vault / sealed.call_path(record.call_id)
     files.make_directories(vault, path)
@@ -303,7 +302,7 @@ def _require_id(record: CallRecord, path: Path) -> None:
 
 
 def _write_record(path: Path, record: CallRecord, sign: Sign) -> None:
-    """Signs before writing: a key that does not work leaves no unsigned record behind."""
+    """Signs the record, then writes both: a key that does not work leaves no unsigned record."""
     data = sealed.public_json(record)
     signature = sign(data)
     replace_durably(path / sealed.RECORD, data)
@@ -313,7 +312,7 @@ def _write_record(path: Path, record: CallRecord, sign: Sign) -> None:
 
 
 def sign_existing(path: Path, sign: Sign) -> None:
-    """A record is complete once its name exists; the key that it names, and its signature, may still be missing."""
+    """Completes a record that exists: installs the key that it names, and writes its signature if that is missing."""
     _take_next_key(path)
     (path / sealed.OPEN).unlink(missing_ok=True)
     if not (path / sealed.SIGNATURE).exists():
@@ -322,6 +321,6 @@ def sign_existing(path: Path, sign: Sign) -> None:
 
 
 def _take_next_key(path: Path) -> None:
-    """Replace the first key, which opens nothing any more."""
+    """Replaces the first key, which is no longer used."""
     if (path / sealed.NEXT_KEY).exists():
         files.move_durably(path / sealed.NEXT_KEY, path / sealed.KEY)

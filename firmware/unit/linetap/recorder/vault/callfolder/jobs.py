@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs of the recorder's main thread for the vault's thread: plain data, and the queue between the threads.
 
-Unfinished jobs are in the checkpoint, and each may be done twice without harm.
+Unfinished jobs are in the checkpoint; each may be done twice without harm.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Close(msgspec.Struct, frozen=True, tag="close"):
 
 
 class LineFault(msgspec.Struct, frozen=True, tag="line_fault"):
-    """A line is at fault since this time (UTC), or no longer."""
+    """The line is at fault since this time (UTC), or no longer at fault."""
 
     line: int
     since_ns: int | None
@@ -54,7 +54,7 @@ class Keep(msgspec.Struct, frozen=True, tag="keep"):
 
 
 class LogLeaf(msgspec.Struct, frozen=True, tag="log_leaf"):
-    """A leaf of the unit's log that is not about writing a call. `at` and `kind` identify it."""
+    """A leaf of the unit's log that does not belong to the writing of a call. `at` and `kind` identify it."""
 
     kind: Kind
     at: str
@@ -73,8 +73,8 @@ Job = Report | Open | Close | LineFault | Keep | LogLeaf | Walked
 class OpenCall(msgspec.Struct):
     """The state on tmpfs of a recording being written, from which a recorder continues after a kill.
 
-    `recipient` and `inner` are K's public half and the blob only the custodians can open; K's private half is
-    nowhere. `gaps` are those of the audio written so far. `epoch` is the recipient of key.age, and `retention` its
+    `recipient` is K's public half and `inner` the blob that only the custodians can open; K's private half is not
+    stored. `gaps` are those of the audio written so far. `epoch` is the recipient of key.age, `retention` its
     name. `codec`: a call keeps its first codec if the configuration changes.
     """
 
@@ -92,13 +92,13 @@ class OpenCall(msgspec.Struct):
 TICK_S = 0.25
 RETRY_S = 1.0
 MOST_JOBS = 20_000
-MOST_UNSIGNED = 10_000  # some 1,500 calls; beyond it new ones are refused
+MOST_UNSIGNED = 10_000  # some 1,500 calls; beyond this number new calls are refused
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class JobQueue:
-    """`due`: to be done, in order. `unsigned`: done but for their signatures, older than those due."""
+    """The queue. `due`: jobs to do, in order. `unsigned`: older jobs, done except for their signatures."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -128,8 +128,8 @@ class JobQueue:
             self.changed.notify()
 
     def wait(self, *, refused: bool) -> bool:
-        """Waits for a job, at most TICK_S. False once the thread has to end: at a stop, when all is done or nothing
-        more can be (`refused`)."""
+        """Waits for a job, at most TICK_S. False if the thread must end: at a stop, once all jobs are done or none can
+        be done (`refused`)."""
         with self.changed:
             if not self.due and not self.stopping:
                 self.changed.wait(TICK_S)
@@ -140,21 +140,21 @@ class JobQueue:
             self.changed.wait(RETRY_S)
 
     def must_wait(self, job: Job) -> bool:
-        """Whether jobs wait for signatures that this one must not overtake."""
+        """Whether this job must wait for earlier jobs without signatures."""
         return bool(self.unsigned) and isinstance(job, Report | Close | Walked)
 
     def done(self, *, signed: bool) -> None:
-        """The first job due is done, or else it waits for its signature."""
+        """Removes the first due job, which is done or waits for its signature."""
         with self.changed:
             if not signed:
                 self.unsigned.append(self.due[0])
             self.due.popleft()
 
     def signed(self) -> None:
-        """The first of those that waited for a signature is done."""
+        """Removes the first job that waited for a signature: it is done."""
         with self.changed:
             self.unsigned.popleft()
 
     def unsigned_too_many(self) -> int:
-        """Returns how many jobs wait for a signature, where new calls must be refused for them, else 0."""
+        """Returns the number of jobs that wait for a signature if new calls must be refused for them, else 0."""
         return len(self.unsigned) if len(self.unsigned) >= MOST_UNSIGNED else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One part of a call's audio: a file that grows by whole age chunks, each synced before it counts."""
+"""A part of a call's audio: a file that grows by whole age chunks, each synced before it counts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from linetap_core.evidence.sealing import age
 
 
 class PartFile:
-    """`first`: the part's first sample, counted from the start of the recording. `samples` are those accepted,
-    `durable_samples` those on disk."""
+    """A part's file. `first`: the part's first sample, counted from the start of the recording. `samples`: accepted
+    samples; `durable_samples`: samples on disk."""
 
     def __init__(self, directory: Path, number: int, first: int, codec: Codec) -> None:
-        """Made by `create`, `existing` or `whole`."""
+        """For `create`, `existing` and `whole` only."""
         self.name = sealed.part_name(number)
         self.first = first
         self._codec = codec
@@ -49,7 +49,7 @@ class PartFile:
             part._append(part._writer.header)
             files.sync_directory(directory)
             if number == 1:
-                part._writer.write(codec.header)  # shorter than a chunk: nothing comes of it yet
+                part._writer.write(codec.header)  # shorter than a chunk: the writer returns no bytes yet
                 part._taken = len(codec.header)
         except OSError:
             with contextlib.suppress(OSError):
@@ -59,9 +59,9 @@ class PartFile:
 
     @classmethod
     def existing(cls, directory: Path, number: int, first: int, codec: Codec, *, whole: bool) -> Self:
-        """Opens a part found on disk; the part of it that counts follows from its size. It cannot be written to.
+        """Opens a part found on disk, for reading only. Its size determines the chunks that count.
 
-        `whole`: it was finished, so its last chunk may be short; otherwise only full chunks count.
+        `whole`: the part was finished, so its last chunk may be short; otherwise only full chunks count.
         """
         part = cls(directory, number, first, codec)
         part._hashed = False
@@ -69,7 +69,7 @@ class PartFile:
             file_bytes = os.fstat(file.fileno()).st_size
             try:
                 offset = age.payload_offset(file.read(age.HEADER_LIMIT_BYTES))
-            except age.NotAge:  # killed within the header: nothing counts
+            except age.NotAge:  # a kill within the header: no chunk counts
                 return part
         part._size = file_bytes if whole else age.kept_bytes(offset, file_bytes)
         part._count(age.plaintext_size(part._size - offset))
@@ -93,7 +93,7 @@ class PartFile:
         return part
 
     def write(self, units: bytes) -> None:
-        """Take whole units of the codec; write and sync each chunk that becomes full."""
+        """Accepts whole units of the codec; writes and syncs each chunk that becomes full."""
         assert self._writer is not None
         chunks = self._writer.write(units)
         self._taken += len(units)
@@ -103,7 +103,7 @@ class PartFile:
             self._count(self._plaintext + age.CHUNK_BYTES)
 
     def finish(self, tail: bytes = b"", end: int = 0) -> None:
-        """Write and sync the last chunk, close the file. `tail`: the stream's last unit, which ends at sample `end`."""
+        """Writes and syncs the last chunk, closes the file. `tail`: the stream's last unit, up to sample `end`."""
         assert self._writer is not None
         self.write(tail)
         if tail:
@@ -113,7 +113,7 @@ class PartFile:
         self.durable_samples = self.samples
 
     def truncate(self) -> None:
-        """Truncates the file to what counts, and removes it if nothing does. Can be repeated after an OSError."""
+        """Truncates the file to the bytes that count, or removes it if none do. Can be repeated after an OSError."""
         self._close()
         self.samples = self.durable_samples
         if not self.durable_samples:
@@ -133,14 +133,14 @@ class PartFile:
         return self._hash.hexdigest() if self._hashed else files.sha256(self._path)
 
     def _clear_leftover(self) -> None:
-        """Removes a failed part that the disk did not let us remove at once."""
+        """Removes a failed part whose earlier removal failed."""
         if self._path.exists():
             leftover = PartFile.existing(self._directory, self._number, self.first, self._codec, whole=False)
             if not leftover.durable_samples:
                 leftover.truncate()
 
     def _append(self, data: bytes) -> None:
-        """Writes and syncs. Bytes count, and enter the hash, after the sync: if it fails, their state is unknown."""
+        """Writes and syncs. Bytes count and enter the hash after the sync; if it fails, their state is unknown."""
         files.write_all(self._fd, data)
         os.fdatasync(self._fd)
         self._size += len(data)
@@ -155,7 +155,7 @@ class PartFile:
         return max(0, self._codec.samples(self._begins + plaintext) - self.first)
 
     def _close(self) -> None:
-        """Forgets the file key and closes. An error of close is ignored: every byte that counts is synced."""
+        """Discards the file key and closes the file. An error of close is ignored: every byte that counts is synced."""
         self._writer = None
         if self._fd >= 0:
             with contextlib.suppress(OSError):

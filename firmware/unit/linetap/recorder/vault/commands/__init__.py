@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands: reading, checking and counting them, their effects, and the answers."""
+"""Signed commands: their reading, checks and counters, their effects, and the answers."""

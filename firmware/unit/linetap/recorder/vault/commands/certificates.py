@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Destroyed keys of an epoch whose officers are a group: their certificates may arrive one after the other.
+"""Certificates of destroyed keys of an epoch whose officers are a group: they may arrive one after the other.
 
-The number of officers, and how many open together, come from the unit's own list of keys, or from the certificate if
+The number of officers, and the number needed to open, come from the unit's own list of keys, or from the certificate if
 the epoch is not in the list.
 """
 
@@ -21,14 +21,14 @@ class Certificate(msgspec.Struct):
     """The fields of a certificate of destruction that the unit uses."""
 
     epoch: str
-    officers: list[int] = []  # of a group: the officers whose keys are destroyed
+    officers: list[int] = []  # officers of a group whose keys are destroyed
     of: int = 1
     needed: int = 1
 
 
 def sound_certificate(found: Certificate, known: Group | None) -> Certificate:
-    """Returns the certificate in normal form. ValueError if its numbers are impossible. `known`: whom the unit's list
-    seals that epoch to.
+    """Returns the certificate in normal form. ValueError if its numbers are impossible. `known`: the epoch's recipient
+    in the unit's list.
     """
     of, needed = (found.of, found.needed) if known is None else (len(known.recipients), known.needed)
     if not 1 <= needed <= of <= MOST_MEMBERS or not all(1 <= officer <= of for officer in found.officers):
@@ -39,14 +39,14 @@ def sound_certificate(found: Certificate, known: Group | None) -> Certificate:
 
 
 def certificate_name(found: Certificate) -> str:
-    """Returns the file name; a certificate of all officers has the epoch's name alone."""
+    """Returns the file name; that of a certificate of all officers is the epoch's name alone."""
     if len(found.officers) in (0, found.of):
         return f"{found.epoch}.json"
     return f"{found.epoch}.officer-{'-'.join(map(str, found.officers))}.json"
 
 
 def still_open(folder: Path, found: Certificate) -> str | None:
-    """Returns a text if the remaining officers can still open the epoch, or None if no one can."""
+    """Returns a text if the remaining officers can still open the epoch, or None if nobody can."""
     if not found.officers:
         return None
     gone = set(found.officers)

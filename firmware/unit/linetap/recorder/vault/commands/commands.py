@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands, read by the vault's thread from the folders of their givers, and answered in the recorder's own.
+"""Executes signed commands: reads them from the folders of their givers and writes the answers into the recorder's.
 
-Write access to such a folder gives no right: only the signature counts. A command is done once, and its file stays
-until its giver has the answer. The counter and the command are in the vault before anything is done: after a power cut
-the command is done again, so each effect may be done twice. Only the verbs sent every second (LIGHT) leave neither leaf
+Write access to a giver's folder gives no right: only the signature counts. A command is done once, and its file stays
+until the giver has the answer. The counter and the command are in the vault before the effect begins: after a power cut
+the command is done again, so each effect may be done twice. Only the verbs sent every second (LIGHT) have neither leaf
 nor file, and their counters are in RAM alone.
 
 Counters are rebuilt from the log if commands.json is broken or missing: each accepted command has a leaf, so none can
-be replayed. A leaf names the keys that signed; one of version 0.1 names only the role, and every key of that role then
-starts above that counter.
+be replayed. A leaf names the keys that signed; a leaf of version 0.1 names only the role, and every key of that role
+then starts above that counter.
 """
 
 from __future__ import annotations
@@ -44,22 +44,23 @@ NAME = "commands.json"  # in the vault
 MOST_A_TICK = 4  # of each giver
 MOST_ANSWERS = 64  # unfetched answers of each giver
 MOST_LOGGED = 1024  # refused commands in the log, each once
-# Of LIGHT commands, signed by the desk: overtaken by a second delivery, by their end, by a call's or a vault's end.
+# Refusals of LIGHT commands, signed by the desk, that came after their repetition, their expiry, or the end of a call
+# or a vault.
 _LATE = frozenset({"command_repeated", "command_expired", "fetch_no_call", "ack_origin", "ack_vault"})
-LONGEST_TEXT = 3000  # characters of an answer, which may have 16 KiB in all
+LONGEST_TEXT = 3000  # characters of an answer, which may have 16 KiB
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Begun(msgspec.Struct):
-    """A command whose effect may be incomplete. `name`: of its file; `giver`: the file's owner."""
+    """A command whose effect may be incomplete. `name`: its file's name; `giver`: the file's owner."""
 
     name: str
     envelope: str
     command: Command
     at: str
     giver: str = "reporter"
-    by: tuple[Holder, ...] = ()  # its signers; unknown if an older version began it
+    by: tuple[Holder, ...] = ()  # its signers; unknown if an older version began the command
 
     @property
     def signed(self) -> Signed:
@@ -67,7 +68,7 @@ class _Begun(msgspec.Struct):
 
 
 class _Saved(msgspec.Struct):
-    """`counters` by role, from an older version; `keys` by the fingerprint of the signing key."""
+    """The stored counters: `counters` by role, from an older version; `keys` by fingerprint of the signing key."""
 
     counters: dict[str, int] = {}
     begun: _Begun | None = None
@@ -88,7 +89,7 @@ class Commands:
         self._path, self._run_dir, self._unit = vault / NAME, run_dir, unit
         self._log, self._effects, self._clock = unit_log, effects, clock
         rundir.make_service_folder(run_dir, "recorder")
-        self._answered: dict[str, set[str]] = {}  # by giver, the names of answered commands whose files are still there
+        self._answered: dict[str, set[str]] = {}  # by giver, the names of answered commands whose files still exist
         for giver in GIVERS:
             answers = rundir.make(rundir.make(answers_for(run_dir, giver).parent) / giver)
             self._answered[giver] = {Path(name).stem for name in rundir.names(answers, ANSWER)}
@@ -98,7 +99,7 @@ class Commands:
         self.refused = RefusedState()  # readable by any thread
 
     def tick(self) -> None:
-        """Handle a few commands. OSError: nothing is lost, and the next tick continues."""
+        """Handles a few commands. OSError: nothing is lost, and the next tick continues."""
         if self._saved is not None and self._saved.begun is not None:
             self._carry_out(self._saved.begun, again=True)
         for giver in GIVERS:
@@ -145,7 +146,7 @@ class Commands:
             raise _unforeseen(error) from error
 
     def _carry_out_lightly(self, begun: _Begun) -> None:
-        """Carries out a light command: an unwritable disk is retried at the next tick; after a power cut its sender
+        """Executes a light command. On an unwritable disk it is retried at the next tick; after a power cut its sender
         repeats it."""
         code, outcome = self._apply(begun, again=False)
         self._answer(begun.giver, begun.name, code, outcome, begun.command, begun.at)
@@ -181,7 +182,7 @@ class Commands:
             raise _unforeseen(error) from error
 
     def _refuse(self, giver: str, name: str, data: bytes, fault: CommandFault) -> None:
-        """Only what a known key has signed goes into the log, once: others cannot lengthen the log."""
+        """Refuses a command, and logs it once if a known key has signed it: others cannot lengthen the log."""
         at = rfc3339(self._clock.utc_ns())
         text = _one_line(str(fault))
         log.warning("%s: a command was refused: %s", fault.code, text)
@@ -191,7 +192,7 @@ class Commands:
         self._answer(giver, name, fault.code, Outcome(text), fault.command, at)
 
     def _is_new(self, fault: CommandFault) -> bool:
-        """Judged by the signed content: anybody can reformat the envelope around it, or add a signature."""
+        """Whether this signed content was not refused before: anybody can reformat its envelope, or add a signature."""
         digest = hashlib.sha256(msgspec.json.encode((fault.code, fault.command), order="sorted")).digest()
         if digest in self._logged_refusals:
             return False
@@ -201,15 +202,15 @@ class Commands:
         return True
 
     def _count_refusal(self, code: str, command: Command | None) -> None:
-        """For the alert `command_refused`: somebody tried what they may not. A command of every second that only came
-        late is none: a broker delivers twice, or what it kept for days while a site was cut off."""
+        """Counts a refusal for the alert `command_refused`: somebody lacked the right. A late LIGHT command does not
+        count: a broker delivers twice, or delivers what it kept for days while a site was cut off."""
         if command is not None and command.verb in envelopes.LIGHT and code in _LATE:
             return
         role = command.role if command is not None else ""
         self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
 
     def _log_command(self, data: bytes, command: Command, code: str, at: str, used: Sequence[str] = ()) -> None:
-        """`used`: the keys whose counter was used up."""
+        """Logs a command. `used`: the keys whose counter was used up."""
         keys = {"keys": [*used]} if used else {}
         self._log.append(
             "command", at=at, verb=command.verb, role=command.role, counter=command.counter, code=code,
@@ -239,8 +240,8 @@ class Commands:
         self._saved = saved
 
     def _load(self) -> _Saved | None:
-        """Lost counters are rebuilt from the log, which has every accepted command. None: the log cannot be read
-        either, and no command is accepted.
+        """Loads the counters, or rebuilds them from the log, which has every accepted command. None: the log cannot be
+        read either, and no command is accepted.
         """
         try:
             return _FILE.read(self._path)
@@ -262,7 +263,7 @@ class Commands:
         return saved
 
     def _all_leaves(self) -> Iterator[bytes]:
-        """Includes logs that were set aside: their commands must not be repeated either."""
+        """All leaves, including those of logs that were set aside: their commands must not be repeated either."""
         vault = self._path.parent
         for number in keptlogs.numbers(vault):
             yield from leaflog.lines_of(vault / keptlogs.place(number) / leaflog.LEAVES)
@@ -273,13 +274,13 @@ class Commands:
 
 
 def _unforeseen(error: Exception) -> CommandFault:
-    """An unexpected error must not end the thread: the command would come again, and end the next thread too."""
+    """The fault for an unexpected error, which must not end the thread: the command would end the next thread too."""
     log.error("command_failed: %s: %s", type(error).__name__, _one_line(str(error)))
     return CommandFault("command_failed", f"unexpected error: {type(error).__name__}; the unit's journal has details")
 
 
 def _one_line(text: str) -> str:
-    """Text from a stranger must not begin a line of the journal, nor fill it."""
+    """One short line of a stranger's text, which must neither begin a line of the journal nor fill it."""
     line = "".join(each if each.isprintable() else " " for each in text[: LONGEST_TEXT + 1])
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}... of {len(text)} characters"
 
@@ -293,7 +294,7 @@ def _age(path: Path) -> int:
 # --- Counters from the log --------------------------------------------------------------------------------------------
 
 
-# Refusals of commands with a known signer: they are in the log, and did not use up their counter.
+# Codes of logged refusals, with a known signer, that did not use up a counter.
 _NOT_USED = frozenset(
     f"command_{each}" for each in ("signer", "verb", "role", "not_here", "counter", "repeated", "expired")
 ) | {"config_weakens", "key_list_weakens", "hold_shorter"}
@@ -334,7 +335,7 @@ def _counted_leaf(line: bytes) -> _CountedLeaf | None:
 
 
 def _latest(at: str) -> int:
-    """The largest counter that may move a whole role's: one signed for a later year would block the role for
+    """The largest counter that may raise a whole role's counter: a counter of a later year would block the role for
     everybody.
     """
     try:

@@ -2,11 +2,11 @@
 """`config`: a new configuration, checked as at a start, accepted or refused as a whole, in effect between two calls.
 
 `unit.toml.next` beside unit.toml waits for a moment without a call; `unit.toml.previous` is the configuration that was
-in effect before. The services concerned then end and start again with the new one. If unit.toml is a symbolic link, all
+in effect before. The services concerned then restart with the new configuration. If unit.toml is a symbolic link, all
 three files are beside its target: the folder of the keys need not be writable.
 
 A configuration that weakens (config/weakening.py) needs two signatures of different roles and waits for the delay of
-the policy in force. A `unit.toml.next` that weakens without them comes from elsewhere, and is discarded.
+the policy in force. A `unit.toml.next` that weakens without them was written by others, and is discarded.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from linetap_core.evidence.authorization.roles import OFFICES, Roles
 from linetap_core.service import ask_to_start_again, remove_quietly
 
 CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
-MOST_CHARACTERS = 256 << 10  # 128 lines with a profile each have a quarter of it
+MOST_CHARACTERS = 256 << 10  # 128 lines with a profile each need a quarter
 _HOUR_NS = 3600 * NS_PER_S
 
 log = logging.getLogger("linetap.recorder.vault")
 
-# The second person of another role who has to sign a configuration that weakens.
+# The second signer, of another role, of a configuration that weakens.
 COUNTERPARTS = "a person of role vault or of an approver's role"
 
 
 def counterparts(signed: Signed) -> list[Holder]:
-    """Returns the cosigners that count: not of the same role, not the desk's key, which is online, nor the authority's,
-    which appoints the others.
+    """Returns the cosigners that count: those of another role, without the desk's key, which is online, and the
+    authority's, which appoints the others.
     """
     others = [each for each in signed.cosigners if each.role != signed.command.role]
     return [each for each in others if each.role == VAULT or each.role not in OFFICES]
 
 
 def could_cosign(roles: Roles) -> bool:
-    """Whether the roles have a person who may request a weakening, and another who may cosign it."""
+    """Whether the roles include a person who may request a weakening, and another who may cosign it."""
     names = {person.role for person in roles.people}
     return OPERATOR in names and any(name == VAULT or name not in OFFICES for name in names)
 
@@ -60,14 +60,14 @@ class ConfigChange:
         self._file = file.resolve() if file is not None else None
         self._folder = file.parent if file is not None else None
         self._at: str | None = None  # time of the leaf
-        self.quiet = False  # set by the thread that follows the lines: no line is in use
+        self.quiet = False  # no line is in use; set by the thread that follows the lines
         self.pending: str | None = None
         if self._file is not None and (waiting := _beside(self._file, NEXT)).exists():
             self._look_again(waiting)
 
     def require_signed(self, signed: Signed) -> None:
-        """CommandFault if the configuration weakens and too few have signed. Called before the command's counter is
-        used, so the same command may be sent again with another signature. `apply` reports other errors.
+        """CommandFault if the configuration weakens and has too few signatures. Called before the command's counter is
+        used, so that the same command may be sent again with another signature. `apply` reports other errors.
         """
         try:
             body = commandbody.read(signed.command, commandbody.Config)
@@ -100,7 +100,7 @@ class ConfigChange:
             raise CommandFault("config_unwritable", text) from None
 
     def tick(self, busy: bool) -> None:
-        """`busy`: a call is being written. OSError: retried at the next tick."""
+        """Puts a waiting configuration in effect. `busy`: a call is being written. OSError: retried next tick."""
         if self.pending is None:
             self._weakened.withdraw("")  # its configuration was dropped
         if self._file is None or self.pending is None or busy or not self.quiet:
@@ -115,7 +115,7 @@ class ConfigChange:
         if self.pending != self._sha256:  # else a recorder was killed after replacing the file
             names = change.services(self._config, new)
             data = waiting.read_bytes()
-            before = copies.binding(self._file) or self._file.read_bytes()  # not an edit made since
+            before = copies.binding(self._file) or self._file.read_bytes()  # the copy, not a later edit
             self._weakened.granting(self.pending, self._file, data)
             self._log_change(new, self.pending)
             replace_durably(_beside(self._file, PREVIOUS), before, like=self._file)
@@ -126,7 +126,7 @@ class ConfigChange:
         self.pending = None
 
     def cancel(self, sha256: str) -> None:
-        """Do not put this configuration in effect."""
+        """Cancels a waiting configuration."""
         if self._file is not None and self.pending == sha256:
             remove_quietly(_beside(self._file, NEXT))
             self.pending = None
@@ -160,7 +160,7 @@ class ConfigChange:
         return Outcome(answer, config_sha256=sha256)
 
     def _signed(self, signed: Signed, new: Config, sha256: str) -> str:
-        """Returns the part of the answer about a weakening, which is in log and alert before it can take effect."""
+        """Returns the answer's text on a weakening, which is logged and reported before it can take effect."""
         found = weakenings(self._config, new)
         if not found:
             self._weakened.withdraw(sha256)
@@ -173,7 +173,7 @@ class ConfigChange:
         return f"{delay} (weakening {standing.id}, to be confirmed by a person who has not signed it: {codes})"
 
     def _look_again(self, waiting: Path) -> Config | None:
-        """Check the waiting configuration again: a file that it names may be gone. An unusable one is dropped."""
+        """Checks the waiting configuration again: a file that it names may be gone. An unusable one is dropped."""
         try:
             new = self._loaded(waiting)
         except CommandFault as fault:
@@ -195,7 +195,7 @@ class ConfigChange:
         return new
 
     def _loaded(self, path: Path) -> Config:
-        """Load it as a service does. CommandFault lists all errors, under the file's final name."""
+        """Loads a configuration as a service does. CommandFault lists all errors, under the file's final name."""
         try:
             return load_config(path, self._folder)
         except BadInput as error:
@@ -203,7 +203,7 @@ class ConfigChange:
             raise CommandFault("config_invalid", errors) from None
 
     def _log_change(self, new: Config, sha256: str) -> None:
-        """Write the log's leaf before the change, once."""
+        """Writes the log's leaf before the change, once."""
         changes = change.changes(self._config, new)
         self._at = self._at or rfc3339(self._clock.utc_ns())
         self._log.append("config", at=self._at, sha256=sha256, replaces=self._sha256, changes=changes)
@@ -211,7 +211,7 @@ class ConfigChange:
 
 
 def _require_small(document: str) -> None:
-    """The document is parsed twice in one turn of the thread, which must not take long."""
+    """CommandFault for a large document: it is parsed twice in one turn of the thread, which must be short."""
     if len(document) > MOST_CHARACTERS:
         raise CommandFault("config_invalid", f"unit.toml: more than {MOST_CHARACTERS} characters")
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fetch`: the desk requests a window of a sealed call or its close in the log, or reports that it has a copy; or it
-requests the signed list of the index's segments, or a window of them.
+"""`fetch`: the desk requests a window of a sealed call, its close in the log, the signed list of the index's segments,
+or a window of a segment; or it reports that it has a copy.
 
-A window is only permitted here: the reporter finds it in the answer and sends the bytes from the vault to the broker. A
-close is in the answer itself.
+A window is only permitted here: the reporter finds the permission in the answer and sends the bytes from the vault to
+the broker. A close is in the answer itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Copies:
-    """`report` puts an event into the outbox, unless it is there already."""
+    """The verb `fetch`. `report` puts an event into the outbox, unless it is there already."""
 
     def __init__(
         self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], segments: SegmentList
@@ -38,7 +38,7 @@ class Copies:
         self._segments = segments
 
     def apply(self, command: Command, at: str) -> str | Outcome:
-        """Returns what was permitted or recorded. CommandFault if the call is not sealed, or not in this vault."""
+        """Returns the permission or the record's text. CommandFault if the call is not sealed, or not in this vault."""
         wanted = fetch.parse(command.body)
         if isinstance(wanted, ListSegments):
             made = self._segments.make()
@@ -68,7 +68,7 @@ class Copies:
         return f"{wanted.most} bytes at most from byte {wanted.first} of {wanted.file} of the index"
 
     def _copied(self, wanted: Copied, folder: Path, at: str) -> str:
-        """Record the copy if the desk has our own record; the desk checks the rest against that."""
+        """Logs the copy if the desk has our own record, with which the desk checks the other files."""
         found = self._require_own(wanted, folder)
         self._log.append("copy", at=at, call_id=wanted.call_id, record_sha256=wanted.record_sha256)
         event = CallEvent(seq=0, event="copied", at=at, unit=self._unit, call_id=wanted.call_id, line=found.line)
@@ -87,7 +87,7 @@ class Copies:
         return Outcome(f"the close of {wanted.call_id} in the log", closing=found)
 
     def _require_own(self, wanted: Copied | Close, folder: Path) -> Lifetime:
-        """Returns the call's lifetime if its record is the one that the desk names."""
+        """Returns the call's lifetime. CommandFault unless its record is the one that the desk names."""
         try:
             found, record = lifetime.read(folder)
         except ValueError as error:
@@ -98,7 +98,7 @@ class Copies:
 
 
 def _require_byte(path: Path, first: int, name: str) -> None:
-    """CommandFault unless it is a regular file with that byte."""
+    """CommandFault unless `path` is a regular file that has byte `first`."""
     try:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The effect of each verb on the unit. Everything may be done twice; a Refusal gives the reason for not doing it."""
+"""The effect of each verb on the unit. Each effect may be done twice; a Refusal gives the reason for not doing it."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class Effects:
     def checked(self, data: bytes, counters: Counters) -> Signed:
         """Returns the command in an envelope with its signers, or raises CommandFault.
 
-        Its expiry is judged by retention time, which a wrong clock does not move: a clock far ahead must not keep the
-        vault role from correcting it.
+        Expiry is judged by retention time, which a wrong clock does not change: the vault role must be able to correct
+        a clock that is far ahead.
         """
         if self._authority is None:
             raise CommandFault("command_no_authority", "the configuration names no keys.authority: no one may command")
@@ -95,8 +95,8 @@ class Effects:
         return signed
 
     def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
-        """Returns one line on what was done, or more. `at`: when the command was accepted; `again`: it was accepted
-        before a restart, and what was in time then is in time now.
+        """Does the command; returns a text on the effect. `at`: the time of acceptance; `again`: the command was
+        accepted before a restart, so its expiry is not judged again.
         """
         command = signed.command
         match command.verb:
@@ -168,10 +168,10 @@ class Effects:
         return f"{taken.call_id} is held until {taken.until}"
 
     def _destroyed(self, signed: Signed, at: str) -> str:
-        """Record the desk's certificate that an epoch's key is destroyed.
+        """Keeps the desk's certificate that an epoch's key is destroyed.
 
-        The epoch's calls go by their own day, not by this, and so does a day's index. The index of an overflow epoch,
-        which has no day, is removed if two officers signed.
+        The epoch's calls and a day's index are still destroyed on their own day. The index of an overflow epoch, which
+        has no day, is removed if two officers signed.
         """
         text, signature = _document(signed.command)
         envelopes.signed_by(text, signature, namespaces.CERTIFICATE, self._roles, VAULT)
@@ -193,7 +193,7 @@ class Effects:
         return f"the key of epoch {epoch} is destroyed"
 
     def _require_cosigned_list(self, signed: Signed) -> None:
-        """The authority alone may neither appoint other custodians nor let fewer people open calls."""
+        """CommandFault if the authority alone would appoint other custodians or let fewer people open calls."""
         try:
             text, signature = _document(signed.command)
             found = self._epochs.weakens(text, signature)
@@ -204,7 +204,7 @@ class Effects:
             raise CommandFault("key_list_weakens", f"{why}, `linetap command cosign`", signed.command)
 
     def _require_cosigned_hold(self, signed: Signed) -> None:
-        """A hold that ends earlier than the one in force is half of a destruction, which needs two people."""
+        """CommandFault if one person alone shortens a hold in force, which is half of a destruction."""
         try:
             earlier = self._holds.earlier(commandbody.read(signed.command, commandbody.Hold).data)
         except (CommandFault, Refusal):
@@ -238,8 +238,8 @@ class Effects:
         self._delivery.has_desk(found is not None and any(person.role == DESK for person in found.people))
 
     def _remembered_roles(self) -> Roles | None:
-        """Restores damaged roles from their copy. If that is damaged too, only the authority counts until it sends them
-        again.
+        """Loads the roles; damaged roles are restored from their copy. If the copy is damaged too, only the authority
+        may command until it sends the roles again.
         """
         path = self._vault / ROLES
         if self._authority is None or not path.exists():
@@ -258,7 +258,7 @@ class Effects:
         return None
 
 
-# Times that a unit accepts: it counts on from there, and must be able to represent them.
+# The range of times that a unit accepts: the unit counts on from such a time, and must be able to represent it.
 _FIRST_NS, _BEHIND_NS = parse_rfc3339("2000-01-01T00:00:00Z"), parse_rfc3339("2200-01-01T00:00:00Z")
 _TIME_REFUSED = {
     "time_challenge": "it does not answer the challenge of this boot: `linetap command state` shows it",
@@ -269,7 +269,7 @@ _TIME_REFUSED = {
 
 
 def _two_officers(signed: Signed) -> bool:
-    """Two persons of the vault role; a key that signs twice counts once (sshsig.check_all)."""
+    """Whether two persons of the vault role have signed; a key that signs twice counts once (sshsig.check_all)."""
     return signed.command.role == VAULT and sum(holder.role == VAULT for holder in signed.by) >= 2
 
 
@@ -279,14 +279,14 @@ def _document(command: Command) -> tuple[bytes, bytes]:
 
 
 def _end_of(epoch: str, zone: str) -> int:
-    """An overflow epoch has no day: it is over when its key is destroyed, and its calls are then the desk's concern."""
+    """The end of an epoch. 0 for an overflow epoch, which has no day and ends with the destruction of its key."""
     if is_overflow(epoch) and epoch.removeprefix(OVERFLOW).isdecimal() and len(epoch) < 20:
         return 0
     return end_of_ns(date.fromisoformat(epoch), zone)
 
 
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
-    """The signature is written first, so a document always has its signature."""
+    """Writes the signature, then the document, so that a document always has its signature."""
     files.make_directories(vault, path.parent)
     beside = namespaces.signature_path(path)
     replace_durably(beside, signature)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`learn`: a signed command makes the measurements of a walk test the expected values of the lines.
 
-A walk test (the button, no terminal) measures the same as `linetap line learn` except the level of a digit, in calls
-that are announced and recorded like any other. Without the hash of a report the answer lists the changes that the
-newest one would make, and changes nothing. With it the values are stored. They come only from the unit's own reports: a
-signer chooses a measurement and cannot invent one.
+A walk test (by the button, without a terminal) measures the same as `linetap line learn` except the level of a digit,
+in calls that are announced and recorded like any other. Without the hash of a report, the answer lists the changes that
+the newest report would make, and nothing is changed. With the hash, the values are stored. Values come only from the
+unit's own reports: a signer cannot invent a measurement.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from linetap_core.vaultformat import walkreport
 from linetap_core.vaultformat.walkreport import WALKS_FOLDER, WalkReport
 
 MOST_LOOKED_AT = 50  # reports, the newest first
-_HEARD = ("full", "early")  # no one answers a test call
+_HEARD = ("full", "early")  # nobody answers a test call
 
 
 class Learning:
@@ -37,8 +37,8 @@ class Learning:
         self._config, self._folder = config, Path(config.learned)
 
     def apply(self, command: Command) -> tuple[str, bool]:
-        """Returns the found or stored values in words, and whether any was stored. CommandFault; after an OSError
-        nothing of the current line is stored, and the command may be repeated."""
+        """Returns the found or stored values in words, and whether any was stored. May raise CommandFault. After an
+        OSError no value of the current line is stored, and the command may be repeated."""
         wanted = commandbody.read(command, commandbody.Learn).walk
         report, sha256 = self._report(wanted)
         if report.config_sha256 != config_sha256(self._config):
@@ -70,7 +70,7 @@ class Learning:
         raise CommandFault("learn_no_walk", f"{what}: hold the button for 3 s, and lift each handset")
 
     def _found(self, line: Line, walked: WalkedLine, known: Learned | None, at: str) -> Learned | None:
-        """None if none of it may be used: the line is red, or was learnt after this walk test."""
+        """The values of a line; None if none may be used: the line is red, or was learnt after this walk test."""
         if walked.colour == "red" or (known is not None and known.learned_at >= at):
             return None
         values: dict[str, object] = {}

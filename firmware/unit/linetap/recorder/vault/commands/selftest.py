@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`self_test`: the findings of `linetap check`, from the recorder's own look at the state files; and `identify`.
+"""`self_test`: the findings of `linetap check`, from the recorder's own reading of the state files; and `identify`.
 
-Progress of a service shows only in two looks, so one is taken every second and the answer need not wait.
+The progress of a service shows only in two readings. The files are therefore read every second, so that the answer need
+not wait.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from linetap_core.evidence.authorization import commandbody
 from linetap_core.evidence.authorization.command import Command, Found, Outcome
 
 LOOK_EVERY_S = 1
-LIMIT_BYTES = 12 << 10  # of the findings in an answer, which has 16 KiB
+LIMIT_BYTES = 12 << 10  # for the findings in an answer, which has 16 KiB
 
 _OF_AN_ANSWER = [each for each in Found.__struct_fields__ if each != "check"]
 
@@ -57,11 +58,11 @@ class SelfTest:
 
 
 class Identify:
-    """The panel shows that the unit is being identified; the recorder's state file has the end of it."""
+    """The verb `identify`: the panel shows that the unit is being identified, until the end in the state file."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.until_ns = 0  # monotonic, so it ends with the power
+        self.until_ns = 0  # monotonic: a power cut ends it
 
     def apply(self, command: Command) -> str:
         seconds = commandbody.read(command, commandbody.Identify).seconds

@@ -21,7 +21,7 @@ from linetap_core.records import UpdateState
 from linetap_core.service import stamp
 from linetap_core.wire import updates
 
-LOGGED = "update.told"  # in the vault: the outcome that is in the log, so that older leaves need not be searched
+LOGGED = "update.told"  # in the vault: the logged outcome, so that older leaves need not be searched
 
 
 class _Logged(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Update:
         self._logged: UpdateState | None = None
 
     def apply(self, command: Command) -> str:
-        """OSError: the desk repeats the command."""
+        """Writes the wanted version for root. OSError: the desk repeats the command."""
         wanted = self._read(command)
         try:
             running = require_running()
@@ -56,13 +56,13 @@ class Update:
         return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
 
     def require_settled(self) -> None:
-        """CommandFault while a version is on trial: the old version may have to read what is changed now."""
+        """CommandFault while a version is on trial: the old version may have to read a file that is changed now."""
         self._reload()
         if self.state is not None and self.state.step == "trying":
             raise CommandFault("update_on_trial", f"version {self.state.version} is on trial: in some minutes again")
 
     def tick(self) -> None:
-        """OSError: retried at the next tick."""
+        """Logs the outcome of an update. OSError: retried at the next tick."""
         self._reload()
         now = self.state
         if now is None or now is self._logged or now.step not in ("done", "failed"):
@@ -82,7 +82,7 @@ class Update:
     def _read(self, command: Command) -> UpdateRequest:
         body = commandbody.read(command, commandbody.Update)
         try:
-            # Validated as root validates it: nothing is written that root would refuse.
+            # Validated like root does, so that root refuses no written request.
             found = state.usual_url(self._config, body.version) if body.url is None else body.url
             wanted = msgspec.convert({**msgspec.structs.asdict(body), "url": found}, UpdateRequest)
             updates.check_url(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One open call in the journal: its newest state, and how far its audio has been written there."""
+"""An open call in the journal: its newest state, and the position up to which its audio is in the journal."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
 STATE_EVERY_NS = NS_PER_S  # the shortest interval, for a call that changes constantly
-MOST_TICKS = 40  # of one header: a chunk is full after 33
+MOST_TICKS = 40  # ticks of one header: a chunk is full after 33
 
-SealEntry = Callable[[CallRecord, Retention], Piece]  # of the index, for the case of a power cut
+SealEntry = Callable[[CallRecord, Retention], Piece]  # makes the entry of the index, for the case of a power cut
 
 
 class Unwritten(NamedTuple):
-    """Audio of a call that is to be a tick: `units` of its codec from sample `first` of the recording up to `end`."""
+    """Audio of a call for the next tick: `units` of its codec from sample `first` of the recording up to `end`."""
 
     call: JournalCall
     first: int
@@ -36,14 +36,14 @@ class Unwritten(NamedTuple):
 
 
 class JournalCall:
-    """`over`: the call is sealed, and the journal still has to write that. The main thread sets `snapshot`."""
+    """A call in the journal. `over`: sealed, but not yet so in the journal. The main thread sets `snapshot`."""
 
     def __init__(self, call_id: str, known: State | None = None) -> None:
         """`known`: its state in the journal of the previous recorder."""
         self.call_id = call_id
         self.over = False
         self.snapshot: CallSnapshot | None = None
-        self.state: State | None = known  # as last made
+        self.state: State | None = known  # the newest state
         self._recording: Recording | None = None
         self._written: CallSnapshot | None = None  # of that state
         self._made_of: CallSnapshot | None = None  # of the state being written
@@ -57,7 +57,7 @@ class JournalCall:
         self._seal_entry: SealEntry | None = None
 
     def opened(self, recording: Recording, seal_entry: SealEntry) -> None:
-        """Takes the recording of a call that has passed its gate. Audio in whole chunks is not written again."""
+        """Adds the recording of a call that has passed its gate. Audio in whole chunks is not written again."""
         self._position = recording.folder.durable_samples
         self._recipient = decode_recipient(recording.state.recipient)
         self._seal_entry = seal_entry
@@ -65,16 +65,16 @@ class JournalCall:
 
     @property
     def line(self) -> int | None:
-        """The line of its recording, if it has one."""
+        """The line of the call's recording, if there is one."""
         return self._recording.state.line if self._recording is not None else None
 
     def present_state(self) -> State:
-        """Returns the present state, whether it was written or not."""
+        """Returns the present state, written or not."""
         return self._make(self.snapshot, self.state, self._recording)
 
     def new_state(self, now_ns: int) -> State | None:
-        """Returns the state to write, or None: a new one if it is due, else one that was written only once. Each state
-        goes into two frames, so that one bad sector loses none."""
+        """Returns the state to write, or None: a new state if it is due, else a state that was written only once. Each
+        state is written into two frames, so that one bad sector loses none."""
         if (new := self._changed_state(now_ns)) is not None:
             return new
         self._made_of = self._written
@@ -106,7 +106,7 @@ class JournalCall:
             whole, frame, utc_ns = snapshot.record, snapshot.frame, snapshot.utc_ns
         elif written is not None:
             whole, frame, utc_ns = written.record, written.frame, written.utc_ns
-        else:  # the main thread has not given a snapshot yet
+        else:  # there is no snapshot of the main thread yet
             assert recording is not None
             whole, utc_ns = _unknown(recording), sealed.call_ns(self.call_id)
             frame = recording.state.first_frame
@@ -126,7 +126,7 @@ class JournalCall:
         return self._seal_entry(whole, retention) if self._seal_entry is not None and retention is not None else None
 
     def unwritten(self, source: AudioSource, most: int) -> list[Unwritten]:
-        """Returns audio that may be written and is not in the journal yet, of at most `most` samples."""
+        """Returns permitted audio that is not in the journal yet, at most `most` samples."""
         recording = self._recording
         if recording is None:
             return []  # the call has not passed its gate
@@ -147,16 +147,16 @@ class JournalCall:
         return found
 
     def state_written(self, state: State) -> None:
-        """The state is on disk."""
+        """Records that the state is on disk."""
         self._written_once = None if state is self._written_once else state
         self.state, self._written = state, self._made_of
 
     def audio_written(self, audio: Unwritten) -> None:
-        """The tick is on disk."""
+        """Records that the tick is on disk."""
         self._position = audio.end
 
     def seal(self, audio: Unwritten) -> Tick:
-        """The tick of `audio`; the recording gets its units, and need not encode them again."""
+        """Returns the tick of `audio`; hands the units to the recording, which need not encode them again."""
         assert self._recording is not None
         first, end, codec = audio.first, audio.end, self._recording.folder.codec
         if not audio.gaps:
@@ -172,7 +172,7 @@ class JournalCall:
 
 def _is_urgent(written: State | None, recording: Recording | None) -> bool:
     """Whether the call is not in the journal yet, has passed its gate, or has a new gap, whose silence may be on disk
-    next."""
+    soon."""
     if written is None or recording is None:
         return written is None
     return written.recipient is None or written.gaps != recording.state.gaps
@@ -183,7 +183,7 @@ def _public(record: CallRecord) -> CallRecord:
 
 
 def _timeless(record: CallRecord) -> CallRecord:
-    """Returns the record without what changes with time alone: the clock's correction and the counted moment."""
+    """Returns the record without the fields that time alone changes: the clock's correction and the counted moment."""
     return msgspec.structs.replace(record, clock=None, counted=msgspec.UNSET)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal's own thread: every 400 ms one write and one sync for all lines together, while a call is open.
+"""The journal's thread: while a call is open, one write and one sync every 400 ms for all lines together.
 
-It fetches audio from the ring and encodes it, and waits neither for the vault's thread nor for the main thread. A
-failing disk is logged once and retried: audio that could not be written is fetched again while the ring holds it.
+The thread fetches audio from the ring and encodes it, and waits neither for the vault's thread nor for the main thread.
+A failing disk is logged once and retried: audio that could not be written is fetched again while it is in the ring.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from linetap_core.watchdog import Steps
 
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"
-IDLE_S = 1.0  # without a call: the interval of its signs of life
-MOST_SAMPLES = 1 << 18  # of all lines in one write, 400 ms of 80; the next one follows at once
+IDLE_S = 1.0  # without a call: the interval of the thread's steps
+MOST_SAMPLES = 1 << 18  # of all lines in one write, 400 ms of 80; the next write follows at once
 
 RecentlyWritten = Callable[[int], tuple[int, int] | None]
 
@@ -35,12 +35,12 @@ log = logging.getLogger("linetap.recorder.journal")
 
 
 class Journal:
-    """`step()` writes what is new; `start()` runs it in a thread. Nothing is written before `begin()`."""
+    """The journal. `step()` writes new entries; `start()` runs it in a thread. Nothing is written before `begin()`."""
 
     def __init__(
         self, vault: Path, lines: int, source: AudioSource, clock: Clock, newest: RecentlyWritten = lambda _: None
     ) -> None:
-        """`newest`: the first frame of a line's newest slot and its monotonic time, if the ring is there."""
+        """`newest`: the first frame of a line's newest slot and its monotonic time, if the ring exists."""
         self.folder = vault / FOLDER
         self._newest = newest
         self._size = file_bytes(lines)
@@ -48,7 +48,7 @@ class Journal:
         self._clock = clock
         self._store: Store | None = None
         self._allowed = False  # `begin` was called: the old files are no longer needed
-        self._begun = False  # there is a generation of ours
+        self._begun = False  # there is a generation of this recorder
         self._boot = this_boot()
         self._calls: dict[str, JournalCall] = {}
         self._writing = threading.Lock()
@@ -56,13 +56,13 @@ class Journal:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self.steps = Steps("journal", clock)
-        self.trouble: str | None = None  # why nothing can be written now
+        self.trouble: str | None = None  # the reason why nothing can be written now
         self.failure: BaseException | None = None
 
     # --- from other threads -------------------------------------------------------------------------------------------
 
     def begin(self, known: dict[str, State]) -> None:
-        """Allows writing: the content of the old files is no longer needed. `known`: its states of calls that go on."""
+        """Allows writing: the old files are no longer needed. `known`: their states of calls that continue."""
         with self._changed:
             for call_id, state in known.items():
                 call = self._calls.setdefault(call_id, JournalCall(call_id))
@@ -75,7 +75,7 @@ class Journal:
         self._call(call_id).snapshot = snapshot
 
     def opened(self, recording: Recording, seal_entry: SealEntry) -> bytes:
-        """Takes a call that has passed its gate. Returns a frame with its whole state, for the call's own folder."""
+        """Adds a call that has passed its gate. Returns a frame with its whole state, for the call's own folder."""
         with self._writing:
             call = self._call(recording.state.call_id)
             call.opened(recording, seal_entry)
@@ -83,7 +83,7 @@ class Journal:
         return bytes(store.encode(0, 0, [self._beat([call]), state]))
 
     def over(self, call_id: str) -> None:
-        """The call is sealed."""
+        """Records that the call is sealed."""
         if (call := self._calls.get(call_id)) is not None:
             call.over = True
 
@@ -92,7 +92,7 @@ class Journal:
         self._thread.start()
 
     def stop(self, patience_s: float) -> None:
-        """Writes what is new once more, and ends the thread."""
+        """Writes new entries once more, and ends the thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -124,7 +124,7 @@ class Journal:
             self.steps.end()
 
     def _wait(self, due_ns: int) -> bool:
-        """Waits until a write is due and a call is open. False if the thread is to end."""
+        """Waits until a write is due and a call is open. False if the thread must end."""
         with self._changed:
             while not self._stopping:
                 left_ns = due_ns - self._clock.monotonic_ns()
@@ -136,7 +136,7 @@ class Journal:
             return False
 
     def step(self) -> bool:
-        """Writes what is new. True if there is more than one write should hold."""
+        """Writes new entries. True if there are more than fit into one write."""
         with self._writing:
             if not self._allowed:
                 return False
@@ -187,7 +187,7 @@ class Journal:
         try:
             return call.unwritten(self._source, room)
         except OSError:
-            return []  # the ring is away, which capture reports
+            return []  # the ring is missing, which capture reports
 
     def _put(
         self, calls: list[JournalCall], over: list[JournalCall], states: dict[str, State], ticks: list[Tick]
@@ -202,10 +202,10 @@ class Journal:
         self._begun = True
 
     def _beat(self, calls: list[JournalCall]) -> Beat:
-        """Returns the beat that begins a frame. One is written while a recording is open, with or without audio."""
+        """Returns the beat that begins a frame. A beat is written while a recording is open, with or without audio."""
         heads = {}
         for line in {call.line for call in calls if call.line is not None}:
-            with contextlib.suppress(OSError):  # the ring is away
+            with contextlib.suppress(OSError):  # the ring is missing
                 if (newest := self._newest(line)) is not None:
                     heads[line] = newest
         clock = self._clock

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls that a power cut has left open, from four sources: journal, folders, outbox, log.
+"""Finds the calls that a power cut has left open, from four sources: journal, folders, outbox, log.
 
-Any of them may be lost or damaged. A call in one of them is sealed with the information of the others.
+Any source may be lost or damaged. A call in one source is sealed with the information of the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.calls import sealed
 from linetap_core.records import CallEvent, CallRecord
 
-DAYS_AT_START = 3  # newest folders of days; those before are looked through by the scan that expiry makes
+DAYS_AT_START = 3  # newest day folders; older folders are searched by the scan for expiry
 ENDS = ("ended", "missed")
 _OF_AN_END = ("warned", "extended", "ending", "end_cancelled", "end_refused")
 _OF_AN_OPEN_CALL = ("started", "answered", "notice", "call_time", "marked", *_OF_AN_END, *ENDS)
@@ -34,10 +34,10 @@ log = logging.getLogger("linetap.recorder.journal")
 
 @dataclass(slots=True)
 class FoundCall:
-    """An open call; `ticks` in the order in which they were written.
+    """An open call; `ticks` in the order of writing.
 
-    `beat`: the last one in the journal; `is_bare`: there is none, only the folder's own state. `ended`: its end as it
-    was reported, or is still to be reported.
+    `beat`: the last beat in the journal; `is_bare`: there is none, only the folder's own state. `ended`: its reported
+    end, or the end that is still to be reported.
     """
 
     state: State
@@ -48,21 +48,21 @@ class FoundCall:
 
 
 class LeftOpenCalls:
-    """`add_...` in any order but the journal first; then `calls`."""
+    """The calls left open. Call the methods `add_...` in any order, then `calls`; the journal comes first."""
 
     def __init__(self, vault: Path, unit: str, runs: list[Run]) -> None:
-        """`runs`: the oldest first. The newest snapshot and the entries after it determine which calls are open."""
+        """`runs`: the oldest first. The newest snapshot and the entries after it determine the open calls."""
         self._vault, self._unit = vault, unit
         self._ticks: dict[str, list[Tick]] = {}
         self._beat: Beat | None = None
         self._calls = {call.state.call_id: call for call in self._of_journal(runs)}
 
     def calls(self, going_on: Collection[str] = ()) -> list[FoundCall]:
-        """Returns all calls found but those that go on."""
+        """Returns all calls found except those that continue."""
         return [call for call_id, call in self._calls.items() if call_id not in going_on]
 
     def add_folders(self, folders: Iterable[Path]) -> None:
-        """Calls without a record."""
+        """Adds the calls of folders without a record."""
         for folder in folders:
             found = self._calls.get(folder.name)
             if found is None or found.state.recipient is None:
@@ -75,7 +75,7 @@ class LeftOpenCalls:
                 self._calls[call_id] = FoundCall(state)
 
     def add_events(self, events: Iterable[CallEvent]) -> None:
-        """The newest of the outbox, in order."""
+        """Adds the calls of the outbox's newest events, which come in order."""
         by_call: dict[str, list[CallEvent]] = {}
         for event in events:
             if event.call_id is None or event.rebuilt:
@@ -120,7 +120,7 @@ class LeftOpenCalls:
 
 
 def open_folders(vault: Path) -> Iterator[Path]:
-    """Yields the folders of calls without a record, of the newest days."""
+    """Yields the folders without a record of calls of the newest days."""
     for day in list(lifetime.days(vault))[-DAYS_AT_START:]:
         yield from (day / name for name in lifetime.names(day) if is_open(day / name))
 
@@ -165,7 +165,7 @@ def _with_events(state: State, events: list[CallEvent]) -> State:
 
 
 def ended_of(event: CallEvent, record: CallRecord) -> CallRecord:
-    """The record with the end that was reported: no second end may contradict it."""
+    """The record with the reported end, which no second end may contradict."""
     return replace(
         record,
         ended_at=event.at,

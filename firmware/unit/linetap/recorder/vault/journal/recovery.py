@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a power cut: every call that was open is sealed from its whole chunks and the journal. Needs no secret.
+"""Seals the calls that a power cut left open, from their whole chunks and the journal. Needs no secret.
 
-It may itself be cut off anywhere, and is done again from the start: the journal stays as it is until all is sealed,
-and a call counts as sealed from the moment that its record.json exists.
+An interrupted recovery is repeated from the start: the journal is unchanged until all calls are sealed, and a call
+counts as sealed once its record.json exists.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from linetap_core.evidence.sealing import age
 from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 
 KEY_LOST = "key_lost"  # the reason why a call cannot be opened
-_ROUNDED_MS = 1000.0  # an end at most this long before the last sample is that sample
+_ROUNDED_MS = 1000.0  # an end up to this long before the last sample counts as that sample
 
 Dated = Callable[[CallRecord], CallRecord]
 
@@ -52,7 +52,7 @@ log = logging.getLogger("linetap.recorder.journal")
 
 
 class Recovery:
-    """The recovery of one call, in two steps, so that all calls share one sync. Refusal if its folder was damaged."""
+    """The recovery of one call, in two steps, so that all calls share one sync. Refusal if its folder is damaged."""
 
     def __init__(
         self, config: Config, found: FoundCall, epochs: Epochs, index: Index, dated: Dated, start: Start
@@ -96,8 +96,8 @@ class Recovery:
                 (self._path / name).unlink(missing_ok=True)
 
     def _put_away(self, folder: CallFolder) -> None:
-        """Audio whose key.age is gone: no one can open it any more, and no record may name it as if. Until
-        the call is over it stays, in case the key is found; the record names the missing part."""
+        """Moves away audio whose key.age is lost: nobody can open it, and the record names it as missing. The audio is
+        kept for the period of the call, in case the key is found."""
         broken.report(self._path / sealed.KEY, "it is gone, and no one can open the audio beside it")
         place = self._vault / sealed.UNOPENABLE / self.call_id
         files.make_directories(self._vault, place)
@@ -107,8 +107,8 @@ class Recovery:
         files.sync_directory(self._path)
 
     def _key_lost(self, record: CallRecord) -> CallRecord:
-        """The record with the length of the lost audio, by the size of the unopenable files; also after a second power
-        cut."""
+        """The record with the length of the lost audio, by the size of the unopenable files; the same after a second
+        power cut."""
         kept = self._vault / sealed.UNOPENABLE / self.call_id
         parts = sorted(kept.iterdir()) if kept.is_dir() else []
         if not parts:
@@ -123,7 +123,7 @@ class Recovery:
             self._index.lay(self._state.index, self._state.call_id)
 
     def seal(self, sign: Sign) -> CallRecord:
-        """Seals the call, once what `lay` wrote is on disk. Returns the sealed record."""
+        """Seals the call, once the files of `lay` are synced. Returns the sealed record."""
         if self._folder is not None:
             return self._folder.seal_recovered(self._with_key(self._record(self._folder.samples)), sign)
         if self.is_sealed:
@@ -137,7 +137,7 @@ class Recovery:
         return msgspec.structs.replace(record, unit_key=UnitKeyRecord(self._config.keys.unit_key))
 
     def _add_ticks(self, folder: CallFolder, recipient: str | None) -> None:
-        """Adds the ticks that follow the whole chunks, no sample twice, with silence for what is missing between them.
+        """Adds the ticks that follow the whole chunks, no sample twice, with silence for missing audio between them.
         Without K's public half no silence can be sealed."""
         for tick in following(self._found.ticks, folder.samples):
             if recipient is None and tick.first > folder.samples:
@@ -167,7 +167,7 @@ class Recovery:
         state, undated = self._state, record.retention
         record = self._dated(record)
         retention = state.begun
-        if not state.epoch:  # not recorded: its key's recipient follows from its beginning
+        if not state.epoch:  # not recorded: its key's recipient follows from the call's beginning
             retention = self._epochs.resolve(self._retention(sealed.call_ns(self.call_id)))[0]
         begun = OpenCall(self.call_id, record.line, 0, "", b"", epoch=state.epoch, retention=retention)
         wanted = record.retention if state.epoch or record.retention != undated else None
@@ -177,7 +177,7 @@ class Recovery:
         )  # fmt: skip
 
     def _ended_record(self) -> CallRecord | None:
-        """The record of a call that was over but not sealed: with its reported end, if there is one."""
+        """The record of a call that was over but not sealed, with its reported end, if there is one."""
         record, event = self._state.record, self._found.ended
         if event is None:
             return record if record.ended_at is not None else None
@@ -189,19 +189,19 @@ class Recovery:
         return ended
 
     def _sample_ns(self, samples: int) -> int:
-        """UTC of a sample; if the beginning of the call is unknown, an upper bound."""
+        """The UTC of a sample; if the beginning of the call is unknown, an upper bound."""
         state = self._state
         if state.first_frame is None:
             return self._begun_ns() + samples * NS_PER_FRAME
         return state.utc_ns + (state.first_frame + samples - state.frame) * NS_PER_FRAME
 
     def _begun_ns(self) -> int:
-        """UTC of the answer, or of the first sign of an unanswered call."""
+        """The UTC of the answer, or of the first event of an unanswered call."""
         answered_at = self._state.record.answered_at
         return parse_rfc3339(answered_at) if answered_at else self._state.utc_ns
 
     def _missing(self, samples: int, record: CallRecord) -> Missing | None:
-        """The missing audio after the last sample; None if that was the call's end."""
+        """The missing audio after the last sample; None if the last sample was the call's end."""
         state = self._state
         if record.ended_by != POWER and state.first_frame is not None and state.end_frame is not None:
             missing = state.end_frame - state.first_frame - samples
@@ -211,7 +211,7 @@ class Recovery:
             ms = (parse_rfc3339(record.ended_at) - self._sample_ns(samples)) / NS_PER_MS
             if -_ROUNDED_MS < ms <= 0:
                 return None
-            if ms > 0 and (at_most.unbounded or ms < at_most.ms):  # else the clock was put meanwhile
+            if ms > 0 and (at_most.unbounded or ms < at_most.ms):  # else the clock was set meanwhile
                 return Missing(round(ms + 1, 3), False)
         return at_most
 
@@ -220,7 +220,7 @@ class Recovery:
         if state.first_frame is None or beat is None:
             return missing_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start, self._codec)
         line, end_frame = state.record.line, state.first_frame + samples
-        if line not in beat.heads:  # the ring was away: by the time of day, as far as the line can have come
+        if line not in beat.heads:  # without a ring: the latest possible end by the time of day
             frame = state.frame + (beat.utc_ns - state.utc_ns) // NS_PER_FRAME
             beat = msgspec.structs.replace(beat, heads={line: (max(frame, end_frame), beat.mono_ns)})
         found = missing_behind(line, end_frame, beat, self._start)
@@ -241,14 +241,14 @@ class Recovery:
         return msgspec.structs.replace(record, why=POWER, recovered=True)
 
     def _all_missing(self, record: CallRecord) -> Audio:
-        """The missing audio of a call that was reported as recorded and has no audio left."""
+        """The missing audio of a call that was reported as recorded but has no audio."""
         begun_ns = sealed.call_ns(self.call_id)
         ms = (parse_rfc3339(record.ended_at) - begun_ns) / NS_PER_MS if record.ended_at else 0.0
         return Audio(gaps=[gap_behind(0, Missing(round(max(0.0, ms), 3), False))])
 
     def _cut_off(self, ended_ns: int, kept_s: float = 0.0) -> CallRecord:
-        """The clock may have been set during the call: its length is that of the kept audio, and its end is after every
-        known moment of it."""
+        """The record of a call that the power cut ended. The clock may have been set during the call, so its length is
+        that of the kept audio, and its end follows all its known moments."""
         record = self._state.record
         ended_ns = max(ended_ns, *_moments(record))
         answered_ns = parse_rfc3339(record.answered_at) if record.answered_at else None
@@ -273,9 +273,9 @@ class Recovery:
 def recover(
     config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index, dated: Dated, start: Start
 ) -> Iterator[CallRecord]:
-    """Yields the record of each call as it is sealed. OSError: the disk cannot be written; call it again.
+    """Yields the record of each call that it seals. OSError: the disk cannot be written; call it again.
 
-    `dated`: returns a record with the moment at which it is sealed.
+    `dated` returns a record with the moment of its sealing.
     """
     laid = []
     for call in found:
@@ -315,16 +315,16 @@ def _counted_later(record: CallRecord, since_ns: int) -> CallRecord:
 
 
 def following(ticks: list[Tick], at: int) -> Iterator[Tick]:
-    """Yields ticks from sample `at` on, one behind the other, so that the least audio is missing between them.
+    """Yields the chain of ticks from sample `at` on that has the least missing audio.
 
-    `ticks`: in the order in which they were written. A restarted recorder writes a call's ticks again from its last
-    whole chunk on, with other ends; if power fails in the midst of that, the old ticks and some of the new ones are
-    there. Of chains with equal losses the one with the newest ticks counts.
+    `ticks`: in the order of writing. A restarted recorder writes a call's ticks again from its last whole chunk on,
+    with other ends; if power fails meanwhile, the journal contains the old ticks and some new ones. Among chains with
+    equal losses, the one with the newest ticks is used.
     """
     ordered = sorted(enumerate(ticks), key=lambda each: each[1].first)
     firsts = [tick.first for _, tick in ordered]
     end = max((tick.first + tick.samples for tick in ticks), default=at)
-    # For each place in `ordered` the best tick there or behind: by its first sample and what is missing behind it.
+    # For each place in `ordered`, the best tick at or after it, by its first sample and the missing audio after it.
     best: list[tuple[int, int, int, Tick]] = []
     for number, tick in reversed(ordered):
         upto = tick.first + tick.samples
@@ -339,8 +339,8 @@ def following(ticks: list[Tick], at: int) -> Iterator[Tick]:
 
 
 def _silence(codec: Codec, first: int, end: int, recipient: str) -> list[tuple[bytes, int]]:
-    """(age file, samples) in place of audio that neither chunk nor journal holds. Units begin at `first` and at
-    `end`."""
+    """Silence as (age file, samples) in place of audio that neither chunk nor journal contains. Units begin at `first`
+    and at `end`."""
     if first >= end:
         return []
     series, encoder, pieces = age.AgeSeries([recipient]), codec.encoder(first), []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journal's two files: of a fixed size, zeroed once, then overwritten in place in turn.
 
-No append changes a file's size or allocates space: a sync writes the data and nothing else, and a full
-disk does not stop the journal. The file that is not being written stays as it is until the other is full.
+No append changes a file's size or allocates space: a sync writes the data alone, and a full disk does not stop the
+journal. A file is unchanged while the other is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from linetap.recorder.vault.recordings.entries import Entry
 from linetap_core.durable import files
 
 LINES_A_SHARE = 32
-SHARE_BYTES = 8 << 20  # 32 lines need 0.3 MB/s: a file holds half a minute, and a chunk is full after 8.2 s
+SHARE_BYTES = 8 << 20  # 32 lines need 0.3 MB/s: a file lasts half a minute, and a chunk is full after 8.2 s
 NAMES = ("a.journal", "b.journal")
 _ZEROS = bytes(1 << 20)
 
@@ -55,7 +55,7 @@ class Store:
             raise
 
     def begin(self, entries: list[Entry]) -> None:
-        """Begins a new generation in the other file, with `entries`."""
+        """Begins a new generation, with `entries`, in the other file."""
         which, generation = 1 - self._which, self._generation + 1
         data = encode(generation, 0, entries)
         if len(data) > self._size:
@@ -64,7 +64,7 @@ class Store:
         self._which, self._generation, self._at, self._number = which, generation, len(data), 1
 
     def append(self, entries: list[Entry]) -> bool:
-        """One write and one sync. False when the file is full."""
+        """Appends entries by one write and one sync. False if the file is full."""
         data = encode(self._generation, self._number, entries)
         if self._at + len(data) > self._size:
             return False
@@ -87,7 +87,7 @@ class Store:
         os.fdatasync(self._fds[which])
 
     def _open(self, path: Path) -> int:
-        """Opens or makes the file. One of another size is replaced: the caller has read it already."""
+        """Opens or creates the file. A file of another size is replaced: the caller has read it already."""
         if not path.exists() or path.stat().st_size != self._size:
             temporary = path.with_name(f".{path.name}.tmp")
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -109,7 +109,7 @@ def read(folder: Path) -> list[Run]:
 
 
 def _run(path: Path) -> Run | None:
-    """Returns None if there is no file or it cannot be read: the other one has every open call too."""
+    """Reads a file. None if it is missing or unreadable: the other file has every open call too."""
     try:
         return read_frames(path.read_bytes())
     except FileNotFoundError:
@@ -120,23 +120,23 @@ def _run(path: Path) -> Run | None:
 
 
 # --- The content of a journal file: a sequence of frames, each with its own checksum ----------------------------------
-# magic LTJ1 | generation u64 | number u32 | length u32 | CRC-32 of all of it but this | the entries, msgpack
+# magic LTJ1 | generation u64 | number u32 | length u32 | CRC-32 of all other fields | the entries, msgpack
 #
-# A file is overwritten in place, so old frames lie behind the new ones: those of the highest generation count. A frame
-# that is not whole is passed over, and the next one is looked for: a flipped bit costs the frame it is in.
+# A file is overwritten in place, so old frames lie behind the new ones: frames of the highest generation count. A
+# damaged frame is skipped and the next one searched for: a flipped bit costs one frame.
 
 
 MAGIC = b"LTJ1"
 _FIELDS = struct.Struct("<4sQIII")
 HEADER_BYTES = _FIELDS.size
-_CRC_BYTES = 4  # the last of them
+_CRC_BYTES = 4  # of the last field
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Entry])
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The frames of one file, in the order in which they were written."""
+    """The frames of one file, in the order of writing."""
 
     generation: int
     frames: list[list[Entry]]
@@ -153,7 +153,7 @@ def encode(generation: int, number: int, entries: list[Entry]) -> bytearray:
 
 
 def read_frames(data: bytes | bytearray) -> Run | None:
-    """The valid frames in a file's bytes; None if no frame is whole."""
+    """The valid frames in a file's bytes; None if there is none."""
     view, at = memoryview(data), 0
     newest, found = 0, dict[int, list[Entry]]()
     while (at := data.find(MAGIC, at)) >= 0:
@@ -177,7 +177,7 @@ class _Head(NamedTuple):
 
 
 def _head_at(view: memoryview, at: int) -> _Head | None:
-    """The head of the frame that begins there, if the frame is whole."""
+    """The head of the frame that begins at `at`, if the frame is whole."""
     begin = at + HEADER_BYTES
     if begin > len(view):
         return None
@@ -189,7 +189,7 @@ def _head_at(view: memoryview, at: int) -> _Head | None:
 
 
 def _entries(body: memoryview) -> list[Entry] | None:
-    """None for entries of another version."""
+    """Decodes the entries; None for those of another version."""
     try:
         return _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError):

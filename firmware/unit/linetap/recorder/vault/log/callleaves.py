@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leaves of a call that has been sealed: how it was ended, its missing parts, and its close."""
+"""The leaves of a sealed call: its end, its missing parts, and its close."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from linetap_core.evidence.merklelog.unitlog import Kind
 from linetap_core.evidence.witness import tlogproof
 from linetap_core.records import CallRecord
 
-VAULT_REFUSES = ("disk_full", "disk_error")  # reasons of the vault for not recording a call
+VAULT_REFUSES = ("disk_full", "disk_error")  # the vault's reasons for not recording a call
 
 Fields = Mapping[str, str | int | float | list[str] | None]
 
 
 def leaves_of(call_id: str, record: CallRecord, data: bytes, key: SigningKey) -> list[tuple[Kind, Fields]]:
-    """Returns the kinds and fields of the leaves. `data`: the record as signed; `key`: the unit's."""
+    """Returns the kinds and fields of the leaves. `data`: the record as signed; `key`: the unit's key."""
     of_call: Fields = {"call_id": call_id, "line": record.line}
     found: list[tuple[Kind, Fields]] = []
     if (end := unitlog.fields_of(record)) is not None:
@@ -38,7 +38,7 @@ def leaves_of(call_id: str, record: CallRecord, data: bytes, key: SigningKey) ->
         found.append(("notice_failure", {**of_call, "why": record.why, "proof": proof}))
     digest = hashlib.sha256(data)
     closing: dict[str, str | None] = {"record_sha256": digest.hexdigest(), "disposition": record.disposition}
-    if record.retention is not None:  # repeated here: destruction is judged by it when the record is gone
+    if record.retention is not None:  # repeated here: a destruction is judged by this leaf when the record is gone
         closing["until"] = record.retention.until
     if isinstance(key, Ed25519PrivateKey):  # Sigsum accepts no other signatures
         closing["sigsum"] = base64.b64encode(tlogproof.sign_leaf(digest.digest(), key)).decode("ascii")

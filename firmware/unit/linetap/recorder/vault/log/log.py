@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's log: vault/log/, a Merkle log of everything that a unit did with calls, under a signed head.
+"""The unit's log in vault/log/: a Merkle log of all acts of the unit on calls, under a signed head.
 
 Used by the vault's thread alone. A leaf about a call is appended once, even if its job is done again; a leaf about the
 unit is identified by its time.
@@ -46,10 +46,10 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class UnitLog:
-    """Every method may raise OSError: then nothing was appended, and the same may be appended again."""
+    """The log. Every method may raise OSError: then nothing was appended, and the append may be repeated."""
 
     def __init__(self, vault: Path, unit: str, key: SigningKey, clock: Clock, name: str = "") -> None:
-        """`name`: the vault's. A log that does not match its own head is set aside here, and another is begun."""
+        """`name`: the vault's name. A log that does not match its own head is set aside, and another begun."""
         self._vault, self._unit, self._key, self._clock = vault, unit, key, clock
         self._folder = vault / unitlog.FOLDER
         self._origin = keys.fingerprint(key.public_key())
@@ -60,7 +60,7 @@ class UnitLog:
         self._head_of_desk: Head | None = None
         self._log: LeafLog
         self._proof: Proof
-        self.kept: list[str] = []  # logs that were set aside and are still in the vault
+        self.kept: list[str] = []  # logs set aside that are still in the vault
         self._kept_ns = 0
         heads = SignedHeads(self._folder, unit, self._origin)
         before = heads.newest.log if heads.newest is not None else name
@@ -85,7 +85,7 @@ class UnitLog:
         self._look_for_kept()
 
     def _forget(self) -> None:
-        self._known = RecentlyWritten(REMEMBERED)  # with the number of its leaf
+        self._known = RecentlyWritten(REMEMBERED)  # each with the number of its leaf
         self._kinds = set[str]()  # kinds of leaf known to be in the log
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
         self._made_good = False
@@ -96,13 +96,13 @@ class UnitLog:
         return self._log.size
 
     def take_begun(self) -> list[CallEvent]:
-        """Returns the events to report: a log was set aside, and another has begun."""
+        """Returns the events to report of logs that were begun after another was set aside."""
         begun, self._begun = self._begun, []
         return begun
 
     @property
     def open_calls(self) -> list[str]:
-        """Calls with an `open` leaf and no `close`, as far back as the newest leaves go."""
+        """Calls with an `open` leaf and no `close` among the newest leaves."""
         return list(self._open)
 
     def count_events(self, last_seq: Callable[[], int]) -> None:
@@ -110,7 +110,7 @@ class UnitLog:
         self._last_event = last_seq
 
     def has_any(self, kind: Kind) -> bool:
-        """Whether the log has a leaf of that kind. If none of the newest leaves is, all are read."""
+        """Whether the log has a leaf of that kind. All leaves are read if the newest have none."""
         if kind in self._kinds:
             return True
         return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self._log.leaves())
@@ -120,13 +120,11 @@ class UnitLog:
         return self._log.leaves(first)
 
     def append(self, kind: Kind, **fields: str | int | float | list[str] | None) -> None:
-        """Append one leaf, synced, unless it is in the log already. `at` defaults to now."""
+        """Appends one leaf, synced, unless the log has it already. `at` defaults to now."""
         self._append([(kind, fields)])
 
     def close_call(self, call_id: str) -> None:
-        """Append the leaves of a call that has been sealed, at once (callleaves.py). Refusal if its record is
-        damaged.
-        """
+        """Appends the leaves of a sealed call (callleaves.py) in one write. Refusal if its record is damaged."""
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD
         data = path.read_bytes()
         try:
@@ -136,7 +134,7 @@ class UnitLog:
         self._append(leaves_of(call_id, record, data, self._key))
 
     def publish(self) -> None:
-        """Write the signed head over all leaves, head.json and head.json.sig, once the log is proved."""
+        """Writes the signed head over all leaves, head.json and head.json.sig, once the log is proved."""
         proved = self._prove()
         self._look_for_kept()
         if not proved:
@@ -162,7 +160,7 @@ class UnitLog:
         self._head_size, self._has_head = tree.size, True
 
     def compare_with_desk_head(self, data: str, signature: str) -> None:
-        """Compare the log with the newest head that the desk has, which our own signature authenticates.
+        """Compares the log with the desk's newest head, which our own signature authenticates.
 
         Heads of another log or another key are ignored.
         """
@@ -173,7 +171,7 @@ class UnitLog:
 
     @property
     def is_proved(self) -> bool:
-        """Whether all leaves were compared with their signed head; before that nothing is signed on their word."""
+        """Whether all leaves were compared with their signed head; before, nothing is signed that depends on them."""
         return self._proof.is_done
 
     def sign_as_head(self, document: bytes) -> str:
@@ -181,7 +179,7 @@ class UnitLog:
         return sshsig.sign(document, self._key, namespaces.HEAD)
 
     def closing(self, call_id: str) -> Closing | None:
-        """Returns the proof that the call is closed, under a current signed head; None: no leaf closes it."""
+        """Returns the proof that the call is closed, under a current signed head; None: the call has no close."""
         index = self._known.number_of("close", call_id)
         if index is None:
             index = self._find_close(call_id)
@@ -205,7 +203,7 @@ class UnitLog:
         )
 
     def _proven(self, index: int) -> tuple[str, str]:
-        """A leaf, and its path to the root of all."""
+        """A leaf, and its inclusion path to the root over all leaves."""
         tree = self._log.tree
         path = Inclusion(index, tree.size, tuple(tree.inclusion(index))).encode()
         return next(self._log.leaves(index)).decode("utf-8"), path.decode("ascii")
@@ -237,8 +235,8 @@ class UnitLog:
             raise Misfit(CHANGED, f"the first {head.size} leaves are not those that the desk has the head of", head)
 
     def _begin_anew(self, misfit: Misfit, before: str, new: list[bytes]) -> None:
-        """Set the mismatched log aside under another name and begin one; `new`, the leaves of this start, are carried
-        over.
+        """Sets the mismatched log aside under another name and begins another; `new`, the leaves of this start, are
+        carried over.
         """
         number = keptlogs.set_aside(self._folder)
         log.error("%s: %s: %s; it is kept as %s", misfit.code, self._folder, misfit, keptlogs.place(number))
@@ -248,7 +246,7 @@ class UnitLog:
         self._begin_after(number, misfit, before, new)
 
     def _begin_after(self, number: int, misfit: Misfit, before: str, new: list[bytes]) -> None:
-        """Begin a log whose first leaf names the one that was set aside."""
+        """Begins a log whose first leaf names the log that was set aside."""
         self._forget()
         self._has_head, self._copied_ns, self.newest_event = False, None, 0
         self.name, place = vaultname.new_name(), keptlogs.place(number)
@@ -262,7 +260,7 @@ class UnitLog:
         self._kept_ns = 0
 
     def _look_for_kept(self) -> None:
-        """Once in a while, since a person removes a log that was set aside once it is archived."""
+        """Updates `kept` at intervals: a person removes a log that was set aside after archiving it."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._kept_ns:
             self.kept = [keptlogs.place(number) for number in keptlogs.numbers(self._vault)]
@@ -300,8 +298,8 @@ class UnitLog:
             self._open.pop(leaf.call_id, None)
 
     def _find_close(self, call_id: str) -> int | None:
-        """Leaves are in the order of time unless the clock was put back, so leaves before the call are
-        searched last.
+        """The number of the call's close. Leaves are in the order of time unless the clock was set back, so leaves
+        before the call are searched last.
         """
         name, began = call_id.encode("ascii"), rfc3339(sealed.call_ns(call_id))
 
@@ -317,7 +315,7 @@ class UnitLog:
         return None
 
     def _append_missing_closes(self) -> None:
-        """Once: append the close of calls that were sealed just before a power cut; in a new log, of all calls."""
+        """Appends, once, the close of calls that were sealed just before a power cut; in a new log, of all calls."""
         if self._made_good:
             return
         made, days = 0, _DAYS_LOOKED_AT if self._log.size and self._has_head else None
@@ -348,7 +346,7 @@ def _of(leaf: Mapping[str, object]) -> Identity:
 
 
 def _identity(kind: object, at: object, call_id: object, sha256: object) -> Identity:
-    """The leaf's call, otherwise the SHA-256 of its subject; an index segment by the SHA-256 alone."""
+    """The identity of a leaf: its call, else the SHA-256 of its subject; for an index segment the SHA-256 alone."""
     of = sha256 if kind == "index" else call_id or sha256
     once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
     return str(kind), str(of if once else f"{at} {of}")
@@ -362,7 +360,7 @@ def _read(line: bytes) -> Leaf | None:
 
 
 def _calls(vault: Path, days: int | None) -> Iterator[str]:
-    """Yields the calls of the newest `days` day folders, or of all."""
+    """Yields the calls of the newest `days` day folders, or of all folders."""
     folders = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
     for folder in folders if days is None else folders[-days:]:
         yield from sorted(path.name for path in folder.iterdir() if sealed.CALL_ID.fullmatch(path.name))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks at every start, before anything is signed, that the log is the one that the unit has signed.
+"""Proves at every start, before any signature, that the log is the one that the unit has signed.
 
-Every leaf is hashed again and compared with the unit's own newest head. The head's file may be the damaged one, so
-there are two copies, each proved by its signature. Leaves behind the last head were never signed: each is compared with
-its hash, which was written once the leaf was on disk; if a power cut has lost the hash, the leaf is accepted.
+Every leaf is hashed again and compared with the unit's own newest head. The head's file may be damaged, so there are
+two copies, each proved by its signature. Leaves after the last head were never signed: each is compared with its hash,
+which was written once the leaf was on disk; if a power cut has lost the hash, the leaf is accepted.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from linetap_core.evidence.merklelog.unitlog import COPY, HEAD, Head, HeadCopy
 from linetap_core.evidence.signing import namespaces, sshsig
 
 LEAVES_AT_ONCE = 50_000  # about a quarter of a second on a Pi 4, between two turns of the vault's thread
-ROTTEN_HASH_BITS = 32  # fewer different bits: the hash itself is damaged; another leaf's differs in about half of 256
+ROTTEN_HASH_BITS = 32  # fewer different bits: the hash is damaged; that of another leaf differs in about 128 of 256
 SHORT, CHANGED, UNSIGNED, OTHER = "log_short", "log_changed", "log_unsigned", "log_other"
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Misfit(Exception):
-    """The log is not the one that was signed. `head`: the newest signed one, if one can be read."""
+    """The log is not the one that was signed. `head`: the newest signed head, if one can be read."""
 
     def __init__(self, code: str, text: str, head: Head | None) -> None:
         super().__init__(text)
@@ -35,7 +35,7 @@ class Misfit(Exception):
 
 
 class SignedHeads:
-    """The signed heads in a log's folder: of the unit's own key, or if there is none, of the previous key."""
+    """The signed heads in a log's folder: those of the unit's own key, or else of the previous key."""
 
     def __init__(self, folder: Path, unit: str, origin: str) -> None:
         pairs = [pair for pair in (_pair(folder), _copy(folder)) if pair is not None]
@@ -51,10 +51,10 @@ class SignedHeads:
 
 
 class Proof:
-    """Goes through a log in pieces."""
+    """The proof of a log, in pieces."""
 
     def __init__(self, leaves: LeafLog, heads: SignedHeads) -> None:
-        """Misfit if nothing can prove the log: there was a head, and no copy is intact."""
+        """Misfit if the log cannot be proved: there was a head, and no copy is intact."""
         self.size = leaves.size  # leaves to prove; later ones are of this start
         if heads.newest is None and (heads.there or self.size > leaflog.MOST_AT_ONCE):
             raise Misfit(UNSIGNED, f"{self.size} leaves, and no whole head is signed over them", None)
@@ -64,7 +64,7 @@ class Proof:
         self.is_done = False
 
     def step(self, most: int = LEAVES_AT_ONCE) -> None:
-        """Hash up to `most` more leaves. Misfit: it is not the log that was signed. OSError: it cannot be read."""
+        """Hashes up to `most` more leaves. Misfit: not the log that was signed. OSError: it cannot be read."""
         for hashed in self._steps:
             most -= hashed
             if most <= 0:
@@ -72,12 +72,12 @@ class Proof:
         self.is_done = True
 
     def finish(self) -> None:
-        """Hash all of them at once."""
+        """Hashes all leaves at once."""
         while not self.is_done:
             self.step()
 
     def _follow(self) -> Iterator[int]:
-        """Yields after each piece the most leaves that it may have."""
+        """Proves the log; yields after each piece the largest possible number of its leaves."""
         nodes, size, same = 0, 0, True
         signed = self._newest.size if self._newest is not None else 0
         for tree, new in leaflog.hashes(self._log.lines(), self._roots):
@@ -94,7 +94,7 @@ class Proof:
             self._log.remake_tree()
 
     def _require_hashed(self, unsigned: range, new: list[bytes], first_node: int) -> None:
-        """Compare leaves without a head with their stored hashes. `new`: the hashes of the leaves as they are now."""
+        """Compares leaves without a head with their stored hashes. `new`: the hashes of the present leaves."""
         for index in unsigned:
             found, hashed = self._log.hash_found(index), new[merkle.node_count(index) - first_node]
             if found == hashed or not any(found):

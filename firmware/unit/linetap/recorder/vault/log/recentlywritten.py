@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest items that were written, so that a restarted recorder does not write one of them twice.
+"""The newest written items, so that a restarted recorder writes none of them twice.
 
-Each is stored as a digest: with their texts, 4,096 events took two megabytes, and a recorder grew for its first hours.
+Each item is stored as a digest: as texts, 4,096 events needed two megabytes, and a recorder grew for its first hours.
 """
 
 from __future__ import annotations

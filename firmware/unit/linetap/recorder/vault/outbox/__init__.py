@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox: the signed events for the desk, their confirmation, and events made again from the log after a loss."""
+"""The outbox: the signed events for the desk, their confirmation, and events rebuilt from the log after a loss."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's commands about the outbox: `ack` confirms everything up to a number, `resend` requests a range again.
+"""The desk's commands on the outbox: `ack` confirms all events up to a number, `resend` requests a range again.
 
-The reporter, which has the network, reads the outbox and takes the desk's confirmations from the recorder's state file,
-so it need not interpret commands, nor be trusted with them.
+The reporter, which has the network, reads the outbox, and reads the desk's confirmations in the recorder's state file.
+It therefore neither interprets commands nor needs to be trusted with them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Delivery:
         order: Callable[[int, str], None] | None = None,
         held_against: Callable[[str, str], None] | None = None,
     ) -> None:
-        """`rebuild`: None if there is no vault behind the outbox. `order` gets the desk's answer which vault of this
-        key it is, and which was before; `held_against` a head of the unit's log, and its signature.
+        """`rebuild`: None if there is no vault with the outbox. `order` receives the desk's answer on the number of
+        this vault and the name of the vault before; `held_against`, a head of the unit's log and its signature.
         """
         self._outbox, self._reader, self._rebuild = outbox, reader, rebuild
         self._order, self._held_against = order, held_against
@@ -45,19 +45,19 @@ class Delivery:
         self.state = DeliveryState(confirmed=outbox.confirmed)
 
     def has_desk(self, named: bool) -> None:
-        """Whether the roles name a desk, which can confirm."""
+        """Publishes whether the roles name a desk, which can confirm."""
         if named != self.state.desk:
             self._publish(desk=named)
 
     def acknowledge(self, command: Command) -> str:
-        """OSError: not written, and nothing is removed."""
+        """Confirms events. OSError: not written, and no event is removed."""
         body = commandbody.read(command, Ack)
         self._require_own(command, body)
         through = body.through
         newest = self._outbox.last_seq
         if not self._outbox.has_used(through):
             raise CommandFault("ack_unknown", f"there is no event {through}: the newest is {newest}")
-        if newest < through and self._rebuild is not None:  # the events under numbers already in use
+        if newest < through and self._rebuild is not None:  # the events whose numbers are already in use
             self._rebuild.request(self._outbox.confirmed + 1, through)
         self._outbox.confirm(through)
         self._learn(body)
@@ -77,9 +77,9 @@ class Delivery:
         return f"events {first} to {last} are sent again, those that are still here"
 
     def _report_gone(self, first: int, last: int, at: str) -> None:
-        """Report requested events that are gone, confirmed once or lost to a damaged disk: without that the desk keeps
-        a hole for ever. Their content is rebuilt and follows. Starts at `first`, since a desk asks for its first hole
-        first.
+        """Reports requested events that are gone, once confirmed or lost by a damaged disk; otherwise the desk would
+        keep a hole for ever. Their content is rebuilt and follows. The report starts at `first`, since a desk requests
+        its first hole first.
         """
         found = self._reader.from_seq(first, 1)
         gone = (first, min(found[0][0] - 1 if found else last, last))
@@ -91,7 +91,7 @@ class Delivery:
             self._rebuild.request(*gone)
 
     def _learn(self, body: Ack) -> None:
-        """Only the desk may know which vault of this key this is: that is signed once. It also sends its head of our
+        """Passes on the desk's answer on the number of this vault, which is signed once, and the desk's head of our
         log.
         """
         number, before = body.number or "", body.before or ""
@@ -105,13 +105,13 @@ class Delivery:
         self.state = DeliveryState(**{**known, **changes})
 
     def _require_own(self, command: Command, body: Ack | Resend) -> None:
-        """Origin and vault must be those of this outbox: others count their own events."""
+        """CommandFault unless origin and vault are those of this outbox: another outbox counts its own events."""
         vault = self._outbox.vault
         if not vault and isinstance(body, Ack) and body.beside:
             text = f"the body of {command.verb} for a vault without a name is origin, through"
             raise CommandFault("command_malformed", text)
         if body.origin != self._outbox.origin:
             raise CommandFault("ack_origin", f"these are the events of {self._outbox.origin}")
-        # A desk that rebuilds its index requests everything, without knowing of which vault.
+        # A desk that rebuilds its index requests all events, without knowing their vault.
         if (body.vault or "") != vault and (isinstance(body, Ack) or body.vault is not None):
             raise CommandFault("ack_vault", f"these are the events of vault {vault or 'without a name'}")

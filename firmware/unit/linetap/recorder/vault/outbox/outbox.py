@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox's writing side: every event of the unit, numbered, chained, signed and on disk before anything else
-happens.
+"""The outbox's writing side: every event of the unit is numbered, chained, signed and on disk before further work.
 
 The vault's thread appends and trims; the reporter reads, and keeps its cursor elsewhere. A broker's acknowledgement
-removes nothing: events go when the desk itself has confirmed them. Without a desk only the size bound removes events,
-and an event (`dropped`) reports it.
+removes nothing: events are removed once the desk itself has confirmed them. Without a desk only the size bound removes
+events, and an event (`dropped`) reports the removal.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from linetap_core.vaultformat.outboxfiles import (
 
 REMEMBERED = 4096  # newest events recognised by (call_id, event, at): a restarted recorder appends them again
 _SEGMENTS = 16  # share of the bound that is dropped at once when it is reached
-DAMAGED = "damaged"  # reason of `dropped` events that were not dropped for lack of room
+DAMAGED = "damaged"  # reason of `dropped` events that were not dropped for lack of space
 _MOST_READ_BYTES = 16 << 20  # larger than any segment
 _LEAST_EVENT_BYTES = 256  # hash, fingerprint and signature make each event more than twice as long
 _HEADROOM_BYTES = 4096  # an event has about 1 kB, and the `dropped` event another
@@ -48,8 +47,8 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Outbox:
-    """The writing side; only one at a time. After an OSError the outbox is as before, and the event can be appended
-    again.
+    """The writing side; only one may exist at a time. After an OSError the outbox is unchanged, and the append can be
+    repeated.
     """
 
     _fd = -1  # the newest segment
@@ -66,11 +65,11 @@ class Outbox:
         used: int = 0,
     ) -> None:
         """`sign`: bytes -> armored SSHSIG of namespace linetap-event. `origin`: fingerprint of the unit's key.
-        `log_size`: the current number of leaves. `vault`: its name; `used`: the newest event that the log names.
+        `log_size`: the present number of leaves. `vault`: its name; `used`: the newest event that the log names.
         """
         self._folder, self._unit, self._sign, self.origin, self.vault = folder, unit, sign, origin, vault
         self._log_size = log_size
-        self.first_seq = vaultname.first_seq(vault)  # of the vault's first event, which may be gone already
+        self.first_seq = vaultname.first_seq(vault)  # number of the vault's first event, which may be gone already
         self._max_bytes = max_bytes
         least, most = SEGMENT_BYTES
         self._segment_bytes = min(max(max_bytes // _SEGMENTS, least), most)
@@ -80,19 +79,19 @@ class Outbox:
         self._torn = False  # there may be bytes behind the last committed event
         self._prev = GENESIS
         self._dropped_to = 0
-        self._given_up = 0  # the same without lost events: everything before it may go
-        self._gone: tuple[int, int] | None = None  # numbers in use whose events are lost, not reported yet
-        self._begin_anew = False  # the newest segment has a damaged end, and is left as it is
+        self._given_up = 0  # the same without lost events: all events before it may be removed
+        self._gone: tuple[int, int] | None = None  # numbers in use whose loss is not reported yet
+        self._begin_anew = False  # the newest segment has a damaged end, and is not changed
         self.last_seq = self.first_seq - 1
-        self.confirmed = self.first_seq - 1  # the desk has everything up to it
-        self.lost: Lost | None = None  # not rebuilt yet
+        self.confirmed = self.first_seq - 1  # the desk has all events up to this number
+        self.lost: Lost | None = None  # lost events not rebuilt yet
         folder.mkdir(parents=True, exist_ok=True)
         self._places = Places(folder)
         files.sync_directory(folder.parent)
         self._load(used)
 
     def has(self, event: CallEvent) -> bool:
-        """Whether the event is among the newest ones already."""
+        """Whether the event is among the newest events."""
         return self._known.has(*_identity(event))
 
     def newest(self) -> Iterator[CallEvent]:
@@ -103,7 +102,7 @@ class Outbox:
                 yield jsontext.decode(payload, type=CallEvent)
 
     def append(self, event: CallEvent) -> int:
-        """Returns the number of the event, once it is on disk. `seq`, `unit`, `origin` and `prev` are filled
+        """Appends an event; returns its number once it is on disk. `seq`, `unit`, `origin` and `prev` are filled
         in here.
         """
         while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:
@@ -112,16 +111,16 @@ class Outbox:
         return self._write(event)
 
     def confirm(self, through: int) -> None:
-        """The desk has everything up to `through`, at most the newest event; a lower number than before is ignored."""
+        """Records that the desk has all events up to `through`; a lower number than before is ignored."""
         if through > self.confirmed:
             self._keep(Confirmed(through, self.lost))
         self._trim()
 
     def has_used(self, through: int) -> bool:
-        """Whether number `through` can be used already. If the desk has events that are lost here, their numbers are
+        """Whether number `through` may be in use. If the desk has events that are lost here, their numbers are
         skipped.
 
-        False for a number that this vault cannot have, or that would leave it no numbers.
+        False for a number that this vault cannot have, or after which it would have no numbers.
         """
         if not vaultname.is_of(self.vault, through):
             return False
@@ -134,12 +133,12 @@ class Outbox:
 
     @property
     def dropped_to(self) -> int:
-        """The newest event covered by a `dropped` among the newest events; 0: none."""
+        """The newest event that a recent `dropped` event covers; 0: none."""
         return self._dropped_to
 
     @property
     def is_half_full(self) -> bool:
-        """Whether unconfirmed events fill half of the bound. Confirmed ones can be removed at any time."""
+        """Whether unconfirmed events fill half of the bound. Confirmed events can be removed at any time."""
         behind = [*list(self._sizes)[1:], self.last_seq + 1]
         waiting = sum(
             size
@@ -149,16 +148,16 @@ class Outbox:
         return 2 * waiting >= self._max_bytes
 
     def forget_lost(self, reported: Lost) -> None:
-        """The lost events are being rebuilt."""
+        """Clears `lost`: its events are being rebuilt."""
         if self.lost == reported:
             self._keep(Confirmed(self.confirmed, None))
 
     def forget_places(self) -> None:
-        """The log began anew: any leaf may belong to any event. OSError: the old places are still there."""
+        """Discards the places of events in the log, which began anew. OSError: the old places still exist."""
         self._places.forget()
 
     def leaves_of(self, first: int, last: int, log_size: int) -> tuple[int, int]:
-        """Returns a range [from, to) of the unit's log that includes the leaves of events `first` to `last`."""
+        """Returns a range [from, to) of the unit's log with all leaves of events `first` to `last`."""
         return self._places.leaves(first, last, log_size)
 
     def close(self) -> None:
@@ -213,20 +212,20 @@ class Outbox:
         self._sizes[seq] = 0
 
     def _cut(self) -> None:
-        """Remove what a failed write left."""
+        """Removes the rest of a failed write."""
         if self._fd >= 0:
             os.ftruncate(self._fd, self._size)
         self._torn = False
 
     def _drop_oldest(self, at: str) -> None:
-        """Record and report the dropped range before removing the segment: after a power cut the next start completes
-        it.
+        """Drops the oldest segment. The dropped range is recorded and reported before the removal: after a power cut
+        the next start completes it.
         """
         first, following = list(self._sizes)[:2]
         last = following - 1
         if last > max(self._dropped_to, self.confirmed):
-            # Dated as the event that needed the room, so that a replay gives the same result at any time of day. The
-            # range covers everything that the desk has not confirmed, since an earlier `dropped` may be removed now.
+            # Dated by the event that needed the space, so that a replay gives the same result at any time of day. The
+            # range covers all that the desk has not confirmed, since an earlier `dropped` may be removed now.
             from_seq = self.confirmed + 1
             self._keep(Confirmed(self.confirmed, Lost(from_seq, last, self.last_seq + 1)))
             self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=from_seq, to_seq=last))
@@ -237,12 +236,12 @@ class Outbox:
         del self._sizes[first]
 
     def _skip_to(self, seq: int) -> None:
-        """The next event has number `seq` + 1. The hash of the event before it is lost."""
+        """Sets the next event's number to `seq` + 1. The hash of the event before is lost."""
         first = self._gone[0] if self._gone else self.last_seq + 1
         self._gone, self.last_seq, self._prev, self._begin_anew = (first, seq), seq, GENESIS, True
 
     def _report_lost(self, at: str) -> None:
-        """The first event after lost numbers names them, and `prev` starts again with it."""
+        """Reports lost numbers by the first event after them, with which `prev` starts again."""
         if self._gone is not None:
             first, last = self._gone
             before = first if self.lost is None else min(first, self.lost.first)
@@ -255,7 +254,7 @@ class Outbox:
         self.confirmed, self.lost = confirmed.through, confirmed.lost
 
     def _trim(self) -> None:
-        """Remove whole segments of confirmed events. The newest events stay, since a restarted recorder appends them
+        """Removes whole segments of confirmed events. The newest events stay, since a restarted recorder appends them
         again.
         """
         through = min(self.confirmed, self.last_seq - REMEMBERED)
@@ -294,7 +293,7 @@ class Outbox:
         return CONFIRMED_FILE.load(self._folder / CONFIRMED) or Confirmed(0)
 
     def _load_events(self) -> int:
-        """Returns the highest number that the damaged end of the newest segment may have held; 0: it is not damaged."""
+        """Returns the highest number that may have been in a damaged end of the newest segment; 0: no damage."""
         firsts, damaged = outboxfiles.first_seqs(self._folder), 0
         if not firsts:
             return 0
@@ -317,9 +316,9 @@ class Outbox:
         return self.last_seq + damaged if damaged else 0
 
     def _open_newest(self, first: int, frames: list[Frame]) -> int:
-        """Truncate a half-written event of a crash, and commit a last event that only lacks its newline.
+        """Truncates a half-written event of a crash, and commits a last event that only lacks its newline.
 
-        Returns how many committed events an unreadable end may hold; it is kept as it is.
+        Returns the largest number of committed events in an unreadable end, which is not changed.
         """
         path = outboxfiles.path_of(self._folder, first)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -350,7 +349,7 @@ class Outbox:
 
 
 class _Known(msgspec.Struct):
-    """The fields that identify an event, also one of a kind that a later version wrote."""
+    """The fields that identify an event, also an event of a later version."""
 
     event: str
     at: str
@@ -360,9 +359,9 @@ class _Known(msgspec.Struct):
 
 
 def _events_in(fd: int, first: int, end: int) -> int:
-    """Returns the most events that an unreadable piece can hold; 0 for an unfinished event, which was never sent.
+    """Returns the most events that an unreadable piece can contain; 0 for an unfinished event, which was never sent.
 
-    An event ends with a newline that is written once everything before it is on disk.
+    An event ends with a newline that is written once all bytes before it are on disk.
     """
     data = os.pread(fd, min(end - first, _MOST_READ_BYTES), first)
     has_event = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(outboxfiles.COMMITTED)[:-1])

@@ -15,17 +15,17 @@ from linetap_core.vaultformat.outboxfiles import Frame
 
 
 class OutboxReader:
-    """Writes nothing, never waits, and returns only events that a power cut cannot take back."""
+    """The reader. It writes nothing, never waits, and returns only events that survive a power cut."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._next = (0, 0, 0)  # where the last reading ended: (first seq of the segment, offset, next seq)
+        self._next = (0, 0, 0)  # end of the last reading: (first seq of the segment, offset, next seq)
         self._last = (0, 0, 0)  # (first seq of a segment, offset, last seq before it)
 
     def from_seq(self, seq: int, most: int) -> list[tuple[int, bytes, str]]:
         """Returns (seq, payload, armored SSHSIG) of at most `most` events from `seq` on, in order.
 
-        If `seq` is gone, it starts at the oldest event. Damaged events are left out, and leave a hole.
+        If `seq` is gone, the result starts at the oldest event. Damaged events are left out, which leaves a hole.
         """
         found: list[tuple[int, bytes, str]] = []
         first, offset, wanted = self._next
@@ -44,7 +44,7 @@ class OutboxReader:
         return found
 
     def last_seq(self) -> int:
-        """Returns the newest event's number, or 0 if there has been none."""
+        """Returns the newest event's number; 0: there was no event."""
         newest, offset, last = self._last
         if self._is_all(newest, offset, last + 1):
             return last
@@ -66,7 +66,7 @@ class OutboxReader:
     def _is_all(self, first: int, offset: int, following: int) -> bool:
         """Whether a segment still ends at `offset` and none begins with event `following`.
 
-        Called ten times a second and true nearly always: it costs two file accesses instead of reading the folder.
+        Called ten times a second and nearly always true: costs two file accesses instead of reading the folder.
         """
         return bool(offset) and self._size(first) == offset and not self._size(following)
 
@@ -81,8 +81,8 @@ class OutboxReader:
             return 0
 
     def _committed(self, first: int, offset: int, newest: bool) -> Iterator[Frame]:
-        """Yields frames that are committed, or followed by others. Ends early if the segment was just dropped or cannot
-        be read.
+        """Yields frames that are committed, or followed by others. Ends early if the segment was just dropped or
+        cannot be read.
         """
         waiting: Frame | None = None
         try:
@@ -101,13 +101,13 @@ class OutboxReader:
 
 
 # --- The log's length at the beginning of each outbox segment ---------------------------------------------------------
-# One thread writes event and leaf one after the other, so these numbers give the leaves of lost events, also if
-# the clock was set meanwhile.
+# One thread writes event and leaf in turn, so these numbers give the leaves of lost events, even if the clock was set
+# meanwhile.
 
 
 PLACES_NAME = "places.json"  # in the outbox's folder
-MOST = 2048  # beyond it every other entry of the older half is removed: a range gets longer, never shorter
-SLACK = 64  # leaves: a repeated job finds its leaf already there, and its event follows later
+MOST = 2048  # beyond this number every other entry of the older half is removed: ranges become longer, never shorter
+SLACK = 64  # leaves: the leaf of a repeated job may exist already, and its event follows later
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -124,7 +124,7 @@ class Places:
         self._places = self._load()
 
     def store_length(self, seq: int, log_size: int) -> None:
-        """Record that a segment begins with event `seq`. OSError: not recorded."""
+        """Records that a segment begins with event `seq`. OSError: not recorded."""
         places = [*(place for place in self._places if place.seq < seq), _Place(seq, log_size)]
         if len(places) > MOST:
             places = places[: MOST // 2 : 2] + places[MOST // 2 :]
@@ -132,7 +132,7 @@ class Places:
         self._places = places
 
     def forget(self) -> None:
-        """OSError: nothing is forgotten."""
+        """Discards all places. OSError: nothing is discarded."""
         self._path.unlink(missing_ok=True)
         self._places = []
 

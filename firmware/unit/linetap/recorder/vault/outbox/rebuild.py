@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events that are gone, reported again from log and records.
+"""Rebuilds events that are gone, from log and records, and reports them again.
 
-Their bytes, numbers and signatures are not restored: they become new events with new numbers, followed by a `rebuilt`
-event. It starts when the desk has the unit's `dropped` event, or requests events that are gone. It stays slightly ahead
-of what the desk confirms, so that no other event is dropped for it.
+The bytes, numbers and signatures of events are not restored: they become new events with new numbers, followed by a
+`rebuilt` event. The work starts when the desk has the unit's `dropped` event, or requests events that are gone. It is
+only slightly ahead of the desk's confirmations, so that no other event is dropped for it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from linetap_core.vaultformat import callevents
 NAME = "rebuild.json"  # in the vault
 EVENTS_A_TICK = 20  # each needs a sync; with four ticks a second a month of 32 busy lines takes half an hour
 LEAVES_A_TICK = 400
-AHEAD = 500  # unconfirmed events: beyond it, or half the outbox, nothing is rebuilt
-_SAVE_EVERY = 400  # leaves; the outbox recognises events reported twice, as far as it remembers
+AHEAD = 500  # unconfirmed events: beyond this number, or half the outbox, nothing is rebuilt
+_SAVE_EVERY = 400  # leaves; the outbox recognises events that are reported twice
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Work(msgspec.Struct):
-    first: int  # number of an event, as `last`
+    first: int  # number of an event, like `last`
     last: int
     leaf: int  # the next leaf to read
     end: int
@@ -53,7 +53,7 @@ _FILE = SmallFile("rebuild", _Saved)
 
 
 class Rebuild:
-    """Each method may raise OSError; the next tick continues."""
+    """The work of rebuilding. Each method may raise OSError; the next tick continues."""
 
     def __init__(
         self, vault: Path, unit_log: UnitLog, outbox: Outbox, report: Callable[[CallEvent], None], clock: Clock
@@ -64,7 +64,7 @@ class Rebuild:
         self._saved_at = self._saved.work.leaf if self._saved.work else 0
 
     def request(self, first: int, last: int) -> None:
-        """Rebuild events `first` to `last`, unless that is under way or was the last range done."""
+        """Requests events `first` to `last`, unless they are being rebuilt or were the last range done."""
         work = self._saved.work
         if any(a <= first and last <= b for a, b in (self._saved.done, (work.first, work.last) if work else (0, 0))):
             return
@@ -105,7 +105,7 @@ class Rebuild:
 
     @property
     def _may_report(self) -> bool:
-        """Rebuilt events must not push out events that were never received."""
+        """Whether another event may be rebuilt: rebuilt events must not displace events that were never received."""
         return self._outbox.last_seq - self._outbox.confirmed < AHEAD and not self._outbox.is_half_full
 
     def _event(self, line: bytes) -> CallEvent | None:
@@ -145,5 +145,5 @@ class Rebuild:
         self._saved, self._saved_at = saved, saved.work.leaf if saved.work else 0
 
     def _load(self) -> _Saved:
-        """Loads the progress; if it is lost, the desk has to ask again."""
+        """Loads the progress; if it is lost, the desk must repeat its request."""
         return _FILE.load(self._vault / NAME) or _Saved()

@@ -11,15 +11,15 @@ from linetap_core.evidence.calls.index import Piece
 from linetap_core.evidence.sealing import age
 from linetap_core.records import CallRecord, Gap, Retention
 
-MOST_TICK_SAMPLES = 32 * 1024  # less than a chunk: a part with a whole chunk never comes from a recovery
+MOST_TICK_SAMPLES = 32 * 1024  # less than a chunk, so that a recovery adds no part with a whole chunk
 
 
 class State(msgspec.Struct, frozen=True, tag="state"):
-    """A call that is open. `record` holds no personal field; `meta` is the whole of it so far, as age to K.
+    """An open call. `record` has no personal field; `meta` is the whole record so far, as age to K.
 
-    Without `recipient` (K's public half) nothing of the call has passed its gate. `first_frame` is the recording's
-    first. `gaps` are those the vault's thread has met. `epoch` and `begun`: the recipient of key.age, and its name.
-    `index`: the call's entry, as age to that epoch's index key. `codec`: of its audio; empty: unknown.
+    Without `recipient` (K's public half) the call has not passed its gate. `first_frame` is the recording's first.
+    `gaps` are those found by the vault's thread. `epoch` and `begun`: the recipient of key.age, and its name.
+    `index`: the call's entry, as age to that epoch's index key. `codec`: the audio's codec; empty: unknown.
     """
 
     call_id: str
@@ -39,9 +39,9 @@ class State(msgspec.Struct, frozen=True, tag="state"):
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """Audio of a call from sample `first` of its recording on: `sealed` is a whole age file to K, with units of the
-    call's codec in it.
+    call's codec.
 
-    The first of a recording begins with the codec's header, as its part would. `gaps`: those in it.
+    The first tick of a recording begins with the codec's header, like a first part. `gaps`: those in the tick.
     """
 
     call_id: str
@@ -58,8 +58,8 @@ class Over(msgspec.Struct, frozen=True, tag="over"):
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """First in every frame: the time of writing, by the clocks of that boot, and the lines' positions. `synced`:
-    `utc_ns` was synchronised. `heads`: by line, the newest slot's first frame and its monotonic time.
+    """The first entry of every frame: the time of writing, by the clocks of that boot, and the lines' positions.
+    `synced`: `utc_ns` was synchronised. `heads`: by line, the newest slot's first frame and its monotonic time.
     """
 
     boot: str
@@ -70,7 +70,7 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """A file begins here. The calls whose states follow in the same frame are open, and no others."""
+    """The beginning of a file. The open calls are those whose states follow in the same frame."""
 
 
 Entry = State | Tick | Over | Snapshot | Beat
@@ -82,8 +82,8 @@ def chunk_samples(codec: Codec) -> int:
 
 
 def next_seam(sample: int, codec: Codec = MULAW) -> int:
-    """The first sample behind `sample` at which a chunk of the audio ends.
+    """The first sample after `sample` at which a chunk of the audio ends.
 
-    A function of the call alone: part 1 begins with the header, and every later part at the end of a whole chunk.
+    The result depends on the call alone: part 1 begins with the header, each later part at the end of a whole chunk.
     """
     return codec.samples((codec.offset(sample) // age.CHUNK_BYTES + 1) * age.CHUNK_BYTES)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The index: each call with a recording, by its number, sealed to the index key of its epoch; and the index's end.
 
-The unit cannot read what it has sealed. It keeps the entries of segments being filled in RAM only, and rewrites a
-segment with each call. After a restart the next segment begins. A segment's hash is in the unit's log before the
-segment is written: if a power cut prevents the write, the previous one counts, and the call will be in another segment.
+The unit cannot read a sealed segment. It keeps the entries of unfinished segments in RAM only, and rewrites a segment
+with each call. After a restart the next segment begins. A segment's hash is logged before the segment is written: if a
+power cut prevents the write, the previous content counts, and the call will be in another segment.
 
-An index ends with its epoch's day, by retention time, never earlier. What flash keeps of it opens only with the epoch's
-index key, which the desk destroys.
+An index is removed at the end of its epoch's day, by retention time, never earlier. Remains on flash open only with the
+epoch's index key, which the desk destroys.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from linetap_core.evidence.sealing.keylist import is_overflow
 from linetap_core.records import CallRecord, Retention
 from linetap_core.zones import day_of_end, end_of_ns, local_time, zone_of
 
-MOST_OPEN = 8  # segments being filled: one for each class of today, and of yesterday around midnight
+MOST_OPEN = 8  # unfinished segments: one for each class of today, and of yesterday around midnight
 
 
 class Index:
-    """Used by the vault's thread; the function that `of_one_call` returns, by the journal's."""
+    """The index. Used by the vault's thread; the function that `of_one_call` returns, by the journal's thread."""
 
     def __init__(self, config: Config, epochs: Epochs, unit_log: UnitLog) -> None:
         self._log, self._adopted = unit_log, False
@@ -53,9 +53,9 @@ class Index:
         self._open: OrderedDict[Place, _Segment] = OrderedDict()
 
     def add(self, record: CallRecord, retention: Retention) -> None:
-        """Writes the call into the index, on disk when this returns. `retention`: as its record will have it.
+        """Writes the call into the index, on disk at the return. `retention`: that of its record.
 
-        May raise OSError, and may be repeated: a call still in RAM gets one entry.
+        May raise OSError, and may be repeated: a call still in RAM gets only one entry.
         """
         place, recipient = self._place_of(record, retention)
         entry = self._entry_of(record)
@@ -64,7 +64,7 @@ class Index:
         self._write(segment.path, group.seal(index.encode(segment.entries.values()), recipient), record.call_id)
 
     def adopt(self) -> None:
-        """Once: log the segments of a version that did not log them. May raise OSError, and is then repeated."""
+        """Logs, once, the segments of a version that did not log them. May raise OSError, and is then repeated."""
         if self._adopted:
             return
         found = sorted(self._root.glob(f"*/*{sealing.SUFFIX}"))
@@ -75,8 +75,8 @@ class Index:
         self._adopted = True
 
     def of_one_call(self) -> Callable[[CallRecord, Retention], Piece]:
-        """Returns a function for the journal that seals a call's entry as a segment of its own, again only if it has
-        changed.
+        """Returns a function for the journal that seals a call's entry as a separate segment, again only after a
+        change.
         """
         made: dict[tuple[Place, str, Entry], Piece] = {}
 
@@ -91,7 +91,7 @@ class Index:
         return piece
 
     def lay(self, piece: Piece, call_id: str) -> None:
-        """Write the journal's segment of a call that a power cut has ended."""
+        """Writes the journal's segment of a call that a power cut has ended."""
         self._write(self._free(piece.place), piece.sealed, call_id)
 
     def _write(self, path: Path, data: bytes, call_id: str) -> None:
@@ -149,13 +149,13 @@ class _Segment:
 
 
 UNDATED_EVERY_NS = NS_PER_DAY
-LOOK_EVERY_NS = 3600 * NS_PER_S  # at the latest
+LOOK_EVERY_NS = 3600 * NS_PER_S  # longest interval
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class IndexEnd:
-    """May raise OSError; the next tick continues."""
+    """The removal of indexes. May raise OSError; the next tick continues."""
 
     def __init__(self, vault: Path, zone: str, unit_log: UnitLog) -> None:
         self._vault, self._root, self._zone, self._log = vault, vault / index.FOLDER, zone, unit_log
@@ -164,14 +164,14 @@ class IndexEnd:
         self._calls_went = True
 
     def calls_were_destroyed(self) -> None:
-        """Calls were destroyed: a segment without a day of its own may be over."""
+        """Records that calls were destroyed: a segment without a day may be over."""
         self._calls_went = True
 
     def tick(self, now_ns: int | None, next_ns: int | None = None) -> None:
-        """Remove the folder of at most one epoch that is over, and once a day segments whose calls are all gone.
+        """Removes the folder of at most one epoch that is over, and once a day segments whose calls are all gone.
 
-        `next_ns`: the end of the call that goes next. The index of its day stays, even if the day ended earlier by
-        present zone data.
+        `next_ns`: the end of the call that is destroyed next. The index of its day stays, even if the day ended earlier
+        by present zone data.
         """
         if now_ns is None:
             return
@@ -192,7 +192,7 @@ class IndexEnd:
                 break
             found = index.parse_folder(name)
             if first_kept is not None and found is not None and found[1] is not None and found[1] >= first_kept:
-                self._look_ns = now_ns  # it ends with its calls
+                self._look_ns = now_ns  # the index ends with its calls
                 return
             try:
                 _remove(self._root / name)
@@ -205,8 +205,7 @@ class IndexEnd:
             raise failed
 
     def _end_undated(self) -> None:
-        """Remove a segment of an overflow epoch, whose calls had no day when they were sealed, with the last of its
-        calls.
+        """Removes a segment of an overflow epoch, whose calls had no day at their seal, after the last of its calls.
 
         These calls are found in the log, since the unit cannot read the segment.
         """
@@ -240,7 +239,7 @@ def _index_leaf(line: bytes) -> Leaf | None:
 
 
 def remove_epoch(vault: Path, epoch: str) -> None:
-    """Remove the index of an epoch whose key is destroyed."""
+    """Removes the index of an epoch whose key is destroyed."""
     root = vault / index.FOLDER
     for name in lifetime.names(root):
         if (found := index.parse_folder(name)) and found[0] == epoch:

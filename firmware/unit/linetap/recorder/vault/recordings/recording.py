@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One recording in progress: the written part, the part that may be written, and its gaps."""
+"""A recording in progress: its written part, its permitted part, and its gaps."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from linetap_core.evidence.calls import sealed
 from linetap_core.evidence.calls.callkey import OfCall
 from linetap_core.records import Audio, CallRecord
 
-NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
-MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
-MOST_FETCHED = 1 << 16  # of it from the ring: 8 s, so that little is in memory after a stalled disk
+NOT_ANNOUNCED = "not_announced"  # cause of a gap
+MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not delay the others
+MOST_FETCHED = 1 << 16  # from the ring at once: 8 s, so that little is in memory after a stalled disk
 FETCH_FRAMES = RATE_HZ  # the least that is fetched from the ring
-HANDED_CHUNKS = 2  # of audio from the journal, in pieces of at least 250 ms; discarded pieces are encoded again
+HANDED_CHUNKS = 2  # chunks of audio from the journal, in pieces of at least 250 ms; discarded pieces are encoded again
 HANDED_FRAMES = RATE_HZ // 4
 
 
@@ -42,7 +42,7 @@ _FILE = SmallFile("open_call", OpenCall)
 
 
 class Recording:
-    """A call's folder and its state on tmpfs (`calls/<call_id>.json`), from which a restarted recorder goes on."""
+    """A call's folder and its state on tmpfs (`calls/<call_id>.json`), with which a restarted recorder continues."""
 
     def __init__(self, state: OpenCall, folder: CallFolder, path: Path) -> None:
         self.state = state
@@ -78,7 +78,7 @@ class Recording:
 
     @classmethod
     def resume(cls, config: Config, path: Path) -> Self:
-        """Takes up a recording of a killed recorder: the next part begins at the frame behind what is kept.
+        """Continues a recording of a killed recorder: the next part begins after the kept frames.
 
         Refusal if its folder or its state is damaged.
         """
@@ -95,16 +95,16 @@ class Recording:
 
     @property
     def position(self) -> int:
-        """The frame up to which it is written, or waits in the encoder for the rest of its unit."""
+        """The frame up to which audio is written, or waits in the encoder for the rest of its unit."""
         encoder, samples = self._encoder, self.folder.samples
         return self.state.first_frame + (encoder.taken if encoder and encoder.position == samples else samples)
 
     def is_due(self) -> bool:
-        """Whether there is enough to write: a whole chunk, since less never reaches the disk.
+        """Whether there is enough audio to write: a whole chunk, since less never reaches the disk.
 
-        Where the journal's thread has not handed anything over, one second is enough: there may be a gap in it.
+        Without audio from the journal's thread one second is enough: it may contain a gap.
         """
-        if self.permitted - self._not_due_at < FETCH_FRAMES:  # asked four times a second of every line
+        if self.permitted - self._not_due_at < FETCH_FRAMES:  # called four times a second for every line
             return False
         permitted, samples = self.permitted - self.state.first_frame, self.folder.samples
         codec = self.folder.codec
@@ -117,9 +117,9 @@ class Recording:
         return due
 
     def write_up_to(self, end: int, source: AudioSource, gaps_found: Callable[[], None]) -> tuple[int, float]:
-        """Fetch and write the next audio, at most MOST_FRAMES_AT_ONCE; (bytes written, ms of gaps in them).
+        """Fetches and writes the next audio, at most MOST_FRAMES_AT_ONCE; returns (bytes written, ms of gaps in them).
 
-        `gaps_found` is called when there are gaps, before the silence in their place can be on disk.
+        `gaps_found` is called if there are gaps, before the silence in their place can be on disk.
         """
         position = self.position
         end = min(end, position + MOST_FRAMES_AT_ONCE)
@@ -151,8 +151,8 @@ class Recording:
         return self._encoder
 
     def hand_over(self, first: int, end: int, units: bytes) -> None:
-        """Takes samples `first` to `end`, without a gap, as the journal's thread encoded them. Encoding Opus twice
-        would cost 8 % of a core for 32 lines (decision 0133)."""
+        """Accepts samples `first` to `end`, without a gap, encoded by the journal's thread. Encoding Opus twice would
+        cost 8 % of a core for 32 lines (decision 0133)."""
         if first != self._handed_end:
             self._handed_from = first
         self._handed.append((first, end, units))
@@ -169,7 +169,7 @@ class Recording:
         return b"".join(found)
 
     def fetching(self, source: AudioSource) -> Fetch:
-        """Fetches audio by the recording's samples, not by the ring's frames."""
+        """Returns a function that fetches audio by the recording's samples instead of the ring's frames."""
         start = self.state.first_frame
 
         def fetch(first: int, end: int) -> Stretch:
@@ -179,14 +179,14 @@ class Recording:
         return fetch
 
     def fetch(self, position: int, end: int, source: AudioSource) -> Stretch:
-        """Returns the line's audio from frame `position` up to `end`, or to where a withheld stretch begins or ends."""
+        """Returns the line's audio from frame `position` up to `end`, or to the next edge of a withheld stretch."""
         if not self.withheld:  # as nearly always
             return source.stretch(self.state.line, position, end)
         end, withheld = self._next_piece(position, end)
         return _silence(position, end) if withheld else source.stretch(self.state.line, position, end)
 
     def _next_piece(self, position: int, end: int) -> tuple[int, bool]:
-        """Returns where the piece that begins at `position` ends, at `end` or before, and whether it is withheld."""
+        """Returns the end of the piece that begins at `position`, at most `end`, and whether the piece is withheld."""
         for first, last in self.withheld:
             if first <= position < last:
                 return min(end, last), True
@@ -204,10 +204,10 @@ class Recording:
         return self.folder.seal(record, sign, epoch, tail, end)
 
     def disk_failed(self) -> None:
-        """Audio that did not reach the disk is fetched and its gaps are found again; audio that the ring has lost by
-        then becomes a gap with the cause `disk_full`."""
+        """Prepares another attempt: audio that did not reach the disk is fetched again, with its gaps. Audio no longer
+        in the ring becomes a gap with the cause `disk_full`."""
         self.disk_was_full = True
-        self._encoder = None  # it may hold samples with a gap that is forgotten below
+        self._encoder = None  # it may contain samples with a gap that is discarded below
         self.forget_gaps_not_kept()
 
     def forget_gaps_not_kept(self) -> None:
@@ -231,7 +231,7 @@ def _silence(first: int, end: int) -> Stretch:
 
 
 def open_calls(config: Config) -> Path:
-    """The folder on tmpfs that holds the state of every recording being written."""
+    """The folder on tmpfs with the state of every recording in progress."""
     return config.run_path / rundir.CALLS
 
 

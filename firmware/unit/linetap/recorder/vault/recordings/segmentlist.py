@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of the index's segments and its signed head, which the desk requests before it fetches them.
+"""The list of the index's segments and its signed head, which the desk requests before it fetches segments.
 
-A segment is listed if its bytes are those that the log has of it, so the log's leaves are read once, and from then on
-only the new ones; and each segment is hashed once, and again when it is written anew. Both are done a little at a time,
-from the first request on: the thread that seals calls must not wait for a year of leaves.
+A segment is listed if its hash is that in the log. The log's leaves are therefore read once, later only new leaves;
+each segment is hashed once, and again when it is rewritten. Both are done in small steps from the first request on: the
+thread that seals calls must not wait for a year of leaves.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Stamp = tuple[int, int, int]  # size, mtime, inode
 
 @dataclass(slots=True)
 class _Logged:
-    """The segment by its newest leaf. The leaf precedes the file: after a power cut the content `before` counts, or
-    none, unless the leaf's call was closed after it (`written`). `call_id` None: the file was there before its leaf."""
+    """A segment by its newest leaf. The leaf precedes the file: after a power cut the content `before`, or none,
+    counts, unless the leaf's call was closed later (`written`). `call_id` None: the file existed before its leaf."""
 
     sha256: str
     before: str | None
@@ -45,7 +45,7 @@ class _Logged:
 
 
 class SegmentList:
-    """Used by the vault's thread. `make` and `tick` may raise OSError, and are then repeated."""
+    """The list, for the vault's thread. `make` and `tick` may raise OSError, and are then repeated."""
 
     def __init__(self, config: Config, unit_log: UnitLog, clock: Clock) -> None:
         self._vault, self._root = config.vault_path, config.vault_path / index.FOLDER
@@ -58,7 +58,7 @@ class SegmentList:
         self._made = ""  # the hash of the list at `path`
 
     def make(self) -> SignedListHead | str:
-        """Returns the head of the list, which then is at `path`; or how far the reading has come.
+        """Returns the head of the list, which is then at `path`, or the progress of the reading.
         CommandFault for an index with more segments than a list may have."""
         self._wanted = True
         if not self._log.is_proved:
@@ -81,7 +81,7 @@ class SegmentList:
         return SignedListHead(head=head.decode("utf-8"), sig=self._log.sign_as_head(head))
 
     def tick(self) -> None:
-        """Reads on while a requested list waits for it; otherwise nothing is looked at."""
+        """Continues the reading for a requested list; otherwise does nothing."""
         if self._wanted:
             self._read_log()
             self._hash_some()
@@ -146,7 +146,7 @@ class SegmentList:
                 if logged is not None and self._should_be_there(name, logged):
                     unlisted.append(Unlisted(file=name, why="missing"))
                 elif logged is not None:
-                    del self._logged[name]  # over: the log names it for ever
+                    del self._logged[name]  # the segment is over; its leaf stays in the log
                 continue
             why: Why | None = None
             if logged is None:
@@ -162,8 +162,8 @@ class SegmentList:
         return IndexList(segments=segments, unlisted=unlisted)
 
     def _should_be_there(self, name: str, logged: _Logged) -> bool:
-        """False if its time is over, its key or its calls are destroyed, or a power cut came before it was first
-        written."""
+        """Whether the segment must exist. False if its time is over, its key or its calls are destroyed, or a power cut
+        came before its first write."""
         epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
         if epoch in self._destroyed or not (logged.written or logged.before):
             return False
@@ -176,7 +176,7 @@ def _leaf(line: bytes) -> Leaf | None:
     try:
         found = jsontext.decode(line, type=Leaf)
         if found.call_id is not None:
-            sealed.call_ns(found.call_id)  # it becomes a path
+            sealed.call_ns(found.call_id)  # validates the name, which becomes a path
     except (ValueError, LinetapError):
         return None
     return found

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed amendments: calls sealed without an end date, or by a wrong clock, get one once the date is known.
+"""Signed amendments: calls sealed without an end date, or by a wrong clock, get an end date once the date is known.
 
-A record's own times are by the clock at the call's beginning. They count if they agree with counted time to within
-AGREES_NS; else the latest possible moment of the call counts, so that no call goes too early. After each change of the
-agreed date, one piece of a scan runs per tick. The order is leaf, event, document: a power cut in between repeats the
-amendment, and the last leaf in the log matches the document beside the record.
+A record's own times are by the clock at the call's beginning. They count if they agree with counted time within
+AGREES_NS; else the latest possible moment of the call counts, so that no call is destroyed too early. After each change
+of the agreed date, one piece of a scan runs per tick. The order is leaf, event, document: after a power cut in between
+the amendment is repeated, and the last leaf in the log matches the document beside the record.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from linetap_core.timekeeping import is_unkept
 
 AGREES_NS = (
     120 * NS_PER_S
-)  # between an agreed clock and a call's end: a call that waits for the PBX is closed 15 s later
+)  # between an agreed clock and a call's end; a call that waits for the PBX is closed up to 15 s later
 OF_SEALING_S = 30  # the counted moment is the call's closing, soon after its end
 
 
 def dated(record: CallRecord, span: Span, config: Config) -> CallRecord:
-    """Returns a record ready to be sealed, with its end and period as the agreed clock allows."""
+    """Returns a record ready to be sealed; if its end is impossible, with actual times and period by counted time."""
     if record.retention is None or record.ended_at is None or is_possible_end(parse_rfc3339(record.ended_at), span):
         return record
     found = actual(record, span)
@@ -49,7 +49,7 @@ def dated(record: CallRecord, span: Span, config: Config) -> CallRecord:
 
 
 def is_possible_end(ended_ns: int, span: Span, slack_ns: int = AGREES_NS) -> bool:
-    """Whether the end that a call states is possible."""
+    """Whether the stated end of a call is possible."""
     earliest_ns = span.latest_ns if span.earliest_ns is None else span.earliest_ns
     return earliest_ns - slack_ns <= ended_ns <= span.latest_ns + slack_ns
 
@@ -67,19 +67,19 @@ def actual(record: CallRecord, span: Span) -> ActualTime:
 
 
 def kept_until(retention: Retention, found: ActualTime, config: Config) -> Retention:
-    """Returns the same class, counted from the call's actual end."""
+    """Returns the retention of the same class, counted from the call's actual end."""
     return retention_in(config, parse_rfc3339(found.ended_at), retention.class_)
 
 
 def is_wrong(record: CallRecord, ended_ns: int, span: Span, config: Config) -> bool:
-    """Whether the end of a sealed record, or of its last amendment, is impossible. A day's difference is accepted,
+    """Whether the end in a sealed record, or in its last amendment, is impossible. A day's difference is accepted,
     since `until` is the end of a day.
     """
     if ended_ns > span.latest_ns + NS_PER_DAY or ended_ns < FIRST_NS <= span.latest_ns:
         return True
     if span.earliest_ns is not None:
         return ended_ns < span.earliest_ns - NS_PER_DAY
-    # Without an earliest time: an unsynchronised clock, with a time that no call in this vault can have.
+    # Without an earliest time: an unsynchronised clock showed a time that no call in this vault can have.
     return (
         is_unkept(record.clock, ended_ns) and ended_ns < span.latest_ns - (longest_class(config).days + 1) * NS_PER_DAY
     )
@@ -95,7 +95,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Amending:
-    """`report` puts an event into the outbox, unless it is there already; `amended` is called for each amended call."""
+    """The amending. `report` puts an event into the outbox, unless it is there; `amended` is called for each call."""
 
     def __init__(
         self, config: Config, unit_log: UnitLog, report: Callable[[CallEvent], None], sign: Sign, time: RetentionTime,
@@ -104,11 +104,11 @@ class Amending:
         self._config, self._vault = config, config.vault_path
         self._log, self._report, self._sign, self._time, self._clock = unit_log, report, sign, time, clock
         self._amended = amended
-        self._of = -1  # the dating of the last scan
+        self._of = -1  # dating at the last scan
         self._scan: Iterator[str | None] | None = None
 
     def tick(self) -> None:
-        """OSError: the next tick continues."""
+        """Continues the scan and amends a few calls. OSError: the next tick continues."""
         if not self._time.is_dated:
             self._of, self._scan = -1, None
             return
@@ -125,11 +125,11 @@ class Amending:
             self._scan = None
 
     def look_again(self) -> None:
-        """A call was sealed that waits for its end date."""
+        """Requests another scan: a call without an end date was sealed."""
         self._of = -1
 
     def _found(self) -> Iterator[str | None]:
-        """Yields for each folder its call, if that has to be amended."""
+        """Yields for each folder its call if it must be amended, else None."""
         for day in lifetime.days(self._vault):
             for name in lifetime.names(day):
                 yield name if sealed.CALL_ID.fullmatch(name) and self._is_due(day / name) else None
@@ -166,7 +166,7 @@ class Amending:
         try:
             self._write(record, data, span, number)
         except TpmFault:
-            self._of = -1  # the key does not sign now: repeat the scan when it does
+            self._of = -1  # the key does not sign now: the scan is repeated later
             return False
         self._amended(call_id)
         return True

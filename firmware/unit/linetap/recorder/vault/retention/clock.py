@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retention time, the clock by which calls are destroyed. No I/O: samples of the machine's clocks in, a time out.
 
-Two times are kept, since one of them can be moved by anybody who can set the clock:
-* `now_ns`, the date. It follows the kernel's clock while that is synchronised, and signed answers. Time accepted beyond
-  what was counted is unconfirmed, whether from a time server, the desk, or one vault officer. The total, over boots and
-  answers, is at most `largest_gap` since two vault officers confirmed the time; only they reset it.
-* `elapsed_ns`, what the monotonic clock has counted while the unit was on. No one can move it. A call is destroyed when
-  its date has come and its whole period has elapsed since it was sealed (`age_ns`). Two officers can credit time that
-  was not counted, for calls sealed before (`Credit`).
+Two times are kept, since anybody who can set the clock can change the first:
+* `now_ns`, the date. It follows the kernel's clock while that is synchronised, and signed answers. Time beyond the
+  counted time is unconfirmed, whether from a time server, the desk, or one vault officer. The total of unconfirmed
+  time, over boots and answers, is at most `largest_gap` since two vault officers confirmed the time. Only they reset
+  the total.
+* `elapsed_ns`, the time that the monotonic clock has counted while the unit was on. Nobody can change it. A call is
+  destroyed when its date has come and its whole period has elapsed since its seal (`age_ns`). Two officers can credit
+  time that was not counted, for calls sealed before (`Credit`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S
 from linetap_core.records import CountedMoment
 
 TOLERANCE_NS = 10 * NS_PER_S  # allowed difference between an agreed clock and counted time; covers a leap second
-DRIFT_PPM = 500  # plus this share of the time since: the fastest slew of the kernel, adjtimex(2)
-FRESH_NS = NS_PER_DAY  # a signed answer vouches for the kernel's clock only this far back
+DRIFT_PPM = 500  # added tolerance, as a share of the time since: the fastest slew of the kernel, adjtimex(2)
+FRESH_NS = NS_PER_DAY  # longest time before a signed answer for which it confirms the kernel's clock
 MOST_ANCHORS = 400
-MOST_CREDITS = 1000  # the oldest are dropped first, which delays calls of that time, and never hastens them
+MOST_CREDITS = 1000  # the oldest are dropped first, which delays the destruction of calls and never hastens it
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -36,7 +37,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """Two vault officers confirmed `utc_ns`, at this elapsed time, in this boot."""
+    """The confirmation of `utc_ns` by two vault officers, at this elapsed time, in this boot."""
 
     utc_ns: int
     elapsed_ns: int
@@ -51,8 +52,8 @@ class Credit(msgspec.Struct, frozen=True):
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """The time `utc_ns` at this elapsed time of this boot: by an agreed clock; or by a signed answer, which may have
-    been under way for `unsure_ns`.
+    """The time `utc_ns` at this elapsed time of this boot: by an agreed clock, or by a signed answer, which may be up
+    to `unsure_ns` old.
     """
 
     boot: int
@@ -62,20 +63,18 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 class Span(NamedTuple):
-    """The time of a counted event: `latest_ns` if no time was missed, and not before `earliest_ns`; None:
-    unknown.
-    """
+    """The time of a counted event: `latest_ns` if no time was missed, and not before `earliest_ns`; None: unknown."""
 
     latest_ns: int
     earliest_ns: int | None
 
 
 class Memory(msgspec.Struct, kw_only=True):
-    """Everything that survives restarts and power cuts.
+    """The state of the clock over restarts and power cuts.
 
-    `now_ns` is retention time; None: there has never been an agreed clock, and nothing is destroyed. In this boot it
-    was `base_ns` when the monotonic clock was at `base_mono_ns`; `agreed`: that comes from a clock, not from before the
-    boot. `name` identifies this memory: a lost one is followed by another.
+    `now_ns` is retention time; None: there was never an agreed clock, and nothing is destroyed. In this boot retention
+    time was `base_ns` when the monotonic clock was at `base_mono_ns`; `agreed`: this pair comes from a clock, not from
+    before the boot. `name` identifies this memory: the successor of a lost memory has another name.
     """
 
     now_ns: int | None = None
@@ -83,10 +82,10 @@ class Memory(msgspec.Struct, kw_only=True):
     boots: int = 0
     base_ns: int = 0
     base_mono_ns: int = 0
-    counted_ns: int = 0  # by the monotonic clock, agreed or not: at least this time has passed
+    counted_ns: int = 0  # minimum of the passed time, by the monotonic clock, agreed or not
     agreed: bool = False
     excess_ns: int = 0  # excess of `now_ns` over the time counted from `base_ns`; part of `unexplained_ns`
-    unexplained_ns: int = 0  # unconfirmed time taken since two vault officers confirmed the time
+    unexplained_ns: int = 0  # unconfirmed time accepted since two vault officers confirmed the time
     waiting_ns: int = 0  # the agreed clock's lead over the explained time; 0: none
     behind_ns: int = 0
     name: str = ""
@@ -97,17 +96,17 @@ class Memory(msgspec.Struct, kw_only=True):
     credits: list[Credit] = []
     synced: bool = False  # the machine's clock, at the last sample
     dated: bool = False  # confirmed in this boot, by an agreed clock or a signed answer
-    dating: int = 0  # grows when the date is confirmed or set back: earlier datings may have changed
+    dating: int = 0  # grows when the date is confirmed or set back, after which earlier datings may be wrong
     boot_elapsed_ns: int = 0  # at the beginning of this boot
     anchors: list[Anchor] = []  # the newest MOST_ANCHORS, one a boot
 
     def forget_date(self) -> None:
-        """The date was certainly wrong. What was counted stays."""
+        """Discards the date, which was certainly wrong. Counted time stays."""
         self.now_ns = self.confirmed = None
         self.base_ns = self.counted_ns = self.excess_ns = self.unexplained_ns = 0
         self.agreed = self.dated = False
         self.dating, self.anchors, self.since_ns = self.dating + 1, [], None
-        self.boot = ""  # its base used that date
+        self.boot = ""  # the boot's base used the discarded date
 
 
 class RetentionClock:
@@ -116,7 +115,7 @@ class RetentionClock:
         self._largest_gap_ns = largest_gap_ns
 
     def see(self, sample: Sample) -> None:
-        """Call once a tick, agreed or not: counting begins at the first sample of a boot."""
+        """Adds a sample, once a tick, agreed or not: counting begins at the first sample of a boot."""
         self._meet(sample)
         memory = self.memory
         memory.synced = sample.synced
@@ -141,10 +140,10 @@ class RetentionClock:
         memory.now_ns = max(memory.now_ns, counted)
 
     def answer(self, utc_ns: int, asked_mono_ns: int, sample: Sample, confirms: bool) -> str | None:
-        """Apply a signed time, given after it was asked for in this boot; `confirms`: signed by two vault officers.
+        """Applies a signed time, the answer to a request in this boot; `confirms`: signed by two vault officers.
 
-        Returns None if accepted, else the reason: `time_ahead` (two officers must confirm it) or `time_back`. It is at
-        least `utc_ns` now, and later by at most the time since the question.
+        Returns None if accepted, else the reason: `time_ahead` (two officers must confirm it) or `time_back`. The time
+        is at least `utc_ns` now, and later by at most the time since the request.
         """
         self._meet(sample)
         memory = self.memory
@@ -169,21 +168,21 @@ class RetentionClock:
 
     @property
     def is_dated(self) -> bool:
-        """The date was confirmed in this boot, and no trusted clock contradicts it: calls get their end date."""
+        """Whether the date was confirmed in this boot and no trusted clock contradicts it: calls get their end date."""
         memory = self.memory
         return memory.dated and not memory.waiting_ns and not (memory.behind_ns and memory.synced)
 
     @property
     def date_ns(self) -> int:
-        """The date at the last sample, agreed at that moment or not. Only valid if it `is_dated`."""
+        """The date at the last sample, agreed at that moment or not. Only valid if `is_dated`."""
         memory = self.memory
         since_ns = 0 if memory.seen_mono_ns is None else memory.seen_mono_ns - memory.base_mono_ns
         return max(memory.now_ns or 0, memory.base_ns + since_ns)
 
     def span(self, moment: CountedMoment | None) -> Span | None:
-        """Returns when `moment` was; None while the date is unknown. A moment of another memory was before this one.
+        """Returns the time of `moment`; None while the date is unknown. Another memory's moment precedes this memory.
 
-        Uncounted time makes it earlier than it seems, never later, so `latest_ns` is certain.
+        Uncounted time makes a moment earlier than it seems, never later, so `latest_ns` is certain.
         """
         memory = self.memory
         if not self.is_dated or memory.now_ns is None:
@@ -210,36 +209,37 @@ class RetentionClock:
         return Span(latest_ns, None if earliest_ns is None else min(earliest_ns, latest_ns))
 
     def moment_at(self, mono_ns: int) -> CountedMoment:
-        """Returns the moment for a thread other than the counting one: never before the actual one."""
+        """Returns the moment at `mono_ns`, or a later one, for a thread other than the counting thread."""
         memory = self.memory
-        seen_ns = memory.seen_mono_ns  # read before `elapsed_ns`: the other order could give a moment too old
+        seen_ns = memory.seen_mono_ns  # read before `elapsed_ns`: the reverse order could give too early a moment
         elapsed_ns = memory.elapsed_ns + max(0, mono_ns - (mono_ns if seen_ns is None else seen_ns))
         return CountedMoment(memory=memory.name, boot=memory.boots, ms=-(-elapsed_ns // NS_PER_MS))
 
     def moment(self, sample: Sample) -> CountedMoment:
-        """Returns the current moment as a record names it; rounded up, so that nothing seems older than it is."""
+        """Returns the present moment for a record; rounded up, so that no call seems older than it is."""
         self._meet(sample)
         memory = self.memory
         return CountedMoment(memory=memory.name, boot=memory.boots, ms=-(-memory.elapsed_ns // NS_PER_MS))
 
     def age_ns(self, moment: CountedMoment | None, at_ns: int | None) -> int:
-        """Returns how much time has certainly passed since `moment`.
+        """Returns the time that has certainly passed since `moment`.
 
         `moment` None: sealed by an older version, at `at_ns` if its clock was synchronised, else None. A moment of
-        another memory is only known to be before this one.
+        another memory is only known to precede this memory.
         """
         memory = self.memory
         boot = start_ns = 0
         if moment is not None and moment.memory == memory.name:
             boot, start_ns = moment.boot, moment.ms * NS_PER_MS
         elif moment is None and at_ns is not None and memory.since_ns is not None:
-            start_ns = min(0, at_ns - memory.since_ns)  # it was before the start, whatever the clock showed
+            start_ns = min(0, at_ns - memory.since_ns)  # certainly before the start, whatever the clock showed
         return memory.elapsed_ns - start_ns + sum(credit.ns for credit in memory.credits if boot <= credit.boot)
 
     def _confirm(self, claimed_ns: int, latest: int, sample: Sample, kernels: bool) -> str | None:
-        """Two officers may correct unconfirmed time, also backwards: one key or one server had moved it.
+        """Applies a time of two officers, who may correct unconfirmed time, also backwards: one key or one server had
+        changed it.
 
-        What they confirmed earlier stays, and so does the time elapsed since.
+        Earlier confirmed time stays, and so does the time elapsed since.
         """
         memory, first_ns = self.memory, claimed_ns
         before = memory.confirmed
@@ -248,11 +248,11 @@ class RetentionClock:
             if latest < sure - TOLERANCE_NS - (memory.elapsed_ns - before.elapsed_ns) * DRIFT_PPM // 1_000_000:
                 return "time_back"
             claimed_ns = max(claimed_ns, min(sure, latest))
-            if claimed_ns > sure and memory.boots > before.boot:  # nothing else explains it: the unit was off
+            if claimed_ns > sure and memory.boots > before.boot:  # only explained by time without power
                 memory.credits = [*memory.credits, Credit(before.boot, claimed_ns - sure)][-MOST_CREDITS:]
         if memory.now_ns is not None and not kernels:  # counted time, as far as the answer allows
             claimed_ns = max(claimed_ns, min(self._counted(sample), latest))
-        if memory.now_ns is not None and claimed_ns < memory.now_ns - TOLERANCE_NS:  # datings since then were wrong
+        if memory.now_ns is not None and claimed_ns < memory.now_ns - TOLERANCE_NS:  # later datings were wrong
             memory.anchors = [
                 each for each in memory.anchors if before is not None and each.elapsed_ns <= before.elapsed_ns
             ]
@@ -274,7 +274,7 @@ class RetentionClock:
         memory.seen_mono_ns = sample.mono_ns
 
     def _take(self, ahead_ns: int) -> int:
-        """Returns how much of `ahead_ns` beyond counted time is accepted; new excess uses up the allowance."""
+        """Returns the accepted part of `ahead_ns` beyond counted time; new excess uses up the allowance."""
         memory = self.memory
         more = min(max(0, ahead_ns - memory.excess_ns), self._left())
         memory.unexplained_ns += more
@@ -297,7 +297,7 @@ class RetentionClock:
         return max(0, self._largest_gap_ns - self.memory.unexplained_ns)
 
     def _plausible(self, sample: Sample) -> int:
-        """Returns how far ahead of counted time a clock may be and still count as right. `_take` decides how much is
+        """Returns the lead over counted time up to which a clock counts as right. `_take` decides how much of it is
         used.
         """
         return TOLERANCE_NS + self._drift(sample) + (0 if self.memory.agreed else self._left())

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The destruction of an expired call, so that nothing vanishes without a record and nothing is reported twice, wherever
-the power fails:
+"""The destruction of an expired call. After a power cut at any point, no call is missing without a record and none is
+reported twice. The steps:
 
-1. `destroying.json`: the calls, and the time that leaf and event will have. If it is done again, both are recognised.
+1. `destroying.json`: the calls, and the time of leaf and event, by which both are recognised in a repetition.
 2. the leaf in the log, before the first byte is removed, so that a missing call is always accounted for.
 3. key.age, overwritten and unlinked; then the audio and everything but the record, and the call's files in unopenable/;
    synced.
-4. the event in the outbox, while the record still shows that this call is not done.
+4. the event in the outbox, while the record still shows that the destruction is incomplete.
 5. the record's signature and the record, the folder, empty day folders; synced. Then its amendments: without them a
    record has another end date, or none.
 
-Before 5 is done, a start finds the intent and the record and repeats everything; after it only an empty folder may be
-left, which the next scan removes. With the leaf after the removal, a call lost to a power cut could be unaccounted for;
-a removal delayed by a power cut is completed within seconds of the next start.
+Before the end of 5, a start finds the intent and the record and repeats all steps; afterwards at most an empty folder
+is left, which the next scan removes. If the leaf followed the removal, a call could be missing without a leaf after a
+power cut; a removal delayed by a power cut is completed within seconds of the next start.
 
-A ballast file is kept to be removed: on a disk without a free byte it makes room for the records of a destruction.
+On a full disk the removal of a ballast file makes room for the records of a destruction.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _FILE = SmallFile("destroying", _Intent, 1 << 22)
 
 
 class Destruction:
-    """`report` puts an event into the outbox, unless it is there already."""
+    """The destruction. `report` puts an event into the outbox, unless it is there already."""
 
     def __init__(
         self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], holds: Holds,
@@ -74,14 +74,14 @@ class Destruction:
         return bool(self._intent.calls)
 
     def write_intent(self, calls: list[str], now_ns: int) -> None:
-        """OSError: nothing is intended."""
+        """Writes the calls to be destroyed. OSError: none was written."""
         intent = _Intent(rfc3339(now_ns), calls)
         _FILE.replace(self._vault / NAME, intent)
         self._intent = intent
 
     def go_on(self, now_ns: int) -> tuple[list[Lifetime], list[str]]:
-        """Returns the destroyed calls, and those that the disk could not remove. OSError on a full disk: it continues
-        later.
+        """Continues; returns the destroyed calls, and those that could not be removed. OSError on a full disk: the
+        destruction continues later.
         """
         gone: list[Lifetime] = []
         failed: list[str] = []
@@ -100,7 +100,7 @@ class Destruction:
         return gone, failed
 
     def _destroy(self, call_id: str, at: str, now_ns: int) -> Lifetime | None:
-        """Returns the destroyed call, or None if it is gone or must not be destroyed. Completes what was begun."""
+        """Destroys a call, or completes its destruction; None if it is gone or must not be destroyed."""
         folder = self._vault / sealed.call_path(call_id)
         try:
             found, record = lifetime.read(folder)
@@ -136,7 +136,7 @@ class Destruction:
         return found
 
     def _remove_unopenable(self, call_id: str) -> None:
-        """Removes audio of this call that was put away because its key was lost."""
+        """Removes audio of this call that was moved away because its key was lost."""
         folder = self._vault / sealed.UNOPENABLE / call_id
         if folder.is_dir():
             for path in folder.iterdir():
@@ -150,15 +150,15 @@ class Destruction:
 
 
 def remove_remnant(folder: Path) -> None:
-    """Removes what a power cut brought back of a call whose record is gone. A call being written has its key.age."""
+    """Removes remains of a call whose record is gone, after a power cut. A call in progress has a key.age."""
     if folder.is_dir() and set(lifetime.names(folder)) <= {sealed.SIGNATURE}:
         (folder / sealed.SIGNATURE).unlink(missing_ok=True)
         folder.rmdir()
 
 
 def remove_amendments(folder: Path) -> None:
-    """Removes the amendments of a destroyed call, which gave its end date until then. Last one first, so that a power
-    cut leaves none that cannot be found.
+    """Removes the amendments of a destroyed call, which gave its end date. The last is removed first, so that every
+    amendment left by a power cut can be found.
     """
     for path in reversed(lifetime.amendments_of(folder)):
         namespaces.signature_path(path).unlink(missing_ok=True)
@@ -166,7 +166,7 @@ def remove_amendments(folder: Path) -> None:
 
 
 def _overwrite(path: Path) -> None:
-    """Overwrites in place, which is enough on a disk that writes in place; on flash only the epoch's key counts."""
+    """Overwrites a file in place. On flash the old bytes may remain: there only the epoch's key counts."""
     with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
         file.write(bytes(os.fstat(file.fileno()).st_size))
         os.fdatasync(file.fileno())
@@ -180,7 +180,7 @@ BALLAST_BYTES = 256 << 10
 
 
 def drop_ballast(vault: Path) -> bool:
-    """Returns whether there was one."""
+    """Removes the ballast; returns whether there was any."""
     try:
         (vault / BALLAST).unlink()
     except OSError:
@@ -190,7 +190,7 @@ def drop_ballast(vault: Path) -> bool:
 
 
 def make_ballast(vault: Path) -> None:
-    """Call when there is room. OSError if there was too little: then nothing is left of it."""
+    """Creates the ballast, when there is room. OSError if there is too little room: no file is left."""
     path = vault / BALLAST
     if path.exists():
         return
@@ -208,10 +208,10 @@ def make_ballast(vault: Path) -> None:
 
 
 # --- FITRIM: reports free blocks to the disk, so that flash may erase destroyed calls. Best effort --------------------
-# An unlinked file is still on the medium. Overwriting its key.age helps where a disk writes in place; a trim lets flash
-# erase it at some time; only the destruction of the epoch's key makes every remnant unreadable. FITRIM needs
-# CAP_SYS_ADMIN, which the recorder does not have everywhere, and a file system that supports it: a refusal is logged
-# once, and systemd's fstrim.timer or the mount option `discard` does the same.
+# An unlinked file is still on the medium. Overwriting its key.age helps on a disk that writes in place; after a trim,
+# flash erases the file at some time; only the destruction of the epoch's key makes every remnant unreadable. FITRIM
+# needs CAP_SYS_ADMIN, which the recorder does not have everywhere, and a file system that supports it: a refusal is
+# logged once, and systemd's fstrim.timer or the mount option `discard` has the same effect.
 
 
 FITRIM = 0xC0185879  # linux/fs.h: _IOWR('X', 121, struct fstrim_range)
@@ -228,11 +228,11 @@ class Trim:
         self._refused = False
 
     def request(self) -> None:
-        """Call after a destruction."""
+        """Requests a trim, after a destruction."""
         self._is_requested = True
 
     def tick(self, mono_ns: int, size: int) -> None:
-        """Trims one piece of the file system of `size` bytes, once a day from end to end; not while a call is being
+        """Trims one piece of the file system of `size` bytes: all of it once a day, but not while a call is being
         written.
         """
         if self._refused:

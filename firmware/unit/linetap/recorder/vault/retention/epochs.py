@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of the epoch key to which a call is sealed. The recorder follows the signed list while it runs, and keeps
-the last good one.
+"""Chooses the epoch key to which a call is sealed. A changed signed list is accepted while the recorder runs; after an
+invalid list the last good list stays in use.
 
-The accepted list is also in the vault, so no restart brings an older list back. Used by the vault's thread; the main
-thread reads `state`. Whatever is wrong with a list, calls are sealed: then to an overflow epoch.
+The accepted list is also in the vault, so that a restart does not restore an older list. Used by the vault's thread;
+the main thread reads `state`. Without a usable list, calls are sealed to an overflow epoch.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Epochs:
     def __init__(
         self, config: Config, clock_is_trusted: Callable[[int], bool], is_dated: Callable[[], bool] = lambda: True
     ) -> None:
-        """`clock_is_trusted(made_at_ns)`: whether a unit with a list made then may trust the clock. `is_dated`: whether
-        the date is known.
+        """`clock_is_trusted(made_at_ns)`: whether a unit with a list of that time may trust the clock. `is_dated`:
+        whether the date is known.
         """
         self._config = config
         self._is_dated = is_dated
@@ -69,7 +69,7 @@ class Epochs:
 
     @property
     def custodians(self) -> list[str]:
-        """Keys of which any opens, or a single group."""
+        """The custodians' keys, any of which opens, or a single group."""
         return self._custodians(self._list)
 
     def _custodians(self, found: KeyList | None) -> list[str]:
@@ -95,11 +95,11 @@ class Epochs:
 
     @property
     def earliest_ns(self) -> int:
-        """A time that has passed, since the authority has signed a list of then; 0 without a list."""
+        """A time that has certainly passed, from the authority's signed list; 0 without a list."""
         return 0 if self._list is None else self._list.made_at_ns - CLOCKS_DIFFER_NS
 
     def reload(self) -> None:
-        """Accept a list that has changed and is stable: its two files are not replaced in one moment."""
+        """Accepts a list that has changed and is stable: its two files are not replaced at the same moment."""
         if self._path is None:
             return
         stamp, before = _stamp(self._path), self._seen
@@ -111,8 +111,8 @@ class Epochs:
             self._save()
 
     def weakens(self, data: bytes, signature: bytes) -> list[str]:
-        """Returns how a list from a command would let others open calls, or fewer together. KeyListFault if it is
-        invalid.
+        """Returns the weakenings of a list from a command: other people, or fewer together, could open calls.
+        KeyListFault if the list is invalid.
         """
         if self._path is None:
             return []
@@ -125,7 +125,7 @@ class Epochs:
         return weaker
 
     def accept(self, data: bytes, signature: bytes) -> int:
-        """Accept a list from a command and return its version. The same list again is no error. KeyListFault: not
+        """Accepts a list from a command and returns its version. A repeated list is no error. KeyListFault: not
         accepted.
         """
         if self._path is None:
@@ -146,8 +146,8 @@ class Epochs:
         """Returns the retention and the key for the wanted day: that day's epoch, or the overflow epoch.
 
         An overflow epoch has no day: `until` is None until the call is re-wrapped. If no list was ever configured, the
-        overflow epoch is the only one, and `until` is as wanted. Without an agreed clock there is no `until` in any
-        case, and the record gives the reason.
+        overflow epoch is the only epoch, and `until` is as wanted. Without an agreed clock there is never an `until`,
+        and the record gives the reason.
         """
         if not self._is_dated():
             wanted = msgspec.structs.replace(
@@ -155,7 +155,7 @@ class Epochs:
             )
         found = self._list
         if found is not None and wanted.until is not None and self._clock_is_trusted(found.made_at_ns):
-            with contextlib.suppress(ValueError):  # an overflow epoch's name, as in another version's checkpoint
+            with contextlib.suppress(ValueError):  # an overflow epoch's name, from another version's checkpoint
                 if (epoch := found.epoch_of(date.fromisoformat(wanted.epoch))) is not None:
                     return wanted, epoch.recipient
         own = self._config.keys
@@ -166,8 +166,8 @@ class Epochs:
     def index_key(self, named: Retention) -> tuple[str, str]:
         """Returns the epoch that a call's record names, and the key of its index.
 
-        An overflow epoch has only its own key. If the list in use does not know the epoch, it is the overflow epoch in
-        use.
+        An overflow epoch has only its own key. If the epoch is not in the list in use, the result is the overflow epoch
+        in use.
         """
         found, own = self._list, self._config.keys
         for epoch in found.epochs if found else []:
@@ -179,7 +179,7 @@ class Epochs:
         return overflow_name(last.number), last.recipient
 
     def sealed_to(self, name: str) -> Group | None:
-        """Returns the recipient of that epoch in the list in use; None: the epoch is not in it."""
+        """Returns the recipient of that epoch in the list in use; None: the epoch is not in the list."""
         found = self._list
         if found is None:
             return None
@@ -191,8 +191,8 @@ class Epochs:
         """Returns, at the end of a call, the retention for its record and the epoch to re-wrap its key for; None: not
         re-wrapped.
 
-        `wanted` None: a call of which nothing is remembered keeps its initial retention. Without the inner blob nothing
-        can be re-wrapped: the record then marks the class as pending, for the vault officer.
+        `wanted` None: a call of which nothing is known keeps its initial retention. Without the inner blob the key
+        cannot be re-wrapped: the record then marks the class as pending, for the vault officer.
         """
         if wanted is None:
             return begun.retention, None
@@ -205,7 +205,7 @@ class Epochs:
         return msgspec.structs.replace(wanted, epoch=named, class_pending=True), None
 
     def state(self, utc_ns: int) -> KeyListState | None:
-        """Returns None if no list is configured."""
+        """Returns the list's state for the state file; None if no list is configured."""
         if self._path is None:
             return None
         if (found := self._list) is None:
@@ -236,7 +236,7 @@ class Epochs:
         found = keylist.read(taken.key_list.encode("utf-8"), taken.signature.encode("ascii"), self._authority)
         if found.zone != self._config.retention.zone:
             raise keylist.OtherZone(f"its days end in {found.zone}, this unit's in {self._config.retention.zone}")
-        if not found.custodians:  # else the list was checked itself
+        if not found.custodians:  # else the list itself was checked
             keylist.require_short(found, self._config.keys.custodian_group)
         return found
 
@@ -251,7 +251,7 @@ class Epochs:
             log.error("key_list_forgotten: %s: %s; the list in %s counts", path, error, self._path)
 
     def _save(self) -> None:
-        """A full disk does not prevent using the list: saving is retried."""
+        """Saves the accepted list. On a full disk the list is used nevertheless, and saving is retried."""
         self._unsaved = True
         with contextlib.suppress(OSError):
             path = self._config.vault_path / TAKEN
@@ -262,7 +262,7 @@ class Epochs:
 
 
 def _stamp(path: Path) -> Stamp:
-    """Returns a value that differs after every change of the list or its signature, for two stat(2)."""
+    """Returns a value that changes with the list or its signature, at the cost of two stat(2)."""
     return tuple(_stat(each) for each in (path, signedfile.signature_of(path)))
 
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds calls whose period is over: each tick scans and destroys a bounded number, in the vault's thread.
 
-A call goes when retention time has reached its record's `until` and its whole period has elapsed in counted time, never
-before; not while it is held; and never one of an overflow epoch, which has no day yet. The next ones are known from a
-scan at the start and from each seal: a heap of the MOST_KNOWN that end first. If there are more, the scan is repeated
-when these are gone. Calls whose day has come but not the counted time wait in a heap of their own.
+A call is destroyed when retention time has reached its record's `until` and its whole period has elapsed in counted
+time, unless it is held. A call of an overflow epoch, which has no day yet, is never destroyed. The next calls are known
+from a scan at the start and from each seal: a heap of the MOST_KNOWN that end first. If there are more calls, the scan
+is repeated when these are gone. Calls whose day has come before their counted time wait in a second heap.
 
-`Stored` counts the bytes of calls by the day they came and the day they go, for the forecast; its size depends on the
-longest class, not on the number of calls.
+`Stored` counts the bytes of calls by the days of their arrival and of their end, for the forecast; its size depends on
+the longest class, not on the number of calls.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Expiry:
-    """Each method may raise OSError; the next tick continues."""
+    """The expiry. Each method may raise OSError; the next tick continues."""
 
     def __init__(
         self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored, time: RetentionTime,
@@ -50,7 +50,7 @@ class Expiry:
         self._found_open = found_open
         self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
         self._time, self._credits = time, time.credits
-        self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time when it is old enough, call, until)
+        self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time at the required age, call, until)
         self._kept_from_ns: int | None = None
         self.waiting: set[str] = set()  # calls without an end date for lack of an agreed clock
         self._next: list[tuple[int, str]] = []  # heap of (until, call)
@@ -64,13 +64,13 @@ class Expiry:
         return self._scan is not None
 
     def sealed(self, record: CallRecord) -> None:
-        """A call has just been sealed."""
+        """Adds a call that has just been sealed."""
         if self._scan is not None:
             self._sealed_meanwhile.add(record.call_id)
         self._know(Lifetime.of(record))
 
     def amended(self, call_id: str) -> None:
-        """A call has a new end date."""
+        """Applies the new end date of a call."""
         self.waiting.discard(call_id)
         try:
             found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
@@ -80,7 +80,7 @@ class Expiry:
             self._know(found, again=True)
 
     def tick(self, now_ns: int | None) -> int:
-        """Scan a few more folders, and destroy a few expired calls. Returns how many were destroyed."""
+        """Scans a few more folders and destroys a few expired calls. Returns the number of destroyed calls."""
         self._continue_scan()
         if now_ns is None:
             return 0
@@ -95,7 +95,7 @@ class Expiry:
         return len(gone)
 
     def _write_due_intents(self, now_ns: int) -> bool:
-        """Intend the next few calls that are over and not held. Returns False if there are none."""
+        """Writes the intent for the next few calls that are over and not held. False if there are none."""
         due: dict[str, int] = {}
         while self._next and self._next[0][0] <= now_ns and len(due) < CALLS_A_TICK:
             until_ns, call_id = heapq.heappop(self._next)
@@ -119,10 +119,10 @@ class Expiry:
 
     @property
     def kept_from_ns(self) -> int:
-        """The earliest end date among calls whose day has come but that are not old enough; later than any time if
-        there is none.
+        """The earliest end date among calls whose day has come but not their counted time; later than any time if there
+        is none.
         """
-        if self._kept_from_ns is None:  # read at every tick, with a week's calls after a week without power
+        if self._kept_from_ns is None:  # cached: read at every tick; may cover a week's calls
             self._kept_from_ns = min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
         return self._kept_from_ns
 
@@ -132,7 +132,7 @@ class Expiry:
         return self._next[0][0] if self._next else None
 
     def _wake(self) -> None:
-        """Requeue calls that are no longer held, and those that are old enough now."""
+        """Requeues calls that are no longer held, and those that have reached the required age."""
         for call_id in [call_id for call_id in self._set_aside if self._holds.until(call_id) is None]:
             heapq.heappush(self._next, (self._set_aside.pop(call_id), call_id))
         all_of_them = self._credits != self._time.credits
@@ -143,7 +143,7 @@ class Expiry:
             heapq.heappush(self._next, (until_ns, call_id))
 
     def _missing(self, call_id: str) -> int:
-        """Returns the time that has to elapse until the call was kept for its whole period."""
+        """Returns the time until the call has been kept for its whole period."""
         try:
             found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
         except (OSError, ValueError):
@@ -179,7 +179,7 @@ class Expiry:
             self._scan = self._scanned()
 
     def _scanned(self) -> Iterator[None]:
-        """Each step scans one folder."""
+        """Scans the vault, one folder for each step."""
         for day in lifetime.days(self._vault):
             for name in lifetime.names(day):
                 if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
@@ -200,7 +200,7 @@ class Expiry:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
 
     def _look_after(self, folder: Path) -> None:
-        """Remove what a power cut left of a call, and empty day folders. An error here does not end the scan."""
+        """Removes remains of a call after a power cut, and empty day folders. An error does not end the scan."""
         try:
             if sealed.CALL_ID.fullmatch(folder.name):
                 remove_remnant(folder)
@@ -234,7 +234,7 @@ class Stored:
             self._going[call.until_ns // NS_PER_DAY] += call.bytes
 
     def remove(self, call: Lifetime) -> None:
-        """A destroyed call was still written at its time: the rate includes it for as long as it looks back."""
+        """Removes a destroyed call. It stays in the rate for RATE_DAYS, since it was written."""
         assert call.until_ns is not None
         day = call.until_ns // NS_PER_DAY
         self._going[day] -= call.bytes
@@ -252,10 +252,10 @@ class Stored:
         return sum(size for day, size in self._came.items() if today - days <= day <= today) / days
 
     def full_in_days(self, now_ns: int, room: int, kept_days: int) -> int | None:
-        """Returns in how many days `room` bytes are used up at the present rate; None: never, since old calls make room
+        """Returns the days until `room` bytes are used up at the present rate; None: never, since old calls make room
         in time.
 
-        `kept_days`: retention of calls from now on. It looks ahead as far as any present call is kept.
+        `kept_days`: retention of calls from now on. The forecast ends with the last present call.
         """
         today, rate = now_ns // NS_PER_DAY, self.rate(now_ns)
         if rate <= 0:

@@ -2,8 +2,8 @@
 """Held calls: vault/holds/<call_id>/ with hold.json, its signature, and the key.age for the hold's epoch.
 
 A hold names a case and a legal basis and has an end; another hold renews it. While hold.json exists the call is not
-destroyed; an unreadable one holds until a person acts on it. A hold ends like a call: when its end has
-come and as much time was counted since it was accepted (vault/holdtimes.json). Used by the vault's thread alone.
+destroyed; an unreadable hold.json counts until a person replaces it. A hold ends like a call: when its end has come and
+its length was counted since its acceptance (vault/holdtimes.json). Used by the vault's thread alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
 SIGNATURE = f"{DOCUMENT}{namespaces.SUFFIX}"
-COPY = f"hold{copies.SET_SUFFIX}"  # of all three files
+COPY = f"hold{copies.SET_SUFFIX}"  # copy of all three files
 MOST_HOLDS = 10_000
 MOST_TIMES_BYTES = 1 << 22  # for this many holds
 FOR_EVER = 1 << 63
@@ -55,8 +55,8 @@ class HoldFault(Refusal):
 
 
 class _Taken(msgspec.Struct, frozen=True):
-    """The time of accepting a hold, and its length. `moment` None: by an older version, at the time in the document,
-    `at_ns`.
+    """The time of a hold's acceptance, and its length. `moment` None: accepted by an older version, at the time in the
+    document, `at_ns`.
     """
 
     period_ns: int
@@ -74,14 +74,14 @@ class Holds:
         self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
         self._time = time
         self._until: dict[str, int] = {}
-        self._taken = _FILE.load(vault / TIMES) or {}  # if broken, a hold goes by the time it was made
+        self._taken = _FILE.load(vault / TIMES) or {}  # if broken, a hold counts from the time in its document
         for path in sorted((vault / FOLDER).glob("*/")):
             if not sealed.CALL_ID.fullmatch(path.name):
                 continue
             if (path / DOCUMENT).exists():
                 self._until[path.name] = _until_of(path)
                 self._taken.setdefault(path.name, _taken_of(path))
-            else:  # incomplete, and its command is repeated; or ended, and its key must not stay
+            else:  # incomplete, with its command to be repeated; or ended, and its key must be removed
                 shutil.rmtree(path, ignore_errors=True)
 
     def until(self, call_id: str) -> int | None:
@@ -92,9 +92,9 @@ class Holds:
         return len(self._until)
 
     def accept(self, document: bytes, signature: bytes, key_age: bytes, now_ns: int | None, at: str) -> Hold:
-        """Store a hold or its renewal, whose signature was checked. Repeating it with the same `at` changes nothing.
+        """Stores a hold or its renewal, whose signature was checked. A repetition with the same `at` changes nothing.
 
-        HoldFault for a call that is not in this vault, an end in the past, or a call whose own time is over; the last
+        HoldFault for a call that is not in this vault, an end in the past, or a call whose own period is over; the last
         two are not checked if `now_ns` is None.
         """
         hold = read(document)
@@ -116,7 +116,7 @@ class Holds:
         return hold
 
     def earlier(self, document: bytes) -> str:
-        """Returns how this hold would shorten the one in force, or "" if it does not. HoldFault if it is invalid."""
+        """Returns in words how this hold shortens the one in force; "": it does not. HoldFault if it is invalid."""
         hold = read(document)
         now_ns = self._until.get(hold.call_id, 0)
         if parse_rfc3339(hold.until) >= now_ns:
@@ -125,14 +125,14 @@ class Holds:
         return f"{hold.call_id} is held until {now}, and would be until {hold.until}"
 
     def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:
-        """`now_ns` None: it is repeated, and may have been noted; a later moment does not shorten it."""
+        """Stores the time of acceptance. `now_ns` None: a repetition; a later moment does not shorten the hold."""
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
         self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
         taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
         _FILE.replace(self._vault / TIMES, taken)
 
     def _is_old(self, call: Lifetime) -> bool:
-        """Whether expiry would destroy it. A call whose date alone has come stays, and can still be held."""
+        """Whether expiry would destroy the call. A call whose date alone has come can still be held."""
         return self._time.age_ns(call.sealed, call.at_ns) >= call.period_ns
 
     def _has_elapsed(self, call_id: str) -> bool:
@@ -156,7 +156,7 @@ class Holds:
             raise HoldFault("hold_too_late", f"the retention of {hold.call_id} is over")
 
     def end_those_over(self, now_ns: int) -> list[str]:
-        """Ends holds that were not renewed: their calls may go."""
+        """Ends holds that were not renewed: their calls may be destroyed."""
         over = [
             call_id for call_id, until_ns in self._until.items() if until_ns <= now_ns and self._has_elapsed(call_id)
         ]
@@ -177,7 +177,7 @@ class Holds:
 
 
 def read(document: bytes) -> Hold:
-    """HoldFault unless it is a hold with a call, a case, a basis and an end."""
+    """Reads a hold. HoldFault unless it has a call, a case, a basis and an end."""
     try:
         found = evidence.decode(document)
         sealed.call_time(found.call_id)
@@ -194,8 +194,8 @@ def read(document: bytes) -> Hold:
 
 
 def _until_of(place: Path) -> int:
-    """Restores damaged files from the copy. If that fails the call is held for ever: the files stay, and a new hold
-    ends it.
+    """The end of a hold, whose damaged files are restored from the copy. If that fails the call is held for ever: the
+    files stay until a new hold replaces them.
     """
     why = _read_of(place)
     if isinstance(why, _Damaged) and copies.mend_set(place / COPY, why.error):
@@ -232,6 +232,6 @@ def _taken_of(place: Path) -> _Taken:
     try:
         hold = read((place / DOCUMENT).read_bytes())
     except (OSError, Refusal):
-        return _Taken(0)  # held for ever anyway
+        return _Taken(0)  # such a call is held for ever
     at_ns = parse_rfc3339(hold.made_at)
     return _Taken(max(0, parse_rfc3339(hold.until) - at_ns), at_ns=at_ns)

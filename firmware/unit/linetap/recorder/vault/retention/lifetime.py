@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a sealed call's period, by its own record, and the places of calls in a vault."""
+"""The end of a sealed call's period, by its own record, and the folders of calls in a vault."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class BrokenAmendment(ValueError):
 
 
 class Lifetime(msgspec.Struct, frozen=True):
-    """`until_ns` None: it has no end date yet. `bytes`: of audio; the rest of a call is small.
+    """The period of a call. `until_ns` None: no end date yet. `bytes`: bytes of audio; the rest of a call is small.
 
-    `period_ns`: the retention from the call's end, by the clock that gave both times. `sealed`: in counted time; if the
-    record has none, `at_ns` is its end, or None if its clock was not synchronised.
+    `period_ns`: the retention from the call's end, by the clock that gave both times. `sealed`: the moment of the seal
+    in counted time; if the record has none, `at_ns` is the call's end, or None if its clock was not synchronised.
     """
 
     call_id: str
@@ -42,11 +42,11 @@ class Lifetime(msgspec.Struct, frozen=True):
     period_ns: int = 0
     sealed: CountedMoment | None = None
     at_ns: int | None = None
-    waits: bool = False  # for a clock: an amendment will give it an end date
+    waits: bool = False  # the call waits for a clock: an amendment will give it an end date
 
     @classmethod
     def of(cls, record: CallRecord, last: Amendment | None = None) -> Self:
-        """`last`: its newest amendment, which takes precedence over the record."""
+        """The lifetime by a record. `last`: the newest amendment, which takes precedence over the record."""
         until = record.retention.until if record.retention else None
         size = record.audio.samples if record.audio else 0
         ended_at = record.actual.ended_at if record.actual else record.ended_at
@@ -64,15 +64,15 @@ class Lifetime(msgspec.Struct, frozen=True):
 
 
 def read(folder: Path) -> tuple[Lifetime, bytes]:
-    """Returns the lifetime and the record's bytes. FileNotFoundError without a record, ValueError if it is another
-    call's.
+    """Returns the lifetime and the record's bytes. FileNotFoundError without a record, ValueError for another call's
+    record.
     """
     record, data, last = record_of(folder)
     return Lifetime.of(record, last), data
 
 
 def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
-    """Returns the record, its bytes, and its newest amendment. Errors as of `read`, and BrokenAmendment."""
+    """Returns the record, its bytes, and its newest amendment. Raises the errors of `read`, and BrokenAmendment."""
     data = (folder / sealed.RECORD).read_bytes()
     record = jsontext.decode(data, type=CallRecord)
     if record.call_id != folder.name:
@@ -101,14 +101,14 @@ def amendments_of(folder: Path) -> list[Path]:
 
 
 def require_signature(folder: Path, record: bytes) -> None:
-    """ValueError if the record does not match its signature: no flipped bit ends a call early.
+    """ValueError if the record does not match its signature, so that no flipped bit ends a call early.
 
     The signer is not checked: a unit may get a new key, and a writer of this folder could delete the call anyway.
     """
     try:
         sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), namespaces.RECORD)
     except FileNotFoundError:
-        if set(names(folder)) != {sealed.RECORD}:  # else it is half destroyed and was checked before
+        if set(names(folder)) != {sealed.RECORD}:  # else the call is half destroyed and was checked before
             raise ValueError("its record is not signed") from None
     except sshsig.SignatureFault as error:
         raise ValueError(str(error)) from None

@@ -21,14 +21,14 @@ from linetap_core.records import CountedMoment, RetentionTimeState
 from linetap_core.timekeeping import earliest_ns
 
 NAME = "clock.json"  # in the vault
-SAVE_EVERY_NS = 600 * NS_PER_S  # at most this much of a boot counts as unexplained after a power cut
+SAVE_EVERY_NS = 600 * NS_PER_S  # the most of a boot that counts as unexplained after a power cut
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Saved(msgspec.Struct, kw_only=True):
-    """`challenge` was issued in the boot that `memory` is of."""
+    """The stored state. `challenge` was issued in the boot of `memory`."""
 
     memory: Memory
     challenge: str = ""
@@ -57,7 +57,7 @@ class RetentionTime:
         synced: Callable[[], bool] = kernel_is_synced,
         earliest: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`earliest`: a time that has passed according to a signature of others; 0: none is known."""
+        """`earliest`: a time that has passed by the signature of others; 0: none is known."""
         self._path = vault / NAME
         self._clock, self._boot, self._synced, self._earliest = clock, boot(), synced, earliest
         self._is_early = False
@@ -75,44 +75,44 @@ class RetentionTime:
 
     @property
     def now_ns(self) -> int | None:
-        """Retention time; None: the time was never known, and nothing is over."""
+        """Retention time; None: the time was never known, and no call is over."""
         return self.machine.memory.now_ns
 
     @property
     def certain_ns(self) -> int | None:
-        """Retention time without its unconfirmed part: moving the date must not make others' commands expire."""
+        """Retention time without its unconfirmed part, so that a changed date does not make others' commands expire."""
         memory = self.machine.memory
         return None if memory.now_ns is None else memory.now_ns - memory.unexplained_ns
 
     @property
     def is_dated(self) -> bool:
-        """The date was confirmed in this boot, and nothing contradicts it."""
+        """Whether the date was confirmed in this boot and no clock contradicts it."""
         return self.machine.is_dated
 
     @property
     def date_ns(self) -> int:
-        """The date, counted on while no clock is agreed. Only valid if it `is_dated`."""
+        """The date, counted on while no clock is agreed. Only valid if `is_dated`."""
         return self.machine.date_ns
 
     @property
     def dating(self) -> int:
-        """Grows when the date is confirmed or set back."""
+        """A number that grows when the date is confirmed or set back."""
         return self.machine.memory.dating
 
     def span(self, moment: CountedMoment | None) -> Span | None:
-        """The span of that moment: see RetentionClock.span."""
+        """The span of a moment: see RetentionClock.span."""
         return self.machine.span(moment)
 
     def counted_now(self) -> CountedMoment:
-        """Returns the current moment, for another thread than the vault's."""
+        """Returns the present moment, for a thread other than the vault's."""
         return self.machine.moment_at(self._clock.unsteered_ns())
 
     def moment(self) -> CountedMoment:
-        """Returns the current moment, for the record of a call or a hold."""
+        """Returns the present moment, for the record of a call or a hold."""
         return self.machine.moment(self._sample())
 
     def age_ns(self, moment: CountedMoment | None, at_ns: int | None) -> int:
-        """Time that has certainly passed: see RetentionClock.age_ns."""
+        """The time that has certainly passed: see RetentionClock.age_ns."""
         return self.machine.age_ns(moment, at_ns)
 
     @property
@@ -121,28 +121,28 @@ class RetentionTime:
 
     @property
     def credits(self) -> int:
-        """The number of credits of uncounted time by two officers: calls may be over since."""
+        """The number of credits of uncounted time by two officers, after each of which calls may be over."""
         return len(self.machine.memory.credits)
 
     @property
     def is_distrusted(self) -> bool:
-        """The agreed clock contradicts counted time: the date is not certain."""
+        """Whether the agreed clock contradicts counted time, so that the date is not certain."""
         memory = self.machine.memory
         return bool(memory.waiting_ns or memory.behind_ns)
 
     def refresh(self) -> None:
-        """Dates what a power cut has left, before the first tick, if possible."""
+        """Samples the clocks before the first tick, so that calls left by a power cut are dated if possible."""
         self.machine.see(self._sample())
 
     def tick(self) -> None:
-        """Sample the clocks. OSError if the memory cannot be written."""
+        """Samples the clocks. OSError if the memory cannot be written."""
         self.machine.see(self._sample())
         if not self.challenge:
             self._ask()
         self._remember()
 
     def answer(self, challenge: str, utc_ns: int, confirms: bool) -> str | None:
-        """See RetentionClock.answer; also `time_challenge`: it answers no open challenge of this boot."""
+        """Applies an answer: see RetentionClock.answer; or `time_challenge`: not the open challenge of this boot."""
         if not self.challenge or challenge != self.challenge:
             return "time_challenge"
         if utc_ns < max(earliest_ns(), self._earliest()):
@@ -166,7 +166,7 @@ class RetentionTime:
         )
 
     def _sample(self) -> Sample:
-        """A clock synchronised with an impossible time counts as unsynchronised."""
+        """A sample of the clocks. A clock that is synchronised to an impossible time counts as unsynchronised."""
         utc_ns, synced = self._clock.utc_ns(), self._synced()
         early = synced and utc_ns < self._earliest_ns()
         if early and not self._is_early:
@@ -214,7 +214,7 @@ class RetentionTime:
             log.error("clock_behind: the clock was put back by %d s: retention goes on", memory.behind_ns // NS_PER_S)
 
     def _load(self, vault: Path) -> _Saved:
-        """A vault with calls but without this memory has lost it: only two vault officers can then set the time, and
+        """Loads the memory. In a vault with calls it may be lost: only two vault officers can then set the time, and
         each call waits for its whole period again.
         """
         name = secrets.token_hex(8)

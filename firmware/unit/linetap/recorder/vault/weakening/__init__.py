@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configurations under which less is recorded, announced or kept: found, announced, confirmed or taken back."""
+"""Configurations under which less is recorded, announced or kept: their detection, report and confirmation."""

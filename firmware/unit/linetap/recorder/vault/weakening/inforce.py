@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state in force on a unit, as one value to compare: the effective configuration, and the files beside it.
 
-These are notices, by the SHA-256 of sound and text, since another sound under the same name is another notice; the
+The files are: notices, by the SHA-256 of sound and text, since another sound under the same name is another notice; the
 custodians, whom a signed list may replace; and the measurements of each line, by which hook states and staff's digits
 are recognised.
 """
@@ -24,7 +24,7 @@ from linetap_core.evidence.sealing import members
 from linetap_core.evidence.sealing.keylist import KeyList, overflow_name
 from linetap_core.tomlfile.source import lenient
 
-MOST_BYTES = 4 << 20  # of a notice: 60 s take a quarter of it
+MOST_BYTES = 4 << 20  # of a notice: 60 s need a quarter
 MOST_KNOWN = 256  # notices, including those no longer named
 _VOLTS_SHARE = 0.25  # measurements may differ by this much
 _DECIBELS = 6.0
@@ -33,7 +33,7 @@ _MEASURED = ("reversed", *_VOLTS, *_LEVELS)
 
 
 class ListEnd(msgspec.Struct, frozen=True):
-    """The last epochs of a key list, and how many people open them. Existing days never change; new ones are
+    """The last epochs of a key list, and the number of people who open them. Existing days never change; new days are
     appended.
     """
 
@@ -49,11 +49,11 @@ class InForce(msgspec.Struct, frozen=True):
     custodians: list[str]
     learned: dict[str, Learned]  # by line
     list_end: ListEnd | None = None
-    pins: str = ""  # SHA-256 of the pin table; empty: there is none, or an earlier version did not record it
+    pins: str = ""  # SHA-256 of the pin table; empty: no table, or not recorded by an earlier version
 
 
 def current(config: Config, custodians: Sequence[str], key_list: KeyList | None) -> InForce:
-    """`custodians`: those that calls are sealed to now."""
+    """The present state in force. `custodians`: the present recipients of calls."""
     return InForce(
         msgspec.to_builtins(config),
         {name: _digest(path) for name, path in _notices(config) if path.is_file()},
@@ -65,7 +65,7 @@ def current(config: Config, custodians: Sequence[str], key_list: KeyList | None)
 
 
 def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
-    """Returns a value that differs after every change of a file that counts, for a few stat(2)."""
+    """Returns a value that changes with every file that counts, at the cost of a few stat(2)."""
     paths = [path for _, sound in _notices(config) for path in (sound, sound.with_suffix(".txt"))]
     folders = [Path(config.learned), learned.accepted(Path(config.learned))]
     paths += [learned.path_of(folder, line.number) for folder in folders for line in config.line]
@@ -76,17 +76,17 @@ def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
 def sha256(found: InForce) -> str:
     known = msgspec.to_builtins(found)
     if not found.pins:
-        del known["pins"]  # as an earlier version wrote it, whose hash is in the log
+        del known["pins"]  # as written by an earlier version, whose hash is in the log
     return hashlib.sha256(msgspec.json.encode(known, order="sorted")).hexdigest()
 
 
 def config_of(found: InForce) -> Config:
-    """ValueError if this version cannot read it."""
+    """The configuration in force. ValueError if this version cannot read it."""
     return lenient(found.config, Config)
 
 
 def with_known(old: InForce, new: InForce) -> InForce:
-    """Returns `new` with values of `old` that are missing now: removing a file and adding another later is still
+    """Returns `new` with values of `old` that are missing in it, so that replacing a removed file later is still
     detected.
     """
     known = dict(list({**old.notices, **new.notices}.items())[-MOST_KNOWN:])
@@ -116,7 +116,7 @@ def other_weakenings(old: InForce, new: InForce) -> list[Weakening]:
 
 
 def by_authority(old: InForce, new: InForce, key_list: KeyList | None) -> list[Weakening]:
-    """Returns the weakenings of the key list: its signers may change who opens calls, and how many together."""
+    """Returns the weakenings by the key list, whose signers may change the people who open calls, and their number."""
     found = []
     if old.custodians != new.custodians:
         found.append(Weakening("keys", f"custodians: {_words(old.custodians)} -> {_words(new.custodians)}, other keys"))
@@ -135,7 +135,7 @@ def by_authority(old: InForce, new: InForce, key_list: KeyList | None) -> list[W
 
 
 def of_config(old: InForce, new: Config) -> list[Weakening]:
-    """ValueError if the configuration in force before cannot be read any more."""
+    """Returns the weakenings by `new`. ValueError if the configuration in force before can no longer be read."""
     before = config_of(old)
     return [] if config_sha256(before) == config_sha256(new) else weakenings(before, new)
 
@@ -154,7 +154,7 @@ def _far(was: Learned, now: Learned) -> Iterator[str]:
 
 
 def _remembered(was: Learned, now: Learned) -> Learned:
-    """Keeps the old measurement while the difference is small, so that many small steps add up to a large one."""
+    """Returns the old measurement while the difference is small, so that many small steps add up to a large one."""
     if any(_far(was, now)):
         return now
     kept = {name: value for name in _MEASURED if (value := getattr(was, name)) is not None}
@@ -179,7 +179,7 @@ def _words(custodians: list[str]) -> str:
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
-    """Includes the change time, which no user can set."""
+    """A file's size and times, including the change time, which no user can set."""
     try:
         found = path.stat()
     except OSError:
@@ -192,7 +192,7 @@ def _are_others(old: str, new: str) -> bool:
 
 
 def _pins(config: Config) -> str:
-    """The table that maps wires to hooks: with another table a line would never be seen off-hook."""
+    """The hash of the table that maps wires to hooks: with another table a line might never be off-hook."""
     with contextlib.suppress(OSError):
         path = Path(config.board.pins)
         if config.board.kind == "hardware" and path.is_file():

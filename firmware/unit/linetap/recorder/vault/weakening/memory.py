@@ -26,9 +26,9 @@ from linetap_core.durable.smallfile import SmallFile
 from linetap_core.evidence.merklelog.unitlog import Kind
 
 NAME = "weakened.json"  # in the vault
-MOST_BYTES = 16 << 20  # 128 lines and all possible weakenings take a tenth
+MOST_BYTES = 16 << 20  # 128 lines and all possible weakenings need a tenth
 LEAF_EVERY_NS = NS_PER_DAY
-_WINDOW, _WINDOWS = 4096, 32  # leaves that are searched, the newest first: more than a day has
+_WINDOW, _WINDOWS = 4096, 32  # leaves that are searched, the newest first: more than those of a day
 
 By = Literal["command", "file", "update", "authority"]
 Fields = dict[str, str | int | float | list[str] | None]
@@ -47,24 +47,24 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     before: str = ""  # SHA-256 of the configuration, or of roles.json
     after: str = ""
     in_effect: bool = True
-    waits_ns: int = 0  # until it may take effect, counted while a recorder runs
-    confirmers: list[str] = []  # fingerprints of those who may confirm it; empty: anybody with the role
+    waits_ns: int = 0  # remaining time until it may take effect, counted while a recorder runs
+    confirmers: list[str] = []  # fingerprints of the people who may confirm it; empty: anybody with the role
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
     in_force: InForce | None = None
     version: str = ""
-    file_sha256: str = ""  # of unit.toml as a file, which an update of a default does not change
+    file_sha256: str = ""  # hash of unit.toml as a file, which an update of a default does not change
     granted: str = ""  # the configuration that a command is about to put in force
     standing: list[Standing] = []
-    settled: list[tuple[str, str]] = []  # id and outcome, for a command that is repeated
+    settled: list[tuple[str, str]] = []  # id and outcome, for a repeated command
 
 
 FILE = SmallFile("weakened", Saved, MOST_BYTES)
 
 
 class WeakenedMemory:
-    """`lost`: why the state in force is uncertain; empty if it is known, or if there was none."""
+    """The memory. `lost`: the reason why the state in force is uncertain; empty: it is known, or there was none."""
 
     def __init__(self, vault: Path, unit_log: UnitLog, clock: Clock) -> None:
         self._path, self._log, self._clock = vault / NAME, unit_log, clock
@@ -78,7 +78,7 @@ class WeakenedMemory:
         return self._log.size
 
     def write(self, **changes: Any) -> None:
-        """OSError: nothing has changed, except for possibly a leaf."""
+        """Changes the stored state. OSError: nothing has changed, except possibly a leaf."""
         new = msgspec.structs.replace(self.saved, **changes)
         if (bound := _bound(new)) != self._bound:
             self.leaf("in_force", sha256=bound, replaces=self._bound)
@@ -86,14 +86,14 @@ class WeakenedMemory:
         self.saved, self._bound = new, bound
 
     def repeat_leaf(self) -> None:
-        """Repeat the leaf, so that it stays among the newest."""
+        """Repeats the leaf, so that it stays among the newest leaves."""
         mono_ns = self._clock.monotonic_ns()
         if mono_ns >= self._leaf_ns:
             self.leaf("in_force", sha256=self._bound)
             self._leaf_ns = mono_ns + LEAF_EVERY_NS
 
     def leaf(self, kind: Kind, **fields: Any) -> None:
-        """Each leaf gets its own time: the log treats leaves of the same kind and time as one."""
+        """Appends a leaf with a time of its own: the log treats leaves of the same kind and time as one."""
         self._at_ns = max(self._clock.utc_ns(), self._at_ns + NS_PER_MS)
         self._log.append(kind, at=rfc3339(self._at_ns), **fields)
 
@@ -121,7 +121,7 @@ def _bound(saved: Saved) -> str:
 
 
 def _last_leaf(unit_log: UnitLog) -> tuple[str, str] | None:
-    """Returns the newest `in_force` hash and the one that it replaced, since the file is written after the leaf."""
+    """Returns the newest `in_force` hash and its predecessor, since the file is written after the leaf."""
     end = unit_log.size
     for _ in range(_WINDOWS):
         first = max(0, end - _WINDOW)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weakenings in effect or about to be: by two signatures, a file, an update, or the authority.
 
-What was in force is compared with what is in force now, at a start and whenever a file changes that a service reads at
-its start. Each weakening has a leaf in the log and an alert until a person other than its signers has confirmed it. An
-edited unit.toml does not count if two have to sign weakenings (config/unsignededit.py): its presence is reported in
-the same way until it is cancelled. Used by the vault's thread; any thread may read `state`.
+The former state in force is compared with the present one at a start, and after every change of a file that a service
+reads at its start. Each weakening has a leaf in the log, and an alert until a person other than its signers has
+confirmed it. An edited unit.toml does not count if weakenings need two signatures (config/unsignededit.py): the edit is
+reported in the same way until it is cancelled. Used by the vault's thread; any thread may read `state`.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ LOOK_EVERY_NS = 10 * NS_PER_S
 SAVE_EVERY_NS = 60 * NS_PER_S  # a power cut lengthens a delay by at most this, and never shortens it
 MOST_STANDING = 64
 MOST_SETTLED = 64
-_LEAF_BYTES = 1500  # of the changes; codes, keys and hashes come on top
+_LEAF_BYTES = 1500  # for the changes; codes, keys and hashes are additional
 _HOUR_NS = 3600 * NS_PER_S
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class Weakened:
-    """Every method that writes may raise OSError: it is retried, or the command is sent again."""
+    """The weakenings. Every method that writes may raise OSError: it is retried, or the command is sent again."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Weakened:
         unit_log: UnitLog,
         clock: Clock,
     ) -> None:
-        """`file`: what `config` was read from and the next service will read, by that name: for a link, paths are
+        """`file`: the file of `config`, which the next service will read by the same name: for a link, paths are
         relative to the link's folder.
         """
         self._config, self._file, self._epochs, self._clock = config, file, epochs, clock
@@ -64,7 +64,7 @@ class Weakened:
         self._stamp: object = None
         self._look_ns = self._save_ns = 0
         self._counted_ns = clock.monotonic_ns()
-        self.two_may = False  # the roles can sign and cosign a weakening, so one needs both
+        self.two_may = False  # the roles can sign and cosign a weakening, so both signatures are required
         self.state: list[WeakeningState] = []
         self._publish()
 
@@ -85,7 +85,7 @@ class Weakened:
         self._look_ns = mono_ns + LOOK_EVERY_NS
 
     def compare(self, signed: Sequence[Holder] = ()) -> None:
-        """Compare now, after a change. `signed`: who signed the key list that was just accepted."""
+        """Compares now, after a change. `signed`: the signers of the key list that was just accepted."""
         self._compare([_signer(each) for each in signed])
 
     def _compare(self, signers: Sequence[str] = ()) -> None:
@@ -120,8 +120,8 @@ class Weakened:
                 self._change(each, "in_effect", msgspec.structs.replace(each, in_effect=True, waits_ns=0))
 
     def _of_config(self, old: InForce, config: Config, sha256: str) -> tuple[str, list[Weakening]]:
-        """Returns the configuration in force before, and what weakens it; nothing if a command has installed the new
-        one.
+        """Returns the hash of the configuration in force before, and the weakenings by the present one; none if a
+        command has installed it.
         """
         try:
             before = config_sha256(inforce.config_of(old))
@@ -130,10 +130,10 @@ class Weakened:
             return "", [Weakening("memory", f"what was in force cannot be read: {error}")]
 
     def _read(self) -> tuple[Config, str, Held | None]:
-        """Returns the configuration as the next service will read it, the file's SHA-256, and an edited file that does
+        """Returns the configuration that the next service will read, the file's SHA-256, and an edited file that does
         not count.
 
-        A file with which no service could start changes nothing.
+        A file with which no service could start is ignored.
         """
         saved = self._memory.saved.file_sha256
         if self._file is None:
@@ -157,13 +157,13 @@ class Weakened:
     def roles_changed(
         self, found: list[Weakening], before: str, after: str, by: Sequence[Holder], known: list[str]
     ) -> None:
-        """Registers a change of roles by the authority. `known`: fingerprints of those who may confirm it and had a
-        role before."""
+        """Registers a change of roles by the authority. `known`: fingerprints of the people who may confirm it and had
+        a role before."""
         self._stands("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
 
     def register(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
-        """Returns the entry of a weakening signed by two and about to take effect. A repeated request does not wait
-        again.
+        """Returns the entry of a weakening that two people have signed and that will take effect. A repeated request
+        does not wait again.
         """
         for each in self.waiting():
             if (each.before, each.after) == (before, after):
@@ -178,7 +178,7 @@ class Weakened:
         return [each for each in self._memory.saved.standing if not each.in_effect and each.by == "command"]
 
     def withdraw(self, but: str) -> None:
-        """A configuration other than those waiting is wanted now, except `but`: they will never take effect."""
+        """Withdraws the waiting configurations except `but`: another one was requested."""
         for each in self.waiting():
             if each.after != but:
                 self._change(each, "withdrawn", None)
@@ -191,7 +191,7 @@ class Weakened:
         return not any(each.after == after and each.waits_ns > 0 for each in self.waiting())
 
     def granting(self, sha256: str, file: Path, data: bytes) -> None:
-        """A command is about to put this configuration in force. `data`: its file."""
+        """Records that a command will put this configuration in force. `data`: its file."""
         if self._memory.saved.granted != sha256:
             self._memory.write(granted=sha256)
         copies.grant(file, data)
@@ -209,7 +209,7 @@ class Weakened:
                 more.get("in_effect", True),
             ):
                 return each
-        # Includes the log's size: a signed confirmation is not valid for a later weakening of the same kind.
+        # With the log's size: a signed confirmation is not valid for a later weakening of the same kind.
         name = hashlib.sha256(msgspec.json.encode((self._memory.log_size, at, by, before, after, what))).hexdigest()[
             :16
         ]
@@ -226,14 +226,14 @@ class Weakened:
     # --- Confirming and cancelling----------------------------------------------------------------------------
 
     def confirm(self, name: str, by: Holder, present: set[str], again: bool) -> str:
-        """`present`: fingerprints of all who have a role now."""
+        """Confirms a weakening. `present`: fingerprints of all people who have a role now."""
         found = self._named(name, "confirmed", again)
         if found is None:
             return f"{name} is confirmed"
         if not found.in_effect:
             text = "nor will it be: `cancel` ends its alert" if found.by == "file" else "`cancel` takes it back"
             raise CommandFault("weakening_waits", f"{name} is not in effect yet, {text}")
-        its_own = found.by == AUTHORITY == by.role  # also for a key list that the authority has signed
+        its_own = found.by == AUTHORITY == by.role  # also for a key list signed by the authority
         if its_own or any(each.endswith(f" {by.key}") for each in found.signers):
             raise CommandFault("weakening_signer", f"{name} was signed with this key: another person has to confirm it")
         if (known := present & {*found.confirmers}) and by.key not in known:
@@ -242,7 +242,7 @@ class Weakened:
         return f"{name} is confirmed: {', '.join(found.codes)}"
 
     def cancel(self, name: str, by: Holder, again: bool) -> tuple[str, str]:
-        """Returns the answer, and the configuration that must not take effect."""
+        """Cancels a weakening; returns the answer, and the configuration that must not take effect."""
         found = self._named(name, "cancelled", again)
         if found is None:
             return f"{name} is cancelled", ""
@@ -252,7 +252,7 @@ class Weakened:
         return f"{name} is cancelled: {', '.join(found.codes)}", found.after
 
     def _named(self, name: str, how: str, again: bool) -> Standing | None:
-        """None: this command did it already and was interrupted."""
+        """The named weakening; None: the command has settled it already and was interrupted."""
         for each in self._memory.saved.standing:
             if each.id == name:
                 return each
@@ -280,7 +280,7 @@ class Weakened:
         )  # fmt: skip
 
     def _count_down(self) -> None:
-        """Counts by the monotonic clock while a recorder runs: neither a set clock nor a power cut shortens it."""
+        """Counts delays down by the monotonic clock while a recorder runs. A set clock or a power cut shortens none."""
         mono_ns = self._clock.monotonic_ns()
         passed_ns, self._counted_ns = mono_ns - self._counted_ns, mono_ns
         standing = [
@@ -306,7 +306,7 @@ class Weakened:
 
 
 def _signer(holder: Holder) -> str:
-    """Role and key without the person's name: the log is permanent, and roles.json names the key's owner."""
+    """Role and key, without the person's name: the log is permanent, and roles.json names the key's owner."""
     return f"{holder.role} {holder.key}"
 
 
