@@ -28,9 +28,7 @@ CLONE = "vault_clone"  # a replaced vault reports again while the other continue
 LOST = "events_lost"  # events of the replaced vault that were never reported
 FORK = "events_fork"  # two signed events with the same number: a copy of the disk, or a disk set back
 CODES = (NEW, BACK, CLONE, LOST, FORK)
-LATE_S = (
-    3600  # before arrivals after a vault's end count; a broker may take as long to deliver its messages
-)
+LATE_S = 3600  # before arrivals after a vault's end count; a broker may take as long to deliver its messages
 MOST = 10_000  # chains of a unit: each start without its disk makes one
 
 log = logging.getLogger("linetap.ingest")
