@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
 
 
 def run(args: argparse.Namespace, created: str) -> int:
-    """Creates the folder: private files, the part of unit.toml, and a test letter. Prints only the group's public text."""
+    """Creates the folder: private files, the part of unit.toml, and a test letter. Prints only the group's
+    public text.
+    """
     needed, count = _size(args)
     folder: Path = args.output
     try:

@@ -119,7 +119,9 @@ class Transfer:
         self.correlation, self.pause_s, self.next_ns = b"", 0, 0
 
     def stalled(self, now_ns: int) -> bool:
-        """Whether no block arrived for STALL_S. If so, the window is dropped, and each next request is delayed longer."""
+        """Whether no block arrived for STALL_S. If so, the window is dropped, and each next request is delayed
+        longer.
+        """
         if not self.correlation or now_ns - self.answered_ns < STALL_S * NS_PER_S:
             return False
         self.correlation = b""

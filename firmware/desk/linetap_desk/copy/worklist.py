@@ -196,7 +196,9 @@ def _is_call(call_id: str) -> bool:
 
 
 def _document_holds(path: Path, now_ns: int) -> bool:
-    """Whether the hold applies. Its signature is not checked: keeping a copy does no harm. An unreadable hold counts."""
+    """Whether the hold applies. Its signature is not checked: keeping a copy does no harm. An unreadable hold
+    counts.
+    """
     try:
         if path.stat().st_size > hold.LIMIT_BYTES:
             return True

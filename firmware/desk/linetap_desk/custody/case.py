@@ -249,7 +249,9 @@ class Case:
             self.done += [str(output), str(json_path(output))]
 
     def copy_for_citizen(self, call_id: str, zone: ZoneInfo) -> MadeCopy:
-        """Writes a file under a passphrase, with the marked spans silenced. The passphrase is returned and not stored."""
+        """Writes a file under a passphrase, with the marked spans silenced. The passphrase is returned and not
+        stored.
+        """
         with self._one_at_a_time:
             opened = self._opened.get(call_id)
             if opened is None:

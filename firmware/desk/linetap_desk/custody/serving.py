@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves a helper's pages on the loopback until its button, a signal, or the idle time ends it; and the common options."""
+"""Serves a helper's pages on the loopback until its button, a signal, or the idle time ends it; and the common
+options.
+"""
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ log = logging.getLogger("linetap.ingest")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A verified command of a batch file. `batch`: the name for the stored file; `signatures`: how many people signed."""
+    """A verified command of a batch file. `batch`: the name for the stored file; `signatures`: how many people
+    signed.
+    """
 
     command: Command
     data: bytes
@@ -195,7 +197,9 @@ class Batches:
         self._write()
 
     def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
-        """Whether the command is valid by the present roles: its signer may have lost a role since the file was read."""
+        """Whether the command is valid by the present roles: its signer may have lost a role since the file was
+        read.
+        """
         try:
             checked_command(line.data, authority, roles)
         except (Refusal, BadInput) as error:

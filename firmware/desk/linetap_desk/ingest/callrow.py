@@ -31,7 +31,9 @@ log = logging.getLogger("linetap.ingest")
 
 
 def amendment_of(fields: EventFields) -> Amendment | None:
-    """The amendment in an event, if it is signed and of this call. The event determines whose key must have signed it."""
+    """The amendment in an event, if it is signed and of this call. The event determines whose key must have
+    signed it.
+    """
     if fields.event != AMENDED or fields.amendment is None or fields.amendment_sig is None or fields.call_id is None:
         return None
     data = fields.amendment.encode("utf-8")

@@ -41,7 +41,9 @@ class HeadReport:
 
 
 def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
-    """Stores the head; returns its fault if it is not a valid head of its unit. An empty retained message is ignored."""
+    """Stores the head; returns its fault if it is not a valid head of its unit. An empty retained message is
+    ignored.
+    """
     if not report.payload:
         return None
     if len(report.payload) > unitlog.HEAD_LIMIT_BYTES:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of units: the named units, their last reports, their retained messages at the broker, and their alerts."""
+"""The register of units: the named units, their last reports, their retained messages at the broker, and their
+alerts.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ MOST_STRANGERS = 1000  # units not named in the signers' file
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message of `status`, `health` or `alert/<check>`. It is unsigned: it may trigger a request, and proves nothing."""
+    """A message of `status`, `health` or `alert/<check>`. It is unsigned: it may trigger a request, and proves
+    nothing.
+    """
 
     unit: str
     topic: Literal["status", "health", "alert"]

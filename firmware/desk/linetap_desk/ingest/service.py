@@ -231,7 +231,9 @@ class Ingest:
                     self._link.publish(message)
 
     def _store_waiting(self) -> None:
-        """Stores all waiting messages in one transaction, acknowledges them after the commit, and then confirms them."""
+        """Stores all waiting messages in one transaction, acknowledges them after the commit, and then confirms
+        them.
+        """
         reached: dict[Group, int] = {}
         if self._new_connection:
             self._outages.connected()

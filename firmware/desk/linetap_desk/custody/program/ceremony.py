@@ -117,7 +117,9 @@ class Destruction:
 def destroy(
     asked: Destruction, settings: Settings, second: Path | None, desk: Path, clock: Clock, *, only_check: bool
 ) -> list[str]:
-    """Destroys the keys of a day. `second`: the second person's signing key. `only_check`: checks, without destroying."""
+    """Destroys the keys of a day. `second`: the second person's signing key. `only_check`: checks, without
+    destroying.
+    """
     words: list[object] = [
         f"--vault={steps.needed(settings, 'vaults')}", f"--holds={steps.needed(settings, 'holds')}",
         f"--list={steps.needed(settings, 'keylist')}", f"--key={steps.needed(settings, 'signing')}",

@@ -77,7 +77,9 @@ class CommandForm:
 
 
 def configuration(path: Path | None) -> str:
-    """The text of the chosen configuration; empty for another kind of file. BadInput, with the line, unless it is TOML."""
+    """The text of the chosen configuration; empty for another kind of file. BadInput, with the line, unless it
+    is TOML.
+    """
     if path is None or path.suffix != CONFIGURATION:
         return ""
     raw = read_small(path, LIMIT_BYTES)

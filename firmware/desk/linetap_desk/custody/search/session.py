@@ -117,7 +117,9 @@ class SearchSession:
     # --- a search ------------------------------------------------------------------------------------------------
 
     def search(self, kind: Kind, typed: str, first: date, last: date) -> Answer:
-        """Searches. BadInput for invalid criteria. The log entry here has the number masked; the desk's has no number."""
+        """Searches. BadInput for invalid criteria. The log entry here has the number masked; the desk's has no
+        number.
+        """
         with self._one_at_a_time:
             entry = Entry(verb="find", number=_masked(kind, typed), name=self.begun.person)
             entry.purpose, entry.case, entry.request = self.begun.purpose, self.begun.case, self.begun.id
