@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows the register of citizens' requests, one request, its printed forms, and the statement on a call that the office
-ended."""
+ended.
+"""
 
 from __future__ import annotations
 
