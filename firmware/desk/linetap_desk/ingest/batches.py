@@ -2,10 +2,12 @@
 """Sends signed commands to units and records the result of each. The pages hand over one file for each batch, with one
 command for each unit on a line.
 
-``` <outgoing>/batches/2026-12-01.commands        written by the pages: envelopes, as `linetap custody` has signed them
-<outgoing>/batches-answers/2026-12-01.1.json  written by the ingest of share 1 ``` As for holds (outgoing.py), each
-folder has one writer, and the ingest verifies every command itself: an attacker who controls the pages can only send
-commands that people of the signed roles have signed.
+```
+<outgoing>/batches/2026-12-01.commands        written by the pages: envelopes, as `linetap custody` has signed them
+<outgoing>/batches-answers/2026-12-01.1.json  written by the ingest of share 1
+```
+As for holds (outgoing.py), each folder has one writer, and the ingest verifies every command itself: an attacker who
+controls the pages can only send commands that people of the signed roles have signed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends signed holds that the pages hand over to their units, and records the result of each.
+"""Sends to their units the signed holds that the pages hand over, and records the result of each.
 
-``` <outgoing>/commands/H2026-0001.command   written by the pages: the bytes that a vault officer has signed
-<outgoing>/answers/H2026-0001.json       written by the ingest: when it was sent, and the unit's answer ``` Each folder
-has one writer, and its reader treats its files as untrusted. The ingest verifies every hold itself: an attacker who
-controls the pages can only send holds that a vault officer of the signed roles has signed.
+```
+<outgoing>/commands/H2026-0001.command   written by the pages: the bytes that a vault officer has signed
+<outgoing>/answers/H2026-0001.json       written by the ingest: when it was sent, and the unit's answer
+```
+Each folder has one writer, and its reader treats its files as untrusted. The ingest verifies every hold itself: an
+attacker who controls the pages can only send holds that a vault officer of the signed roles has signed.
 """
 
 from __future__ import annotations

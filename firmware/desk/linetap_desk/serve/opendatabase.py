@@ -65,7 +65,7 @@ def migrate_apart(name: str) -> None:
 
 def _migrate(name: str) -> None:
     command = [sys.executable, "-m", "linetap_desk.serve.migrating"]
-    done = subprocess.run(command, input=name, text=True, stderr=subprocess.PIPE, check=False)  # it may have a password
+    done = subprocess.run(command, input=name, text=True, stderr=subprocess.PIPE, check=False)  # may contain a password
     if done.returncode:
         raise BadInput((done.stderr.strip().splitlines() or [f"the migration ended with {done.returncode}"])[-1])
 

@@ -209,7 +209,7 @@ ROUTES: tuple[Route, ...] = join(
     )
 )
 COMPRESSED = ("/fleet", "/static/")
-LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | unitcommands.LARGER  # path -> bytes of a form with files
+LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | unitcommands.LARGER  # path -> limit of a form with files
 # Run beside the pages from start to end; each adds its state to the site.
 LIFESPANS: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
     cleanup.lifespan,
