@@ -84,7 +84,7 @@ def settle(new: Engine, refused: Refused) -> int:
 
 
 def _contradicted() -> Any:
-    """The condition for copies whose call has another record by its event."""
+    """The query of copies whose call has another record by its event."""
     mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     found = select(copies.c.unit, copies.c.call_id).join(calls, mine)
     return found.where(copies.c.removed_at.is_(None), copies.c.record_sha256 != calls.c.record_sha256)
