@@ -28,7 +28,7 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     mail_from: _Address | None = None
     mail_to: tuple[_Address, ...] = ()
     mail_user: str | None = None
-    mail_password: str | None = None  # a file
+    mail_password: str | None = None  # path of the file that contains it
     webhook: str | None = None  # https://...: a POST of JSON
     ca: str | None = None  # of the server of either; default: the machine's
     zone: str = KOREA  # time zone of the day
@@ -61,7 +61,7 @@ class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     issuer: str  # https://id.city.example
     client_id: str
-    client_secret: str  # a file
+    client_secret: str  # path of the file that contains it
     ca: str | None = None  # default: the machine's
     name: str = "OIDC"  # name on the login page
 
@@ -173,7 +173,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outgoing: Path | None = None
     shares: int = 1
     zone: str = KOREA  # time zone of the figures' days
-    roles: Path | None = None  # by these the ingest checks the pages' commands
+    roles: Path | None = None  # the ingest checks the pages' commands by these
     authority: Path | None = None
 
 

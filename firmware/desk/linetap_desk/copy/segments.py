@@ -66,7 +66,7 @@ class _Unit:
     complete: str = ""  # hash of the list whose segments are all stored
     round: _Round | None = None
     correlation: bytes = b""
-    wanted: dict[str, tuple[int, str]] = field(default_factory=dict)  # of the window: name
+    wanted: dict[str, tuple[int, str]] = field(default_factory=dict)  # of the window: name -> size, hash
     parts: dict[str, bytearray] = field(default_factory=dict)
     most: int = 0
     came: int = 0

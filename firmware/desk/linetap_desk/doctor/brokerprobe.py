@@ -22,7 +22,7 @@ from linetap_desk.setup import machine
 
 _LIMIT_S = 10
 _NOT_AUTHORIZED = 0x87  # MQTT 5, 3.4.2.1
-_STRANGER = Topics("linetap-doctor").named("status")  # only that unit may publish this topic
+_STRANGER = Topics("linetap-doctor").named("status")  # a topic that only that unit may publish
 _LOG = f"journalctl -eu {machine.BROKER_UNIT}"
 _CERTIFICATES = "linetap desk setup lays the authority's certificates there"
 

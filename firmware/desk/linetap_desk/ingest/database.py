@@ -22,7 +22,7 @@ BUSY_MS = 5000  # SQLite: longest wait of a reader for the writer's checkpoint, 
 _WRITER = 0x6C746170  # PostgreSQL: the number of the advisory lock of a schema's only writer
 _EXCLUSIVE = "SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"
 _SHARED = "SELECT pg_try_advisory_lock_shared(:n, hashtext(current_schema()))"
-_MAKING = "SELECT pg_advisory_xact_lock(:n, hashtext(current_schema()) + 1)"  # one process at a time
+_MAKING = "SELECT pg_advisory_xact_lock(:n, hashtext(current_schema()) + 1)"  # one process makes tables at a time
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk expected"
 
 log = logging.getLogger("linetap.ingest")

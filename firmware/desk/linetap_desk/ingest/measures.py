@@ -14,7 +14,8 @@ from linetap_desk.ingest.tables import CALL_FIGURES, calls
 LONG_S, OVERLONG_S = 15 * 60, 20 * 60
 HEARD = ("full", "partial")
 FREED = ("idle_voltage", "dial_tone", "busy_tone")  # values of `seen_by`: measured, not assumed
-BY_MARK = ("mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain")  # not a mark
+# Values of `mark` that do not mark the call: the notice's code, and codes not certainly dialled at this end.
+BY_MARK = ("mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain")
 
 # Literals: PostgreSQL treats a parametrised expression as another expression when GROUP BY repeats it.
 LINE: ColumnElement[Any] = func.coalesce(calls.c.line, literal_column("0"))

@@ -216,8 +216,8 @@ def _alert(db: Connection, group: Group, code: str, first: int, last: int, since
 
 
 # --- A unit's chains of events: their names in the desk's tables, and how far each is stored without a gap ------------
-# A chain is named by the key that signs it and, after a blank, the vault it lies in: a unit that lost its disk and kept
-# its key has two chains. The chain of a vault without a name has the key's name alone.
+# A chain's name is the fingerprint of its signing key and, after a blank, the vault's name: a unit that lost its disk
+# and kept its key has two chains. The chain of a vault without a name has the fingerprint only.
 
 
 def chain_name(origin: str, vault: str) -> str:

@@ -185,8 +185,8 @@ def _dated(data: bytes) -> int | None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What a log's leaves claim about the vault: hashes of documents and index segments, holds, the outbox's position, and
-# weakenings of the configuration.
+# The claims of a log's leaves about the vault: hashes of documents and index segments, holds, the outbox's position,
+# and weakenings of the configuration.
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ from linetap_desk.witnessing import carry, client, options, signedheads
 
 SUFFIX = ".proof"
 POLICY = "policy"
-CHECKPOINTS = "checkpoints"  # of this tree, in the folder of the proofs
+CHECKPOINTS = "checkpoints"  # of this tree, in the proofs' folder
 
 
 class NotProven(Refusal):

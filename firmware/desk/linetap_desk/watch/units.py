@@ -30,7 +30,7 @@ MOST_LINES = 32  # per unit, as the next limit
 MOST_ALERTS = 96  # more than there are checks
 MOST_ALERTS_IN_ALL = 10_000
 LIMIT_BYTES = 16 << 10  # of a payload
-GRACE_S = 10  # from a unit's birth to its first health
+GRACE_S = 10  # from a unit's first status to its first health
 
 Standing = Literal["fault", "unheard", "offline", "late", "warning", "fine"]
 STANDINGS: tuple[Standing, ...] = ("fault", "unheard", "offline", "late", "warning", "fine")  # worst first

@@ -54,7 +54,7 @@ async def make_days(request: Request, program: Program) -> Response:
     answer = await run_step(request, program, step, _days, "/days")
     if not made or not made[0].sheets:
         return answer
-    return page(request, program, "program/sheets.html", None, sheets=made[0].sheets)  # in this response only
+    return page(request, program, "program/sheets.html", None, sheets=made[0].sheets)  # shown in this response only
 
 
 async def merge(request: Request, program: Program) -> Response:
@@ -121,7 +121,7 @@ def _commands(request: Request, program: Program, error: LinetapError | None = N
     document, text, wrong, units = program.ceremony_files.document, "", "", 0
     try:
         text = commanding.configuration(document)
-    except LinetapError as fault:  # of this task only; the others continue
+    except LinetapError as fault:  # the other tasks continue
         wrong = str(fault)
     with contextlib.suppress(LinetapError):
         units = len(commanding.published_units(program.desk_folder))
