@@ -155,8 +155,8 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
 
 
 def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -> SigningKey | None:
-    """The second person's key. With roles in force a Refusal unless the first person is a vault officer, and the second
-    another vault officer or an approver.
+    """The second person's key, if named. With roles in force a Refusal unless the first person is a vault officer, and
+    the second another vault officer or an approver.
     """
     if args.second is None:
         return None

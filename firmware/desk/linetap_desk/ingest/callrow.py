@@ -198,8 +198,8 @@ def _time(text: str | None) -> list[str]:
 
 
 def is_held(db: Connection, *of_call: ColumnElement[bool]) -> bool | None:
-    """Whether the call is held, by the unit's last report; None without a report. "Last" is by event number, not by the
-    unit's clock; of several keys or vaults the last received counts.
+    """Whether the call is held, by the unit's last report of a hold; None without one. "Last" is by event number, not
+    by the unit's clock; of several keys or vaults the last received counts.
     """
     wanted = select(events.c.origin, events.c.seq, events.c.received_at, events.c.payload)
     newest: dict[str, Any] = {}

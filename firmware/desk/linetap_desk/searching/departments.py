@@ -162,7 +162,7 @@ def _seats(rows: list[Row]) -> list[SeatPeriod]:
 
 
 def _newest(rows: list[Row], at_ns: int) -> Row | None:
-    """The newest row before `at_ns`. `rows` by time."""
+    """The newest row that begins by `at_ns`. `rows` by time."""
     place = bisect.bisect_right(rows, at_ns, key=lambda row: row.from_ns)
     return rows[place - 1] if place else None
 

@@ -44,7 +44,7 @@ _DAY = timedelta(days=1)
 
 class IndexLog:
     """Compares segments with the vault's log, read once: a segment that differs from the log is not searched. `why`:
-    the reason why the log confirms no segment, which are searched nevertheless; else None.
+    the reason why the log confirms no segment; then all of them are searched. None if it does.
     """
 
     def __init__(self, vault: Path, signers: list[Signer] | None) -> None:

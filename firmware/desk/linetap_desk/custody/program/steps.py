@@ -224,7 +224,7 @@ def hold_key(settings: Settings, clock: Clock) -> tuple[Path, str]:
 
 
 def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
-    """Puts roles into force, with the published allowed_signers. The authority's key is needed once."""
+    """Puts the chosen roles and published allowed_signers into force. The authority's key is needed once."""
     lines = []
     if "roles" in chosen:
         words = [f"--authority={chosen['authority']}"] if "authority" in chosen else []

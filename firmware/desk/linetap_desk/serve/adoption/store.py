@@ -76,8 +76,8 @@ def prepare(db: Connection, new_id: str, found: Prepared, by: str, at: str) -> s
 
 
 def draft(db: Connection, new_id: str, unit: str, order: bytes, place: str, by: str, at: str) -> str:
-    """Stores an unsigned order; returns the adoption's id. A signed order of the same unit waits until this one is
-    signed.
+    """Stores an unsigned order; returns the adoption's id. A signed order of the same unit stays available to it until
+    this one is signed.
     """
     return _put(db, new_id, unit, by, at, {"draft": order, "place": place})
 

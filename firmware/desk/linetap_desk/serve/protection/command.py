@@ -73,7 +73,7 @@ def _covered(db: Connection, register: Register | None, table: Departments, now_
 
 
 def _released(settings: Settings, of: Period, table: Departments) -> Counter[str] | None:
-    """The released calls; None if this user is not the owner of the pages' database."""
+    """The released calls; None if this user cannot read the pages' database, which belongs to the user of the pages."""
     try:
         engine = database.open_reader(settings.db)
     except BadInput:
