@@ -146,7 +146,7 @@ class Report:
             yield "opened", self._text("opened_yes", call.record.call_id) + beware
 
     def _end(self, call: Call) -> str:
-        """How the unit ended the call, and the log's leaf of it."""
+        """The call's end by the unit, and the log's leaf of it."""
         end = call.record.end
         if not end:
             return ""

@@ -188,7 +188,7 @@ class LogOrder:
         return known is not None and known.closed_until is not UNSET and known.closed_until != until
 
     def notes(self) -> list[str]:
-        """What could not be judged."""
+        """Points that could not be judged."""
         found = self._times.notes()
         if self._unjudged:
             found.append(

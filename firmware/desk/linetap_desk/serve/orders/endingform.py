@@ -26,7 +26,7 @@ SAYS = {
 
 
 class Ending(NamedTuple):
-    """How calls end. `situations`: names. Minutes: 0 is never."""
+    """The settings for ending calls. `situations`: names. Minutes: 0 is never."""
 
     situations: list[str]
     warn_min: int
