@@ -35,8 +35,7 @@ _MOST_APPROVERS = 4
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One leaf. Outcome `granted` is logged before the step is taken; `failed` refers by `grant` to the leaf of a step
-    that had no effect.
-    """
+    that had no effect."""
 
     verb: str
     at: str = ""
@@ -121,8 +120,7 @@ class AccessLog:
     @contextlib.contextmanager
     def logged_step(self, entry: Entry) -> Iterator[LoggedStep]:
         """One step, under the log's lock. An exception is logged as a refusal before `granted()`, as a failure after
-        it, and re-raised.
-        """
+        it, and re-raised."""
         with contextlib.ExitStack() as lock:
             lock.enter_context(self.locked())
             deed = LoggedStep(self, entry, lock)
@@ -225,8 +223,7 @@ def unrecorded(entry: Entry) -> Iterator[LoggedStep]:
 
 def log_name(key: PublicKey) -> str:
     """The log's name in its heads, in place of a unit's name, by which a witness of several desks distinguishes
-    logs.
-    """
+    logs."""
     return f"access-{hashlib.sha256(keys.public_blob(key)).hexdigest()[:8]}"
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drafts a statement in Korean, to print and complete by hand: the facts of each call by its signed record. It contains
-no telephone number and no spoken word; the person who signs it adds the persons and the facts. Pure.
-"""
+no telephone number and no spoken word; the person who signs it adds the persons and the facts. Pure."""
 
 from __future__ import annotations
 

@@ -74,8 +74,7 @@ def verify_bundle(
 
 def _uncovered(found: Facts) -> str:
     """The members without a signature. Sums and reports are derived from the others and compared; all others are signed
-    or hashed.
-    """
+    or hashed."""
     text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:

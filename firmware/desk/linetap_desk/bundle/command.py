@@ -158,8 +158,7 @@ def _require_good(path: Path, signers: list[Signer], ca: Path | None, rules: Rul
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """A new file of mode 0600 that gets its name once it is complete and on disk; an existing file is never
-    replaced.
-    """
+    replaced."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with privatefile.create(temporary) as file:

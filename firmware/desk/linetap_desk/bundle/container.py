@@ -69,8 +69,7 @@ def measure(name: str, source: Source) -> Member:
 
 def write(file: BinaryIO, sources: Mapping[str, Source], members: list[Member]) -> None:
     """Writes the zip. `members` as `measure` returned them, in order. BadBundle if a source has changed since, or if
-    they are too large.
-    """
+    they are too large."""
     directory, offset = b"", 0
     if len(members) > MOST_MEMBERS or sum(m.size + 3 * NAME_LIMIT for m in members) > LIMIT_BYTES:
         raise BadBundle("bundle_too_large", f"more than 4 GiB or {MOST_MEMBERS} files: fewer calls expected")
@@ -132,8 +131,7 @@ def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
 
 def require_name(name: str) -> None:
     """BadBundle for an invalid name, also `nul` and `x.`, which are no files on Windows: unpacking must give the
-    verified file.
-    """
+    verified file."""
     if len(name) > NAME_LIMIT or _NAME.fullmatch(name) is None or ntpath.isreserved(name):
         raise BadBundle("zip_name", f"{name[:NAME_LIMIT]!r}: no name that a bundle has")
 

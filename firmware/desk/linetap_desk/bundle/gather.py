@@ -155,8 +155,7 @@ def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> c
 
 def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, Verdict]]:
     """Every call folder with its verdict, by call id. NotBundled unless a named signer sealed it and it is
-    unchanged.
-    """
+    unchanged."""
     found = {}
     for given in args.calls:
         path = given.resolve()
@@ -207,8 +206,7 @@ def _logs(
     args: argparse.Namespace, chosen: list[tuple[Path, Verdict]], signers: list[Signer]
 ) -> tuple[dict[str, Path], dict[str, list[tuple[Path, Verdict]]]]:
     """Unit -> log folder, from --log, else from the vault that contains its calls; and the closings for the other
-    units.
-    """
+    units."""
     given = {signedheads.read_head(path / HEAD, signers).head.unit: path for path in args.log}
     named = given_closings(args)
     logs: dict[str, Path] = {}

@@ -165,8 +165,7 @@ def _included(call: Call, kind: str) -> Step:
 
 def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
     """The command that verifies a signature. `as_of_now`: at the present time if a clock of 1970 gave the time; up to
-    texts 4 that clock counted as valid.
-    """
+    texts 4 that clock counted as valid."""
     undated = signed.namespace in namespaces.BY_UNIT and is_undated(signed.at) and as_of_now
     time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
     return (

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words for the record's values: value -> (Korean, English). Unlisted values are shown as the record spells
-them.
-"""
+them."""
 
 from __future__ import annotations
 

@@ -21,8 +21,7 @@ from linetap_desk.ingest.tables import IN_PROGRESS, WHOLE_UNIT, calls
 
 class unindexed(FunctionElement[Any]):
     """The column in a form that matches no index of SQLite: without statistics its planner would choose an index that
-    finds half the table. PostgreSQL has statistics and gets the plain column.
-    """
+    finds half the table. PostgreSQL has statistics and gets the plain column."""
 
     inherit_cache = True
 
@@ -85,8 +84,7 @@ class SearchCriteria:
 @dataclass(frozen=True, slots=True)
 class Leg:
     """A range of an index, from `since` ("": the beginning) to `until`. `values` are the parameters of `by` and `rest`:
-    legs of one search with the same `shape` differ only in them.
-    """
+    legs of one search with the same `shape` differ only in them."""
 
     by: list[ColumnElement[bool]]
     since: str
@@ -135,8 +133,7 @@ def _is_rare(criteria: SearchCriteria) -> bool:
 
 def _leg(criteria: SearchCriteria, seat: Seat) -> Leg:
     """The leg of the index with the fewest entries. Other columns are `unindexed` for SQLite's planner (a test checks
-    the plan).
-    """
+    the plan)."""
     by: list[ColumnElement[bool]] = []
     rest: list[ColumnElement[bool]] = []
     if criteria.mark is not None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Explains why a search of a unit or a line is empty: no call was made, the unit was not received, policy recorded
-nothing, or the calls are destroyed. Gaps in the desk's knowledge are stated too.
-"""
+nothing, or the calls are destroyed. Gaps in the desk's knowledge are stated too."""
 
 from __future__ import annotations
 

@@ -25,8 +25,7 @@ LEAST = 100  # rows that a leg gets at least
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of calls. `rows`: newest first. `looked_to`: the page is not full, and calls beyond this time are not
-    searched yet.
-    """
+    searched yet."""
 
     rows: list[dict[str, Any]]
     older: Cursor | None
@@ -93,8 +92,7 @@ def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: 
 
 def _page(rows: list[dict[str, Any]], way: Way, cursor: Cursor | None, more: bool, fence: str | None) -> Page:
     """The page with its cursors. `more`: there are further calls in this direction. The other direction leads back; an
-    empty page leads only to the search itself.
-    """
+    empty page leads only to the search itself."""
     rows = rows if way == "older" else rows[::-1]
     back: Way = "newer" if way == "older" else "older"
     on = Cursor(way, fence) if fence is not None else None

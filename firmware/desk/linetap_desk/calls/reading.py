@@ -30,8 +30,7 @@ _TOKEN = re.compile(
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """The end of a page: the calls beyond this one in the order (began_at, unit, call_id). A position, not a row count,
-    so that new calls shift no page. Without unit and call: beyond all calls that began at `began_at`.
-    """
+    so that new calls shift no page. Without unit and call: beyond all calls that began at `began_at`."""
 
     way: Way
     began_at: str
@@ -58,8 +57,7 @@ class Cursor:
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The range of times. One bound for each side, and always a lower one: without it SQLite sorts the whole table, and
-    of two bounds it uses the first for the index and scans the rest. `beyond`: the time itself is excluded.
-    """
+    of two bounds it uses the first for the index and scans the rest. `beyond`: the time itself is excluded."""
 
     low: str
     low_beyond: bool
@@ -103,8 +101,7 @@ _AT = ("at", "at_unit", "at_call")
 @dataclass(slots=True)
 class Reading:
     """The statements of a search. `whole`: reads whole rows. With many legs most rows are not needed: then only keys
-    are read, from the index, and later the rows of the page (`filled`).
-    """
+    are read, from the index, and later the rows of the page (`filled`)."""
 
     db: Connection
     way: Way
@@ -178,7 +175,6 @@ class Reading:
 
     def _tie_columns(self) -> list[ColumnElement[str]]:
         """The columns that order calls of the same time, by code point, as Python and SQLite compare; PostgreSQL's
-        default order depends on its locale.
-        """
+        default order depends on its locale."""
         ties: list[ColumnElement[str]] = [calls.c.unit, calls.c.call_id]
         return [one.collate("C") for one in ties] if self.db.dialect.name == "postgresql" else ties

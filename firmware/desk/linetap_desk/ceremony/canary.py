@@ -25,8 +25,7 @@ _LIMIT_BYTES = 64 * 1024
 class Canary:
     def __init__(self, key_list: Path, epoch: str, officer: int = 0) -> None:
         """`epoch`: its name for the key of calls, with the suffix `.index` for that of its index; `officer`: a group's
-        member.
-        """
+        member."""
         whose = f".{OFFICER}{officer}" if officer else ""
         self.officer = officer
         self.is_index = epoch.endswith(INDEX)

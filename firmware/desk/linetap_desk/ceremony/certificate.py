@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The certificate of the destruction of an epoch's keys, signed in namespace linetap-certificate; and the overdue days
-that lack one.
-"""
+that lack one."""
 
 from __future__ import annotations
 

@@ -38,8 +38,7 @@ _ZONES_MOVE = timedelta(hours=26)  # from UTC-12 to UTC+14
 
 def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | None) -> Iterator[str]:
     """A line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults. `roles`:
-    those in force; without them any valid signature counts.
-    """
+    those in force; without them any valid signature counts."""
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     wrapped: set[str] = set()
     for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
@@ -106,8 +105,7 @@ def reason_unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
 
 def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
     """The latest `until` of a call of that epoch in the copies, or None. Each unit computed it with its zone data of
-    that time. A value further from `ended` than zone data ever moved is ignored.
-    """
+    that time. A value further from `ended` than zone data ever moved is ignored."""
     if not copy.is_dir():
         return None
     found = None

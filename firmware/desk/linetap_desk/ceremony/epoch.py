@@ -156,8 +156,7 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
 
 def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -> SigningKey | None:
     """The second person's key, if named. With roles in force a Refusal unless the first person is a vault officer, and
-    the second another vault officer or an approver.
-    """
+    the second another vault officer or an approver."""
     if args.second is None:
         return None
     if signer is None:
@@ -260,8 +259,7 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
 def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
     """Requires a second proof of the day's end besides the clock. Without witnesses the proof is the units' counted
     time, or the date typed by the officer. Otherwise a clock set forward, here or at a unit, would destroy every future
-    day.
-    """
+    day."""
     why = reason_unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:
         return

@@ -63,8 +63,7 @@ def next_version(
 
 def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> KeyList:
     """A group's list, merged from the lists that its officers made separately, so that no person ever has two officers'
-    keys. The first officer's key comes first. BadInput if days or overflow epochs differ.
-    """
+    keys. The first officer's key comes first. BadInput if days or overflow epochs differ."""
     paths: list[Path] = args.merge
     if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
         raise BadInput("--merge: days and officers come from the lists; only --needed K is expected with it")

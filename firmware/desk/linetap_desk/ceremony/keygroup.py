@@ -44,9 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
 
 
 def run(args: argparse.Namespace, created: str) -> int:
-    """Creates the folder: private files, the part of unit.toml, and a test letter. Prints only the group's
-    public text.
-    """
+    """Creates the folder: private files, the part of unit.toml, and a test letter. Prints only the group's public
+    text."""
     needed, count = _size(args)
     folder: Path = args.output
     try:
@@ -103,8 +102,7 @@ def _identities(args: argparse.Namespace, folder: Path, needed: int, count: int,
 
 def _require_opens(letter: bytes, words: bytes, who: Group, made: Sequence[AgeIdentity]) -> None:
     """Requires that stock age opens the letter for every k members, and for no fewer. Keys made elsewhere cannot be
-    tested here.
-    """
+    tested here."""
     numbered = [f"{identity.secret}\n".encode() for identity in made]
     for chosen in itertools.combinations(numbered, who.needed) if made else ():
         if _opened(letter, chosen) != words:

@@ -162,8 +162,7 @@ def _rewrap(args: argparse.Namespace, found: KeyList, clock: Clock) -> None:
 
 def _stated_day(args: argparse.Namespace, found: KeyList, clock: Clock) -> str:
     """The day of the call's end by its unit's signed amendment. BadInput without an amendment: then an officer states
-    the day.
-    """
+    the day."""
     desk = deskfolder.find(args, clock)
     roles = None if desk is None else desk.roles(desk.access.entries())
     call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)

@@ -36,8 +36,7 @@ class EpochKeys:
 
 def pages(epochs: list[EpochKeys], zone: str, created: str, group: str = "") -> Iterator[str]:
     """All pages of the first copy, then those of the second, which is kept at another place. `group`: `2 of 3`, for
-    officers.
-    """
+    officers."""
     for copy in range(1, COPIES + 1):
         for keys in epochs:
             yield _page(keys, copy, zone, created, group)

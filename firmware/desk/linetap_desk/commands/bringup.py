@@ -23,8 +23,7 @@ _SIGNATURE_BYTES = 64 * 1024
 
 def run(args: argparse.Namespace) -> int:
     """Shows the reports. 0: every figure of all reports is within its limits; 1: one is not, or was not measured.
-    BadInput for a malformed report, or one of another unit: then none is stored.
-    """
+    BadInput for a malformed report, or one of another unit: then none is stored."""
     if len(args.report) > MOST:
         raise BadInput(f"{len(args.report)} reports; {MOST} at most expected")
     listed = load_signers(args.signers)

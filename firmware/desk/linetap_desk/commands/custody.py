@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap custody`: without arguments one program with pages for every step that needs a key; with a package, or with
-a desk's address and keys, the custodian's helper alone.
-"""
+a desk's address and keys, the custodian's helper alone."""
 
 from __future__ import annotations
 

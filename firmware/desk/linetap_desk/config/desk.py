@@ -114,8 +114,7 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     @property
     def index_root(self) -> Path | None:
         """The folder of the units' indexes: a unit's is `<root>/<unit>/index`. None: no folder, or no indexes are
-        copied.
-        """
+        copied."""
         if not self.index_minutes:
             return None
         parts = urlsplit(self.store)
@@ -133,8 +132,7 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[witnesses]: the witnesses required before a call is opened, and the logs that `linetap checkpoint --config`
-    carries.
-    """
+    carries."""
 
     policy: str | None = None  # in force if named here: without the file nothing is opened
     policy_sha256: str | None = None  # as printed by `sha256sum`; any other policy, such as an older one, is refused
@@ -241,8 +239,7 @@ def _read(path: Path) -> DeskConfig:
 
 def _with_distinct_keys(path: Path, config: DeskConfig) -> DeskConfig:
     """The configuration with absolute paths. BadInput if two settings share a key that signs, since each such key has
-    one use. TLS keys are of another kind.
-    """
+    one use. TLS keys are of another kind."""
     config = _all_absolute(path, config)
     serve = config.serve
     signing = {"key": config.key, "serve.log_key": serve.log_key}

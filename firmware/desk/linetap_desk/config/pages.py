@@ -105,8 +105,7 @@ def _url(path: Path, text: str | None) -> str | None:
 
 def _signing(path: Path, serve: ServeConfig) -> str | None:
     """The address of the signing page. BadInput on a host of the desk's own pages, which could then request signatures
-    of its passkeys.
-    """
+    of its passkeys."""
     if serve.signing is None:
         return None
     url = urlsplit(serve.signing)

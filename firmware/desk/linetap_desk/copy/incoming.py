@@ -41,8 +41,7 @@ class Call:
 
 def require_whole(folder: Path, call: Call) -> None:
     """Requires that every file in `folder` is as the record states, and the record as the unit's event states;
-    otherwise Damaged. Verified data is read again: a power cut may have lost unsynced data.
-    """
+    otherwise Damaged. Verified data is read again: a power cut may have lost unsynced data."""
     record = (folder / sealed.RECORD).read_bytes()
     named = {sealed.RECORD: call.record_sha256, **sealed.decode_record(record).files}
     changed = [name for name, digest in named.items() if files.sha256(folder / name) != digest]
@@ -100,8 +99,7 @@ class Incoming:
 
     def store(self, name: str, offset: int, total: int, data: bytes) -> bool:
         """Stores a block. False for an unexpected block, such as a repeated one. Damaged: the received part of the file
-        was deleted.
-        """
+        was deleted."""
         if (name, offset) != self.place or not data:
             return False
         path = self.folder / f"{name}{PART}"

@@ -62,8 +62,7 @@ def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
 
 def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
     """The command that verifies the call without a secret: on the copy, otherwise in its unit's vault. Empty for an
-    invalid call id.
-    """
+    invalid call id."""
     if not _is_call_id(call_id):
         return ""
     folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"

@@ -172,8 +172,7 @@ _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.ex
 
 def open_store(url: str, incoming: Path | None = None) -> Store:
     """The store of the URL. BadInput if it cannot be used. `incoming`: a local folder for incomplete calls, if the
-    store is remote.
-    """
+    store is remote."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -114,8 +114,7 @@ class Segments:
 
     def arrived(self, name: str, message: Arrived) -> bool:
         """Processes a message of `reply/fetch`; returns whether it was a requested message of the index. OSError: the
-        disk.
-        """
+        disk."""
         unit = self._units.get(name)
         if unit is None or unit.round is None or not message.correlation or message.correlation != unit.correlation:
             return False

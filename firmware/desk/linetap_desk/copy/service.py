@@ -331,8 +331,7 @@ class Copying:
 
     def _store_head(self, db: Connection, job: Job, now_ns: int) -> None:
         """Stores the log's head from a closing: a unit that shows different logs to custodians and desk is exposed by
-        its own signatures.
-        """
+        its own signatures."""
         assert job.closing is not None
         report = HeadReport(job.call.unit, job.closing.head.encode("utf-8"), unarmored(job.closing.sig), now_ns)
         heads.store_head(db, report, self._signers.now())

@@ -120,8 +120,7 @@ class Transfer:
 
     def stalled(self, now_ns: int) -> bool:
         """Whether no block arrived for STALL_S. If so, the window is dropped, and each next request is delayed
-        longer.
-        """
+        longer."""
         if not self.correlation or now_ns - self.answered_ns < STALL_S * NS_PER_S:
             return False
         self.correlation = b""
@@ -163,8 +162,7 @@ class Closings:
 
     def due(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
         """The requests that are due, with unit and correlation data. `under_way`: a unit's calls that the store is
-        processing.
-        """
+        processing."""
         now_ns = self._clock.monotonic_ns()
         for transfer in self._units.values():
             transfer.stalled(now_ns)

@@ -55,8 +55,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Done:
     """A finished job. `spoiled`: the call itself is faulty and is fetched again, in contrast to a fault of the
-    store.
-    """
+    store."""
 
     job: Job
     fault: str = ""  # why it failed

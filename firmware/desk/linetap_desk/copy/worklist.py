@@ -89,8 +89,7 @@ def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
 def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
     """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. Expiry
     must also be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the
-    copy was stored. Wrong clocks alone, however many, delete nothing.
-    """
+    copy was stored. Wrong clocks alone, however many, delete nothing."""
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return []
@@ -114,8 +113,7 @@ def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOL
 
 def is_held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
     """Whether the call is held: by the unit's newest report, or by a hold stored at the desk, which may still be on its
-    way to the unit.
-    """
+    way to the unit."""
     if callrow.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
         return True
     return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
@@ -197,8 +195,7 @@ def _is_call(call_id: str) -> bool:
 
 def _document_holds(path: Path, now_ns: int) -> bool:
     """Whether the hold applies. Its signature is not checked: keeping a copy does no harm. An unreadable hold
-    counts.
-    """
+    counts."""
     try:
         if path.stat().st_size > hold.LIMIT_BYTES:
             return True

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap desk coverage`: imports the register of extensions, and shows the recorded part of it, as lines of text or
-as a CSV with every extension.
-"""
+as a CSV with every extension."""
 
 from __future__ import annotations
 
@@ -61,8 +60,7 @@ def csv_of(coverage: Coverage) -> bytes:
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Runs the action. 0; 1 if a telephone that a tap can reach is not seen; 2 for a list with bad lines: nothing is
-    written.
-    """
+    written."""
     if args.coverage == "import":
         try:
             found = register.imported(args.list, _pairs(args.column, "--column"), _pairs(args.kind, "--kind"))

@@ -33,8 +33,7 @@ Place = tuple[str, int]
 @dataclass(frozen=True, slots=True)
 class TelephoneCoverage:
     """An extension's coverage. `place`: its unit and line by the table of lines; line 0: behind trunk lines. `last`:
-    its line's newest call.
-    """
+    its line's newest call."""
 
     extension: Extension
     state: State
@@ -57,8 +56,7 @@ class PbxFound:
 @dataclass(slots=True)
 class Coverage:
     """The result. `strays`: extensions in the table of lines but not in the register. `nobodys`: lines with calls that
-    the table assigns to nobody.
-    """
+    the table assigns to nobody."""
 
     extensions: list[TelephoneCoverage] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)

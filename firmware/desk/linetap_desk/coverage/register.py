@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The register of extensions, and its import from the PBX's list: a CSV, read strictly, with every bad line
-reported.
-"""
+reported."""
 
 from __future__ import annotations
 
@@ -80,8 +79,7 @@ class Register:
 
 def imported(path: Path, columns: Mapping[str, str], kinds: Mapping[str, str]) -> Register:
     """Imports a PBX's list. `columns`: its heading -> ours; `kinds`: its word -> ours; both in addition to the known
-    ones.
-    """
+    ones."""
     for given, known, what in ((columns, COLUMNS, "--column"), (kinds, KINDS, "--kind")):
         if wrong := next((name for name in given.values() if name not in known), None):
             raise BadInput(f"{what} {wrong}: one of {', '.join(known)} expected behind the =")

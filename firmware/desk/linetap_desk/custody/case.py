@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of a custodian with a package. Each passes the same checks as its command, and is logged before it runs.
-Decrypted audio is in memory only.
-"""
+Decrypted audio is in memory only."""
 
 from __future__ import annotations
 
@@ -59,8 +58,7 @@ class Moment:
 
 def began_ns(record: CallRecord, samples: int) -> int:
     """UTC of the first sample. A record does not state it: a recording begins with its notice or after it, by policy,
-    and ends with the call. Of these candidates the nearest to the end minus the audio's length is chosen.
-    """
+    and ends with the call. Of these candidates the nearest to the end minus the audio's length is chosen."""
     if record.ended_at is None:
         return sealed.call_ns(record.call_id)
     by_length = parse_rfc3339(record.ended_at) - samples * NS_PER_S // RATE_HZ
@@ -250,8 +248,7 @@ class Case:
 
     def copy_for_citizen(self, call_id: str, zone: ZoneInfo) -> MadeCopy:
         """Writes a file under a passphrase, with the marked spans silenced. The passphrase is returned and not
-        stored.
-        """
+        stored."""
         with self._one_at_a_time:
             opened = self._opened.get(call_id)
             if opened is None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unpacks a package into its own folder (0700; in RAM on Linux), removed at the end. All of its files are encrypted or
-public.
-"""
+public."""
 
 from __future__ import annotations
 
@@ -97,8 +96,7 @@ def connection_to(url: str, ca: Path | None, timeout_s: float) -> HTTPSConnectio
 @contextlib.contextmanager
 def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
     """Downloads the package from the desk. BadInput for an invalid URL or an unreachable desk, Refusal if the desk
-    refuses.
-    """
+    refuses."""
     connection = connection_to(url, ca, _ANSWER_S)
     try:
         headers = {"Authorization": f"Bearer {ticket}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
@@ -147,8 +145,7 @@ class Package:
 def private_folder() -> Iterator[Path]:
     """A folder named after the process, removed at the end, also by SIGTERM while a ticket is typed or a package is
     downloaded: no other handler is installed by then. In RAM where the system has such a folder, otherwise among the
-    person's temporary files: its files are encrypted or public.
-    """
+    person's temporary files: its files are encrypted or public."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with tempfile.TemporaryDirectory(prefix=f"linetap-custody-{os.getpid()}-", dir=system.ram_folder()) as made:
@@ -159,8 +156,7 @@ def private_folder() -> Iterator[Path]:
 
 def unpack(source: Source, folder: Path) -> Package:
     """Unpacks the package into `folder`. BadPackage, NotReleased for an invalid request, OSError if it cannot be read
-    or written.
-    """
+    or written."""
     for name, content in members(source):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

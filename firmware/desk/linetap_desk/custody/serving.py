@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Serves a helper's pages on the loopback until its button, a signal, or the idle time ends it; and the common
-options.
-"""
+options."""
 
 from __future__ import annotations
 

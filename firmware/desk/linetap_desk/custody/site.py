@@ -60,9 +60,8 @@ class Admission:
 
 
 class OwnAddress:
-    """Answers 421 for any other Host, since foreign DNS may point to 127.0.0.1, and 403 for requests from
-    another site.
-    """
+    """Answers 421 for any other Host, since foreign DNS may point to 127.0.0.1, and 403 for requests from another
+    site."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app, self._host = app, host

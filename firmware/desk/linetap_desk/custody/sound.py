@@ -18,8 +18,7 @@ _AT_ONCE = 4000  # output samples: half a second
 
 def peaks(pcm: NDArray[np.int16], columns: int = COLUMNS) -> list[int]:
     """The largest magnitude of each column, 0 to 127 in mu-law's steps, so that a low voice is visible beside a loud
-    one.
-    """
+    one."""
     if not len(pcm):
         return []
     magnitude = ~g711.encode(pcm) & 0x7F
@@ -41,8 +40,7 @@ def _plain(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
 
 def _stretched(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int16]]:
     """Changes the speed by WSOLA (Verhelst and Roelands, 1993): frames overlap at a constant step. Each frame is cut
-    near its nominal place, where it best continues the previous frame.
-    """
+    near its nominal place, where it best continues the previous frame."""
     window = np.hanning(_FRAME + 1)[:-1]
     tail, taken = np.zeros(_HOP), 0
     out: list[NDArray[np.float64]] = []

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that the broker is reachable, has the right name, refuses a client without a certificate, and refuses messages
-published under another's name. It never uses the ingest's certificate: that would end the ingest's session.
-"""
+published under another's name. It never uses the ingest's certificate: that would end the ingest's session."""
 
 from __future__ import annotations
 
@@ -75,8 +74,7 @@ def _without_certificate(broker: Broker) -> Broker:
 
 def _talk(broker: Broker, context: ssl.SSLContext, clock: Clock) -> tuple[str, bool]:
     """The reason for a missing connection, or an empty text; and whether publishing under another's name was
-    refused.
-    """
+    refused."""
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that keys are readable for one user only, that databases are closed to others, and that certificates are
-valid.
-"""
+valid."""
 
 from __future__ import annotations
 
@@ -98,8 +97,7 @@ def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
 
 def authority_here(now: datetime, folder: Path = machine.PKI) -> Finding:
     """Whether the authority's folder is here: an attacker with this server would admit units to the broker. It may be
-    here for a week after it was made.
-    """
+    here for a week after it was made."""
     key = folder / KEY
     try:
         made = datetime.fromtimestamp(key.stat().st_mtime, UTC)

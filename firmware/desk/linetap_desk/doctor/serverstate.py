@@ -44,8 +44,7 @@ def services(units: list[str]) -> Iterator[Finding]:
 
 def ingest_connected(port: int, clock: Clock) -> Finding:
     """Whether the kernel lists a connection of the ingest's user to the broker's port. Waits for an ingest that has
-    just started.
-    """
+    just started."""
     unit = machine.INGEST_UNIT
     try:
         user = pwd.getpwnam(machine.DESK).pw_uid
@@ -62,8 +61,7 @@ def ingest_connected(port: int, clock: Clock) -> Finding:
 
 def ports(wanted: list[int], clock: Clock) -> Iterator[Finding]:
     """Whether each port is open to other machines, and MQTT without TLS is not. Waits for a service that has just
-    started. A firewall in between is not detected here.
-    """
+    started. A firewall in between is not detected here."""
     end_ns = clock.monotonic_ns() + _LIMIT_S * NS_PER_S
     while not set(wanted) <= _open_to_all() and clock.monotonic_ns() < end_ns:
         clock.sleep(0.5)

@@ -68,8 +68,7 @@ log = logging.getLogger("linetap.ingest")
 
 class Line(msgspec.Struct, frozen=True):
     """A verified command of a batch file. `batch`: the name for the stored file; `signatures`: how many people
-    signed.
-    """
+    signed."""
 
     command: Command
     data: bytes
@@ -85,8 +84,7 @@ class _Certificate(msgspec.Struct, frozen=True):
 def checked_command(data: bytes, authority: Authority, roles: Roles) -> Line:
     """The command, if a person whose role may send its verb has signed it; a certificate of destroyed keys must also
     have a vault officer's signature. Otherwise CommandFault or BadInput. Does not check the command's expiry, or
-    whether it needs a second signature.
-    """
+    whether it needs a second signature."""
     signed = envelopes.check_signed(data, unverified(data).unit, authority, roles, Counters(), 0)
     made = signed.command
     if made.verb not in VERBS:
@@ -200,8 +198,7 @@ class Batches:
 
     def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
         """Whether the command is valid by the present roles: its signer may have lost a role since the file was
-        read.
-        """
+        read."""
         try:
             checked_command(line.data, authority, roles)
         except (Refusal, BadInput) as error:
@@ -211,8 +208,7 @@ class Batches:
 
     def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
         """Records an answer of `reply/VERB`. The answer is unsigned and only shown on the page; the unit's log is the
-        proof.
-        """
+        proof."""
         try:
             answer = strict.decode(payload[:LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -247,8 +243,7 @@ class Batches:
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
         """The verified file. Added again, it is resent to units that refused without counting; commands already sent
-        keep their waiting time. After a restart of the ingest the known deliveries stay.
-        """
+        keep their waiting time. After a restart of the ingest the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code not in NOT_COUNTED}

@@ -31,9 +31,8 @@ log = logging.getLogger("linetap.ingest")
 
 
 def amendment_of(fields: EventFields) -> Amendment | None:
-    """The amendment in an event, if it is signed and of this call. The event determines whose key must have
-    signed it.
-    """
+    """The amendment in an event, if it is signed and of this call. The event determines whose key must have signed
+    it."""
     if fields.event != AMENDED or fields.amendment is None or fields.amendment_sig is None or fields.call_id is None:
         return None
     data = fields.amendment.encode("utf-8")
@@ -199,8 +198,7 @@ def _time(text: str | None) -> list[str]:
 
 def is_held(db: Connection, *of_call: ColumnElement[bool]) -> bool | None:
     """Whether the call is held, by the unit's last report of a hold; None without one. "Last" is by event number, not
-    by the unit's clock; of several keys or vaults the last received counts.
-    """
+    by the unit's clock; of several keys or vaults the last received counts."""
     wanted = select(events.c.origin, events.c.seq, events.c.received_at, events.c.payload)
     newest: dict[str, Any] = {}
     for row in db.execute(wanted.where(*of_call, events.c.event == "held").order_by(events.c.seq)):

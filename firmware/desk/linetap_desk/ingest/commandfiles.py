@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of signed commands that the pages hand to the ingest, in a folder that only the pages write. The ingest treats
-them as untrusted, and answers in its own folder (outgoing.py, batches.py).
-"""
+them as untrusted, and answers in its own folder (outgoing.py, batches.py)."""
 
 from __future__ import annotations
 
@@ -37,8 +36,7 @@ log = logging.getLogger("linetap.ingest")
 
 class Delivery(msgspec.Struct, frozen=True):
     """The state of the command with this hash. `code`: "done", the unit's refusal, or the reason why the command was
-    not sent; empty without an answer yet.
-    """
+    not sent; empty without an answer yet."""
 
     sha256: str
     sent_at: str = ""
@@ -118,8 +116,7 @@ def correlation_of(data: bytes) -> bytes:
 
 def is_answer_to(command: Command, data: bytes, answer: Answer, correlation: bytes | None) -> bool:
     """Whether the answer is to this command: by correlation, otherwise by verb and counter, which a unit repeats if it
-    knows the signer.
-    """
+    knows the signer."""
     if correlation:
         return correlation == correlation_of(data)
     return answer.counter == command.counter and answer.verb in (None, command.verb)
@@ -127,8 +124,7 @@ def is_answer_to(command: Command, data: bytes, answer: Answer, correlation: byt
 
 def in_force_now(in_force: InForce) -> tuple[Authority, Roles] | None:
     """The present authority and roles. Without them None and a log entry: they may be in the middle of a replacement,
-    and are read again at the next call.
-    """
+    and are read again at the next call."""
     try:
         return in_force()
     except (Refusal, BadInput) as error:

@@ -45,8 +45,7 @@ log = logging.getLogger("linetap.ingest")
 
 def _next_counter(last: int, now_ms: int) -> int:
     """The time in milliseconds, or the next free counter above it. After a fast clock is corrected, units do not refuse
-    the desk's counters permanently (evidence/authorization/counters.py).
-    """
+    the desk's counters permanently (evidence/authorization/counters.py)."""
     return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
 
 

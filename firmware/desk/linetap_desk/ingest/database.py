@@ -124,8 +124,7 @@ def all_files_of(path: Path) -> list[Path]:
 def lock_as_writer(connection: Connection, shared: bool = False) -> bool:
     """Acquires the writer's lock; returns whether it was free. PostgreSQL: held until this connection ends, for one
     schema, since the ingest of another broker writes into another schema. `shared`: ingests with other shares of the
-    units (share.py) may hold it too. SQLite has a separate lock file.
-    """
+    units (share.py) may hold it too. SQLite has a separate lock file."""
     if connection.dialect.name != "postgresql":
         return True
     taken = connection.execute(text(_SHARED if shared else _EXCLUSIVE), {"n": _WRITER}).scalar()
@@ -167,8 +166,7 @@ def connecting(url: URL, where: str, right: str) -> Engine:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     """Sets synchronous FULL: in WAL mode NORMAL may lose the last commits in a power cut, after the broker received an
-    acknowledgement. secure_delete removes cleared data (destroyedcalls.py) from the file.
-    """
+    acknowledgement. secure_delete removes cleared data (destroyedcalls.py) from the file."""
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -60,8 +60,7 @@ class Clearing:
 
 def clear_destroyed(db: Connection, share: Share = WHOLE, zone: ZoneInfo | None = None, counts: bool = True) -> int:
     """Clears destroyed calls; returns their number. `zone` None: Korea's. `counts`: False if they are counted
-    already.
-    """
+    already."""
     its_copy = (copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id)
     here = select(copies.c.unit).where(*its_copy, copies.c.removed_at.is_(None))
     until = select(copies.c.until).where(*its_copy).scalar_subquery().label("until")

@@ -42,8 +42,7 @@ class HeadReport:
 
 def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
     """Stores the head; returns its fault if it is not a valid head of its unit. An empty retained message is
-    ignored.
-    """
+    ignored."""
     if not report.payload:
         return None
     if len(report.payload) > unitlog.HEAD_LIMIT_BYTES:
@@ -62,8 +61,7 @@ def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Ver
 
 def misfit(head: Head, known_size: int, known_root: str, known_at: str) -> str:
     """ROLLBACK, FORK, or empty. A shorter head signed before the longer one is not a rollback: a broker that lost its
-    last changes repeats an old head.
-    """
+    last changes repeats an old head."""
     if head.size == known_size and head.root != known_root:
         return FORK
     return ROLLBACK if head.size < known_size and head.at > known_at else ""

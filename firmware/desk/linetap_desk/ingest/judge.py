@@ -101,8 +101,7 @@ class EventFields(ChainFields, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True)
 class Event:
     """A signed event of a named unit, not yet compared with its chain (`check_chain`). `at_ns`: its own time, or the
-    time of receipt if it has none.
-    """
+    time of receipt if it has none."""
 
     fields: EventFields
     sha256: str
@@ -129,8 +128,7 @@ class Verdict:
 
 def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
     """The event, or the fault of an invalid report. The signer must be trusted at the event's own time, as for a
-    record.
-    """
+    record."""
     if len(report.payload) > LIMIT_BYTES:
         return Verdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
     try:
@@ -176,8 +174,7 @@ def is_late(event: Event, newest_seq: int) -> bool:
 
 def event_fields(payload: bytes) -> EventFields:
     """The event without unusable fields: a refused event would leave a permanent gap. ValueError if the fields of
-    `ChainFields` are unusable.
-    """
+    `ChainFields` are unusable."""
     try:
         return jsontext.decode(payload, type=EventFields)
     except msgspec.ValidationError:

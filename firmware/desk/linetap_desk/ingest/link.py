@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ingest's connection to the broker. Its session outlives a connection: a fixed client id, no clean start, an
-expiry of weeks. While the database is unavailable, reports wait at the broker.
-"""
+expiry of weeks. While the database is unavailable, reports wait at the broker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The categories of calls in statistics, in SQL: for the report on protection, and for destroyed calls before their
-rows are cleared.
-"""
+rows are cleared."""
 
 from __future__ import annotations
 

@@ -175,8 +175,7 @@ REQUEST_S = 5  # without a byte from the client
 
 def run(db: str, listen: str | None, clock: Clock) -> int:
     """Prints or serves the figures; returns 0. BadInput for an unreadable database, or an address outside the
-    loopback.
-    """
+    loopback."""
     address = None if listen is None else address_of(listen, f"--listen {listen}")
     engine = database.open_reader(db)
     try:

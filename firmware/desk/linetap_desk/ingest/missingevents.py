@@ -122,8 +122,7 @@ class Holes:
 
 def _behind(db: Connection, share: Share) -> Iterator[_Lacking]:
     """The groups with missing events. Health refers to the unit's present chain; each chain has its own range. A
-    replaced vault does not report any more; of a chain without events (`linetap desk rebuild`) all are requested.
-    """
+    replaced vault does not report any more; of a chain without events (`linetap desk rebuild`) all are requested."""
     newer = origins.alias()
     used_now = ~select(newer.c.unit).where(
         newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at

@@ -86,8 +86,7 @@ class Outages:
 
 def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection[str]) -> None:
     """Stores the outages of a batch, after register.register_units in its transaction. `accepted`: the units that it
-    returned.
-    """
+    returned."""
     last: dict[str, str] = {}
     by_unit: dict[str, list[Notice]] = {}
     for one in batch:

@@ -136,8 +136,7 @@ class Outgoing:
 
     def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
         """Records an answer of `reply/hold`. It is unsigned and only shown on the page, beside the unit's signed
-        report.
-        """
+        report."""
         try:
             answer = strict.decode(payload[:_ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -200,8 +199,7 @@ class Outgoing:
 
     def _is_held(self, one: _Waiting) -> bool:
         """Whether the signed report of the hold has arrived although the answer was lost. A command sent again would
-        then be a repeated one and alarm.
-        """
+        then be a repeated one and alarm."""
         assert one.command is not None
         since = events.c.received_at >= one.delivery.sent_at
         with self.engine.connect() as db:

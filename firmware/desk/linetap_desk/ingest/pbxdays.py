@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores the call figures of a unit's days, as its PBX reported them, from the unit's health. Health has the last
-complete day, repeats it every 30 s and corrects it later. A row is written only if it is new or has changed.
-"""
+complete day, repeats it every 30 s and corrects it later. A row is written only if it is new or has changed."""
 
 from __future__ import annotations
 

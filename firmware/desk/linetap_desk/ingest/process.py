@@ -39,8 +39,7 @@ def run(
     patience: Patience = Patience(),  # noqa: B008 - frozen
 ) -> int:
     """Runs until SIGTERM. A broker or database that becomes unavailable later is no error: meanwhile nothing is
-    acknowledged.
-    """
+    acknowledged."""
     require_possible(clock)  # the time of receipt determines the end of a copy
     stop = Stop()
     start_logging("ingest")
@@ -72,8 +71,7 @@ def run(
 @contextlib.contextmanager
 def writer_of(db: str, shared: bool) -> Iterator[Engine]:
     """The database, for this process to write to. AlreadyRunning if another process writes to it. `shared`: ingests
-    with other shares may write too.
-    """
+    with other shares may write too."""
     path = database.file_of(database.parse_url(db))
     with contextlib.ExitStack() as held:
         if path is not None and not path.absolute().parent.is_dir():

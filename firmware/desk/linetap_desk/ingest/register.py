@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The register of units: the named units, their last reports, their retained messages at the broker, and their
-alerts.
-"""
+alerts."""
 
 from __future__ import annotations
 
@@ -37,8 +36,7 @@ MOST_STRANGERS = 1000  # units not named in the signers' file
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A message of `status`, `health` or `alert/<check>`. It is unsigned: it may trigger a request, and proves
-    nothing.
-    """
+    nothing."""
 
     unit: str
     topic: Literal["status", "health", "alert"]
@@ -84,8 +82,7 @@ class Names:
 
 def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
     """Adds a row for every unit of the batch, and returns the units. Strangers beyond MOST_STRANGERS are left out: a
-    publisher could fill the disk with unit names.
-    """
+    publisher could fill the disk with unit names."""
     by_unit: dict[str, list[Arrival]] = {}
     for one in batch:
         by_unit.setdefault(one.unit, []).append(one)

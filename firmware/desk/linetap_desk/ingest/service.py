@@ -96,8 +96,7 @@ class Ingest:
     ) -> None:
         """`confirms`: False while an index is rebuilt, since units would drop confirmed events and the index may still
         be discarded. Then the ingest only requests events, and marks none as late. `start_copies`: None without copies.
-        `counter`: see confirm.py.
-        """
+        `counter`: see confirm.py."""
         self._store, self._signers = Store(engine, marks_late=confirms, share=share), signers
         self._clock, self._patience, self._share = clock, patience, share
         self._link = Link(*session_of(settings, share), self._topics(), clock, patience)
@@ -169,8 +168,7 @@ class Ingest:
 
     def _topics(self) -> tuple[str, ...]:
         """The topics of the subscriptions. A share's session lists its units one by one, so that it gets no other's
-        messages.
-        """
+        messages."""
         if self._share.whole:
             return TOPICS
         mine = filter(self._share.has, self._signers.units())
@@ -232,8 +230,7 @@ class Ingest:
 
     def _store_waiting(self) -> None:
         """Stores all waiting messages in one transaction, acknowledges them after the commit, and then confirms
-        them.
-        """
+        them."""
         reached: dict[Group, int] = {}
         if self._new_connection:
             self._outages.connected()
@@ -260,8 +257,7 @@ class Ingest:
 
 def session_of(settings: Settings, share: Share) -> tuple[Broker, str]:
     """The broker, and the client id of the session. Each share has its own session, whichever ingest has the share.
-    `{share}` in the path of a certificate or key is the share's number: a broker may name sessions by certificates.
-    """
+    `{share}` in the path of a certificate or key is the share's number: a broker may name sessions by certificates."""
     if share.whole:
         return settings.broker, settings.client_id
     files = {"certificate": settings.broker.certificate, "key": settings.broker.key}

@@ -66,8 +66,7 @@ class Share:
 
     def where(self, unit: ColumnElement[str]) -> ColumnElement[bool]:
         """The condition on a column that the unit is in this share. PostgreSQL only: SQLite has one ingest with all
-        units.
-        """
+        units."""
         if self.whole:
             return true()
         first_byte = func.get_byte(func.sha256(func.convert_to(cast(unit, Text), "UTF8")), 0, type_=Integer)
@@ -100,8 +99,7 @@ class Lease:
 
 class Leases:
     """The leases of the process `name`. `engine` is not connected yet. Every method is one transaction.
-    SQLAlchemyError: the database is unavailable, and nothing has changed.
-    """
+    SQLAlchemyError: the database is unavailable, and nothing has changed."""
 
     def __init__(self, engine: Engine, of: int, name: str) -> None:
         """Divides the units into `of` shares. BadInput while running ingests have another division."""
@@ -123,8 +121,7 @@ class Leases:
 
     def renew(self, held: Collection[Lease], counter: int) -> set[Lease]:
         """Renews `held` for LEASE_S from now; returns the leases that are still held. `counter`: above that of every
-        command until then.
-        """
+        command until then."""
         with self._engine.begin() as db:
             until_ms = _now_ms(db) + LEASE_S * 1000
             db.execute(delete(ingests).where(or_(ingests.c.name == self._name, ingests.c.until_ms < _now_ms(db))))
@@ -169,8 +166,7 @@ class Leases:
 
 def guard_transactions(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
     """Begins each transaction of `engine` with a check of the lease; ShareLost if it is lost. `engine` is not connected
-    yet.
-    """
+    yet."""
 
     def begun(db: Connection) -> None:
         its = select(shares.c.share).where(_is(lease)).with_for_update(read=True)

@@ -82,8 +82,7 @@ class Store:
 
     def connected(self) -> None:
         """Resets states and alerts, since a broker repeats its retained messages: until then no unit is online or
-        offline, and no alert is active.
-        """
+        offline, and no alert is active."""
         with self._engine.begin() as db:
             register.forget_states(db, self._share)
             register.forget_alerts(db, self._share)
@@ -115,8 +114,7 @@ class Store:
 
     def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
         """Stores new events with one statement for all groups: a thousand units send one event each, not one unit a
-        thousand.
-        """
+        thousand."""
         before = _reached(db, groups)
         neighbours = _neighbours(db, groups)
         taken: dict[Group, list[dict[str, Any]]] = {}

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The desk's tables. `events` has the verified reports; `calls` and `origins` are derived from it and can be derived
-again, except for cleared data (destroyedcalls.py).
-"""
+again, except for cleared data (destroyedcalls.py)."""
 
 from __future__ import annotations
 

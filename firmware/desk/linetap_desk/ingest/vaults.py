@@ -36,8 +36,7 @@ log = logging.getLogger("linetap.ingest")
 
 def check_vaults(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Collection[Group], now: str) -> None:
     """Updates the vaults of a batch. `taken`: rows of `events` being stored, before `origins` is updated; `new`: chains
-    that did not exist before.
-    """
+    that did not exist before."""
     wanted = {group: rows for group, rows in taken.items() if rows}
     known = _known(db, {unit for unit, _ in wanted})
     for group, rows in wanted.items():
@@ -72,8 +71,7 @@ def replaced(db: Connection, groups: Iterable[Group]) -> set[Group]:
 
 def ack_fields(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
     """Fields of an `ack` for a named vault: its number and the previous vault until the unit has signed them, and the
-    newest signed head of its log.
-    """
+    newest signed head of its log."""
     named = [group for group in groups if vault_of(group[1])]
     found: dict[Group, dict[str, str]] = {}
     if not named:
@@ -154,8 +152,7 @@ def _use_again(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> Non
 
 def _end(db: Connection, group: Group, now: str, at: str = "") -> None:
     """Ends the use of a vault: its missing events are lost and cannot be requested. `at`: when the other vault began. A
-    unit that also lost its count numbers both vaults from 1; reports after `at` belong to the other.
-    """
+    unit that also lost its count numbers both vaults from 1; reports after `at` belong to the other."""
     unit, chain = group
     reached = db.execute(
         select(origins.c.through, origins.c.newest).where(origins.c.unit == unit, origins.c.origin == chain)
@@ -251,8 +248,7 @@ _A_STEP = 1000  # rows for each query
 
 def reached(db: Connection, group: Group, through: int) -> int:
     """The number up to which all events are stored, or dropped by the unit's own report. `through`: such a number known
-    so far.
-    """
+    so far."""
     here = (events.c.unit == group[0], events.c.origin == group[1])
     while True:
         wanted = select(events.c.seq).where(*here, events.c.seq > through).order_by(events.c.seq).limit(_A_STEP)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a table saved by a spreadsheet or a person as CSV: in UTF-8, CP949 or UTF-16 (Excel's "Unicode text"), with
-commas, semicolons or tabs, with Excel's own first line `sep=;`, and with a title above its header.
-"""
+commas, semicolons or tabs, with Excel's own first line `sep=;`, and with a title above its header."""
 
 from __future__ import annotations
 

@@ -51,8 +51,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 def moment_ns(text: str, zone: ZoneInfo) -> int:
     """UTC nanoseconds of an RFC 3339 time, or of a local day or time: `2026-11-24`, `2026-11-24 13:00`. BadInput
-    otherwise.
-    """
+    otherwise."""
     try:
         moment = datetime.fromisoformat(text)
         if not 1970 <= moment.year < 9999:

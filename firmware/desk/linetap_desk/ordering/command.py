@@ -240,8 +240,7 @@ def add_verb(verbs: Any) -> None:
 
 def run_send(args: argparse.Namespace, clock: Clock) -> int:
     """Sends the commands. Exit status: 0 all done, 1 one refused. BadInput or Refusal has the reason for a missing
-    answer; the other commands are sent nevertheless.
-    """
+    answer; the other commands are sent nevertheless."""
     found = [(path, *one) for path in args.file for one in _commands_of(path)]
     status, broker = 0, broker_alone(args)
     for path, command, data in found:
@@ -277,8 +276,7 @@ def _command_of(path: Path, data: bytes) -> tuple[Command, bytes]:
 
 def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, clock: Clock) -> Answer:
     """Sends one command on its own connection; returns the answer. A Refusal if no answer arrives in time: the command
-    may have been executed nevertheless.
-    """
+    may have been executed nevertheless."""
     topics, correlation = Topics(command.unit), secrets.token_bytes(16)
     terms = Terms(f"linetap-command-{secrets.token_hex(8)}", (topics.replies(command.verb),), 8, _LARGEST_PACKET)
     happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
@@ -321,8 +319,7 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 def _left_s(command: Command, clock: Clock) -> int | None:
     """The seconds for which a broker may keep the command; None if its expiry cannot be read. An expired command is
-    sent for one second, so that the unit's refusal is the answer.
-    """
+    sent for one second, so that the unit's refusal is the answer."""
     try:
         left_s = (parse_rfc3339(command.expires) - clock.utc_ns()) // NS_PER_S
     except ValueError:  # the unit refuses it

@@ -74,8 +74,7 @@ def desk_name(text: str) -> str:
 
 def is_permitted(ca: x509.Certificate, name: x509.GeneralName) -> bool:
     """Whether the root's constraints permit the name (RFC 5280, 4.2.1.10): otherwise every client would refuse the
-    certificate.
-    """
+    certificate."""
     subtrees = ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
     return any(_within(name, subtree) for subtree in subtrees)
 
@@ -111,8 +110,7 @@ class Authority:
         signer: str = "",
     ) -> bytes:
         """Issues a certificate; returns its PEM, which is registered on return. `signer`: the line of a unit's signing
-        key.
-        """
+        key."""
         now_ns = self.clock.utc_ns()
         at = from_utc_ns(now_ns)
         if at >= self.certificate.not_valid_after_utc:
@@ -181,8 +179,7 @@ def key_hash(public: ec.EllipticCurvePublicKey) -> str:
 
 def signers_line(unit: str, signer: str, before: str = "") -> str:
     """A line of allowed_signers; `before` is RFC 3339. Rounded down: in the second of doubt the signature does not
-    count.
-    """
+    count."""
     ends = f',valid-before="{from_utc_ns(parse_rfc3339(before)):%Y%m%d%H%M%S}Z"' if before else ""
     return f'{unit} namespaces="{",".join(namespaces.BY_UNIT)}"{ends} {signer}'
 

@@ -40,8 +40,7 @@ _KEPT = {
 
 def definitions(named: Iterable[tuple[Role, str]], silent: Iterable[str], known: Iterable[Signer]) -> bytes:
     """The definitions of units and desks. `silent`: the desks that neither read nor write, such as a wall display.
-    `known`: the units' signing keys.
-    """
+    `known`: the units' signing keys."""
     clients_of: dict[str, set[str]] = {}
     for signer in known:
         clients_of.setdefault(signer.principals, set()).add(signer_name(keys.fingerprint_of(signer.blob)))

@@ -37,8 +37,7 @@ _CHECK = re.compile(rb'(.*),"check":"([0-9a-f]{64})"\}', re.DOTALL)
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True, tag="issued", tag_field="entry"):
     """An issued certificate. `key` and `sha256` are of its SubjectPublicKeyInfo and of its DER; `signer` is a unit's
-    line.
-    """
+    line."""
 
     at: str
     serial: str  # hexadecimal
@@ -52,8 +51,7 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True, tag="issued", tag_field=
 
 class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked", tag_field="entry"):
     """A revocation. `since`: the time from which the certificate, and the revoked signer if there is one, no longer
-    count.
-    """
+    count."""
 
     at: str
     serial: str

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads amendments in a vault, or in a unit's folder of a store: `amended/`, beside the years. In a package it is
-beside `calls/`.
-"""
+beside `calls/`."""
 
 from __future__ import annotations
 
@@ -47,8 +46,7 @@ def read_amendment(
     call_dir: Path, unit: str, record_sha256: str, signers: list[Signer] | None
 ) -> tuple[Amendment | None, str]:
     """The newest amendment of a verified call, if it is of its record and signed by its unit; otherwise the reason, or
-    "" if there is none.
-    """
+    "" if there is none."""
     path = path_of_newest(home(call_dir), call_dir.name)
     if path is None:
         return None, ""
@@ -94,8 +92,7 @@ def _read(path: Path, call_id: str) -> Amendment | None:
 
 class TrueTimes:
     """True times of calls with ids from a wrong clock, in some vaults: from amendments, or from the records. An
-    amendment is trusted no more than an index: the record decides.
-    """
+    amendment is trusted no more than an index: the record decides."""
 
     def __init__(self, vaults: Iterable[Path]) -> None:
         self._vaults = list(vaults)

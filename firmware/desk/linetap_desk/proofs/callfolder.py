@@ -86,8 +86,7 @@ def read_head(path: Path, limit_bytes: int) -> bytes:
 
 def digest(path: Path) -> Digest:
     """SHA-256 and size, read in blocks of 1 MiB. Damaged above LARGEST_BYTES, which no unit seals: reading a huge
-    sparse file would take forever.
-    """
+    sparse file would take forever."""
     state, size = hashlib.sha256(), 0
     with _open(path) as file:
         if os.fstat(file.fileno()).st_size > LARGEST_BYTES:

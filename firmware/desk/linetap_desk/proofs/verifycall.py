@@ -45,8 +45,7 @@ from linetap_desk.proofs.verdict import Problem, Verdict
 
 def undated_note(at: datetime, counted: datetime | None = None, seen: datetime | None = None) -> str:
     """The note on the time used. `at`: the unit's clock. `counted`: by counted time; `seen`: when witnesses had
-    cosigned it.
-    """
+    cosigned it."""
     stood = f"its clock stood at {_utc_text(at)}"
     if counted is not None:
         return f"{stood}; by counted time it was {_utc_text(counted)}, and its key is judged as of then"
@@ -65,8 +64,7 @@ def _judge_trust(
 ) -> None:
     """Requires that the unit named in the record signed it with a key valid when the call began. The begin is in the
     call's name; if a wrong clock gave that name, it is the time that the unit signed later, or else when witnesses had
-    seen it.
-    """
+    seen it."""
     if key is None or signers is None:
         return
     try:

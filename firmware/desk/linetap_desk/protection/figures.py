@@ -33,8 +33,7 @@ NO_DEPARTMENT, TRUNKS = "", "*trunks"  # in place of a name: lines without a dep
 @dataclass(slots=True)
 class Figures:
     """The figures of a department. `of`: by the names of CALL_FIGURES and DESTROYED_FIGURES. `situations`: ended calls
-    by situation.
-    """
+    by situation."""
 
     of: Counter[str] = field(default_factory=Counter)
     situations: Counter[str] = field(default_factory=Counter)
@@ -49,8 +48,7 @@ class Figures:
 @dataclass(slots=True)
 class Found:
     """The figures of a period. `departments`: by name, with NO_DEPARTMENT and TRUNKS. `unmeasured`: destroyed calls
-    cleared before this desk counted them. `overdue`: copies that should have been removed by now.
-    """
+    cleared before this desk counted them. `overdue`: copies that should have been removed by now."""
 
     departments: dict[str, Figures] = field(default_factory=dict)
     unmeasured: int = 0

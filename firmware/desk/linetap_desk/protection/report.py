@@ -32,8 +32,7 @@ def hidden(
     cells: Mapping[Cell, int], sums: Sequence[Sequence[Cell]], parts: Sequence[Sequence[Cell]] = ()
 ) -> frozenset[Cell]:
     """The cells to hide. `sums`: cells whose sum a reader knows. `parts`: a cell, and the cells that add up to it. In
-    each of them either no cell is hidden, or enough that their sum reveals none.
-    """
+    each of them either no cell is hidden, or enough that their sum reveals none."""
     found = {cell for cell, number in cells.items() if 0 < number < LEAST}
     for _ in range(len(cells)):
         left = next(filter(None, (_left(cells, found, each, None) for each in sums)), None)
@@ -47,8 +46,7 @@ def hidden(
 
 def _left(cells: Mapping[Cell, int], found: set[Cell], each: Sequence[Cell], whole: Cell | None) -> list[Cell]:
     """The cells of `each` that may be hidden too, if too few are hidden: a single one, or several whose sum is below
-    LEAST or can only come from the largest small numbers. A hidden sum reveals nothing.
-    """
+    LEAST or can only come from the largest small numbers. A hidden sum reveals nothing."""
     ours = found.intersection(each)
     number = sum(cells[cell] for cell in ours)
     says = whole not in ours and (number < LEAST or number == (LEAST - 1) * len(ours))
@@ -81,8 +79,7 @@ class Pbx:
 class Report:
     """The report. `departments`: names in order, those of UNNAMED at the end. `hidden`: cells not shown; a situation's
     column is `end:` and its name. `joined`: number of departments in OTHERS. `released` None: the pages' database could
-    not be read.
-    """
+    not be read."""
 
     period: Period
     made_at_ns: int

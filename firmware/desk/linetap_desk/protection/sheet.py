@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report as cells of text, for the page and as a CSV for a spreadsheet: UTF-8 with a byte order mark, without
-formulas. Each indicator of the ministry is a heading and lines of a msgid and a value.
-"""
+formulas. Each indicator of the ministry is a heading and lines of a msgid and a value."""
 
 from __future__ import annotations
 
@@ -158,6 +157,5 @@ def _rows(report: Report, say: Translate) -> Iterator[list[str]]:
 
 def escape_formula(cell: str) -> str:
     """The cell as text: an apostrophe precedes the characters that begin a formula by OWASP's list, with full-width
-    signs and `|`.
-    """
+    signs and `|`."""
     return f"'{cell}" if cell.startswith(_FORMULA) and cell != "-" else cell

@@ -71,8 +71,7 @@ class RebuildResult:
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Rebuilds the index. 0; 1 if something was refused, or an online unit has not reported everything: the new
-    database is in use nevertheless.
-    """
+    database is in use nevertheless."""
     stop = Stop()
     args.broker = args.client_id = args.signers = args.db = args.key = args.copy = None
     settings = desksettings.ingest_settings(args)
@@ -178,8 +177,7 @@ _AT_ONCE = 500
 
 def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
     """Copies the desk's observations; returns the number of rows of each table. SQLAlchemyError: the old database
-    cannot be read, and nothing was copied.
-    """
+    cannot be read, and nothing was copied."""
     taken: Counter[str] = Counter()
     with old.connect() as source, new.begin() as db:
         for table in (

@@ -89,8 +89,7 @@ class File:
 
     def swap(self) -> str:
         """Replaces the file. Moves the log of a damaged old database first: SQLite would otherwise apply it to the new
-        one.
-        """
+        one."""
         kept = ""
         _fold(self._path)
         if self._path.exists():
@@ -116,8 +115,7 @@ def _allow_as(old: Path, new: Path) -> None:
 
 def _fold(path: Path) -> None:
     """Merges SQLite's log into the file and deletes it; a damaged database is not changed. BadInput while another
-    process has it open: closing it there would delete the log of the new file.
-    """
+    process has it open: closing it there would delete the log of the new file."""
     if not path.exists():
         return
     with contextlib.closing(sqlite3.connect(path, timeout=database.BUSY_MS / 1000)) as db:

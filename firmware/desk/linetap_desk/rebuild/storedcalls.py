@@ -71,8 +71,8 @@ def store_copies(
 
 def settle(new: Engine, refused: Refused) -> int:
     """Resolves contradictions after the units have reported; returns the number of calls known by their record only. A
-    unit's signed event that names another record overrides a copy; a call with its own event needs no record any more.
-    """
+    unit's signed event that names another record overrides a copy; a call with its own event needs no record any
+    more."""
     with new.begin() as db:
         for unit, call_id in db.execute(_contradicted()).all():
             refused.add("copy_changed", f"{unit}/{call_id}", "its record is another than the unit's event names")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An officer's request for a hold, which the desk gives to the vault officer with the call. It is a suggestion: only
-the vault officer's signed hold counts.
-"""
+the vault officer's signed hold counts."""
 
 from __future__ import annotations
 

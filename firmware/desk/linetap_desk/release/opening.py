@@ -47,8 +47,7 @@ PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
 class OpeningInputs:
     """`inner` is the output of `unwrap`; without it the identities must open both layers, and the result is marked
     `unreleased`. `recipient`: for whom the result is encrypted; empty: not encrypted. `gives`: part of the call is
-    handed over, which a request for listening alone does not allow.
-    """
+    handed over, which a request for listening alone does not allow."""
 
     folder: Path
     signers: Path | None
@@ -81,8 +80,7 @@ class Unlocked:
 
 def require_released(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs) -> CheckedCall:
     """The verified call. A Refusal unless a named unit sealed it, it is unchanged, and an approved, unexpired request
-    names it.
-    """
+    names it."""
     checkedcall.name_folder(step.entry, wanted.folder)
     step.entry.unreleased = wanted.inner is None
     step.entry.request = next(filter(None, map(requestfile.key_request, wanted.identities)), "")
@@ -161,8 +159,7 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
 
 def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -> group.Peeled:
     """Removes these custodians' layers, and writes the rest for the next one, encrypted to the remaining ones only. All
-    checks before opening precede it; the step is granted in between.
-    """
+    checks before opening precede it; the step is granted in between."""
     call = require_released(desk, step, replace(wanted, gives=False))  # the requester gets nothing here
     assert wanted.inner is not None
     blob = layers.read_partial(wanted.inner)
@@ -181,8 +178,7 @@ def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -
 
 def peel_custodians(call: CheckedCall, blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
     """Removes these custodians' layers from the file of the officer, or of an earlier custodian. A Refusal if no other
-    custodian is needed: then the call must be opened instead.
-    """
+    custodian is needed: then the call must be opened instead."""
     if one_time and group.needed(blob) == 1:  # the one-time key's layer is the outer one
         blob = stockage.decrypt(blob, one_time)
     require_of_call(blob, call.key.call)
@@ -197,8 +193,7 @@ def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
 
 def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[str, Any]:
     """The content of meta.age, whose common fields must equal those of the signed record. A call recovered from its
-    folder alone has no meta.age: its telephone numbers are lost.
-    """
+    folder alone has no meta.age: its telephone numbers are lost."""
     if record.recovered and sealed.META not in record.files:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         return strict.decode(data, dict[str, Any], call_dir / sealed.RECORD)

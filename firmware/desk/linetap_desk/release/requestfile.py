@@ -141,8 +141,7 @@ def found_call(call_dir: Path) -> FoundCall:
 
 def require_stands(desk: Desk, step: LoggedStep, path: Path, *, gives: bool) -> Request:
     """The request, if its purpose, rule, approvals and time are valid; else NotReleased or RolesFault. `gives`: the
-    requester gets a copy, which a request for listening alone does not allow.
-    """
+    requester gets a copy, which a request for listening alone does not allow."""
     file = load_request(path)
     request, entry = file.request, step.entry
     describe(entry, request)
@@ -178,8 +177,7 @@ def require_named(request: Request, call: CheckedCall, roles: Roles) -> None:
 
 def _began(call: CheckedCall) -> list[int]:
     """The call's begin by its id; if a wrong clock gave that, the earliest and latest time stated by its unit since. 0:
-    no bound.
-    """
+    no bound."""
     actual = call.record.actual if isinstance(call.record.actual, ActualTime) else None
     stated = [one for one in (actual, call.amended) if one is not None]
     if not stated:
@@ -198,8 +196,7 @@ def require_open(request: Request, past: list[Entry]) -> None:
 
 def require_unused(request: Request, sha256: str, call_id: str, past: list[Entry]) -> None:
     """NotReleased if this call was given out for the request before, or if the request's id or key served another
-    request.
-    """
+    request."""
     for entry in grants(past):
         if entry.request == request.id and entry.request_sha256 != sha256:
             raise NotReleased("request_id_taken", f"another request of the id {request.id} was used on {entry.at}")

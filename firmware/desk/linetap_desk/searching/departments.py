@@ -77,8 +77,7 @@ class Departments:
 
     def filled(self, departments: Mapping[str, str], trunks: Collection[str]) -> Self:
         """The table with gaps filled from the register: a row without a department gets that of its extension, or of
-        its trunk's name. `trunks`: these names are no extensions.
-        """
+        its trunk's name. `trunks`: these names are no extensions."""
         rows = [row for kept in (self._of_line, self._of_extension) for rows in kept.values() for row in rows]
         found = type(self)([
             row if row.department else msgspec.structs.replace(row, department=departments.get(row.extension, ""))

@@ -44,8 +44,7 @@ _DAY = timedelta(days=1)
 
 class IndexLog:
     """Compares segments with the vault's log, read once: a segment that differs from the log is not searched. `why`:
-    the reason why the log confirms no segment; then all of them are searched. None if it does.
-    """
+    the reason why the log confirms no segment; then all of them are searched. None if it does."""
 
     def __init__(self, vault: Path, signers: list[Signer] | None) -> None:
         self._root = vault / index.FOLDER
@@ -64,8 +63,7 @@ class IndexLog:
 
     def missing(self, low: date, high: date) -> Iterator[str]:
         """Epochs of segments of these days that the log has and the vault lacks. A segment is removed with its
-        epoch.
-        """
+        epoch."""
         for name, known in self._named.segments.items():
             folder, _, file = name.partition("/")
             epoch, last_day = index.parse_folder(folder) or ("", None)
@@ -219,8 +217,7 @@ class Segment:
 @dataclass(slots=True)
 class Result:
     """The result. `found`: for each call the vaults whose index has it, and the entry. `closed`: reason -> the epochs
-    not searched.
-    """
+    not searched."""
 
     found: dict[tuple[str, str], tuple[list[Path], Entry]] = field(default_factory=dict)  # by unit and call
     closed: dict[str, set[str]] = field(default_factory=dict)
@@ -235,8 +232,7 @@ def segments_of(
     vault: Path, first: date | None = None, last: date | None = None, also: Collection[date] = ()
 ) -> Iterator[Segment]:
     """The segments that may contain calls begun from `first` to `last`: a call ends on the day of its begin, or the
-    next. `also`: days after which a wrong clock named calls of that time. A Refusal if there are too many segments.
-    """
+    next. `also`: days after which a wrong clock named calls of that time. A Refusal if there are too many segments."""
     low, high = days_of(first, last)
     count = 0
     for folder in _entries(vault / index.FOLDER):
@@ -259,8 +255,7 @@ def search(
     segments: list[Segment], keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
 ) -> Result:
     """The entries for which `wanted` returns True, in the order of the segments; `wanted` may raise BadIndex. `logs`:
-    by vault.
-    """
+    by vault."""
     result = Result()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for segment, opened in zip(

@@ -21,8 +21,7 @@ _MOST = 1000
 
 def read_password() -> str:
     """Reads the password hidden and twice from the terminal, or as one line from a pipe; never from the command line,
-    which every process can read. BadInput if the two differ or are empty.
-    """
+    which every process can read. BadInput if the two differ or are empty."""
     if not sys.stdin.isatty():
         password = sys.stdin.readline(_MOST).rstrip("\n")
         if not password:

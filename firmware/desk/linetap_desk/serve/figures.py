@@ -92,9 +92,8 @@ def _is_away(engine: Engine) -> bool:
 
 
 def _is_writable(site: Site) -> bool:
-    """Whether a write transaction starts, the log ends with its signed head, and the table accepts a change of
-    no row.
-    """
+    """Whether a write transaction starts, the log ends with its signed head, and the table accepts a change of no
+    row."""
     try:
         with writing(site.own) as db:
             last_head(db, site.access.key.public_key())

@@ -88,8 +88,7 @@ def _engine(url: URL) -> Engine:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     """Sets synchronous FULL: written rows of the access log must survive a power cut. The driver's own transactions are
-    off: `_begin` begins them. secure_delete removes emptied data (release/store.py) from the file.
-    """
+    off: `_begin` begins them. secure_delete removes emptied data (release/store.py) from the file."""
     connection.isolation_level = None
     always = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
     for pragma in (f"busy_timeout={BUSY_MS}", *always):

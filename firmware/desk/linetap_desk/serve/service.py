@@ -102,8 +102,7 @@ def _bound_buffers() -> None:
 def _bound_arenas() -> None:
     """Limits glibc to _ARENAS arenas: by default eight a core, and each keeps its peak; forty threads that render pages
     kept 50 MB (docs/desk-load.md). Returns the memory of a password's hash to the system at once; by default glibc
-    keeps it. Other C libraries have no such settings.
-    """
+    keeps it. Other C libraries have no such settings."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collects the answers for `linetap desk setup`: from its options, from an existing desk.toml, or typed at a
-terminal.
-"""
+terminal."""
 
 from __future__ import annotations
 
@@ -35,8 +34,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
     """The answers. BadInput for one that is missing or contradicts `found`, the existing desk.toml, which is never
-    changed.
-    """
+    changed."""
     name = args.name
     if found is not None:
         had = urlsplit(found.serve.url or "").hostname

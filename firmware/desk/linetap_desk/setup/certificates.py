@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the city's authority and this server's certificates if they are missing, and renews the certificates 60 days
-before they end. A key is readable only for its owner from the first moment.
-"""
+before they end. A key is readable only for its owner from the first moment."""
 
 from __future__ import annotations
 
@@ -29,8 +28,7 @@ Report = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class ServerCertificate:
     """A certificate of this server. `path`: its .pem; the key beside it belongs to `user`, or to `group` with mode
-    0640.
-    """
+    0640."""
 
     path: Path
     role: Role
@@ -97,8 +95,7 @@ def _is_address(text: str) -> bool:
 
 def _make(one: ServerCertificate, answers: Answers, clock: Clock) -> None:
     """Makes the files beside the old ones, then renames them, the key first. A service that starts in between finds a
-    key and a certificate that do not match, and restarts.
-    """
+    key and a certificate that do not match, and restarts."""
     fresh = one.path.with_name(f"{one.path.stem}.new.pem")
     fresh.unlink(missing_ok=True)
     fresh.with_suffix(".key").unlink(missing_ok=True)

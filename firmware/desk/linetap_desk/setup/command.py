@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap desk setup`: runs its steps in order. A second run makes what is missing and renews what ends soon; files
-that people have edited stay as they are.
-"""
+that people have edited stay as they are."""
 
 from __future__ import annotations
 

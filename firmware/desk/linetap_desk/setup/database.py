@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes two databases: the ingest's, which the pages read, and the pages' own. They are SQLite's files, or in
-PostgreSQL on this machine, which identifies each service by its Unix user (peer), without a password.
-"""
+PostgreSQL on this machine, which identifies each service by its Unix user (peer), without a password."""
 
 from __future__ import annotations
 

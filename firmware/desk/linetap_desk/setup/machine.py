@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes the machine: files with their owners, and other programs; and the paths and owners of a desk's files, as in
-the package linetap-desk and its units.
-"""
+the package linetap-desk and its units."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options of `linetap desk setup` and `doctor`, without their implementation, since each `linetap desk` loads
-them.
-"""
+them."""
 
 from __future__ import annotations
 

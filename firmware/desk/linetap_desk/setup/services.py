@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configures and starts the services of a desk's server: Mosquitto by the shipped files (docs/broker.md), with this
-desk's names in its acl; all services; and the first account, made as the user of the pages.
-"""
+desk's names in its acl; all services; and the first account, made as the user of the pages."""
 
 from __future__ import annotations
 
@@ -25,8 +24,7 @@ def units(broker_here: bool) -> list[str]:
 
 def start(answers: Answers, changed: bool, clock: Clock) -> None:
     """Enables the services and starts them, or restarts them if their files have `changed`. BadInput if one does not
-    stay up.
-    """
+    stay up."""
     services = units(answers.broker is None)
     run_checked("systemctl", "daemon-reload")
     run_checked("systemctl", "enable", "--quiet", *services)

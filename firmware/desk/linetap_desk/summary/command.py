@@ -43,8 +43,7 @@ _FIGURES = (pbx_days.c.calls, pbx_days.c.recorded, pbx_days.c.missing, pbx_days.
 
 def coverage(db: Connection, day: date) -> dict[str, Any]:
     """A day's recordings compared with the PBXs' reports, of the units named in the signers' file. `percent`: of the
-    reported calls, those fully recorded; None without reports.
-    """
+    reported calls, those fully recorded; None without reports."""
     ours = select(units.c.unit).where(units.c.named)
     of_day = (pbx_days.c.day == day.isoformat(), pbx_days.c.unit.in_(ours))
     sums = [func.coalesce(func.sum(column), 0).label(column.name) for column in _FIGURES]

@@ -36,8 +36,7 @@ class Unopened(Refusal):
 
 def decrypt(data: bytes, identities: Sequence[AgeIdentity]) -> tuple[bytes, str]:
     """The plaintext, and the fault at the file's end: empty for a whole file; otherwise the plaintext has the whole
-    chunks before it. Unopened if no identity fits or the header is damaged.
-    """
+    chunks before it. Unopened if no identity fits or the header is damaged."""
     try:
         offset = age.payload_offset(data[: age.HEADER_LIMIT_BYTES])
     except age.NotAge as error:

@@ -39,8 +39,7 @@ SIGNERS = "allowed_signers"  # in the desk's folder
 @dataclass(frozen=True, slots=True)
 class Basis:
     """The basis of a check. With `roles` in force signers and a close are required; otherwise a missing one is a
-    doubt.
-    """
+    doubt."""
 
     signers: list[Signer] | None
     roles: Roles | None = None
@@ -93,8 +92,7 @@ def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer
 
 def find_closing(call_dir: Path, unit: str, given: Basis) -> Closing | None:
     """The call's closing, unchecked; None if there is none. NotClosed if a log contradicts it, or records the call's
-    destruction.
-    """
+    destruction."""
     call_id = call_dir.name
     sealed.call_time(call_id)
     for path in given.closings:

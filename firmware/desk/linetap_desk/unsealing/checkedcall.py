@@ -57,8 +57,7 @@ class SealedKey:
 class CheckedCall:
     """A verified call. `head`: the signed head that covers its close. `doubts`: what could not be checked without
     roles. `amended`: the unit's later statement of the record's times and end; `unamended`: why a stored amendment is
-    invalid.
-    """
+    invalid."""
 
     folder: Path
     record: CallRecord
@@ -80,8 +79,7 @@ class CheckedCall:
 def require_verified(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
     """The verified call. NotReleased unless a named unit sealed it, closed it in its log, and it is unchanged.
     `with_audio` False: missing parts are no fault, since removing the epoch's layer needs no audio and the signed
-    record has the hashes.
-    """
+    record has the hashes."""
     if not call_dir.is_dir():
         raise BadInput(f"{call_dir}: not a folder; a call folder expected")
     call_dir = call_dir.resolve()
@@ -120,8 +118,7 @@ def warn(call: CheckedCall) -> None:
 
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
     """Requires that a unit sealed the call: not a person, a witness or a desk, whatever the signers' file lets them
-    sign.
-    """
+    sign."""
     if unitnames.is_reserved(record.unit) or _ACCESS_LOG.fullmatch(record.unit):
         raise _not_as_sealed(call_dir, f"{record.unit!r} is the name of no unit")
     if roles is None:
@@ -185,8 +182,7 @@ def name_folder(entry: Entry, call_dir: Path) -> None:
 
 def name_key(step: LoggedStep, call: CheckedCall, key: SealedKey) -> None:
     """Enters the call of the sealed key. NotReleased if this key was opened earlier for another call: one of the two
-    records is forged. A key that names no call cannot be checked further.
-    """
+    records is forged. A key that names no call cannot be checked further."""
     call_id = call.record.call_id
     name_calls(step.entry, [(call_id, call.record.line)])
     step.entry.key_sha256 = key.sha256

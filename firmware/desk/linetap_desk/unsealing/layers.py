@@ -71,8 +71,7 @@ class Turn:
 
     def remove_layers(self, identities: list[Path]) -> bytes:
         """The content below these layers: the custodians' layer if `left` is 0. A Refusal if the identities do not
-        fit.
-        """
+        fit."""
         return peel(self.key, identities, self.most, self.part).data
 
 

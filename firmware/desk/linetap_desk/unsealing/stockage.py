@@ -78,8 +78,7 @@ def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
 
 def _opened_here(ciphertext: bytes, identities: list[Path]) -> Opened | None:
     """Decrypts in this process if `age` is not installed; otherwise None, also if a file needs `age` (passphrase,
-    token).
-    """
+    token)."""
     if system.program("age") is not None:
         return None
     found = []

@@ -40,8 +40,7 @@ class Wrapped:
 
 def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_age: bytes, roles: Roles | None) -> None:
     """NotReleased unless a vault officer signed that this key.age belongs to this call. Without roles in force there
-    are no officers, and only the consistency of the documents is checked.
-    """
+    are no officers, and only the consistency of the documents is checked."""
     path = next((folder / name for name in DOCUMENTS if (folder / name).exists()), None)
     if path is None:
         raise BadInput(f"{folder}: there is neither {' nor '.join(DOCUMENTS)} in it")

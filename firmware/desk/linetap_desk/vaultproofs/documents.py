@@ -55,8 +55,7 @@ class DocumentCheck:
 
     def document(self, name: str, namespace: str, logged: str | None, now_ns: int) -> DocumentResult:
         """Checks a document. `logged`: the hash in the log. `now_ns`: the time of judgement, if the document has no
-        date.
-        """
+        date."""
         found = DocumentResult([], [])
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
@@ -192,8 +191,7 @@ def _dated(data: bytes) -> int | None:
 @dataclass(slots=True)
 class Segment:
     """An index segment by its last leaf. The leaf precedes the file: until `written` is confirmed, the previous content
-    in `before`, or no file, is valid too.
-    """
+    in `before`, or no file, is valid too."""
 
     sha256: str
     written: bool = False
@@ -272,8 +270,7 @@ _LONGEST = 200
 
 class LogWeakened:
     """Collects the weakenings that a log records: they show a verifier which calls were not recorded or announced
-    meanwhile.
-    """
+    meanwhile."""
 
     def __init__(self) -> None:
         self._known: dict[str, Leaf] = {}  # the first of each

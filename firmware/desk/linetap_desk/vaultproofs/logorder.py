@@ -291,8 +291,7 @@ class LogOrder:
 
     def _of_epoch(self, index: int, epoch: str, at_ns: int) -> None:
         """Requires that a day's key is destroyed after that day, in the zone where it ends first; an overflow epoch has
-        no day.
-        """
+        no day."""
         try:
             ends = datetime.combine(date.fromisoformat(epoch) + timedelta(days=1), time(), UTC) - _EARLIEST_ZONE
         except (ValueError, OverflowError):

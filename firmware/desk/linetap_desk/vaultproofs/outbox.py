@@ -139,8 +139,7 @@ class OutboxCheck:
 
     def _require_trust(self, seq: int, key: PublicKey, at: datetime) -> None:
         """Requires a trusted signer. An event with an unset clock is judged at the time of the next dated event, which
-        names its hash: it existed by then.
-        """
+        names its hash: it existed by then."""
         assert self._signers is not None
         if is_undated(at) and has_times(key, self._signers):
             with suppress(SignerUndated):

@@ -66,8 +66,7 @@ _TEMPORARY = re.compile(r"(.*/)?\.([^/]+)\.tmp")
 
 def runtime_kind(name: str) -> str | None:
     """The kind (in RUNTIME_FILES) of a recorder's own unsigned file, by its name relative to the vault; None for
-    others. A verifier must not trust such files.
-    """
+    others. A verifier must not trust such files."""
     if match := _TEMPORARY.fullmatch(name):
         return "work in progress" if _belongs((match[1] or "") + match[2]) else None
     if (whole := broken.original(name)) is not None:
@@ -94,8 +93,7 @@ _INDEX_OVER = timedelta(days=1)
 
 class TreeCheck:
     """The check of all files. `records`: the hash of each call's record, for holds. `named`: the claims of the whole
-    log. `head_at`: the time of its head.
-    """
+    log. `head_at`: the time of its head."""
 
     def __init__(
         self,

@@ -41,8 +41,7 @@ FILES = {LEAVES, TREE, HEAD, HEAD + namespaces.SUFFIX}
 
 class LogCheck:
     """The check of a log, done by the constructor. Afterwards `problems_of` is called for every call, and finally
-    `verdict`.
-    """
+    `verdict`."""
 
     def __init__(
         self,
@@ -283,8 +282,7 @@ class LogCheck:
 
 def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, CheckpointVerdict | None]:
     """For each unit the newest witnessed checkpoint, from its log in the copies and the kept checkpoints. NotWitnessed
-    if a log differs from the witnessed one.
-    """
+    if a log differs from the witnessed one."""
     found: dict[str, CheckpointVerdict | None] = {}
     for log in _logs(copy):
         check = LogCheck(log, signers, None, rules)

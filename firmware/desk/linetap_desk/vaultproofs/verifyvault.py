@@ -25,8 +25,7 @@ def verify_vault(
     vault: Path, signers: list[Signer] | None, witness: Path | None = None, rules: Rules = NO_RULES
 ) -> Iterator[Verdict]:
     """A verdict for every call of a vault by time, then for its log, files and witnesses. `witness`: a cosigned
-    head.
-    """
+    head."""
     calls = callfolder.calls(vault)
     first = next(calls, None)
     if first is None and not (vault / unitlog.FOLDER).exists():

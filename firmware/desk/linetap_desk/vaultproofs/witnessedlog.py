@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks a vault's log by a policy: it must continue every kept checkpoint, and each call must have been witnessed in
-time.
-"""
+time."""
 
 from __future__ import annotations
 
@@ -22,8 +21,7 @@ _MOST_LISTED = 1000
 
 class LogWitness:
     """The check by the rules. Receives the unit, then every leaf; then returns the problems of each call, and finally
-    the verdict.
-    """
+    the verdict."""
 
     def __init__(self, rules: Rules, signers: list[Signer] | None) -> None:
         self._rules, self._signers = rules, signers or []

@@ -38,8 +38,7 @@ def add_add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_version(args: argparse.Namespace, _clock: Clock) -> int:
     """Adds a version. 0 if a quorum has cosigned the entry, and the proof is written; else 1, and the same command
-    continues.
-    """
+    continues."""
     policy, key = _policy(args.policy), callfolder.load_private_key(args.key)
     client.require_urls(policy)
     if key.public_key().public_bytes_raw() not in policy.logs:

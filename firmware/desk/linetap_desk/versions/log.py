@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log of versions in a folder: `leaves.jsonl` and `tree.bin` (leaflog.py), and `heads/versions/SIZE.checkpoint`,
-each head with the cosignatures of its witnesses. The whole folder is published: it contains no secret.
-"""
+each head with the cosignatures of its witnesses. The whole folder is published: it contains no secret."""
 
 from __future__ import annotations
 

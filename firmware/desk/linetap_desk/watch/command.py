@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap watch`: shows all units by the broker's messages, on a screen or as lines, until Ctrl-C; or once. Messages
-that it cannot process in time wait at the broker.
-"""
+that it cannot process in time wait at the broker."""
 
 from __future__ import annotations
 

@@ -37,8 +37,7 @@ class Screen:
 
     def picture(self, head: str, utc_ns: int, now_ns: int, page: int | None) -> RenderableType:
         """The screen's content. `head`: the line about the broker. `page`: rows of the terminal; None: as many as
-        needed.
-        """
+        needed."""
         placed = sorted(((unit, self._places.of(unit.name)) for unit in self._units.units.values()), key=_worst_first)
         buildings = self._buildings(placed)
         rows = len(placed) if page is None else max(3, page - _AROUND - buildings.row_count)

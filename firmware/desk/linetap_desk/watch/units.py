@@ -126,8 +126,7 @@ class Units:
         self, topic: str, payload: bytes, now_ns: int, retained: bool = False, expiry_s: int | None = None
     ) -> Change | None:
         """Processes a message; returns the changes. `now_ns`: monotonic; `retained`: sent before the subscription;
-        `expiry_s`: the remaining validity at the broker.
-        """
+        `expiry_s`: the remaining validity at the broker."""
         found = topics.address(topic)
         if found is None or found.kind not in _KINDS or len(payload) > LIMIT_BYTES:
             self.bad += 1
@@ -212,8 +211,7 @@ def _health(unit: str, known: ShownHealth | None, now: ShownHealth | None) -> Ch
 
 def _status(unit: Unit, payload: bytes, now_ns: int | None) -> Change | None:
     """Processes a status. `now_ns`: monotonic; None for a retained message. A new unit's first health is due within
-    GRACE_S.
-    """
+    GRACE_S."""
     known = unit.status
     status = jsontext.decode(payload, type=Status) if payload else None
     if status == known or (status and known and status.is_late_will(known.state, known.session)):
@@ -245,8 +243,7 @@ class Leds:
 
 def leds_of(unit: Unit) -> Leds:
     """The LEDs by the unit's reports and the panel's legend. Units do not report a walk test, a disk being removed, an
-    identify and a fault acknowledged at the button, so these are missing here.
-    """
+    identify and a fault acknowledged at the button, so these are missing here."""
     starting = unit.health is not None and bool(unit.health.services_starting)
     condition = shown_conditions((_led(check, alert) for check, alert in unit.alerts.items()), starting)[0]
     return Leds(condition, activity_of(condition, (line.state for line in unit.lines.values())))

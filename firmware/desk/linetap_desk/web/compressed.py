@@ -33,8 +33,7 @@ class Compressed:
 
 def in_records(send: Send) -> Send:
     """Splits large writes. Each write is a TLS record, which a browser can read only as a whole: of a page in one
-    record nothing is shown before its last packet.
-    """
+    record nothing is shown before its last packet."""
 
     async def cut(message: Message) -> None:
         body = message.get("body", b"")

@@ -41,8 +41,7 @@ class MenuItem(NamedTuple):
 
 class Pages:
     """The renderer. Every template has `_`, `ngettext`, `fill`, `when`, `who` (None before login), `menu`, `csrf`,
-    `draft`, `path`, and `here`, the path with its query.
-    """
+    `draft`, `path`, and `here`, the path with its query."""
 
     def __init__(self, zone: ZoneInfo, package: str = "linetap_desk.serve") -> None:
         self.zone = zone
@@ -64,8 +63,7 @@ class Pages:
 
     def page_in_parts(self, request: Request, template: str, /, **context: Any) -> Response:
         """A page sent in parts, each up to a `part_end` of the template: the browser processes one while the next is
-        rendered.
-        """
+        rendered."""
         rendered = self._templates.get_template(template).generate(self._context(request, context))
         return StreamingResponse(_parts(rendered), media_type="text/html")
 
@@ -143,8 +141,7 @@ def fill(text: str, **values: Any) -> Markup:
 
 def _filling(translate: Callable[..., str]) -> Callable[..., str]:
     """A translation function: `_("Log in with %(name)s", name=...)` escapes inserted values. `ngettext` inserts
-    `num`.
-    """
+    `num`."""
 
     def filled(*args: Any, **values: Any) -> str:
         text = translate(*args)

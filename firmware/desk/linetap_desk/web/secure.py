@@ -19,8 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 def address_of(request: Request, proxies: frozenset[Address]) -> str:
     """The client's address: the last address in X-Forwarded-For that is not one of our proxies. A client can forge the
-    earlier ones.
-    """
+    earlier ones."""
     address = _address(request.client.host if request.client else "")
     if address is None:
         return ""
@@ -35,16 +34,14 @@ def address_of(request: Request, proxies: frozenset[Address]) -> str:
 
 def path_of(request: Request) -> str:
     """The path. Unlike request.url.path it does not keep the whole URL with all typed values in the cache of
-    urlsplit.
-    """
+    urlsplit."""
     path: str = request.scope["path"]
     return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
 
 
 def page_address_of(request: Request) -> str:
     """Path and query of the page that a person sees. For the response to a form it is the form's page, which the
-    browser names as the referrer (`Referrer-Policy: same-origin`).
-    """
+    browser names as the referrer (`Referrer-Policy: same-origin`)."""
     if request.method == "GET":
         query = request.scope["query_string"].decode("latin-1")
         return path_of(request) + (f"?{query}" if query else "")
@@ -141,8 +138,7 @@ def token_of(secret: str) -> str:
 
 def masked(secret: bytes) -> bytes:
     """The secret, masked differently each time, at twice the length, so that lengths of compressed responses reveal
-    nothing (BREACH). `unmasked` and static/draft.js reverse it.
-    """
+    nothing (BREACH). `unmasked` and static/draft.js reverse it."""
     pad = secrets.token_bytes(len(secret))
     return pad + bytes(one ^ other for one, other in zip(pad, secret, strict=True))
 
@@ -159,8 +155,7 @@ def form_token(secret: str) -> str:
 
 def is_token(found: object, secret: str) -> bool:
     """Whether `found` is the form token, masked or unmasked. Form text may contain a lone surrogate, if its charset
-    encodes one.
-    """
+    encodes one."""
     if not isinstance(found, str):
         return False
     if len(found) == 2 * _TOKEN_DIGITS and _HEX.fullmatch(found):
@@ -184,8 +179,7 @@ def _name_of(value: str | UploadFile) -> str:
 
 def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
     """Whether the request comes from our own page. Every known browser sends the origin of a POST; a request without it
-    is refused.
-    """
+    is refused."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin", "")
@@ -202,8 +196,7 @@ _FOLLOWED = {
 
 def came_by_link(headers: Mapping[str, str]) -> bool:
     """Whether a person followed a link from another site: then the browser omits strict cookies, and sends them with
-    the next request of our own page.
-    """
+    the next request of our own page."""
     return all(headers.get(name) == value for name, value in _FOLLOWED.items())
 
 

@@ -34,8 +34,7 @@ TAKEN_S = 60.0  # until a browser has read the available data, at most half a me
 
 class Bounded:
     """The middleware that bounds request bodies: 413 if one exceeds MOST_BODY_BYTES, or its path's limit in `larger`;
-    408 if it takes longer than BODY_S.
-    """
+    408 if it takes longer than BODY_S."""
 
     def __init__(self, app: ASGIApp, larger: Mapping[str, int] = MappingProxyType({})) -> None:
         self._app, self._larger = app, larger
@@ -125,8 +124,7 @@ class PunctualProtocol(H11Protocol):
 
 class EndsQuietly(uvicorn.Server):
     """Handles signals itself. uvicorn raises them again at its end, so that a stopped service would appear to have been
-    killed.
-    """
+    killed."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -57,8 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     """Submits the logs' heads. 0 if every log reached its quorum, else 1. Prints a line for each log, and one for each
-    witness that failed.
-    """
+    witness that failed."""
     if args.follow:
         if args.config is None:
             raise BadInput("--follow: with --config desk.toml, whose [witnesses] names the logs")
@@ -83,8 +82,7 @@ class Asked(Protocol):
 
 def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
     """Submits heads continuously. BadInput if no log can be submitted at the start; later faults are reported and
-    retried.
-    """
+    retried."""
     found, read_ns = _read(args), clock.monotonic_ns()
 
     def carried(log: Path, key: Path, proofs_too: bool) -> bool:
@@ -215,8 +213,7 @@ def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateK
 
 def _require_own_keeper(heads: Path, unit: str, log: str, key: Ed25519PrivateKey) -> None:
     """Requires a separate keeper for each log: a witness identifies a log by its key, so a unit's new log needs a new
-    keeper.
-    """
+    keeper."""
     origin = checkpoint.sigsum_origin(key.public_key())
     for folder in sorted(path.name for path in heads.iterdir() if path.is_dir()):
         of, name = signedheads.unit_and_log(folder)

@@ -54,8 +54,7 @@ def request_cosignature(
     witness: Witness, signed: Note, known: int, proof: Callable[[int], list[bytes]], ca: Path | None = None
 ) -> list[Line]:
     """The witness's cosignature lines. `known`: the last size that it is known to have cosigned; `proof(old)`: that the
-    log continues from `old`.
-    """
+    log continues from `old`."""
     size, old = checkpoint.decode(signed.text).size, known
     for _ in range(2):
         status, body = _post(witness, AddRequest(old, tuple(proof(old)), signed).encode(), ca)

@@ -38,8 +38,7 @@ class Round:
 
 def read_round(args: argparse.Namespace) -> Round:
     """The round of a configuration. BadInput if a setting is missing. A unit with an unusable log or key does not block
-    others; it is reported in its turn.
-    """
+    others; it is reported in its turn."""
     if args.log or any(getattr(args, name) is not None for name in ("key", "policy", "signers", "output", "store")):
         raise BadInput("--config: alone, or without it DIR, --key, --policy, --signers and -o")
     path: Path = args.config

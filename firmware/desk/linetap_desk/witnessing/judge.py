@@ -146,8 +146,7 @@ def all_keepers(
     unit: str | None = None,
 ) -> Iterator[note.Key]:
     """The keeper keys of a unit's logs, or of all units'. A key that signs records is no keeper, whatever another line
-    allows.
-    """
+    allows."""
     prefix = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
     units = {signer.blob for signer in signers if signer.is_unit}
     for signer in signers:
@@ -159,8 +158,7 @@ def all_keepers(
 
 def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> CheckpointVerdict:
     """The verdict on the checkpoint that covers a leaf. A Refusal if the leaf is not covered, or the proof is
-    forged.
-    """
+    forged."""
     assert rules.policy is not None
     return verify_checkpoint(rules.policy, proof.note, proof.require(leaf), unit, signers)
 
@@ -201,8 +199,7 @@ def call_problem(
 
 def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
     """Notes on a valid call about how much it could have been backdated: a thief of the unit's key can do so within the
-    period that the policy allows between a call and its first witness.
-    """
+    period that the policy allows between a call and its first witness."""
     if seen is None or seen.since_s is None or seen.since_s * NS_PER_S - ended_ns < LATE_S * NS_PER_S:
         return []
     hours = (seen.since_s * NS_PER_S - ended_ns) / (3600 * NS_PER_S)

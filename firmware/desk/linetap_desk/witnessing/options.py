@@ -37,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
     """The rules. BadInput for contradictory options, NotWitnessed if the roles in force name another policy. `binding`:
-    False for commands that only read, by a policy of the user's choice.
-    """
+    False for commands that only read, by a policy of the user's choice."""
     folder = _desk(args)
     policy = _chosen(args.policy, folder / POLICY)
     heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
@@ -62,8 +61,7 @@ def of_files(policy: Path | None, heads: Path | None, within_h: float) -> Rules:
 
 def named(folder: Path) -> Witnesses | None:
     """The witnesses named by the roles in force in a desk's folder. RolesFault if a desk exists without its roles: the
-    policy's hash would be lost with them.
-    """
+    policy's hash would be lost with them."""
     if not deskfolder.is_made(folder):
         return None
     try:

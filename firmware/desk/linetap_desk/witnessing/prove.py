@@ -105,8 +105,7 @@ def call_against(
 
 def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int = 0, log: str = "") -> Heads:
     """The kept checkpoints cosigned by a quorum, each with its time (POSIX), earliest first. `above`: only those over
-    more leaves.
-    """
+    more leaves."""
     if rules.policy is None or rules.heads is None:
         return []
     found: Heads = []
@@ -122,8 +121,7 @@ def _first(kept: Heads, wanted: Callable[[KeptCheckpoint], bool]) -> KeptCheckpo
 
 def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
     """Writes the proof of each witnessed call beside its copy in the store; returns their number. Packages then need
-    neither the log nor the checkpoints. A proof is never replaced: the first checkpoint that covers a call counts.
-    """
+    neither the log nor the checkpoints. A proof is never replaced: the first checkpoint that covers a call counts."""
     head, count = signedheads.read_head(log / HEAD, signers).head, 0
     unit = head.unit
     wanted = [(index, call_id) for index, call_id in _closes(log) if _lacks_proof(store / unit, call_id)]

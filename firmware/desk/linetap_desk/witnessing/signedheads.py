@@ -92,8 +92,7 @@ MOST_STATE_BYTES = 16 << 20
 
 def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
     """A witness's last cosignature, from FILE or FILE.twin. A damaged or missing file is read from its twin, since a
-    witness that forgets would cosign two logs. If both are damaged, BadInput: they stay, and nothing is cosigned.
-    """
+    witness that forgets would cosign two logs. If both are damaged, BadInput: they stay, and nothing is cosigned."""
     try:
         if not path.exists() and (kept := file.load_in_place(twin_of(path))) is not None:
             file.replace(path, kept)
@@ -141,8 +140,7 @@ def kept_checkpoints(
     heads: Path, unit: str, log: str = "", *, newest_first: bool = False, above: int = 0
 ) -> Iterator[KeptCheckpoint]:
     """Every checkpoint of a unit's log over more leaves than `above`, by size, read lazily: rounds every five minutes
-    make a hundred thousand a year. BadNote names a malformed file.
-    """
+    make a hundred thousand a year. BadNote names a malformed file."""
     folder, lowest = folder_of(heads, unit, log), checkpoint_path(heads, unit, above, log)
     for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=newest_first) if folder.is_dir() else ():
         if above and len(path.name) == len(lowest.name) and path.name <= lowest.name:
@@ -163,8 +161,7 @@ def read_checkpoint(path: Path) -> KeptCheckpoint:
 
 def keep_checkpoint(heads: Path, unit: str, signed: Note, lines: list[Line], log: str = "") -> Path:
     """Stores the checkpoint with these cosignatures and earlier ones. BadNote if another checkpoint of this size is
-    stored: two logs have the same name.
-    """
+    stored: two logs have the same name."""
     path = checkpoint_path(heads, unit, checkpoint.decode(signed.text).size, log)
     path.parent.mkdir(exist_ok=True)
     had = read_checkpoint(path).note if path.exists() else signed

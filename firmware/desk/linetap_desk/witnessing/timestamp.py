@@ -140,8 +140,7 @@ def _openssl(*arguments: object) -> str:
 
 def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) -> Path:
     """Writes UNIT-SIZE.json into `folder`, with .sig and .tsr beside it; returns its path. An existing one is not
-    requested again.
-    """
+    requested again."""
     path = folder / f"{signed.head.unit}-{signed.head.size:09d}.json"
     token_path = path.with_name(path.name + TOKEN_SUFFIX)
     if not token_path.exists():

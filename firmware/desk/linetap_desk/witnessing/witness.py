@@ -189,8 +189,7 @@ def require_continuation(last: Head | None, head: Head, tree_path: Path) -> None
 
 def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collection[str] = ()) -> SignedHead:
     """The head of a log's folder, or a single head, if it may be cosigned; else a Refusal. A unit that begins another
-    log is not trusted, since a thief of its key could do the same: a person names the log in `new_logs`.
-    """
+    log is not trusted, since a thief of its key could do the same: a person names the log in `new_logs`."""
     head_path = path / HEAD if path.is_dir() else path
     signed = signedheads.read_head(head_path, signers)
     head = signed.head
@@ -241,8 +240,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Cosigns the heads; prints one line for each. 0 if every head was cosigned, and stamped if an authority is named,
-    else 1.
-    """
+    else 1."""
     if (args.listen is None) != (args.name is None):
         raise BadInput("--listen and --name belong together")
     if args.listen is not None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a citizen's copy: the masked recording, a page that describes it, and the signed proof that it derives from the
-call. All are in one file under a passphrase, which is generated here, shown once, and not stored.
-"""
+call. All are in one file under a passphrase, which is generated here, shown once, and not stored."""
 
 from __future__ import annotations
 

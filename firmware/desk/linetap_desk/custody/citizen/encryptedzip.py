@@ -56,8 +56,7 @@ class Member:
 
 def write(file: BinaryIO, members: Sequence[Member], phrase: str, made: datetime) -> None:
     """Writes the zip. BadInput for more than a zip without ZIP64 can hold, or for a member of another size than
-    stated.
-    """
+    stated."""
     if sum(one.size + _OVERHEAD_BYTES for one in members) > _LIMIT_BYTES:
         raise BadInput("longer than a file under a passphrase can be; release parts of it")
     directory, at = [], 0

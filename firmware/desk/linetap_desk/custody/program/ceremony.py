@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ceremonies of days' keys, by buttons: the keys are made in advance, merged for a group of officers, and destroyed
-after their day, with a certificate that two people sign. Each runs the command of its name.
-"""
+after their day, with a certificate that two people sign. Each runs the command of its name."""
 
 from __future__ import annotations
 
@@ -101,8 +100,7 @@ def _next(settings: Settings, old_path: Path | None, old: KeyList | None) -> Pat
 @dataclass(frozen=True, slots=True)
 class Destruction:
     """The form as typed. `from_sheets`: the answer to the question about a canary, by the canary's name without suffix;
-    `shredded`: the day, typed after each sheet is destroyed.
-    """
+    `shredded`: the day, typed after each sheet is destroyed."""
 
     day: str
     media: list[Path]
@@ -118,8 +116,7 @@ def destroy(
     asked: Destruction, settings: Settings, second: Path | None, desk: Path, clock: Clock, *, only_check: bool
 ) -> list[str]:
     """Destroys the keys of a day. `second`: the second person's signing key. `only_check`: checks, without
-    destroying.
-    """
+    destroying."""
     words: list[object] = [
         f"--vault={steps.needed(settings, 'vaults')}", f"--holds={steps.needed(settings, 'holds')}",
         f"--list={steps.needed(settings, 'keylist')}", f"--key={steps.needed(settings, 'signing')}",

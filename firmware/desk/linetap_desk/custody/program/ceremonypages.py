@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages of the ceremonies: keys of the days, the authority's signatures, commands to units and second signatures, a
-unit's certificate, the next roles, the destruction of a day.
-"""
+unit's certificate, the next roles, the destruction of a day."""
 
 from __future__ import annotations
 

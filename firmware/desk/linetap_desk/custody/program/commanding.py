@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signs commands to units, first by the person whose role sends them: one command for each unit, made on this computer
-from the choices here, in one file for the desk's page. Each is as `linetap command sign` makes it.
-"""
+from the choices here, in one file for the desk's page. Each is as `linetap command sign` makes it."""
 
 from __future__ import annotations
 
@@ -41,8 +40,7 @@ _ROOM_BYTES = batches.LIMIT_BYTES * 3 // 4  # of a file; leaves room for further
 class Verb:
     """A verb of commands. `role`: the sender's; empty: that of the signing key. `value`: the option for the text pasted
     after the unit's name: `digits` hexadecimal digits, which the desk's page shows after `word`. Verbs without `value`
-    are for several units.
-    """
+    are for several units."""
 
     role: str
     value: str = ""
@@ -66,8 +64,7 @@ VERBS = {
 @dataclass(frozen=True, slots=True)
 class CommandForm:
     """The form as typed. `about`: a unit with the text beside its name on the desk's page; or units, empty for all.
-    `document`: the chosen configuration or version; `text`: the configuration's text, as shown.
-    """
+    `document`: the chosen configuration or version; `text`: the configuration's text, as shown."""
 
     verb: str
     about: str
@@ -77,9 +74,8 @@ class CommandForm:
 
 
 def configuration(path: Path | None) -> str:
-    """The text of the chosen configuration; empty for another kind of file. BadInput, with the line, unless it
-    is TOML.
-    """
+    """The text of the chosen configuration; empty for another kind of file. BadInput, with the line, unless it is
+    TOML."""
     if path is None or path.suffix != CONFIGURATION:
         return ""
     raw = read_small(path, LIMIT_BYTES)
@@ -89,8 +85,7 @@ def configuration(path: Path | None) -> str:
 
 def sign(asked: CommandForm, settings: Settings, desk: Path, clock: Clock) -> list[str]:
     """Signs one command for each unit, into a file in the output folder. BadInput or a Refusal for anything that a unit
-    would always refuse.
-    """
+    would always refuse."""
     verb = VERBS[asked.verb]
     units, words = _about(asked, verb, desk)
     words += [f"--verb={asked.verb}", f"--role={verb.role or _role_of_key(settings, desk, clock)}"]
@@ -104,8 +99,7 @@ def sign(asked: CommandForm, settings: Settings, desk: Path, clock: Clock) -> li
 def signed(words: list[object], units: list[str], name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
     """Signs the command for all units. `words`: the arguments of `linetap command sign`, run for the first unit; for
     the others its result is copied and signed, so that a version of 300 MB is read once. Several files if the desk's
-    limit requires it. A Refusal if this key may not sign it.
-    """
+    limit requires it. A Refusal if this key may not sign it."""
     path, folder = steps.needed(settings, "signing"), steps.output_of(settings) / COMMANDS
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as made:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adds a second person's signature to a command. The unit's own code parses the command; it is shown in words, and the
-shown bytes are signed. Required for a hold that ends early, a weakening, and the time.
-"""
+shown bytes are signed. Required for a hold that ends early, a weakening, and the time."""
 
 from __future__ import annotations
 
@@ -33,8 +32,7 @@ from linetap_desk.ingest.commandfiles import unverified
 @dataclass(frozen=True, slots=True)
 class Order:
     """A chosen command, for one unit or several. `hold`: the hold that it orders, if any; `lines`: the content of any
-    other command.
-    """
+    other command."""
 
     path: Path
     data: bytes
@@ -50,8 +48,7 @@ class Order:
 
 def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
     """Reads the command. BadInput or a Refusal if no unit would accept it with any signature, or if it differs among
-    units.
-    """
+    units."""
     data = read_small(path, LIMIT_BYTES if path.suffix == OF_MANY else envelopes.LIMIT_BYTES)
     try:
         each = [checked_command(line, authority, roles, clock) for line in lines_of(data)]
@@ -79,8 +76,7 @@ def cosign(
     order: Order, sha256: str, key: Path, output: Path, authority: Authority, roles: Roles, clock: Clock
 ) -> list[str]:
     """Writes the command with one more signature into a separate file. A Refusal if that person's signature does not
-    count.
-    """
+    count."""
     if sha256 != order.sha256:
         raise BadInput(f"{order.path}: is not what was shown any more: look at it again")
     signer = signedfile.load_key(key)
@@ -113,7 +109,6 @@ def _counts(signed: Signed) -> bool:
 
 def checked_command(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:
     """The command. BadInput or a Refusal if no unit would accept it, whoever signs in addition. Of an authority of
-    several keys one signature is enough here: the others sign later.
-    """
+    several keys one signature is enough here: the others sign later."""
     one_of = dataclasses.replace(authority, needed=1)
     return envelopes.check_signed(data, unverified(data).unit, one_of, roles, Counters(), clock.utc_ns())

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unpacks a download from the desk for a person's step: of an approver, a vault officer (release or hold) or a
 custodian. The download is treated as hostile: known names, bounded sizes, and each step verifies the files that it
-uses.
-"""
+uses."""
 
 from __future__ import annotations
 
@@ -106,8 +105,7 @@ class OverflowCalls:
 
 def unpack(source: Source, folder: Path) -> Papers | OverflowCalls | Package:
     """Unpacks the download. A Package if it contains the vault officer's file: then the next step is the custodian's.
-    BadPackage, NotReleased, or OSError if it cannot be read or written.
-    """
+    BadPackage, NotReleased, or OSError if it cannot be read or written."""
     for name, content in members(source, _NAMES):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

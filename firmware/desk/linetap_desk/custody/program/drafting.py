@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edits the next roles.json row by row: people, purposes, rules of releases, and the owners of lines. Each step is
-checked by the code that all readers of the file use; the page of the authority signs the result.
-"""
+checked by the code that all readers of the file use; the page of the authority signs the result."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds of files that can be chosen on this machine, and their use; and the folders and files that the page of a
-choice lists, since a browser does not reveal paths.
-"""
+choice lists, since a browser does not reveal paths."""
 
 from __future__ import annotations
 
@@ -28,8 +27,7 @@ _KEY_LIMIT_BYTES = 64 << 10
 @dataclass(frozen=True, slots=True)
 class FileKind:
     """A kind of file. `suffixes`: of the listed files, empty for all. `folder`: a folder may be chosen; `file` False:
-    only a folder. `back`: the page that needs it.
-    """
+    only a folder. `back`: the page that needs it."""
 
     title: str
     suffixes: tuple[str, ...] = ()
@@ -150,8 +148,7 @@ def places() -> list[Path]:
 
 def listed(folder: Path, suffixes: tuple[str, ...]) -> FolderListing:
     """The folder's content without hidden names: files with one of these suffixes, or all. BadInput if it cannot be
-    read.
-    """
+    read."""
     folders, files = list[Path](), list[tuple[float, Path]]()
     try:
         with os.scandir(folder) as entries:

@@ -34,8 +34,7 @@ from linetap_desk.unsealing.callproof import SIGNERS
 @dataclass
 class CeremonyFiles:
     """The files chosen for one ceremony, which are not stored in the settings. `officers`: their lists; `doomed`:
-    private files of a day.
-    """
+    private files of a day."""
 
     paper: Path | None = None
     order: Path | None = None
@@ -135,8 +134,7 @@ class Program(Helper):
 
     def suggested(self) -> dict[Path, bool]:
         """The person's identities; True for those that this file seems to need: the one-time key of its request, or the
-        only other identity.
-        """
+        only other identity."""
         wanted = self.open.request.id if self.open is not None and self.open.request is not None else ""
         found: dict[Path, str] = {}
         for path in map(Path, self.settings.identities):

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signs the authority's documents: roles.json, a key list, a unit's order, a unit's certificate. The code of the later
 readers parses each document; it is shown in words, and the shown bytes are signed. Each kind has its own signature
-namespace; the members of k of n sign one after another, into one .sig.
-"""
+namespace; the members of k of n sign one after another, into one .sig."""
 
 from __future__ import annotations
 
@@ -47,8 +46,7 @@ TITLES = {
 @dataclass(frozen=True, slots=True)
 class Paper:
     """A document to sign. `lines`: its content; `changes`: from the version in force here; `signed`: fingerprints of
-    the signers.
-    """
+    the signers."""
 
     path: Path
     data: bytes
@@ -79,8 +77,7 @@ def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock)
 
 def _require_made(path: Path, found: Order, clock: Clock) -> None:
     """BadInput for an order from the future: a unit refuses an order older than its last one, so a date years ahead
-    would block all later orders.
-    """
+    would block all later orders."""
     if found.made_at is not None and parse_rfc3339(found.made_at) > clock.utc_ns() + _AHEAD_NS:
         now = rfc3339(clock.utc_ns())
         raise BadInput(f"{path}: made_at = {found.made_at}, and it is {now} here: one of the two clocks is wrong")
@@ -159,8 +156,7 @@ def fingerprint(asked: Request) -> str:
 
 def enrol(path: Path, shown: str, renews: bool, settings: Settings, clock: Clock) -> list[str]:
     """Runs `linetap pki unit` or `renew`: writes the certificate as a file, and the unit's line of allowed_signers.
-    `shown`: the fingerprint of the signing key that was shown.
-    """
+    `shown`: the fingerprint of the signing key that was shown."""
     authority = steps.needed(settings, "pki")
     target = steps.output_of(settings) / f"{read_request(path).unit}.pem"
     lines = steps.run_command(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps behind the buttons. Each runs the command of its name, with its checks and its entry in the access log; the
-page shows the command's output.
-"""
+page shows the command's output."""
 
 from __future__ import annotations
 
@@ -100,8 +99,7 @@ def hold_call(
     clock: Clock,
 ) -> list[str]:  # fmt: skip
     """Wraps the call's key for the hold's key, and signs the command to its unit. In a group all but the last officer
-    write a partial. `again`: uses the key of an earlier hold, since the day's key is destroyed.
-    """
+    write a partial. `again`: uses the key of an earlier hold, since the day's key is destroyed."""
     asked = papers.asked
     if asked is None:
         raise BadInput("no hold is asked for in this file")
@@ -150,8 +148,7 @@ def rewrap_calls(
     found: OverflowCalls, settings: Settings, identities: list[Path], day: str, desk: Path, clock: Clock
 ) -> list[str]:
     """Wraps the keys of calls of an overflow epoch for their days, into an archive for the desk. Reports refused calls,
-    and continues. `day`: for the one call whose unit has not stated its end.
-    """
+    and continues. `day`: for the one call whose unit has not stated its end."""
     signing, keylist = needed(settings, "signing"), needed(settings, "keylist")
     if day and len(found.waiting) != 1:
         raise BadInput("a day is for one call whose unit has not stated its end")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connection of `linetap search` to the desk: a session by its ticket, the sealed index of each unit, and the log
-entry, without which no result is shown. No number is sent: the requests have no field for one.
-"""
+entry, without which no result is shown. No number is sent: the requests have no field for one."""
 
 from __future__ import annotations
 

@@ -34,8 +34,7 @@ _FORM = np.frombuffer(b"00000000T000000.000Z-L00", np.uint8)
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
     """A search between two times (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of it (NFC),
-    or an extension. `seats`: its lines, and extensions behind a PBX, by the table of lines.
-    """
+    or an extension. `seats`: its lines, and extensions behind a PBX, by the table of lines."""
 
     kind: Kind
     first_ns: int

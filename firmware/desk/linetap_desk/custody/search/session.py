@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A search session: the opened indexes of all units in memory, and searches. Each search is logged here and at the desk
-before it has a result.
-"""
+before it has a result."""
 
 from __future__ import annotations
 
@@ -118,8 +117,7 @@ class SearchSession:
 
     def search(self, kind: Kind, typed: str, first: date, last: date) -> Answer:
         """Searches. BadInput for invalid criteria. The log entry here has the number masked; the desk's has no
-        number.
-        """
+        number."""
         with self._one_at_a_time:
             entry = Entry(verb="find", number=_masked(kind, typed), name=self.begun.person)
             entry.purpose, entry.case, entry.request = self.begun.purpose, self.begun.case, self.begun.id

@@ -53,8 +53,7 @@ TOO_MANY = N_("The index has more calls than a unit can have.")
 @dataclass(slots=True)
 class UnitReport:
     """The report on one unit. `complete_to`: RFC 3339, when the unit signed its list; later calls are not in it.
-    `gaps`: reason -> days of calls, or epochs, that were not searched.
-    """
+    `gaps`: reason -> days of calls, or epochs, that were not searched."""
 
     unit: str
     complete_to: str = ""
@@ -88,8 +87,7 @@ def open_index(
     source: Source, unit: str, signers: list[Signer], keys: IndexKeys, days: Days, before: ListHead | None = None
 ) -> tuple[UnitCalls, UnitReport]:
     """The calls and the report of one unit. `before`: the unit's newest head seen here before. OSError: the desk's
-    connection.
-    """
+    connection."""
     calls, report = UnitCalls(unit), UnitReport(unit)
     found = _Opening(calls, report, signers, keys, days)
     try:

@@ -93,8 +93,7 @@ class Verdict:
 
 def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
     """Verifies the log. ChainFault names the row that is changed, missing or misplaced. `kept`: heads stored
-    elsewhere.
-    """
+    elsewhere."""
     found = db.execute(select(access_head)).one_or_none()
     if found is None:
         raise ChainFault("access_head_bad", "the access log has no head")
@@ -198,8 +197,7 @@ class AccessTable:
 
 def last_head(db: Connection, key: PublicKey) -> Head:
     """The last head; locks the log for this transaction. ChainFault unless the rows end with a head that `key`
-    signed.
-    """
+    signed."""
     one_at_a_time(db, _LOCK)
     found = db.execute(select(access_head)).one_or_none()
     last = db.execute(select(access.c.seq, access.c.hash).order_by(access.c.seq.desc()).limit(1)).one_or_none()

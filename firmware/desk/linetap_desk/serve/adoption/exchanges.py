@@ -59,8 +59,7 @@ class Runs:
 
     def begin(self, first: Begin, address: str) -> Waits:
         """Begins an exchange. TooMany without room. It never displaces a chosen exchange, or one of an address with
-        fewer exchanges.
-        """
+        fewer exchanges."""
         self._forget_old()
         waiting = [one for one in self._waiting.values() if one.answer is None]
         of = Counter(_network(one.address) for one in waiting)
@@ -96,8 +95,7 @@ class Runs:
 
     def open(self, run: str, opening: Opening) -> None:
         """Opens an exchange. KeyError if there is no such exchange. AdoptionFault, which ends it, if the opening does
-        not match the commitment.
-        """
+        not match the commitment."""
         one = self.get(run)
         if one.answer is None:
             raise AdoptionFault("adoption_early", "an opening before anybody has chosen this unit")
@@ -125,8 +123,7 @@ class Runs:
 
     def compare(self, run: str, typed: str) -> Waiting:
         """Compares the typed digits; the caller must call `settle` afterwards. KeyError without an exchange with
-        digits. AdoptionFault, which ends the exchange, for wrong digits.
-        """
+        digits. AdoptionFault, which ends the exchange, for wrong digits."""
         one = self.get(run)
         if one.channel is None or one.is_compared:
             raise KeyError(run)
@@ -139,8 +136,7 @@ class Runs:
 
     def settle(self, run: str, is_kept: bool) -> None:
         """Ends a comparison: `is_kept` if the database has the exchange, otherwise it stays here. Meanwhile no question
-        is answered: the unit would be reported as unknown, or two answers would have the same number.
-        """
+        is answered: the unit would be reported as unknown, or two answers would have the same number."""
         if is_kept:
             self._waiting.pop(run, None)
         elif run in self._waiting:

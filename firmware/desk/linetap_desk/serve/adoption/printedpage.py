@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data of a new unit's printed page: LEDs drawn from the legend's table, and a QR code (ISO/IEC 18004) as one SVG
-path. All markup is generated here.
-"""
+path. All markup is generated here."""
 
 from __future__ import annotations
 
@@ -55,8 +54,7 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class Number:
     """A blinked number. `spans`: begin and length of each lit stretch; `places`: each digit with its middle; all in
-    `steps`.
-    """
+    `steps`."""
 
     digits: str
     steps: int
@@ -75,8 +73,7 @@ class Row:
 
 def address_of(desk: str | None, unit: str) -> str | None:
     """The address of the unit's page at the desk, which requires a login. None if the desk's own address is unknown: it
-    listens on all addresses, or on the loopback.
-    """
+    listens on all addresses, or on the loopback."""
     host = urlsplit(desk or "").hostname or ""
     return None if is_own_host(host) else f"{desk}/fleet/unit/{unit}"
 
@@ -160,8 +157,7 @@ QUIET = 4  # quiet zone in modules, ISO/IEC 18004 clause 9.1
 @dataclass(frozen=True, slots=True)
 class Code:
     """A QR code. `size`: its side in modules with the quiet zone; `path`: the dark modules, a rectangle for each run of
-    a row.
-    """
+    a row."""
 
     size: int
     path: str

@@ -71,8 +71,7 @@ async def refusal(request: Request, site: Site, error: Exception | None = None) 
 
 def _digest_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
     """A hash that changes with the page's content; of refused units it covers only whether there are any. `rows`: of
-    store.listed.
-    """
+    store.listed."""
     exchanges = [(one.run, one.answer is not None) for one in site.adoption.listed()]
     states = [(row["id"], store.state_of(row), row["fault"]) for row in rows]
     return hashlib.sha256(msgspec.json.encode((exchanges, states, site.adoption.refused > 0))).hexdigest()[:16]
@@ -169,8 +168,7 @@ async def compare(request: Request, site: Site) -> Response:
 
 def typed_digits(text: str) -> str:
     """The digits in any width and grouping: an East Asian keyboard may type full-width digits, and there is one
-    attempt.
-    """
+    attempt."""
     return "".join(str(unicodedata.decimal(each)) for each in text[:40] if each.isdecimal())
 
 

@@ -77,8 +77,7 @@ def prepare(db: Connection, new_id: str, found: Prepared, by: str, at: str) -> s
 
 def draft(db: Connection, new_id: str, unit: str, order: bytes, place: str, by: str, at: str) -> str:
     """Stores an unsigned order; returns the adoption's id. A signed order of the same unit stays available to it until
-    this one is signed.
-    """
+    this one is signed."""
     return _put(db, new_id, unit, by, at, {"draft": order, "place": place})
 
 
@@ -113,8 +112,7 @@ def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) ->
 
 def channel_of(row: Mapping[str, Any]) -> Channel | None:
     """The channel of a confirmed exchange, otherwise None. For a closed adoption: the channel that reports the
-    closing.
-    """
+    closing."""
     if row["desk_key"] is None:
         return None
     if row["closed_at"] is not None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks uploads for a new unit by the unit's own rules: an order with its authority's signature, a certificate for the
-requesting key. Pure.
-"""
+requesting key. Pure."""
 
 from __future__ import annotations
 

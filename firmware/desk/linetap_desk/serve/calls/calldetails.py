@@ -29,8 +29,7 @@ MOST_EVENTS = 200  # a call has about eight
 @dataclass(frozen=True, slots=True)
 class Event:
     """An event of the call. `check`: "good", "cleared" (the call is destroyed), "unasked" (no signers' file is
-    configured), or the code of the fault. `fields` None: cleared, or of a later version.
-    """
+    configured), or the code of the fault. `fields` None: cleared, or of a later version."""
 
     event: str
     seq: int
@@ -45,8 +44,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Head:
     """The head of the log of the key that reported the call. `behind`: signed before the call was sealed. `misfits`:
-    codes of alerts of that log.
-    """
+    codes of alerts of that log."""
 
     size: int
     root: str

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests the release of one call for a citizen's request. Purpose, case, requester and form of access come from the
-register, and no key is typed.
-"""
+register, and no key is typed."""
 
 from __future__ import annotations
 

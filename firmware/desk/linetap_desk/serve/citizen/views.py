@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows the register of citizens' requests, one request, its printed forms, and the statement on a call that the office
-ended.
-"""
+ended."""
 
 from __future__ import annotations
 

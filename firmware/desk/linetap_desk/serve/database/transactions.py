@@ -14,8 +14,7 @@ WRITES = "linetap_writes"  # the execution option of a connection that will writ
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A write transaction. SQLite acquires the writer's lock at the beginning: a transaction that reads first could
-    fail to get it later.
-    """
+    fail to get it later."""
     with engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
         yield db
 

@@ -88,8 +88,7 @@ def _earliest(now_ns: int) -> str:
 
 async def ending_calls(request: Request, site: Site) -> list[dict[str, str]]:
     """The calls as lines of text, at most MOST, of departments that the person sees. Empty if the ingest's database
-    cannot be read, so that the rest of the page is shown.
-    """
+    cannot be read, so that the rest of the page is shown."""
     engine, now_ns, lines = site.ingest_db, site.clock.utc_ns(), site.calls.directory.lines
     if engine is None:
         return []

@@ -15,8 +15,7 @@ from linetap_desk.serve.release.package import Member
 
 def pack_index(folder: IndexFolder, first: date, last: date) -> list[Member]:
     """The members of the archive for these days. OSError: the folder cannot be read. Nothing is verified here: the
-    person who opens the segments verifies them.
-    """
+    person who opens the segments verifies them."""
     return [*_lists(folder.folder), *_segments(folder, first, last)]
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page that begins a search by number: a person enters purpose, case and days, and gets a ticket. No number is
-entered.
-"""
+entered."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads outages recorded by the ingest: since when a unit is away and its last message, for the page of all units; and
-one unit's outages with their causes, for its own page.
-"""
+one unit's outages with their causes, for its own page."""
 
 from __future__ import annotations
 
@@ -92,8 +91,7 @@ def _absences(site: Site) -> Absences:
 @dataclass(frozen=True, slots=True)
 class Outage:
     """An outage. `ended` None: it continues. `why`: the condition that the LEDs of a unit that did not record
-    showed.
-    """
+    showed."""
 
     kind: str
     why: str

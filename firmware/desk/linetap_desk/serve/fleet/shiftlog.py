@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shift log of the control room: who has acknowledged which fault and when, and notes for the next shift. Each
-entry and its row of the access log are one transaction. Telephone numbers in a note are masked.
-"""
+entry and its row of the access log are one transaction. Telephone numbers in a note are masked."""
 
 from __future__ import annotations
 
@@ -44,8 +43,7 @@ EMPTY = N_("A note has 1 to 1000 characters.")
 
 async def acknowledge(request: Request, site: Site) -> Response:
     """Acknowledges a unit's faults. `of`: the unit and its faults as shown: later faults are not acknowledged. A shared
-    fault, such as a switch's, is acknowledged for all units that it affects now.
-    """
+    fault, such as a switch's, is acknowledged for all units that it affects now."""
     form, who = await request.form(), who_of(request)
     found = _OF.fullmatch(str(form.get("of", ""))[:MOST_CHARACTERS])
     if found is None:

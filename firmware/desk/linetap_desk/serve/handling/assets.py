@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The static files, and the choice of language and theme. The page of all units has its style sheets inline: a phone
-paints the first unit without another round trip.
-"""
+paints the first unit without another round trip."""
 
 from __future__ import annotations
 

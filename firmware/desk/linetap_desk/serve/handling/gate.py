@@ -72,8 +72,7 @@ def login_address(there: str, place: str = LOGIN) -> str:
 def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
         """Turns an error into a page: Starlette and uvicorn would log its text, which may contain a telephone
-        number.
-        """
+        number."""
         status = 500
         try:
             response = await answer(request)
@@ -124,8 +123,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
 
 class Unfinished(Exception):
     """The response has begun, so an error page is no longer possible: the connection is closed, so that no browser
-    treats the part as complete.
-    """
+    treats the part as complete."""
 
 
 async def _until_fault[T](body: AsyncIterable[T]) -> AsyncIterator[T]:

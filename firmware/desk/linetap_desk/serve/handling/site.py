@@ -47,8 +47,7 @@ class Figures:
 @dataclass(slots=True)
 class Site:
     """The state of the pages. `ingest_db`: the ingest's database, read only; None if not configured. `own`: people,
-    access log.
-    """
+    access log."""
 
     settings: Settings
     clock: Clock
@@ -70,8 +69,7 @@ class Site:
 
     def draft_key(self, who: Who | None) -> str:
         """Base64 of the AES key with which a page stores typed text in its tab (static/draft.js). It is the same for
-        all sessions of a person in this process, and differs between persons. A locked session gets none.
-        """
+        all sessions of a person in this process, and differs between persons. A locked session gets none."""
         if who is None or who.locked:
             return ""
         made = hmac.new(self.draft_secret, b"linetap draft " + who.name.encode(), hashlib.sha256)

@@ -35,8 +35,7 @@ def folder_of(site: Site, hold_id: str) -> Path | None:
 
 def write_files(site: Site, hold_id: str, papers: Wrapped) -> None:
     """Writes the files, replacing those of an earlier command; the document is written last. StepFault if that
-    fails.
-    """
+    fails."""
     folder = folder_of(site, hold_id)
     if folder is None:
         return

@@ -106,8 +106,7 @@ async def _step(
     request: Request, site: Site, act: str, prepare: Prepare, states: tuple[str, ...] = _BEFORE_IT_IS_HELD
 ) -> Response:
     """Runs one step. `prepare` checks the upload, and returns the function to run in the transaction; a refusal has the
-    reason.
-    """
+    reason."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
     row = await views.row_of(request, site)
     (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns))
@@ -164,8 +163,7 @@ async def _handed_over(request: Request, site: Site, answer: Response) -> Respon
 
 async def cosigned(request: Request, site: Site) -> Response:
     """Stores the same command with a second person's signature, as required for a hold that ends before the one in
-    force.
-    """
+    force."""
     who = who_of(request)
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
@@ -267,8 +265,7 @@ async def close(request: Request, site: Site) -> Response:
 
 async def call_file(request: Request, site: Site) -> Response:
     """An archive of the call without its audio, for `linetap hold wrap`; its key as an earlier hold has it; and earlier
-    partials.
-    """
+    partials."""
 
     def members(row: Mapping[str, Any]) -> list[package.Member]:
         with site.own.connect() as db:

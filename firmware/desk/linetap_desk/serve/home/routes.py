@@ -93,8 +93,7 @@ def _task(says: str, path: str, waiting: list[str]) -> Task:
 
 def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Name]:
     """The ended calls that the person may see. Empty if the ingest's database is unavailable: the page has other
-    parts.
-    """
+    parts."""
     if site.ingest_db is None:
         return []
     try:

@@ -109,8 +109,7 @@ class Cause:
 
     def group(self, place: Place) -> str:
         """The key of a fault that units share and that is acknowledged for all of them; empty for a unit's own
-        fault.
-        """
+        fault."""
         if self.code not in SHARED:
             return ""
         return "\t".join((self.code, place.building if self.code == "floor" else "", self.where))

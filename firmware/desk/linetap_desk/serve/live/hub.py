@@ -62,8 +62,7 @@ class Note(msgspec.Struct, frozen=True):
 @dataclass(slots=True)
 class Desk:
     """The desk's own connection. `since`: when the live state was complete, otherwise since when the state is out of
-    date.
-    """
+    date."""
 
     link: str  # live, reading, away
     since: str
@@ -152,14 +151,12 @@ class Hub:
 
     def pause_s(self) -> float:
         """The pause between two writes to a reader, at moments common to all readers: it bounds the cost of writes, and
-        each change is encoded once.
-        """
+        each change is encoded once."""
         return min(MOST_PAUSE_S, len(self._readers) * PAUSE_S)
 
     def encoded_changes(self, number: int, reader: Reader, most: int) -> tuple[int, bytes] | None:
         """The changes since `number`, at most `most`, encoded for the reader, and the number reached; the same bytes
-        for all readers at the same number. None if the journal no longer has them.
-        """
+        for all readers at the same number. None if the journal no longer has them."""
         with self._lock:
             entries, newest = self._journal.after(number), self._journal.number
         if not entries:
@@ -175,8 +172,7 @@ class Hub:
 
     def snapshot(self, reader: Reader) -> tuple[int, bytes]:
         """The whole state, in place of changes that are too many or no longer in the journal. All requests within
-        SHARED_NS get the same: after a restart all pages reconnect at once.
-        """
+        SHARED_NS get the same: after a restart all pages reconnect at once."""
         now_ns = self._clock.monotonic_ns()
         made_ns, number, data = self._snapshots.get(reader, (0, -1, b""))
         if not data or now_ns - made_ns > SHARED_NS or self.after(number) is None:

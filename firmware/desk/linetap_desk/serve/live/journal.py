@@ -41,8 +41,7 @@ class Acknowledged(msgspec.Struct, frozen=True):
 class Picture(TypedDict):
     """The shown state of a unit, in JSON types only. `since`, and the times in lines and alerts: the unit's own time.
     `heard`: the desk's, only for units that are away. `began`: the begin of the present state, by the desk's clock if
-    the unit is away, otherwise by the unit's.
-    """
+    the unit is away, otherwise by the unit's."""
 
     unit: str
     building: str
@@ -122,8 +121,7 @@ def _began(unit: Unit, standing: Standing, utc: Callable[[int], str], absences: 
 
 def _faults(unit: Unit, standing: Standing) -> Iterator[str]:
     """Each fault as a short hash that differs from that of a later fault of the same kind: an alert's includes its
-    begin, an absence's the session that ended.
-    """
+    begin, an absence's the session that ended."""
     if standing in ("fault", "warning"):
         severity = "critical" if standing == "fault" else "warning"
         said = [f"{check} {one.since}" for check, one in unit.alerts.items() if one.severity == severity]
@@ -136,8 +134,7 @@ def _faults(unit: Unit, standing: Standing) -> Iterator[str]:
 
 def _order(name: str, place: Place) -> str:
     """The sort key: building, floor as in a lift, name; units without a building last. Python and the script sort
-    alike.
-    """
+    alike."""
     last, number, floor = floor_order(place.floor)
     return f"{place.building or chr(0xFFFF)}\t{int(last)}\t{number + 1000:04d}\t{floor}\t{name}"
 
@@ -216,8 +213,7 @@ class Entry:
 
     def event(self, reader: Reader, of: str) -> bytes:
         """The change as an event. `of`: the process that counts the numbers, see Journal.id; empty if not for this
-        reader.
-        """
+        reader."""
         if reader.unit is not None and self.fields.get("unit", reader.unit) != reader.unit:
             return b""
         if (made := self.bytes_of.get(reader)) is None:

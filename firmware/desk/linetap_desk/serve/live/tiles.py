@@ -29,8 +29,7 @@ class LineTiles:
 
 class Tiles:
     """The rendered tiles of all pages. A well unit's tile is the same for all readers and seldom changes; another
-    unit's tile shows a time, and is rendered each time.
-    """
+    unit's tile shows a time, and is rendered each time."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], Markup] = {}

@@ -32,8 +32,7 @@ MOST_ATTEMPTS = {"name": 10, "address": 50}  # a city hall may share one address
 
 class Attempt(NamedTuple):
     """The permission for an attempt. `logs`: only the first attempt over the limit is logged; others would fill the
-    log.
-    """
+    log."""
 
     allowed: bool
     logs: bool
@@ -66,8 +65,7 @@ def _add_attempt(db: Connection, kind: str, value: str, now_ns: int) -> None:
 
 def clear_attempts(db: Connection, name: str, address: str) -> None:
     """Clears the account's attempts after a correct password, and this one of the address: an attacker at the same
-    address may have an account.
-    """
+    address may have an account."""
     db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == secure.digest(name)))
     mine = select(func.max(attempts.c.id)).where(attempts.c.kind == "address", attempts.c.value == address)
     db.execute(delete(attempts).where(attempts.c.id == mine.scalar_subquery()))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Login by password or by the OIDC provider, logout, unlocking and prolonging a session, and changing one's password. A
-passkey that follows is in secondfactor.py.
-"""
+passkey that follows is in secondfactor.py."""
 
 from __future__ import annotations
 
@@ -78,8 +77,7 @@ async def to_provider(request: Request, site: Site) -> Response:
 
 async def from_provider(request: Request, site: Site) -> Response:
     """Finishes a login at the provider. Returns a page, not a redirect: a redirect that began at the provider would
-    come without our strict cookie.
-    """
+    come without our strict cookie."""
     arrived = await _provider(site).arrive(request)
     person = None if arrived is None else await anyio.to_thread.run_sync(_person_of, site, arrived.subject)
     address = request.state.address

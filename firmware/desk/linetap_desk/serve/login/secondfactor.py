@@ -162,8 +162,7 @@ async def new_form(request: Request, site: Site) -> Response:
 
 def _finish(site: Site, waiting: Ceremony, given: Answer | None, address: str) -> str | None:
     """Uses up the code, sets password and passkey, ends older sessions and writes the log's row, all in one
-    transaction.
-    """
+    transaction."""
     now_ns = site.clock.utc_ns()
     with writing(site.own) as db:
         if not accounts.is_as_of(db, waiting.person, waiting.as_of):

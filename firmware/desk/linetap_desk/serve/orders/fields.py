@@ -33,9 +33,8 @@ MISTAKES = {
 
 @dataclass
 class Form:
-    """A form. `typed`: by the fields' names, as shown again. `mistakes`: field -> msgid; `details`: the text
-    after it.
-    """
+    """A form. `typed`: by the fields' names, as shown again. `mistakes`: field -> msgid; `details`: the text after
+    it."""
 
     typed: Mapping[str, str]
     mistakes: dict[str, str] = field(default_factory=dict)

@@ -110,8 +110,7 @@ async def make(request: Request, site: Site) -> Response:
 
 async def order_file(request: Request, site: Site) -> Response:
     """The file for the authority to sign, named after the unit, as several may be in one folder; with `?card` named as
-    a unit expects it on its card.
-    """
+    a unit expects it on its card."""
 
     def read() -> tuple[str, bytes | None]:
         with site.own.connect() as db:

@@ -45,8 +45,7 @@ SAYS = {
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
     """The settings. `ca`: None if a public authority issued the broker's certificate. `custodians`: of the list, or as
-    typed.
-    """
+    typed."""
 
     broker_host: str
     broker_port: int

@@ -37,8 +37,7 @@ MOST = 100  # per page, and per archive
 @dataclass(frozen=True, slots=True)
 class OverflowCall:
     """A call. `row`: unit, call_id, record_sha256. `day`: by its unit's amendment; empty: an officer determines it by
-    the class. `signer`: who re-wrapped it. `why`: why the desk has no readable copy.
-    """
+    the class. `signer`: who re-wrapped it. `why`: why the desk has no readable copy."""
 
     row: Mapping[str, Any]
     epoch: str
@@ -55,8 +54,7 @@ class OverflowCall:
 
 def candidates(desk: Connection) -> list[Mapping[str, Any]]:
     """Copies whose record has no day, and those that their unit amended, oldest first; at most MOST and one more, which
-    shows that there are more.
-    """
+    shows that there are more."""
     columns = (copies.c.unit, copies.c.call_id, copies.c.record_sha256)
     same = (amendments.c.unit == copies.c.unit) & (amendments.c.call_id == copies.c.call_id)
     newest = select(amendments.c.until).where(same).order_by(desc(amendments.c.number)).limit(1).scalar_subquery()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of calls sealed to an overflow epoch: the archive for the officers' own machines, and their uploads. The
-keys stay with the officers; the page transfers and checks papers, and shows what remains to be done.
-"""
+keys stay with the officers; the page transfers and checks papers, and shows what remains to be done."""
 
 from __future__ import annotations
 

@@ -46,8 +46,7 @@ _MODE = 0o644  # the officers of the ceremony are other users
 @dataclass(frozen=True, slots=True)
 class UploadedCall:
     """The files of one call to be stored. `papers`: None if the re-wrapping is stored already. `check`: the signature
-    of a second officer; empty without one. `before`: the stored re-wrapping at the time of the check.
-    """
+    of a second officer; empty without one. `before`: the stored re-wrapping at the time of the check."""
 
     call_id: str
     papers: Wrapped | None
@@ -132,8 +131,7 @@ _KEEPING = threading.Lock()
 
 def keep(site: Site, taken: UploadedCall) -> None:
     """Writes the files into the desk's folder of holds, the document last. StepFault if another upload was first, or
-    the folder cannot be written.
-    """
+    the folder cannot be written."""
     folder = overflowcalls.folder_of(site, taken.call_id)
     if folder is None:
         raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")

@@ -43,8 +43,7 @@ def hashed(password: str) -> str:
 
 def password_fits(stored: str | None, password: str) -> bool:
     """Whether the password is right. Takes the same time without an account, so as not to reveal which accounts
-    exist.
-    """
+    exist."""
     try:
         same = _HASHER.verify(stored or _placeholder(), password[: MOST_CHARACTERS + 1])
     except (VerificationError, InvalidHash):
@@ -116,8 +115,7 @@ def add_account(
     *, invited: bool = False,
 ) -> None:  # fmt: skip
     """Adds an account. BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC
-    provider, or both. `invited`: the person chooses a password by a one-time link.
-    """
+    provider, or both. `invited`: the person chooses a password by a one-time link."""
     if not is_name(name):
         raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most expected")
     if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
@@ -151,8 +149,7 @@ def set_roles(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> N
 
 def set_departments(table: AccessTable, by: str, name: str, departments: Sequence[str], known: Sequence[str]) -> None:
     """Replaces the departments of a supervisor; none: all. `known`: the departments of the table of lines and the
-    register; if it is not empty, another name is an error.
-    """
+    register; if it is not empty, another name is an error."""
     if len(departments) > MOST_DEPARTMENTS:
         raise BadInput(f"{len(departments)} departments; {MOST_DEPARTMENTS} at most expected, or none: all")
     for one in departments:
@@ -210,8 +207,7 @@ def by_name(db: Connection, name: str) -> Row[Any] | None:
 
 def has_role(db: Connection, name: str, roles: Collection[str]) -> bool:
     """Whether the account is open and has one of these roles now; for permissions that outlive a session, such as
-    tickets.
-    """
+    tickets."""
     found = by_name(db, name)
     return found is not None and not found.locked and not set(roles).isdisjoint(found.roles.split(","))
 

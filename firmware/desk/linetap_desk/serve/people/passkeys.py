@@ -43,8 +43,7 @@ MOST_WAITING = 1000  # the oldest is dropped
 class Ceremony:
     """A login waiting for a passkey. `act`: its name in the access log. `as_of`: the account's last change at its
     begin; a later change ends it. `invitation`: the one-time code that it uses up; `password`: the new one, as
-    argon2id.
-    """
+    argon2id."""
 
     person: int
     name: str

@@ -44,8 +44,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 def make_report(settings: Settings, of: Period, now_ns: int) -> Report:
     """The report. BadInput if the ingest's database cannot be read; without the pages' own database the report states
-    that.
-    """
+    that."""
     if settings.desk.db is None:
         raise BadInput("db: missing in desk.toml; sqlite:///desk.db expected")
     table = Departments([])

@@ -82,8 +82,7 @@ MOST_COMMANDS = 20  # of one call, the newest
 
 def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped | None:
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
-    from an uploaded command. `row`: of a request, or of a hold, whose own command is excluded.
-    """
+    from an uploaded command. `row`: of a request, or of a hold, whose own command is excluded."""
     call_id, sha256, signed = row["call_id"], row["record_sha256"], dict[str, Wrapped]()
     for one in (*hold_documents(site, call_id), *_brought(site, row)):
         try:
@@ -146,8 +145,7 @@ class OfficerPartial:
 @dataclass(frozen=True, slots=True)
 class Officers:
     """The officers of the call's key, or of the re-wrapped one: how many are needed, and which have taken their
-    step.
-    """
+    step."""
 
     start: Place
     ways: Sequence[OfficerPartial]

@@ -100,8 +100,7 @@ def require_one_record(store: Path, call: CheckedCall) -> None:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The witnesses' verdict: at `at_s` (POSIX), `count` of `of` witnesses had seen the call's close. `code`: why it is
-    not opened.
-    """
+    not opened."""
 
     state: Literal["no_policy", "witnessed", "not_witnessed"]
     count: int = 0
@@ -168,8 +167,7 @@ class Checked:
 
 def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = True) -> CheckedCall:
     """The verified call. StepFault or NotReleased unless the copy is the call of `row`. `opens` False for a hold, which
-    opens nothing and must also protect an unwitnessed call.
-    """
+    opens nothing and must also protect an unwitnessed call."""
     folder, signers = callfiles.copy_folder(site, row), site.settings.desk.signers
     if not signers:
         raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")

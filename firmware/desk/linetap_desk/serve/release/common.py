@@ -31,8 +31,7 @@ class Call:
 
 def require_call_name(unit: str, call_id: str) -> None:
     """404 unless these are names of a unit and a call. A telephone number must not reach a query: SQLAlchemy caches the
-    first values of a statement.
-    """
+    first values of a statement."""
     if not (unit + call_id).isprintable() or has_number(unit) or has_number(call_id):
         raise HTTPException(404)
 

@@ -239,8 +239,7 @@ async def handed(request: Request, site: Site) -> Response:
 
 async def close(request: Request, site: Site) -> Response:
     """Closes the request: as given, by the custodian in the last step; or as refused, by any of its people, with a
-    remark.
-    """
+    remark."""
 
     async def prepare(form: FormData) -> Do:
         who, outcome = who_of(request), GIVEN if form.get("outcome") == GIVEN else NOT_GIVEN

@@ -118,8 +118,7 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
 
 def _amended(folder: Path) -> list[Member]:
     """All amendments as the unit signed them: each person who opens the call verifies them, and the record stays as
-    sealed.
-    """
+    sealed."""
     limits = {".json": amendment.LIMIT_BYTES, namespaces.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
     found = amendments.files(amendments.home(folder), folder.name)
     try:
@@ -137,8 +136,7 @@ def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
 
 def _witnessed(folder: Path) -> list[Member]:
     """The proof that `linetap checkpoint --store` wrote; each person who opens the call verifies it by their own
-    policy.
-    """
+    policy."""
     path = callfolder.home(folder) / witnessed_path(folder.name)
     try:
         data = callfolder.read(path, tlogproof.LIMIT_BYTES) if path.exists() else b""
@@ -155,8 +153,7 @@ def answer(members: Sequence[Member], name: str) -> StreamingResponse:
 
 def stream(members: Sequence[Member]) -> Iterator[bytes]:
     """The archive. OSError if a file changed its size after the header: the response is cut short, and its reader
-    refuses it.
-    """
+    refuses it."""
     for one in members:
         info = tarfile.TarInfo(one.name)
         info.size = one.size

@@ -36,8 +36,7 @@ async def request_json(request: Request, site: Site) -> Response:
 
 async def for_the_vault(request: Request, site: Site) -> Response:
     """An archive of request.json with its signatures, the call without its audio, and its re-wrapped key if there is
-    one.
-    """
+    one."""
 
     def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("unwrap", who_of(request).name, site.clock.utc_ns())

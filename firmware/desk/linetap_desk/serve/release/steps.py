@@ -161,8 +161,7 @@ class RequestState:
 
     def _took_another_step(self, name: str, step: Step) -> bool:
         """Whether the person took another step. The custodian's two steps belong to one person, who has the one-time
-        key. Members of a group take the same step, each once (`Chain`).
-        """
+        key. Members of a group take the same step, each once (`Chain`)."""
         row = self.row
         approved = {one["by"] for one in self.approvals}
         did = {row["asked_by"]}

@@ -78,8 +78,7 @@ def partial_data(db: Connection, about: str, one: Partial) -> bytes:
 
 def add_officer_partial(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: str, at: str) -> Partial:
     """Stores an officer's partial. `keys`: those it may belong to. StepFault or OtherLayer if it belongs to none of
-    them.
-    """
+    them."""
     key, place = judged_partial(data, keys)
     sha256 = hashlib.sha256(key).hexdigest()
     chain = chains(db, [about])[about]
@@ -96,8 +95,7 @@ def add_custodian_partial(
     db: Connection, about: str, data: bytes, call: OfCall, named: bool, name: str, at: str
 ) -> Partial:
     """Stores a custodian's partial. A second one by the same person replaces the first; one that needs as many members
-    or more begins another chain.
-    """
+    or more begins another chain."""
     left = custodians_left(data, call, named)
     chain = chains(db, [about])[about]
     before = chain.handed
@@ -158,8 +156,7 @@ async def run_logged(
     *, forgets: bool = False,
 ) -> None:  # fmt: skip
     """Runs `do` and appends its row of the access log. A refusal is logged too, and raised. A subject returned by `do`
-    replaces `subject`, for example for a new id. `forgets`: overwrites deleted data in the file.
-    """
+    replaces `subject`, for example for a new id. `forgets`: overwrites deleted data in the file."""
     who, address = who_of(request), request.state.address
 
     def within() -> None:

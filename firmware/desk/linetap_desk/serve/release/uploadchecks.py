@@ -65,8 +65,7 @@ def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
 def custodians_left(data: bytes, call: OfCall, named: bool) -> int:
     """The number of custodians still needed after this partial. StepFault unless it has the form of a custodian's
     partial, NotReleased if it is of another call. `named`: keys of the call's version name their call; an earlier key
-    does not show its call from outside.
-    """
+    does not show its call from outside."""
     _require_sealed(data)
     try:
         left = group.needed(data)
@@ -104,8 +103,7 @@ def require_public(data: bytes) -> None:
 
 def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int, unit: str = "") -> Request:
     """A request without its id and one-time key, valid no longer than its rule allows. BadInput or NotReleased if it is
-    invalid.
-    """
+    invalid."""
     days = fields["days"]
     if not (days.isascii() and days.isdigit() and 1 <= int(days[:3]) <= MOST_DAYS):
         raise BadInput(f"days: 1 to {MOST_DAYS} expected")
@@ -131,9 +129,8 @@ def party_of(stated: str | None, purpose: str, roles: Roles) -> str:
 
 
 def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int, signing_page: str = "") -> bytes:
-    """request.json, byte for byte as `linetap release request` writes it. `signing_page`: where passkeys may
-    sign it.
-    """
+    """request.json, byte for byte as `linetap release request` writes it. `signing_page`: where passkeys may sign
+    it."""
     row = found.row
     party = party_of(row["party"], row["purpose"], roles)
     made = Request(
@@ -186,8 +183,7 @@ def require_approved(found: RequestState, roles: Roles, now_ns: int) -> Request:
 
 def require_half(found: RequestState, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
     """StepFault unless it has the form of the half, and all earlier officers have uploaded. `together`: the remaining
-    officers worked at one machine.
-    """
+    officers worked at one machine."""
     require_inner(data)
     if is_partial(data, keys):
         raise StepFault("partial_not_half", "this is a partial: upload it as one, since more officers are needed")

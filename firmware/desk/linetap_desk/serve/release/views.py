@@ -137,8 +137,7 @@ def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[RequestState],
 
 def holds_to_do(db: Connection, name: str, now_ns: int) -> list[Mapping[str, Any]]:
     """Holds that may wait for this vault officer: those without a command, then those with the newest commands, which
-    the unit may not have executed yet. At most MOST_LOOKED.
-    """
+    the unit may not have executed yet. At most MOST_LOOKED."""
     waiting = and_(holds.c.closed_at.is_(None), holds.c.until > rfc3339(now_ns), holds.c.asked_by != name)
     order = (holds.c.command_at.is_not(None), desc(holds.c.command_at), holds.c.asked_at, holds.c.id)
     wanted = select(*store.columns_without_files(holds)).where(waiting)

@@ -111,8 +111,7 @@ OUTCOMES = {"shown": N_("Shown"), "refused": N_("Refused"), "done": N_("Done")}
 
 def act_of(row: Any) -> str:
     """The msgid of the logged act. In earlier versions the units' pages were rows of `view` too, without a call; such
-    rows stay in the log.
-    """
+    rows stay in the log."""
     if row.act == "view" and not row.calls:
         return ACTS["unit_view" if row.terms else "fleet_view"]
     return ACTS.get(row.act, str(row.act))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of commands to units: a person uploads a file that `linetap custody` has signed, for one unit or for all;
-the ingest checks and sends it (ingest/batches.py), and the page shows the result at each unit.
-"""
+the ingest checks and sends it (ingest/batches.py), and the page shows the result at each unit."""
 
 from __future__ import annotations
 
@@ -73,8 +72,7 @@ class UnitOf(msgspec.Struct, frozen=True):
 
 class Batch(msgspec.Struct, frozen=True):
     """A batch. `name`: of a certificate its day or overflow epoch, and the officers if it is of some of a group.
-    Without `units` its file cannot be read.
-    """
+    Without `units` its file cannot be read."""
 
     name: str
     verb: str
