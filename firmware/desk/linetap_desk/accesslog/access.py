@@ -2,7 +2,7 @@
 """The desk's access log: person, step, recording, origin and outcome.
 
 A Merkle log (evidence/merklelog/leaflog.py) whose head is signed after every leaf. A step is logged and synced before
-it is executed. An old head, kept elsewhere, exposes any truncation or rewriting of the leaves that it covers (`linetap
+it is taken. An old head, kept elsewhere, exposes any truncation or rewriting of the leaves that it covers (`linetap
 access verify`).
 """
 
@@ -34,15 +34,15 @@ _MOST_APPROVERS = 4
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One leaf. Outcome `granted` is logged before the step is executed; `failed` refers to the leaf `grant` that had
-    no effect."""
+    """One leaf. Outcome `granted` is logged before the step is taken; `failed` refers by `grant` to the leaf of a step
+    that had no effect."""
 
     verb: str
     at: str = ""
     outcome: str = ""
     user: str = ""
     host: str = ""
-    origin: str = msgspec.field(name="from", default="")  # the address an ssh session came from
+    origin: str = msgspec.field(name="from", default="")  # address of the ssh session
     name: str = ""  # the person, if the step names one
     request: str = ""
     request_sha256: str = ""
@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     one_time: str = ""
     calls: list[str] = msgspec.field(default_factory=list)
     key_sha256: str = ""  # of the key.age that was opened
-    left: int = 0  # members of a group still missing; nothing was given out yet
+    left: int = 0  # members of a group still needed; nothing was opened yet
     lines: list[int] = msgspec.field(default_factory=list)
     approvers: list[str] = msgspec.field(default_factory=list)
     roles: int = 0  # version of the roles in force
@@ -67,7 +67,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def leaf_of(entry: Entry, at: str) -> dict[str, object]:
-    """Every field that is set, truncated to the size of a leaf: a long name must not keep a step out of the log."""
+    """The set fields, truncated to the size of a leaf: a long name must not prevent logging."""
     entry = msgspec.structs.replace(entry, at=at, user=_user(), host=socket.gethostname(), origin=_origin())
     fields: dict[str, object] = msgspec.to_builtins(entry)
     for name, value in fields.items():
@@ -78,7 +78,7 @@ def leaf_of(entry: Entry, at: str) -> dict[str, object]:
 
 
 def _user() -> str:
-    """The account; the account that called sudo precedes it."""
+    """The account, preceded by the account that called sudo."""
     name = system.user_name()
     before = os.environ.get("SUDO_USER", "")
     return f"{before} as {name}" if before else name
@@ -93,7 +93,7 @@ _LOCK_WAIT_S, _LOCK_STEP_S = 10.0, 0.05
 
 
 class AccessFault(Refusal):
-    """The log is not as it was written. Nothing is opened until the cause is known."""
+    """The log was changed. Nothing may be opened until the cause is known."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -114,13 +114,13 @@ class AccessLog:
         return log_name(self._key.public_key())
 
     def sign(self, data: bytes, namespace: str) -> bytes:
-        """Armored, by the key of the heads: of a document that a logged step makes."""
+        """The armored signature of a document made by a logged step, by the key of the heads."""
         return sshsig.sign(data, self._key, namespace).encode("ascii")
 
     @contextlib.contextmanager
     def logged_step(self, entry: Entry) -> Iterator[LoggedStep]:
-        """One step, under the log's lock. Before `granted()` an exception is logged as a refusal, after it as a
-        failure; it propagates."""
+        """One step, under the log's lock. An exception is logged as a refusal before `granted()`, as a failure after
+        it, and re-raised."""
         with contextlib.ExitStack() as lock:
             lock.enter_context(self.locked())
             deed = LoggedStep(self, entry, lock)
@@ -131,7 +131,7 @@ class AccessLog:
                 raise
 
     def append(self, entry: Entry) -> int:
-        """Returns the leaf's index once leaf and head are on disk. The caller holds the lock."""
+        """Appends a leaf; returns its index once leaf and head are on disk. The caller holds the lock."""
         now = rfc3339(self._clock.utc_ns())
         log = self._open()
         try:
@@ -161,7 +161,7 @@ class AccessLog:
         log = leaflog.LeafLog(self.folder)
         try:
             _require_own_head(self.folder, log.tree)
-        except BaseException:  # propagates, and leaves no file open
+        except BaseException:  # re-raised; closes the file
             log.close()
             raise
         return log
@@ -196,7 +196,7 @@ class LoggedStep:
         self.past = log.entries() if log is not None else []
 
     def granted(self) -> None:
-        """Logs the permission. Only after this returns may the step be executed."""
+        """Logs the permission. The step may be taken only after this returns."""
         self._grant = self._write("granted")
         self._lock.close()
 
@@ -217,17 +217,18 @@ class LoggedStep:
 
 @contextlib.contextmanager
 def unrecorded(entry: Entry) -> Iterator[LoggedStep]:
-    """The step without a log, where no desk is configured."""
+    """A step without a log, if no desk is configured."""
     yield LoggedStep(None, entry, contextlib.ExitStack())
 
 
 def log_name(key: PublicKey) -> str:
-    """The name in the log's heads, in place of a unit's name: a witness of several desks distinguishes them by it."""
+    """The log's name in its heads, in place of a unit's name, by which a witness of several desks distinguishes
+    logs."""
     return f"access-{hashlib.sha256(keys.public_blob(key)).hexdigest()[:8]}"
 
 
 def read_log(folder: Path) -> tuple[list[Entry], Tree]:
-    """Every entry, and the Merkle tree computed from the leaves themselves, not from the stored hashes."""
+    """Every entry, and the Merkle tree computed from the leaves, not from the stored hashes."""
     path, entries, tree = folder / leaflog.LEAVES, [], Tree()
     for number, line in enumerate(leaflog.lines_of(path) if path.exists() else [], 1):
         tree.append(line)
@@ -239,7 +240,7 @@ def read_log(folder: Path) -> tuple[list[Entry], Tree]:
 
 
 def read_head(path: Path) -> Head:
-    """A head kept here or elsewhere. Its signature is not checked: what counts is whether the log continues it."""
+    """A head kept here or elsewhere. Its signature is not checked: the log itself must continue it."""
     try:
         with path.open("rb") as file:
             return decode_head(file.read(HEAD_LIMIT_BYTES))

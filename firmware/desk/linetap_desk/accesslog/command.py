@@ -81,7 +81,8 @@ def line_of(entry: Entry) -> str:
 
 
 def _verify(folder: Path, kept: list[Path]) -> int:
-    """0 if the log continues every kept head; 1 if none was given, since then only its consistency can be checked."""
+    """Verifies the log. 0 if it continues every kept head; 1 without one, since then only its consistency can be
+    checked."""
     access = folder / deskfolder.ACCESS
     _, tree = read_log(access)
     own = _own_head(access, deskfolder.read_public(folder / deskfolder.PUBLIC))

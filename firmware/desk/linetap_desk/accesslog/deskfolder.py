@@ -2,7 +2,7 @@
 """The desk's folder on a person's machine: the authority's key, the roles in force, the access log.
 
 The folder is --desk, else $LINETAP_DESK, else ~/.linetap-desk. `linetap roles use` creates it. Without a folder nothing
-is restricted and nothing is logged: that is the demo. A folder that lost its roles is not treated as the demo.
+is restricted or logged, as in the demo. A folder that lost its roles is not treated as the demo.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Desk:
 
     @property
     def authority(self) -> Authority:
-        """The one that this desk trusts."""
+        """The authority that this desk trusts."""
         return read_authority(self.folder / AUTHORITY)
 
     def roles(self, past: list[Entry]) -> Roles:
@@ -74,10 +74,10 @@ def is_made(folder: Path) -> bool:
 
 
 def find(args: argparse.Namespace, clock: Clock = KEPT) -> Desk | None:
-    """The desk, or None if none was ever created. BadInput if one was named and does not exist."""
+    """The desk, or None if none was ever created. BadInput if a named one does not exist."""
     folder = folder_of(args)
     if is_made(folder):
-        require_possible(clock)  # it dates the access log, and ends requests
+        require_possible(clock)  # the clock dates the access log, and ends requests
         return open_desk(folder, clock)
     if args.desk or os.environ.get(VARIABLE):
         raise BadInput(f"{folder}: not a desk's folder: `linetap roles use` makes one")
@@ -105,7 +105,7 @@ def open_desk(folder: Path, clock: Clock) -> Desk:
 
 
 def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
-    """A new desk that trusts `authority` permanently, with its own key for the access log."""
+    """Makes a desk that trusts `authority` permanently, with its own key for the access log."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = keys.new_unit_key()
     privatefile.write(folder / KEY, keys.unit_key_file(key))

@@ -83,7 +83,7 @@ def _use(args: argparse.Namespace, clock: Clock) -> Roles:
     if desk is None:
         if given is None:
             raise BadInput("--authority: the authority's .pub file is needed the first time")
-        deskfolder.read_roles(args.file, given)  # a refused file creates no folder
+        deskfolder.read_roles(args.file, given)  # before the folder is created
         desk = deskfolder.make(folder, given, clock)
     with desk.access.logged_step(Entry(verb="roles")) as step:
         pinned = deskfolder.read_authority(folder / deskfolder.AUTHORITY)

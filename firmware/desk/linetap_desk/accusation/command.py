@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap accusation`: several released calls of one matter, as `linetap bundle`, and the draft of a statement.
+"""`linetap accusation`: bundles several released calls of one case, as `linetap bundle` does, and drafts a statement.
 
-A call that was not opened by a release is not taken: neither one without its opened recording, nor one whose call.json
-says that both keys were in one hand.
+Only calls opened by a release are accepted: not one without its opened recording, nor one whose call.json states that
+one person had both keys.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SUFFIX = ".statement.html"
 
 
 class NotReleased(Refusal):
-    """A call that nobody released does not go to a third party."""
+    """A call without a release is not given to a third party."""
 
     code = "call_not_released"
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """0: the bundle and, beside it, the statement."""
+    """Writes the bundle and, beside it, the statement; returns 0."""
     draft = args.output.with_name(args.output.name.removesuffix(".zip") + _SUFFIX)
     if draft.exists():
         raise BadInput(f"{draft}: it exists; another -o expected")

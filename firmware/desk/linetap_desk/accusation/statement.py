@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The draft of a statement in Korean, to print and to complete by hand: what the signed records say of each call. It
-has no telephone number and no word that was said; whoever signs it adds the persons and the facts. Pure."""
+"""Drafts a statement in Korean, to print and complete by hand: the facts of each call by its signed record. It contains
+no telephone number and no spoken word; the person who signs it adds the persons and the facts. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linetap_desk.bundle.words import time_with_utc, word
 from linetap_desk.protection.words import SITUATION
 from linetap_desk.web import text
 
-_NO_MARK = ("mark_", "notice_code")  # keys of the far end, and the announcement
+_NO_MARK = ("mark_", "notice_code")  # keys pressed at the far end, and the announcement
 _PAGE = """<!doctype html>
 <html lang="ko"><head><meta charset="utf-8"><title>고소·고발 참고 진술서(초안) {case}</title>
 <style>
@@ -48,7 +48,7 @@ SHA-256 <code>{digest}</code></p>
 
 
 def draft(case: str, records: Sequence[CallRecord], bundle: str, digest: str, now_ns: int) -> bytes:
-    """`records` in any order; shown in the order of time."""
+    """The statement. `records` in any order; shown by time."""
     ordered = sorted(records, key=lambda record: record.call_id)
     counted = Counter(named(record.end.situation) for record in ordered if record.end)
     kinds = ", ".join(f"{name} {number}건" for name, number in sorted(counted.items()))

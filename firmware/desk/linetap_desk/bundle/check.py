@@ -2,7 +2,7 @@
 """Verifies a bundle: the zip itself, every call in it, and the consistency of all members.
 
 A bundle is not trusted by itself: the external signers' file determines which signatures count, and the external CA
-whose time stamps.
+which time stamps.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNE
 from linetap_desk.witnessing.timestamp import TOKEN_SUFFIX
 
 NAME = "bundle"
-_WAV = "/call.wav"  # clear audio of a bundle is not written to a disk again
+_WAV = "/call.wav"  # a bundle's decrypted audio is never written to disk
 
 
 def verify_bundle(
@@ -73,8 +73,8 @@ def verify_bundle(
 
 
 def _uncovered(found: Facts) -> str:
-    """The members without a signature. Sums and reports are derived from the rest and compared; everything else is
-    signed or hashed."""
+    """The members without a signature. Sums and reports are derived from the others and compared; all others are signed
+    or hashed."""
     text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
@@ -88,7 +88,7 @@ def _uncovered(found: Facts) -> str:
 
 
 def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
-    """Under the verifier's policy: the bundle's own policy states only the requirements at its making."""
+    """The verdict by the verifier's policy. The bundle's own policy only states the requirements when it was made."""
     own = ", despite a policy in it" if found.policy is not None and found.policy.quorum != NONE else ""
     if rules.policy is None:
         return Verdict(f"witness: {NO_POLICY}{own}", counts=False)
@@ -106,7 +106,7 @@ def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
 
 
 def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, Source]:
-    """Every member except the clear audio, under `folder`, if all are as SHA256SUMS lists them."""
+    """Unpacks every member except the decrypted audio into `folder`, if all match SHA256SUMS."""
     sources: dict[str, Source] = {}
     measured = []
     for member in members:
@@ -173,7 +173,7 @@ def _require_trust(signed: Signed, signers: list[Signer]) -> None:
 
 
 def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
-    """All names that this bundle must have; verify_call checks those in a call's own folder."""
+    """The names that this bundle must have; verify_call checks those in a call's own folder."""
     names = {layout.ABOUT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
     names |= {layout.SCRIPT} if found.about.format == 1 else set()
     names |= {name for each in found.signed for name in (each.name, each.signature)}
@@ -199,8 +199,7 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
 
 
 def _check_opened(file: BinaryIO, found: Facts, members: Mapping[str, Member]) -> None:
-    """Requires a WAV of as many samples as the signed record states. Only the keys can prove that they are the right
-    ones."""
+    """Requires a WAV with as many samples as the signed record states. Only the keys can prove their content."""
     for call in found.calls:
         member = members.get(layout.opened(call.record.call_id, "call.wav"))
         if not call.opened or member is None:

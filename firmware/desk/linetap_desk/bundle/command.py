@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap bundle`: sealed calls and everything that proves them in one zip, with a report and instructions to check
-it.
+"""`linetap bundle`: packs sealed calls with their proofs into one zip, with a report and instructions for checking it.
 
 Every call is verified first, and the finished zip again before it gets its name.
 """
@@ -107,7 +106,7 @@ def make(
 
 
 def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError | OSError:
-    """Everything except the file. It may take minutes, during which the access log must not be locked."""
+    """All members, without the file. This may take minutes, during which the access log must not be locked."""
     try:
         _check_arguments(args)
         signers = callfolder.load_signers(args.signers)
@@ -133,7 +132,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 
 def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
-    """Adds the derived members: bundle.json, signers, reports, and the sums of all."""
+    """The members with the derived ones: bundle.json, signers, reports, and the sums of all."""
     about = About(case=args.case, format=layout.format_of(gathered), checker=layout.CHECKER_VERSION)
     sources = gathered | {layout.ABOUT: document.encode(about)}
     found = facts.load(sources)
@@ -150,7 +149,7 @@ def _write(file: BinaryIO, sources: dict[str, Source]) -> None:
 
 
 def _require_good(path: Path, signers: list[Signer], ca: Path | None, rules: Rules) -> None:
-    """Verifies the written file, as it will be shown."""
+    """Verifies the written file."""
     for verdict in verify_bundle(path, signers, ca, rules):
         if not verdict.good:
             raise NotBundled("not_verified", next(verdict.lines()))
@@ -158,7 +157,8 @@ def _require_good(path: Path, signers: list[Signer], ca: Path | None, rules: Rul
 
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A file of mode 0600 that gets its name once it is complete and on disk; an existing file is never replaced."""
+    """A new file of mode 0600 that gets its name once it is complete and on disk; an existing file is never
+    replaced."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with privatefile.create(temporary) as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The zip itself (PKWARE APPNOTE 6.3): members sorted by name, stored, without dates, nothing else.
+"""Reads and writes the zip itself (PKWARE APPNOTE 6.3): members sorted by name, stored, without dates, nothing else.
 
 One set of members makes exactly one file. So a zip is accepted if it equals, byte for byte, the one that would be
 written for its members. Path traversal, links, duplicate members, comments, compression bombs or bytes between members
@@ -39,7 +39,7 @@ Source = Path | bytes
 
 
 class BadBundle(Refusal):
-    """Not a zip as `linetap bundle` writes it, or with unexpected members."""
+    """Another kind of zip than `linetap bundle` writes, or one with unexpected members."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -48,7 +48,7 @@ class BadBundle(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`offset` of its data in the zip; `size` in bytes."""
+    """A file in the zip. `offset` of its data in the zip; `size` in bytes."""
 
     name: str
     size: int
@@ -68,8 +68,8 @@ def measure(name: str, source: Source) -> Member:
 
 
 def write(file: BinaryIO, sources: Mapping[str, Source], members: list[Member]) -> None:
-    """`members` as `measure` returned them, in order. BadBundle if a source has changed since, or they are too
-    large."""
+    """Writes the zip. `members` as `measure` returned them, in order. BadBundle if a source has changed since, or if
+    they are too large."""
     directory, offset = b"", 0
     if len(members) > MOST_MEMBERS or sum(m.size + 3 * NAME_LIMIT for m in members) > LIMIT_BYTES:
         raise BadBundle("bundle_too_large", f"more than 4 GiB or {MOST_MEMBERS} files: fewer calls expected")
@@ -88,7 +88,7 @@ def write(file: BinaryIO, sources: Mapping[str, Source], members: list[Member]) 
 
 
 def read(file: BinaryIO) -> list[Member]:
-    """Every member in order; BadBundle unless the file's structure is, byte for byte, what `write` makes."""
+    """Every member in order. BadBundle unless the file's structure is, byte for byte, as `write` makes it."""
     total = os.fstat(file.fileno()).st_size
     end = _bytes_at(file, max(0, total - _END.size), _END.size)
     if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
@@ -130,7 +130,8 @@ def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
 
 
 def require_name(name: str) -> None:
-    """BadBundle also for `nul` and `x.`, which are no files on Windows: what is unpacked is what was verified."""
+    """BadBundle for an invalid name, also `nul` and `x.`, which are no files on Windows: unpacking must give the
+    verified file."""
     if len(name) > NAME_LIMIT or _NAME.fullmatch(name) is None or ntpath.isreserved(name):
         raise BadBundle("zip_name", f"{name[:NAME_LIMIT]!r}: no name that a bundle has")
 

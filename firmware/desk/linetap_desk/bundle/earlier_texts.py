@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Earlier wordings of the report, so that the report of an earlier bundle can be compared to the byte.
 
-(key, the last number of texts that had it) -> (Korean, English). These words are not improved.
+(key, the last number of texts that had it) -> (Korean, English). These texts must stay as they are.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The content of a bundle, read from its members only, both when packing and when checking."""
+"""Reads the content of a bundle from its members only, both for packing and for checking."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     case: str
     format: int = layout.FORMAT
     texts: int = layout.TEXTS
-    checker: int | msgspec.UnsetType = msgspec.UNSET  # version of the one that the reports name; format 1 names none
+    checker: int | msgspec.UnsetType = msgspec.UNSET  # version of the checker that the reports name; format 1 has none
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature: its required signer (empty: any signer named for it), and when it was made."""
+    """A signature: its required signer (empty: any signer named for the namespace), and its time."""
 
     name: str
     signature: str
@@ -65,11 +65,11 @@ class Call:
     certificate: Certificate | None
     opened: bool
     unreleased: bool
-    proven: bool  # a Sigsum proof is there
-    line: bytes  # the close, as it is hashed
+    proven: bool  # has a Sigsum proof
+    line: bytes  # the close, as hashed
     witnessed: Proof | None
     amended: Amendment | None
-    ended: Inclusion | None  # the place in the log of how it was ended, if that is there
+    ended: Inclusion | None  # the log's place of the leaf of how it was ended, if it is there
 
 
 @dataclass(slots=True)
@@ -78,11 +78,11 @@ class Facts:
     calls: list[Call] = field(default_factory=list)
     heads: dict[str, dict[str, Head]] = field(default_factory=dict)  # unit -> kind -> head
     signed: list[Signed] = field(default_factory=list)
-    policy: Policy | None = None  # under which the witnessed calls were bundled
+    policy: Policy | None = None  # the policy for the witnessed calls
 
 
 def load(sources: Mapping[str, Source]) -> Facts:
-    """A Refusal for unreadable or contradictory members. Whose the signatures are is not checked here."""
+    """The content. A Refusal for unreadable or contradictory members. Whose the signatures are is not checked here."""
     facts = Facts(_about(layout.read(sources, layout.ABOUT, 4096)))
     if layout.QUORUM in sources:
         facts.policy = layout.exact_policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
@@ -140,7 +140,7 @@ def _paths(
     line: bytes,
     name_of: Callable[[str, str, str], str],
 ) -> dict[str, Inclusion]:
-    """Kind of head -> the way of a leaf to it."""
+    """Kind of head -> the path of the close's leaf to it."""
     paths = {}
     for kind, head in facts.heads[record.unit].items():
         name = name_of(record.unit, kind, record.call_id)
@@ -153,7 +153,7 @@ def _paths(
 def _ended(
     sources: Mapping[str, Source], record: CallRecord, facts: Facts, closes: Mapping[str, Inclusion]
 ) -> Inclusion | None:
-    """The end by the log, held against the record."""
+    """The log's leaf of the end, compared with the record."""
     name = layout.end(record.unit, record.call_id)
     if name not in sources:
         return None
@@ -168,7 +168,7 @@ def _ended(
 
 
 def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: Facts) -> Proof | None:
-    """The proof, if leaf and quorum are valid under the bundle's own policy, without superfluous lines."""
+    """The proof, if leaf and quorum are valid by the bundle's own policy, without superfluous lines."""
     name = layout.witnessed(unit, call_id)
     if name not in sources or facts.policy is None:
         return None

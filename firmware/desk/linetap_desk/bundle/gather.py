@@ -44,7 +44,7 @@ Found = Iterator[tuple[str, Source]]
 
 
 class NotBundled(Refusal):
-    """Something of the calls is invalid or missing: incomplete evidence is not bundled."""
+    """A call or a proof is invalid or missing: incomplete evidence is not bundled."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -104,7 +104,7 @@ def given_closings(args: argparse.Namespace) -> dict[str, Path]:
 
 
 def stored_closing(call_dir: Path) -> Path | None:
-    """The call's closing in a desk's store, if the call lies in one."""
+    """The call's closing in a desk's store, if the call is in one."""
     path = callfolder.home(call_dir) / closing_path(call_dir.name)
     return path if path.is_file() else None
 
@@ -112,7 +112,7 @@ def stored_closing(call_dir: Path) -> Path | None:
 def gather_closings(
     unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer], rules: Rules, folders: dict[str, Path]
 ) -> dict[str, Source]:
-    """For calls whose unit's log is not here: each call's closing (evidence/merklelog/closing.py) instead.
+    """The closings (evidence/merklelog/closing.py) of one unit's calls, if its log is not here.
 
     `chosen`: closing and verdict of each call of the unit. NotBundled unless each proves its call.
     """
@@ -136,7 +136,7 @@ def gather_closings(
 
 
 def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
-    """The proof in the call's store or package, otherwise by a kept checkpoint over the closing's own head."""
+    """The proof in the call's store or package, otherwise by a kept checkpoint over the closing's head."""
     path = prove.find_proof(call_dir)
     if rules.policy is None or path is None:
         return prove.from_closing(rules, found, unit, signers)
@@ -154,7 +154,8 @@ def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> c
 
 
 def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, Verdict]]:
-    """Every call folder with its verdict, by call id; NotBundled if a named signer did not seal it as it is."""
+    """Every call folder with its verdict, by call id. NotBundled unless a named signer sealed it and it is
+    unchanged."""
     found = {}
     for given in args.calls:
         path = given.resolve()
@@ -196,7 +197,7 @@ def gather(
 
 
 def _record(verdict: Verdict) -> CallRecord:
-    if verdict.record is None:  # a call without problems has one
+    if verdict.record is None:  # a call without problems has a record
         raise NotBundled("not_verified", verdict.name)
     return verdict.record
 
@@ -204,8 +205,8 @@ def _record(verdict: Verdict) -> CallRecord:
 def _logs(
     args: argparse.Namespace, chosen: list[tuple[Path, Verdict]], signers: list[Signer]
 ) -> tuple[dict[str, Path], dict[str, list[tuple[Path, Verdict]]]]:
-    """Unit -> log folder, from --log, else of the vault that contains its calls; for the other units each call's
-    closing."""
+    """Unit -> log folder, from --log, else from the vault that contains its calls; and the closings for the other
+    units."""
     given = {signedheads.read_head(path / HEAD, signers).head.unit: path for path in args.log}
     named = given_closings(args)
     logs: dict[str, Path] = {}

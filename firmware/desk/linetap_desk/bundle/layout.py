@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names of a bundle's members, and the exact spelling of members that readers accept in several spellings.
 
-Each such member has one spelling here, so that no byte of it can hide anything.
+Each such member has one spelling here, so that no byte of it can hide other content.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from linetap_core.evidence.witness.quorum import Policy
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
 from linetap_desk.proofs import callfolder
 
-# The published checker (docs/check-bundle.sh), which a report names and no bundle contains. Whoever forges a bundle
-# would forge its checker and report too: the hash is compared with the published one, and `linetap verify` refuses a
+# The published checker (docs/check-bundle.sh). A report names it, and no bundle contains it: a forger of a bundle would
+# forge its checker and report too. The reader compares the hash with the published one, and `linetap verify` refuses a
 # report that names any other.
 CHECKER_NAME = "check-bundle.sh"
 CHECKER_VERSION = 5
@@ -38,7 +38,7 @@ CHECKER_SHA256 = {
 FORMAT = 2
 ENDED = 3  # a bundle with the log's leaf of a call's end, which earlier versions cannot read
 FORMATS = (1, FORMAT, ENDED)  # format 1 had its own script, CHECK.sh
-TEXTS = 7  # incremented with any change of the report's or the script's words: other versions are not compared
+TEXTS = 7  # incremented with any change of the report's or script's texts: other versions are not compared
 COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 7), (3, 7))  # format, texts
 
 ABOUT = "bundle.json"
@@ -50,7 +50,7 @@ SIGNERS = "signers"
 POLICY = "sigsum/policy"
 QUORUM = "policy"  # of the witnesses
 
-HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one that a witness has signed, one with a stamp
+HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one signed by a witness, one with a time stamp
 HEADS = (HEAD, WITNESS, STAMP)
 
 _END = re.compile(r"logs/[^/]+/ends/[^/]+")
@@ -75,27 +75,27 @@ def ca(unit: str) -> str:
 
 
 def leaf(unit: str, call_id: str) -> str:
-    """The close of a call as the log has it, without the line's end."""
+    """The close of a call as in the log, without the line's end."""
     return f"logs/{unit}/leaves/{call_id}.json"
 
 
 def end(unit: str, call_id: str) -> str:
-    """The end of a call that was ended, as the log has it."""
+    """The end of a call that the unit ended, as in the log."""
     return f"logs/{unit}/ends/{call_id}.json"
 
 
 def end_path(unit: str, kind: str, call_id: str) -> str:
-    """The proof that the end is under that head."""
+    """The proof that the log's head covers the end."""
     return f"logs/{unit}/{kind}/{call_id}.end.path"
 
 
 def path(unit: str, kind: str, call_id: str) -> str:
-    """The proof that the leaf is under that head."""
+    """The proof that the log's head covers the leaf."""
     return f"logs/{unit}/{kind}/{call_id}.path"
 
 
 def witnessed(unit: str, call_id: str) -> str:
-    """The proof that the leaf is under a checkpoint cosigned by witnesses."""
+    """The proof that a checkpoint cosigned by witnesses covers the leaf."""
     return f"logs/{unit}/witnessed/{call_id}{tlogproof.SUFFIX}"
 
 
@@ -119,7 +119,7 @@ def certificate(epoch: str) -> str:
 
 
 def format_of(names: Iterable[str]) -> int:
-    """The format that a bundle of these members has."""
+    """The format for these members."""
     return ENDED if any(_END.fullmatch(name) for name in names) else FORMAT
 
 
@@ -146,7 +146,7 @@ def read(sources: Mapping[str, Source], name: str, limit_bytes: int) -> bytes:
 
 _LOG = re.compile(rb"log %b\n" % digest.HEX.encode())
 _SEQUENCE = 0x30
-_LONG = 0x80  # the length's own length follows
+_LONG = 0x80  # long form: the length of the length follows
 
 
 def exact_certificates(data: bytes, name: str) -> bytes:
@@ -164,7 +164,7 @@ def require_exact_certificates(data: bytes, name: str) -> None:
 
 
 def require_der(data: bytes, name: str) -> None:
-    """A single DER value without trailing bytes, which `openssl ts` ignores."""
+    """BadBundle unless it is a single DER value without trailing bytes, which `openssl ts` ignores."""
     head = data[:1] == bytes([_SEQUENCE]) and len(data) > 1
     width = data[1] - _LONG if head and data[1] >= _LONG else 0
     length = int.from_bytes(data[2 : 2 + width], "big") if width else data[1] if head else -1
@@ -180,7 +180,7 @@ def require_exact_policy(data: bytes, name: str) -> None:
 
 
 def exact_policy(data: bytes, name: str) -> Policy:
-    """The witnesses' policy, spelled as `Policy.lines` spells it."""
+    """The witnesses' policy. BadBundle unless it is spelled as by `Policy.lines`."""
     try:
         found = quorum.parse(data)
     except BadInput as error:
@@ -191,7 +191,7 @@ def exact_policy(data: bytes, name: str) -> Policy:
 
 
 def require_exact_json(data: bytes, name: str) -> None:
-    """call.json as `linetap open` formats it."""
+    """BadBundle unless call.json is formatted as by `linetap open`."""
     try:
         same = msgspec.json.format(data, indent=2) + b"\n" == data
     except msgspec.MsgspecError:

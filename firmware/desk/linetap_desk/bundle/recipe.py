@@ -47,7 +47,7 @@ _TSA_CA = 'tsa_ca=$(realpath "${2:?bash CHECK.sh SIGNERS TSA_CA}")\n'
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`key` of the sentence in texts.py about the step's proof, with its value; `command` as it is typed."""
+    """A step of the check. `key`: of the sentence in texts.py about its proof, with its value; `command` as typed."""
 
     key: str
     of: str
@@ -97,7 +97,7 @@ OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i
 
 
 def opening(record: CallRecord) -> str:
-    """The commands that the vault officer and a custodian type together, in the call's folder."""
+    """The commands that the vault officer and a custodian type in the call's folder."""
     codec = CODECS.get(record.audio.codec) if record.audio else None
     stream = f"call{codec.suffix if codec else MULAW.suffix}"
     return (
@@ -164,8 +164,8 @@ def _included(call: Call, kind: str) -> Step:
 
 
 def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
-    """`as_of_now`: verify at the present time if a clock of 1970 gave the time. Up to texts 4 that clock was taken as
-    valid."""
+    """The command that verifies a signature. `as_of_now`: at the present time if a clock of 1970 gave the time; up to
+    texts 4 that clock counted as valid."""
     undated = signed.namespace in namespaces.BY_UNIT and is_undated(signed.at) and as_of_now
     time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
     return (

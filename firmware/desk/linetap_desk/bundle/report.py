@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report for a court, one printable HTML file for each language, without scripts or external resources; and all
-derived members.
+"""Makes the report for a court, one printable HTML file for each language, without scripts or external resources; and
+all derived members.
 
-Derived members are made from the others by both the packer and the verifier, and must agree.
+Both the packer and the verifier derive these members from the others, and the results must agree.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _UNPROVEN = ("who", "before", "time", "wav", "copy", "whole")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`stamped`: unit -> the time of its time stamp, RFC 3339."""
+    """The report in one language. `stamped`: unit -> the time of its time stamp, RFC 3339."""
 
     facts: Facts
     signers: list[Signer]
@@ -146,7 +146,7 @@ class Report:
             yield "opened", self._text("opened_yes", call.record.call_id) + beware
 
     def _end(self, call: Call) -> str:
-        """The end of the call by the unit, and the log's leaf of it."""
+        """The call's end by the unit, and the log's leaf of it."""
         end = call.record.end
         if not end:
             return ""
@@ -265,7 +265,7 @@ _FRACTION = re.compile(r"\.\d+")
 
 
 def signer_lines(facts: Facts, text: bytes) -> bytes:
-    """The lines of an allowed_signers file whose keys signed something here, unchanged."""
+    """The lines of an allowed_signers file whose keys signed something in the bundle, unchanged."""
     needed = {keys.public_blob(each.key) for each in facts.signed}
     origins = {checkpoint.decode(call.witnessed.note.text).origin for call in facts.calls if call.witnessed}
     lines = [
@@ -275,12 +275,12 @@ def signer_lines(facts: Facts, text: bytes) -> bytes:
 
 
 def keeps(signer: Signer, origins: Collection[str]) -> bool:
-    """Whether it is the keeper of one of these logs."""
+    """Whether the signer is the keeper of one of these logs."""
     return any(key.name in origins for key in all_keepers([signer]))
 
 
 def require_kept(facts: Facts, text: bytes) -> None:
-    """BadBundle unless a keeper, named by the signers, of each call's log signed its checkpoint."""
+    """BadBundle unless each call's log has a checkpoint signed by a keeper that the signers' file names."""
     named = _parse(text)
     for call in facts.calls:
         if call.witnessed is not None:
@@ -299,7 +299,7 @@ def _parse(data: bytes) -> list[Signer]:
 
 
 def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
-    """The time of a unit's time stamp, RFC 3339, checked by stock openssl; without `ca` against the bundle's own."""
+    """The time of a unit's time stamp, RFC 3339, checked by stock openssl; without `ca` by the bundle's own CA."""
     name = layout.head(unit, layout.STAMP)
     with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
         head, own = Path(folder) / "head.json", Path(folder) / "ca.pem"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every sentence of the report, in Korean and in English: key -> (Korean, English). A change increments layout.TEXTS,
-and the former sentence goes to earlier_texts.py.
+and the former sentence is moved to earlier_texts.py.
 
-A sentence with `{}` takes values of the bundle. The words for the record's own values are in words.py.
+A sentence with `{}` is filled with values of the bundle. The words for the record's own values are in words.py.
 """
 
 from __future__ import annotations
@@ -294,6 +294,6 @@ _SENTENCES = {
 
 
 def sentence(language: str, key: str, *values: object, texts: int) -> str:
-    """The sentence as bundles with this number of texts have it."""
+    """The sentence in bundles with this number of texts."""
     kept = (EARLIER[key, last] for last in sorted(last for name, last in EARLIER if name == key and texts <= last))
     return next(kept, _SENTENCES[key])[_LANGUAGES.index(language)].format(*values)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record's values in words: value -> (Korean, English). Unlisted values are shown as the record spells them."""
+"""The words for the record's values: value -> (Korean, English). Unlisted values are shown as the record spells
+them."""
 
 from __future__ import annotations
 

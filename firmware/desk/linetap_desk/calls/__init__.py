@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Searches for calls in the ingest's database, a page at a time, for a terminal and for the desk's pages."""
+"""Searches for calls in the ingest's database, in pages, for a terminal and for the desk's pages."""

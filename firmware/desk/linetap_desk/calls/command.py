@@ -24,7 +24,7 @@ _HIGHEST_LIMIT = 100_000
 
 
 def run(args: argparse.Namespace) -> int:
-    """0, also without a result."""
+    """Lists the calls; returns 0, also without a result."""
     criteria = _criteria(args)
     engine = database.open_reader(args.db)
     try:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _criteria(args: argparse.Namespace) -> SearchCriteria:
-    """BadInput for an invalid time."""
+    """The criteria. BadInput for an invalid time."""
     if not 1 <= args.limit <= _HIGHEST_LIMIT:
         raise BadInput(f"--limit {args.limit}: 1 to {_HIGHEST_LIMIT} expected")
     since = None if args.since is None else _time(args.since, "--from")
@@ -53,7 +53,7 @@ def _criteria(args: argparse.Namespace) -> SearchCriteria:
 
 
 def _newest(db: Connection, criteria: SearchCriteria, most: int) -> list[dict[str, Any]]:
-    """Page after page, without a limit of time: a command may take longer than a page."""
+    """The newest calls, from as many pages as necessary: a command may take longer than a page."""
     found: list[dict[str, Any]] = []
     page = query.page(db, criteria, None, most)
     found += page.rows
@@ -87,7 +87,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _state(row: Mapping[str, Any]) -> str:
-    """The call's last state; with a star if a part was reconstructed from the unit's log and records."""
+    """The call's last state; with a star if part of it was reconstructed from the unit's log and records."""
     state = query.state_of(row)
     word = "gone" if state == "destroyed" else state
     return f"{word}*" if row["rebuilt"] else word

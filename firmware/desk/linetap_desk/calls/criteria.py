@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The criteria of a search, and the index that serves each. Pure.
+"""The criteria of a search, and the index for each. Pure.
 
 A leg is a range of one index, in the order of time: a department has one for each of its lines, any other search has
 one. Criteria outside the index are checked row by row (`rest`), within a budget (query.py).
@@ -20,8 +20,8 @@ from linetap_desk.ingest.tables import IN_PROGRESS, WHOLE_UNIT, calls
 
 
 class unindexed(FunctionElement[Any]):
-    """A column that no index of SQLite matches: without statistics its planner would choose an index that finds half
-    the table. PostgreSQL has statistics and gets the plain column."""
+    """The column in a form that matches no index of SQLite: without statistics its planner would choose an index that
+    finds half the table. PostgreSQL has statistics and gets the plain column."""
 
     inherit_cache = True
 
@@ -57,7 +57,7 @@ _RARE: dict[str, ColumnElement[bool]] = {  # as in the partial indexes of tables
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A line from `since` on, before `until`, in the tables' form of times; `line` None: every line of the unit."""
+    """A line from `since`, before `until`, in the tables' form of times; `line` None: every line of the unit."""
 
     unit: str
     line: int | None = None
@@ -84,7 +84,7 @@ class SearchCriteria:
 @dataclass(frozen=True, slots=True)
 class Leg:
     """A range of an index, from `since` ("": the beginning) to `until`. `values` are the parameters of `by` and `rest`:
-    legs of one search and one `shape` differ in nothing else."""
+    legs of one search with the same `shape` differ only in them."""
 
     by: list[ColumnElement[bool]]
     since: str
@@ -132,8 +132,8 @@ def _is_rare(criteria: SearchCriteria) -> bool:
 
 
 def _leg(criteria: SearchCriteria, seat: Seat) -> Leg:
-    """The leg of the index with the fewest entries. Other columns are `unindexed`, hidden from SQLite's planner (a test
-    holds the plan)."""
+    """The leg of the index with the fewest entries. Other columns are `unindexed` for SQLite's planner (a test checks
+    the plan)."""
     by: list[ColumnElement[bool]] = []
     rest: list[ColumnElement[bool]] = []
     if criteria.mark is not None:
@@ -166,7 +166,7 @@ def _everywhere(criteria: SearchCriteria, seats: Sequence[Seat]) -> Leg:
 
 
 def _narrowed_seat(seat: Seat, criteria: SearchCriteria) -> Seat | None:
-    """The part of a seat that the other criteria leave; None if nothing is left."""
+    """The part of a seat within the other criteria; None if it is empty."""
     if criteria.unit not in (None, seat.unit) or (seat.line is not None and criteria.line not in (None, seat.line)):
         return None
     since = max(seat.since or "", criteria.since or "")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reason why a search of a unit or a line is empty: no call was made, the unit was not received, policy recorded
-nothing, or the calls are destroyed. Gaps in the desk's knowledge are stated too.
-"""
+"""Explains why a search of a unit or a line is empty: no call was made, the unit was not received, policy recorded
+nothing, or the calls are destroyed. Gaps in the desk's knowledge are stated too."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from linetap_desk.ingest.outages import DESK, UNHEARD_S
 from linetap_desk.ingest.tables import WHOLE_UNIT, calls, origins, outages, units
 
 PASSED = ("skipped", "exempt", "fax", "modem", "discarded")
-MOST_CALLS = 20_000  # of the span that are counted
+MOST_CALLS = 20_000  # counted calls of the span
 MOST_AWAY = 50
 
 
@@ -29,7 +28,7 @@ class ExcludedCalls:
 
 @dataclass(frozen=True, slots=True)
 class AbsencePeriod:
-    """An outage; `kind` as in outages.py. `ended_at` None: it lasts."""
+    """An outage; `kind` as in outages.py. `ended_at` None: it continues."""
 
     kind: str
     why: str
@@ -53,7 +52,7 @@ class KnownFacts:
 
     @property
     def none(self) -> bool:
-        """No call was made: the unit was received all the time, and all of its events are here."""
+        """Whether certainly no call was made: the unit was received all the time, and all of its events are stored."""
         return not self.calls and self.heard_at is not None and self.whole and not self.away and not self.ahead
 
 

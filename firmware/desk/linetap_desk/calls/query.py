@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A page of calls, newest first, out of millions, for `linetap desk calls` and the desk's pages.
+"""Reads a page of calls, newest first, out of millions, for `linetap desk calls` and the desk's pages.
 
-No search reads more than BUDGET rows. A page that is not full by then has the end of its search (`looked_to`), and the
-next continues there: rare calls are found in steps, without delaying other requests.
+No search reads more than BUDGET rows. A page that is not full by then states the end of its search (`looked_to`), and
+the next one continues there: rare calls are found in steps, without delaying other requests.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from linetap_desk.calls.criteria import Leg, SearchCriteria, State, legs
 from linetap_desk.calls.reading import Cursor, Reading, Way
 
 SIZE = 50
-CHUNK = 2000  # rows that one statement may look at
-BUDGET = 4000  # rows for a page; one leg of a page with many gets its part of it
-LEAST = 100  # that a leg gets at least
+CHUNK = 2000  # rows that one statement may read
+BUDGET = 4000  # rows for a page; a page with many legs divides them
+LEAST = 100  # rows that a leg gets at least
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`rows`: newest first. `looked_to`: the page is not full, and beyond this moment nothing was searched yet."""
+    """A page of calls. `rows`: newest first. `looked_to`: the page is not full, and calls beyond this time are not
+    searched yet."""
 
     rows: list[dict[str, Any]]
     older: Cursor | None
@@ -39,7 +40,7 @@ class _Found:
 
 
 def page(db: Connection, criteria: SearchCriteria, cursor: Cursor | None = None, size: int = SIZE) -> Page:
-    """BadInput for criteria that cannot be searched at once."""
+    """The page. BadInput for criteria that cannot be searched at once."""
     way: Way = cursor.way if cursor is not None else "older"
     parts = legs(criteria)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
@@ -90,8 +91,8 @@ def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: 
 
 
 def _page(rows: list[dict[str, Any]], way: Way, cursor: Cursor | None, more: bool, fence: str | None) -> Page:
-    """`more`: there are further calls in this direction. The other direction leads back; an empty page leads only to
-    the search itself."""
+    """The page with its cursors. `more`: there are further calls in this direction. The other direction leads back; an
+    empty page leads only to the search itself."""
     rows = rows if way == "older" else rows[::-1]
     back: Way = "newer" if way == "older" else "older"
     on = Cursor(way, fence) if fence is not None else None
@@ -109,7 +110,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _nearest(fences: list[str], way: Way) -> str | None:
-    """The moment beyond which some leg was not searched."""
+    """The time beyond which some leg was not searched."""
     if not fences:
         return None
     return max(fences) if way == "older" else min(fences)

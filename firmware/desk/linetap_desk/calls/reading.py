@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statements of one page, and the part of the table that each of them reads.
+"""The statements of one page, and the range of the table that each reads.
 
-Of legs that differ in their values alone each statement is built once: for a department of sixty lines SQLAlchemy would
+For legs that differ only in their values a statement is built once: for a department of sixty lines SQLAlchemy would
 otherwise take longer than the database.
 """
 
@@ -29,8 +29,8 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The end of a page: the calls beyond this one in the order (began_at, unit, call_id). A place and not a row
-    count, so that new calls shift no page. Without unit and call: beyond all calls that began at `began_at`."""
+    """The end of a page: the calls beyond this one in the order (began_at, unit, call_id). A position, not a row count,
+    so that new calls shift no page. Without unit and call: beyond all calls that began at `began_at`."""
 
     way: Way
     began_at: str
@@ -43,7 +43,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, token: str) -> Cursor:
-        """BadInput if it is no page token."""
+        """The cursor. BadInput for an invalid page token."""
         found = _TOKEN.fullmatch(token)
         if found is None:
             raise BadInput("page: not a page's token; without one the search begins at the start")
@@ -56,8 +56,8 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """One bound a side, and always a lower one: without it SQLite sorts the whole table, and of two bounds it uses the
-    first for the index and scans the rest. `beyond`: the moment itself is excluded."""
+    """The range of times. One bound for each side, and always a lower one: without it SQLite sorts the whole table, and
+    of two bounds it uses the first for the index and scans the rest. `beyond`: the time itself is excluded."""
 
     low: str
     low_beyond: bool
@@ -66,7 +66,7 @@ class Bounds:
 
     @classmethod
     def of(cls, leg: Leg, cursor: Cursor | None, way: Way, fence: str | None) -> Bounds:
-        """A cursor within a moment bounds by the whole moment."""
+        """The bounds. A cursor at a time with several calls includes that whole time."""
         low, high = [(leg.since, False)], [] if leg.until is None else [(leg.until, True)]
         if cursor is not None:
             (high if way == "older" else low).append((cursor.began_at, cursor.unit is None))
@@ -90,7 +90,7 @@ class Bounds:
         return {"low": self.low} | ({} if self.high is None else {"high": self.high})
 
 
-type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
+type Statement = Select[Any] | Select[Any, Any]  # the second: SQLAlchemy 2.1's type for two columns
 type BoundStatement = tuple[Statement, dict[str, Any]]  # with its values
 _MOST = bindparam("most", type_=Integer)
 _KEY = (calls.c.began_at, calls.c.unit, calls.c.call_id)
@@ -100,8 +100,8 @@ _AT = ("at", "at_unit", "at_call")
 
 @dataclass(slots=True)
 class Reading:
-    """`whole`: reads whole rows. For many legs, most rows are not needed: only their keys are read, from the index, and
-    then the rows of the page (`filled`)."""
+    """The statements of a search. `whole`: reads whole rows. With many legs most rows are not needed: then only keys
+    are read, from the index, and later the rows of the page (`filled`)."""
 
     db: Connection
     way: Way
@@ -109,7 +109,7 @@ class Reading:
     _made: dict[tuple[object, ...], Statement] = field(default_factory=dict)
 
     def fence(self, leg: Leg, cursor: Cursor | None, most: int) -> tuple[str | None, int]:
-        """The end of the first `most` entries, and their number."""
+        """The time of the last of the first `most` entries, and their number."""
         ((began_at, count),) = self.db.execute(*self.fence_asked(leg, cursor, most)).all()
         return began_at, int(count)
 
@@ -120,7 +120,7 @@ class Reading:
         return [dict(zip(columns, row, strict=True)) for row in found]
 
     def filled(self, keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The whole rows, in the order of `keys`; the ingest deletes none."""
+        """The whole rows, in the order of `keys`; the ingest never deletes rows."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for some in batched(keys, _ROWS_AT_ONCE, strict=False):
             for row in self.db.execute(self.filled_asked(some)).mappings():
@@ -132,7 +132,7 @@ class Reading:
         return select(calls).where(tuple_(calls.c.unit, calls.c.call_id).in_(named))
 
     def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> BoundStatement:
-        """A statement on the index alone, which reads no rows."""
+        """The statement for `fence`, on the index only."""
         bounds = Bounds.of(leg, cursor, self.way, None)
         statement = self._cached_statement(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
         return statement, {**leg.values, **bounds.values(), "most": most}
@@ -174,6 +174,7 @@ class Reading:
         return column.desc() if self.way == "older" else column.asc()
 
     def _tie_columns(self) -> list[ColumnElement[str]]:
-        """Compares by code point, as Python and SQLite do: PostgreSQL's order is that of its own language."""
+        """The columns that order calls of the same time, by code point, as Python and SQLite compare; PostgreSQL's
+        default order depends on its locale."""
         ties: list[ColumnElement[str]] = [calls.c.unit, calls.c.call_id]
         return [one.collate("C") for one in ties] if self.db.dialect.name == "postgresql" else ties

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of custodians, officers and days: created, wrapped again, destroyed, and certified as destroyed."""
+"""Creates, re-wraps and destroys the keys of custodians, officers and days, and certifies their destruction."""

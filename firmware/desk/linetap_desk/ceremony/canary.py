@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small age file sealed to an epoch, in `canary/` beside the key list: it opens as long as the epoch's key exists.
+"""A canary is a small age file sealed to an epoch, in `canary/` beside the key list: it opens as long as the epoch's
+key exists.
 
-An epoch has one for each of its keys, a group one for each officer's. It is tried with stock age before and after a
-destruction.
+An epoch has one canary for each of its keys, a group one for each officer's key. It is tried with stock age before and
+after a destruction.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _LIMIT_BYTES = 64 * 1024
 
 class Canary:
     def __init__(self, key_list: Path, epoch: str, officer: int = 0) -> None:
-        """`epoch`: its name for the key of calls, with `.index` appended for that of its index; `officer`: of a
-        group."""
+        """`epoch`: its name for the key of calls, with the suffix `.index` for that of its index; `officer`: a group's
+        member."""
         whose = f".{OFFICER}{officer}" if officer else ""
         self.officer = officer
         self.is_index = epoch.endswith(INDEX)
@@ -35,7 +36,7 @@ class Canary:
         self._write(age.encrypt(self._words, [recipient]))
 
     def copy(self, other: Canary) -> None:
-        """Copies the canary of the same epoch from beside another list."""
+        """Copies the canary of the same epoch from another list's folder."""
         self._write(other._bytes())
 
     def _write(self, data: bytes) -> None:
@@ -49,14 +50,14 @@ class Canary:
         return hashlib.sha256(self._bytes()).hexdigest()
 
     def opens(self, identity: Path) -> bool:
-        """Whether stock age opens it with the file at that path."""
+        """Whether stock age opens the canary with the identity file."""
         try:
             return stockage.decrypt(self._bytes(), [identity]) == self._words
         except stockage.DoesNotOpen:
             return False
 
     def opens_with(self, secret: str) -> bool:
-        """Whether it opens with a key typed from a sheet."""
+        """Whether the canary opens with a key typed from a sheet."""
         return stockage.decrypt_with_key(self._bytes(), f"{secret.strip()}\n".encode()).plaintext == self._words
 
     def _bytes(self) -> bytes:
@@ -68,7 +69,7 @@ class Canary:
 
 
 def require_new(key_list: Path, epoch: str) -> None:
-    """BadInput if keys of that epoch exist already, for this list or another one beside it."""
+    """BadInput if keys of that epoch exist already, for this list or another one in its folder."""
     for officer in (0, 1):
         path = Canary(key_list, epoch, officer).path
         if path.exists():
@@ -76,7 +77,7 @@ def require_new(key_list: Path, epoch: str) -> None:
 
 
 def make(key_list: Path, keys: EpochKeys) -> None:
-    """The canaries of all keys of an epoch."""
+    """Writes the canaries of all keys of an epoch."""
     Canary(key_list, keys.name, keys.officer).seal(keys.call.recipient)
     if keys.index is not None:
         Canary(key_list, keys.name + INDEX, keys.officer).seal(keys.index.recipient)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The certificate of the destruction of an epoch's keys, signed in namespace linetap-certificate; and the overdue days
-without one."""
+that lack one."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     key_list_version: int
     files: list[str]
     sheets: int
-    copies: int  # of the key of calls, files and sheets together
+    copies: int  # of the key of calls, on files and sheets
     canaries: dict[str, str]
     tree_head: dict[str, Any] | None = None
-    witnessed: dict[str, str] | None = None  # the witnesses' result for each unit's log, before
+    witnessed: dict[str, str] | None = None  # the witnesses' result for each unit's log, before the destruction
     officers: list[int] = []
     of: int = 1
     needed: int = 1
-    second: str | None = None  # fingerprint of the key of a second person, who has signed it too (`second_of`)
+    second: str | None = None  # key fingerprint of the second person, who signed too (`second_of`)
 
 
 def second_of(path: Path) -> Path:
-    """The signature of the second person, beside the officer's."""
+    """The path of the second person's signature, beside the officer's."""
     return namespaces.signature_path(path.with_name(f"{path.name}.second"))
 
 
 def path_of(folder: Path, epoch: str, officers: list[int] | None = None) -> Path:
-    """`officers`: some members of a group, if not all of its keys are concerned."""
+    """The certificate's path. `officers`: some members of a group, if not the keys of all are concerned."""
     whose = f".{OFFICER}{'-'.join(map(str, officers))}" if officers else ""
     return folder / f"{epoch}{whose}.destroyed.json"
 
@@ -93,7 +93,7 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
 
 
 def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
-    """The officers whose keys have a certificate, by its file name."""
+    """The officers whose keys have a certificate, by the names of the files."""
     if path_of(folder, epoch).exists():
         return set(range(1, of + 1))
     names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in _paths(folder, epoch)[1:]]
@@ -105,7 +105,7 @@ def _paths(folder: Path, day: str) -> list[Path]:
 
 
 def _destroyed_officers(found: Certificate, epoch: Epoch, count: int) -> set[int]:
-    """The officers whose keys of that day it certifies as destroyed; without a group, officer 1."""
+    """The officers whose keys of that day the certificate names as destroyed; without a group, officer 1."""
     if (found.epoch, found.recipient, found.index) != (epoch.day, epoch.recipient, epoch.index):
         raise Refusal("it is of other keys")
     return set(found.officers) & set(range(1, count + 1)) if count > 1 else {1}

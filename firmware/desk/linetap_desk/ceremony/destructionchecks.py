@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks before an epoch's key is destroyed: the desk must have the new keys and the ciphertext of all calls that
-outlive it.
+"""Checks before an epoch's key is destroyed that the desk has the new keys and the ciphertext of all calls that outlive
+it.
 
 These are held calls, and calls sealed to a foreign epoch: an overflow epoch, or a pending class. Nothing else keeps a
 key alive, not even a silent or dead unit.
 
 A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
-person has examined it. The same applies to one whose key no officer has checked to open (`linetap hold check`).
+person has examined it. The same applies if no officer has checked that its key opens (`linetap hold check`).
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]
 def reason_unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
     """The reason why the units' counted time does not prove that an epoch is over; None if it does.
 
-    Every call of the epoch in the copies must be as old as its period, by the time that its unit counted between its
-    record and the newest one. If no such call is left, a call must be so much older than another one that the day is
-    past. A record's clock alone proves nothing: it may be wrong by decades.
+    Every call of the epoch in the copies must be as old as its retention period. Its age is the time that its unit
+    counted between the call's record and the newest record. Without such calls, one call must prove by its age that the
+    day is past. A record's clock alone proves nothing: it may be wrong by decades.
     """
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     newest: dict[tuple[str, str], int] = {}
@@ -104,7 +104,7 @@ def reason_unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
 
 
 def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
-    """The latest `until` of a call of that epoch in the copies, or None. It was determined once, by the zone data of
+    """The latest `until` of a call of that epoch in the copies, or None. Each unit computed it with its zone data of
     that time. A value further from `ended` than zone data ever moved is ignored."""
     if not copy.is_dir():
         return None
@@ -126,13 +126,13 @@ class _Counted(NamedTuple):
     epoch: str
     ended_ns: int
     until_ns: int | None
-    memory: tuple[str, str]  # the unit, and the name of its count
+    memory: tuple[str, str]  # the unit, and the name of its counted time
     moment: CountedMoment | None
     kept: bool
 
 
 def _counted(call_dir: Path) -> _Counted | None:
-    """None for unrecorded or unreadable calls: they prove nothing."""
+    """The call's data. None for unrecorded or unreadable calls, which prove nothing."""
     try:
         record = strict.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
         last = amendments.newest(amendments.home(call_dir), record.call_id)
@@ -160,7 +160,7 @@ def _require_key(document: Hold | Rewrap, folder: Path) -> None:
 
 
 def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
-    """The held record, and every file that it names except the key to be destroyed."""
+    """Requires the held call's record, and every file that it names except the key to be destroyed."""
     place = sealed.call_path(document.call_id)
     call_dir = next((vault / place for vault in vaults if (vault / place / sealed.RECORD).is_file()), None)
     if call_dir is None:
@@ -174,7 +174,7 @@ def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
 
 
 def _foreign_recordings(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Folder and id of the recordings sealed to an epoch that is not their own.
+    """Folder and id of the recordings that are sealed to a foreign epoch.
 
     An unreadable record does not state its epoch: it may be sealed to the overflow epoch, but keeps no day's key.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap epoch destroy|overdue`: destroys all copies of an epoch's keys and certifies it; lists overdue days.
 
-The canaries prove the destruction. Of a group each officer destroys their own keys, together or separately: once fewer
-are left than needed, nothing opens the epoch.
+The canaries prove the destruction. In a group each officer destroys their own keys, together or separately: when fewer
+keys are left than needed, the epoch cannot be opened.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _typed(question: str) -> str:
 
 
 def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> int:
-    """Every check precedes the first overwritten byte."""
+    """Destroys the keys, after all checks have passed."""
     require_possible(clock)
     key_list = keygen.load_list(args.list)
     epoch = _named(key_list, args.epoch)
@@ -155,8 +155,8 @@ def destroy_keys(args: argparse.Namespace, clock: Clock, ask: Ask = _typed) -> i
 
 
 def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -> SigningKey | None:
-    """The key of the second person. Where roles are in force a Refusal unless the first is a vault officer, and the
-    second another one or an approver."""
+    """The second person's key, if named. With roles in force a Refusal unless the first person is a vault officer, and
+    the second another vault officer or an approver."""
     if args.second is None:
         return None
     if signer is None:
@@ -177,7 +177,7 @@ def _second(args: argparse.Namespace, signer: SigningKey | None, clock: Clock) -
 
 
 def _stamp(place: Path, authority: TimestampAuthority) -> int:
-    """1 if there is no time stamp yet. The keys stay destroyed, and certified."""
+    """Requests a time stamp of the certificate. 1 if there is none yet; the keys stay destroyed and certified."""
     try:
         timestamp.stamp(place, authority)
     except timestamp.NoTimestamp as error:
@@ -197,7 +197,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
 
 
 def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
-    """The end of the epoch. Nothing is destroyed before its time."""
+    """The end of the epoch; refuses before it."""
     if isinstance(epoch, Overflow):
         if epoch == key_list.overflow[-1]:
             raise Refusal(
@@ -205,7 +205,7 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
             )
         return None
     ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
-    if (later := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine's
+    if (later := last_until(copy, epoch.day, ended)) is not None:  # computed with other zone data than this machine's
         ended = max(ended, later)
     if from_utc_ns(clock.utc_ns()) < ended:
         raise Refusal(f"{epoch.day} ends at {rfc3339(utc_ns_of(ended))}: nothing is destroyed before its time")
@@ -247,7 +247,7 @@ def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> 
 
 
 def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str, str] | None:
-    """The witnesses' result, printed before anything is destroyed."""
+    """The witnesses' result, printed before any key is destroyed."""
     rules = options.rules(args)
     moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
     found = verifylog.require_witnessed_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
@@ -257,8 +257,9 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
 
 
 def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
-    """A clock alone does not prove the end of the day. Without witnesses it takes the units' counted time, or the date
-    typed by the officer. Otherwise a clock set forward, here or at a unit, would destroy every future day."""
+    """Requires a second proof of the day's end besides the clock. Without witnesses the proof is the units' counted
+    time, or the date typed by the officer. Otherwise a clock set forward, here or at a unit, would destroy every future
+    day."""
     why = reason_unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:
         return

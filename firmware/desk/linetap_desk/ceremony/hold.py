@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap hold wrap|check`: wraps the key of a call that a case needs longer for the hold's own epoch.
+"""`linetap hold wrap|check`: wraps the key of a call for a hold's own epoch, for a case that needs the call longer.
 
 `check`: another vault officer opens the wrapped key, and signs that it opens, before the day's key is destroyed.
 """

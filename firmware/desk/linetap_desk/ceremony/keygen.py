@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap keygen`: private files of custodians, epochs, authorities and signers; the keys of many days, and their
-public list.
+"""`linetap keygen`: makes private files of custodians, epochs, authorities and signers; the keys of many days, and
+their public list.
 
-The keys of days go to a printer, a sheet for each day and copy, and to no disk, where deleted data could be found. The
-list is written last: a list without existing keys would seal calls that no one can open. A group of officers has a set
-of sheets each; or each officer makes a list alone, and `--merge` combines them.
+The keys of days are printed, on one sheet for each day and copy, and written to no disk, where deleted data could be
+recovered. The list is written last: a list without existing keys would seal calls that no one can open. Each officer of
+a group has a set of sheets; or each officer makes a list alone, and `--merge` combines them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def load_list(path: Path) -> KeyList:
 def next_version(
     args: argparse.Namespace, old: KeyList | None, days: list[Epoch], more: list[Overflow], created: str
 ) -> KeyList:
-    """A first list of these epochs, or the next version of `old` with them appended."""
+    """A first list of these epochs, or the next version of `old` with these epochs appended."""
     custodians: list[str] = args.custodian
     if args.custodians_needed > 1:
         custodians = [str(members.of(custodians, args.custodians_needed))]
@@ -62,8 +62,8 @@ def next_version(
 
 
 def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> KeyList:
-    """A group's list, from those that its officers made separately: no person ever has two officers' keys. The first
-    officer's key comes first. BadInput if days or overflow epochs differ."""
+    """A group's list, merged from the lists that its officers made separately, so that no person ever has two officers'
+    keys. The first officer's key comes first. BadInput if days or overflow epochs differ."""
     paths: list[Path] = args.merge
     if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
         raise BadInput("--merge: days and officers come from the lists; only --needed K is expected with it")
@@ -91,7 +91,7 @@ def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> 
 
 
 def take_canaries(paths: list[Path], output: Path) -> None:
-    """Copies each officer's canaries from beside their list, under the officer's number."""
+    """Copies each officer's canaries from the folder of their list, with the officer's number."""
     for number, path in enumerate(paths, 1):
         for name in _names(load_list(path)):
             for each in (name, name + INDEX) if name[0] == "2" else (name,):
@@ -107,7 +107,7 @@ def _names(key_list: KeyList) -> list[str]:
 
 
 EXAMPLE = "example: linetap keygen epochs --from 2026-12-01 --days 460 --authority authority.key | lp"
-_FIRST_OVERFLOW = 2  # number 1 stands in the unit's own configuration
+_FIRST_OVERFLOW = 2  # number 1 is in the unit's own configuration
 
 
 def add_epochs_arguments(parser: argparse.ArgumentParser) -> None:
@@ -148,7 +148,7 @@ def add_epochs_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def make_epochs(args: argparse.Namespace, clock: Clock, paper: TextIO | None = None) -> int:
-    """`paper`: takes the sheets in place of standard output."""
+    """Makes the keys. `paper`: receives the sheets in place of standard output."""
     signers = [signedfile.load_key(path) for path in args.authority]
     signedfile.require_free(args.output, signedfile.signature_of(args.output))
     old = None if args.extend is None else load_list(args.extend)

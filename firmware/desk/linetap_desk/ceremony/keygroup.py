@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap keygen custodian|epoch|authority --group 2/3`: all members' keys in one ceremony, tested before they are
-handed out.
+"""`linetap keygen custodian|epoch|authority --group 2/3`: makes all members' keys in one ceremony, tested before they
+are handed out.
 
-Each member takes only the file, or the sheets, with their own number. If the members made their keys separately,
-`--public` takes those, and no machine ever has two of them.
+Each member gets only the file, or the sheets, with their own number. If the members made their keys separately,
+`--public` reads their public keys, and no machine ever has two private ones.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def _identities(args: argparse.Namespace, folder: Path, needed: int, count: int,
 
 
 def _require_opens(letter: bytes, words: bytes, who: Group, made: Sequence[AgeIdentity]) -> None:
-    """Stock age must open the letter for every k members, and for no fewer. Keys made elsewhere cannot be tested
-    here."""
+    """Requires that stock age opens the letter for every k members, and for no fewer. Keys made elsewhere cannot be
+    tested here."""
     numbered = [f"{identity.secret}\n".encode() for identity in made]
     for chosen in itertools.combinations(numbered, who.needed) if made else ():
         if _opened(letter, chosen) != words:

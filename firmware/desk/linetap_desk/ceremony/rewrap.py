@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap overflow rewrap`: wraps the keys of calls sealed to an overflow epoch, or to a shorter class's, for their
-own days.
+"""`linetap overflow rewrap`: wraps the keys of calls sealed to an overflow epoch, or to a shorter class's epoch, for
+their own days.
 
-Also the wrapping itself, shared with `linetap hold wrap`: the partly opened key passes through a pipe and is never
+Includes the wrapping itself, which `linetap hold wrap` shares: the partly opened key passes through a pipe and is never
 written.
 """
 
@@ -102,13 +102,13 @@ def _write(
     key_age = group.seal(turn.remove_layers(args.identity), to)
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
-    privatefile.write_public(folder / sealed.KEY, key_age)  # the desk reads it beside the document, as another user
+    privatefile.write_public(folder / sealed.KEY, key_age)  # the desk reads it as another user
     signedfile.write(place, data, signer, namespaces.HOLD)
     return folder
 
 
 def shared_fields(call: CheckedCall, to: str, key_sha256: str, now_ns: int) -> dict[str, str]:
-    """The fields that a hold and a re-wrapping share."""
+    """The common fields of a hold and a re-wrapping."""
     return {
         "call_id": call.record.call_id,
         "unit": call.record.unit,
@@ -135,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """One call after the other: those before a refused one are re-wrapped."""
+    """Re-wraps the calls one after the other, up to the first refused one."""
     found = keygen.load_list(args.list)
     folders: list[Path] = args.call_dir
     if len(folders) > 1 and (args.output is not None or args.partial is not None):
@@ -161,7 +161,8 @@ def _rewrap(args: argparse.Namespace, found: KeyList, clock: Clock) -> None:
 
 
 def _stated_day(args: argparse.Namespace, found: KeyList, clock: Clock) -> str:
-    """The day of the call's end by its unit's signed amendment. BadInput without one: its officer knows its class."""
+    """The day of the call's end by its unit's signed amendment. BadInput without an amendment: then an officer states
+    the day."""
     desk = deskfolder.find(args, clock)
     roles = None if desk is None else desk.roles(desk.access.entries())
     call = checkedcall.require_verified(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)

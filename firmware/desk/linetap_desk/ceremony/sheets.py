@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Private keys on paper: a page for each epoch and copy, ended by a form feed; destroying a key destroys a page.
+"""Private keys on paper: a page for each epoch and copy, ended by a form feed. Destroying a key destroys a page.
 
 Each officer of a group has their own pages.
 """
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from linetap_core.evidence.keys.keys import AgeIdentity, identity_file
 
 COPIES = 2
-INDEX = ".index"  # suffix of an epoch's name: its other key
-OFFICER = "officer-"  # before the number of a member of the group
+INDEX = ".index"  # suffix of an epoch's name, for its index key
+OFFICER = "officer-"  # prefix of a group member's number
 _PAGE_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
 class EpochKeys:
-    """The private keys of one epoch, of one officer. An overflow epoch has no index."""
+    """The private keys of one epoch, for one officer. An overflow epoch has no index key."""
 
     name: str  # 2026-12-01, overflow-2
     call: AgeIdentity
     index: AgeIdentity | None = None
-    officer: int = 0  # of a group, from 1; 0: there is none
+    officer: int = 0  # member of a group, from 1; 0: no group
 
     def files(self, created: str) -> dict[str, str]:
         """Name -> identity file, as age reads it."""
@@ -35,7 +35,7 @@ class EpochKeys:
 
 
 def pages(epochs: list[EpochKeys], zone: str, created: str, group: str = "") -> Iterator[str]:
-    """All pages of the first copy, then those of the second, which goes to another place. `group`: `2 of 3`, for
+    """All pages of the first copy, then those of the second, which is kept at another place. `group`: `2 of 3`, for
     officers."""
     for copy in range(1, COPIES + 1):
         for keys in epochs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of the central side. Nothing is imported here: each command brings its own module."""
+"""The commands of the central side. This module imports nothing: each command imports its own module."""
 
 from linetap_core.cli import Command
 

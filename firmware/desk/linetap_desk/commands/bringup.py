@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk bringup`: the reports of real units, checked by their signatures, side by side."""
+"""`linetap desk bringup`: checks the signatures of real units' reports, and shows the reports side by side."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SIGNATURE_BYTES = 64 * 1024
 
 
 def run(args: argparse.Namespace) -> int:
-    """0: every figure of all reports holds; 1: one does not, or was not measured. BadInput for a malformed report, or
-    one that is not its unit's: then none is stored."""
+    """Shows the reports. 0: every figure of all reports is within its limits; 1: one is not, or was not measured.
+    BadInput for a malformed report, or one of another unit: then none is stored."""
     if len(args.report) > MOST:
         raise BadInput(f"{len(args.report)} reports; {MOST} at most expected")
     listed = load_signers(args.signers)

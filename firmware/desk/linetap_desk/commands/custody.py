@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.package is not None or args.url is not None or args.identity:
         return helper.run(args, clock)
-    from linetap_desk.custody.program import command as program  # has the modules of all steps
+    from linetap_desk.custody.program import command as program  # imports the modules of all steps
 
     folder = deskfolder.folder_of(argparse.Namespace(desk=args.desk_folder))
     return program.run(folder, clock, serving.zone_of_arguments(args), args.port, args.idle_minutes * 60, args.browser)
 
 
 def main() -> int:
-    """`linetap-custody`, for a double click: a console window that would close over an error waits for a key."""
+    """`linetap-custody`, for a double click: after an error the console window waits for a key before it closes."""
     status = cli.main(["custody", *sys.argv[1:]])
     if status and sys.platform == "win32" and sys.stdin.isatty():
         input("Enter ends. / Enter 키를 누르면 끝납니다. ")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk`: the central side. Imports SQLAlchemy only where an action needs it."""
+"""`linetap desk`: the central side. Imports SQLAlchemy only for actions that need it."""
 
 from __future__ import annotations
 

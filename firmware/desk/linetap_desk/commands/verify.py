@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap verify`: checks that a sealed call, a whole vault or a bundle is unchanged. Needs no secret.
 
-Every defect is reported with a stable code. For a vault the log is checked too: it shows a recording that was removed
-with its whole folder, and a witness shows a truncated log.
+Every defect is reported with a stable code. For a vault the log is checked too: it reveals a recording that was removed
+with its whole folder, and a witness reveals a truncated log.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if every call is as a named signer sealed it, else 1."""
+    """Verifies. 0 if every call is as a named signer sealed it, else 1."""
     signers = None if args.signers is None else callfolder.load_signers(args.signers)
     path: Path = args.path.resolve()
     verdicts = _verdicts(args, path, signers)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of desk.toml, read strictly; command-line options override them."""
+"""The strict tables of desk.toml; command-line options override them."""

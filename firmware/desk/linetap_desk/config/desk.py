@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""desk.toml, or the same options on the command line, which take precedence; and the part that the ingest needs."""
+"""Reads desk.toml, or the same options on the command line, which take precedence; and the ingest's settings."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _Address = Annotated[str, Meta(max_length=254, pattern=r"\A[^\s<>,;@]+@[^\s<>,;@
 
 
 class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Neither `mail_server` nor `webhook`: to standard output."""
+    """[summary]. Without `mail_server` and `webhook` it is printed to standard output."""
 
     mail_server: str | None = None  # mail.city.example:465
     mail_tls: Literal["tls", "starttls"] = "tls"
     mail_from: _Address | None = None
     mail_to: tuple[_Address, ...] = ()
     mail_user: str | None = None
-    mail_password: str | None = None  # a file
+    mail_password: str | None = None  # path of the file that contains it
     webhook: str | None = None  # https://...: a POST of JSON
-    ca: str | None = None  # of either's server; else the machine's own
-    zone: str = KOREA  # of the day
+    ca: str | None = None  # of the server of either; default: the machine's
+    zone: str = KOREA  # time zone of the day
     attempts: Annotated[int, Meta(ge=1, le=10)] = 4
     pause_s: Annotated[int, Meta(ge=0, le=3600)] = 60  # before the second attempt; doubled each time
 
     def checked(self) -> Self:
-        """BadInput for contradictory settings."""
+        """The settings. BadInput for contradictory ones."""
         if self.webhook is not None:
             url = urlsplit(self.webhook)
             if url.scheme != "https" or not url.hostname or url.username:
@@ -57,38 +57,38 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The provider identifies a person; what the person may do is configured here, by `linetap desk people`."""
+    """The OIDC provider, which identifies a person; `linetap desk people` sets what the person may do."""
 
     issuer: str  # https://id.city.example
     client_id: str
-    client_secret: str  # a file
-    ca: str | None = None  # else the machine's own
-    name: str = "OIDC"  # the name on the login page
+    client_secret: str  # path of the file that contains it
+    ca: str | None = None  # default: the machine's
+    name: str = "OIDC"  # name on the login page
 
 
 class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     listen: str = "127.0.0.1:8443"
-    url: str | None = None  # the address that people type; default https:// and the address it listens on
-    certificate: str | None = None  # TLS, with its key; may be missing on the loopback alone
+    url: str | None = None  # address that people type; default: https:// and the listening address
+    certificate: str | None = None  # TLS, with its key; optional on the loopback
     key: str | None = None
-    db: str = "sqlite:///serve.db"  # the pages' own: people, sessions, access log
-    log_key: str = "serve-log.key"  # signs the access log's head and nothing else: `linetap keygen unit` makes one
+    db: str = "sqlite:///serve.db"  # the pages' own database: people, sessions, access log
+    log_key: str = "serve-log.key"  # signs only the access log's head: `linetap keygen unit` makes one
     zone: str = KOREA
     proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is trusted
     idle_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
-    # for accounts with the role `watch` only, as on a wall
+    # for accounts with only the role `watch`, as at a wall display
     watch_idle_minutes: Annotated[int, Meta(ge=1, le=10080)] = 720
     session_hours: Annotated[int, Meta(ge=1, le=168)] = 12
     working_hours: str = "08:00-19:00"  # Monday to Friday; accesses at other times are counted in the review
-    lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
+    lines: str | None = None  # CSV: unit,line,extension,department,from, as for `linetap find --table`
     extensions: str | None = None  # the register of extensions, as `linetap desk coverage import` writes it
     complaints: Annotated[str, Meta(max_length=120)] = ""  # where a caller may complain: an office and its number
     metrics: str | None = None  # HOST:PORT of the loopback: figures for Prometheus
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
-    roles: str | None = None  # roles.json as the authority signed it, its .sig beside it: releases and holds need it
+    roles: str | None = None  # roles.json signed by the authority, with its .sig; required for releases and holds
     authority: str | None = None  # the authority's .pub file
-    passkey_roles: tuple[str, ...] = ()  # whoever has one of these roles logs in by passkey only
-    signing: str | None = None  # the address of the signing page, on a host of its own: approvals by passkey need it
+    passkey_roles: tuple[str, ...] = ()  # accounts with one of these roles log in by passkey only
+    signing: str | None = None  # address of the signing page, on a separate host; required for approvals by passkey
     oidc: OidcConfig | None = None
     fleet_certificate: str | None = None  # for the broker, with its key; its name must be unique
     fleet_key: str | None = None
@@ -108,12 +108,13 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     night: str = "20:00-06:00"
     zone: str = KOREA
     holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: held copies are not deleted
-    index: str | None = None  # with s3: a local folder for the sealed indexes; a file store has its own place for them
+    index: str | None = None  # with s3: a local folder for the sealed indexes; a file store contains them
     index_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10  # between the requests for a unit's index; 0: none
 
     @property
     def index_root(self) -> Path | None:
-        """`<root>/<unit>/index` has the copy of a unit's index. None: no place for one, or none wanted."""
+        """The folder of the units' indexes: a unit's is `<root>/<unit>/index`. None: no folder, or no indexes are
+        copied."""
         if not self.index_minutes:
             return None
         parts = urlsplit(self.store)
@@ -122,35 +123,36 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[watch], for `linetap watch`: a certificate can connect only once, and the ingest uses its own."""
+    """[watch], for `linetap watch`. It has its own certificate, since a certificate can connect only once."""
 
     certificate: str | None = None
     key: str | None = None
-    places: str | None = None  # the places of the units
+    places: str | None = None  # file of the units' places
 
 
 class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[witnesses]: those required before a call is opened, and the logs that `linetap checkpoint --config` carries."""
+    """[witnesses]: the witnesses required before a call is opened, and the logs that `linetap checkpoint --config`
+    carries."""
 
-    policy: str | None = None  # if named here it is in force: without the file nothing is opened
-    policy_sha256: str | None = None  # as `sha256sum` prints it: any other policy, such as an older one, is refused
+    policy: str | None = None  # in force if named here: without the file nothing is opened
+    policy_sha256: str | None = None  # as printed by `sha256sum`; any other policy, such as an older one, is refused
     heads: str | None = None  # cosigned checkpoints: HEADS/UNIT/SIZE.checkpoint
     within_hours: Annotated[int, Meta(ge=1, le=8784)] = 24  # from a call's end to its first witness
     logs: str | None = None  # LOGS/UNIT: a copy of each unit's log
     keepers: str | None = None  # KEEPERS/UNIT.key: the key that signs the checkpoints of that log
-    ca: str | None = None  # for the witnesses' https, instead of the system's
+    ca: str | None = None  # for the witnesses' https; default: the system's
 
 
 class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Paths are relative to the configuration file."""
+    """The whole desk.toml. Paths are relative to the configuration file."""
 
     broker: Broker = Broker()
     watch: WatchConfig = WatchConfig()
     client_id: str = "linetap-desk"  # the broker keeps the ingest's session under this name
-    # into how many shares the units are divided, for several ingests beside each other on PostgreSQL; 1: one has all
+    # number of shares of the units, for several ingests on PostgreSQL; 1: one ingest has all
     shares: Annotated[int, Meta(ge=1, le=64)] = 1
     signers: str | None = None  # allowed_signers: the keys of the units
-    key: str | None = None  # the desk's private key: without it nothing is confirmed or requested
+    key: str | None = None  # the desk's private key; without it nothing is confirmed or requested
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
     outgoing: str | None = None  # the folder of uploaded commands, which the ingest sends to units
     copy: CopyConfig | None = None
@@ -168,13 +170,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     copy: CopyConfig | None = None
     outgoing: Path | None = None
     shares: int = 1
-    zone: str = KOREA  # of the days of the figures
+    zone: str = KOREA  # time zone of the figures' days
     roles: Path | None = None  # the ingest checks the pages' commands by these
     authority: Path | None = None
 
 
 def ingest_settings(args: argparse.Namespace) -> Settings:
-    """BadInput if something is missing or contradictory."""
+    """The ingest's settings. BadInput if a setting is missing or contradictory."""
     config, broker = read_config(args)
     signers, db = args.signers or config.signers, args.db or config.db
     if signers is None or db is None:
@@ -206,7 +208,7 @@ def ingest_settings(args: argparse.Namespace) -> Settings:
 
 
 def database_of(args: argparse.Namespace) -> str:
-    """`--db`, or what the desk.toml of `--config` has."""
+    """The URL of `--db`, or of the desk.toml of `--config`."""
     db = args.db or _read(args.config).db
     if db is None:
         raise BadInput(f"{args.config}: db is missing; sqlite:///desk.db expected")
@@ -214,7 +216,7 @@ def database_of(args: argparse.Namespace) -> str:
 
 
 def read_config(args: argparse.Namespace) -> tuple[DeskConfig, Broker]:
-    """The file of `--config`, and the broker that `--broker` or the file names."""
+    """The file of `--config`, and the broker of `--broker` or of the file."""
     config = _read(args.config) if args.config else DeskConfig()
     broker = broker_of_url(args.broker) if args.broker else config.broker
     if broker.ca is None and broker.host not in LOOPBACK:
@@ -236,8 +238,8 @@ def _read(path: Path) -> DeskConfig:
 
 
 def _with_distinct_keys(path: Path, config: DeskConfig) -> DeskConfig:
-    """Absolute paths. BadInput where a key that signs is also another setting's: a TLS key is of another kind, and each
-    key that signs has one use."""
+    """The configuration with absolute paths. BadInput if two settings share a key that signs, since each such key has
+    one use. TLS keys are of another kind."""
     config = _all_absolute(path, config)
     serve = config.serve
     signing = {"key": config.key, "serve.log_key": serve.log_key}
@@ -301,7 +303,7 @@ def _serve_beside(path: Path, serve: ServeConfig) -> ServeConfig:
 
 
 def _database_beside(path: Path, url: str | None) -> str | None:
-    """sqlite:///NAME is a relative path, made absolute here; sqlite:////NAME is absolute already."""
+    """The URL with an absolute path: sqlite:///NAME is relative to the file; sqlite:////NAME is absolute already."""
     head, name = "sqlite:///", (url or "").removeprefix("sqlite:///")
     return f"{head}{path.absolute().parent / name}" if url and url.startswith(head) else url
 

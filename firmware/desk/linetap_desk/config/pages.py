@@ -23,7 +23,7 @@ from linetap_desk.web.server import address_of
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`desk`: the whole desk.toml, with absolute paths."""
+    """The settings. `desk`: the whole desk.toml, with absolute paths."""
 
     host: str
     port: int
@@ -48,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_settings(path: Path) -> Settings:
-    """BadInput for missing, contradictory or unsafe settings."""
+    """The settings. BadInput for missing, contradictory or unsafe ones."""
     desk, _ = desksettings.read_config(argparse.Namespace(config=path, broker=None))
     serve = desk.serve
     host, port = _address(path, serve.listen)
@@ -104,7 +104,8 @@ def _url(path: Path, text: str | None) -> str | None:
 
 
 def _signing(path: Path, serve: ServeConfig) -> str | None:
-    """The signing page is on no host of the desk's own pages: those could then ask its passkeys for a signature."""
+    """The address of the signing page. BadInput on a host of the desk's own pages, which could then request signatures
+    of its passkeys."""
     if serve.signing is None:
         return None
     url = urlsplit(serve.signing)

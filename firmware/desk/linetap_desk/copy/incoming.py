@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call being received: a folder of verified files, and the incomplete one, which ends in .part.
+"""Receives one call into a folder of verified files and an incomplete one, which ends in .part.
 
 The folder's content determines where the transfer continues after any interruption. A .part corrupted by a power cut,
 or altered in transit, is detected by its hash and fetched again.
@@ -27,12 +27,12 @@ PART = ".part"
 SMALL_BYTES = 64 << 10  # key.age and meta.age have a few hundred bytes
 _MOST_SAMPLES = (
     S_PER_DAY * 8000
-)  # of a call: its size in the store follows from the record, which is the unit's own statement
+)  # of a call: the record states its size in the store, and only the unit vouches for the record
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`record_sha256` from the unit's signed event: everything else is verified from there."""
+    """A call to fetch. `record_sha256` is from the unit's signed event; all other files are verified by the record."""
 
     unit: str
     call_id: str
@@ -40,8 +40,8 @@ class Call:
 
 
 def require_whole(folder: Path, call: Call) -> None:
-    """Damaged unless every file in `folder` is as the record states, and the record as the unit's event states.
-    Verified data is read again: a power cut may have lost what was not synced yet."""
+    """Requires that every file in `folder` is as the record states, and the record as the unit's event states;
+    otherwise Damaged. Verified data is read again: a power cut may have lost unsynced data."""
     record = (folder / sealed.RECORD).read_bytes()
     named = {sealed.RECORD: call.record_sha256, **sealed.decode_record(record).files}
     changed = [name for name, digest in named.items() if files.sha256(folder / name) != digest]
@@ -51,7 +51,7 @@ def require_whole(folder: Path, call: Call) -> None:
 
 
 def read_record(data: bytes, call: Call) -> CallRecord:
-    """Damaged unless it is a record of this call, and names only files that a call has."""
+    """The record. Damaged if it belongs to another call, or names files that a call does not have."""
     try:
         record = sealed.decode_record(data)
     except msgspec.MsgspecError as error:
@@ -69,7 +69,7 @@ def read_record(data: bytes, call: Call) -> CallRecord:
 
 
 def _require_until(record: CallRecord) -> None:
-    """Requires a valid end of retention, or none."""
+    """Requires that the record's end of retention is valid or absent."""
     until = record.retention.until if record.retention else None
     if until is None:
         return
@@ -80,10 +80,10 @@ def _require_until(record: CallRecord) -> None:
 
 
 class Incoming:
-    """Every method may raise OSError, for a full or failing disk."""
+    """A call being received. Every method may raise OSError, for a full or failing disk."""
 
     def __init__(self, folder: Path, call: Call, signers: Sequence[Signer]) -> None:
-        """`folder` belongs to this call only, and is created here."""
+        """Creates `folder`, which belongs to this call only."""
         self.folder, self.call, self._signers = folder, call, list(signers)
         folder.mkdir(parents=True, exist_ok=True)
         self.record: CallRecord | None = None
@@ -98,7 +98,8 @@ class Incoming:
         return self._missing[0], self._size
 
     def store(self, name: str, offset: int, total: int, data: bytes) -> bool:
-        """False for an unexpected block, such as a repeated one. Damaged: the received part of the file was deleted."""
+        """Stores a block. False for an unexpected block, such as a repeated one. Damaged: the received part of the file
+        was deleted."""
         if (name, offset) != self.place or not data:
             return False
         path = self.folder / f"{name}{PART}"
@@ -114,7 +115,7 @@ class Incoming:
         return True
 
     def forget_part(self) -> None:
-        """Deletes the incomplete file: the unit has no such byte."""
+        """Deletes the incomplete file: the unit has no byte at its end."""
         if self._missing:
             (self.folder / f"{self._missing[0]}{PART}").unlink(missing_ok=True)
             self._size = 0
@@ -155,7 +156,7 @@ class Incoming:
             read_record(path.read_bytes(), self.call)
 
     def _limit(self, name: str) -> int:
-        """The largest size that the record permits: a broker could send anything."""
+        """The largest size that the record permits; a broker could send more."""
         if name == sealed.RECORD:
             return sealed.RECORD_LIMIT_BYTES
         if name == sealed.SIGNATURE:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The copy of one unit's index at the desk, `<folder>/<unit>/index/`: the sealed segments as in a vault, and beside
-them for each log of the unit its newest list with its signed head.
+"""The copy of one unit's index at the desk, `<folder>/<unit>/index/`: the sealed segments as in a vault, and for each
+log of the unit its newest list with the signed head.
 
-Nothing here is synced: a segment that a power cut damaged has another size or hash than the list, and is fetched again.
+Files are not synced: a segment that a power cut damaged differs from the list in size or hash, and is fetched again.
 
-A segment goes with the calls of its day. The day must be over by the desk's clock and by that of a unit, as for a copy
-of a call (`worklist.expired`), and no copy of a call of that unit may be left that ends with that day; a held call
-leaves its index behind, as in a vault. Segments of an overflow epoch without a day go when their unit no longer names
+A segment is removed with the calls of its day. The day must be over by the desk's clock and by that of a unit, as for a
+copy of a call (`worklist.expired`), and the unit must have no copy left that ends with that day; a held call does not
+keep its segment, as in a vault. Segments of an overflow epoch without a day are removed when their unit no longer lists
 them and no copy without an end is left.
 """
 
@@ -29,18 +29,18 @@ from linetap_core.zones import end_of_ns
 from linetap_desk.ingest.tables import calls, copies
 from linetap_desk.proofs import callfolder
 
-MOST_LOGS = 8  # of a unit: a new one begins with a new disk
+MOST_LOGS = 8  # logs of a unit; a new disk begins a new one
 
 
 class IndexFolder:
-    """Every method may raise OSError."""
+    """The folder of one unit. Every method may raise OSError."""
 
     def __init__(self, root: Path, unit: str) -> None:
         self.unit, self.folder = unit, root / unit / index.FOLDER
-        self._known: dict[str, str] = {}  # segment -> its SHA-256, as it was written or read here
+        self._known: dict[str, str] = {}  # segment -> its SHA-256, as written or read here
 
     def has(self, wanted: ListedSegment) -> bool:
-        """Whether the copy has these very bytes. An unknown file of that size is read once."""
+        """Whether the copy has exactly these bytes. An unknown file of that size is read once."""
         path = self.folder / wanted.file
         try:
             if path.stat(follow_symlinks=False).st_size != wanted.size:
@@ -52,18 +52,18 @@ class IndexFolder:
         return self._known[wanted.file] == wanted.sha256
 
     def put(self, name: str, data: bytes) -> None:
-        """A verified segment."""
+        """Stores a verified segment."""
         path = self.folder / name
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         files.replace_in_ram(path, data)  # a rename without a sync
         self._known[name] = indexhead.digest(data)
 
     def put_list(self, head: ListHead, signed: SignedListHead, data: bytes | None) -> None:
-        """`data` None: the list is here already."""
+        """Stores a list with its signed head. `data` None: the list is stored already."""
         self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         path = self.folder / indexhead.head_file(head.log)
         if data is not None:
-            path.unlink(missing_ok=True)  # it would name another list
+            path.unlink(missing_ok=True)  # it would belong to another list
             files.replace_in_ram(self.folder / indexhead.list_file(head.log), data)
         files.replace_in_ram(namespaces.signature_path(path), signed.sig.encode("ascii", "replace"))
         files.replace_in_ram(path, signed.head.encode("utf-8"))
@@ -88,7 +88,7 @@ class IndexFolder:
         return sorted(found, key=lambda one: one[0].at)
 
     def segments(self) -> Iterator[str]:
-        """The names of all segments that are here."""
+        """The names of all stored segments."""
         for folder in _names(self.folder):
             if index.parse_folder(folder) is not None:
                 yield from (f"{folder}/{name}" for name in _names(self.folder / folder) if index.parse_segment(name))
@@ -100,7 +100,7 @@ class IndexFolder:
             (self.folder / name).parent.rmdir()
 
     def _logs(self) -> list[str]:
-        """Ordered by their time."""
+        """The logs, ordered by time."""
         found = []
         for name in _names(self.folder):
             if match := indexhead.HEAD_FILE.fullmatch(name):
@@ -121,7 +121,7 @@ def units_with_index(root: Path) -> list[str]:
 
 
 def over(db: Connection, folder: IndexFolder, signers: list[Signer], now_ns: int, zone: str) -> Iterator[str]:
-    """The segments of one unit to be removed. OSError: the folder cannot be read."""
+    """The expired segments of one unit. OSError: the folder cannot be read."""
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return
@@ -149,8 +149,7 @@ def _of_no_day(db: Connection, folder: IndexFolder, signers: list[Signer], segme
 
 
 def _has_copies(db: Connection, unit: str, until: str | None) -> bool:
-    """Whether copies of calls with that end remain, or of calls without an end; those that are only held do not
-    count."""
+    """Whether copies of calls with that end, or without an end, remain. Copies kept only by a hold do not count."""
     its = select(copies.c.call_id).where(copies.c.unit == unit, copies.c.removed_at.is_(None))
     if until is None:
         its = its.where(copies.c.until.is_(None))

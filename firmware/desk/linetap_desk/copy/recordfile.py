@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a call at the desk: its record in the second copy, and the hold that a vault officer signed.
+"""Reads a call's files at the desk: its record in the second copy, and the hold that a vault officer signed.
 
 A record contains no telephone number (sealed.public_json). It is used only if its hash is the one in the unit's signed
 event. The ingest verified its signature before storing the copy, and `linetap verify` proves it to others.
@@ -25,7 +25,7 @@ Why = Literal["", "no_store", "elsewhere", "no_copy", "unreadable", "changed", "
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """The record in the second copy. `why`: the reason why there is none; empty if there is one."""
+    """The record in the second copy. `why`: the reason for a missing record; empty if there is one."""
 
     record: CallRecord | None
     why: Why = ""
@@ -50,7 +50,7 @@ def read_record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -
 
 
 def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
-    """The hold stored at the desk. Its signature is verified by the unit, which reports the result."""
+    """The hold stored at the desk. The unit verifies its signature, and reports the result."""
     if desk.copy is None or desk.copy.holds is None or not _is_call_id(call_id):
         return None
     try:
@@ -61,8 +61,8 @@ def read_hold(desk: DeskConfig, call_id: str) -> hold.Hold | None:
 
 
 def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
-    """The command that verifies the call without a secret: on the copy, else in its unit's vault. Empty
-    for an invalid call id."""
+    """The command that verifies the call without a secret: on the copy, otherwise in its unit's vault. Empty for an
+    invalid call id."""
     if not _is_call_id(call_id):
         return ""
     folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"

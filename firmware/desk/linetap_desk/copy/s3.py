@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies in an S3-compatible store: `<prefix>/<unit>/2026/11/24/<call_id>/<file>`, the record's signature last; and the
-choice of the store by its URL.
+"""Stores copies in an S3-compatible store: `<prefix>/<unit>/2026/11/24/<call_id>/<file>`, the record's signature last;
+and chooses the store by its URL.
 
 A call is complete once record.json.sig exists. boto3 finds the credentials in its usual places (AWS_ACCESS_KEY_ID,
 ~/.aws/credentials). The bucket must have no versioning, which would keep removed data.
@@ -48,7 +48,7 @@ class Bucket:
         self.incoming = incoming
         self._bucket, self._prefix = url.netloc, url.path.strip("/")
         self._faults: Any = importlib.import_module("botocore.exceptions")
-        # No checksums but our own: older stores refuse the trailers that newer clients send unasked.
+        # Only our own checksums: older stores refuse the trailers that newer clients add by default.
         config = core.Config(
             connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": _ATTEMPTS},
             request_checksum_calculation="when_required", response_checksum_validation="when_required",
@@ -91,7 +91,7 @@ class Bucket:
         self._put_beside(unit, call_id, [(key + namespaces.SUFFIX, signature.encode("ascii")), (key, data)])
 
     def _put_beside(self, unit: str, call_id: str, found: list[tuple[str, bytes]]) -> None:
-        """Does nothing without a copy."""
+        """Stores files beside the call's copy; does nothing without a copy."""
         with self._translated_errors():
             copy = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._place(unit, call_id), MaxKeys=1)
             for key, data in found if copy.get("Contents") else []:
@@ -110,7 +110,7 @@ class Bucket:
             for each in beside.get("Contents", ()):
                 self._client.delete_object(Bucket=self._bucket, Key=each["Key"])
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=place)
-            keys = [each["Key"] for each in found.get("Contents", ())]  # a call has fewer files than a page
+            keys = [each["Key"] for each in found.get("Contents", ())]  # a call's files fit one page
             for key in [f"{place}{sealed.KEY}", *keys]:
                 self._client.delete_object(Bucket=self._bucket, Key=key)
             if found.get("IsTruncated"):
@@ -136,7 +136,7 @@ class Bucket:
             yield Stored(unit, call_id, frozenset(its), record, signature, at_ns)
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        """All objects in the order of their keys, a page at a time."""
+        """All objects in the order of their keys, fetched in pages."""
         more: dict[str, str] = {}
         while True:
             with self._translated_errors():
@@ -171,7 +171,8 @@ _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.ex
 
 
 def open_store(url: str, incoming: Path | None = None) -> Store:
-    """BadInput if the store cannot be used. `incoming`: a local folder for incomplete calls, if the store is remote."""
+    """The store of the URL. BadInput if it cannot be used. `incoming`: a local folder for incomplete calls, if the
+    store is remote."""
     try:
         parts = urlsplit(url)
     except ValueError:

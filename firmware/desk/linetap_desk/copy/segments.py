@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The copies of the units' indexes: the desk requests a unit's list every few minutes, and then the segments that are
-new or changed, whole, each held against the SHA-256 of the list, which the unit signed.
+"""Copies the units' indexes: every few minutes the desk requests a unit's list, and then each new or changed segment
+whole, verified against the SHA-256 in the list that the unit signed.
 
-To the desk they are ciphertext. A search opens them where the index keys are (docs/finding.md). Only whole segments are
-kept: after a break the one that was under way begins anew, and all others are there.
+For the desk they are ciphertext. A search opens them on a machine with the index keys (docs/finding.md). Only whole
+segments are kept: after an interruption the transfer begins again with the interrupted segment.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from linetap_desk.ingest.register import SignersFile
 from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
 
-TIDY_EVERY_S = 600  # the interval of looking for segments that are over
-LATER_S = 2  # while the unit still reads its log
-MOST_AT_ONCE = 4  # units: a segment that is under way is in memory
-LOOKED_AT = 200  # segments in a turn, of which a file may have to be read
-LONGEST_PAUSE_S = 21_600  # for a unit that has no list to give, as of an earlier version
-_AT_A_TIME_S = 2  # of the rate, in one window
+TIDY_EVERY_S = 600  # the interval of searching for expired segments
+LATER_S = 2  # retry while the unit still reads its log
+MOST_AT_ONCE = 4  # units: a segment in transfer is in memory
+LOOKED_AT = 200  # segments in a turn; each may need its file read
+LONGEST_PAUSE_S = 21_600  # for a unit without a list, such as one of an earlier version
+_AT_A_TIME_S = 2  # seconds of the rate in one window
 _CORRELATION_BYTES = 12
 
 log = logging.getLogger("linetap.copy")
@@ -47,48 +47,48 @@ Request = tuple[str, dict[str, str], bytes]  # unit, body, correlation data
 
 @dataclass(slots=True)
 class _Round:
-    """One list being fetched, and its segments. `head` None: the answer with it is awaited."""
+    """The transfer of one list and its segments. `head` None: the answer with the head has not arrived."""
 
     head: ListHead | None = None
     signed: SignedListHead | None = None
-    data: bytes | None = None  # of the list; None: it is not whole yet, or the one that is here
+    data: bytes | None = None  # of the list; None: incomplete, or unchanged
     found: IndexList | None = None
     todo: deque[ListedSegment] = field(default_factory=deque)
-    changed: bool = False  # a segment was another than in the list: the unit has written it anew
+    changed: bool = False  # a segment differed from the list: the unit has rewritten it
 
 
 @dataclass(slots=True)
 class _Unit:
-    """Times are monotonic ns."""
+    """The state of one unit. Times are monotonic ns."""
 
     folder: IndexFolder
     newest: ListHead | None = None
-    complete: str = ""  # the hash of the list whose segments are all here
+    complete: str = ""  # hash of the list whose segments are all stored
     round: _Round | None = None
     correlation: bytes = b""
     wanted: dict[str, tuple[int, str]] = field(default_factory=dict)  # of the window: name -> size, hash
     parts: dict[str, bytearray] = field(default_factory=dict)
     most: int = 0
     came: int = 0
-    asked_ns: int = 0  # for its list
-    window_ns: int = 0  # for the window
+    asked_ns: int = 0  # when its list was requested
+    window_ns: int = 0  # when the window was requested
     answered_ns: int = 0
     next_ns: int = 0
     pause_s: int = 0
 
 
 class Segments:
-    """Used by the ingest's thread. `complain` takes a unit and its fault."""
+    """The transfers of all indexes, in the ingest's thread. `complain` receives a unit and its fault."""
 
     def __init__(
         self, root: Path, every_s: int, zone: str, signers: SignersFile, complain: Callable[[str, str], None],
         clock: Clock, share: Share = WHOLE,
     ) -> None:  # fmt: skip
-        """`zone`: of the days on which epochs end."""
+        """`zone`: the time zone of the days on which epochs end."""
         self._root, self._every_s, self._zone, self._signers, self._clock = root, every_s, zone, signers, clock
         self._complain, self._share, self._tidy_ns = complain, share, 0
         self._units: dict[str, _Unit] = {}
-        self._kbit_s: int | None = None  # of the hour
+        self._kbit_s: int | None = None  # rate of the present hour
 
     def due(self, online: Collection[str], kbit_s: int | None) -> Iterator[Request]:
         """The requests that are due. OSError: the folder cannot be used."""
@@ -113,7 +113,8 @@ class Segments:
                 yield self._ask(unit, ListSegments().body(), now_ns)
 
     def arrived(self, name: str, message: Arrived) -> bool:
-        """A message of `reply/fetch`: whether it was a requested one of the index. OSError: the disk."""
+        """Processes a message of `reply/fetch`; returns whether it was a requested message of the index. OSError: the
+        disk."""
         unit = self._units.get(name)
         if unit is None or unit.round is None or not message.correlation or message.correlation != unit.correlation:
             return False
@@ -130,7 +131,7 @@ class Segments:
         return True
 
     def restart(self, name: str) -> None:
-        """The unit's earlier session is gone."""
+        """Forgets the unit's requests of an earlier session."""
         if (unit := self._units.get(name)) is not None:
             self._drop(unit)
             unit.pause_s = unit.next_ns = 0
@@ -140,7 +141,7 @@ class Segments:
             self._drop(unit)
 
     def remove_expired(self, db: Connection) -> None:
-        """Now and then removes the segments whose day's calls are gone. OSError: the folder cannot be used."""
+        """At intervals removes the segments of days whose calls are gone. OSError: the folder cannot be used."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._tidy_ns:
             return
@@ -162,7 +163,7 @@ class Segments:
         return unit.folder.unit, body, unit.correlation
 
     def _go_on(self, unit: _Unit, now_ns: int) -> Iterator[Request]:
-        """The next window of the list or of its segments; or the end of the round."""
+        """Requests the next window of the list or its segments, or ends the round."""
         now = unit.round
         if now is None or now.head is None or unit.correlation or now_ns < unit.next_ns:
             return
@@ -183,7 +184,7 @@ class Segments:
                 self._finish(unit, now, now_ns)
             return
         wanted, left = dict[str, tuple[int, str]](), most
-        for each in now.todo:  # a window goes on in the order of the names
+        for each in now.todo:  # a window has its segments in the order of their names
             if left <= 0 or unit.folder.has(each):
                 break
             wanted[each.file] = each.size, each.sha256
@@ -204,7 +205,7 @@ class Segments:
         if not answer.done:
             raise BadList(f"{answer.code}: {answer.text}")
         if now.head is not None:
-            return  # a window is permitted: its blocks follow
+            return  # the unit permits the window: its blocks follow
         unit.correlation = b""
         if answer.listed is None:
             self._end(unit, now_ns)
@@ -236,12 +237,12 @@ class Segments:
                 unit.next_ns = unit.window_ns + unit.came * 8 * NS_PER_MS // self._kbit_s
 
     def _whole(self, unit: _Unit, now: _Round, name: str, data: bytes, sha256: str) -> None:
-        """All of a file; it may be another than wanted."""
+        """Processes a complete file, which may differ from the wanted one."""
         if name == LIST:
             assert now.head is not None
             now.found, now.data = indexhead.read(data, now.head), data
             now.todo = deque(now.found.segments)
-            if unit.newest is None and now.signed is not None:  # the first takes long: until then all are missing
+            if unit.newest is None and now.signed is not None:  # all segments are missing until the first round ends
                 unit.folder.put_list(now.head, now.signed, data)
         elif indexhead.digest(data) == sha256:
             unit.folder.put(name, data)
@@ -252,7 +253,7 @@ class Segments:
     # --- the end of a round --------------------------------------------------------------------------------------
 
     def _finish(self, unit: _Unit, now: _Round, now_ns: int) -> None:
-        """The list is stored after its segments, so that what it names is there."""
+        """Stores the list after its segments, so that each listed segment exists."""
         assert now.head is not None
         assert now.signed is not None
         if not now.changed:
@@ -272,7 +273,7 @@ class Segments:
         unit.round, unit.correlation, unit.wanted, unit.parts = None, b"", {}, {}
 
     def _stalled(self, unit: _Unit, now_ns: int) -> None:
-        """Nothing came for STALL_S: the round ends, and its segments that are here stay."""
+        """Ends the round after STALL_S without a block. Stored segments are kept."""
         if unit.correlation and now_ns - unit.answered_ns >= STALL_S * NS_PER_S:
             self._complain(unit.folder.unit, "index_stalled: nothing comes; it is asked again")
             self._end(unit, now_ns, failed=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The copies' part of an ingest: requests sealed calls from units, verifies and stores them, and confirms the copies.
+"""The ingest's transfer of copies: requests sealed calls from units, verifies and stores them, and confirms the copies.
 
 It runs in the ingest's thread, which is the only writer of the database and the only signer with the desk's counter.
 The store has its own thread.
@@ -39,8 +39,8 @@ from linetap_desk.ingest.share import WHOLE, Share
 from linetap_desk.inputs import strict
 from linetap_desk.proofs.callfolder import Damaged
 
-LOOK_EVERY_S = 1  # the interval of looking for calls to copy
-TIDY_EVERY_S = 60  # the interval of looking for expired copies and missing notifications
+LOOK_EVERY_S = 1  # the interval of searching for calls to copy
+TIDY_EVERY_S = 60  # the interval of searching for expired copies and missing notifications
 FAULT_PAUSE_S = 30  # while the store fails
 REFUSED_PAUSE_S = 1  # after a unit refused a call
 MOST_UNITS = 10_000  # limits memory: a publisher could use any number of unit names
@@ -58,7 +58,7 @@ def start_copies(
     clock: Clock,
     share: Share = WHOLE,
 ) -> Copying:
-    """BadInput for an invalid store, hours or zone."""
+    """Starts the copies. BadInput for an invalid store, hours or zone."""
     hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
     holds = None if config.holds is None else Path(config.holds)
     incoming = None if config.incoming is None else Path(config.incoming)
@@ -91,7 +91,7 @@ class Copying:
         self._to_confirm: list[Call] = []
         self._finished: list[Done] = []  # not in the database yet
         self._assign_ns = self._tidy_ns = self._store_ns = 0
-        self._counted_ns: int | None = None  # monotonic, up to which time the database has it
+        self._counted_ns: int | None = None  # monotonic; time counted in the database so far
         self._complaints: dict[str, str] = {}  # unit -> the last complaint
         self._closings = Closings(signers, most_units, self._complain, clock, share)
         self._to_ask: list[Message] = []
@@ -99,11 +99,11 @@ class Copying:
         self._online: list[str] = []
 
     def copy_indexes(self, root: Path, every_s: int, zone: str) -> None:
-        """Copies the units' indexes too. `zone`: of their days."""
+        """Copies the units' indexes too. `zone`: the time zone of their days."""
         self._segments = Segments(root, every_s, zone, self._signers, self._complain, self._clock, self._share)
 
     def arrived(self, unit: str, message: Arrived) -> None:
-        """A message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
+        """Processes a message of `reply/fetch`: a block, or an answer. Unrequested messages are ignored."""
         if (proved := self._closings.arrived(unit, message)) is not None:
             self._worker.submit(Job("close", proved[0], closing=proved[1]))
             return
@@ -130,7 +130,7 @@ class Copying:
             self._store_away(str(error))
 
     def turn(self) -> Iterator[Message]:
-        """The messages to publish now, only while connected. SQLAlchemyError: the database is away."""
+        """The messages to publish now; called only while connected. SQLAlchemyError: the database is unavailable."""
         now_ns = self._clock.monotonic_ns()
         self._finished += self._worker.done()
         self._store_finished()
@@ -158,7 +158,7 @@ class Copying:
                 yield replace(message, correlation=transfer.correlation)
 
     def status(self, unit: str, payload: bytes) -> None:
-        """A message of `status`, which differs in every session: transfers of an earlier session are void."""
+        """Processes a message of `status`, which differs in every session: transfers of an earlier session are void."""
         if unit not in self._units and len(self._units) >= MOST_UNITS:
             return
         transfer = self._transfer_of(unit)
@@ -194,7 +194,7 @@ class Copying:
         self._go_on(transfer)
 
     def _answered(self, transfer: Transfer, payload: bytes) -> None:
-        """A refusal. No one signed it, so the request is repeated later."""
+        """Processes a refusal. It is unsigned, so the request is repeated later."""
         try:
             answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -205,7 +205,7 @@ class Copying:
                 transfer.incoming.forget_part()
             now_ns = self._clock.monotonic_ns()
             transfer.postpone(transfer.incoming.call.call_id, now_ns)
-            # A unit with a new vault lacks the old one's calls, which must not block the new ones.
+            # A unit with a new vault does not have the old vault's calls, which must not block the new ones.
             transfer.next_ns = now_ns + REFUSED_PAUSE_S * NS_PER_S
             if not answer.code.startswith("fetch_"):
                 transfer.pause(now_ns)
@@ -213,7 +213,7 @@ class Copying:
     # --- work --------------------------------------------------------------------------------------------------
 
     def _assign_calls(self, now_ns: int) -> None:
-        """Assigns every online unit its next call, and gives capacity to others if one has none."""
+        """Assigns every online unit its next call, and gives the capacity of a unit without calls to others."""
         with self._engine.connect() as db:
             self._online = worklist.units_online(db, self._share) if self._segments is not None else []
             online = worklist.units_to_ask(db, self._share)
@@ -222,7 +222,7 @@ class Copying:
                 if transfer.unit not in online:
                     transfer.incoming, transfer.correlation = None, b""
             room = self._most_units - sum(transfer.incoming is not None for transfer in self._units.values())
-            # In turn: those that were asked last stand behind the others.
+            # In turn: the units asked most recently come last.
             for unit in sorted(online, key=lambda unit: self._transfer_of(unit).asked_ns):
                 if room > 0 and self._transfer_of(unit).incoming is None:
                     room -= self._begin(db, self._transfer_of(unit), now_ns)
@@ -271,12 +271,12 @@ class Copying:
         return True
 
     def _under_way(self, unit: str) -> set[str]:
-        """Calls that the store is processing, or whose result the database does not have yet."""
+        """The calls that the store is processing, or whose result is not in the database yet."""
         finished = (done.job.call for done in self._finished)
         return {call.call_id for call in (*self._worker.calls_of(unit), *finished) if call.unit == unit}
 
     def _go_on(self, transfer: Transfer) -> None:
-        """Gives a complete call to the store, so that the unit's next call can begin."""
+        """Passes a complete call to the store, so that the unit's next call can begin."""
         incoming = transfer.incoming
         if incoming is None or incoming.place is not None:
             return
@@ -288,7 +288,7 @@ class Copying:
     def _tidy(self) -> None:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
         with self._engine.begin() as db:
-            if self._share.is_first:  # the time passes once, however many ingests run
+            if self._share.is_first:  # the time counts once, however many ingests run
                 worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
             for call, number, data, sig in worklist.unamended(db, self._share):
                 if not self._worker.has(call):
@@ -298,10 +298,10 @@ class Copying:
                     self._worker.submit(Job("remove", call))
             self._to_confirm = [call for call in worklist.unreported(db, self._share) if not self._worker.has(call)]
             self._tidy_indexes(db)
-        self._counted_ns = mono_ns  # committed: after a failure the time is counted with the next turn
+        self._counted_ns = mono_ns  # set after the commit: after a failure the next turn counts the time
 
     def _store_finished(self) -> None:
-        """Writes the store's results into the database; only then the unit is notified."""
+        """Writes the store's results into the database, and then notifies the unit."""
         if not self._finished:
             return
         now_ns = self._clock.utc_ns()
@@ -330,7 +330,8 @@ class Copying:
         self._finished = []
 
     def _store_head(self, db: Connection, job: Job, now_ns: int) -> None:
-        """A unit that shows different logs to custodians and desk is exposed by its own signatures."""
+        """Stores the log's head from a closing: a unit that shows different logs to custodians and desk is exposed by
+        its own signatures."""
         assert job.closing is not None
         report = HeadReport(job.call.unit, job.closing.head.encode("utf-8"), unarmored(job.closing.sig), now_ns)
         heads.store_head(db, report, self._signers.now())

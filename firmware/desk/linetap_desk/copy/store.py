@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The protocol of a store of copies, and the store in a folder tree. The other kind is a bucket (s3.py).
 
-A call's folder, `<store>/<unit>/2026/11/24/<call_id>/` as in a vault, contains only what was sealed. Its closing is in
+A call's folder, `<store>/<unit>/2026/11/24/<call_id>/` as in a vault, contains only the sealed files. Its closing is in
 `<store>/<unit>/closing/2026/11/24/`, and the output of `linetap checkpoint --store` in `witnessed/`.
 """
 
@@ -26,7 +26,7 @@ from linetap_core.evidence.witness.tlogproof import witnessed_path
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The files found in the place of a call's copy, unverified. `at_ns`: when they were stored."""
+    """The unverified files of a call's copy. `at_ns`: when they were stored."""
 
     unit: str
     call_id: str
@@ -37,24 +37,24 @@ class Stored:
 
 
 class Store(Protocol):
-    """Every method may raise OSError, and may be repeated."""
+    """A store of copies. Every method may raise OSError, and may be repeated."""
 
     incoming: Path  # incomplete calls, <unit>/<call_id>/
 
     def put(self, unit: str, call_id: str, folder: Path) -> None:
-        """`folder` is moved into the store, durably when this returns."""
+        """Moves `folder` into the store; durable on return."""
 
     def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
-        """Puts the call's closing beside its copy, replacing an earlier one; without a copy it does nothing."""
+        """Stores the call's closing beside its copy, replacing an earlier one; does nothing without a copy."""
 
     def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
-        """Puts an amendment of the call beside the unit's copies; without a copy it does nothing."""
+        """Stores an amendment of the call beside the unit's copies; does nothing without a copy."""
 
     def remove(self, unit: str, call_id: str) -> None:
-        """Removes all of the call from the store."""
+        """Removes all files of the call from the store."""
 
     def calls(self) -> Iterator[Stored | str]:
-        """Every call in the store, ordered by name; of an unreadable one only the name."""
+        """Every call in the store, ordered by name; only the name of an unreadable call."""
 
 
 _INCOMING = ".incoming"
@@ -63,11 +63,11 @@ _A_DAY = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"
 
 class Tree:
     def __init__(self, root: Path) -> None:
-        """The folder must exist: an empty mount point is no store."""
+        """OSError if the folder does not exist: an empty mount point is no store."""
         self._root, self.incoming = root, root / _INCOMING
         try:
             self.incoming.mkdir(mode=files.DIRECTORY_MODE, exist_ok=True)
-            files.restrict_to_group(self.incoming)  # half a call, whose files have the umask's mode
+            files.restrict_to_group(self.incoming)  # incomplete calls, whose files have the umask's mode
         except OSError as error:
             raise BadInput(f"copy.store {root}: {error.strerror}; a folder that may be written expected") from None
 
@@ -77,7 +77,7 @@ class Tree:
             _sync(path)
         files.sync_directory(folder)
         files.make_directories(self._root, place.parent)
-        if place.exists():  # from before the database was lost: it was verified then, as this one now
+        if place.exists():  # stored and verified before the database was lost; this one is verified too
             shutil.rmtree(place)
         files.move_durably(folder, place)
 
@@ -112,7 +112,7 @@ class Tree:
         prune(self._place(unit, call_id).parent)
 
     def calls(self) -> Iterator[Stored | str]:
-        """Links are not followed: they could lead anywhere."""
+        """Every call in the tree. Links are not followed, since they could lead anywhere."""
         for place in sorted(self._root.glob(f"[!.]*/{_A_DAY}/*")):
             name = str(place.relative_to(self._root))
             try:
@@ -132,7 +132,7 @@ class Tree:
 
 
 def _begin_of(path: Path, most: int) -> bytes:
-    """The file's first bytes: one more than `most`, so that a longer file shows."""
+    """The file's first `most` bytes and one more, which shows that a file is longer."""
     with path.open("rb") as file:
         return file.read(most + 1)
 

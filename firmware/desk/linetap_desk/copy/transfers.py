@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests to one unit for its calls, a window at a time, at the rate of the hour, with pauses if it does not answer;
-and for the proofs that its log closes them.
+"""Requests calls from one unit, in windows at the hour's rate, with pauses if it does not answer; and requests the
+proofs that its log closes the calls.
 
 By day the unit's line carries its reports; at night there is capacity. The proof of a close
 (evidence/merklelog/closing.py) is requested for one call of a unit at a time, independently of the copies: a unit of an
-earlier version cannot give it, and is copied nevertheless.
+earlier version cannot give it, but its calls are copied.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Hours:
 
     @classmethod
     def of(cls, text: str, zone: str, day: int | None, night: int | None) -> Self:
-        """BadInput for invalid hours or an unknown zone."""
+        """The parsed hours. BadInput for invalid hours or an unknown zone."""
         found = _HOURS.fullmatch(text)
         if found is None or found.group(1, 2) == found.group(3, 4):
             raise BadInput(f"copy.night {text!r}: 20:00-06:00 expected")
@@ -67,11 +67,11 @@ class Hours:
         return self.day if self.end <= now < self.begin else self.night
 
 
-STALL_S = 30  # without a block: requested again
+STALL_S = 30  # repeat the request after this time without a block
 PAUSE_S = (5, 900)  # for a silent unit: the first pause, doubled up to the longest
-POSTPONE_S = (60, 21_600)  # for a call that it refuses, or whose bytes are not those sealed
+POSTPONE_S = (60, 21_600)  # for a call that the unit refuses, or whose bytes differ from the sealed ones
 MOST_POSTPONED = 1000  # calls of a unit
-_AT_A_TIME_S = 2  # of the rate, in one window
+_AT_A_TIME_S = 2  # seconds of the rate in one window
 _CORRELATION_BYTES = 12
 
 
@@ -82,14 +82,14 @@ class Transfer:
     unit: str
     incoming: Incoming | None = None
     correlation: bytes = b""  # of the requested window; empty: none
-    came: int = 0  # bytes of it received
+    came: int = 0  # received bytes of the window
     most: int = 0
     asked_ns: int = 0
     answered_ns: int = 0
-    next_ns: int = 0  # no request before
+    next_ns: int = 0  # no request before this time
     pause_s: int = 0
-    status: bytes = b""  # the last received
-    postponed: dict[str, tuple[int, int]] = field(default_factory=dict)  # call -> until when, and for how long it was
+    status: bytes = b""  # the last received status
+    postponed: dict[str, tuple[int, int]] = field(default_factory=dict)  # call -> postponed until, and for how long
 
     def window(self, now_ns: int, kbit_s: int | None) -> Window | None:
         """The next window to request, if any is due."""
@@ -106,7 +106,7 @@ class Transfer:
         return Window(call_id=self.incoming.call.call_id, file=place[0], first=place[1], most=self.most)
 
     def count_received(self, count: int, now_ns: int, kbit_s: int | None) -> None:
-        """So many bytes of the window were received and stored."""
+        """Counts bytes of the window that were received and stored."""
         self.came += count
         self.answered_ns, self.pause_s = now_ns, 0
         if self.incoming is None or self.incoming.place is None or self.came >= self.most:
@@ -115,11 +115,12 @@ class Transfer:
                 self.next_ns = self.asked_ns + self.came * 8 * NS_PER_MS // kbit_s
 
     def restart(self) -> None:
-        """Forgets the requested window: its sender is gone."""
+        """Forgets the requested window: the session of its sender has ended."""
         self.correlation, self.pause_s, self.next_ns = b"", 0, 0
 
     def stalled(self, now_ns: int) -> bool:
-        """Whether nothing arrived for STALL_S: the window is dropped, and the next requested later each time."""
+        """Whether no block arrived for STALL_S. If so, the window is dropped, and each next request is delayed
+        longer."""
         if not self.correlation or now_ns - self.answered_ns < STALL_S * NS_PER_S:
             return False
         self.correlation = b""
@@ -127,12 +128,12 @@ class Transfer:
         return True
 
     def pause(self, now_ns: int) -> None:
-        """Doubles the pause, up to its limit, until something arrives."""
+        """Doubles the pause up to its limit; a received block resets it."""
         self.pause_s = min(max(PAUSE_S[0], 2 * self.pause_s), PAUSE_S[1])
         self.next_ns = now_ns + self.pause_s * NS_PER_S
 
     def postpone(self, call_id: str, now_ns: int) -> None:
-        """The call is retried later each time; the unit's other calls go on."""
+        """Postpones the call, longer each time. The unit's other calls continue."""
         for_s = min(max(POSTPONE_S[0], 4 * self.postponed.pop(call_id, (0, 0))[1]), POSTPONE_S[1])
         if len(self.postponed) >= MOST_POSTPONED:
             del self.postponed[next(iter(self.postponed))]
@@ -144,7 +145,7 @@ class Transfer:
 
 
 class Closings:
-    """`complain` takes a unit and its fault."""
+    """The requests for closings. `complain` receives a unit and its fault."""
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ class Closings:
         self._calls: dict[str, Call] = {}  # unit -> the call in progress
 
     def due(self, db: Connection, under_way: Callable[[str], Collection[str]]) -> Iterator[tuple[Close, str, bytes]]:
-        """The requests that are due, with unit and correlation data. `under_way`: calls of a unit that the store is
+        """The requests that are due, with unit and correlation data. `under_way`: a unit's calls that the store is
         processing."""
         now_ns = self._clock.monotonic_ns()
         for transfer in self._units.values():
@@ -179,7 +180,7 @@ class Closings:
                 yield Close(call_id=call.call_id, record_sha256=call.record_sha256), unit, transfer.correlation
 
     def arrived(self, unit: str, message: Arrived) -> tuple[Call, Closing] | None:
-        """A message of `reply/fetch`: the call and its closing, if this is the requested one and it is valid."""
+        """Processes a message of `reply/fetch`; returns the call and its closing if it was requested and is valid."""
         transfer = self._units.get(unit)
         if transfer is None or not message.correlation or message.correlation != transfer.correlation:
             return None
@@ -192,13 +193,13 @@ class Closings:
         except (Refusal, ValueError, RecursionError) as error:
             self._complain(unit, f"close_refused: {getattr(error, 'code', 'no_answer'):.64}: {error!s:.200}")
             transfer.postpone(call.call_id, now_ns)
-            transfer.pause(now_ns)  # an earlier version, or a new vault, would refuse all calls alike
+            transfer.pause(now_ns)  # a unit of an earlier version or with a new vault would refuse all calls
             return None
         transfer.pause_s = 0
         return call, answer.closing
 
     def restart(self, unit: str) -> None:
-        """The unit's earlier session is gone; its next version may support the request."""
+        """Forgets the unit's requests of an earlier session. A new version of the unit may support closings."""
         if unit in self._units:
             self._units[unit].restart()
             self._units[unit].postponed.clear()

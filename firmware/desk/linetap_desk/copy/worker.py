@@ -23,7 +23,7 @@ from linetap_desk.copy.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RetentionTerm:
-    """The call's end by its record, None: none yet; the period of its class, None: unknown."""
+    """A call's retention: its end by the record, None without one yet; the period of its class, None if unknown."""
 
     until: str | None = None
     period_s: int | None = None
@@ -42,7 +42,7 @@ class RetentionTerm:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`folder` and `kept`: of a `put`. `closing`: of a `close`. `amendment`: of an `amend`."""
+    """A job of the store. `folder` and `kept` are of a `put`, `closing` of a `close`, `amendment` of an `amend`."""
 
     what: Literal["put", "close", "amend", "remove"]
     call: Call
@@ -59,11 +59,11 @@ class Done:
 
     job: Job
     fault: str = ""  # why it failed
-    spoiled: bool = False  # the call itself is faulty and is fetched again
+    spoiled: bool = False
 
 
 class Worker:
-    """The caller limits the number of jobs: `busy` is how many are unfinished."""
+    """The store's thread. The caller limits the number of jobs: `busy` is the number of unfinished ones."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -95,7 +95,7 @@ class Worker:
         return found
 
     def stop(self, patience_s: float) -> None:
-        """Jobs unfinished by then are executed after the next start."""
+        """Stops the thread. Jobs unfinished after `patience_s` are executed after the next start."""
         self._jobs.put(None)
         self._thread.join(patience_s)
 

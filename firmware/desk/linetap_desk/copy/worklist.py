@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work on copies, by the database: calls to fetch, copies to confirm or to remove; and the recording of results."""
+"""The database's list of work on copies: calls to fetch, copies to confirm or remove; and the recording of results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HELD_PAUSE_S = 3600  # until the hold is checked again
 MOST_EXPIRED = 50  # at once
 MOST_UNREPORTED = 200
 _A_LOOK = 20
-LONGEST_NS = 36_525 * NS_PER_DAY  # no class is kept longer
+LONGEST_NS = 36_525 * NS_PER_DAY  # the longest period of any class
 
 _COPIED = (
     select(copies.c.unit)
@@ -87,9 +87,9 @@ def next_unclosed(db: Connection, unit: str, skipped: set[str]) -> Call | None:
 
 
 def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOLE) -> list[Call]:
-    """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. And it
-    must be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the copy
-    was stored. Clocks alone delete nothing, however many are wrong."""
+    """Expired copies without a hold. Two clocks must agree: the desk's, and that of a unit with a later call. Expiry
+    must also be certain: the unit destroyed its call by counted time, or the ingest counted the whole period since the
+    copy was stored. Wrong clocks alone, however many, delete nothing."""
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return []
@@ -112,15 +112,15 @@ def expired(db: Connection, now_ns: int, holds: Path | None, share: Share = WHOL
 
 
 def is_held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
-    """Whether the unit's newest report, or a hold stored at the desk and perhaps on its way to the unit, holds the
-    call."""
+    """Whether the call is held: by the unit's newest report, or by a hold stored at the desk, which may still be on its
+    way to the unit."""
     if callrow.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
         return True
     return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
 
 
 def count(db: Connection, ms: int) -> None:
-    """Adds to the counted time. Copies of an earlier version count from now on."""
+    """Adds to the counted time. Copies made by an earlier version count from now on."""
     before = counted_ms(db)
     db.execute(delete(counted))
     db.execute(insert(counted).values(id=1, ms=before + max(0, ms)))
@@ -142,7 +142,7 @@ def counted_ms(db: Connection) -> int:
 
 
 def unamended(db: Connection, share: Share = WHOLE) -> list[tuple[Call, int, bytes, str]]:
-    """Amendments that are not beside their copies yet."""
+    """Amendments that are not stored beside their copies yet."""
     mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
     found = select(
         copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
@@ -186,7 +186,7 @@ def _mine(call: Call) -> ColumnElement[bool]:
 
 
 def _is_call(call_id: str) -> bool:
-    """Whether it is a valid call id: it becomes a path, and a compromised unit may have signed anything."""
+    """Whether it is a valid call id. The id becomes a path, and a compromised unit can sign any text."""
     with contextlib.suppress(BadInput):
         sealed.call_time(call_id)
         return True
@@ -194,7 +194,8 @@ def _is_call(call_id: str) -> bool:
 
 
 def _document_holds(path: Path, now_ns: int) -> bool:
-    """The hold's signature is not checked: keeping a copy does no harm. An unreadable hold counts."""
+    """Whether the hold applies. Its signature is not checked: keeping a copy does no harm. An unreadable hold
+    counts."""
     try:
         if path.stat().st_size > hold.LIMIT_BYTES:
             return True

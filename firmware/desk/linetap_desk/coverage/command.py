@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk coverage`: imports the register of extensions, and shows how much of it is recorded, as lines of text
-or as a CSV with every extension."""
+"""`linetap desk coverage`: imports the register of extensions, and shows the recorded part of it, as lines of text or
+as a CSV with every extension."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_NAMED = 20
 
 
 def summary(coverage: Coverage) -> Iterator[str]:
-    """The first line is the measure: of the staff's telephones those of which a call was seen."""
+    """The lines of text. The first is the measure: the staff's telephones, and those of them with a seen call."""
     share = "" if not coverage.staff else f" ({coverage.tapped * 1000 // coverage.staff / 10:.1f} %)"
     yield f"seen in {SEEN_DAYS} days: {coverage.tapped} of {coverage.staff} telephones of staff{share}"
     yield from (f"{state:12}{coverage.counts[state]:>6}" for state in STATES if coverage.counts[state])
@@ -59,7 +59,8 @@ def csv_of(coverage: Coverage) -> bytes:
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    """0; 1 where a telephone that a tap can reach is not seen; 2 for a list with bad lines: nothing is written."""
+    """Runs the action. 0; 1 if a telephone that a tap can reach is not seen; 2 for a list with bad lines: nothing is
+    written."""
     if args.coverage == "import":
         try:
             found = register.imported(args.list, _pairs(args.column, "--column"), _pairs(args.kind, "--kind"))
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _compared(config: Path, now_ns: int) -> Coverage:
-    """The coverage without the units' present reports, which only the page has."""
+    """The coverage, without the units' present reports, which only the page has."""
     settings = pages.read_settings(config)
     desk = settings.desk
     if desk.db is None or desk.serve.extensions is None:

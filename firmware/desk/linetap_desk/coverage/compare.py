@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each extension of the register against the table of lines, the calls that were seen, and the units' lines."""
+"""Compares each extension of the register with the table of lines, the seen calls, and the units' lines."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from linetap_desk.ingest.tables import calls, pbx_days, units
 from linetap_desk.searching.departments import Departments
 
 SEEN_DAYS = 30
-# tapped: a line, with calls; silent: a line, without one for SEEN_DAYS; trunk: recorded where its calls leave the PBX;
-# no_line: the unit named in the table has no such line; untapped: could be, and is not; odd: a tap cannot be on it.
+# tapped: a line with calls; silent: a line without one for SEEN_DAYS; trunk: recorded where its calls leave the PBX;
+# no_line: the unit named in the table has no such line; untapped: a tap is possible and missing; odd: the table names a
+# line, but such a telephone cannot be tapped.
 State = Literal[
     "tapped", "silent", "trunk", "no_line", "untapped", "odd", "ip_phone", "digital_set", "mobile", "fax", "trunk_line",
     "unused",
@@ -31,7 +32,8 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class TelephoneCoverage:
-    """`place`: its unit and line by the table of lines; line 0: behind trunk lines. `last`: its line's newest call."""
+    """An extension's coverage. `place`: its unit and line by the table of lines; line 0: behind trunk lines. `last`:
+    its line's newest call."""
 
     extension: Extension
     state: State
@@ -41,7 +43,7 @@ class TelephoneCoverage:
 
 @dataclass(frozen=True, slots=True)
 class PbxFound:
-    """The calls that a unit's PBX listed in SEEN_DAYS, and the part of them that the unit recorded."""
+    """The calls that a unit's PBX listed in SEEN_DAYS, and how many of them the unit recorded."""
 
     unit: str
     days: int
@@ -53,8 +55,8 @@ class PbxFound:
 
 @dataclass(slots=True)
 class Coverage:
-    """`strays`: extensions that the table of lines has and the register does not. `nobodys`: lines with calls that the
-    table gives to nobody."""
+    """The result. `strays`: extensions in the table of lines but not in the register. `nobodys`: lines with calls that
+    the table assigns to nobody."""
 
     extensions: list[TelephoneCoverage] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Coverage:
 
     @property
     def staff(self) -> int:
-        """Telephones that people speak on."""
+        """The number of telephones that people speak on."""
         return sum(number for state, number in self.counts.items() if state not in NO_STAFF)
 
     @property
@@ -82,7 +84,7 @@ class Coverage:
 def compare(
     db: Connection, register: Register, table: Departments, now_ns: int, live: Collection[Place] | None = None
 ) -> Coverage:
-    """`live`: the lines that units report at this moment; None: unknown."""
+    """The coverage. `live`: the lines that units report at present; None: unknown."""
     seen = _seen(db, now_ns)
     known = seen.keys() | set(live or ())
     named = {unit for unit, _ in known} | set(db.execute(select(units.c.unit)).scalars())
@@ -115,7 +117,7 @@ def _state(
 
 
 def _seen(db: Connection, now_ns: int) -> dict[Place, str]:
-    """Each line with a call lately, and its newest."""
+    """Each line with a recent call, and the time of its newest."""
     since = rfc3339(now_ns - SEEN_DAYS * NS_PER_DAY)
     lines = select(calls.c.unit, calls.c.line, func.max(calls.c.began_at).label("last"))
     wanted = lines.where(calls.c.began_at >= since, calls.c.line.is_not(None)).group_by(calls.c.unit, calls.c.line)

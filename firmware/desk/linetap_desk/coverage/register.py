@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of extensions, and the PBX's list that it is imported from: a CSV, strict, with every bad line
+"""The register of extensions, and its import from the PBX's list: a CSV, read strictly, with every bad line
 reported."""
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from linetap_desk.inputs.spreadsheet import plain
 Kind = Literal["analog", "ip_phone", "digital_set", "mobile", "fax", "trunk_line", "unused"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COLUMNS = ("extension", "kind", "department")
-MOST_TOLD = 50  # bad lines
+MOST_TOLD = 50  # reported bad lines
 _SHOWN_CELLS = 6
 _MOST_DIGITS, _TEXT_LIMIT = 8, 120
-_MOST_OF_TRUNK = 15  # letters or digits: the trunk's name at the PBX, as a unit's order takes it
+_MOST_OF_TRUNK = 15  # letters or digits of the trunk's name at the PBX, as a unit's order allows
 
-# As PBXs and people name them: FreePBX's bulk handler has `extension` and `tech`, Avaya's `list station` Ext and Type.
+# Headings of PBXs and people: FreePBX's bulk handler has `extension` and `tech`, Avaya's `list station` Ext and Type.
 HEADINGS: Mapping[str, str] = {
     "extension": "extension", "ext": "extension", "ext.": "extension", "dn": "extension", "내선": "extension",
     "내선번호": "extension", "전화번호": "extension", "kind": "kind", "type": "kind", "tech": "kind", "종류": "kind",
@@ -50,7 +50,7 @@ class Extension:
 
 
 class Faults(BadInput):
-    """`lines`: one for each bad line of a file, with its place."""
+    """The faults of a file. `lines`: one for each bad line, with its place."""
 
     def __init__(self, path: Path, lines: Sequence[str]) -> None:
         self.lines = list(lines)
@@ -63,7 +63,7 @@ class Register:
 
     @property
     def departments(self) -> dict[str, str]:
-        """Extension, or trunk's name -> department, of those that have one."""
+        """Extension, or name of a trunk -> department, if it has one."""
         return {one.number: one.department for one in self.extensions if one.department}
 
     @property
@@ -73,12 +73,13 @@ class Register:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The register itself, as it was imported. Faults for bad lines, BadInput for a file that is none."""
+        """The imported register. Faults for bad lines, BadInput for another kind of file."""
         return cls(_read(path, {}, {name: name for name in KINDS}, dict(zip(COLUMNS, COLUMNS, strict=True))))
 
 
 def imported(path: Path, columns: Mapping[str, str], kinds: Mapping[str, str]) -> Register:
-    """Imports a PBX's list. `columns`: its heading -> ours; `kinds`: its word -> ours; both beside those known here."""
+    """Imports a PBX's list. `columns`: its heading -> ours; `kinds`: its word -> ours; both in addition to the known
+    ones."""
     for given, known, what in ((columns, COLUMNS, "--column"), (kinds, KINDS, "--kind")):
         if wrong := next((name for name in given.values() if name not in known), None):
             raise BadInput(f"{what} {wrong}: one of {', '.join(known)} expected behind the =")
@@ -122,7 +123,7 @@ def _read(
 
 
 def _places(where: str, row: list[str], known: Mapping[str, str]) -> dict[str, int]:
-    """The places of our columns in the list's rows; the department may be missing."""
+    """The positions of our columns in the list's rows; the department is optional."""
     places: dict[str, int] = {}
     for number, cell in enumerate(row):
         ours = known.get(plain(cell))

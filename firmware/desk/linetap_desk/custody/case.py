@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a custodian with a package. Each passes the same checks as its command, and is logged before it runs;
-decrypted audio is in memory only.
-"""
+"""The steps of a custodian with a package. Each passes the same checks as its command, and is logged before it runs.
+Decrypted audio is in memory only."""
 
 from __future__ import annotations
 
@@ -58,8 +57,8 @@ class Moment:
 
 
 def began_ns(record: CallRecord, samples: int) -> int:
-    """UTC of the first sample, which a record does not name: a recording begins with its notice or after it, by policy,
-    and ends with the call. The candidate nearest to the audio's length before the end is chosen."""
+    """UTC of the first sample. A record does not state it: a recording begins with its notice or after it, by policy,
+    and ends with the call. Of these candidates the nearest to the end minus the audio's length is chosen."""
     if record.ended_at is None:
         return sealed.call_ns(record.call_id)
     by_length = parse_rfc3339(record.ended_at) - samples * NS_PER_S // RATE_HZ
@@ -69,7 +68,7 @@ def began_ns(record: CallRecord, samples: int) -> int:
 
 
 def numbers(record: CallRecord) -> list[str]:
-    """The number of the other party: the caller's, or the one called. Empty if unknown."""
+    """The number of the other party, the caller or the called one. Empty if unknown."""
     if record.direction == "out":
         return [record.dialled] if record.dialled else []
     return [record.caller.number] if record.caller and record.caller.number else []
@@ -108,38 +107,38 @@ def _notices(record: CallRecord) -> list[NoticeRecord]:
 
 @dataclass(frozen=True, slots=True)
 class OpenedCall:
-    """An opened call."""
+    """An opened call, decrypted in memory."""
 
-    record: CallRecord  # with its numbers
+    record: CallRecord  # with its telephone numbers
     pcm: NDArray[np.int16]
     peaks: list[int]
     moments: list[Moment]
     began_ns: int
-    witnessed: str  # the verdict of the witnesses: by k of n, or not
+    witnessed: str  # the witnesses' verdict
     amended: Amendment | None  # the unit's later report of its times and end
-    unamended: str  # why the package's report of that does not count
+    unamended: str  # why the package's amendment does not count
 
 
 @dataclass(frozen=True, slots=True)
 class CustodianFiles:
-    """The custodian's files and keys: see command.py."""
+    """The custodian's files and keys (command.py)."""
 
     signers: Path
     identities: list[Path]
-    recipient: str  # the requester's key, given by the custodian; empty: that of the request
+    recipient: str  # the requester's key, typed by the custodian; empty: the request's key
     output: Path
     logs: list[Path] = field(default_factory=list)
 
 
 class Case:
-    """Runs one step at a time: a second key press waits for the first."""
+    """An open package. Runs one step at a time: a second key press waits for the first."""
 
     def __init__(self, package: Package, desk: Desk, means: CustodianFiles, clock: Clock) -> None:
         self.package, self.desk, self.means = package, desk, means
         self._clock = clock
         self._one_at_a_time = threading.Lock()
         self._opened: dict[str, OpenedCall] = {}
-        self._short: set[str] = set()  # calls that took more custodians than are here
+        self._short: set[str] = set()  # calls that need more custodians than are here
         self.handed_on: dict[str, int] = {}  # call id -> the number of custodians still needed
         self.done: list[str] = []  # files that were written
         self.spans: dict[str, list[Span]] = {}  # call id -> the silenced spans of a citizen's copy
@@ -150,12 +149,12 @@ class Case:
 
     @property
     def one_time_key(self) -> Path | None:
-        """The file that `close` destroys."""
+        """The key file that `close` destroys."""
         return next((path for path in self.means.identities if requestfile.key_request(path) == self.request.id), None)
 
     @property
     def is_logged(self) -> bool:
-        """Whether there is a possible proof that each call is in its unit's log; `bundle` judges it."""
+        """Whether there is a file that may prove that each call is in its unit's log; `bundle` verifies it."""
         return bool(self.means.logs) or len(self.package.closings()) == len(self.request.calls)
 
     def purpose(self) -> Purpose | None:
@@ -167,7 +166,7 @@ class Case:
 
     @property
     def is_to_listen(self) -> bool:
-        """Whether nothing may be handed over, for the page; each step judges it itself."""
+        """Whether handing over is not permitted, for display; each step checks it itself."""
         try:
             require_copy(self.request, self.desk.roles(self.desk.access.entries()))
         except LinetapError:
@@ -188,7 +187,7 @@ class Case:
         return record
 
     def amended(self, call_id: str) -> Amendment | None:
-        """Verified if the call is open; otherwise as the package has it."""
+        """The call's amendment: verified if the call is open, otherwise as in the package."""
         opened = self._opened.get(call_id)
         return amendments.newest(self.package.folder, call_id) if opened is None else opened.amended
 
@@ -202,10 +201,10 @@ class Case:
         try:
             return group.needed(layers.read_partial(handed)) > len(self.means.identities)
         except LinetapError:
-            return None  # its use is refused with the reason
+            return None  # its use states the reason
 
     def hand_on(self, call_id: str) -> None:
-        """`linetap release peel`: takes off this custodian's layer, and writes the file for the next one."""
+        """`linetap release peel`: removes this custodian's layer, and writes the file for the next custodian."""
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.part{sealing.SUFFIX}"
             with self.desk.access.logged_step(Entry(verb="peel")) as step:
@@ -233,7 +232,7 @@ class Case:
                 self._opened[call_id] = opened
 
     def give(self, call_id: str) -> None:
-        """`linetap open --request --for`: two files for the requester."""
+        """`linetap open --request --for`: writes two files for the requester."""
         if self.request.recipient in citizen.GIVEN_OUT:
             raise BadInput(f"request {self.request.id}: a citizen's; nobody has the key that it names")
         with self._one_at_a_time:
@@ -248,7 +247,8 @@ class Case:
             self.done += [str(output), str(json_path(output))]
 
     def copy_for_citizen(self, call_id: str, zone: ZoneInfo) -> MadeCopy:
-        """A file under a passphrase, with the marked spans silenced. The passphrase is returned and not kept."""
+        """Writes a file under a passphrase, with the marked spans silenced. The passphrase is returned and not
+        stored."""
         with self._one_at_a_time:
             opened = self._opened.get(call_id)
             if opened is None:
@@ -274,7 +274,7 @@ class Case:
             return copied
 
     def bundle(self) -> None:
-        """`linetap bundle` over the calls of the request."""
+        """`linetap bundle` for all calls of the request."""
         with self._one_at_a_time:
             parser = argparse.ArgumentParser()
             bundle.add_arguments(parser)
@@ -292,7 +292,7 @@ class Case:
             self.done.append(description)
 
     def _require_whole_request(self, step: LoggedStep) -> None:
-        """NotReleased unless the request stands, and each of its calls is as it says."""
+        """NotReleased unless the request is valid, and each of its calls is as it states."""
         request = requestfile.require_stands(self.desk, step, self.package.request_file, gives=True)
         roles = self.desk.roles(step.past)
         for named in request.calls:
@@ -318,7 +318,7 @@ class Case:
         return self.means.recipient or self.request.recipient
 
     def _handed(self, call_id: str) -> Path | None:
-        """The custodian with the one-time key begins; the others continue the file of the one before."""
+        """The previous custodian's file; None for the custodian with the one-time key, who begins."""
         return self.package.handed(call_id) if self.one_time_key is None else None
 
     def _inputs(self, call_id: str) -> OpeningInputs:

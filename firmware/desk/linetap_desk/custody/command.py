@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, CustodianFiles]:
-    """BadInput, before any prompt or download."""
+    """The zone and the custodian's files. BadInput, before any prompt or download."""
     if (args.package is None) == (args.url is None):
         raise BadInput("ID.tar or --desk URL: one of the two expected")
     if not args.identity:

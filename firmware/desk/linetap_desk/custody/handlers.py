@@ -90,7 +90,7 @@ async def unmask(request: Request, site: Site) -> Response:
 
 
 async def copy(request: Request, site: Site) -> Response:
-    """The passphrase is on this one answer, which no cache keeps."""
+    """Shows the passphrase in this one response, which is not cached."""
     call_id = _named(request, site)
     try:
         made = await to_thread.run_sync(site.case.copy_for_citizen, call_id, site.pages.zone)

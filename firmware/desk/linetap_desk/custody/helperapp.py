@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The common parts of every helper: admission by a code, the session, its end, and the look of the pages."""
+"""The common parts of every helper: admission by a code, the session, its end, and the layout of the pages."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from linetap_desk.custody.site import COOKIE, Helper, OwnAddress
 from linetap_desk.web import secure
 from linetap_desk.web.server import Bounded
 
-Handler = Callable[[Request, Any], Awaitable[Response]]  # the second: the Helper of its pages
-PageTable = Sequence[tuple[str, str, Handler]]  # path below the room, method
+Handler = Callable[[Request, Any], Awaitable[Response]]  # the second argument is the Helper
+PageTable = Sequence[tuple[str, str, Handler]]  # path below the helper's, method
 
 _SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
 _STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css", "once.js"), _SERVE) | dict.fromkeys(
@@ -32,7 +32,7 @@ _STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css", "once.js"), _SERVE
 
 
 async def admission(request: Request, site: Helper) -> Response:
-    """The code is typed into a form: in a URL it would stay in the browser's history."""
+    """Admits a browser by the code in a form: a code in a URL would stay in the browser's history."""
     if request.method == "GET":
         return site.page(request, "admission.html", wrong=False, used=site.admission.used)
     if not secure.is_own_origin(request.headers, site.url):
@@ -54,7 +54,7 @@ async def end(request: Request, site: Helper) -> Response:
 
 
 def ended(request: Request, site: Helper, closed: bool) -> Response:
-    if site.parent is not None:  # its task has ended, and the program goes on
+    if site.parent is not None:  # its task has ended, and the program continues
         site.end()
         return RedirectResponse(f"{site.admission.room}/", 303)
     request.state.csrf = ""  # a page without further requests
@@ -76,7 +76,7 @@ async def alive(request: Request, site: Helper) -> Response:  # noqa: ARG001
 
 
 async def static(request: Request) -> Response:
-    """Cached by the browser: the page that reports the helper's end is shown when no server answers."""
+    """A static file, cached by the browser: the page that reports the helper's end is shown when no server answers."""
     name = str(request.path_params["name"])
     if name not in _STATIC:
         raise HTTPException(404)
@@ -84,7 +84,7 @@ async def static(request: Request) -> Response:
 
 
 def app_of(site: Helper, pages: PageTable) -> Starlette:
-    """The door, the pages behind it, and what every helper has."""
+    """The application: the admission, the pages behind it, and the common paths."""
     room = site.admission.room
     everywhere: PageTable = (("/end", "POST", end), ("/look", "POST", choose_look), ("/alive", "GET", alive))
     return Starlette(
@@ -105,7 +105,7 @@ def app_of(site: Helper, pages: PageTable) -> Starlette:
 
 
 def _admitted(handler: Handler) -> Handler:
-    """`handler` for a session that was admitted, and a form of our own page."""
+    """Runs `handler` only for an admitted session and a form of our own page."""
 
     async def answer(request: Request, site: Helper) -> Response:
         token = request.cookies.get(COOKIE, "")
@@ -117,7 +117,7 @@ def _admitted(handler: Handler) -> Handler:
             own = secure.is_own_origin(request.headers, site.url) and secure.is_token(form.get(secure.FIELD), token)
             if not own or not secure.is_text(form):
                 raise HTTPException(400)
-        if handler is not alive:  # which a page polls
+        if handler is not alive:  # a page polls `alive`
             site.touch()
         return await handler(request, site)
 
@@ -126,7 +126,7 @@ def _admitted(handler: Handler) -> Handler:
 
 def _guarded(handler: Handler, site: Helper) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
-        """A traceback could contain a telephone number: kind and place are enough."""
+        """Logs only kind and place of an error: a traceback could contain a telephone number."""
         try:
             return await handler(request, site)
         except HTTPException:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A package in a folder of its own (0700; in RAM on Linux), removed at the end. All of its files are encrypted or
+"""Unpacks a package into its own folder (0700; in RAM on Linux), removed at the end. All of its files are encrypted or
 public."""
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ NAMES = [
 
 
 def members(source: Source, allowed: ustar.Names = NAMES) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Name and content of each file of a package, in pieces. BadPackage at the first unexpected entry."""
+    """Name and content of each file of a package, in blocks. BadPackage at the first unexpected entry."""
     return ustar.members(source, allowed, _MOST_MEMBERS)
 
 
-_ANSWER_S = 60.0  # for a connection, and for each piece
+_ANSWER_S = 60.0  # for a connection, and for each block
 _TICKET = re.compile(r"[0-9A-Za-z._~+/=-]{8,200}")
 _CODE, _CODE_LIMIT_BYTES = re.compile(r"[a-z][a-z0-9_]{2,40}"), 64
 _REFUSED = {401: "the ticket is not known, was used, or is older than ten minutes", 403: "the ticket does not allow it"}
 
 
 def ask_ticket() -> str:
-    """Reads the ticket from the terminal or a pipe; never from an argument, which every process may read."""
+    """Reads the ticket from the terminal or a pipe; never from an argument, which every process can read."""
     found = (getpass.getpass("ticket: ") if sys.stdin.isatty() else sys.stdin.readline(1000)).strip()
     return require_ticket(found)
 
@@ -95,7 +95,8 @@ def connection_to(url: str, ca: Path | None, timeout_s: float) -> HTTPSConnectio
 
 @contextlib.contextmanager
 def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
-    """The package from the desk. BadInput for an invalid URL or an unreachable desk, Refusal if the desk refuses."""
+    """Downloads the package from the desk. BadInput for an invalid URL or an unreachable desk, Refusal if the desk
+    refuses."""
     connection = connection_to(url, ca, _ANSWER_S)
     try:
         headers = {"Authorization": f"Bearer {ticket}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
@@ -117,7 +118,7 @@ def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
 @dataclass(frozen=True, slots=True)
 class Package:
     folder: Path
-    request: Request  # its own statements: each step checks it first
+    request: Request  # unverified: each step checks it first
 
     @property
     def request_file(self) -> Path:
@@ -135,16 +136,16 @@ class Package:
         return path if path.exists() else None
 
     def closings(self) -> list[Path]:
-        """The closings of the calls, as far as the desk has them."""
+        """The closings of the calls for which the desk has one."""
         found = (self.folder / closing.FOLDER / f"{call.call_id}{closing.SUFFIX}" for call in self.request.calls)
         return [path for path in found if path.exists()]
 
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder whose name has the process in it, removed at the end, and by SIGTERM while a ticket is typed or a
-    package fetched: no other handler is installed by then. In RAM where the system has such a folder, otherwise among
-    the person's temporary files: what is in it is encrypted or public."""
+    """A folder named after the process, removed at the end, also by SIGTERM while a ticket is typed or a package is
+    downloaded: no other handler is installed by then. In RAM where the system has such a folder, otherwise among the
+    person's temporary files: its files are encrypted or public."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with tempfile.TemporaryDirectory(prefix=f"linetap-custody-{os.getpid()}-", dir=system.ram_folder()) as made:
@@ -154,8 +155,8 @@ def private_folder() -> Iterator[Path]:
 
 
 def unpack(source: Source, folder: Path) -> Package:
-    """The package's files in `folder`. BadPackage, NotReleased for a bad request, OSError if it cannot be read or
-    written."""
+    """Unpacks the package into `folder`. BadPackage, NotReleased for an invalid request, OSError if it cannot be read
+    or written."""
     for name, content in members(source):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,11 +166,11 @@ def unpack(source: Source, folder: Path) -> Package:
 
 
 def complete(folder: Path) -> Package:
-    """The unpacked package, whose request and calls go together."""
+    """The unpacked package, if its request and calls belong together."""
     if not (folder / "request.json").exists():
         raise BadPackage("there is no request.json in it")
     package = Package(folder, requestfile.load_request(folder / "request.json").request)
-    if ntpath.isreserved(package.request.id):  # the bundle is named after it, and `nul.zip` is no file on Windows
+    if ntpath.isreserved(package.request.id):  # the bundle is named after the request, and Windows accepts no `nul.zip`
         raise BadPackage(f"{package.request.id!r}: an id that is no file's name")
     for call in package.request.calls:
         if not package.call(call.call_id).is_dir():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reasons for refusing a step of a release, in the words of the helper's pages, by code."""
+"""The reasons for refusing a step of a release, as the helper's pages show them, by code."""
 
 from __future__ import annotations
 

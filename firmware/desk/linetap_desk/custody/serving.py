@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves a helper's pages on the loopback, until its button, a signal, or the idle time; and the options of all."""
+"""Serves a helper's pages on the loopback until its button, a signal, or the idle time ends it; and the common
+options."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def zone_of_arguments(args: argparse.Namespace) -> ZoneInfo:
-    """The zone; BadInput also for an invalid port or idle time."""
+    """The time zone; BadInput also for an invalid port or idle time."""
     if not 0 <= args.port < 1 << 16:
         raise BadInput(f"--port {args.port}: 0 to 65535 expected")
     if not 0 < args.idle_minutes <= _MOST_IDLE_MINUTES:
@@ -54,7 +55,7 @@ def zone_of_arguments(args: argparse.Namespace) -> ZoneInfo:
 @contextlib.contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as at:
-        if sys.platform == "win32":  # otherwise another program of this person may take the same port as well
+        if sys.platform == "win32":  # otherwise another program of this person could share the port
             at.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         try:
             at.bind((HOST, port))
@@ -69,7 +70,7 @@ def url_of(at: socket.socket) -> str:
 
 
 def print_address(site: Helper) -> None:
-    """Prints address and code on the terminal or the console window, which only the person at this machine reads."""
+    """Prints address and code in the terminal or console window, which only the person at this machine can read."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     system.leave_no_core()
     sys.stderr.write(f"{site.url}/\ncode: {site.admission.code}\n")
@@ -91,12 +92,12 @@ def server(site: Helper, app: Starlette) -> EndsQuietly:
 
 
 class _Server(EndsQuietly):
-    """Ends by itself after the idle time."""
+    """A server that ends after the idle time."""
 
     def __init__(self, config: uvicorn.Config, site: Helper) -> None:
         super().__init__(config)
         self._site = site
 
     async def on_tick(self, counter: int) -> bool:
-        """uvicorn calls this ten times a second to check whether to end."""
+        """Whether to end; uvicorn calls this ten times a second."""
         return await super().on_tick(counter) or self._site.idle

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state for every handler: the case, the admission, the pages, and the time of the last activity."""
+"""The state that all handlers share: the case, the admission, the pages, and the time of the last activity."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Admission:
     """Admits the one browser into which the code from the terminal is typed first.
 
     Every user of this machine can connect to the loopback, and any web page may send a browser there. So the code is
-    valid once and for few attempts, and the pages lie under a random path: a browser sends a cookie of 127.0.0.1 to
-    every port, but not to another path.
+    valid once and for few attempts, and the pages have a random path: a browser sends a cookie of 127.0.0.1 to every
+    port, but not to another path.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,8 @@ class Admission:
 
 
 class OwnAddress:
-    """421 for any other Host, since foreign DNS may point to 127.0.0.1. 403 for requests from another site."""
+    """Answers 421 for any other Host, since foreign DNS may point to 127.0.0.1, and 403 for requests from another
+    site."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app, self._host = app, host
@@ -78,7 +79,7 @@ class OwnAddress:
 
 
 class CasePages(Pages):
-    """One person, one process: their choices are kept here instead of in a cookie."""
+    """Pages of one person in one process: choices are stored here, not in a cookie."""
 
     chosen: text.Language = text.DEFAULT
     light: str = "auto"
@@ -107,8 +108,8 @@ class Helper:
     idle_s: float
     end: Callable[[], None] = field(default=lambda: None, kw_only=True)  # set by the service
     done_ns: int = field(default=0, kw_only=True)
-    parent: Helper | None = field(default=None, kw_only=True)  # the program that these pages are a part of
-    subpath: str = field(default="", kw_only=True)  # where in it
+    parent: Helper | None = field(default=None, kw_only=True)  # the program that contains these pages
+    subpath: str = field(default="", kw_only=True)  # their path in it
 
     def __post_init__(self) -> None:
         self.touch()
@@ -120,7 +121,7 @@ class Helper:
 
     @property
     def is_program(self) -> bool:
-        """Whether more than one task is offered here."""
+        """Whether these pages offer more than one task."""
         return self.parent is not None
 
     def touch(self) -> None:

@@ -13,11 +13,11 @@ from linetap_core.codecs import g711
 SPEEDS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 COLUMNS = 1000
 _HOP, _FRAME, _REACH = 160, 320, 80  # 20, 40 and 10 ms: a frame holds two periods of a low voice
-_AT_ONCE = 4000  # samples out: half a second
+_AT_ONCE = 4000  # output samples: half a second
 
 
 def peaks(pcm: NDArray[np.int16], columns: int = COLUMNS) -> list[int]:
-    """The largest magnitude of each column, 0 to 127 in mu-law's own steps: a low voice is visible beside a loud
+    """The largest magnitude of each column, 0 to 127 in mu-law's steps, so that a low voice is visible beside a loud
     one."""
     if not len(pcm):
         return []
@@ -27,7 +27,7 @@ def peaks(pcm: NDArray[np.int16], columns: int = COLUMNS) -> list[int]:
 
 
 def played(pcm: NDArray[np.int16], first: int, speed: float) -> Iterator[bytes]:
-    """16-bit PCM at 8 kHz from sample `first` on, in blocks of about half a second, at the pitch it was spoken."""
+    """16-bit PCM at 8 kHz from sample `first` on, in blocks of about half a second, at the original pitch."""
     blocks = _plain(pcm[first:]) if speed == 1 else _stretched(pcm[first:], speed)
     for block in blocks:
         yield block.astype("<i2").tobytes()
@@ -39,8 +39,8 @@ def _plain(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
 
 
 def _stretched(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int16]]:
-    """WSOLA (Verhelst and Roelands, 1993): frames overlap at a constant step; each is taken near its nominal place,
-    where it best continues the one before."""
+    """Changes the speed by WSOLA (Verhelst and Roelands, 1993): frames overlap at a constant step. Each frame is cut
+    near its nominal place, where it best continues the previous frame."""
     window = np.hanning(_FRAME + 1)[:-1]
     tail, taken = np.zeros(_HOP), 0
     out: list[NDArray[np.float64]] = []
@@ -59,7 +59,7 @@ def _stretched(pcm: NDArray[np.int16], speed: float) -> Iterator[NDArray[np.int1
 
 
 def _best(pcm: NDArray[np.int16], due: int, follows: int) -> int:
-    """The place near `due` at which the sound is most similar to the continuation."""
+    """The place near `due` where the sound is most similar to the continuation of the previous frame."""
     begin = max(0, due - _REACH)
     region = pcm[begin : due + _REACH + _FRAME].astype(np.float64)
     wanted = pcm[follows : follows + _FRAME].astype(np.float64)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk doctor`: what is wrong with a desk's server, one line each with its cure."""
+"""`linetap desk doctor`: finds faults of a desk's server, with a line and a remedy for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`said`: the result. With a `cure` it is a fault."""
+    """A result. `said`: its text. With a `cure` it is a fault."""
 
     what: str
     said: str

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that the broker is reached, has the right name, refuses a client without a certificate, and refuses what a
-client publishes under another's name. Never by the ingest's certificate: that would end its session."""
+"""Checks that the broker is reachable, has the right name, refuses a client without a certificate, and refuses messages
+published under another's name. It never uses the ingest's certificate: that would end the ingest's session."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from linetap_desk.setup import machine
 
 _LIMIT_S = 10
 _NOT_AUTHORIZED = 0x87  # MQTT 5, 3.4.2.1
-_STRANGER = Topics("linetap-doctor").named("status")  # a topic of which only that unit may publish
+_STRANGER = Topics("linetap-doctor").named("status")  # a topic that only that unit may publish
 _LOG = f"journalctl -eu {machine.BROKER_UNIT}"
 _CERTIFICATES = "linetap desk setup lays the authority's certificates there"
 
 
 def probe(broker: Broker, clock: Clock) -> Iterator[Finding]:
-    """`broker`: with the doctor's own certificate."""
+    """The findings. `broker`: with the doctor's own certificate."""
     at = f"{broker.host}:{broker.port}"
     try:
         own, nobody = (tls_context(each) for each in (broker, _without_certificate(broker)))
@@ -62,7 +62,7 @@ def probe(broker: Broker, clock: Clock) -> Iterator[Finding]:
 
 
 def _reach(broker: Broker, context: ssl.SSLContext | None) -> None:
-    """OSError if the broker cannot be reached; SSLError, which is one, if its certificate is not the right one."""
+    """OSError if the broker cannot be reached; its subclass SSLError if the certificate is wrong."""
     with socket.create_connection((broker.host, broker.port), _LIMIT_S) as plain:
         if context is not None:
             context.wrap_socket(plain, server_hostname=broker.host).close()
@@ -73,7 +73,8 @@ def _without_certificate(broker: Broker) -> Broker:
 
 
 def _talk(broker: Broker, context: ssl.SSLContext, clock: Clock) -> tuple[str, bool]:
-    """The reason for a missing connection, or nothing; and whether publishing under another's name was refused."""
+    """The reason for a missing connection, or an empty text; and whether publishing under another's name was
+    refused."""
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 

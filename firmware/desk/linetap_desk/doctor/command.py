@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk doctor`: checks everything, also after a fault, and changes nothing."""
+"""`linetap desk doctor`: runs all checks, also after a fault, and changes nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from linetap_desk.setup.services import units
 
 
 def run_doctor(args: argparse.Namespace, clock: Clock) -> int:
-    """0: nothing is wrong; 1: something is."""
+    """Runs the checks. 0: no fault; 1: a fault."""
     if os.geteuid() != 0:
         raise BadInput("linetap desk doctor: has to be run as root: it checks files as each of the desk's users")
     wrong = 0
@@ -58,7 +58,7 @@ def findings(path: Path, clock: Clock) -> Iterator[Finding]:
 
 
 def _as_doctor(broker: Broker) -> Broker:
-    """The same broker, by the doctor's own certificate where it has one."""
+    """The same broker with the doctor's own certificate, if there is one."""
     own = machine.FOLDER / "doctor-tls.pem"
     if not own.exists():
         return broker if broker.ca is None else msgspec.structs.replace(broker, certificate=None, key=None)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys that one user alone may read, databases that no stranger may, certificates that end."""
+"""Checks that keys are readable for one user only, that databases are closed to others, and that certificates are
+valid."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def modes(config: DeskConfig, broker_here: bool) -> Iterator[Finding]:
 
 
 def _closed(path: Path, user: str, never: int) -> Finding:
-    """`never`: the rights that the file must not give."""
+    """Whether the file is closed to others. `never`: the mode bits that it must not have."""
     try:
         found = path.stat()
         name = pwd.getpwuid(found.st_uid).pw_name
@@ -73,7 +74,7 @@ def certificates(config: DeskConfig, broker_here: bool, now: datetime) -> Iterat
 
 
 def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
-    """Whether it can be used today and for another month."""
+    """Whether the certificate can be used today and for another month."""
     try:
         made = x509.load_pem_x509_certificate(path.read_bytes())
         if key is not None:
@@ -95,7 +96,8 @@ def certificate_and_key(path: Path, key: Path | None, now: datetime) -> Finding:
 
 
 def authority_here(now: datetime, folder: Path = machine.PKI) -> Finding:
-    """Whoever takes this server over would admit units to the broker: for a week after it was made it may lie here."""
+    """Whether the authority's folder is here: an attacker with this server would admit units to the broker. It may be
+    here for a week after it was made."""
     key = folder / KEY
     try:
         made = datetime.fromtimestamp(key.stat().st_mtime, UTC)

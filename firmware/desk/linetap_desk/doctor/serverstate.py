@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine: services, databases as each of their users meets them, the pages, disks, and the clock."""
+"""Checks the machine: services, databases as seen by each of their users, the pages, disks, and the clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linetap_desk.setup.machine import as_user, run_program
 _LIMIT_S = 10
 _LEAST_BYTES, _LEAST_PART = 2 << 30, 0.05
 _ESTABLISHED, _LISTENS = "01", "0A"
-_LOOPBACKS = ("0100007F", "00000000000000000000000001000000")  # as a little-endian machine's kernel writes them
+_LOOPBACKS = ("0100007F", "00000000000000000000000001000000")  # as printed by a little-endian machine's kernel
 _PLAIN = 1883
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
@@ -43,8 +43,8 @@ def services(units: list[str]) -> Iterator[Finding]:
 
 
 def ingest_connected(port: int, clock: Clock) -> Finding:
-    """Whether the kernel lists a connection of the ingest's user to the broker's port. One that has just
-    begun is waited for."""
+    """Whether the kernel lists a connection of the ingest's user to the broker's port. Waits for an ingest that has
+    just started."""
     unit = machine.INGEST_UNIT
     try:
         user = pwd.getpwnam(machine.DESK).pw_uid
@@ -60,8 +60,8 @@ def ingest_connected(port: int, clock: Clock) -> Finding:
 
 
 def ports(wanted: list[int], clock: Clock) -> Iterator[Finding]:
-    """Whether each is open to other machines, and MQTT without TLS is not. A service that has just begun is waited for.
-    A firewall in between is not seen here."""
+    """Whether each port is open to other machines, and MQTT without TLS is not. Waits for a service that has just
+    started. A firewall in between is not detected here."""
     end_ns = clock.monotonic_ns() + _LIMIT_S * NS_PER_S
     while not set(wanted) <= _open_to_all() and clock.monotonic_ns() < end_ns:
         clock.sleep(0.5)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units' reports: received, verified, stored and confirmed. `docs/desk.md` gives an overview."""
+"""Receives the units' reports, verifies, stores and confirms them. `docs/desk.md` gives an overview."""

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands on their way to units: of each batch one file, a line a unit, which the pages hand to the ingest; and
-what became of each.
+"""Sends signed commands to units and records the result of each. The pages hand over one file for each batch, with one
+command for each unit on a line.
 
 ```
-<outgoing>/batches/2026-12-01.commands        the pages write it: envelopes, as `linetap custody` has signed them
-<outgoing>/batches-answers/2026-12-01.1.json  the ingest of share 1 writes it
+<outgoing>/batches/2026-12-01.commands        written by the pages: envelopes, as `linetap custody` has signed them
+<outgoing>/batches-answers/2026-12-01.1.json  written by the ingest of share 1
 ```
-As for holds (outgoing.py) each folder has one writer, and the ingest checks everything itself: whoever takes over the
-pages sends no more than what people of the signed roles have signed.
+As for holds (outgoing.py), each folder has one writer, and the ingest verifies every command itself: an attacker who
+controls the pages can only send commands that people of the signed roles have signed.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ from linetap_desk.inputs import strict
 DESTROY = "destroy"
 VERBS = (DESTROY, "roles", "key_list", "config", "update", "learn", "confirm", "cancel", "time")
 MOST_UNITS, LIMIT_BYTES = 3000, 8 << 20
-AT_ONCE = 32  # commands in a look: each is an answer and a leaf of a unit
-EXPIRY_S = 120  # a broker keeps it no longer
-AGAIN_S = 900  # without an answer. A unit that has done it answers sooner; done twice it would alarm
+AT_ONCE = 32  # commands in one turn: each causes an answer and a log leaf of a unit
+EXPIRY_S = 120  # how long a broker keeps a command
+AGAIN_S = 900  # resend after so long without an answer; a unit answers sooner, and a repeated command alarms
 NAME = re.compile(r"[0-9a-z][0-9a-z._-]{0,79}")
 _EPOCH = re.compile(r"\d{4}-\d{2}-\d{2}|overflow-\d{1,9}")
-# The unit refuses these before it counts the command: the same one may be sent to it again.
+# With these codes a unit refuses a command before it counts it, so the same command may be sent again.
 NOT_COUNTED = frozenset({"command_signer", "command_not_here", "command_no_authority", "command_counters_lost"})
 _ANSWERS, _ANSWER_SUFFIX = "batches-answers", ".json"
 
@@ -67,7 +67,8 @@ log = logging.getLogger("linetap.ingest")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A command of such a file, judged. `batch`: the name that its file gets; `signatures`: of so many people."""
+    """A verified command of a batch file. `batch`: the name for the stored file; `signatures`: how many people
+    signed."""
 
     command: Command
     data: bytes
@@ -81,8 +82,9 @@ class _Certificate(msgspec.Struct, frozen=True):
 
 
 def checked_command(data: bytes, authority: Authority, roles: Roles) -> Line:
-    """CommandFault or BadInput unless somebody whose role may send this verb has signed it, and of a certificate of
-    destroyed keys a vault officer that. Whether it has expired, or takes a second signature, is not judged here."""
+    """The command, if a person whose role may send its verb has signed it; a certificate of destroyed keys must also
+    have a vault officer's signature. Otherwise CommandFault or BadInput. Does not check the command's expiry, or
+    whether it needs a second signature."""
     signed = envelopes.check_signed(data, unverified(data).unit, authority, roles, Counters(), 0)
     made = signed.command
     if made.verb not in VERBS:
@@ -106,7 +108,7 @@ def _certificate(made: Command, roles: Roles) -> str:
 
 
 def lines_of(data: bytes) -> list[bytes]:
-    """BadInput if there are none, or more than a file has."""
+    """The file's commands. BadInput if there are none, or more than a file may have."""
     found = [line for line in data.split(b"\n") if line.strip()]
     if not 0 < len(found) <= MOST_UNITS:
         raise BadInput(f"{len(found)} commands; 1 to {MOST_UNITS} expected, one a line")
@@ -118,12 +120,12 @@ def batches(folder: Path) -> HandedFolder:
 
 
 def add_batch(folder: Path, name: str, lines: list[bytes]) -> None:
-    """The same lines again are sent again to units that refused them without counting them."""
+    """Adds a batch. A batch added again is resent to units that refused its commands without counting them."""
     batches(folder).put(name, b"\n".join(lines) + b"\n")
 
 
 def waiting_batches(folder: Path) -> dict[str, list[bytes]]:
-    """Name of the batch -> its commands, as they were put."""
+    """Name of the batch -> its commands as added."""
     handed, found = batches(folder), {}
     for name in handed.names():
         with contextlib.suppress(OSError, BadInput):
@@ -132,7 +134,7 @@ def waiting_batches(folder: Path) -> dict[str, list[bytes]]:
 
 
 def deliveries_of(folder: Path, name: str) -> dict[str, Delivery]:
-    """The deliveries of all shares, by unit."""
+    """The deliveries by all shares, by unit."""
     found: dict[str, Delivery] = {}
     for file in rundir.names(folder / _ANSWERS, _ANSWER_SUFFIX):
         if file.rpartition(".")[0].rpartition(".")[0] == name:
@@ -170,7 +172,7 @@ class Batches:
         self._handed = batches(self.folder)
 
     def turn(self) -> Iterator[Message]:
-        """The commands to publish now. SQLAlchemyError: the database is away."""
+        """The commands to publish now. SQLAlchemyError: the database is unavailable."""
         self._write()
         if self.clock.monotonic_ns() < self._due_ns:
             return
@@ -195,7 +197,8 @@ class Batches:
         self._write()
 
     def _is_still_good(self, one: _File, unit: str, line: Line, authority: Authority, roles: Roles) -> bool:
-        """Checks the command by the present roles: its signer may have lost a role since the file was read."""
+        """Whether the command is valid by the present roles: its signer may have lost a role since the file was
+        read."""
         try:
             checked_command(line.data, authority, roles)
         except (Refusal, BadInput) as error:
@@ -204,7 +207,8 @@ class Batches:
         return True
 
     def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
-        """An answer of `reply/VERB`: unsigned, so it is only shown on the page. The unit's log proves what it did."""
+        """Records an answer of `reply/VERB`. The answer is unsigned and only shown on the page; the unit's log is the
+        proof."""
         try:
             answer = strict.decode(payload[:LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -238,8 +242,8 @@ class Batches:
             self._handed.mark_read(name, stamp)
 
     def _judged(self, name: str, authority: Authority, roles: Roles) -> _File:
-        """The file, judged. If it was put again, commands that units refused without counting are sent again, and sent
-        ones have their time. After a restart of the ingest the known deliveries stay."""
+        """The verified file. Added again, it is resent to units that refused without counting; commands already sent
+        keep their waiting time. After a restart of the ingest the known deliveries stay."""
         known = _read_answer(self.folder, self._answers_of(name).name)
         if name in self._files:
             known = {unit: sent for unit, sent in known.items() if sent.code not in NOT_COUNTED}

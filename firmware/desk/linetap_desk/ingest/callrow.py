@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The row of a call, derived from its events in any order of arrival, and the amendments of calls.
+"""Derives the row of a call from its events in any order of arrival, and applies the amendments of calls.
 
-An event repeated from the unit's log and records has the times of lost events in separate fields. They count if no
+An event repeated from the unit's log and records has the times of lost events in separate fields. These count if no
 other event has them. Amendments are stored as signed, and applied to the end of the copies. A unit alone cannot shorten
-the life of a copy: a shorter period counts from the copy's arrival, by the desk's own time.
+the retention of a copy: a shorter period counts from the copy's arrival, by the desk's own time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ log = logging.getLogger("linetap.ingest")
 
 
 def amendment_of(fields: EventFields) -> Amendment | None:
-    """The amendment in an event, if it is signed and of this call; the event determines whose key is required."""
+    """The amendment in an event, if it is signed and of this call. The event determines whose key must have signed
+    it."""
     if fields.event != AMENDED or fields.amendment is None or fields.amendment_sig is None or fields.call_id is None:
         return None
     data = fields.amendment.encode("utf-8")
@@ -46,7 +47,7 @@ def amendment_of(fields: EventFields) -> Amendment | None:
 
 
 def store_amendments(db: Connection, events: Iterable[Event]) -> None:
-    """Stores the amendments of these events, which are stored already."""
+    """Stores the amendments of these events. The events are stored already."""
     for event in events:
         if (found := amendment_of(event.fields)) is None:
             continue
@@ -56,7 +57,7 @@ def store_amendments(db: Connection, events: Iterable[Event]) -> None:
                 unit=found.unit, call_id=found.call_id, number=found.number, document=amendment.encode(found),
                 sig=armored(event.fields.amendment_sig or ""), until=_normal(found.until),
             ))  # fmt: skip
-        else:  # reported again after a power cut in between: the last report is beside the record
+        else:  # reported again after a power cut; the last report counts
             db.execute(update(amendments).where(*mine, amendments.c.number == found.number).values(
                 document=amendment.encode(found), sig=armored(event.fields.amendment_sig or ""),
                 until=_normal(found.until), stored_at=None,
@@ -83,18 +84,18 @@ def apply_amendment(db: Connection, unit: str, call_id: str) -> None:
 
 
 def amendment_is_of_other(db: Connection, found: Amendment) -> bool:
-    """Whether it is of another record than the desk's."""
+    """Whether the amendment belongs to another record than the desk's."""
     mine = (calls.c.unit == found.unit, calls.c.call_id == found.call_id)
     known = db.execute(select(calls.c.record_sha256).where(*mine)).scalar()
     return known is not None and known != found.record_sha256
 
 
 def _normal(text: str) -> str:
-    """Normalised, so that text order is time order."""
+    """The text normalised, so that text order is time order."""
     return rfc3339(parse_rfc3339(text))
 
 
-# event -> the column that its time goes into
+# event -> the column for its time
 _TIMES = {
     "answered": "answered_at",
     "ended": "ended_at",
@@ -109,7 +110,7 @@ HOLD_ENDED = "hold_ended"
 _FIELDS = (
     "line", "direction", "disposition", "duration_s", "notice", "mark", "gaps_ms", "why", "record_sha256", "proof",
 )  # fmt: skip
-# How the unit ended the call: an end that staff stopped, or that was refused, has a situation too, and did not end it.
+# Only these events state the situation of an ended call: refused or stopped ends have a situation too.
 _ENDS, _OF_END = ("ended", "sealed"), ("situation", "seen_by")
 _MOST_STEPS = 64
 
@@ -133,7 +134,7 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
     found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS, *_OF_END))
     for part in sorted(ordered, key=lambda part: not part.fields.rebuilt):
         if (part.fields.event, part.fields.why) == ("held", HOLD_ENDED):
-            found["held_at"] = None  # its `why` is not the call's
+            found["held_at"] = None  # `why` of this event does not describe the call
             continue
         for name in (*_FIELDS, *(_OF_END if part.fields.event in _ENDS else ())):
             if (value := getattr(part.fields, name)) is not None:
@@ -154,14 +155,14 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def _steps(ordered: Sequence[Part]) -> str | None:
-    """The steps of ending the call, in their order: as it was sealed, until then as they were reported."""
+    """The steps of ending the call, in order: from `sealed`, before it from the separate reports."""
     sealed = [part.fields.steps for part in ordered if part.fields.event == "sealed"]
     steps = sealed[-1] if sealed else tuple(part.fields.event for part in ordered if part.fields.event in END_STEPS)
     return " ".join(steps[:_MOST_STEPS]) or None
 
 
 def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> None:
-    """The corrected times of the call: from an amendment, otherwise from a record that has both."""
+    """Sets the corrected times of the call, from an amendment, otherwise from a record that has both times."""
     true: tuple[str, str] | None = None
     for part in ordered:
         fields = part.fields
@@ -196,8 +197,8 @@ def _time(text: str | None) -> list[str]:
 
 
 def is_held(db: Connection, *of_call: ColumnElement[bool]) -> bool | None:
-    """Whether the call is held, by the unit's last report; None if there is none. The numbers of its events decide, not
-    its clock; of several keys or vaults the last received counts."""
+    """Whether the call is held, by the unit's last report of a hold; None without one. "Last" is by event number, not
+    by the unit's clock; of several keys or vaults the last received counts."""
     wanted = select(events.c.origin, events.c.seq, events.c.received_at, events.c.payload)
     newest: dict[str, Any] = {}
     for row in db.execute(wanted.where(*of_call, events.c.event == "held").order_by(events.c.seq)):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of signed commands that the pages hand to the ingest, in a folder that only the pages write. The ingest
-treats them as untrusted, and answers in a folder of its own (outgoing.py, batches.py)."""
+"""Files of signed commands that the pages hand to the ingest, in a folder that only the pages write. The ingest treats
+them as untrusted, and answers in its own folder (outgoing.py, batches.py)."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from linetap_desk.inputs import strict
 
 MOST = 64  # files in a folder; later ones wait
 READ_EVERY_S = 5
-TEXT_LIMIT = 2000  # of an answer, on the page: what a walk test has measured of each line
+TEXT_LIMIT = 2000  # of an answer shown on the page, such as a walk test's measurements of each line
 Stamp = tuple[int, int]
-# Authority and roles as they are signed now; a Refusal or BadInput where there are none.
+# The present authority and roles. A Refusal or BadInput if there are none.
 InForce = Callable[[], tuple[Authority, Roles]]
 
 log = logging.getLogger("linetap.ingest")
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """The state of the command with this hash. `code`: "done", the unit's refusal, or why it was not sent; empty: no
-    answer yet."""
+    """The state of the command with this hash. `code`: "done", the unit's refusal, or the reason why the command was
+    not sent; empty without an answer yet."""
 
     sha256: str
     sent_at: str = ""
@@ -47,7 +47,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class HandedFolder:
-    """`<folder>/<kind>/<name><suffix>`."""
+    """The folder of `<folder>/<kind>/<name><suffix>`."""
 
     folder: Path
     kind: str
@@ -65,7 +65,7 @@ class HandedFolder:
     # --- The pages' side ---
 
     def put(self, name: str, data: bytes) -> None:
-        """Durable when this returns. BadInput if it cannot be written, or would not be listed."""
+        """Writes a file durably. BadInput if it cannot be written, or if the listing would leave it out."""
         if self.name.fullmatch(name) is None:
             raise BadInput(f"outgoing: {name!r} is not a name of a file here")
         try:
@@ -75,7 +75,7 @@ class HandedFolder:
             raise BadInput(f"outgoing {self.folder}: {error.strerror}") from None
 
     def withdraw(self, name: str) -> None:
-        """Stops the sending of a command, which may have been sent already."""
+        """Stops sending a command; it may have been sent already."""
         with contextlib.suppress(OSError):
             self.path(name).unlink(missing_ok=True)
 
@@ -86,19 +86,19 @@ class HandedFolder:
         return [name for name in found if self.name.fullmatch(name)][:MOST]
 
     def removed(self) -> set[str]:
-        """The marked files that no longer exist; each is returned once."""
+        """The marked files that no longer exist. Each is returned once."""
         found = self._read_stamps.keys() - set(self.names())
         for name in found:
             del self._read_stamps[name]
         return found
 
     def changed(self) -> dict[str, Stamp]:
-        """New files, and marked ones that have changed since. The stamp is taken before the file is read."""
+        """New files, and marked files that have changed since. The stamp is taken before the file is read."""
         stamps = {name: rundir.stamp(self.path(name)) for name in self.names()}
         return {name: stamp for name, stamp in stamps.items() if stamp and self._read_stamps.get(name) != stamp}
 
     def read(self, name: str, limit_bytes: int) -> bytes:
-        """OSError if it cannot be read."""
+        """The file's content. OSError if it cannot be read."""
         return rundir.read(self.place, f"{name}{self.suffix}", limit_bytes)
 
     def mark_read(self, name: str, stamp: Stamp) -> None:
@@ -110,20 +110,21 @@ def sha256_of(data: bytes) -> str:
 
 
 def correlation_of(data: bytes) -> bytes:
-    """The correlation that the unit's answer repeats, even if the unit does not know the signer."""
+    """The correlation data that the unit repeats in its answer, even if it does not know the signer."""
     return hashlib.sha256(data).digest()[:16]
 
 
 def is_answer_to(command: Command, data: bytes, answer: Answer, correlation: bytes | None) -> bool:
-    """Matches by correlation, otherwise by verb and counter, which a unit repeats if it knows the signer."""
+    """Whether the answer is to this command: by correlation, otherwise by verb and counter, which a unit repeats if it
+    knows the signer."""
     if correlation:
         return correlation == correlation_of(data)
     return answer.counter == command.counter and answer.verb in (None, command.verb)
 
 
 def in_force_now(in_force: InForce) -> tuple[Authority, Roles] | None:
-    """None, and a line in the journal, where there are none: they may be just being replaced, and are asked for
-    again."""
+    """The present authority and roles. Without them None and a log entry: they may be in the middle of a replacement,
+    and are read again at the next call."""
     try:
         return in_force()
     except (Refusal, BadInput) as error:
@@ -132,11 +133,11 @@ def in_force_now(in_force: InForce) -> tuple[Authority, Roles] | None:
 
 
 def unverified(data: bytes) -> Command:
-    """A command before its signature is checked: the unit that it claims to be for. BadInput if it is no command."""
+    """The command before its signature is checked, for the name of its unit. BadInput if it is no command."""
     return strict.decode(strict.decode(data, Envelope).command, Command)
 
 
 def units_online(engine: Engine) -> set[str]:
-    """The units that a command reaches now."""
+    """The units that are online now."""
     with engine.connect() as db:
         return set(db.execute(select(units.c.unit).where(units.c.state == "online")).scalars())

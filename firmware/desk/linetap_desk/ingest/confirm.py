@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's commands to units, signed with its own key: `ack` confirms stored events, `resend` requests missing ones.
+"""Signs the desk's own commands to units: `ack` confirms stored events, `resend` requests missing ones.
 
-Neither is awaited: a lost `ack` is repeated with the next event, the next connection of the unit, or the first event
-that it sends twice.
+The desk awaits no answer. A lost `ack` is repeated with the next event, at the unit's next connection, or when the unit
+sends an event again.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from linetap_desk.ingest import vaults
 from linetap_desk.ingest.vaults import Group
 from linetap_desk.inputs import strict
 
-HEAD_EVERY_S = 600  # for each unit, which compares its log with the desk's head
+HEAD_EVERY_S = 600  # for each unit; the unit compares its log with the head
 EVERY_S = 1  # at most, for each unit
-GOOD_FOR_S = S_PER_DAY  # clocks differ; an old command does no harm
-REFUSED_PAUSE_S = 600  # after a refusal that would repeat at once
+GOOD_FOR_S = S_PER_DAY  # clocks differ; an old `ack` or `resend` does no harm
+REFUSED_PAUSE_S = 600  # after a refusal that would recur at once
 _LASTING = (
     "command_no_authority",
     "command_signer",
@@ -44,13 +44,13 @@ log = logging.getLogger("linetap.ingest")
 
 
 def _next_counter(last: int, now_ms: int) -> int:
-    """The time in milliseconds, or the next counter if that is used. After a clock that was far ahead is corrected, no
-    counter remains that units would refuse permanently (evidence/authorization/counters.py)."""
+    """The time in milliseconds, or the next free counter above it. After a fast clock is corrected, units do not refuse
+    the desk's counters permanently (evidence/authorization/counters.py)."""
     return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
 
 
 def _of(group: Group) -> dict[str, str]:
-    """The key, and the vault if it has a name: units of an earlier version accept no other field."""
+    """The fields for the key, and for the vault if it has a name: units of an earlier version accept no other field."""
     vault = vaults.vault_of(group[1])
     return {"origin": vaults.origin_of(group[1]), **({"vault": vault} if vault else {})}
 
@@ -59,16 +59,16 @@ class Confirmer:
     def __init__(self, key: SigningKey, clock: Clock, counter: int = 0) -> None:
         """`counter`: the highest that another ingest may have used, whose clock may be ahead of this one's."""
         self._key, self._clock, self._counter = key, clock, counter
-        self._confirmed: dict[str, tuple[Group, int]] = {}  # unit -> its present chain, and the number
-        self._due: dict[str, int] = {}  # unit -> monotonic ns, if a confirmation is due
+        self._confirmed: dict[str, tuple[Group, int]] = {}  # unit -> its present chain, the number confirmed
+        self._due: dict[str, int] = {}  # unit -> monotonic ns at which a confirmation is due
         self._sent_ns: dict[str, int] = {}  # unit -> monotonic ns
-        self._next_head_ns: dict[str, int] = {}  # unit -> monotonic ns: no head of its log is sent before
+        self._next_head_ns: dict[str, int] = {}  # unit -> monotonic ns before which no head of its log is sent
         self._counters: dict[str, int] = {}
         self._last_counter_before: dict[str, int] = {}  # unit -> the last counter before it used its present chain
         self._refused: dict[str, str] = {}
 
     def confirm(self, reached: Iterable[tuple[Group, int]]) -> None:
-        """Confirms every event of each group up to that number, which are committed; also if none of them is new."""
+        """Confirms all events of each group up to the number. They are committed; they need not be new."""
         for group, through in reached:
             if through > vaults.before_first(group[1]):
                 if group[0] in self._confirmed and self._confirmed[group[0]][0] != group:
@@ -77,13 +77,13 @@ class Confirmer:
                 self.repeat(group[0])
 
     def _begin_chain(self, unit: str) -> None:
-        """The unit uses another chain, as after a new disk: its refusals of the last one do not apply to this one."""
+        """Resets the refusals of a unit that uses a new chain, for example after a new disk."""
         self._last_counter_before[unit] = self._counters.get(unit, self._counter)
         self._sent_ns[unit] = min(self._sent_ns.get(unit, 0), self._clock.monotonic_ns())
         self._due.pop(unit, None)
 
     def repeat(self, unit: str) -> None:
-        """Repeats the last confirmation, which the unit may have missed."""
+        """Repeats the last confirmation, which the unit may not have received."""
         if unit in self._confirmed:
             self._due.setdefault(unit, self._sent_ns.get(unit, 0) + EVERY_S * NS_PER_S)
 
@@ -93,7 +93,7 @@ class Confirmer:
         self.repeat(unit)
 
     def due(self, fields: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}) -> Iterator[Message]:
-        """The confirmations due now. `fields`: additional fields (vaults.py); if it raises, nothing is sent."""
+        """The confirmations due now. `fields`: adds fields to them (vaults.py); if it raises, nothing is sent."""
         now_ns = self._clock.monotonic_ns()
         due = [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]
         extra = fields([self._confirmed[unit][0] for unit in due]) if due else {}
@@ -120,10 +120,10 @@ class Confirmer:
             unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
         )
         sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, namespaces.COMMAND))
-        return Message(Topics(unit).command(verb), sealed, expiry_s=GOOD_FOR_S)  # no broker keeps it beyond its end
+        return Message(Topics(unit).command(verb), sealed, expiry_s=GOOD_FOR_S)  # no broker keeps it longer
 
     def answered(self, unit: str, payload: bytes) -> None:
-        """Logs each reason of a refusal once; some reasons persist."""
+        """Logs each refusal reason once, since some persist."""
         try:
             answer = strict.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):

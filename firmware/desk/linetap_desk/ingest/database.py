@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's database by its URL: SQLite in a file, or PostgreSQL."""
+"""Opens the desk's database by its URL: SQLite in a file, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from linetap_core.durable.files import FILE_MODE, restrict_to_group
 from linetap_core.errors import BadInput
 from linetap_desk.ingest.tables import SUPERSEDED, metadata
 
-BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
-_WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
+BUSY_MS = 5000  # SQLite: longest wait of a reader for the writer's checkpoint, or the reverse
+_WRITER = 0x6C746170  # PostgreSQL: the number of the advisory lock of a schema's only writer
 _EXCLUSIVE = "SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"
 _SHARED = "SELECT pg_try_advisory_lock_shared(:n, hashtext(current_schema()))"
-_MAKING = "SELECT pg_advisory_xact_lock(:n, hashtext(current_schema()) + 1)"  # one process after another makes tables
+_MAKING = "SELECT pg_advisory_xact_lock(:n, hashtext(current_schema()) + 1)"  # one process makes tables at a time
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk expected"
 
 log = logging.getLogger("linetap.ingest")
 
 
 def open_writer(text: str) -> Engine:
-    """Creates missing tables and columns. BadInput for an invalid URL, or if nothing can be written."""
+    """An engine for writing; creates missing tables and columns. BadInput for an invalid or unwritable database."""
     return open_url(parse_url(text))
 
 
@@ -39,7 +39,7 @@ def open_url(url: URL) -> Engine:
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
         try:
-            with engine.begin() as db:  # PostgreSQL: all of it or nothing
+            with engine.begin() as db:  # PostgreSQL: all or nothing
                 _make(db)
         except SQLAlchemyError as error:
             raise BadInput(f"--db {without_password(url)}: {reason(error)}") from None
@@ -48,7 +48,7 @@ def open_url(url: URL) -> Engine:
 
 
 def connected_writer(text: str) -> Engine:
-    """Another engine of a database whose tables are made; not connected yet."""
+    """Another engine for a database whose tables exist, not connected yet."""
     return _engine(parse_url(text))
 
 
@@ -60,15 +60,15 @@ def _make(db: Connection) -> None:
         if table.name in made:
             _add_columns(db, table)
         else:
-            db.execute(CreateTable(table, if_not_exists=True))  # another process may be at it too
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):  # some are of a later version
+            db.execute(CreateTable(table, if_not_exists=True))  # another process may create it too
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):  # some are from a later version
             db.execute(CreateIndex(index, if_not_exists=True))
     for name in SUPERSEDED:
         db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
 
 
 def open_reader(text: str) -> Engine:
-    """The database refuses writes. BadInput if it does not exist: a search must not create an empty one."""
+    """An engine for reading only. BadInput if the database does not exist: a search must not create an empty one."""
     url = parse_url(text)
     if (path := file_of(url)) is not None and not path.is_file():
         raise BadInput(f"--db {without_password(url)}: there is no file {path}; `linetap desk ingest` makes it")
@@ -90,13 +90,13 @@ def parse_url(text: str) -> URL:
 
 
 def file_of(url: URL) -> Path | None:
-    """The file of SQLite."""
+    """SQLite's file; None for PostgreSQL."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def make_file(url: URL, mode: int) -> None:
-    """Makes SQLite's file with `mode` before SQLite would make it with 0666 and the umask; an existing one, its log and
-    its journal are closed to other users. SQLite gives a log and a journal the mode of the file.
+    """Creates SQLite's file with `mode`, since SQLite itself would create it with 0666 and the umask. Closes an
+    existing file, its log and its journal to other users. SQLite gives a log and a journal the mode of the file.
 
     An existing file is not opened here: closing it would release the locks that this process has on it.
     """
@@ -117,29 +117,29 @@ def make_file(url: URL, mode: int) -> None:
 
 
 def all_files_of(path: Path) -> list[Path]:
-    """SQLite's file, and what may lie beside it."""
+    """SQLite's file with its log and journal."""
     return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
 
 
 def lock_as_writer(connection: Connection, shared: bool = False) -> bool:
-    """Whether the lock was free. PostgreSQL: held until this connection ends, for its schema alone, since another
-    broker's ingest writes into another; `shared`: with ingests that have other shares of the units (share.py). SQLite
-    has a lock file beside its own."""
+    """Acquires the writer's lock; returns whether it was free. PostgreSQL: held until this connection ends, for one
+    schema, since the ingest of another broker writes into another schema. `shared`: ingests with other shares of the
+    units (share.py) may hold it too. SQLite has a separate lock file."""
     if connection.dialect.name != "postgresql":
         return True
     taken = connection.execute(text(_SHARED if shared else _EXCLUSIVE), {"n": _WRITER}).scalar()
-    connection.commit()  # the lock is the session's; an open transaction would hold up the server's housekeeping
+    connection.commit()  # the session holds the lock; an open transaction would block vacuum
     return bool(taken)
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """The driver's own message, on one line: SQLAlchemy's contains the statement and its values."""
+    """The driver's message on one line. SQLAlchemy's own contains the statement and its values."""
     original = getattr(error, "orig", None) or error
     return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
 
 
 def _add_columns(db: Connection, table: Table) -> None:
-    """Adds the columns of later versions; all may be null, as they are in older rows."""
+    """Adds the columns of later versions. All are nullable, since older rows have no value."""
     quoted = db.dialect.identifier_preparer.quote
     there = {column["name"] for column in inspect(db).get_columns(table.name)}
     for column in (column for column in table.columns if column.name not in there):
@@ -155,7 +155,7 @@ def _engine(url: URL) -> Engine:
 
 
 def connecting(url: URL, where: str, right: str) -> Engine:
-    """An engine, not connected yet. BadInput, which begins with `where`, for an unknown or missing driver."""
+    """An engine, not connected yet. BadInput, beginning with `where`, for an unknown or missing driver."""
     try:
         return create_engine(url, hide_parameters=True)
     except NoSuchModuleError:
@@ -165,20 +165,20 @@ def connecting(url: URL, where: str, right: str) -> Engine:
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
-    """FULL: in WAL mode NORMAL may lose the last commits in a power cut, after the broker received an acknowledgement.
-    secure_delete: cleared data (destroyedcalls.py) does not remain in the file."""
+    """Sets synchronous FULL: in WAL mode NORMAL may lose the last commits in a power cut, after the broker received an
+    acknowledgement. secure_delete removes cleared data (destroyedcalls.py) from the file."""
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _set_read_only(connection: Any, _record: Any) -> None:
-    """Not mode=ro: the first reader of WAL must create the file in which readers register."""
+    """Sets query_only, not mode=ro: the first reader of WAL must create the file in which readers register."""
     for pragma in (f"busy_timeout={BUSY_MS}", "query_only=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _set_read_only_postgresql(connection: Any, _record: Any) -> None:
-    """PostgreSQL: default_transaction_read_only, for the life of this connection."""
+    """Sets default_transaction_read_only in PostgreSQL, for the life of this connection."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     connection.commit()

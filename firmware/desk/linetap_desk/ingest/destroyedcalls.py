@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clears the data of destroyed calls: only unit, call, line, disposition and the destruction remain, and how many there
-were of each kind on a day.
+"""Clears the data of destroyed calls. Only unit, call, line, disposition and the destruction remain, and daily counts
+of each kind.
 
 Cleared events keep their numbers and hashes, so that the chain of all others can still be followed: the `prev` of an
-existing event proves the hash of a cleared one. The signed `destroyed` stays as received.
+existing event proves the hash of a cleared one. The signed `destroyed` event stays as received.
 
 Nothing is cleared while a copy is in the store: a compromised unit could report `destroyed` at any time.
 """
@@ -37,7 +37,7 @@ from linetap_desk.ingest.tables import (
 CLEARED = "cleared"  # replaces an event's kind
 EVERY_S = 60
 MOST = 200  # calls for each transaction
-WITHIN_NS = NS_PER_DAY  # after its end a call is destroyed
+WITHIN_NS = NS_PER_DAY  # a call is destroyed within this time after its end of retention
 
 log = logging.getLogger("linetap.ingest")
 
@@ -49,7 +49,7 @@ class Clearing:
         self._due_ns = 0
 
     def clear_due(self) -> None:
-        """SQLAlchemyError: the database is away."""
+        """Clears the destroyed calls that are due. SQLAlchemyError: the database is unavailable."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:
             return
@@ -59,7 +59,8 @@ class Clearing:
 
 
 def clear_destroyed(db: Connection, share: Share = WHOLE, zone: ZoneInfo | None = None, counts: bool = True) -> int:
-    """Returns the number of cleared calls. `zone` None: Korea's. `counts`: False if their figures are known already."""
+    """Clears destroyed calls; returns their number. `zone` None: Korea's. `counts`: False if they are counted
+    already."""
     its_copy = (copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id)
     here = select(copies.c.unit).where(*its_copy, copies.c.removed_at.is_(None))
     until = select(copies.c.until).where(*its_copy).scalar_subquery().label("until")
@@ -82,7 +83,7 @@ def clear_destroyed(db: Connection, share: Share = WHOLE, zone: ZoneInfo | None 
 
 
 def clear_events(db: Connection, unit: str, call_id: str, at: str) -> None:
-    """`at`: the call's end, which replaces every time in them."""
+    """Clears the events of a call. `at`: the call's end, which replaces all of their times."""
     mine = (events.c.unit == unit, events.c.call_id == call_id, events.c.event.not_in(("destroyed", CLEARED)))
     db.execute(
         update(events).where(*mine).values(event=CLEARED, payload=b"", sig="", at=at, received_at=at, late=False)
@@ -116,7 +117,7 @@ def _place(row: Any, day: str) -> dict[str, Any]:
 
 
 def _timeliness(destroyed_at: str, until: str | None) -> str:
-    """`destroyed` alone: in time."""
+    """`undated`, `early`, `late`, or `destroyed` if in time."""
     if until is None:
         return "undated"
     if destroyed_at < until:

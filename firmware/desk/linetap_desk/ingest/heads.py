@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The signed heads that units report of their logs, each compared with the earlier one of the same log.
+"""Stores the signed heads of the units' logs, and compares each with the earlier head of the same log.
 
-A log that became shorter, or has two heads over the same leaves, was altered, which the unit's own signatures prove. A
-log that begins anew has another name, and raises its own alert (`log_begun`): a disk was lost, or a log did not match
-its head. What lies between two heads is for the witness to prove, which takes the log (`linetap witness`).
+A log that became shorter, or has two different heads over the same number of leaves, was altered; the unit's own
+signatures prove that. A log that begins anew has another name, and raises the alert `log_begun`: a disk was lost, or a
+log did not match its head. Only a witness, which reads the log itself, proves the leaves between two heads (`linetap
+witness`).
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from linetap_desk.ingest.tables import alerts, heads
 
 ROLLBACK, FORK = CODES = "log_rollback", "log_fork"
 BEGUN = "log_begun"
-MOST_MISFITS = 100  # kept for each unit: two are proof, and a unit signs one every ten seconds
+MOST_MISFITS = 100  # kept for each unit: two are proof, and a unit signs a head every ten seconds
 
 log = logging.getLogger("linetap.ingest")
 
 
 @dataclass(frozen=True, slots=True)
 class HeadReport:
-    """A publication under `log`, like judge.Report under `call`."""
+    """A message of the topic `log`, as judge.Report is one of the topic `call`."""
 
     unit: str
     payload: bytes
@@ -40,7 +41,8 @@ class HeadReport:
 
 
 def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
-    """Stores the head; returns its fault if it is no head of its unit. An empty retained message is ignored."""
+    """Stores the head; returns its fault if it is not a valid head of its unit. An empty retained message is
+    ignored."""
     if not report.payload:
         return None
     if len(report.payload) > unitlog.HEAD_LIMIT_BYTES:
@@ -58,8 +60,8 @@ def store_head(db: Connection, report: HeadReport, signers: list[Signer]) -> Ver
 
 
 def misfit(head: Head, known_size: int, known_root: str, known_at: str) -> str:
-    """ROLLBACK, FORK, or empty. A shorter head signed before the longer one is only late: a broker that lost its last
-    changes repeats an old one."""
+    """ROLLBACK, FORK, or empty. A shorter head signed before the longer one is not a rollback: a broker that lost its
+    last changes repeats an old head."""
     if head.size == known_size and head.root != known_root:
         return FORK
     return ROLLBACK if head.size < known_size and head.at > known_at else ""
@@ -90,7 +92,7 @@ def _place(db: Connection, head: Head, report: HeadReport) -> None:
 
 
 def _alert(db: Connection, code: str, head: Head, known_size: int, at: str) -> None:
-    """Only a person ends it: a signed contradiction persists."""
+    """Raises an alert that only a person ends, since a signed contradiction persists."""
     mine = (alerts.c.unit == head.unit, alerts.c.origin == head.origin, alerts.c.code == code)
     if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
         return

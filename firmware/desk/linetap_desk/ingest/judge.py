@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verification of a payload of the `call` topic. Pure: no database, no network, no file.
+"""Verifies a payload of the `call` topic. Pure: no database, no network, no file.
 
 The signature is checked before anything is parsed, so that only named units reach the parser. Then the event must
-belong to the unit of its topic and the key that signed it, and must fit the chain: its `prev` is the hash of the event
-before it, and its own hash the `prev` of the one after it, as far as those are known.
+belong to the unit of its topic and to the key that signed it, and must fit the chain: its `prev` is the hash of the
+preceding event, and its own hash the `prev` of the following one, as far as the two are known.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ LIMIT_BYTES = 64 << 10  # of a payload; typical ones have about 700
 LATE_S = 60  # an event received this much after its own time is marked as late
 
 Kind = Literal["good", "hole", "double", "out_of_chain", "bad_signature", "bad_payload"]
-TAKEN = "seq_taken"  # two events of one number, both signed
+TAKEN = "seq_taken"  # two signed events with the same number
 STORED: tuple[Kind, ...] = ("good", "hole")
 
-# No control characters: PostgreSQL accepts no NUL in a text, and the others are never intended.
+# No control characters: PostgreSQL accepts no NUL in a text, and no field needs the others.
 _Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Document = Annotated[str, Meta(max_length=4096, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Name = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00-\x1f]*\Z")]
@@ -53,7 +53,7 @@ class Report:
 
 
 class ChainFields(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields that the chain needs: without them a payload is no event."""
+    """The fields that the chain requires; a payload without them is not an event."""
 
     seq: _Seq
     event: _Name
@@ -65,7 +65,7 @@ class ChainFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventFields(ChainFields, frozen=True, kw_only=True):
-    """A CallEvent as the desk reads it. Kinds and fields of later versions are accepted."""
+    """A CallEvent as the desk decodes it. Kinds and fields of later versions are accepted."""
 
     call_id: _Name | None = None
     line: Annotated[int, Meta(ge=1, lt=1 << 31)] | None = None
@@ -94,14 +94,14 @@ class EventFields(ChainFields, frozen=True, kw_only=True):
 
     @property
     def chain(self) -> str:
-        """The name of its chain in the tables."""
+        """The chain's name in the tables."""
         return chain_name(self.origin, self.vault)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A signed event of a named unit; `check_chain` checks whether it fits the chain. `at_ns`: its own time, or that of
-    its receipt if it has none."""
+    """A signed event of a named unit, not yet compared with its chain (`check_chain`). `at_ns`: its own time, or the
+    time of receipt if it has none."""
 
     fields: EventFields
     sha256: str
@@ -111,7 +111,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """The fields of a stored event that the events before and after it in the chain are checked against."""
+    """The fields of a stored event against which the preceding and following events are checked."""
 
     sha256: str
     prev: str
@@ -127,7 +127,8 @@ class Verdict:
 
 
 def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
-    """The event, or the reason why it is none. Trust is judged at the event's own time, as for a record."""
+    """The event, or the fault of an invalid report. The signer must be trusted at the event's own time, as for a
+    record."""
     if len(report.payload) > LIMIT_BYTES:
         return Verdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
     try:
@@ -143,7 +144,7 @@ def judge_event(report: Report, signers: list[Signer]) -> Event | Verdict:
 
 
 def check_chain(event: Event, known: Mapping[int, Neighbour]) -> Verdict:
-    """Checks an event against the stored ones of its chain; `known` has its neighbours and itself, by seq."""
+    """Checks an event against the stored events of its chain. `known`: its neighbours and itself, by seq."""
     seq, prev = event.fields.seq, event.fields.prev
     if (same := known.get(seq)) is not None:
         if same.sha256 == event.sha256:
@@ -161,18 +162,18 @@ def check_chain(event: Event, known: Mapping[int, Neighbour]) -> Verdict:
 
 
 def _begins_anew(fields: EventFields) -> bool:
-    """Whether the unit's disk lost the events before this one, by its signed `dropped`."""
+    """Whether the unit's disk lost the preceding events, by the signed `dropped`."""
     return fields.event == "dropped" and fields.prev == GENESIS and fields.to_seq == fields.seq - 1
 
 
 def is_late(event: Event, newest_seq: int) -> bool:
-    """Whether later events arrived before it, or it arrived long after its own time."""
+    """Whether later events arrived first, or the event arrived long after its own time."""
     behind_ns = event.report.received_ns - event.at_ns
     return event.fields.seq < newest_seq or behind_ns > LATE_S * NS_PER_S
 
 
 def event_fields(payload: bytes) -> EventFields:
-    """The event without unusable fields: refusing it would leave a gap that nothing closes. ValueError if the fields of
+    """The event without unusable fields: a refused event would leave a permanent gap. ValueError if the fields of
     `ChainFields` are unusable."""
     try:
         return jsontext.decode(payload, type=EventFields)

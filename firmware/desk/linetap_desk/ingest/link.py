@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ingest's connection to the broker. Its session outlives a connection: a fixed client id, no clean start, an
-expiry of weeks. While the database is away, reports queue at the broker and not here."""
+expiry of weeks. While the database is unavailable, reports wait at the broker."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from linetap_core.broker.link import MOST_AT_ONCE, LinkEvent
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
 from linetap_core.wire.mqtt import Broker
 
-MOST_QUEUED = 1000  # messages that the broker has not acknowledged, in RAM
-LARGEST_PACKET_BYTES = 256 << 10  # larger packets are dropped by the broker; no unit sends them
+MOST_QUEUED = 1000  # messages in RAM that the broker has not acknowledged
+LARGEST_PACKET_BYTES = 256 << 10  # the broker drops larger packets; no unit sends them
 SESSION_S = 60 * S_PER_DAY  # the broker's own limit may be shorter
 
 log = logging.getLogger("linetap.ingest")
@@ -24,11 +24,11 @@ log = logging.getLogger("linetap.ingest")
 @dataclass(frozen=True, slots=True)
 class Patience(link.Patience):
     first_ms: int = 1000
-    database_ms: int = 1000  # between two attempts
+    database_ms: int = 1000  # between two attempts to reach the database
 
 
 class Link(link.Link):
-    """A received message is acknowledged once it is stored, and on the connection that delivered it."""
+    """The connection. A received message is acknowledged once it is stored, on the connection that delivered it."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Link(link.Link):
         self._leave(self._clock.monotonic_ns() + self._patience.first_ms * NS_PER_MS)
 
     def follow(self, topics: Sequence[str]) -> None:
-        """Subscribes to these from now on, if they are others: on a new connection of the same session."""
+        """Subscribes to these topics from now on; changed topics need a new connection of the same session."""
         if self._agreed.topics == tuple(topics):
             return
         self._agreed = replace(self._agreed, topics=tuple(topics))
@@ -66,7 +66,7 @@ class Link(link.Link):
         return self._agreed
 
     def _unread(self, what: Unread) -> None:
-        """An ingest that may not read must not appear connected."""
+        """Disconnects an ingest that may not read, so that it does not appear connected."""
         self._give_up(f"may not read {what.topic}: {what.reason}")
 
     def _called(self) -> str:
@@ -76,7 +76,7 @@ class Link(link.Link):
         match happening:
             case Connected(resumed):
                 self._resumed = resumed
-            case Subscribed() if self._agreed.session_s:  # earlier messages may reach no subscription
+            case Subscribed() if self._agreed.session_s:  # earlier messages may match no subscription
                 kept = "resumed" if self._resumed else "new: what came while there was none is not there"
                 log.info("session_%s", kept)
         return super()._take(happening)

@@ -12,13 +12,14 @@ from linetap_desk.ingest.tables import CALL_FIGURES, calls
 
 LONG_S, OVERLONG_S = 15 * 60, 20 * 60
 HEARD = ("full", "partial")
-FREED = ("idle_voltage", "dial_tone", "busy_tone")  # seen_by: measured, not assumed
-BY_MARK = ("mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain")  # mark no call
+FREED = ("idle_voltage", "dial_tone", "busy_tone")  # values of `seen_by`: measured, not assumed
+# Values of `mark` that do not mark the call: the notice's code, and codes not certainly dialled at this end.
+BY_MARK = ("mark_far", "mark_uncertain", "notice_code", "notice_code_far", "notice_code_uncertain")
 
-# Literals: PostgreSQL takes an expression with parameters for another one where it is repeated in GROUP BY.
+# Literals: PostgreSQL treats a parametrised expression as another expression when GROUP BY repeats it.
 LINE: ColumnElement[Any] = func.coalesce(calls.c.line, literal_column("0"))
 SITUATION: ColumnElement[Any] = func.coalesce(calls.c.situation, literal_column("''"))
-# destroyedcalls.py leaves nothing in these three
+# destroyedcalls.py clears these three
 CLEARED = and_(
     calls.c.destroyed_at.is_not(None), calls.c.why.is_(None), calls.c.sealed_at.is_(None), calls.c.ended_at.is_(None)
 )
@@ -32,7 +33,7 @@ def _step(name: str) -> ColumnElement[bool]:
 
 _OF: dict[str, ColumnElement[bool]] = {
     "calls": calls.c.disposition.is_not(None),
-    "due": calls.c.disposition.in_(("recorded", "discarded")),  # of the others none was to be recorded
+    "due": calls.c.disposition.in_(("recorded", "discarded")),  # other dispositions need no recording
     "recorded": _RECORDED,
     "judged": and_(_RECORDED, calls.c.proof.is_not(None)),
     "heard": and_(_RECORDED, calls.c.proof.in_(HEARD)),
@@ -56,5 +57,5 @@ MEASURES = tuple(_count(_OF[name]).label(name) for name in CALL_FIGURES)
 
 
 def percent(part: int, whole: int) -> float | None:
-    """Rounded down to a tenth, so that 100 means all. None: of nothing."""
+    """`part` in percent of `whole`, rounded down to a tenth, so that 100 means all. None if `whole` is 0."""
     return part * 1000 // whole / 10 if whole else None

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's figures in Prometheus' text format, from its database only: without numbers, names of persons or call ids.
+"""Exports the desk's figures in Prometheus' text format, from its database only: without numbers, names of persons or
+call ids.
 
-They cover units named in the signers' file; others are only counted. Calls are those of the last 24 hours, which an
-index finds: counting all of them would take longer each year. Times are absolute, so that a file may be read later.
+They cover units named in the signers' file; other units are only counted. Calls are those of the last 24 hours, which
+an index finds: counting all calls would take longer each year. Times are absolute, so that a file may be read later.
 
 `linetap desk metrics` prints them once, or serves them on the loopback, by plain HTTP without authentication. Remote
 access is by node_exporter's textfile collector, or a proxy with TLS.
@@ -39,12 +40,12 @@ _OF_DISKS = (heads.BEGUN, *vaults.CODES)
 
 
 def exposition(db: Connection, now_ns: int) -> str:
-    """All figures; `now_ns` UTC."""
+    """All figures as text; `now_ns` UTC."""
     return "".join(metric_family(*each) for each in _families(db, now_ns))
 
 
 def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
-    """Name, type, help, samples."""
+    """Name, type, help and samples of each metric."""
     named = db.execute(select(units).where(units.c.named).order_by(units.c.unit)).mappings().all()
     known = {row["unit"] for row in named}
     yield "linetap_desk_info", "gauge", "The desk's software.", [({"version": __version__}, 1)]
@@ -123,11 +124,11 @@ def _moments(rows: Iterable[RowMapping], column: str) -> Iterator[Sample]:
         try:
             yield {"unit": row["unit"]}, parse_rfc3339(row[column] or "") / NS_PER_S
         except (ValueError, OverflowError):
-            continue  # missing, or an invalid time from the unit
+            continue  # missing or invalid time
 
 
 def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
-    """Unconfirmed events of the key that the unit uses now: another key's numbers do not apply."""
+    """Unconfirmed events of each unit's present key: the numbers of another key do not apply."""
     wanted = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
     wanted = wanted.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
     now = {unit: max(0, max(newest, reported or 0) - through) for unit, through, newest, reported in db.execute(wanted)}
@@ -135,7 +136,7 @@ def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
 
 
 def _counted(db: Connection, known: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
-    """Samples of every known unit, 0 included: a series that disappears is hard to alert on."""
+    """Samples of every known unit, including zeros: it is hard to alert on a series that disappears."""
     rows = db.execute(select(unit, func.count()).where(*where).group_by(unit))
     found: dict[str, int] = {row[0]: row[1] for row in rows}
     yield from (({"unit": name}, found.get(name, 0)) for name in sorted(known))
@@ -173,7 +174,8 @@ REQUEST_S = 5  # without a byte from the client
 
 
 def run(db: str, listen: str | None, clock: Clock) -> int:
-    """0. BadInput for an unreadable database, or an address that is not of the loopback."""
+    """Prints or serves the figures; returns 0. BadInput for an unreadable database, or an address outside the
+    loopback."""
     address = None if listen is None else address_of(listen, f"--listen {listen}")
     engine = database.open_reader(db)
     try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Missing events: detected and requested within 5 s, alerted within 60 s, and reported when they arrive.
+"""Detects missing events, requests them within 5 s, alerts within 60 s, and reports their arrival.
 
-An event is missing if a later one exists, or if the unit's health names it: if a broker loses the end of a queue, no
-later event exists. While a long backlog arrives nothing counts as missing: the time of a hole begins at its unit's last
-progress.
+An event is missing if a later one exists, or if the unit's health names it: when a broker loses the end of a queue, no
+later event exists. While a long backlog arrives no event counts as missing: the time of a hole begins at its unit's
+last progress.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Holes:
         self._due_ns = 0
 
     def find(self) -> list[Missing]:
-        """The events to request now. SQLAlchemyError: the database is away."""
+        """The events to request now. SQLAlchemyError: the database is unavailable."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:
             return []
@@ -103,7 +103,7 @@ class Holes:
         unit, origin = one.group
         mine = (alerts.c.unit == unit, alerts.c.origin == origin, alerts.c.code == CODE)
         if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
-            return  # raised before a restart
+            return  # the alert was raised before a restart
         log.error("events_missing: %s: events %d to %d do not come", unit, one.first, one.last)
         utc_ns = self._clock.utc_ns()
         db.execute(insert(alerts).values(
@@ -121,8 +121,8 @@ class Holes:
 
 
 def _behind(db: Connection, share: Share) -> Iterator[_Lacking]:
-    """A health refers to the chain that its unit uses now: each chain has its own range. A replaced vault reports no
-    more; of a chain with no events yet (`linetap desk rebuild`) everything is requested."""
+    """The groups with missing events. Health refers to the unit's present chain; each chain has its own range. A
+    replaced vault does not report any more; of a chain without events (`linetap desk rebuild`) all are requested."""
     newer = origins.alias()
     used_now = ~select(newer.c.unit).where(
         newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Periods without reports of a unit, or in which it reported that it records nothing: they distinguish "no call" from
-"unknown" later. By the desk's clock, from unsigned messages.
+"""Records periods without reports of a unit, or in which it reported that it does not record. They distinguish "no
+call" from "unknown" later. Times are of the desk's clock; the messages are unsigned.
 
 | kind | period |
 |---|---|
@@ -10,8 +10,7 @@
 | `not_recording` | the unit reported that it records no call; `why` is the condition that its LEDs show |
 | `desk` | the desk itself received nothing; `unit` is empty |
 
-A silent unit may continue to record and report later: these are periods of the desk's knowledge, not of the unit's
-work.
+A silent unit may continue to record and report later: the periods describe the desk's knowledge, not the unit's work.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ MOST_WHY = 200
 
 
 class RecordingHealth(msgspec.Struct):
-    records: bool | None = None  # None: from a unit of an earlier version, which does not report it
+    records: bool | None = None  # None: unit of an earlier version, which does not report it
     condition: str = ""
     recording_refused: str | None = None
     services_dead: str = ""
@@ -46,7 +45,7 @@ class RecordingHealth(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """`why` None: it has ended, or did not exist."""
+    """The begin or end of an outage. `why` None: it has ended, or did not exist."""
 
     unit: str
     kind: str
@@ -55,25 +54,25 @@ class _Change:
 
 
 class Outages:
-    """Outages that only the passing of time reveals."""
+    """Finds outages that only the passing of time reveals."""
 
     def __init__(self, engine: Engine, clock: Clock, share: Share = WHOLE) -> None:
         self._engine, self._clock, self._share = engine, clock, share
         self._due_ns = 0
 
     def connected(self) -> None:
-        """Called before anything of a new connection is stored. Units get time to report."""
+        """Records a new connection, before any of its messages is stored. Units get time to report."""
         self._due_ns = self._clock.monotonic_ns() + UNHEARD_S * NS_PER_S
         now_ns = self._clock.utc_ns()
         with self._engine.begin() as db:
             heard_at = db.execute(select(func.max(units.c.heard_at))).scalar()
             if heard_at is not None and heard_at < rfc3339(now_ns - UNHEARD_S * NS_PER_S):
                 _change(db, [_Change(DESK, "desk", "", heard_at), _Change(DESK, "desk", None, rfc3339(now_ns))])
-            elif not self._share.whole:  # other ingests went on: only its units were unheard
+            elif not self._share.whole:  # other ingests continued: only this share's units were unheard
                 _change(db, _silent_units(db, rfc3339(now_ns - UNHEARD_S * NS_PER_S), self._share))
 
     def update(self) -> None:
-        """SQLAlchemyError: the database is away."""
+        """Updates the outages. SQLAlchemyError: the database is unavailable."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._due_ns:
             return
@@ -86,7 +85,8 @@ class Outages:
 
 
 def store_outages(db: Connection, batch: Sequence[Arrival], accepted: Collection[str]) -> None:
-    """Called after register.register_units, in its transaction; `accepted`: the units that it accepted."""
+    """Stores the outages of a batch, after register.register_units in its transaction. `accepted`: the units that it
+    returned."""
     last: dict[str, str] = {}
     by_unit: dict[str, list[Notice]] = {}
     for one in batch:
@@ -145,7 +145,7 @@ def _standing(db: Connection, names: Collection[str]) -> dict[tuple[str, str], A
 
 
 def _open(db: Connection, one: _Change) -> None:
-    """Extends an outage of the same kind that ended a moment ago: frequent changes would fill the table."""
+    """Begins an outage, or extends one of the same kind that has just ended: frequent changes would fill the table."""
     just_now = rfc3339(parse_rfc3339(one.at) - SAME_S * NS_PER_S)
     mine = (outages.c.unit == one.unit, outages.c.kind == one.kind, outages.c.why == one.why)
     newest = select(outages.c.id).where(*mine, outages.c.ended_at >= just_now)
@@ -159,7 +159,7 @@ def _open(db: Connection, one: _Change) -> None:
 
 
 def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
-    """Empty while no unit at all reports: then the desk itself is cut off."""
+    """The units that have become unheard. Empty while no unit at all reports: then the desk itself is cut off."""
     newest = db.execute(select(func.max(units.c.heard_at))).scalar()
     if newest is None or newest < before:
         return []
@@ -171,7 +171,7 @@ def _silent_units(db: Connection, before: str, share: Share) -> list[_Change]:
 
 
 def _not_recording_reason(health: RecordingHealth) -> str | None:
-    """The reason, in the unit's own words, why it does not record; None if it records."""
+    """The unit's own reason for not recording; None if it records."""
     if health.records is not None:
         return None if health.records else _printable(health.condition) or "unknown"
     dead = [name for name in health.services_dead.split() if name == "recorder" or name.startswith("capture")]

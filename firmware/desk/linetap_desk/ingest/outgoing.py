@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed holds that the pages hand to the ingest, which may send them to a unit; and what became of each.
+"""Sends to their units the signed holds that the pages hand over, and records the result of each.
 
 ```
-<outgoing>/commands/H2026-0001.command   the pages write it: the bytes that a vault officer has signed
-<outgoing>/answers/H2026-0001.json       the ingest writes it: when it was sent, and the unit's answer
+<outgoing>/commands/H2026-0001.command   written by the pages: the bytes that a vault officer has signed
+<outgoing>/answers/H2026-0001.json       written by the ingest: when it was sent, and the unit's answer
 ```
-Each folder has one writer, and its reader takes its files for a stranger's. Whoever takes over the pages sends no more
-than a hold that a vault officer of the signed roles has signed: the ingest checks that itself.
+Each folder has one writer, and its reader treats its files as untrusted. The ingest verifies every hold itself: an
+attacker who controls the pages can only send holds that a vault officer of the signed roles has signed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from linetap_desk.ingest.tables import events
 from linetap_desk.inputs import strict
 
 VERB = "hold"  # others: batches.py
-AGAIN_S = 120  # without an answer; a unit that has done it reports the hold by itself within that time
+AGAIN_S = 120  # resend after so long without an answer; by then a unit has reported a hold by itself
 _ANSWERS = "answers"
 _NAME = re.compile(r"[A-Z][0-9]{4}-[0-9]{4,8}")
 _ANSWER_LIMIT_BYTES = 16 << 10
@@ -66,7 +66,7 @@ def commands(folder: Path) -> HandedFolder:
 
 
 def delivery_of(folder: Path, name: str, data: bytes) -> Delivery | None:
-    """The delivery of exactly these bytes since they were put; None: the ingest has not read them yet."""
+    """The delivery of exactly these bytes since they were added; None if the ingest has not read them yet."""
     found = _read_answer(folder, name)
     its = found is not None and found.sha256 == sha256_of(data)
     put = rundir.stamp(commands(folder).path(name))
@@ -111,7 +111,7 @@ class Outgoing:
         self._commands = commands(self.folder)
 
     def turn(self) -> Iterator[Message]:
-        """The commands to publish now. SQLAlchemyError: the database is away."""
+        """The commands to publish now. SQLAlchemyError: the database is unavailable."""
         now_ns = self.clock.monotonic_ns()
         if now_ns < self._due_ns:
             return
@@ -135,7 +135,8 @@ class Outgoing:
                 )  # fmt: skip
 
     def answered(self, unit: str, payload: bytes, correlation: bytes | None = None) -> None:
-        """An answer of `reply/hold`: unsigned, so it is only shown on the page, beside the unit's signed report."""
+        """Records an answer of `reply/hold`. It is unsigned and only shown on the page, beside the unit's signed
+        report."""
         try:
             answer = strict.decode(payload[:_ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
@@ -182,7 +183,7 @@ class Outgoing:
         return _Waiting(made, data, held.call_id, known)
 
     def _is_ours(self, data: bytes) -> bool:
-        """Whether its unit is of this share. What names none is the first share's to refuse."""
+        """Whether the unit is in this share. The first share refuses a command that names no unit."""
         try:
             return self.share.has(unverified(data).unit)
         except BadInput:
@@ -197,8 +198,8 @@ class Outgoing:
             log.error("outgoing_unwritten: %s: %s", self.folder, error.strerror)
 
     def _is_held(self, one: _Waiting) -> bool:
-        """The signed report may be here although the answer was lost: sent again, the command would be a repeated one,
-        which alarms."""
+        """Whether the signed report of the hold has arrived although the answer was lost. A command sent again would
+        then be a repeated one and alarm."""
         assert one.command is not None
         since = events.c.received_at >= one.delivery.sent_at
         with self.engine.connect() as db:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Call figures of a unit's days, as its PBX reported them, from the unit's health: the last complete day, repeated
-every 30 s and corrected later. A row is written only if it is new or has changed."""
+"""Stores the call figures of a unit's days, as its PBX reported them, from the unit's health. Health has the last
+complete day, repeats it every 30 s and corrects it later. A row is written only if it is new or has changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.tables import pbx_days, units
 
 KEPT_DAYS = 400  # for each unit: more than a year
-AHEAD_DAYS = 1  # the unit may be east of the desk
+AHEAD_DAYS = 1  # the unit may be in a time zone east of the desk
 _FIGURES = ("calls", "recorded", "missing", "unseen")
 _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Key = tuple[str, str]  # unit, day
@@ -72,7 +72,7 @@ def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
 
 
 def _row(notice: Notice, health: PbxHealth) -> dict[str, Any] | None:
-    """None without a day, or for an impossible one: a wrong clock's day would remain forever."""
+    """The row; None without a day, or for an impossible day: one from a wrong clock would remain forever."""
     if health.pbx_day is None or health.pbx_calls is None or health.pbx_recorded is None:
         return None
     if (

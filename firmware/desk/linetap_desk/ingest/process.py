@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest`, the process: one ingest for all units, or, with `shares`, one for each share that it has.
+"""The process of `linetap desk ingest`: one ingest for all units, or, with `shares`, one for each share that it has.
 
-The shares move by themselves (share.py). Whoever has one connects to the broker by that share's session: what the
-broker has queued in it moves along. In one thread, in turn.
+The shares move between processes automatically (share.py). The process that has a share connects to the broker by the
+share's session, and so receives the messages that the broker has queued in it. All ingests of a process run in turn in
+one thread.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def run(
     clock: Clock = KEPT,
     patience: Patience = Patience(),  # noqa: B008 - frozen
 ) -> int:
-    """Runs until SIGTERM. A broker or database that disconnects later is no error: nothing is acknowledged
-    meanwhile."""
+    """Runs until SIGTERM. A broker or database that becomes unavailable later is no error: meanwhile nothing is
+    acknowledged."""
     require_possible(clock)  # the time of receipt determines the end of a copy
     stop = Stop()
     start_logging("ingest")
@@ -48,7 +49,7 @@ def run(
         if settings.shares == 1:
             ingest = Ingest(settings, engine, signers, clock, patience, start_copies)
         else:
-            signers.units()  # said at the start, where a person may read it
+            signers.units()  # reports an invalid file at the start, in a terminal
             name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
             leases = Leases(database.connected_writer(settings.db), settings.shares, name)
 
@@ -69,8 +70,8 @@ def run(
 
 @contextlib.contextmanager
 def writer_of(db: str, shared: bool) -> Iterator[Engine]:
-    """The database, for this process to write to; AlreadyRunning if another does. `shared`: ingests with other shares
-    may write to it too."""
+    """The database, for this process to write to. AlreadyRunning if another process writes to it. `shared`: ingests
+    with other shares may write too."""
     path = database.file_of(database.parse_url(db))
     with contextlib.ExitStack() as held:
         if path is not None and not path.absolute().parent.is_dir():
@@ -85,13 +86,13 @@ def writer_of(db: str, shared: bool) -> Iterator[Engine]:
 
 
 class Sharing:
-    """The shares of this process, each with an ingest and a fenced engine of its own. `begin` makes the ingest."""
+    """The shares of this process, each with its own ingest and fenced engine. `begin` makes the ingest."""
 
     def __init__(self, db: str, leases: Leases, begin: Callable[[Lease, Engine], Ingest], clock: Clock) -> None:
         self._db, self._leases, self._begin, self._clock = db, leases, begin, clock
         self._held: dict[Lease, tuple[Ingest, Engine]] = {}
         self._due_ns = 0
-        self._sure_ns = 0  # monotonic, until when nobody else can have taken what is held here
+        self._sure_ns = 0  # monotonic; until then no other process can have taken the held shares
         self._away = ""
 
     @property
@@ -112,7 +113,7 @@ class Sharing:
                 self._drop(lease, str(error))
 
     def end(self) -> None:
-        with contextlib.suppress(SQLAlchemyError):  # else the leases end by themselves
+        with contextlib.suppress(SQLAlchemyError):  # otherwise the leases expire
             for lease in list(self._held):
                 self._give_back(lease)
             self._leases.leave()
@@ -131,7 +132,7 @@ class Sharing:
                 self._take(lease)
         except SQLAlchemyError as error:
             self._log_away(f"database_away: {database.reason(error)}; the shares are not renewed")
-            # Cut off from the database, and perhaps not from the broker: its session is another's by now.
+            # Without the database the leases have expired, and other processes may use their sessions at the broker.
             for lease in list(self._held) if now_ns >= self._sure_ns else ():
                 self._drop(lease, f"share {lease.share}: not renewed for {LEASE_S} s")
             return
@@ -155,7 +156,7 @@ class Sharing:
         engine.dispose()
 
     def _counter(self) -> int:
-        """Above every counter that a command can have until the next renewal: they are milliseconds."""
+        """A counter above that of every command until the next renewal; counters are milliseconds."""
         return self._clock.utc_ns() // NS_PER_MS + LEASE_S * 1000
 
     def _log_away(self, trouble: str) -> None:

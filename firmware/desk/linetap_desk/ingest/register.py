@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of units: which are named, when each reported last, what the broker retains of it, its alerts."""
+"""The register of units: the named units, their last reports, their retained messages at the broker, and their
+alerts."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ MOST_STRANGERS = 1000  # units not named in the signers' file
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A publication of `status`, `health` or `alert/<check>`. It is unsigned: it may trigger a request, and proves
+    """A message of `status`, `health` or `alert/<check>`. It is unsigned: it may trigger a request, and proves
     nothing."""
 
     unit: str
@@ -62,7 +63,7 @@ class OutboxHealth(msgspec.Struct):
 
 
 class Names:
-    """The units that a signers' file names, cached: the same few are looked up again and again."""
+    """The units that a signers' file names, cached, since the same few are looked up repeatedly."""
 
     def __init__(self, signers: Sequence[Signer] = ()) -> None:
         self._signers = signers
@@ -80,8 +81,8 @@ class Names:
 
 
 def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
-    """Gives every unit of the batch a row, and returns them. Strangers beyond MOST_STRANGERS are left out: a publisher
-    under any name could fill the disk with names."""
+    """Adds a row for every unit of the batch, and returns the units. Strangers beyond MOST_STRANGERS are left out: a
+    publisher could fill the disk with unit names."""
     by_unit: dict[str, list[Arrival]] = {}
     for one in batch:
         by_unit.setdefault(one.unit, []).append(one)
@@ -90,7 +91,7 @@ def register_units(db: Connection, batch: Sequence[Arrival], names: Names) -> se
     strangers = {unit for unit in by_unit if unit not in known and not names.has(unit)}
     room = MOST_STRANGERS - _unknown_units(db) if strangers else 0
     accepted = [unit for unit in by_unit if unit not in strangers] + sorted(strangers)[: max(0, room)]
-    changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # by the columns that they change
+    changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # by their changed columns
     for unit in accepted:
         its: dict[str, Any] = {"named": names.has(unit), "heard_at": rfc3339(by_unit[unit][-1].received_ns)}
         state, session = known.get(unit, (None, None))
@@ -120,7 +121,7 @@ def forget_states(db: Connection, share: Share = WHOLE) -> None:
 
 
 def _status_values(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
-    """The columns; empty if the message is unreadable, or older than the known state."""
+    """The columns to change; empty if the message is unreadable, or older than the known state."""
     if notice.topic == "health":
         health = notice.decode(OutboxHealth)
         return {} if health is None else {"outbox_seq": health.outbox_seq, "health_at": health.at}
@@ -128,7 +129,7 @@ def _status_values(notice: Notice, state: str | None, session: str | None) -> di
     return {} if status is None or status.is_late_will(state, session) else msgspec.structs.asdict(status)
 
 
-MOST_ALERTS = 100  # for each unit: otherwise a publisher could fill the table with names of checks
+MOST_ALERTS = 100  # for each unit: a publisher could fill the table with names of checks
 _CHECK = re.compile(r"[a-z0-9_]{1,40}")
 
 
@@ -138,7 +139,7 @@ class KeptAlert(msgspec.Struct):
 
 
 def keep_alerts(db: Connection, notices: Sequence[Notice]) -> None:
-    """Stores the newest retained message of a batch for each alert; an empty payload removes the alert."""
+    """Stores the newest retained message of a batch for each alert. An empty payload removes the alert."""
     units: dict[str, dict[str, dict[str, Any] | None]] = {}
     for one in notices:
         if one.topic == "alert" and _CHECK.fullmatch(one.check):
@@ -159,7 +160,7 @@ def forget_alerts(db: Connection, share: Share = WHOLE) -> None:
 
 
 def _alert_row(one: Notice) -> dict[str, Any] | None:
-    """None if the alert is removed or unreadable."""
+    """The row; None if the alert is removed or unreadable."""
     alert = one.decode(KeptAlert)
     if alert is None:
         return None
@@ -175,11 +176,11 @@ log = logging.getLogger("linetap.ingest")
 
 class SignersFile(ReloadedFile[list[Signer]]):
     def __init__(self, path: Path) -> None:
-        """BadInput if it cannot be used."""
+        """BadInput if the file cannot be used."""
         super().__init__(path, load_signers, log, "signers_unread")
 
     def units(self) -> list[str]:
-        """The units, where every line names its own in full. BadInput where one has a pattern."""
+        """The units, if every line names its unit in full. BadInput if a line has a pattern."""
         names = {name for signer in self.now() if signer.is_unit for name in signer.principals.split(",")}
         if odd := sorted(name for name in names if not unitnames.is_name(name)):
             raise BadInput(f"{self.path}: {odd[0]}: with `shares` each line names its unit in full")

@@ -52,7 +52,7 @@ TOPICS = topics.of_every_unit(
     *(f"reply/{verb}" for verb in batches.VERBS),
 )
 
-OF_A_UNIT = ("+", "alert/+", "reply/+")  # the same topics, with three filters a unit
+OF_A_UNIT = ("+", "alert/+", "reply/+")  # the same topics, with three filters for each unit
 
 log = logging.getLogger("linetap.ingest")
 
@@ -60,16 +60,16 @@ CommandFor = Callable[[str, str, dict[str, str]], Message]  # unit, verb, body -
 
 
 class Copies(Protocol):
-    """The transfer of calls into the second copy, in the ingest's turn (copy/service.py)."""
+    """The transfer of calls into the second copy, within the ingest's turn (copy/service.py)."""
 
     def arrived(self, unit: str, message: Arrived) -> None:
-        """A message of `reply/fetch`."""
+        """Processes a message of `reply/fetch`."""
 
     def status(self, unit: str, payload: bytes) -> None:
-        """A message of `status`: it differs in every session of the unit."""
+        """Processes a message of `status`, which differs in every session of the unit."""
 
     def turn(self) -> Iterable[Message]:
-        """The messages to publish now. SQLAlchemyError: the database is away."""
+        """The messages to publish now. SQLAlchemyError: the database is unavailable."""
 
     def lost_connection(self) -> None: ...
 
@@ -80,7 +80,7 @@ StartCopies = Callable[[CopyConfig, Engine, SignersFile, CommandFor, Clock, Shar
 
 
 class Ingest:
-    """One turn every TURN_S, or earlier when a message arrives."""
+    """The ingest. It has one turn every TURN_S, or earlier when a message arrives."""
 
     def __init__(
         self,
@@ -94,18 +94,18 @@ class Ingest:
         share: Share = WHOLE,
         counter: int = 0,
     ) -> None:
-        """`confirms`: False while an index is rebuilt, which may still be discarded: units would drop confirmed events.
-        Then it only requests, and nothing is marked as late. `start_copies`: None where no copies are made. `counter`:
-        confirm.py."""
+        """`confirms`: False while an index is rebuilt, since units would drop confirmed events and the index may still
+        be discarded. Then the ingest only requests events, and marks none as late. `start_copies`: None without copies.
+        `counter`: see confirm.py."""
         self._store, self._signers = Store(engine, marks_late=confirms, share=share), signers
         self._clock, self._patience, self._share = clock, patience, share
         self._link = Link(*session_of(settings, share), self._topics(), clock, patience)
         self._retained = settings.broker.retained
-        self._subscribed_for: object = None  # the signers whose units the session has subscriptions for
+        self._subscribed_for: object = None  # the signers whose units are subscribed to
         self._waiting: list[tuple[Arrived, Arrival | None]] = []  # received, not stored yet
         self._confirms = confirms
-        self._new_connection = False  # not yet recorded in the database
-        self._retained_again = True  # its broker sends all retained messages once more
+        self._new_connection = False  # not recorded in the database yet
+        self._retained_again = True  # the broker sends all retained messages again
         self._confirmer = Confirmer(load_key(settings.key), clock, counter) if settings.key is not None else None
         self._holes = Holes(engine, clock, share)
         self._clearing = Clearing(engine, clock, share, settings.zone)
@@ -125,7 +125,7 @@ class Ingest:
         return self._link.connected
 
     def turn(self, wait_s: float = TURN_S) -> None:
-        """Waits at most that long for the first message."""
+        """Processes the waiting messages; waits at most `wait_s` for the first one."""
         self._follow_signers()
         self._link.turn()
         for happening in self._link.happened(wait_s):
@@ -147,7 +147,7 @@ class Ingest:
             self._store_and_publish()
 
     def request_events(self, group: Group, first: int, last: int) -> None:
-        """Requests events that nothing stored shows to be missing."""
+        """Requests events whose absence the stored events do not show."""
         if self._confirmer is not None and self._link.has_room:
             self._link.publish(self._confirmer.resend(group, first, last))
 
@@ -157,7 +157,7 @@ class Ingest:
             self._copying.end()
 
     def _follow_signers(self) -> None:
-        """A unit that the signers' file names anew is subscribed to."""
+        """Subscribes to units that the signers' file has newly named."""
         if self._share.whole or (signers := self._signers.now()) is self._subscribed_for:
             return
         self._subscribed_for = signers
@@ -167,14 +167,15 @@ class Ingest:
             log.error("signers_unread: %s; the subscriptions stay as they were", error)
 
     def _topics(self) -> tuple[str, ...]:
-        """A share's session names its units one by one: messages of others do not reach it."""
+        """The topics of the subscriptions. A share's session lists its units one by one, so that it gets no other's
+        messages."""
         if self._share.whole:
             return TOPICS
         mine = filter(self._share.has, self._signers.units())
         return tuple(f"{topics.PREFIX}/{unit}/{rest}" for unit in mine for rest in OF_A_UNIT)
 
     def _arrival_of(self, arrived: Arrived) -> Arrival | None:
-        """None for a message that is not under a unit's topic: it is acknowledged and ignored."""
+        """The message by its kind. None for one outside a unit's topics; that is acknowledged and ignored."""
         found = topics.address(arrived.topic)
         if found is None or not self._share.has(found.unit):
             return None
@@ -228,7 +229,8 @@ class Ingest:
                     self._link.publish(message)
 
     def _store_waiting(self) -> None:
-        """Stores everything waiting, in one transaction; acknowledges it when committed, and then confirms it."""
+        """Stores all waiting messages in one transaction, acknowledges them after the commit, and then confirms
+        them."""
         reached: dict[Group, int] = {}
         if self._new_connection:
             self._outages.connected()
@@ -243,7 +245,7 @@ class Ingest:
             self._confirmer.confirm(reached.items())
             for _, one in self._waiting:
                 if isinstance(one, Notice) and one.topic == "status":
-                    self._confirmer.unit_returned(one.unit)  # it may have reconnected
+                    self._confirmer.unit_returned(one.unit)  # the unit may have reconnected
         self._waiting.clear()
         self._new_connection = False
 
@@ -254,8 +256,8 @@ class Ingest:
 
 
 def session_of(settings: Settings, share: Share) -> tuple[Broker, str]:
-    """The broker, and the name by which it keeps the session: each share has its own, whichever ingest has the share.
-    `{share}` in the name of a certificate or key is the number: a broker may name sessions by certificates."""
+    """The broker, and the client id of the session. Each share has its own session, whichever ingest has the share.
+    `{share}` in the path of a certificate or key is the share's number: a broker may name sessions by certificates."""
     if share.whole:
         return settings.broker, settings.client_id
     files = {"certificate": settings.broker.certificate, "key": settings.broker.key}
@@ -264,7 +266,7 @@ def session_of(settings: Settings, share: Share) -> tuple[Broker, str]:
 
 
 def in_force(settings: Settings) -> tuple[Authority, Roles]:
-    """The present roles, as the authority has signed them. BadInput or a Refusal if there are none."""
+    """The present roles, signed by the authority. BadInput or a Refusal if there are none."""
     if settings.roles is None or settings.authority is None:
         raise BadInput("serve.roles and serve.authority are missing in desk.toml")
     authority = read_authority(settings.authority)
@@ -272,6 +274,6 @@ def in_force(settings: Settings) -> tuple[Authority, Roles]:
 
 
 def _fetched_from(topic: str) -> str | None:
-    """The unit of a topic of fetched blocks."""
+    """The unit of a topic of fetched blocks; None for another topic."""
     found = topics.address(topic)
     return found.unit if found is not None and (found.kind, found.below) == ("reply", fetch.VERB) else None

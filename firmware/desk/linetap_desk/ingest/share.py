@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The division of the units among ingests: by a hash of the unit's name, so that each unit has one ingest at a time.
+"""Divides the units among ingests by a hash of the unit's name, so that each unit has one ingest at a time.
 
-What an ingest remembers (holes, confirmations, transfers of copies) and what it judges before it writes belongs to one
-unit each. So nothing of it is shared between ingests that have different units.
+An ingest's memory (holes, confirmations, transfers of copies) and the rows that it reads before it writes belong to one
+unit each. So ingests with different units share none of them.
 
-Which ingest has which share is in rows of `shares` and `ingests` in PostgreSQL, by its clock alone. A lease is renewed
-every RENEW_S and ends by itself after LEASE_S: an ingest that was killed, froze or was cut off is replaced without
-anybody's help. Each time a share is taken its `epoch` rises. Every transaction of a share's ingest first asks for its
-epoch and holds that row until it ends (`guard_transactions`): one that was frozen, and wakes up when another has the
-share, writes nothing. A transaction that a frozen ingest left open is ended by PostgreSQL itself.
+The tables `shares` and `ingests` in PostgreSQL record which ingest has which share, by the database's clock alone. A
+lease is renewed every RENEW_S and expires after LEASE_S: an ingest that was killed, froze or was cut off is replaced
+automatically. Each time a share is taken its `epoch` rises. Every transaction of a share's ingest first checks the
+epoch and locks that row until it ends (`guard_transactions`): an ingest that froze, and resumes after another has taken
+the share, writes nothing. PostgreSQL ends a transaction that a frozen ingest left open.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from linetap_desk.ingest.tables import ingests, shares
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`number` of `of`, from 1."""
+    """Share `number` of `of`, from 1."""
 
     number: int = 1
     of: int = 1
@@ -53,19 +53,20 @@ class Share:
 
     @property
     def whole(self) -> bool:
-        """Whether it has all units."""
+        """Whether the share has all units."""
         return self.of == 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this ingest also does the work that belongs to no unit, which one of them does."""
+        """Whether this share's ingest also does the work that belongs to no unit."""
         return self.number == 1
 
     def has(self, unit: str) -> bool:
         return self.whole or hashlib.sha256(unit.encode()).digest()[0] % self.of + 1 == self.number
 
     def where(self, unit: ColumnElement[str]) -> ColumnElement[bool]:
-        """The same, as a condition on a column. In PostgreSQL: SQLite has one ingest, and so only the whole."""
+        """The condition on a column that the unit is in this share. PostgreSQL only: SQLite has one ingest with all
+        units."""
         if self.whole:
             return true()
         first_byte = func.get_byte(func.sha256(func.convert_to(cast(unit, Text), "UTF8")), 0, type_=Integer)
@@ -78,7 +79,7 @@ WHOLE = Share()
 LEASE_S = 15
 RENEW_S = 3
 _NOW_MS = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-_TABLES = 0x6C746173  # the number of the lock for changes of the whole division
+_TABLES = 0x6C746173  # the number of the advisory lock for changes of the division
 
 
 class ShareLost(LinetapError, RuntimeError):
@@ -89,7 +90,7 @@ class ShareLost(LinetapError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """`counter`: no command of an earlier holder has a higher one."""
+    """A held share. `counter`: no command of an earlier holder has a higher one."""
 
     share: Share
     epoch: int
@@ -97,11 +98,11 @@ class Lease:
 
 
 class Leases:
-    """The leases of one process, under a `name` of its own, by an `engine` that is not connected yet. Every method is
-    one transaction. SQLAlchemyError: the database is away, and nothing has changed."""
+    """The leases of the process `name`. `engine` is not connected yet. Every method is one transaction.
+    SQLAlchemyError: the database is unavailable, and nothing has changed."""
 
     def __init__(self, engine: Engine, of: int, name: str) -> None:
-        """Divides the units into `of` shares. BadInput while ingests run that divide them otherwise."""
+        """Divides the units into `of` shares. BadInput while running ingests have another division."""
         self._engine, self._of, self._name = engine, of, name
         end_idle(engine, RENEW_S)
         with engine.begin() as db:
@@ -119,8 +120,8 @@ class Leases:
             ])  # fmt: skip
 
     def renew(self, held: Collection[Lease], counter: int) -> set[Lease]:
-        """The leases of `held` that are still held, for LEASE_S from now on. `counter`: no command will have a higher
-        one until then."""
+        """Renews `held` for LEASE_S from now; returns the leases that are still held. `counter`: above that of every
+        command until then."""
         with self._engine.begin() as db:
             until_ms = _now_ms(db) + LEASE_S * 1000
             db.execute(delete(ingests).where(or_(ingests.c.name == self._name, ingests.c.until_ms < _now_ms(db))))
@@ -128,7 +129,7 @@ class Leases:
             return {lease for lease in held if self._renewed(db, lease, until_ms, counter)}
 
     def take(self, held: int) -> list[Lease]:
-        """Free shares, as many as this process lacks when all that run have equally many."""
+        """Takes free shares, up to this process's equal part; returns their leases."""
         with self._engine.begin() as db:
             now_ms, lacking = _now_ms(db), self._fair_part(db) - held
             free = select(shares).where(shares.c.until_ms < now_ms).order_by(shares.c.share).limit(max(0, lacking))
@@ -141,12 +142,12 @@ class Leases:
             return taken
 
     def surplus(self, held: int) -> int:
-        """The number of `held` shares beyond this process's part."""
+        """The number of `held` shares beyond this process's equal part."""
         with self._engine.begin() as db:
             return max(0, held - self._fair_part(db))
 
     def release(self, lease: Lease, counter: int) -> None:
-        """The share is free at once. Nothing of it may be under way any more."""
+        """Frees the share at once. The ingest must have finished all work on it."""
         with self._engine.begin() as db:
             self._renewed(db, lease, 0, counter)
 
@@ -164,8 +165,8 @@ class Leases:
 
 
 def guard_transactions(engine: Engine, lease: Lease, idle_s: float = LEASE_S) -> None:
-    """Makes each transaction of `engine`, which is not connected yet, begin by checking the lease, and raises
-    ShareLost without it."""
+    """Begins each transaction of `engine` with a check of the lease; ShareLost if it is lost. `engine` is not connected
+    yet."""
 
     def begun(db: Connection) -> None:
         its = select(shares.c.share).where(_is(lease)).with_for_update(read=True)
@@ -177,8 +178,7 @@ def guard_transactions(engine: Engine, lease: Lease, idle_s: float = LEASE_S) ->
 
 
 def end_idle(engine: Engine, after_s: float) -> None:
-    """PostgreSQL ends a transaction of `engine` in which nothing happens: a frozen ingest would hold up others by its
-    locks."""
+    """Has PostgreSQL end an idle transaction of `engine`: the locks of a frozen ingest would block others."""
 
     def connected(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes reports to the database, a batch for each transaction. Only committed reports may be acknowledged.
+"""Writes reports to the database, one transaction for each batch. Only committed reports may be acknowledged.
 
-A unit has one writer (share.py), so what a transaction has read of it is still valid when written. If there were two,
-the primary key of `events` would make one transaction fail as a whole.
+A unit has one writer (share.py), so a unit's rows that a transaction has read are still valid when it writes. With two
+writers the primary key of `events` would make one of the transactions fail as a whole.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from linetap_desk.ingest.vaults import Group, reached
 MOST_SET_ASIDE = 1000  # kept for each unit; further ones are counted and logged
 _KEYS_AT_ONCE = 250  # in one statement
 _MOST_OF_A_CALL = 1000  # events; a call has about eight
-# Unforeseen faults of one report: it is set aside, and must not stop the others.
+# Unforeseen faults of one report: the report is set aside, and the others continue.
 _OF_ONE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 log = logging.getLogger("linetap.ingest")
@@ -45,10 +45,10 @@ class Store:
         self._names = Names()
 
     def write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
-        """Stores the batch; committed when this returns. SQLAlchemyError: nothing was stored, because of the database.
+        """Stores the batch; committed on return. SQLAlchemyError: the database has failed, and nothing was stored.
 
-        Returns, for every group with an event in the batch, repeated ones included, the number up to which all events
-        are stored.
+        Returns for every group with an event in the batch, also a repeated one, the number up to which all events are
+        stored.
         """
         if not self._names.belong_to(signers):
             self._names = Names(signers)
@@ -64,7 +64,7 @@ class Store:
             return reached
 
     def reached(self) -> list[tuple[Group, int]]:
-        """The last stored event of every group of the share; the most recently active one comes last."""
+        """The last stored event of every group of the share; the most recently active group comes last."""
         with self._engine.connect() as db:
             wanted = select(origins.c.unit, origins.c.origin, origins.c.through).where(
                 self._share.where(origins.c.unit)
@@ -81,7 +81,8 @@ class Store:
             return vaults.ack_fields(db, groups)
 
     def connected(self) -> None:
-        """A broker repeats its retained messages: until then no unit is online or offline, and no alert is active."""
+        """Resets states and alerts, since a broker repeats its retained messages: until then no unit is online or
+        offline, and no alert is active."""
         with self._engine.begin() as db:
             register.forget_states(db, self._share)
             register.forget_alerts(db, self._share)
@@ -112,7 +113,8 @@ class Store:
             return self._take(db, groups) if groups else {}
 
     def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
-        """One statement for all of them: a thousand units send one event each, rather than one unit a thousand."""
+        """Stores new events with one statement for all groups: a thousand units send one event each, not one unit a
+        thousand."""
         before = _reached(db, groups)
         neighbours = _neighbours(db, groups)
         taken: dict[Group, list[dict[str, Any]]] = {}
@@ -155,7 +157,7 @@ class Store:
         return {group: reached for group, reached in through.items() if group not in replaced}
 
     def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, Verdict]]) -> None:
-        """Each report once, however often it is sent. Beyond the limit they are only counted."""
+        """Stores each faulty report once, however often it is sent. Beyond the limit they are only counted."""
         for report, verdict in faults:
             digest = hashlib.sha256(report.payload + b"\0" + report.sig.encode("utf-8")).hexdigest()
             same = (set_aside.c.unit == report.unit, set_aside.c.code == verdict.code, set_aside.c.sha256 == digest)
@@ -192,7 +194,7 @@ def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, 
 
 
 def _neighbours(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Group, dict[int, Neighbour]]:
-    """Each event's stored neighbours and itself."""
+    """The stored neighbours of each event, and the event itself if it is stored."""
     keys = {(*group, event.fields.seq + step) for group, its in groups.items() for event in its for step in (-1, 0, 1)}
     wanted = select(events.c.unit, events.c.origin, events.c.seq, events.c.sha256, events.c.prev)
     neighbours: dict[Group, dict[int, Neighbour]] = {group: {} for group in groups}
@@ -212,7 +214,7 @@ def _advance(
         through, newest = before.get(group, (vaults.before_first(group[1]),) * 2)
         seqs = sorted(row["seq"] for row in rows)
         if newest == through and seqs == list(range(through + 1, through + 1 + len(seqs))) and not _drops(rows):
-            through = seqs[-1]  # the next, and nothing was waiting for them
+            through = seqs[-1]  # the next event, with none waiting behind it
         else:
             through = reached(db, group, through)
         answer[group] = through
@@ -261,7 +263,7 @@ def update_calls(db: Connection, names: set[tuple[str, str]]) -> None:
         events = _events_of(db, some)
         for unit, call_id in sorted(events.keys() | records.keys()):
             found = events.get((unit, call_id), [])
-            if not all(one.payload for one in found):  # a late event of a cleared call: the row is not derived again
+            if not all(one.payload for one in found):  # a late event of a cleared call: its row is not derived again
                 mine = (calls.c.unit == unit, calls.c.call_id == call_id)
                 clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*mine)).scalar_one())
                 continue
@@ -279,7 +281,7 @@ def update_calls(db: Connection, names: set[tuple[str, str]]) -> None:
 
 
 def _events_of(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
-    """The events of these calls in their order, limited for each call."""
+    """The events of these calls in order, a limited number for each call."""
     wanted = select(events.c.unit, events.c.call_id, events.c.payload, events.c.at, events.c.late)
     ordered = wanted.where(_of(events, names)).order_by(events.c.unit, events.c.origin, events.c.seq)
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)

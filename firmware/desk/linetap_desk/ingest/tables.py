@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# By code point, as Python and SQLite compare: an index in one order is of no use to a join with a column in another.
+# By code point, as Python and SQLite compare: an index in another order cannot serve a join.
 _CallName = Text().with_variant(Text(collation="C"), "postgresql")
 
 # Times are RFC 3339 UTC with milliseconds, so that their order is that of the text.
@@ -33,18 +33,18 @@ units = Table(
     metadata,
     Column("unit", Text, primary_key=True),
     Column("named", Boolean, nullable=False),  # in the signers' file
-    Column("state", Text),  # online, offline; null: nothing is retained of it at the broker
+    Column("state", Text),  # online, offline; null: the broker retains no message of it
     Column("session", Text),
     Column("version", Text),
     Column("since", Text),
-    Column("outbox_seq", BigInteger),  # as its last health has it: unsigned, good for a question only
+    Column("outbox_seq", BigInteger),  # by its last health: unsigned, may only trigger a request
     Column("health_at", Text),
-    Column("heard_at", Text),  # the desk's time of whatever came last
+    Column("heard_at", Text),  # time of the last message, by the desk's clock
     Column("pbx_port", Text),  # none, open, shut; null: never reported
-    Column("set_aside", Integer, nullable=False, default=0),  # how many, kept or not
+    Column("set_aside", Integer, nullable=False, default=0),  # how many, stored or only counted
 )
 
-# The active alerts of a unit, as the broker retains them: unsigned, as `units`.
+# The active alerts of a unit, as the broker retains them: unsigned, like `units`.
 unit_alerts = Table(
     "unit_alerts",
     metadata,
@@ -54,21 +54,21 @@ unit_alerts = Table(
     Column("since", Text, nullable=False),
 )
 
-# The report of a unit's PBX on a day, and the unit's recordings of it (pbxdays.py): unsigned, as `units`.
+# The report of a unit's PBX on a day, and the unit's recordings of it (pbxdays.py): unsigned, like `units`.
 pbx_days = Table(
     "pbx_days",
     metadata,
     Column("unit", Text, primary_key=True),
-    Column("day", Text, primary_key=True),  # 2026-11-25, where the unit is
+    Column("day", Text, primary_key=True),  # 2026-11-25, in the unit's time zone
     Column("calls", Integer, nullable=False),
-    Column("recorded", Integer, nullable=False),  # of the calls
-    Column("missing", Integer, nullable=False),  # of the calls: a recording was due
-    Column("unseen", Integer, nullable=False),  # recordings beside them
-    Column("told_at", Text, nullable=False),  # by the desk's time; of a correction, the time of its arrival
+    Column("recorded", Integer, nullable=False),  # calls that were recorded
+    Column("missing", Integer, nullable=False),  # calls without the recording that was due
+    Column("unseen", Integer, nullable=False),  # recordings without such a call
+    Column("told_at", Text, nullable=False),  # arrival of the report or its last correction, by the desk's clock
     Index("pbx_days_day", "day"),
 )
 
-# One row for each chain of a unit, by its key and vault (`chain_name` in vaults.py): its events have their own numbers.
+# One row for each chain of a unit, by its key and vault (`chain_name` in vaults.py). Each chain numbers its own events.
 origins = Table(
     "origins",
     metadata,
@@ -76,25 +76,25 @@ origins = Table(
     Column("origin", Text, primary_key=True),
     Column(
         "through", BigInteger, nullable=False
-    ),  # every event up to it is here, or was dropped by the unit's own report
+    ),  # all events up to this one are stored, or the unit reported them as dropped
     Column("newest", BigInteger, nullable=False),
     Column("heard_at", Text, nullable=False),
 )
 
-# The chains of one key of a unit, once it has more than one, or its vault a name (vaults.py): it has lost its disk.
+# The chains of a unit's key with more than one chain or a named vault (vaults.py): the unit has lost its disk.
 vaults = Table(
     "vaults",
     metadata,
     Column("unit", Text, primary_key=True),
     Column("origin", Text, primary_key=True),  # the chain
     Column("number", Integer, nullable=False),  # counted by the desk, per key
-    Column("before", Text, nullable=False),  # the chain that was in use until then; empty: none
-    Column("began_at", Text, nullable=False),  # of its first event here, by the unit's clock
-    Column("first_at", Text, nullable=False),  # by the desk's
-    Column("since_at", Text, nullable=False),  # it is in use since then, by the desk's; later than first_at: again
-    Column("signed", Integer),  # its number as the unit itself has signed it
-    Column("over_at", Text),  # another vault is in use since then, by the desk's clock
-    Column("lost_to", BigInteger),  # the newest known event of it
+    Column("before", Text, nullable=False),  # the chain in use before; empty: none
+    Column("began_at", Text, nullable=False),  # time of its first stored event, by the unit's clock
+    Column("first_at", Text, nullable=False),  # the same by the desk's clock
+    Column("since_at", Text, nullable=False),  # in use since, by the desk's clock; later than first_at: in use again
+    Column("signed", Integer),  # its number, signed by the unit
+    Column("over_at", Text),  # another vault is in use since, by the desk's clock
+    Column("lost_to", BigInteger),  # its newest known event
 )
 
 events = Table(
@@ -138,7 +138,7 @@ set_aside = Table(
     Column("text", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("bytes", Integer, nullable=False),
-    Column("payload", LargeBinary, nullable=False),  # its beginning, where it was too large
+    Column("payload", LargeBinary, nullable=False),  # its beginning if too large
     Column("sig", Text, nullable=False),
     Column("received_at", Text, nullable=False),
     UniqueConstraint("unit", "code", "sha256"),
@@ -153,29 +153,29 @@ alerts = Table(
     Column("code", Text, nullable=False),  # events_missing, log_rollback, log_fork, log_begun; those of vaults.py
     Column(
         "first", BigInteger, nullable=False
-    ),  # event, as `last`; of a log the leaves of the head and of the one known
+    ),  # an event's number, as `last`; for a log the leaves of the new and of the known head
     Column("last", BigInteger, nullable=False),
     Column("since", Text, nullable=False),
     Column("alerted_at", Text, nullable=False),
     Column("ended_at", Text),
 )
 
-# Of each key of a unit the head of its log over most leaves; and heads that do not fit one that was there, kept as the
-# evidence: both are signed.
+# For each key of a unit the head of its log over most leaves, and as evidence heads that contradict it: both are
+# signed.
 heads = Table(
     "heads",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("unit", Text, nullable=False),
     Column("origin", Text, nullable=False),
-    Column("code", Text, nullable=False),  # log_rollback, log_fork; empty: others are compared with this one
+    Column("code", Text, nullable=False),  # log_rollback, log_fork; empty: the head that others are compared with
     Column("size", BigInteger, nullable=False),
     Column("root", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("head", LargeBinary, nullable=False),  # the exact bytes
     Column("sig", Text, nullable=False),  # armored
     Column("received_at", Text, nullable=False),
-    Column("log", Text),  # which log of that key; null, as empty: of a vault without a name
+    Column("log", Text),  # name of the log; null or empty: of a vault without a name
     Index("heads_unit", "unit", "origin"),
 )
 
@@ -200,19 +200,19 @@ calls = Table(
     Column("gaps_ms", Float),
     Column("why", Text),
     Column("record_sha256", Text),
-    Column("late", Boolean, nullable=False),  # a part of it arrived late
+    Column("late", Boolean, nullable=False),  # part of it arrived late
     Column("rebuilt", Boolean),  # part of it was reconstructed from log and record
-    Column("situation", Text),  # why the unit ended it; null: it did not
+    Column("situation", Text),  # why the unit ended it; null: the unit did not
     Column("seen_by", Text),  # EndRecord.seen_by
-    Column("proof", Text),  # of its first notice; null: of a unit that did not report it
+    Column("proof", Text),  # proof of its first notice; null: the unit did not report it
     Column("steps", Text),  # the marks of END_STEPS, in their order
     Index("calls_began", "began_at"),
-    # The columns after the time in a search's index are further criteria: rows that do not match are not read.
+    # The columns after the time are further criteria of a search: rows that do not match are not read.
     Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
     Index("calls_disposition", "disposition", "began_at", "direction"),
 )
 
-# True for every call, and used only by a search for a whole unit: otherwise SQLite's planner, which has no statistics,
+# True for every call; only a search for a whole unit uses it. Without it SQLite's planner, which has no statistics,
 # would search for a line through all calls of its unit.
 WHOLE_UNIT = calls.c.unit != literal_column("''")
 Index(
@@ -225,11 +225,11 @@ Index(
     postgresql_where=WHOLE_UNIT,
 )
 
-# In one expression: PostgreSQL would estimate each of three conditions at half of the calls, and all at an eighth.
+# One expression: PostgreSQL would estimate each of three conditions at half of the calls, and all three at an eighth.
 IN_PROGRESS = func.coalesce(calls.c.ended_at, calls.c.sealed_at, calls.c.destroyed_at, type_=Text).is_(None)
 
-# States of few calls: otherwise a search for one would read all other calls. SQLite checks the condition again for each
-# row that it finds, so its columns follow the time too.
+# States that few calls have: otherwise a search for one would read all calls. SQLite checks the condition again for
+# each row that it finds, so its columns follow the time too.
 _RARE = {
     "marked": (calls.c.mark.is_not(None), ["mark"]),
     "by_situation": (calls.c.situation.is_not(None), ["situation"]),
@@ -241,8 +241,8 @@ for _name, (_rare, _asked) in _RARE.items():
     _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
     Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
 
-# The figures of destroyed calls, which destroyedcalls.py takes before it clears them: by the day on which they began,
-# or were destroyed, in the zone of the desk's pages. They name no call.
+# Figures of destroyed calls, counted before destroyedcalls.py clears them: by the day on which they began or were
+# destroyed, in the time zone of the desk's pages. They name no call.
 CALL_FIGURES = (
     "calls", "due", "recorded", "judged", "heard", "over_15", "over_20", "marked", "warned", "extended", "cancelled",
     "refused", "ended", "freed",
@@ -254,7 +254,7 @@ cleared_days = Table(
     Column("day", Text, primary_key=True),
     Column("unit", Text, primary_key=True),
     Column("line", Integer, primary_key=True, autoincrement=False),  # 0: not reported
-    Column("situation", Text, primary_key=True),  # empty: the unit did not end them
+    Column("situation", Text, primary_key=True),  # empty: not ended by the unit
     *(Column(name, Integer, nullable=False) for name in CALL_FIGURES),
 )
 destroyed_days = Table(
@@ -268,7 +268,7 @@ destroyed_days = Table(
 
 SUPERSEDED = ("calls_line", "calls_open", "calls_astray")  # indexes of earlier versions, replaced by others
 
-# The few calls with work left.
+# The few calls that are still to be copied.
 _UNCOPIED = (
     calls.c.record_sha256.is_not(None)
     & calls.c.sealed_at.is_not(None)
@@ -300,13 +300,13 @@ copies = Table(
     Column("unit", Text, primary_key=True),
     Column("call_id", _CallName, primary_key=True),
     Column("record_sha256", Text, nullable=False),
-    Column("until", Text),  # as the record has it; null: an overflow epoch has no day
+    Column("until", Text),  # as in the record; null: an overflow epoch has no day
     Column("stored_at", Text, nullable=False),
-    Column("look_at", Text),  # the next check whether it has expired: `until`, later while it is held
+    Column("look_at", Text),  # time of the next check for expiry: `until`, later while it is held
     Column("removed_at", Text),
     Column("period_s", BigInteger),  # the retention of its class; null: of an earlier version
     Column("counted_ms", BigInteger),  # the ingest's counted time when it was stored; null: of an earlier version
-    Column("closing_at", Text),  # when the proof that its unit's log has it was put beside it
+    Column("closing_at", Text),  # when the log's proof of the call was stored with it
 )
 # A unit's signed amendments of a call's times and end (evidence/calls/amendment.py).
 amendments = Table(
@@ -318,10 +318,10 @@ amendments = Table(
     Column("document", LargeBinary, nullable=False),  # the exact bytes
     Column("sig", Text, nullable=False),  # armored
     Column("until", Text, nullable=False),
-    Column("stored_at", Text),  # when it was put beside the copy
+    Column("stored_at", Text),  # when it was stored beside the copy
 )
 
-# The ingest's running time by the monotonic clock, which no change of a clock affects.
+# The ingest's running time by the monotonic clock, independent of changes of the clock.
 counted = Table(
     "counted",
     metadata,
@@ -333,7 +333,7 @@ Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_wh
 UNCLOSED = copies.c.removed_at.is_(None) & copies.c.closing_at.is_(None)
 Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=UNCLOSED, postgresql_where=UNCLOSED)
 
-# Periods without reports of a unit, or in which it reported that it records nothing: by the desk's clock, from unsigned
+# Periods without reports of a unit, or in which it reported that it does not record: by the desk's clock, from unsigned
 # messages (outages.py). They distinguish "no call" from "unknown".
 outages = Table(
     "outages",
@@ -344,21 +344,21 @@ outages = Table(
     Column("why", Text, nullable=False),
     Column("began_at", Text, nullable=False),
     Column("ended_at", Text),
-    Column("times", Integer, nullable=False),  # more than once: it came and went with less than a minute between
+    Column("times", Integer, nullable=False),  # above 1: repeated with less than a minute between
     Index("outages_unit", "unit", "began_at"),
 )
 _NOT_OVER = outages.c.ended_at.is_(None)
 Index("outages_standing", outages.c.unit, sqlite_where=_NOT_OVER, postgresql_where=_NOT_OVER)
 
-# The division of the units among several ingests (share.py), by the clock of the database.
+# The division of the units among several ingests (share.py), by the database's clock.
 shares = Table(
     "shares",
     metadata,
     Column("share", Integer, primary_key=True, autoincrement=False),  # from 1
     Column("owner", Text, nullable=False),  # its name in `ingests`
-    Column("epoch", BigInteger, nullable=False),  # how often it was taken
+    Column("epoch", BigInteger, nullable=False),  # how many times the share was taken
     Column("until_ms", BigInteger, nullable=False),  # since 1970; 0: free
-    Column("counter", BigInteger, nullable=False),  # at least that of its last command to a unit
+    Column("counter", BigInteger, nullable=False),  # at least the counter of its last command to a unit
 )
 ingests = Table(
     "ingests",

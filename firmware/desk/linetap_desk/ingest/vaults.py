@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault of a unit that is in use: a new disk with the old key, an old disk that returned, or two at once.
+"""Determines which vault of a unit is in use: after a new disk with the old key, an old disk that returned, or two at
+once.
 
-An unknown vault replaces the one in use. Events of the old one stay; its missing events count as lost and are not
-requested. Late events that a broker still holds are accepted. The old vault is in use again, with an alert, if an event
-is dated after its end. Since a unit's clock may be wrong permanently, an hour after the end arrivals count too: those
-with an impossible time (1970) at once, others if they continue for an hour after the first of them, since a broker that
-was away delivers all its messages in one go.
+An unknown vault replaces the one in use. Events of the old vault stay; its missing events count as lost and are not
+requested. Late events that a broker still holds are accepted. The old vault is in use again, with an alert, if one of
+its events is dated after its end. Since a unit's clock may be wrong permanently, arrivals count too from an hour after
+the end: those with an impossible time (1970) at once, others if they continue for an hour after the first of them,
+since a broker that was unavailable delivers all its messages at once.
 """
 
 from __future__ import annotations
@@ -21,22 +22,21 @@ from linetap_core.clock import FIRST_NS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.vaultformat import vaultname
 from linetap_desk.ingest.tables import alerts, events, heads, origins, units, vaults
 
-NEW = "vault_new"  # a vault that was not known: `first` is its number, `last` the one before it
+NEW = "vault_new"  # an unknown vault: `first` is its number, `last` that of the vault before it
 BACK = "vault_back"  # a replaced vault reports again: an old disk, or a copy of one
-CLONE = "vault_clone"  # and the other goes on as well
-LOST = "events_lost"  # events of the vault before that were never reported
-FORK = "events_fork"  # two signed events of one number: a copy of the disk, or one that went back
+CLONE = "vault_clone"  # a replaced vault reports again while the other continues
+LOST = "events_lost"  # events of the replaced vault that were never reported
+FORK = "events_fork"  # two signed events with the same number: a copy of the disk, or a disk set back
 CODES = (NEW, BACK, CLONE, LOST, FORK)
-LATE_S = (
-    3600  # after the end of a vault, before its arrivals count; and so long a broker may take to deliver all it has
-)
-MOST = 10_000  # chains of a unit: it makes one each time that it starts without its disk
+LATE_S = 3600  # before arrivals after a vault's end count; a broker may take as long to deliver its messages
+MOST = 10_000  # chains of a unit: each start without its disk makes one
 
 log = logging.getLogger("linetap.ingest")
 
 
 def check_vaults(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Collection[Group], now: str) -> None:
-    """`taken`: rows of `events` being stored, before `origins` is updated; `new`: chains that did not exist before."""
+    """Updates the vaults of a batch. `taken`: rows of `events` being stored, before `origins` is updated; `new`: chains
+    that did not exist before."""
     wanted = {group: rows for group, rows in taken.items() if rows}
     known = _known(db, {unit for unit, _ in wanted})
     for group, rows in wanted.items():
@@ -52,7 +52,7 @@ def check_vaults(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], ne
 
 
 def store_signed_number(db: Connection, group: Group, number: int) -> None:
-    """The unit has signed the number of its vault."""
+    """Stores the vault's number as signed by the unit."""
     db.execute(update(vaults).where(*_mine(group)).values(signed=number))
 
 
@@ -70,7 +70,7 @@ def replaced(db: Connection, groups: Iterable[Group]) -> set[Group]:
 
 
 def ack_fields(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
-    """Fields of an `ack` for a named vault: its number and the previous vault, until the unit has signed them, and the
+    """Fields of an `ack` for a named vault: its number and the previous vault until the unit has signed them, and the
     newest signed head of its log."""
     named = [group for group in groups if vault_of(group[1])]
     found: dict[Group, dict[str, str]] = {}
@@ -99,7 +99,7 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
         _insert(db, earlier[0], 1, "", earlier[1], now)
         before = _known(db, {unit})[earlier[0]]
     if before is None and not vault_of(chain):
-        return  # the only chain of its key, as for every unit of earlier versions
+        return  # the only chain of its key, as with units of earlier versions
     its = [row.number for (of, name), row in known.items() if of == unit and _same_key(name, chain)]
     number = max([*its, 0 if before is None else before.number]) + 1
     if number > MOST:
@@ -151,8 +151,8 @@ def _use_again(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> Non
 
 
 def _end(db: Connection, group: Group, now: str, at: str = "") -> None:
-    """The vault is not in use any more: its missing events are lost and cannot be requested. `at`: when the other one
-    began; a unit that also lost its count numbers both vaults from 1, and its later reports belong to the other."""
+    """Ends the use of a vault: its missing events are lost and cannot be requested. `at`: when the other vault began. A
+    unit that also lost its count numbers both vaults from 1; reports after `at` belong to the other."""
     unit, chain = group
     reached = db.execute(
         select(origins.c.through, origins.c.newest).where(origins.c.unit == unit, origins.c.origin == chain)
@@ -180,13 +180,13 @@ def _known(db: Connection, of: Collection[str]) -> dict[Group, Row[Any]]:
 
 
 def _in_use(known: Mapping[Group, Row[Any]], group: Group) -> Row[Any] | None:
-    """Another vault of the same key."""
+    """The vault in use of the same key, if it is another."""
     its = [row for (unit, chain), row in known.items() if unit == group[0] and _same_key(chain, group[1])]
     return next((row for row in its if row.over_at is None and row.origin != group[1]), None)
 
 
 def _earlier(db: Connection, group: Group) -> tuple[Group, str] | None:
-    """A chain of the same key that is not in `vaults` yet, as in earlier versions; and its last report's time."""
+    """A chain of the same key from earlier versions that is not in `vaults` yet, and the time of its last report."""
     unit, key = group[0], origin_of(group[1])
     named = func.substr(origins.c.origin, 1, len(key) + 1) == f"{key} "
     mine = (origins.c.unit == unit, or_(origins.c.origin == key, named))
@@ -204,7 +204,7 @@ def _mine(group: Group) -> tuple[Any, ...]:
 
 
 def _alert(db: Connection, group: Group, code: str, first: int, last: int, since: str, now: str) -> None:
-    """Only a person ends it, except for events that were called lost and arrived after all."""
+    """Raises an alert that only a person ends, except for events that counted as lost and arrived after all."""
     mine = (alerts.c.unit == group[0], alerts.c.origin == group[1], alerts.c.code == code)
     if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is None:
         db.execute(insert(alerts).values(
@@ -213,8 +213,8 @@ def _alert(db: Connection, group: Group, code: str, first: int, last: int, since
 
 
 # --- A unit's chains of events: their names in the desk's tables, and how far each is stored without a gap ------------
-# A chain is named by the key that signs it and, after a blank, the vault it lies in: a unit that lost its disk and kept
-# its key has two chains. The chain of a vault without a name has the key's name alone.
+# A chain's name is the fingerprint of its signing key and, after a blank, the vault's name: a unit that lost its disk
+# and kept its key has two chains. The chain of a vault without a name has the fingerprint only.
 
 
 def chain_name(origin: str, vault: str) -> str:
@@ -228,12 +228,12 @@ def origin_of(name: str) -> str:
 
 
 def vault_of(name: str) -> str:
-    """Empty: a vault without a name."""
+    """The vault's name; empty without one."""
     return name.partition(" ")[2]
 
 
 def before_first(name: str) -> int:
-    """The number before that of its first event."""
+    """The number that precedes the chain's first event."""
     return vaultname.first_seq(vault_of(name)) - 1
 
 
@@ -247,7 +247,8 @@ _A_STEP = 1000  # rows for each query
 
 
 def reached(db: Connection, group: Group, through: int) -> int:
-    """The last event up to which all are stored, or were dropped by the unit's own report; `through` is one such."""
+    """The number up to which all events are stored, or dropped by the unit's own report. `through`: such a number known
+    so far."""
     here = (events.c.unit == group[0], events.c.origin == group[1])
     while True:
         wanted = select(events.c.seq).where(*here, events.c.seq > through).order_by(events.c.seq).limit(_A_STEP)
@@ -265,7 +266,7 @@ def reached(db: Connection, group: Group, through: int) -> int:
 
 
 def first_hole(db: Connection, group: Group, through: int) -> tuple[int, int] | None:
-    """The first missing range (from, to) after `through`; None if nothing after it has arrived."""
+    """The first missing range (from, to) after `through`; None if no later event has arrived."""
     behind = select(events.c.seq).where(events.c.unit == group[0], events.c.origin == group[1], events.c.seq > through)
     following = db.execute(behind.order_by(events.c.seq).limit(1)).scalar()
     return None if following is None else (through + 1, following - 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that people change while a service runs: it is read again when it changes."""
+"""A file that people change while a service runs; it is read again after each change."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from linetap_core.errors import BadInput
 
 class ReloadedFile[T]:
     def __init__(self, path: Path, load: Callable[[Path], T], log: logging.Logger, code: str) -> None:
-        """BadInput from `load` for a file that cannot be used. Later ones are logged once, under `code`."""
+        """BadInput from `load` for an unusable file. Later faults are logged once each, with `code`."""
         self.path, self._load, self._log, self._code = path, load, log, code
         self._stamp = self._stamp_now()
         self._content = load(path)
 
     def now(self) -> T:
-        """The content. A missing or damaged file changes nothing until it is valid again."""
+        """The content. While the file is missing or damaged, the last valid content stays."""
         if (stamp := self._stamp_now()) != self._stamp:
             self._stamp = stamp
             try:
@@ -32,4 +32,4 @@ class ReloadedFile[T]:
             found = self.path.stat()
         except OSError:
             return None
-        return found.st_ctime_ns, found.st_size, found.st_ino  # of the mode too: it may have become readable
+        return found.st_ctime_ns, found.st_size, found.st_ino  # changes with the mode too: readable now

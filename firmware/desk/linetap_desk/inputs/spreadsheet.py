@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A table as spreadsheets and people save it, a CSV: in UTF-8, CP949 or UTF-16 (Excel's "Unicode text"), with commas,
-semicolons or tabs, with Excel's own first line `sep=;`, and with a title above its header.
-"""
+"""Reads a table saved by a spreadsheet or a person as CSV: in UTF-8, CP949 or UTF-16 (Excel's "Unicode text"), with
+commas, semicolons or tabs, with Excel's own first line `sep=;`, and with a title above its header."""
 
 from __future__ import annotations
 
@@ -17,19 +16,19 @@ from pathlib import Path
 from linetap_core.errors import BadInput
 from linetap_core.rundir import read_small
 
-MOST_ABOVE = 20  # rows in which the header is looked for
+MOST_ABOVE = 20  # rows that are searched for the header
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[,;\t]*\r?\n', re.IGNORECASE)
 _LIMIT_BYTES = 4 << 20
 
 
 class Unreadable(BadInput):
-    """The rows end at a place that is no CSV, which the text names with its file."""
+    """Malformed CSV; the text names file and place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`line`: of the header, from 1. `rows`: those below it, each with the number of its line."""
+    """The table. `line`: of the header, from 1. `rows`: those below it, each with its line number."""
 
     line: int
     header: list[str]
@@ -37,7 +36,8 @@ class Table:
 
 
 def read(path: Path, fits: Callable[[list[str]], int]) -> Table:
-    """`fits`: how many of the expected headings a row has. Of the first rows the one with the most is the header.
+    """Reads the table. `fits`: the number of expected headings in a row. The header is the first row with the most of
+    them.
 
     BadInput if the file is no text. Without any heading the first row is the header.
     """
@@ -46,7 +46,7 @@ def read(path: Path, fits: Callable[[list[str]], int]) -> Table:
     if (named := _SEPARATOR.match(text)) is not None:
         text, above = text[named.end() :], 1
     for delimiter in named[1] if named else "\t,;":
-        with contextlib.suppress(Unreadable):  # by the wrong delimiter; by the right one it comes again below
+        with contextlib.suppress(Unreadable):  # wrong delimiter; the right one raises it again below
             for number, (_, cells) in enumerate(islice(_rows(path, text, delimiter, above), MOST_ABOVE)):
                 found = (fits(cells), 0 if number else len(cells))
                 if found > best:
@@ -57,7 +57,7 @@ def read(path: Path, fits: Callable[[list[str]], int]) -> Table:
 
 
 def plain(text: str) -> str:
-    """A heading or a word, however it is spaced and spelled."""
+    """A heading or word with normalised spacing and spelling."""
     return "".join(text.split()).casefold()
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Input from outside, read strictly: JSON of limited size, times as people type them, and the fields of
-units' unsigned messages. Every fault is a BadInput of one line.
+"""Strict readers of external input: JSON of limited size, times as people type them, and the fields of units' unsigned
+messages. Every fault is a BadInput of one line.
 
-The desk decodes JSON by `decode` only; tests/desk/test_foreign.py checks that.
+The desk decodes JSON only with `decode`; tests/desk/test_foreign.py checks that.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _DAY_ONLY = len("2026-11-24")
 def zone_of(name: str) -> ZoneInfo:
     try:
         return zones.zone_of(name)
-    except (ValueError, KeyError, OSError):  # as ZoneInfo raises for unknown names
+    except (ValueError, KeyError, OSError):  # raised by ZoneInfo for unknown names
         raise BadInput(f"{name!r}: no time zone; Asia/Seoul expected") from None
 
 
@@ -62,7 +62,7 @@ def moment_ns(text: str, zone: ZoneInfo) -> int:
 
 
 def last_ns(text: str, zone: ZoneInfo) -> int:
-    """Like `moment_ns`, for the end of a period: a day or a minute counts to its last moment."""
+    """Like `moment_ns`, for the end of a period: of a day or a minute the last moment."""
     at_ns = moment_ns(text, zone)
     if len(text) == _DAY_ONLY:
         following = datetime.fromisoformat(text).replace(tzinfo=zone) + timedelta(days=1)
@@ -88,5 +88,5 @@ class Status(msgspec.Struct, frozen=True):
     since: Word
 
     def is_late_will(self, state: str | None, session: str | None) -> bool:
-        """Whether it is the delayed last will of an earlier session than the one known to be online."""
+        """Whether it is the delayed last will of an earlier session than the known online one."""
         return self.state == "offline" and state == "online" and self.session != session

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads an uncompressed USTAR archive from somebody else: only known names and sizes, each once, in bounded memory.
+"""Reads an untrusted uncompressed USTAR archive: only known names and sizes, each once, in bounded memory.
 
-60 lines of our own, since tarfile reads extended headers before their size can be bounded."""
+60 lines of our own, since tarfile reads extended headers before their size can be bounded.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from typing import Protocol
 from linetap_core.errors import Refusal
 
 BLOCK = 512
-LIMIT_BYTES = 1 << 30  # of the whole, which is in RAM: 37 hours of recordings
+LIMIT_BYTES = 1 << 30  # of the whole archive in RAM: 37 hours of recordings
 _PIECE_BYTES = 1 << 20
 
 
@@ -29,11 +30,11 @@ class Source(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-Names = Sequence[tuple[re.Pattern[str], int]]  # which files an archive may have, and their largest valid sizes
+Names = Sequence[tuple[re.Pattern[str], int]]  # the permitted files, and their largest sizes
 
 
 def members(source: Source, allowed: Names, most_members: int) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Name and content of each, in pieces. BadPackage at the first unexpected entry."""
+    """Name and content of each file, in blocks. BadPackage at the first unexpected entry."""
     seen: set[str] = set()
     total = 0
     while any(head := _exactly(source, BLOCK)):
@@ -44,7 +45,7 @@ def members(source: Source, allowed: Names, most_members: int) -> Iterator[tuple
         total += BLOCK + (size or 0)
         if len(seen) > most_members or total > LIMIT_BYTES:
             raise BadPackage(f"more than {most_members} files or {LIMIT_BYTES >> 20} MiB")
-        if size is None:  # a folder: they are made as they are needed
+        if size is None:  # a folder: folders are created when needed
             continue
         content = _content(source, size)
         yield name, content
@@ -61,7 +62,7 @@ def _content(source: Source, size: int) -> Iterator[bytes]:
 
 
 def _header(head: bytes, allowed: Names) -> tuple[str, int | None]:
-    """Size None of a folder."""
+    """Name and size of an entry; size None for a folder."""
     total = sum(head[:148]) + 8 * ord(" ") + sum(head[156:])
     if head[257:265] != b"ustar\x0000" or _octal(head[148:156]) != total:
         raise BadPackage("not a USTAR archive")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command`: signed commands to units, made, cosigned and sent."""
+"""`linetap command`: makes, cosigns and sends signed commands to units."""

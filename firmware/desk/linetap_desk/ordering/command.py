@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """`sign`, `cosign`: 0. `send`: 0 if the unit executed it, 1 if it refused or did not answer."""
+    """Runs the action. `sign`, `cosign`: 0. `send`: 0 if the unit executed it, 1 if it refused or did not answer."""
     if args.action == "sign":
         require_possible(clock)
         privatefile.write(args.output, make(args, clock.utc_ns()))
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def make(args: argparse.Namespace, now_ns: int) -> bytes:
-    """The envelope. BadInput for anything that the unit would refuse."""
+    """The signed envelope. BadInput for anything that the unit would refuse."""
     if not envelopes.may(args.role, args.verb):
         raise BadInput(f"--role {args.role}: {args.verb} is for {' or '.join(MAY[args.verb])}")
     key = signedfile.load_key(args.key)
@@ -126,7 +126,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
 
 
 def cosigned(args: argparse.Namespace) -> bytes:
-    """The envelope with an additional signature; its content is printed for the person who signs."""
+    """The envelope with an additional signature; prints its content for the person who signs."""
     data, key = read_small(args.file, envelopes.LIMIT_BYTES), signedfile.load_key(args.key)
     try:
         made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
@@ -239,8 +239,8 @@ def add_verb(verbs: Any) -> None:
 
 
 def run_send(args: argparse.Namespace, clock: Clock) -> int:
-    """Exit status: 0 all done, 1 one refused. BadInput or Refusal has the reason for a missing answer; of several
-    commands the others are sent all the same."""
+    """Sends the commands. Exit status: 0 all done, 1 one refused. BadInput or Refusal has the reason for a missing
+    answer; the other commands are sent nevertheless."""
     found = [(path, *one) for path in args.file for one in _commands_of(path)]
     status, broker = 0, broker_alone(args)
     for path, command, data in found:
@@ -258,7 +258,7 @@ def run_send(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _commands_of(path: Path) -> list[tuple[Command, bytes]]:
-    """Several of `*.commands`, one a line."""
+    """The commands of a file; `*.commands` has several, one per line."""
     if path.suffix != envelopes.OF_MANY:
         return [_command_of(path, read_small(path, envelopes.LIMIT_BYTES))]
     return [_command_of(path, data) for data in read_small(path, _LARGEST_FILE).splitlines() if data.strip()]
@@ -275,8 +275,8 @@ def _command_of(path: Path, data: bytes) -> tuple[Command, bytes]:
 
 
 def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, clock: Clock) -> Answer:
-    """One connection for one command. A Refusal if no answer arrives in time: the command may have been executed
-    nevertheless."""
+    """Sends one command on its own connection; returns the answer. A Refusal if no answer arrives in time: the command
+    may have been executed nevertheless."""
     topics, correlation = Topics(command.unit), secrets.token_bytes(16)
     terms = Terms(f"linetap-command-{secrets.token_hex(8)}", (topics.replies(command.verb),), 8, _LARGEST_PACKET)
     happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
@@ -308,7 +308,7 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
                     state = "the broker has the command; the unit is away, or does not answer"
                 case Arrived():
                     happening.acknowledge()
-                    if happening.correlation == correlation:  # others may send to the same unit at the same time
+                    if happening.correlation == correlation:  # others may send commands to the same unit
                         return _answer(happening.payload)
                 case Ended(why):
                     raise Refusal(f"{where}: {why}")
@@ -318,8 +318,8 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 
 def _left_s(command: Command, clock: Clock) -> int | None:
-    """The seconds for which a broker may keep the command; None if its end cannot be read. An expired command is sent
-    for one second, since the unit's refusal is an answer."""
+    """The seconds for which a broker may keep the command; None if its expiry cannot be read. An expired command is
+    sent for one second, so that the unit's refusal is the answer."""
     try:
         left_s = (parse_rfc3339(command.expires) - clock.utc_ns()) // NS_PER_S
     except ValueError:  # the unit refuses it

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authority's folder, held by one command at a time.
+"""The authority's folder, locked by one command at a time.
 
 ```
 ca.key  ca.pem  issued.jsonl          the state
 crl.pem  allowed_signers              derived from the register, rewritten by every command
 ```
-ca.pem, crl.pem and allowed_signers are copied to brokers, desks and verifiers, whose programs run as users of their
-own: they are of mode 0644, all else of 0600.
+ca.pem, crl.pem and allowed_signers have mode 0644, since they are copied to brokers, desks and verifiers, whose
+programs run as other users. All other files have 0600.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def desk_name(text: str) -> str:
 
 
 def is_permitted(ca: x509.Certificate, name: x509.GeneralName) -> bool:
-    """RFC 5280, 4.2.1.10: a certificate beyond its root's constraints would be refused by every client."""
+    """Whether the root's constraints permit the name (RFC 5280, 4.2.1.10): otherwise every client would refuse the
+    certificate."""
     subtrees = ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
     return any(_within(name, subtree) for subtree in subtrees)
 
@@ -108,7 +109,8 @@ class Authority:
         alternatives: list[x509.GeneralName],
         signer: str = "",
     ) -> bytes:
-        """The certificate's PEM, registered when this returns. `signer`: the line of a unit's signing key."""
+        """Issues a certificate; returns its PEM, which is registered on return. `signer`: the line of a unit's signing
+        key."""
         now_ns = self.clock.utc_ns()
         at = from_utc_ns(now_ns)
         if at >= self.certificate.not_valid_after_utc:
@@ -133,7 +135,7 @@ class Authority:
         return made.public_bytes(Encoding.PEM)
 
     def revoke(self, entries: list[Issued], since: str, with_signer: bool) -> None:
-        """Revokes certificates; `since` is RFC 3339. Register and derived files have it when this returns."""
+        """Revokes certificates; `since` is RFC 3339. Register and derived files are updated on return."""
         now = rfc3339(self.clock.utc_ns())
         self.register.append(
             *(Revoked(at=now, serial=e.serial, since=since, signer=e.signer if with_signer else "") for e in entries)
@@ -155,7 +157,7 @@ class Authority:
 def make_host(
     folder: Path, clock: Clock, role: Role, name: str, alternatives: list[x509.GeneralName], output: Path
 ) -> None:
-    """A new key beside a new certificate: `output`, and the same name with .key. Nothing is overwritten."""
+    """Makes a key and a certificate: `output`, and the same name with .key. Nothing is overwritten."""
     key_path = output.with_suffix(".key")
     if key_path == output:
         raise BadInput(f"-o {output}: that is the key's name; {output.with_suffix('.pem')} expected")
@@ -176,19 +178,20 @@ def key_hash(public: ec.EllipticCurvePublicKey) -> str:
 
 
 def signers_line(unit: str, signer: str, before: str = "") -> str:
-    """One of allowed_signers; `before` is RFC 3339. Rounded down: in a second of doubt the signature does not count."""
+    """A line of allowed_signers; `before` is RFC 3339. Rounded down: in the second of doubt the signature does not
+    count."""
     ends = f',valid-before="{from_utc_ns(parse_rfc3339(before)):%Y%m%d%H%M%S}Z"' if before else ""
     return f'{unit} namespaces="{",".join(namespaces.BY_UNIT)}"{ends} {signer}'
 
 
 def make(folder: Path, name: str, domains: list[str], networks: list[Network], clock: Clock) -> None:
-    """A new authority, with a revocation list from the first day. BadInput if there is one already."""
+    """Makes an authority, with a revocation list from the first day. BadInput if there is one already."""
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     key = certificates.new_key()
     made = certificates.root(key, name, from_utc_ns(clock.utc_ns()), domains, networks)
     privatefile.write(folder / KEY, certificates.key_pem(key))
-    twin_of(folder / REGISTER).unlink(missing_ok=True)  # of an earlier authority
+    twin_of(folder / REGISTER).unlink(missing_ok=True)  # left by an earlier authority
     privatefile.write(folder / REGISTER, b"")
     privatefile.write_public(folder / CERTIFICATE, made.public_bytes(Encoding.PEM))
     with opened(folder, clock) as authority:
@@ -197,11 +200,11 @@ def make(folder: Path, name: str, domains: list[str], networks: list[Network], c
 
 @contextlib.contextmanager
 def opened(folder: Path, clock: Clock) -> Iterator[Authority]:
-    """Locks the folder for this command; PkiFault if another command holds it."""
+    """The authority, its folder locked for this command. PkiFault if another command has the lock."""
     key, certificate = _read_key(folder / KEY), _read_certificate(folder / CERTIFICATE)
     if key.public_key() != certificate.public_key():
         raise PkiFault("ca_key", f"{folder / KEY}: not the key of {CERTIFICATE}")
-    fd = os.open(folder / KEY, system.READ)  # no command replaces it, and Windows opens no folder
+    fd = os.open(folder / KEY, system.READ)  # the key is never replaced; Windows cannot open a folder
     try:
         system.lock(fd)
         yield Authority(folder, certificate, Register(folder / REGISTER), clock, key)
@@ -242,7 +245,7 @@ def add_init_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def init(args: argparse.Namespace, clock: Clock) -> int:
-    """`linetap pki init`: an authority for its own networks and domains, and for no other."""
+    """`linetap pki init`: makes an authority that is limited to its own networks and domains."""
     domains = [domain_name(text, "--domain") for text in args.domain]
     networks = [network_of(text, "--network") for text in args.network]
     if not domains and not networks:

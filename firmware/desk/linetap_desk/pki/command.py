@@ -23,7 +23,7 @@ from linetap_desk.pki import authority, rabbitmq
 from linetap_desk.pki.authority import Authority, key_hash, signers_line
 from linetap_desk.pki.register import Issued, Register
 
-_NEVER = "9999"  # behind every time
+_NEVER = "9999"  # sorts after every time
 _ROLES: tuple[Role, ...] = ("desk", "broker")
 
 
@@ -54,7 +54,7 @@ def revoke_certificates(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _again(register: Register, role: Role, name: str, since: str, keep_signer: bool) -> list[Issued]:
-    """Revokes again what is revoked already, if its signatures are in doubt from an earlier moment on."""
+    """The revoked certificates to revoke again, if their signatures are in doubt from an earlier time on."""
     before = {} if keep_signer else register.signers()
     return [
         entry
@@ -68,7 +68,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_certificates(args: argparse.Namespace, clock: Clock) -> int:
-    """0, or 1 if a certificate ends within --days."""
+    """Lists the certificates. 0, or 1 if one ends within --days."""
     with authority.opened(args.dir, clock) as ca:
         newest: dict[str, Issued] = {}
         revoked = ca.register.revocations()
@@ -140,7 +140,7 @@ def _read_request(path: Path) -> Request:
 
 
 def _require(ca: Authority, asked: Request, line: str, known: bool) -> None:
-    """A name has one signing key at a time, a key one name; and a revoked key is never accepted again."""
+    """Requires that a name has one signing key at a time, that a key has one name, and that the key is not revoked."""
     register = ca.register
     revoked = register.revocations()
     tls = key_hash(asked.tls)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access rights at a RabbitMQ, as its definitions file: the same rights as systemd/mosquitto/acl for Mosquitto.
+"""Writes the access rights for a RabbitMQ, as its definitions file: the same rights as systemd/mosquitto/acl for
+Mosquitto.
 
 A user has the name of a certificate, and no password. RabbitMQ writes `.` for `/` in a topic.
 """
@@ -30,7 +31,7 @@ _ALL = "^" + re.escape(PREFIX.replace("/", ".")) + r"\."
 _COMMANDS = rf"{_ALL}[^.]+\.cmd\.[^.]+$"
 _SAYS = r"(status|line\.[^.]+|call|health|alert\.[^.]+|log|reply\.[^.]+)"
 _NOTHING = "^$"
-# RabbitMQ 4.0 drops what a quorum queue has delivered 20 times: an ingest that is killed often gets it as often.
+# RabbitMQ 4.0 drops a message after 20 deliveries from a quorum queue; an often killed ingest reaches that.
 _KEPT = {
     "vhost": "/", "name": "linetap-kept", "pattern": "^mqtt-subscription-", "apply-to": "quorum_queues",
     "definition": {"delivery-limit": -1}, "priority": 0,
@@ -38,7 +39,7 @@ _KEPT = {
 
 
 def definitions(named: Iterable[tuple[Role, str]], silent: Iterable[str], known: Iterable[Signer]) -> bytes:
-    """The definitions of units and desks. `silent`: the desks that read and write nothing, as a screen on a wall.
+    """The definitions of units and desks. `silent`: the desks that neither read nor write, such as a wall display.
     `known`: the units' signing keys."""
     clients_of: dict[str, set[str]] = {}
     for signer in known:
@@ -50,7 +51,7 @@ def definitions(named: Iterable[tuple[Role, str]], silent: Iterable[str], known:
             continue
         user = common_name(role, name)
         users.append({"name": user, "password_hash": "", "tags": []})
-        # A session's queue has the name of the client: a unit's is that of its key, and a desk has several.
+        # A session's queue is named after the client: a unit's after its key, and a desk has several.
         clients = sorted(clients_of.get(name, ())) or [f"linetap-{name}"]
         session = f"({'|'.join(map(re.escape, clients))})" if role == "unit" else "linetap-.*"
         queue = rf"mqtt-subscription-{session}qos[01]"
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def write_definitions(args: argparse.Namespace, clock: Clock) -> int:
-    """Writes the definitions of all certificates that are not revoked."""
+    """Writes the definitions of all certificates except revoked ones."""
     with authority.opened(args.dir, clock) as ca:
         revoked = ca.register.revocations()
         issued = [entry for entry in ca.register.issued() if entry.serial not in revoked]

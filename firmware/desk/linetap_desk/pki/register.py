@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of issued and revoked certificates: issued.jsonl, which only grows. A line is on disk before its effect.
+"""The register of issued and revoked certificates: issued.jsonl, which only grows. A line is on disk before it takes
+effect.
 
-A line counts once it is complete; an incomplete last line, after a power cut, is a certificate that was never given
+A line counts once it is complete; an incomplete last line, after a power cut, is a certificate that was never handed
 out. Each line ends with `check`, the SHA-256 of the file's content before it, so that any change breaks the next line.
 Lines of version 0.1 have none; the first line with a `check` covers them too.
 
 issued.jsonl.twin is a second copy. If one of the two is damaged, the other is used. A line in only one of them counts:
-it had no effect yet, or the other file has lost it, and a revocation must not be lost.
+either it had no effect yet, or the other file has lost it, and a revocation must not be lost.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _CHECK = re.compile(rb'(.*),"check":"([0-9a-f]{64})"\}', re.DOTALL)
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True, tag="issued", tag_field="entry"):
-    """`key` and `sha256` are of the certificate's SubjectPublicKeyInfo and of its DER; `signer` is a unit's line."""
+    """An issued certificate. `key` and `sha256` are of its SubjectPublicKeyInfo and of its DER; `signer` is a unit's
+    line."""
 
     at: str
     serial: str  # hexadecimal
@@ -48,7 +50,8 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True, tag="issued", tag_field=
 
 
 class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked", tag_field="entry"):
-    """`since`: the moment from which the certificate, and the revoked signer if there is one, no longer count."""
+    """A revocation. `since`: the time from which the certificate, and the revoked signer if there is one, no longer
+    count."""
 
     at: str
     serial: str
@@ -58,7 +61,7 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked", tag_fiel
 
 class Register:
     def __init__(self, path: Path) -> None:
-        """BadInput if it cannot be read; PkiFault if a line is invalid in both files."""
+        """Reads the register. BadInput if that fails; PkiFault if a line is invalid in both files."""
         self._path = path
         data, other = _whole(read_small(path, LIMIT_BYTES)), self._of_twin()
         try:
@@ -81,7 +84,7 @@ class Register:
         self._take(other)
 
     def _of_twin(self) -> bytes | None:
-        """None if the twin is missing or damaged."""
+        """The twin's content; None if it is missing or damaged."""
         twin = twin_of(self._path)
         try:
             data = _whole(read_small(twin, LIMIT_BYTES))
@@ -128,7 +131,7 @@ class Register:
         return whole
 
     def append(self, *entries: Issued | Revoked) -> None:
-        """Appends all entries; they are durable when this returns."""
+        """Appends all entries; durable on return."""
         before = self._sum.copy()
         data = b"".join(self._checked(entry) for entry in entries)
         try:
@@ -166,7 +169,7 @@ class Register:
         return {entry.serial: entry for entry in reversed(self.entries) if isinstance(entry, Revoked)}
 
     def standing(self, role: Role, name: str) -> list[Issued]:
-        """The certificates of this name that are not revoked, expired or not."""
+        """The certificates of this name that are not revoked, whether expired or not."""
         gone = self.revocations()
         return [entry for entry in self.issued(role, name) if entry.serial not in gone]
 
@@ -176,7 +179,7 @@ class Register:
         named = {entry.serial: entry.name for entry in self.issued("unit")}
         for entry in self.entries:
             if isinstance(entry, Revoked) and entry.signer:
-                found[named[entry.serial], entry.signer] = entry.since  # `pki revoke` lets it go only back
+                found[named[entry.serial], entry.signer] = entry.since  # `pki revoke` allows only earlier times
         return found
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether one call is as its unit sealed it: record, signature, files and amendments. Needs no secret."""
+"""Verifies that one call is as its unit sealed it: record, signature, files and amendments. Needs no secret."""

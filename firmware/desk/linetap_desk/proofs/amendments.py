@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Amendments in a vault, or in a unit's folder of a store: `amended/`, beside the years. In a package it lies beside
-`calls/`.
-"""
+"""Reads amendments in a vault, or in a unit's folder of a store: `amended/`, beside the years. In a package it is
+beside `calls/`."""
 
 from __future__ import annotations
 
@@ -46,8 +45,8 @@ def path_of_newest(home: Path, call_id: str) -> Path | None:
 def read_amendment(
     call_dir: Path, unit: str, record_sha256: str, signers: list[Signer] | None
 ) -> tuple[Amendment | None, str]:
-    """The newest amendment beside a verified call, if it is of its record and signed by its unit; otherwise the reason,
-    or "" if there is none."""
+    """The newest amendment of a verified call, if it is of its record and signed by its unit; otherwise the reason, or
+    "" if there is none."""
     path = path_of_newest(home(call_dir), call_dir.name)
     if path is None:
         return None, ""
@@ -92,8 +91,8 @@ def _read(path: Path, call_id: str) -> Amendment | None:
 
 
 class TrueTimes:
-    """True times of calls that a wrong clock named, in some vaults: from amendments, or from the records. An amendment
-    is trusted no more than an index: the record decides."""
+    """True times of calls with ids from a wrong clock, in some vaults: from amendments, or from the records. An
+    amendment is trusted no more than an index: the record decides."""
 
     def __init__(self, vaults: Iterable[Path]) -> None:
         self._vaults = list(vaults)
@@ -102,7 +101,7 @@ class TrueTimes:
         }
 
     def began_ns(self, entry: Entry) -> int:
-        """BadIndex for an invalid call id in the entry."""
+        """The begin of a call. BadIndex for an invalid call id in the entry."""
         named_ns = index.began_ns(entry)
         known = self._began.get((entry.unit, entry.call_id))
         if known is None:
@@ -110,7 +109,7 @@ class TrueTimes:
         return known
 
     def days_of_others(self, first_ns: int, last_ns: int, zone: ZoneInfo) -> set[date]:
-        """Days of the index with calls made between these moments, but named after other days."""
+        """Days of the index that contain calls made between these times, but named after other days."""
         found: set[date] = set()
         for (_, call_id), began_ns in list(self._began.items()):
             if first_ns <= began_ns <= last_ns:

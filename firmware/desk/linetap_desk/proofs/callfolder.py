@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading what a unit sealed, without trusting it: limited sizes, regular files only, no secrets."""
+"""Reads a sealed call's files without trusting them: limited sizes, regular files only, no secrets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DATE_NAME = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d\d"), "day":
 
 
 class Damaged(Refusal):
-    """A call folder is not as it was sealed; `code` names the fault."""
+    """A call folder was changed since it was sealed; `code` names the fault."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -71,7 +71,7 @@ def read(path: Path, limit_bytes: int) -> bytes:
 
 
 def read_named(path: Path, limit_bytes: int) -> bytes:
-    """The same of a file that the user named; BadInput gives its fault."""
+    """A small file that the user named; BadInput states its fault."""
     try:
         return read(path, limit_bytes)
     except Damaged as error:
@@ -111,7 +111,7 @@ def _open(path: Path) -> FileIO:
 
 
 def is_call(path: Path) -> bool:
-    """A call folder by its name or by what is in it."""
+    """Whether it is a call folder, by its name or its content."""
     return sealed.CALL_ID.fullmatch(path.name) is not None or (path / sealed.RECORD).exists()
 
 
@@ -156,7 +156,7 @@ def load_signers(path: Path) -> list[signers.Signer]:
     try:
         with path.open("rb") as file:
             data = file.read(_SIGNERS_LIMIT_BYTES + 1)
-        # otherwise its last line would be truncated, and the following ones ignored
+        # a cut file would have a truncated last line, and lack the following ones
         if len(data) > _SIGNERS_LIMIT_BYTES:
             raise BadInput(f"larger than {_SIGNERS_LIMIT_BYTES} bytes; an allowed_signers file expected")
         return signers.parse(data.decode("utf-8"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The result of a check, of a call or of a unit's log."""
+"""The result of a check of a call or of a unit's log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Verdict:
-    """`record` as far as it could be read; `trusted` if a named signer signed it."""
+    """The result. `record`: as far as it could be read; `trusted`: a named signer signed it."""
 
     name: str
     record: CallRecord | None = None
@@ -27,7 +27,7 @@ class Verdict:
     trusted: bool = False
     problems: list[Problem] = field(default_factory=list)
     counts: bool = True  # False: informational only
-    counted: datetime | None = None  # when the call began by counted time, if the unit's clock was wrong
+    counted: datetime | None = None  # begin of the call by counted time, if the unit's clock was wrong
     notes: list[str] = field(default_factory=list)  # further information
 
     @property
@@ -58,5 +58,5 @@ class Verdict:
 
 
 def _shown(text: str) -> str:
-    """Characters that could end or overwrite a line, or reverse its direction, as escapes."""
+    """The text with escapes for characters that could end or overwrite a line, or reverse its direction."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks one sealed call: its record, the signature of it, every file that the record names, and the signer.
+"""Verifies one sealed call: its record, the record's signature, every file that the record names, and the signer.
 
 Every fault found is reported, with a stable code.
 
-The unit's key must have been valid at the call's time. A clock that stood before the first version of linetap gives no
-time (evidence/signing/signers.require_trust). Then the time of the call's amendment counts, which comes from counted
-time; else the time at which witnesses had cosigned it; else the present. The verdict names which of them was used.
+The unit's key must have been valid at the call's time. A clock before the first version of linetap gives no time
+(evidence/signing/signers.require_trust). Then the time of the call's amendment counts, which comes from counted time;
+else the time at which witnesses had cosigned it; else the present. The verdict names the one used.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ from linetap_desk.proofs.verdict import Problem, Verdict
 
 
 def undated_note(at: datetime, counted: datetime | None = None, seen: datetime | None = None) -> str:
-    """`at`: the unit's clock. `counted`: the time by counted time; `seen`: when witnesses had cosigned it."""
+    """The note on the time used. `at`: the unit's clock. `counted`: by counted time; `seen`: when witnesses had
+    cosigned it."""
     stood = f"its clock stood at {_utc_text(at)}"
     if counted is not None:
         return f"{stood}; by counted time it was {_utc_text(counted)}, and its key is judged as of then"
@@ -61,9 +62,9 @@ def _judge_trust(
     call_dir: Path,
     seen: datetime | None,
 ) -> None:
-    """Requires that the unit named in the record signed it with a key valid when the call began: by the call's name,
-    or, if a wrong clock gave that name, by the time that the unit signed later. If neither exists, by when witnesses
-    saw it."""
+    """Requires that the unit named in the record signed it with a key valid when the call began. The begin is in the
+    call's name; if a wrong clock gave that name, it is the time that the unit signed later, or else when witnesses had
+    seen it."""
     if key is None or signers is None:
         return
     try:
@@ -94,7 +95,7 @@ def _judge_trust(
 
 
 def _counted_begin(verdict: Verdict, record: CallRecord, signers: list[Signer], call_dir: Path) -> datetime | None:
-    """The call's begin by its newest amendment, or by the record's own counted time; None if there is neither."""
+    """The call's begin by its newest amendment, or by the record's own counted time; None without both."""
     path = amendments.path_of_newest(amendments.home(call_dir), record.call_id)
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
@@ -110,14 +111,14 @@ def _utc_text(at: datetime) -> str:
 
 # The audio begins at the answer or later and ends with the call; frame counter and duration are rounded.
 _DURATION_SLACK_S = 1.0
-_TONE_SLACK_S = 30.0  # a call that ended by busy tone ended where that began; it is recorded until that is certain
+_TONE_SLACK_S = 30.0  # a call ended by busy tone ends where the tone began; recording continues until that is certain
 _HEADER_READ_BYTES = 4096
 
 
 def verify_call(
     call_dir: Path, signers: list[Signer] | None, *, with_audio: bool = True, seen: datetime | None = None
 ) -> Verdict:
-    """Every fault of one call folder; no exception is raised for its content.
+    """All faults of one call folder; its content raises no exception.
 
     `seen`: when witnesses had cosigned it, used if the unit's own clock was wrong; None if unknown. `with_audio=False`:
     missing parts are no fault, since the signed record has their hashes.
@@ -167,8 +168,7 @@ def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> PublicKey | N
 
 
 def _parse(data: bytes) -> CallRecord:
-    """The record. Damaged if it is malformed or contains fields that only meta.age may contain; UnknownSuite precedes
-    that."""
+    """The record. Damaged if it is malformed or has fields of meta.age; UnknownSuite is raised before that."""
     try:
         fields = strict.decode(data, dict[str, msgspec.Raw])
         record = sealed.decode_record(data)
@@ -180,7 +180,7 @@ def _parse(data: bytes) -> CallRecord:
 
 
 def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
-    """The record's statement about the signing key is the signer's own; this finds only an evident contradiction."""
+    """A fault if the record names another signing key than the signer's."""
     if key is None or record.unit_key is msgspec.UNSET:
         return
     if record.unit_key.in_ == "tpm" and keys.kind_of(key) == SSH_ED25519:
@@ -188,7 +188,7 @@ def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
 
 
 def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """A notice that ended before the answer cannot have been heard, whatever was measured on the line."""
+    """A fault for a notice that ended before the answer: the caller cannot have heard it, whatever was measured."""
     for notice in record.notices:
         if notice.began_after_answer is False and notice.proof in ("full", "partial"):
             yield Problem(
@@ -205,7 +205,7 @@ def _check_identity(record: CallRecord, call_dir: Path) -> Iterator[Problem]:
 
 
 def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """Parts must follow one another without a gap and add up to the samples that the record states."""
+    """Faults unless the parts follow one another without a gap and add up to the samples that the record states."""
     audio = record.audio or Audio()
     end = 0
     for number, part in enumerate(audio.parts, 1):
@@ -224,14 +224,14 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
     if record.duration_s is not None and seconds > record.duration_s + slack_s:
         yield Problem("duration", f"{seconds:.1f} s of audio in a call of {record.duration_s:.1f} s")
     for gap in audio.gaps:
-        # The loss by a power cut is after the audio.
+        # The audio lost in a power cut comes after the recording.
         end_s = gap.at_s if gap.cause == "power" else gap.at_s + gap.ms / 1000
         if not (gap.at_s >= 0 and gap.ms >= 0 and end_s <= seconds + _DURATION_SLACK_S):
             yield Problem("gaps", f"the gap at {gap.at_s} s lies outside the audio")
 
 
 def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
-    """Audio requires keys, the record's files must include all parts, and an unrecorded call has no files."""
+    """Faults unless audio has keys, the record's files include all parts, and an unrecorded call has no files."""
     parts = {part.file for part in record.audio.parts} if record.audio else set()
     wanted = parts | {sealed.META, sealed.KEY} if parts or record.files else set()
     if record.recovered and sealed.META not in record.files:  # the record was rebuilt from the folder alone
@@ -245,7 +245,7 @@ def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
 
 
 def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio: bool) -> Iterator[Problem]:
-    """Every named file must exist with its hash and a plausible size, and no other file may exist."""
+    """Faults unless every named file exists with its hash and a plausible size, and no other file exists."""
     for name in sorted(names - set(record.files) - {sealed.RECORD, sealed.SIGNATURE}):
         yield Problem("extra_file", f"{name} is not named in the record")
     parts = {part.file: part for part in record.audio.parts} if record.audio else {}
@@ -268,7 +268,7 @@ def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio
 
 
 def _check_size(path: Path, found: Digest, part: Part, codec: Codec) -> Iterator[Problem]:
-    """Compares the number of samples that the size of a part implies with the record."""
+    """A fault if the number of samples implied by a part's size contradicts the record."""
     try:
         offset = age.payload_offset(callfolder.read_head(path, _HEADER_READ_BYTES))
     except Refusal as error:

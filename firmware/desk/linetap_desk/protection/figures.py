@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a period by department: of the calls that the desk still knows, and of those whose data is cleared.
+"""The figures of a period by department: from the calls that the desk still has, and from the counts of cleared ones.
 
-A line belongs to whoever sat there when the call began, by the table of lines: the period is divided where a row of the
-table begins, and each part is one grouped statement. Figures of cleared calls are by day.
+A line belongs to the department that had it when the call began, by the table of lines: the period is divided where a
+row of the table begins, and each part is one grouped statement. Figures of cleared calls are by day.
 
-Of the calls that units ended, the number of each telephone counts too. Nobody is ranked: telephones are in the order of
-department and extension.
+Calls that units ended are also counted for each telephone. There is no ranking: telephones are ordered by department
+and extension.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from linetap_desk.protection.period import Period
 from linetap_desk.searching.departments import Departments
 
 Place = tuple[str, int]  # unit, line
-NO_DEPARTMENT, TRUNKS = "", "*trunks"  # in the place of a name: lines of none, and trunk lines of none
+NO_DEPARTMENT, TRUNKS = "", "*trunks"  # in place of a name: lines without a department, and trunk lines without one
 
 
 @dataclass(slots=True)
 class Figures:
-    """`of`: by the names of CALL_FIGURES and DESTROYED_FIGURES. `situations`: ended calls by situation."""
+    """The figures of a department. `of`: by the names of CALL_FIGURES and DESTROYED_FIGURES. `situations`: ended calls
+    by situation."""
 
     of: Counter[str] = field(default_factory=Counter)
     situations: Counter[str] = field(default_factory=Counter)
@@ -46,8 +47,8 @@ class Figures:
 
 @dataclass(slots=True)
 class Found:
-    """`departments`: by name, with NO_DEPARTMENT and TRUNKS. `unmeasured`: destroyed calls that were cleared before
-    this desk counted. `overdue`: copies that should be gone, at this moment."""
+    """The figures of a period. `departments`: by name, with NO_DEPARTMENT and TRUNKS. `unmeasured`: destroyed calls
+    cleared before this desk counted them. `overdue`: copies that should have been removed by now."""
 
     departments: dict[str, Figures] = field(default_factory=dict)
     unmeasured: int = 0
@@ -107,13 +108,13 @@ def _add(found: Found, departments: Departments, at_ns: int, row: dict[str, Any]
 
 
 def department_of(departments: Departments, unit: str, line: int | None, at_ns: int) -> str:
-    """The name, NO_DEPARTMENT, or TRUNKS."""
+    """The department's name, NO_DEPARTMENT, or TRUNKS."""
     _, department = departments.at_line(unit, line, at_ns)
     return department or (TRUNKS if departments.is_trunk(unit, line, at_ns) else NO_DEPARTMENT)
 
 
 def _overdue(db: Connection, now_ns: int) -> int:
-    """Copies whose end is over for a day: held ones are looked at again later, and are not among them."""
+    """Copies past their end for a day. Held ones have a later check, and are not included."""
     ends = rfc3339(now_ns - NS_PER_DAY)
     late = (copies.c.removed_at.is_(None), copies.c.look_at < ends)
     return db.execute(select(func.count()).select_from(copies).where(*late)).scalar_one()
@@ -135,7 +136,7 @@ class Seat:
 
 
 def ended_calls(db: Connection, period: Period) -> list[Row]:
-    """The newest first, MOST and one at most. A destroyed call is not among them: nothing is known of it any more."""
+    """The ended calls, newest first, at most MOST and one. Destroyed calls are not included: their data is cleared."""
     within = (calls.c.began_at >= rfc3339(period.since_ns), calls.c.began_at < rfc3339(period.until_ns))
     wanted = select(calls).where(calls.c.situation.is_not(None), *within).order_by(calls.c.began_at.desc())
     return [dict(row) for row in db.execute(wanted.limit(MOST + 1)).mappings()]

@@ -16,7 +16,7 @@ _PERIOD = re.compile(r"(20\d\d)(?:-(0[1-9]|1[0-2]))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """`text`: 2026-11 or 2026; `end` is the first day after it."""
+    """A period. `text`: 2026-11 or 2026; `end` is the first day after it."""
 
     text: str
     first: date
@@ -33,7 +33,7 @@ class Period:
 
 
 def parse(text: str, zone: ZoneInfo) -> Period:
-    """BadInput for anything else."""
+    """The period. BadInput for any other text."""
     found = _PERIOD.fullmatch(text)
     if found is None:
         raise BadInput(f"{text[:20]!r}: a month as 2026-11, or a year as 2026, expected")

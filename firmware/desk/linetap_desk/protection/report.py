@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a period: a row for each department, and the ministry's indicators one by one. It names no person and
-ranks none; departments are in the order of their names.
+has no ranking; departments are ordered by name.
 
 Small numbers that would identify a person are not shown, nor are those from which they could be computed. A number from
-1 to 4 is hidden. Where it could be computed from a sum that is shown, the next smallest numbers are hidden as well. The
-sums of the whole office are always shown. Departments with fewer than three lines are joined into one.
+1 to 4 is hidden. Where it could be computed from a shown sum, the next smallest numbers are hidden as well. The sums of
+the whole office are always shown. Departments with fewer than three lines are joined into one.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Cell = tuple[str, str]  # row, column
 def hidden(
     cells: Mapping[Cell, int], sums: Sequence[Sequence[Cell]], parts: Sequence[Sequence[Cell]] = ()
 ) -> frozenset[Cell]:
-    """The cells not to be shown. `sums`: cells whose sum a reader knows. `parts`: a cell, and those that it is the sum
-    of. In each of them none are hidden, or so many that their sum says nothing of one."""
+    """The cells to hide. `sums`: cells whose sum a reader knows. `parts`: a cell, and the cells that add up to it. In
+    each of them either no cell is hidden, or enough that their sum reveals none."""
     found = {cell for cell, number in cells.items() if 0 < number < LEAST}
     for _ in range(len(cells)):
         left = next(filter(None, (_left(cells, found, each, None) for each in sums)), None)
@@ -40,13 +40,13 @@ def hidden(
         if left is None:
             break
         least = min((cells[cell] for cell in left), key=lambda number: (number == 0, number))
-        found.update(cell for cell in left if cells[cell] == least)  # one of several alike would tell which was small
+        found.update(cell for cell in left if cells[cell] == least)  # equal cells hide together
     return frozenset(found)
 
 
 def _left(cells: Mapping[Cell, int], found: set[Cell], each: Sequence[Cell], whole: Cell | None) -> list[Cell]:
-    """The cells that may be hidden beside those that are, which are too few: one alone, or with a sum of less than
-    LEAST, or of so many that each of them must be the largest of the small ones. A hidden sum says nothing."""
+    """The cells of `each` that may be hidden too, if too few are hidden: a single one, or several whose sum is below
+    LEAST or can only come from the largest small numbers. A hidden sum reveals nothing."""
     ours = found.intersection(each)
     number = sum(cells[cell] for cell in ours)
     says = whole not in ours and (number < LEAST or number == (LEAST - 1) * len(ours))
@@ -54,7 +54,7 @@ def _left(cells: Mapping[Cell, int], found: set[Cell], each: Sequence[Cell], who
 
 
 COUNTED = ("calls", "due", "recorded", "heard")
-# Of these a small number could be one person's.
+# In these columns a small number could identify one person.
 SENSITIVE = (
     "over_15", "over_20", "warned", "extended", "ended", "cancelled", "refused", "marked", "released",
 )  # fmt: skip
@@ -62,13 +62,13 @@ KEPT = ("destroyed", "late")
 COLUMNS = (*COUNTED, *SENSITIVE, *KEPT)
 SHARES = {"recorded": "due", "heard": "judged"}  # column -> the column of its whole
 OTHERS = "*"  # departments with few lines
-UNNAMED = (OTHERS, TRUNKS, NO_DEPARTMENT)  # rows that are no department, in their order at the end
+UNNAMED = (OTHERS, TRUNKS, NO_DEPARTMENT)  # rows other than departments, in their order at the end
 Released = Mapping[str, int]  # department -> calls that were opened by request in the period
 
 
 @dataclass(frozen=True, slots=True)
 class Pbx:
-    """The calls that the PBXs listed in the period; `days` of units with such a list."""
+    """The calls that the PBXs listed in the period; `days`: of units with such a list."""
 
     days: int
     calls: int
@@ -77,17 +77,17 @@ class Pbx:
 
 @dataclass(slots=True)
 class Report:
-    """`departments`: names in order, those of UNNAMED at the end. `hidden`: cells that are not shown; a column
-    of a situation is its name behind `end:`. `joined`: how many departments are in OTHERS. `released` None: the pages'
-    database could not be read."""
+    """The report. `departments`: names in order, those of UNNAMED at the end. `hidden`: cells not shown; a situation's
+    column is `end:` and its name. `joined`: number of departments in OTHERS. `released` None: the pages' database could
+    not be read."""
 
     period: Period
     made_at_ns: int
     found: Found
     pbx: Pbx
     released: bool
-    covered: tuple[int, int] | None  # telephones that were seen lately, of those of staff; None: there is no register
-    releases: Mapping[LineRelease, int] | None  # lines by how a call on them is ended, now; None: not known here
+    covered: tuple[int, int] | None  # staff's telephones with a recent call, and all; None: no register
+    releases: Mapping[LineRelease, int] | None  # present lines by how their calls are ended; None: unknown here
     departments: list[str] = field(default_factory=list)
     cells: dict[Cell, int] = field(default_factory=dict)
     total: Counter[str] = field(default_factory=Counter)
@@ -130,7 +130,7 @@ def make(
 
 
 def end_of(situation: str) -> str:
-    """The column of the calls that were ended for it."""
+    """The column of the calls ended in this situation."""
     return f"end:{situation}"
 
 
@@ -144,7 +144,7 @@ def _hidden(report: Report) -> frozenset[Cell]:
 
 
 def _joined(found: Mapping[str, Figures], table: Departments) -> tuple[dict[str, Figures], int]:
-    """Departments with fewer than three lines as one row, with the next smallest where they have fewer together."""
+    """Departments with fewer than three lines as one row, together with the next smallest if needed for three lines."""
     lines = {
         name: len({(sat.row.unit, sat.row.line) for sat in table.periods_of(department=name)})
         for name in found

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report as cells of text, for the page and as a CSV for a spreadsheet: UTF-8 with a byte order mark, and no cell
-that it would take for a formula. What the ministry asks is a heading and lines of a msgid and a value."""
+"""The report as cells of text, for the page and as a CSV for a spreadsheet: UTF-8 with a byte order mark, without
+formulas. Each indicator of the ministry is a heading and lines of a msgid and a value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linetap_desk.web.text import Language
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`of`: the number that `number` is a part of. `situation`: a line for one, in the place of `says`."""
+    """A line. `of`: the total of which `number` is a part. `situation`: a situation's line, in place of `says`."""
 
     says: str
     number: int | None = None
@@ -80,14 +80,14 @@ def name_of(report_name: str, say: Translate) -> str:
 
 
 def situation_of(situation: str, say: Translate) -> str:
-    """A site's own situation has its name in unit.toml alone."""
+    """The name of a situation; a site's own is as in unit.toml."""
     return say(words.SITUATION[situation]) if situation in words.SITUATION else situation
 
 
 def cell(report: Report, department: str, column: str, say: Translate) -> str:
     number = report.cells[department, column]
     if (department, column) in report.hidden:
-        return say(words.NOT_SHOWN)  # one word: with two, a sum of 6 over `under 5` and `not shown` would be 1 and 5
+        return say(words.NOT_SHOWN)  # one word for both: two would show a sum of 6 to be 1 and 5
     if column == "released" and not report.released:
         return "-"
     return _with_share(number, report.share(department, column) if column in SHARES else None)
@@ -156,5 +156,6 @@ def _rows(report: Report, say: Translate) -> Iterator[list[str]]:
 
 
 def escape_formula(cell: str) -> str:
-    """OWASP's list of what begins a formula, full-width signs too, and `|`; an apostrophe makes text of it."""
+    """The cell as text: an apostrophe precedes the characters that begin a formula by OWASP's list, with full-width
+    signs and `|`."""
     return f"'{cell}" if cell.startswith(_FORMULA) and cell != "-" else cell

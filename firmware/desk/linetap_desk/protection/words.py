@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of the report, as msgids: of its columns, its situations, and of what the ministry asks.
+"""The words of the report, as msgids: of its columns, its situations, and the ministry's indicators.
 
 The indicators are those of the ministry's Comprehensive Evaluation of Civil Services for 2025 (protection of staff,
 full recording, recommended time) as newspapers reported them on 4 February 2026; the evaluation's own handbook was not
-to be had. docs/desk-protection.md names the sources.
+available. docs/desk-protection.md names the sources.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SITUATION = {
     "overlong": N_("Overlong call"),
     "repeated": N_("Repeated calls"),
 }
-# What the office tells the caller: that the member of staff judged it so, and no word that was said.
+# The reason given to the caller: the staff member's judgement, without any spoken word.
 REASON = {
     "abuse": N_("The member of staff judged that there was abusive language in the call."),
     "sexual_harassment": N_("The member of staff judged that there was sexual harassment in the call."),
@@ -63,7 +63,7 @@ RELEASES_UNKNOWN = N_("On which lines staff hang up after the announcement is no
                       "to the broker.")  # fmt: skip
 NO_RELEASES = N_("How many calls were opened by request is not known here: the database of the pages cannot be read.")
 
-# What the ministry asks: its words, and the lines below that answer it.
+# The ministry's indicators in its words, and the lines that answer each.
 RECORDING = N_("Full recording of telephone calls")
 TIME = N_("Recommended time of a call")
 RESPONSE = N_("Response to unlawful acts of callers")

@@ -2,9 +2,9 @@
 """`linetap desk rebuild`: builds a new index beside the old one, from the store and the units; when complete, it
 replaces the old one.
 
-The desk's own observations, which no unit can report again, are taken over from the old database if it is readable:
-outages, PBX days, rejected reports, alerts, contradictory signed heads, expired copies, figures of
-destroyed calls and the ingest's counted time.
+The desk's own observations, which no unit can report again, are copied from the old database if it is readable:
+outages, PBX days, rejected reports, alerts, contradictory signed heads, expired copies, figures of destroyed calls and
+the ingest's counted time.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _COUNTED = (events, calls, copies, units)
 
 @dataclass(slots=True)
 class RebuildResult:
-    """The final report. `old` None: the old database could not be read, or was not to be."""
+    """The final report. `old` None: the old database could not be read, or should not be."""
 
     old: Counter[str] | None = None
     taken: Counter[str] = field(default_factory=Counter)
@@ -70,8 +70,8 @@ class RebuildResult:
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    """0; 1 if something was refused, or an online unit has not reported everything: the new database is in place
-    nevertheless."""
+    """Rebuilds the index. 0; 1 if something was refused, or an online unit has not reported everything: the new
+    database is in use nevertheless."""
     stop = Stop()
     args.broker = args.client_id = args.signers = args.db = args.key = args.copy = None
     settings = desksettings.ingest_settings(args)
@@ -176,8 +176,8 @@ _AT_ONCE = 500
 
 
 def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
-    """Returns the number of rows of each table. SQLAlchemyError: the old database cannot be read, and nothing was taken
-    over."""
+    """Copies the desk's observations; returns the number of rows of each table. SQLAlchemyError: the old database
+    cannot be read, and nothing was copied."""
     taken: Counter[str] = Counter()
     with old.connect() as source, new.begin() as db:
         for table in (
@@ -213,7 +213,7 @@ def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _common_columns(source: Connection, table: Table) -> list[Column[Any]]:
-    """The columns that an earlier version had, if it had the table."""
+    """The columns that the table has in an earlier version; empty if the table is missing there."""
     looked = inspect(source)
     if not looked.has_table(table.name):
         return []
@@ -222,7 +222,7 @@ def _common_columns(source: Connection, table: Table) -> list[Column[Any]]:
 
 
 def _row_to_keep(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
-    """None for a head not signed by a named signer: heads are compared as evidence."""
+    """The row to copy; None for a head without a named signer's signature, since heads are compared as evidence."""
     if table is units:
         return row | {"state": None}  # the broker reports it again
     if table is heads:

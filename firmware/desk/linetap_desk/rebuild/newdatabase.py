@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The new database beside the old one, which it replaces in one step or not at all.
+"""Makes the new database beside the old one, and replaces that in one step or not at all.
 
 SQLite: NAME.rebuild beside NAME; once complete it is renamed to NAME.whole, which every later start puts in place. The
 old file stays as NAME.before-TIME. PostgreSQL: a separate schema; the tables are exchanged in one transaction.
@@ -31,21 +31,21 @@ _STOP = "who reads it is to be ended first (`linetap desk serve`, `metrics`)"
 
 
 class Place(Protocol):
-    whole: bool  # a complete one exists from an earlier run and only has to be put in place
+    whole: bool  # a complete one from an earlier run must only be put in place
 
     def begin(self) -> Engine:
-        """An empty new database; what an earlier attempt left is deleted."""
+        """An empty new database; the rest of an earlier attempt is deleted."""
 
     def finish(self, new: Engine) -> None:
-        """`new` is complete, and closed when this returns."""
+        """Marks `new` as complete, and closes it."""
 
     def swap(self) -> str:
-        """Replaces the old database. Returns where the old one is now; empty if there was none."""
+        """Replaces the old database; returns the old one's new place, empty if there was none."""
 
 
 @contextlib.contextmanager
 def exclusive_place(db: str, clock: Clock) -> Iterator[Place]:
-    """AlreadyRunning while an ingest writes there."""
+    """The place, locked. AlreadyRunning while an ingest writes there."""
     url = database.parse_url(db)
     path = database.file_of(url)
     if path is not None:
@@ -88,7 +88,8 @@ class File:
         move_durably(self._new, self._whole)
 
     def swap(self) -> str:
-        """Moves the log of a damaged old database first: SQLite would otherwise apply it to the new one."""
+        """Replaces the file. Moves the log of a damaged old database first: SQLite would otherwise apply it to the new
+        one."""
         kept = ""
         _fold(self._path)
         if self._path.exists():
@@ -107,14 +108,14 @@ class File:
 def _allow_as(old: Path, new: Path) -> None:
     """Gives readers of the old file access to the new one, except users outside its group."""
     about = old.stat()
-    with contextlib.suppress(PermissionError):  # another user's, or a group that we are not in
+    with contextlib.suppress(PermissionError):  # another user's file, or a group without us
         os.chown(new, -1, about.st_gid)
         new.chmod(about.st_mode & 0o770)
 
 
 def _fold(path: Path) -> None:
-    """Merges SQLite's log into the file and deletes it; a damaged database is not touched. BadInput while another
-    process has it open: its closing would delete the log of the new file."""
+    """Merges SQLite's log into the file and deletes it; a damaged database is not changed. BadInput while another
+    process has it open: closing it there would delete the log of the new file."""
     if not path.exists():
         return
     with contextlib.closing(sqlite3.connect(path, timeout=database.BUSY_MS / 1000)) as db:
@@ -144,7 +145,7 @@ class Schema:
         new.dispose()
 
     def swap(self) -> str:
-        """Readers of the old tables may read the new ones."""
+        """Exchanges the tables. Readers of the old tables may read the new ones."""
         before = "linetap_before_" + compact(self._clock.utc_ns()).replace(".", "_").lower()
         with self._engine.begin() as db:
             db.execute(text(f"SET LOCAL lock_timeout = '{LOCK_S}s'"))
@@ -165,7 +166,7 @@ class Schema:
 
 
 def _grants(db: Connection, home: str, name: str) -> list[tuple[str, str, str]]:
-    """Table, grantee as SQL has it, privilege; but for the owner's own."""
+    """Table, grantee as in SQL, privilege; without the owner's own."""
     wanted = text(
         "SELECT CASE grantee WHEN 'PUBLIC' THEN 'PUBLIC' ELSE quote_ident(grantee) END, privilege_type "
         "FROM information_schema.role_table_grants "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls in the store of copies, each verified by its signed record before a row is made of it.
+"""Adds the calls in the store of copies to the new database, each after its signed record is verified.
 
 The audio is not read: `linetap verify` of the store checks it.
 """
@@ -40,7 +40,7 @@ _NO_SHA256, _NO_ORIGIN = "0" * 64, "record"
 
 @dataclass(slots=True)
 class Refused:
-    """Entries of the store, or of the holds, that are no evidence."""
+    """Entries of the store, or of the holds, that are not valid evidence."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Refused:
 def store_copies(
     store: Store, holds: Path | None, new: Engine, trusted: list[Signer], refused: Refused, now_ns: int
 ) -> int:
-    """Returns the number of calls with a copy. OSError: the store is away."""
+    """Adds the copies; returns the number of calls with one. OSError: the store is unavailable."""
     count = 0
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
@@ -70,8 +70,9 @@ def store_copies(
 
 
 def settle(new: Engine, refused: Refused) -> int:
-    """The number of calls known by their record only, after the units have reported. A unit's signed event that names
-    another record overrides a copy; a call with its own event needs no record any more."""
+    """Resolves contradictions after the units have reported; returns the number of calls known by their record only. A
+    unit's signed event that names another record overrides a copy; a call with its own event needs no record any
+    more."""
     with new.begin() as db:
         for unit, call_id in db.execute(_contradicted()).all():
             refused.add("copy_changed", f"{unit}/{call_id}", "its record is another than the unit's event names")
@@ -83,7 +84,7 @@ def settle(new: Engine, refused: Refused) -> int:
 
 
 def _contradicted() -> Any:
-    """`calls` is derived from the event by now."""
+    """The query of copies whose call has another record by its event."""
     mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     found = select(copies.c.unit, copies.c.call_id).join(calls, mine)
     return found.where(copies.c.removed_at.is_(None), copies.c.record_sha256 != calls.c.record_sha256)
@@ -102,7 +103,7 @@ def _proved(store: Store, trusted: list[Signer], refused: Refused) -> Iterator[t
 
 
 def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
-    """A Refusal unless a signer of this unit signed it, and every file that it names exists."""
+    """The record. A Refusal unless a signer of this unit signed it, and every file that it names exists."""
     if len(found.record) > sealed.RECORD_LIMIT_BYTES or len(found.signature) > sshsig.SIGNATURE_LIMIT_BYTES:
         raise Damaged("copy_size", "the record or its signature is larger than any can be")
     at = sealed.call_time(call.call_id)
@@ -131,7 +132,7 @@ def _sealed(record: CallRecord, call: Call) -> CallEvent:
 
 
 def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | None:
-    """A hold stored at the desk that has not ended. Its signature is checked when the call is opened, not here."""
+    """A hold stored at the desk that has not ended. Its signature is not checked here, but when the call is opened."""
     path = holds / call.call_id / hold.HOLD
     try:
         with path.open("rb") as file:
@@ -157,7 +158,7 @@ def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent |
 
 
 def _row(event: CallEvent) -> dict[str, Any]:
-    """`seq` and `prev` have a valid form without meaning: the event has no place in a chain."""
+    """The event's row. `seq` and `prev` have a valid form without meaning: the event has no position in a chain."""
     event = msgspec.structs.replace(event, seq=1, prev=_NO_SHA256, origin=_NO_ORIGIN)
     payload = msgspec.json.encode(event)
     return {"unit": event.unit, "call_id": event.call_id, "event": event.event, "at": event.at, "payload": payload}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests all events that the units still have. Nothing is confirmed to them, since a unit drops confirmed events.
+"""Requests all events that the units still have. The units get no confirmation, since they drop confirmed events.
 
-An ingest that only requests, and stores into the new database. It requests missing events, so each
-key of a unit in the signers' file is entered with missing events.
+The requests use an ingest that only requests, and stores into the new database. It requests missing events, so each key
+of a unit in the signers' file is entered with missing events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from linetap_desk.ingest.service import Ingest
 from linetap_desk.ingest.tables import alerts, origins, units
 from linetap_desk.ingest.vaults import Group
 
-SETTLE_S = 5  # after the connection: by then the online units are known
+SETTLE_S = 5  # after connecting, until the online units are known
 LOOK_EVERY_S = 1
 _EVER = 10**17  # beyond any event number
 _ONLINE = units.c.state == "online"
@@ -33,7 +33,7 @@ _ONLINE = units.c.state == "online"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`done`: units whose events are complete; `online`: the units that were asked."""
+    """The result. `done`: units whose events are complete; `online`: the units that were asked."""
 
     online: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Answered:
 def request_events(
     settings: Settings, new: Engine, signers: SignersFile, clock: Clock, stop: Stop, for_s: int
 ) -> Answered:
-    """Asks for `for_s` seconds at most, or until every online unit has reported everything, or `stop`."""
+    """Requests events for at most `for_s` seconds, until every online unit has reported everything, or until `stop`."""
     ingest = Ingest(msgspec.structs.replace(settings, copy=None), new, signers, clock, Patience(), None, confirms=False)
     tails = _Tails(ingest)
     now_ns = look_ns = clock.monotonic_ns()
@@ -73,7 +73,7 @@ def request_events(
 
 
 class _Tails:
-    """The newest event in a unit's health is up to a minute old: later ones are requested once."""
+    """Requests once the events after the newest in a unit's health, which is up to a minute old."""
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
@@ -90,7 +90,7 @@ class _Tails:
 
 
 def _expect(db: Connection, signers: list[Signer], now: str) -> None:
-    """Every key of an online unit: events are missing from its first one on."""
+    """Enters every key of an online unit with its events missing from the first one on."""
     known = {(unit, origin) for unit, origin in db.execute(select(origins.c.unit, origins.c.origin))}
     for unit in db.execute(select(units.c.unit).where(_ONLINE)).scalars().all():
         for signer in signers:
@@ -105,13 +105,12 @@ def _for_events(signer: Signer) -> bool:
 
 
 def _reported(db: Connection) -> tuple[list[str], dict[Group, int]]:
-    """Online units; and those whose events are complete as far as their health states, by the chain with most
-    progress."""
+    """Online units; and those with complete events as far as their health states, by the chain with most progress."""
     states = db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE))
     online: dict[str, int | None] = {row[0]: row[1] for row in states}
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through)
     rows = db.execute(wanted.where(origins.c.through >= origins.c.newest).order_by(origins.c.through))
-    # Of the chain that the health refers to: each has its own range.
+    # For the chain to which the health refers: each chain has its own range.
     furthest = {
         unit: (origin, through)
         for unit, origin, through in rows

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap release key|request|approve|show|peel|page|close`, in the order in which they are used.
 
-`peel`: a custodian of a group takes a layer off and passes the rest to the next one, who opens the call. All checks of
-`linetap open --request` precede it. The file passed on is encrypted to the remaining members, and opens only its own
-call: its key must open that call's record.
+`peel`: a custodian of a group removes a layer and passes the rest to the next one, who opens the call. All checks of
+`linetap open --request` precede it. The passed file is encrypted to the remaining members, and opens only its own call:
+its key must open that call's record.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _approvals(file: requestfile.RequestFile, roles: Roles) -> Iterator[tuple[st
     request = file.request
     try:
         found = check_approvals(file.data, request, file.signatures, roles)
-    except NotReleased:  # its purpose or rule, which the line before names
+    except NotReleased:  # the preceding line names its purpose or rule
         return
     for approval in found.approvals:
         yield _OK, f"approval: {approval.file}: {approval.person.name} ({approval.person.role})"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An officer's request for a hold, which the desk gives to the vault officer beside the call: a suggestion. Only the
-hold that the vault officer signs counts."""
+"""An officer's request for a hold, which the desk gives to the vault officer with the call. It is a suggestion: only
+the vault officer's signed hold counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Text = Annotated[str, Meta(max_length=400)]
 
 
 class HoldRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """`id`: of the request at the desk. `until`: RFC 3339."""
+    """The request. `id`: of the request at the desk. `until`: RFC 3339."""
 
     id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}\Z")]
     unit: Text
@@ -32,5 +32,5 @@ def encode(asked: HoldRequest) -> bytes:
 
 
 def decode(data: bytes) -> HoldRequest:
-    """BadInput if it is none."""
+    """The request. BadInput if it is malformed."""
     return strict.decode(data, HoldRequest)

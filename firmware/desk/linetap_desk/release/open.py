@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap open`: verifies a call, opens it with the epoch's and a custodian's key, and writes WAV and call.json.
 
-With --for both are encrypted to the requester's own key, and no clear data touches a disk. Checks and decryption are in
-opening.py.
+With --for both are encrypted to the requester's own key, and no decrypted data touches a disk. Checks and decryption
+are in opening.py.
 """
 
 from __future__ import annotations

@@ -39,15 +39,15 @@ from linetap_desk.unsealing.checkedcall import CheckedCall
 from linetap_desk.unsealing.layers import outer_layer, require_of_call
 from linetap_desk.witnessing.judge import NO_RULES, Rules
 
-# 24 h of mu-law: more than any call lasts.
+# 24 h of mu-law, longer than any call.
 PART_LIMIT_BYTES = S_PER_DAY * RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
 class OpeningInputs:
     """`inner` is the output of `unwrap`; without it the identities must open both layers, and the result is marked
-    `unreleased`. `recipient`: whom the result is encrypted to; empty: it is not encrypted. `gives`: something of the
-    call is handed over, which a request for listening alone does not allow."""
+    `unreleased`. `recipient`: for whom the result is encrypted; empty: not encrypted. `gives`: part of the call is
+    handed over, which a request for listening alone does not allow."""
 
     folder: Path
     signers: Path | None
@@ -79,7 +79,8 @@ class Unlocked:
 
 
 def require_released(desk: Desk | None, step: LoggedStep, wanted: OpeningInputs) -> CheckedCall:
-    """A Refusal unless a named unit sealed the call as it is, and an approved, unexpired request names it."""
+    """The verified call. A Refusal unless a named unit sealed it, it is unchanged, and an approved, unexpired request
+    names it."""
     checkedcall.name_folder(step.entry, wanted.folder)
     step.entry.unreleased = wanted.inner is None
     step.entry.request = next(filter(None, map(requestfile.key_request, wanted.identities)), "")
@@ -133,7 +134,7 @@ def _signed_bytes(call_dir: Path, record: CallRecord, name: str, limit_bytes: in
 
 
 def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> bytes:
-    """The identity file of the call's key."""
+    """The identity file with the call's key."""
     if inner is None:
         blob = outer_layer(call.key, identities)
     else:
@@ -157,9 +158,9 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
 
 
 def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -> group.Peeled:
-    """Takes off the layers of these custodians, and writes the rest for the next one, encrypted to the remaining ones
-    only. All checks before opening precede it; the step is granted in between."""
-    call = require_released(desk, step, replace(wanted, gives=False))  # it opens nothing for the requester
+    """Removes these custodians' layers, and writes the rest for the next one, encrypted to the remaining ones only. All
+    checks before opening precede it; the step is granted in between."""
+    call = require_released(desk, step, replace(wanted, gives=False))  # the requester gets nothing here
     assert wanted.inner is not None
     blob = layers.read_partial(wanted.inner)
     one_time = [path for path in wanted.identities if requestfile.key_request(path)]
@@ -176,8 +177,8 @@ def hand_on(desk: Desk, step: LoggedStep, wanted: OpeningInputs, output: Path) -
 
 
 def peel_custodians(call: CheckedCall, blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
-    """Takes the layers of these custodians off the file of the officer, or of an earlier custodian. A Refusal if no one
-    else is needed: then the call is to be opened instead."""
+    """Removes these custodians' layers from the file of the officer, or of an earlier custodian. A Refusal if no other
+    custodian is needed: then the call must be opened instead."""
     if one_time and group.needed(blob) == 1:  # the one-time key's layer is the outer one
         blob = stockage.decrypt(blob, one_time)
     require_of_call(blob, call.key.call)
@@ -191,8 +192,8 @@ def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
 
 
 def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[str, Any]:
-    """meta.age, whose common fields must equal those of the signed record. A call recovered from its folder alone has
-    none: its numbers are lost."""
+    """The content of meta.age, whose common fields must equal those of the signed record. A call recovered from its
+    folder alone has no meta.age: its telephone numbers are lost."""
     if record.recovered and sealed.META not in record.files:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         return strict.decode(data, dict[str, Any], call_dir / sealed.RECORD)
@@ -222,13 +223,13 @@ def _audio(call_dir: Path, record: CallRecord, call_key: bytes) -> Iterator[NDAr
     decoder = codec_named(record.audio.codec).decoder()
     for part in record.audio.parts:
         path = call_dir / part.file
-        if part.samples > PART_LIMIT_BYTES:  # a byte is a sample or more
+        if part.samples > PART_LIMIT_BYTES:  # one byte is at least one sample
             raise Refusal(f"{path}: {part.samples} samples, more than a day; no call is so long")
         opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, part.file, PART_LIMIT_BYTES), call_key)
         try:
             samples = decoder.decode(opened.plaintext, part.samples)
         except Undecodable as error:
-            # A part truncated by a restart is not whole; the record states how much of it counts.
+            # A part truncated by a restart is incomplete; the record states how much of it counts.
             reason = "" if opened.whole else f": {opened.complaint}"
             raise Refusal(f"{path}: {error}{reason}") from None
         yield samples
@@ -240,7 +241,7 @@ def _removed_on_error(paths: list[Path]) -> Iterator[None]:
     ours = [path for path in paths if not path.exists()]
     try:
         yield
-    except BaseException as error:  # on Ctrl-C too, no clear audio may remain
+    except BaseException as error:  # on Ctrl-C too, no decrypted audio may remain
         for path in ours:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, LinetapError):

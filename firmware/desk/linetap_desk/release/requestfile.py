@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a request, and the checks before `unwrap`: request.json, its signatures, and the custodian's one-time
-key.
+"""Reads and writes the files of a request, and checks them before `unwrap`: request.json, its signatures, and the
+custodian's one-time key.
 
 The checks decide whether a request opens a call: approved, unexpired, not closed, and not used before.
 """
@@ -50,7 +50,7 @@ _KEY_LIMIT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RequestFile:
-    """The exact bytes, their content, and the signatures by file name."""
+    """A request's exact bytes, their content, and the signatures by file name."""
 
     path: Path
     data: bytes
@@ -59,7 +59,7 @@ class RequestFile:
 
 
 def load_request(path: Path) -> RequestFile:
-    """NotReleased for an invalid request, BadInput for an unreadable file."""
+    """The request. NotReleased if it is invalid, BadInput if its file cannot be read."""
     data = read_small(path, document.LIMIT_BYTES)
     try:
         request = parse(data)
@@ -85,7 +85,7 @@ def describe(entry: Entry, request: Request) -> None:
 
 
 def verified_calls(args: argparse.Namespace, folders: list[Path], desk: Desk, step: LoggedStep) -> list[CheckedCall]:
-    """Every call verified. Nothing is opened yet, so audio may be missing."""
+    """The verified calls. Nothing is opened yet, so audio may be missing."""
     step.entry.calls = [path.resolve().name for path in folders][:MOST_CALLS]
     basis = callproof.basis(args, desk, desk.roles(step.past))
     found = [checkedcall.require_verified(path, basis, with_audio=False) for path in folders]
@@ -94,7 +94,7 @@ def verified_calls(args: argparse.Namespace, folders: list[Path], desk: Desk, st
 
 
 def write_key(path: Path, request_id: str, clock: Clock = KEPT) -> str:
-    """Writes a new key for this request only (0600); returns its public half."""
+    """Writes a new key for this request only (0600); returns its public key."""
     identity = keys.new_identity()
     text = f"{_MARK}{request_id}\n" + keys.identity_file(identity, rfc3339(clock.utc_ns()))
     privatefile.write(path, text.encode("ascii"))
@@ -102,7 +102,7 @@ def write_key(path: Path, request_id: str, clock: Clock = KEPT) -> str:
 
 
 def key_request(path: Path) -> str:
-    """The request that a private file was made for; empty if it is no one-time key."""
+    """The request for which a private file was made; empty if it is no one-time key."""
     first = read_small(path, _KEY_LIMIT_BYTES).decode("ascii", "replace").partition("\n")[0]
     return first.removeprefix(_MARK).strip() if first.startswith(_MARK) else ""
 
@@ -115,7 +115,7 @@ class _Record(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class FoundCall:
-    """A call folder's own statements; `sha256` is that of its record.json."""
+    """A call folder's unverified statements; `sha256` is that of its record.json."""
 
     call_id: str
     line: int
@@ -124,7 +124,7 @@ class FoundCall:
 
 
 def found_call(call_dir: Path) -> FoundCall:
-    """A Refusal if there is no readable record. It is not verified here (`linetap verify`)."""
+    """The call, unverified (`linetap verify`). A Refusal if there is no readable record."""
     try:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         sealed.require_suite(data)
@@ -160,7 +160,7 @@ def require_stands(desk: Desk, step: LoggedStep, path: Path, *, gives: bool) -> 
 
 
 def require_named(request: Request, call: CheckedCall, roles: Roles) -> None:
-    """NotReleased unless the request names this call with this record, and what it claims of it is so."""
+    """NotReleased unless the request names this call with this record, and its claims about the call are true."""
     call_id = call.record.call_id
     named = request.call(call_id)
     if named is None:
@@ -176,8 +176,8 @@ def require_named(request: Request, call: CheckedCall, roles: Roles) -> None:
 
 
 def _began(call: CheckedCall) -> list[int]:
-    """The call's begin: by its id, or where a wrong clock gave that, the earliest and latest moment that its unit
-    stated since. 0: without a bound."""
+    """The call's begin by its id; if a wrong clock gave that, the earliest and latest time stated by its unit since. 0:
+    no bound."""
     actual = call.record.actual if isinstance(call.record.actual, ActualTime) else None
     stated = [one for one in (actual, call.amended) if one is not None]
     if not stated:
@@ -189,13 +189,14 @@ def _began(call: CheckedCall) -> list[int]:
 
 
 def require_open(request: Request, past: list[Entry]) -> None:
-    """NotReleased for a request that was closed here."""
+    """NotReleased if the request was closed here."""
     if any(e.verb == "close" and e.outcome == "granted" and e.request == request.id for e in past):
         raise NotReleased("request_closed", f"request {request.id} was closed")
 
 
 def require_unused(request: Request, sha256: str, call_id: str, past: list[Entry]) -> None:
-    """NotReleased if this call was given out for the request before, or the request's id or key served another one."""
+    """NotReleased if this call was given out for the request before, or if the request's id or key served another
+    request."""
     for entry in grants(past):
         if entry.request == request.id and entry.request_sha256 != sha256:
             raise NotReleased("request_id_taken", f"another request of the id {request.id} was used on {entry.at}")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap release key|request|approve|close`: the custodian's one-time key, the request that names it, and its
+"""`linetap release key|request|approve|close`: makes the custodian's one-time key, the request that names it, and its
 approval.
 
 The key is made first, so that the approvers' signatures cover the recipient. An approval is the signature of
 `ssh-keygen -Y sign -n linetap-release`, made after the request and every call that it names were verified. ssh-keygen
-itself signs, so passphrases, agents and tokens work; where it is not installed, a key without a passphrase signs here.
+itself signs, so passphrases, agents and tokens work; if it is not installed, a key without a passphrase signs here.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _approver(name: str, request: Request, roles: Roles) -> Person:
 
 def _sign(data: bytes, key: Path) -> bytes:
     program = system.program("ssh-keygen")
-    if program is None:  # the same signature, of a key without a passphrase
+    if program is None:  # the same signature, by a key without a passphrase
         return sshsig.sign(data, signedfile.load_key(key), namespaces.RELEASE).encode("ascii")
     command = [program, "-Y", "sign", "-q", "-n", namespaces.RELEASE, "-f", str(key)]
     try:

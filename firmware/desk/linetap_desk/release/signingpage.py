@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on which approvers sign with a passkey: its file, its hash, and the link that gives it a request.
+"""The page on which approvers sign with a passkey: its file, its hash, and the link that passes a request to it.
 
-It belongs on a site of its own (`linetap release page`), not on the desk's: a browser lets a passkey sign on its own
-site alone, so that a desk that was taken over cannot ask for it. The request reaches the page in the fragment of the
-link, which a browser sends to no server.
+It belongs on a separate site (`linetap release page`), not on the desk's: a browser lets a passkey sign on its own site
+only, so that an attacker who controls the desk cannot use it. The request is in the fragment of the link, which a
+browser sends to no server.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def sha256() -> str:
 
 
 def approvers(roles: Roles, site: str) -> list[Person]:
-    """The approvers whose passkeys are of the host `site`, and can be found there by a browser."""
+    """The approvers with passkeys for the host `site` that a browser can find there."""
     found = []
     for person in roles.people:
         key = person_key(person.key)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap unwrap`: the vault officer's half of opening. Takes the epoch's layer off key.age; the custodians' layer
+"""`linetap unwrap`: the vault officer's half of opening. Removes the epoch's layer from key.age; the custodians' layer
 stays.
 
-The call is verified first (checkedcall.py), its audio as far as it exists.
+The call is verified first (checkedcall.py), its audio if it is present.
 
 With roles in force it needs a request, logs the access first, and encrypts its output to the request's one-time key. A
 single officer of a group produces a partial, which is encrypted to the following officers and opens nothing
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
 
 
 def _released(args: argparse.Namespace, desk: deskfolder.Desk, step: LoggedStep, call: CheckedCall) -> str:
-    """The one-time recipient; NotReleased unless a request names this call."""
+    """The one-time recipient. NotReleased unless a request names this call."""
     request = requestfile.require_stands(desk, step, args.request, gives=False)
     requestfile.require_named(request, call, desk.roles(step.past))
     requestfile.require_unused(request, step.entry.request_sha256, call.record.call_id, step.past)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap find`: the calls of a telephone number, from the encrypted indexes of vaults."""
+"""`linetap find`: finds the calls of a telephone number in the encrypted indexes of vaults."""

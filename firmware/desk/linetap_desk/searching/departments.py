@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of lines and departments over time: `unit,line,extension,department,from`, a CSV as spreadsheets write it.
+"""The table of lines and departments over time: `unit,line,extension,department,from`, a CSV from a spreadsheet.
 
 For a call, the row with the newest `from` before it counts. A row without a line belongs to an extension: on trunk
-lines the PBX reports which one spoke.
+lines the PBX reports the extension that spoke.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TEXT_LIMIT = 120
 
 
 class Row(msgspec.Struct, frozen=True):
-    """`line` None: of the extension, on any line."""
+    """A row of the table. `line` None: of the extension, on any line."""
 
     from_ns: int
     unit: str
@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class SeatPeriod:
-    """The seat at a line, or at an extension behind a PBX, with its period (UTC ns; None: still)."""
+    """The seat at a line, or at an extension behind a PBX, with its period (UTC ns; None: until now)."""
 
     row: Row
     until_ns: int | None
@@ -46,7 +46,7 @@ class SeatPeriod:
 
 class Departments:
     def __init__(self, rows: list[Row]) -> None:
-        """Rows in any order."""
+        """`rows` in any order."""
         self._of_line: dict[tuple[str, int], list[Row]] = {}
         self._of_extension: dict[tuple[str, str], list[Row]] = {}
         self._trunks: frozenset[str] = frozenset()
@@ -58,7 +58,7 @@ class Departments:
 
     @classmethod
     def load(cls, path: Path, zone: ZoneInfo) -> Self:
-        """A `from` without a zone is local in `zone`. BadInput names file and line."""
+        """The table. A `from` without a zone is local in `zone`. BadInput names file and line."""
         table = spreadsheet.read(path, lambda cells: cells == COLUMNS)
         if table.header != COLUMNS:
             raise BadInput(f"{path}:{table.line}: {','.join(COLUMNS)} expected as the header")
@@ -76,8 +76,8 @@ class Departments:
         return cls(list(rows.values()))
 
     def filled(self, departments: Mapping[str, str], trunks: Collection[str]) -> Self:
-        """Fills gaps from the register: a row without a department takes that of its extension, or of its trunk's name.
-        `trunks`: these names are no extensions."""
+        """The table with gaps filled from the register: a row without a department gets that of its extension, or of
+        its trunk's name. `trunks`: these names are no extensions."""
         rows = [row for kept in (self._of_line, self._of_extension) for rows in kept.values() for row in rows]
         found = type(self)([
             row if row.department else msgspec.structs.replace(row, department=departments.get(row.extension, ""))
@@ -94,12 +94,12 @@ class Departments:
         return extension, row.department if row else ""
 
     def at_line(self, unit: str, line: int | None, at_ns: int) -> tuple[str, str]:
-        """The same if only the line is known."""
+        """Extension and department if only the line is known."""
         row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
         return (row.extension, row.department) if row else ("", "")
 
     def is_trunk(self, unit: str, line: int | None, at_ns: int) -> bool:
-        """Whether the table names the line at that moment, and gives it to no extension."""
+        """Whether the table names the line at that time, without an extension."""
         row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
         return row is not None and self._is_trunk(row)
 
@@ -107,12 +107,12 @@ class Departments:
         return not row.extension or row.extension in self._trunks
 
     def cuts(self, since_ns: int, until_ns: int) -> list[int]:
-        """The moments within, the first excluded, at which a row of a line begins."""
+        """The times within the period, its begin excluded, at which a row of a line begins."""
         begins = {row.from_ns for rows in self._of_line.values() for row in rows}
         return sorted(ns for ns in begins if since_ns < ns < until_ns)
 
     def places(self, at_ns: int) -> dict[str, tuple[str, int]]:
-        """Extension -> unit and line at that moment; line 0: behind a PBX, on any line of the unit."""
+        """Extension -> unit and line at that time; line 0: behind a PBX, on any line of the unit."""
         found: dict[str, tuple[int, tuple[str, int]]] = {}
         for (unit, extension), rows in self._of_extension.items():
             if (row := _newest(rows, at_ns)) is not None:
@@ -137,12 +137,12 @@ class Departments:
         ]
 
     def behind_pbx(self, department: str) -> list[SeatPeriod]:
-        """The extensions of a department that are behind a PBX, with periods, as of lines."""
+        """The extensions of a department behind a PBX, with periods as for lines."""
         rows = (seat for rows in self._of_extension.values() for seat in _seats(rows))
         return [seat for seat in rows if seat.row.department == department]
 
     def have_trunks(self, extension: str = "", department: str = "") -> bool:
-        """Whether some of them are behind a PBX, so that no line is theirs."""
+        """Whether some of these extensions are behind a PBX, without a line of their own."""
         return any(
             extension in ("", row.extension) and department in ("", row.department)
             for rows in self._of_extension.values()
@@ -156,12 +156,12 @@ class Departments:
 
 
 def _seats(rows: list[Row]) -> list[SeatPeriod]:
-    """`rows` of one place, in the order of their times."""
+    """The seats of one place. `rows` by time."""
     return [SeatPeriod(row, end) for row, end in zip(rows, [*(row.from_ns for row in rows[1:]), None], strict=True)]
 
 
 def _newest(rows: list[Row], at_ns: int) -> Row | None:
-    """`rows` in the order of their times."""
+    """The newest row that begins by `at_ns`. `rows` by time."""
     place = bisect.bisect_right(rows, at_ns, key=lambda row: row.from_ns)
     return rows[place - 1] if place else None
 

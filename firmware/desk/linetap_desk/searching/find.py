@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap find`: the calls of a telephone number, with their line and folder, from the indexes of vaults.
+"""`linetap find`: finds the calls of a telephone number, with line and folder, in the indexes of vaults.
 
 A search reveals who called whom, so it is logged in the access log before the first index is opened. Its result is a
 pointer: only the call's own signed record proves it.
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """0: found. 1: none found; standard error lists what could not be searched."""
+    """Searches. 0: found. 1: nothing found; standard error lists what could not be searched."""
     desk = deskfolder.find(args, clock)
     digits = index.digits_of(args.number)
     entry = Entry(verb="find", number=masked(digits), purpose=args.purpose, case=args.case)
@@ -152,7 +152,7 @@ def _days(args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int) ->
 
 
 def _require_purpose(desk: deskfolder.Desk, step: LoggedStep) -> None:
-    """NotReleased unless a purpose of the signed list and a case are given: roles are in force."""
+    """NotReleased unless a purpose of the signed list and a case are given. Called with roles in force."""
     roles, entry = desk.roles(step.past), step.entry
     entry.roles = roles.version
     if not entry.purpose or not entry.case:
@@ -167,7 +167,7 @@ def _criteria(
     digits: str, first_ns: int, last: int, line: int | None, times: TrueTimes
 ) -> Callable[[index.Entry], bool]:
     def matches(entry: index.Entry) -> bool:
-        if line not in (None, entry.line) or not index.is_number(entry, digits):  # cheap, and excludes nearly all
+        if line not in (None, entry.line) or not index.is_number(entry, digits):  # cheap test that excludes nearly all
             return False
         return first_ns <= times.began_ns(entry) <= last
 
@@ -197,7 +197,7 @@ def _line_of(call: Call) -> str:
 
 
 def _print_unsearched(vaults: list[Path], result: Result, found: bool) -> None:
-    """One line for each reason. A search that found nothing may not have been complete."""
+    """Prints one line for each reason why a part was not searched."""
     for why, epochs in sorted(result.closed.items()):
         sys.stderr.write(f"not looked into: {why}: {indexsearch.spans(epochs)}\n")
     without = [str(vault) for vault in vaults if not (vault / index.FOLDER).is_dir()]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Searches the indexes of vaults: which segments may contain a call, which keys open them, whether the log vouches for
-them, and their matching entries.
+"""Searches the indexes of vaults: selects the segments that may contain a call and the keys that open them, compares
+them with the log, and returns their matching entries.
 
-A private file opens an epoch's index by its name, as `linetap keygen epochs` gives it: `2027-01-24.index.txt` that
-day's only, `overflow-2.txt` that overflow epoch's. A file of any other name is tried on every epoch, if it was given
-itself; in a folder only the names above count.
+The name of a private file states the epoch whose index it opens, as `linetap keygen epochs` writes it:
+`2027-01-24.index.txt` only that day's, `overflow-2.txt` that overflow epoch's. A file of any other name is tried on
+every epoch if it was given itself; in a folder only the names above count.
 
-Several segments are opened in parallel, for the case that each takes a process of stock `age` (decision 0054). Segments
-that could not be opened are counted: an incomplete search does not prove that there is no call.
+Several segments are opened in parallel, in case each needs a process of stock `age` (decision 0054). Segments that
+could not be opened are counted: an incomplete search does not prove that there is no call.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _DAY = timedelta(days=1)
 
 
 class IndexLog:
-    """Compares segments with the vault's log, read once: a segment that the unit logged otherwise is not searched.
-    `why`: why it vouches for none, which are searched nevertheless; else None."""
+    """Compares segments with the vault's log, read once: a segment that differs from the log is not searched. `why`:
+    the reason why the log confirms no segment; then all of them are searched. None if it does."""
 
     def __init__(self, vault: Path, signers: list[Signer] | None) -> None:
         self._root = vault / index.FOLDER
@@ -62,7 +62,7 @@ class IndexLog:
         return None if known.may_be(hashlib.sha256(data).hexdigest()) else ALTERED
 
     def missing(self, low: date, high: date) -> Iterator[str]:
-        """Epochs of segments of these days that are in the log and not in the vault. A segment is removed with its
+        """Epochs of segments of these days that the log has and the vault lacks. A segment is removed with its
         epoch."""
         for name, known in self._named.segments.items():
             folder, _, file = name.partition("/")
@@ -93,7 +93,7 @@ class IndexLog:
 
     def _looked_at(self, line: bytes) -> bytes:
         if any(kind in line for kind in _OF_INTEREST):
-            with contextlib.suppress(ValueError):  # the root proves whether the unit wrote it
+            with contextlib.suppress(ValueError):  # the root proves that the unit wrote it
                 self._named.look_at(strict.decode(line, Leaf))
         return line
 
@@ -142,7 +142,7 @@ class IndexKeys:
 
 
 def epoch_of(name: str) -> str | None:
-    """The epoch whose index a file of this name opens; None if the name states none."""
+    """The epoch whose index a file of this name opens; None if the name does not state one."""
     stem = name.removesuffix(SUFFIX)
     if stem == name:
         return None
@@ -154,7 +154,7 @@ def epoch_of(name: str) -> str | None:
 
 try:
     import pyrage
-except ImportError:  # Debian has no package of it
+except ImportError:  # not packaged by Debian
     pyrage = None
 
 _KEY_LIMIT_BYTES = 64 * 1024
@@ -162,13 +162,12 @@ _SECRET = "AGE-SECRET-KEY-1"
 
 
 def decrypt_segment(ciphertext: bytes, identities: list[Path]) -> bytes:
-    """The plaintext of an index segment, with the identity files that fit; for a group, those of enough officers.
+    """The plaintext of an index segment. Uses the identity files that fit; for a group, those of enough officers.
+    DoesNotOpen if none fits.
 
-    Uses pyrage in this process, if it is installed and the identities are unencrypted: stock `age` would take a process
+    Uses pyrage in this process, if it is installed and the identities are unencrypted: stock `age` would need a process
     for each segment. All other identities, and every recording, are opened by stock `age` only (decision 0007 and
     decision 0054).
-
-    DoesNotOpen otherwise.
     """
     try:
         return group.open_whole(ciphertext, lambda layer: _layer(layer, identities))
@@ -203,8 +202,8 @@ def _in_the_clear(identities: list[Path]) -> list[str] | None:
 
 NO_KEY, DESTROYED, CLOSED, UNREADABLE = "no key given", "key destroyed", "does not open", "damaged"
 MOST_SEGMENTS = 200_000
-_ZONES = timedelta(days=1)  # the unit's days may be of another zone than the desk's
-_CERTIFICATES = "certificates"  # in a vault: the certificates of destroyed keys that its unit received
+_ZONES = timedelta(days=1)  # the unit's zone may differ from the desk's
+_CERTIFICATES = "certificates"  # in a vault: certificates of destroyed keys that its unit received
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +216,14 @@ class Segment:
 
 @dataclass(slots=True)
 class Result:
-    """`found`: for each call the vaults whose index has it, and the entry. `closed`: reason -> the epochs not
-    searched."""
+    """The result. `found`: for each call the vaults whose index has it, and the entry. `closed`: reason -> the epochs
+    not searched."""
 
     found: dict[tuple[str, str], tuple[list[Path], Entry]] = field(default_factory=dict)  # by unit and call
     closed: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, vault: Path, entry: Entry) -> None:
-        """A call listed twice, or in two copies of a vault, is one; its last entry counts."""
+        """Adds an entry. A call listed twice, or in two copies of a vault, counts once; its last entry counts."""
         vaults = self.found.get((entry.unit, entry.call_id), ([], entry))[0]
         self.found[entry.unit, entry.call_id] = ([*vaults, vault], entry)
 
@@ -233,10 +232,7 @@ def segments_of(
     vault: Path, first: date | None = None, last: date | None = None, also: Collection[date] = ()
 ) -> Iterator[Segment]:
     """The segments that may contain calls begun from `first` to `last`: a call ends on the day of its begin, or the
-    next. `also`: days after which a wrong clock named calls of that time.
-
-    A Refusal if there are too many segments.
-    """
+    next. `also`: days after which a wrong clock named calls of that time. A Refusal if there are too many segments."""
     low, high = days_of(first, last)
     count = 0
     for folder in _entries(vault / index.FOLDER):
@@ -258,7 +254,7 @@ def days_of(first: date | None, last: date | None) -> tuple[date, date]:
 def search(
     segments: list[Segment], keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
 ) -> Result:
-    """Every entry for which `wanted` returns True, in the order of the segments; `wanted` may raise BadIndex. `logs`:
+    """The entries for which `wanted` returns True, in the order of the segments; `wanted` may raise BadIndex. `logs`:
     by vault."""
     result = Result()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk serve`: the desk's pages. It reads what the ingest has stored, and holds no key that opens anything."""
+"""`linetap desk serve`: the desk's pages. It reads the data that the ingest has stored, and has no key that opens
+calls."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deletes data at the end of its period: partials of expired requests, citizens' data half a year after the end, and
-access log rows older than two years, keeping a signed anchor of the last removed one; and reviews of ended calls.
+"""Deletes data at the end of its period: partials of expired requests, citizens' data half a year after the end, access
+log rows older than two years, and reviews of ended calls. A signed anchor of the last removed row is kept.
 
 A clock that is years ahead must not empty the log: a pass removes at most a week of rows, and there is one pass a day
-by that same clock. With a correct clock a pass removes a day.
+by the same clock. With a correct clock a pass removes one day.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
         yield
     finally:
         ending.set()
-        await task  # not cancelled: a query's thread would go on, and leave its connection open
+        await task  # not cancelled: a query's thread would continue, with its connection open
 
 
 def prune(table: AccessTable, days: int) -> int:
-    """The number of rows removed."""
+    """Removes old rows of the access log; returns their number."""
     now_ns = table.clock.utc_ns()
     with writing(table.engine) as db:
         last_head(db, table.key.public_key())  # locks the log, and verifies its end

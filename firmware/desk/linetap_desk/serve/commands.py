@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk people`: accounts, managed on the server's terminal. No page creates or changes them."""
+"""`linetap desk people`: manages accounts on the server's terminal. No page creates or changes accounts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _MOST = 1000
 
 
 def read_password() -> str:
-    """Reads it hidden and twice from the terminal, or as one line from a pipe; never from the command line, which every
-    process can read. BadInput if the two differ or nothing was typed."""
+    """Reads the password hidden and twice from the terminal, or as one line from a pipe; never from the command line,
+    which every process can read. BadInput if the two differ or are empty."""
     if not sys.stdin.isatty():
         password = sys.stdin.readline(_MOST).rstrip("\n")
         if not password:
@@ -114,7 +114,7 @@ def run_people(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _departments(read: Any) -> list[str]:
-    """The departments of the table of lines and of the register; empty if there are neither."""
+    """The departments of the table of lines and of the register; empty without both."""
     from linetap_desk.serve.calls.form import Directory
 
     directory = Directory(read)
@@ -122,13 +122,13 @@ def _departments(read: Any) -> list[str]:
 
 
 def _link(read: Any, name: str, code: str) -> str:
-    """The fragment is sent to no server, and the page takes it out of the history."""
+    """The link with the code in its fragment, which browsers do not send; the page removes it from the history."""
     return f"{read.url or 'https://ADDRESS'}/first#{name}/{code}\n"
 
 
 @contextlib.contextmanager
 def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, Any]]:
-    """The access table, which has the database with it, and the settings."""
+    """The access table with its database, and the settings."""
     from linetap_core.durable.signedfile import load_key
     from linetap_desk.config import pages
     from linetap_desk.serve import opendatabase
@@ -184,7 +184,7 @@ def add_access_action(actions: Any) -> None:
 
 
 def run_access(args: argparse.Namespace, clock: Clock) -> int:
-    """Exit status 0: the log continues a kept head; 1: it does not, or none was given."""
+    """Verifies or re-keys the log. Exit status 0: the log continues a kept head; 1: it does not, or none was given."""
     from sqlalchemy import select
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -219,7 +219,7 @@ def _rekey(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _verify(db: Any, args: argparse.Namespace) -> int:
-    """Only a head that was kept elsewhere gives status 0, as for the file log (decision 0031)."""
+    """Verifies the log. Status 0 requires a head kept elsewhere, as for the file log (decision 0031)."""
     from linetap_core.evidence.keys import keys
     from linetap_desk.serve.access import log
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of the pages in Prometheus' text format: `[serve] metrics`, on the loopback only. No person, call or address.
+"""Serves metrics of the pages in Prometheus' text format: `[serve] metrics`, on the loopback only. They contain no
+person, call or address.
 
 Counters start at zero with the process. A page is named by its template (`/calls/{unit}/{call_id:path}`), never by
 typed text.
@@ -28,7 +29,7 @@ from linetap_desk.watch.units import Standing
 
 
 def exposition(site: Site) -> str:
-    """All metrics. An unreachable database is a metric, not an error."""
+    """All metrics. An unreachable database is itself a metric, not an error."""
     return "".join(metric_family(*each) for each in _families(site))
 
 
@@ -91,8 +92,8 @@ def _is_away(engine: Engine) -> bool:
 
 
 def _is_writable(site: Site) -> bool:
-    """Whether a write transaction starts, the log ends with its signed head, and the table accepts a change (of no
-    row)."""
+    """Whether a write transaction starts, the log ends with its signed head, and the table accepts a change of no
+    row."""
     try:
         with writing(site.own) as db:
             last_head(db, site.access.key.public_key())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the database whose URL comes on standard input, which migrates it: started by opendatabase.py."""
+"""Migrates the database whose URL is on standard input; opendatabase.py starts it as a process."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""serve's own database by URL: SQLite in a file, or PostgreSQL. Never the ingest's."""
+"""Opens serve's own database by URL, SQLite in a file or PostgreSQL; never the ingest's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from linetap_desk.serve import migrations
 from linetap_desk.serve.database.transactions import WRITES
 
 _KINDS = "sqlite:///serve.db or postgresql+psycopg://user@host/serve is right"
-_MODE = 0o600  # whoever may write it can make an account (docs/desk-serve.md)
+_MODE = 0o600  # write access would allow making accounts (docs/desk-serve.md)
 
 
 def open_own(name: str) -> Engine:
@@ -46,7 +46,7 @@ def open_own(name: str) -> Engine:
 
 
 def migrate_apart(name: str) -> None:
-    """Migrates in a process of its own if there is anything to migrate. BadInput as of opening the database."""
+    """Migrates in a separate process if necessary. BadInput as for opening the database."""
     url = parse_url(name)
     path = file_of(url)
     if path is not None and not path.is_file():
@@ -65,13 +65,13 @@ def migrate_apart(name: str) -> None:
 
 def _migrate(name: str) -> None:
     command = [sys.executable, "-m", "linetap_desk.serve.migrating"]
-    done = subprocess.run(command, input=name, text=True, stderr=subprocess.PIPE, check=False)  # it may have a password
+    done = subprocess.run(command, input=name, text=True, stderr=subprocess.PIPE, check=False)  # may contain a password
     if done.returncode:
         raise BadInput((done.stderr.strip().splitlines() or [f"the migration ended with {done.returncode}"])[-1])
 
 
 def open_there(name: str) -> Engine:
-    """Opens an existing one for reading; BadInput if there is none. Nothing is created."""
+    """Opens an existing database for reading; BadInput if there is none. Nothing is created."""
     url = parse_url(name)
     if (path := file_of(url)) is not None and not path.is_file():
         raise BadInput(f"{without_password(url)}: there is no file {path}; `linetap desk serve` makes it")
@@ -87,8 +87,8 @@ def _engine(url: URL) -> Engine:
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
-    """FULL: written rows of the access log must survive a power cut. The driver begins no transaction of its
-    own: `_begin` does. secure_delete: emptied data (release/store.py) does not remain in the file."""
+    """Sets synchronous FULL: written rows of the access log must survive a power cut. The driver's own transactions are
+    off: `_begin` begins them. secure_delete removes emptied data (release/store.py) from the file."""
     connection.isolation_level = None
     always = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
     for pragma in (f"busy_timeout={BUSY_MS}", *always):

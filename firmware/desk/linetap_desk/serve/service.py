@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk serve`: listens, prints its URL, and ends at SIGTERM."""
+"""Runs `linetap desk serve`: listens, prints its URL, and ends at SIGTERM."""
 
 from __future__ import annotations
 
@@ -68,21 +68,21 @@ from linetap_desk.web.pages import MenuItem, Pages
 from linetap_desk.web.secure import Headers
 from linetap_desk.web.server import Bounded, EndsQuietly, config, serve_until_signal
 
-MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
+MOST_AT_ONCE = 500  # connections; streams are open for hours, and the limit is 1,024 files
 KEEP_ALIVE_S = 30
 END_WITHIN_S = 3  # connections open after that are cut off
 BACKLOG = 256
 _TLS_READ_BYTES = 1 << 12
-THREADS = 8  # that read databases and render pages
+THREADS = 8  # threads that read databases and render pages
 _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 _M_MMAP_THRESHOLD, _LARGE_BYTES = -3, 1 << 20
 
 
 def run(settings: Settings, clock: Clock = KEPT) -> int:
-    require_possible(clock)  # it ends requests and sessions
+    require_possible(clock)  # the clock ends requests and sessions
     _bound_arenas()
     _bound_buffers()
-    # its memory contains typed text, and must not be written to a disk
+    # no core dump: the memory contains typed text, which must not be written to a disk
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("uvicorn.error").parent = start_logging("serve")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -95,21 +95,21 @@ def run(settings: Settings, clock: Clock = KEPT) -> int:
 
 
 def _bound_buffers() -> None:
-    """asyncio keeps 256 KiB to read each TLS connection: with 200 open pages that was 50 MB."""
+    """Limits asyncio's read buffer of each TLS connection: by default 256 KiB, with 200 open pages 50 MB."""
     sslproto.SSLProtocol.max_size = _TLS_READ_BYTES
 
 
 def _bound_arenas() -> None:
-    """glibc gives eight arenas a core to threads, and each keeps what it once had: with forty threads that render pages
-    that was 50 MB (docs/desk-load.md). What a password's hash takes goes back to the system at once; by itself glibc
-    keeps it after the first. Another C library has no such settings."""
+    """Limits glibc to _ARENAS arenas: by default eight a core, and each keeps its peak; forty threads that render pages
+    kept 50 MB (docs/desk-load.md). Returns the memory of a password's hash to the system at once; by default glibc
+    keeps it. Other C libraries have no such settings."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 class Server(EndsQuietly):
-    """Ends the streams before it waits for connections."""
+    """A server that ends the streams before it waits for connections."""
 
     def __init__(self, config: uvicorn.Config, site: Site) -> None:
         super().__init__(config)
@@ -122,9 +122,9 @@ class Server(EndsQuietly):
 
 @contextlib.contextmanager
 def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
-    """The socket, and the settings with its port; a missing URL is filled in."""
+    """The socket, and the settings with its port and URL."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # TCP by name: asyncio sends small pieces at once (TCP_NODELAY) only where the socket says that it is TCP
+    # IPPROTO_TCP explicitly: only then asyncio sets TCP_NODELAY, and sends small blocks at once
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as at:
         at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -208,8 +208,8 @@ ROUTES: tuple[Route, ...] = join(
     )
 )
 COMPRESSED = ("/fleet", "/static/")
-LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | unitcommands.LARGER  # path -> bytes of a form with files
-# Runs beside the pages from start to end; each puts its state into the site.
+LARGER = adoption.LARGER | orders.LARGER | overflow.LARGER | unitcommands.LARGER  # path -> limit of a form with files
+# Run beside the pages from start to end; each adds its state to the site.
 LIFESPANS: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (
     cleanup.lifespan,
     fleet.lifespan,
@@ -231,7 +231,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        # By itself anyio has 40, each with the memory of the largest page that it has rendered.
+        # By default anyio has 40, each with the memory of the largest page that it has rendered.
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         async with contextlib.AsyncExitStack() as stack:
             for part in LIFESPANS:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The answers that `linetap desk setup` needs: from its options, from an existing desk.toml, or typed at a terminal."""
+"""Collects the answers for `linetap desk setup`: from its options, from an existing desk.toml, or typed at a
+terminal."""
 
 from __future__ import annotations
 
@@ -20,19 +21,20 @@ _MOST = 200
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
-    name: str  # the host name that people type, and under which units find the broker
-    addresses: tuple[str, ...] = ()  # under which units find it besides
+    name: str  # host name for people's browsers, and for units to find the broker
+    addresses: tuple[str, ...] = ()  # further names for units to find the broker
     domain: str
     database: str = "sqlite"
     store: Path = machine.COPY
     pki: Path = machine.PKI
-    broker: str | None = None  # on another machine; None: here
+    broker: str | None = None  # on another machine; None: on this one
     admin: str | None = None
     shown: str | None = None
 
 
 def from_options(args: argparse.Namespace, found: DeskConfig | None) -> Answers:
-    """BadInput for an answer that is missing or contradicts `found`, the existing desk.toml, which is never changed."""
+    """The answers. BadInput for one that is missing or contradicts `found`, the existing desk.toml, which is never
+    changed."""
     name = args.name
     if found is not None:
         had = urlsplit(found.serve.url or "").hostname
@@ -70,6 +72,6 @@ def _prompt(what: str, suggested: str) -> str:
 
 
 def _parent_domain(name: str) -> str:
-    """The domain that the authority is limited to; a name of one or two parts is its own."""
+    """The domain to which the authority is limited; a name of one or two parts is its own."""
     host, _, rest = name.partition(".")
     return rest if host and "." in rest else name

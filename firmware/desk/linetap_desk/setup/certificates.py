@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authority of the city, and the certificates of this server: made where they are missing, made anew 60 days before
-they end. A key lies with its owner alone from the first moment."""
+"""Makes the city's authority and this server's certificates if they are missing, and renews the certificates 60 days
+before they end. A key is readable only for its owner from the first moment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ServerCertificate:
-    """A certificate of this server. `path`: its .pem; the key beside it is `user`'s, or of `group` by mode 0640."""
+    """A certificate of this server. `path`: its .pem; the key beside it belongs to `user`, or to `group` with mode
+    0640."""
 
     path: Path
     role: Role
@@ -52,7 +53,7 @@ def server_certificates(answers: Answers) -> list[ServerCertificate]:
 
 
 def renew_certificates(answers: Answers, clock: Clock, report: Report) -> bool:
-    """Returns whether something changed."""
+    """Makes and renews certificates; returns whether any changed."""
     now = from_utc_ns(clock.utc_ns())
     due = [one for one in server_certificates(answers) if not _is_current(one.path, now)]
     if due or not (machine.FOLDER / authority.CERTIFICATE).exists():
@@ -93,8 +94,8 @@ def _is_address(text: str) -> bool:
 
 
 def _make(one: ServerCertificate, answers: Answers, clock: Clock) -> None:
-    """Made beside the old one, then moved into its place: the key first. A service that starts in between finds a key
-    and a certificate that do not fit, and restarts."""
+    """Makes the files beside the old ones, then renames them, the key first. A service that starts in between finds a
+    key and a certificate that do not match, and restarts."""
     fresh = one.path.with_name(f"{one.path.stem}.new.pem")
     fresh.unlink(missing_ok=True)
     fresh.with_suffix(".key").unlink(missing_ok=True)
@@ -121,7 +122,7 @@ def broker_host(answers: Answers) -> str:
 
 
 def _copy_lists(answers: Answers, report: Report) -> bool:
-    """Copies what the authority publishes to ingest and broker; nothing while its medium is not mounted."""
+    """Copies the authority's published files to ingest and broker; does nothing while its medium is not mounted."""
     changed = False
     for name in (authority.CERTIFICATE, authority.REVOCATIONS, authority.SIGNERS):
         source = answers.pki / name

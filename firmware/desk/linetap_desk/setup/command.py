@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk setup`: its steps in their order. A second run makes what is missing and renews what ends soon; files
+"""`linetap desk setup`: runs its steps in order. A second run makes what is missing and renews what ends soon; files
 that people have edited stay as they are."""
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def run_setup(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _set_up(answers: Answers, clock: Clock) -> bool:
-    """Returns whether a service has to restart."""
+    """Runs the steps; returns whether a service must restart."""
     changed = services.configure_broker(say) if answers.broker is None else False
     changed |= certificates.renew_certificates(answers, clock, say)
     changed |= _make_key("desk.key") | _make_key("serve-log.key")
@@ -55,7 +55,7 @@ def _set_up(answers: Answers, clock: Clock) -> bool:
 
 
 def _make_key(name: str) -> bool:
-    """A signing key and its .pub, where there is none."""
+    """Makes a signing key and its .pub if missing; returns whether it did."""
     path = machine.FOLDER / name
     if path.exists():
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""desk.toml of a new server. It is written once, and then edited by people only."""
+"""Writes desk.toml of a new server, once; later only people edit it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from linetap_desk.setup.database import urls
 
 
 def text_of(answers: Answers, broker: str) -> str:
-    """`broker`: the name by which this server reaches it."""
+    """The text of desk.toml. `broker`: the name by which this server reaches it."""
     desk, pages = urls(answers.database)
     return f"""\
 # Made by `linetap desk setup`, which does not change it again. Every setting: docs/desk.md and docs/desk-serve.md.

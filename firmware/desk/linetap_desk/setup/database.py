@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two databases: the ingest's, which the pages read, and the pages' own. SQLite's files, or PostgreSQL of this machine,
-which knows each service by its Unix user (peer), without any password."""
+"""Makes two databases: the ingest's, which the pages read, and the pages' own. They are SQLite's files, or in
+PostgreSQL on this machine, which identifies each service by its Unix user (peer), without a password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _URLS = {
     "sqlite": (f"sqlite:///{_DESK_FILE}", f"sqlite:///{_PAGES_FILE}"),
     "postgresql": (f"postgresql+psycopg:///{_DESK_NAME}", f"postgresql+psycopg:///{_PAGES_NAME}"),
 }
-# Tables that the ingest makes later are the pages' to read, and nobody else's.
+# Later tables of the ingest are readable for the pages only.
 _READ = f'''
 GRANT CONNECT ON DATABASE {_DESK_NAME} TO "{machine.PAGES}";
 GRANT USAGE ON SCHEMA public TO "{machine.PAGES}";
@@ -48,7 +48,7 @@ def make_databases(kind: str, report: Report) -> None:
 
 
 def _make_file() -> None:
-    """Empty, so that the ingest finds it writable by the group: a reader of SQLite's log has to register beside it."""
+    """Makes an empty file that is writable by the group: a reader of SQLite's log must register beside it."""
     _DESK_FILE.touch(mode=0o660)
     set_owner(_DESK_FILE, machine.DESK, machine.DESK, 0o660)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The changes on the machine: files with their owners, and other programs that are run; and the places and owners of a
-desk's files, as in the package linetap-desk and its units."""
+"""Changes the machine: files with their owners, and other programs; and the paths and owners of a desk's files, as in
+the package linetap-desk and its units."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def as_user(user: str, *words: str) -> tuple[str, ...]:
 
 
 def set_owner(path: Path, user: str, group: str, mode: int) -> None:
-    """Owner, group and mode, whatever they were."""
+    """Sets owner, group and mode."""
     os.chown(path, require_user(user), grp.getgrnam(group).gr_gid)
     path.chmod(mode)
 
 
 def require_user(user: str) -> int:
-    """The number of a user. BadInput if there is none of this name."""
+    """The user's number. BadInput if there is none of this name."""
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
@@ -73,14 +73,14 @@ SHIPPED = Path("/usr/share/linetap-desk")
 PKI = Path("/root/linetap-pki")
 COPY = Path("/srv/linetap-copy")
 
-DESK, PAGES = "linetap-desk", "linetap-pages"  # the users of ingest and pages; the second is in the first's group
+DESK, PAGES = "linetap-desk", "linetap-pages"  # users of ingest and pages; the second is in the first's group
 BROKER_UNIT, INGEST_UNIT, PAGES_UNIT = "mosquitto.service", "linetap-ingest.service", "linetap-serve.service"
 PORT, PAGES_PORT = 8883, 8443
 DATABASES = ("sqlite", "postgresql")
 LOOPBACK = "127.0.0.1"
 # Names at the broker, in the shipped acl and in its certificates: `desk:ingest`.
 INGEST_NAME, PAGES_NAME, DOCTOR_NAME = "ingest", "pages", "doctor"
-# The keys that must be readable by one user alone -> that user.
+# Keys that only one user may read -> that user.
 KEYS = {
     "desk.key": DESK, "ingest-tls.key": DESK, "serve-log.key": PAGES, "serve-tls.key": PAGES, "pages-tls.key": PAGES,
     "doctor-tls.key": "root",

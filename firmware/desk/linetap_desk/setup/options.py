@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of `linetap desk setup` and `doctor`, apart from what these do: each `linetap desk` reads them."""
+"""The options of `linetap desk setup` and `doctor`, without their implementation, since each `linetap desk` loads
+them."""
 
 from __future__ import annotations
 

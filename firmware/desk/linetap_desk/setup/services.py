@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services of a desk's server: Mosquitto by the shipped files (docs/broker.md), with the names of this desk in its
-acl; the start of all of them; and the first account, made as the user of the pages."""
+"""Configures and starts the services of a desk's server: Mosquitto by the shipped files (docs/broker.md), with this
+desk's names in its acl; all services; and the first account, made as the user of the pages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _answers(port: int, clock: Clock) -> bool:
 
 
 def invite(name: str, shown: str) -> str:
-    """The one-time link of a new account; of an existing one, how it gets another."""
+    """The one-time link of a new account; for an existing one, how to get another link."""
     people = (_LINETAP, "desk", "people")
     config = ("--config", str(machine.CONFIG))
     listed = run_checked(*as_user(machine.PAGES, *people, "list", *config)).splitlines()
@@ -80,7 +80,7 @@ def require_broker() -> None:
 
 
 def configure_broker(report: Report) -> bool:
-    """Returns whether something changed. An acl that is there is a person's, and stays."""
+    """Writes the broker's files; returns whether any changed. An existing acl belongs to a person, and stays."""
     machine.MOSQUITTO_FILES.mkdir(exist_ok=True)
     shipped = machine.SHIPPED / "mosquitto"
     changed = False
@@ -100,7 +100,7 @@ def configure_broker(report: Report) -> bool:
 
 
 def acl_of(shipped: str) -> str:
-    """The shipped one with this desk's names."""
+    """The shipped acl with this desk's names."""
     assert _EXAMPLE in shipped
     acl = shipped.replace(_EXAMPLE, f"user desk:{machine.INGEST_NAME}")
     return acl + _DOCTOR.format(name=machine.DOCTOR_NAME)

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk summary`: the figures of one day, by mail, to a webhook or on standard output. See docs/desk.md."""
+"""`linetap desk summary`: sends the figures of one day by mail, to a webhook or to standard output. See
+docs/desk.md."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap desk summary`: the figures of one day, from the ingest's database; once a night, by a timer.
 
-They name no telephone number, person or call; units by their names. Calls, destructions, outages and PBX figures are of
-the day; active alerts and the states of units are of the moment of the run.
+They name no telephone number, person or call; units by their names. Calls, destructions, outages and PBX figures are
+those of the day; active alerts and the states of units are those at the time of the run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from linetap_desk.ingest.tables import alerts, calls, copies, outages, pbx_days,
 from linetap_desk.inputs.strict import zone_of
 from linetap_desk.summary import delivery
 
-MOST_NAMED = 20  # units listed for each kind; further ones are only counted
+MOST_NAMED = 20  # units listed for each kind; others are only counted
 
 
 def named(db: Connection, wanted: Select[tuple[str]]) -> dict[str, Any]:
@@ -42,8 +42,8 @@ _FIGURES = (pbx_days.c.calls, pbx_days.c.recorded, pbx_days.c.missing, pbx_days.
 
 
 def coverage(db: Connection, day: date) -> dict[str, Any]:
-    """A day's recordings against the PBXs' reports, of the units named in the signers' file. `percent`: of the calls
-    that the PBXs reported, those fully recorded; None without reports."""
+    """A day's recordings compared with the PBXs' reports, of the units named in the signers' file. `percent`: of the
+    reported calls, those fully recorded; None without reports."""
     ours = select(units.c.unit).where(units.c.named)
     of_day = (pbx_days.c.day == day.isoformat(), pbx_days.c.unit.in_(ours))
     sums = [func.coalesce(func.sum(column), 0).label(column.name) for column in _FIGURES]
@@ -65,7 +65,7 @@ def coverage(db: Connection, day: date) -> dict[str, Any]:
 
 
 def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
-    """The first moments of the day and of the next one, in the form of the tables."""
+    """The begins of the day and of the next one, in the form of the tables."""
     return rfc3339(start_of_ns(day, zone)), rfc3339(start_of_ns(day + timedelta(days=1), zone))
 
 
@@ -124,7 +124,7 @@ _LONGEST_PAUSE_S = 3600
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    """0; 1 if it was not delivered; standard error has each attempt."""
+    """Sends the summary. 0; 1 if it was not delivered; standard error has each attempt."""
     args.broker = None
     desk, _ = desksettings.read_config(args)
     config = desk.summary.checked()
@@ -168,7 +168,7 @@ def _delivered(way: Callable[[], None], config: SummaryConfig, clock: Clock) -> 
 
 
 def _day(text: str | None, today: date) -> date:
-    """Yesterday if none is given."""
+    """The given day, by default yesterday."""
     try:
         return today - timedelta(days=1) if text is None else date.fromisoformat(text)
     except ValueError:

@@ -76,11 +76,11 @@ _MOST_ANSWER_BYTES = 64 << 10
 
 
 class NotDelivered(Exception):
-    """The reason, on one line. Another attempt may succeed."""
+    """The delivery failed; the reason is on one line. Another attempt may succeed."""
 
 
 def context(config: SummaryConfig) -> ssl.SSLContext:
-    """BadInput for an invalid `ca`."""
+    """The TLS context. BadInput for an invalid `ca`."""
     try:
         return ssl.create_default_context(cafile=config.ca)
     except (OSError, ssl.SSLError) as error:
@@ -97,7 +97,7 @@ def password(config: SummaryConfig) -> str:
 
 
 def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
-    """NotDelivered if any recipient is refused: none may be left out silently."""
+    """Sends the mail. NotDelivered if any recipient is refused: none may be left out silently."""
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = (
         subject_line(found),
@@ -122,20 +122,20 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
 
 
 def _connected(config: SummaryConfig, host: str, port: int, trust: ssl.SSLContext) -> smtplib.SMTP:
-    """Nothing is sent in clear: a server without STARTTLS gets no mail."""
+    """A connection with TLS: a server without STARTTLS gets no mail."""
     if config.mail_tls == "tls":
         return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=trust)
     server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
     try:
         server.starttls(context=trust)
-    except BaseException:  # propagates, and leaves no connection open
+    except BaseException:  # re-raised; closes the connection
         server.close()
         raise
     return server
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect could lead to http, or to another host."""
+    """Refuses redirects, which could lead to http, or to another host."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

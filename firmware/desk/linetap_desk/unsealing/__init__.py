@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sealed call, verified whole; the layers of its key, taken off one by one by the people who hold its keys."""
+"""Opens a sealed call: verifies it whole, and removes the layers of its key one by one, by the people who have its
+keys."""

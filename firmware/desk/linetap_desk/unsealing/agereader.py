@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""age v1 (https://c2sp.org/age), the reading half for X25519 identities in this process: for machines without the
-`age` program, and on Windows for a call's key, which no other process may be given by a file (decision 0165).
+"""Decrypts age v1 (https://c2sp.org/age) for X25519 identities in this process: for machines without the `age` program,
+and on Windows for a call's key, which must not be passed to another process in a file (decision 0165).
 
-Everything stays openable with stock `age`, which tests hold this against, valid and broken files alike. Like it, and
-unlike libraries, it gives every whole chunk of a part that a restart cut short.
+Every file also opens with stock `age`; tests compare the two, with valid and broken files. Like stock `age`, and unlike
+libraries, it returns every whole chunk of a part that a restart cut short.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _MOST_STANZAS = 100
 
 
 class Unopened(Refusal):
-    """No identity fits, or it is no age file that its writer has written so."""
+    """No identity fits, or the file is not a valid age file."""
 
     code = "does_not_open"
 
 
 def decrypt(data: bytes, identities: Sequence[AgeIdentity]) -> tuple[bytes, str]:
-    """The plaintext, and what is wrong with the file's end: empty if it is whole, otherwise the plaintext has the whole
-    chunks before it. Unopened, also for a damaged header."""
+    """The plaintext, and the fault at the file's end: empty for a whole file; otherwise the plaintext has the whole
+    chunks before it. Unopened if no identity fits or the header is damaged."""
     try:
         offset = age.payload_offset(data[: age.HEADER_LIMIT_BYTES])
     except age.NotAge as error:
@@ -57,7 +57,7 @@ def decrypt(data: bytes, identities: Sequence[AgeIdentity]) -> tuple[bytes, str]
 
 
 def _chunk(cipher: ChaCha20Poly1305, number: int, chunk: bytes) -> tuple[bytes | None, bool]:
-    """The plaintext, and whether it is marked as the last. Only the last may be shorter than a full chunk."""
+    """The plaintext, and whether the chunk is marked as the last. Only the last may be shorter than a full chunk."""
     for is_last in (False, True) if len(chunk) == age.SEALED_CHUNK_BYTES else (True,):
         try:
             return cipher.decrypt(number.to_bytes(11, "big") + bytes([is_last]), chunk, None), is_last
@@ -81,7 +81,7 @@ def _file_key(header: bytes, identities: Sequence[AgeIdentity]) -> bytes:
 
 
 def _stanzas(lines: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
-    """The words behind `->`, and the body, of each."""
+    """The words after `->`, and the body, of each stanza."""
     rest = iter(lines[1:-1])
     for number, line in enumerate(rest):
         words = line.split(b" ")
@@ -119,7 +119,7 @@ def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
 
 
 def _base64(text: bytes) -> bytes:
-    """Unpadded, and in the one spelling that age accepts."""
+    """Decodes unpadded base64, in the only spelling that age accepts."""
     try:
         found = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except binascii.Error:

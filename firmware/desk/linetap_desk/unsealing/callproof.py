@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The basis on which a call is checked before anything of it is opened: trusted signers, and the close in its unit's
-log.
+"""The basis for checking a call before any of it is opened: trusted signers, and the close in its unit's log.
 
 The proof of the close (evidence/merklelog/closing.py) is given by --closing, made from the log given by --log, or
 found: beside the call in a package (calls/ID, closing/ID.json), in the desk's store, or in the log of its vault.
@@ -92,8 +91,8 @@ def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer
 
 
 def find_closing(call_dir: Path, unit: str, given: Basis) -> Closing | None:
-    """The call's closing, not checked yet. None if there is none; NotClosed if a log contradicts it, or records the
-    call's destruction."""
+    """The call's closing, unchecked; None if there is none. NotClosed if a log contradicts it, or records the call's
+    destruction."""
     call_id = call_dir.name
     sealed.call_time(call_id)
     for path in given.closings:
@@ -114,7 +113,7 @@ def find_closing(call_dir: Path, unit: str, given: Basis) -> Closing | None:
 
 
 def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> Proof | None:
-    """The proof that witnesses cosigned the close, not checked yet. A Refusal if log or checkpoints contradict it."""
+    """The proof that witnesses cosigned the close, unchecked. A Refusal if log or checkpoints contradict it."""
     name, signers = call_dir.name + tlogproof.SUFFIX, given.signers or []
     for path in given.witnessed:
         if path.name == name:
@@ -131,7 +130,7 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
 def witnessed(
     call_dir: Path, record: CallRecord, close: Closing | None, given: Basis
 ) -> tuple[CheckpointVerdict | None, Problem | None]:
-    """The witnessing of the close (checked by `closing.check`), and the problem under the policy, if any."""
+    """The witnesses' verdict on the close (checked by `closing.check`), and the problem by the policy, if any."""
     call_id = call_dir.name
     if close is None:
         return None, Problem(
@@ -148,7 +147,7 @@ def witnessed(
 
 
 def of_log(log: Path, call_id: str) -> Closing:
-    """The close of a call as its log has it, under the log's own head."""
+    """The close of a call as in its log, under the log's own head."""
     callfolder.entries(log)  # requires regular files only
     head, sig = log / HEAD, log / f"{HEAD}{namespaces.SUFFIX}"
     data = callfolder.read(head, unitlog.HEAD_LIMIT_BYTES)
@@ -178,7 +177,7 @@ def of_log(log: Path, call_id: str) -> Closing:
 
 
 def _close(log: Path, call_id: str) -> tuple[tuple[int, bytes], list[tuple[int, bytes]]]:
-    """Index and line of the call's only close; and of its end, if it was ended."""
+    """Index and line of the call's only close; and of its end, if the unit ended it."""
     found: list[tuple[int, bytes]] = []
     ended: list[tuple[int, bytes]] = []
     name = call_id.encode("ascii")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verifies a whole call before a layer of its key comes off, and keeps the verified bytes for opening.
+"""Verifies a whole call before a layer of its key is removed, and keeps the verified bytes for opening.
 
-Verified are the record, its signature by a named unit, the hash of every file, and the close in the unit's log. A
-`SealedKey` is constructed only here, and the functions of layers.py accept nothing else: a key.age beside a record that
+Verified are the record, its signature by a named unit, the hash of every file, and the close in the unit's log. Only
+this module constructs a `SealedKey`, and the functions of layers.py accept nothing else: a key.age beside a record that
 merely names a call opens nothing.
 """
 
@@ -42,7 +42,7 @@ _CHECKED = object()
 
 
 class SealedKey:
-    """The verified bytes of a key.age: named by a signed record, or by a vault officer for that record."""
+    """The verified bytes of a key.age that a signed record names, or a vault officer for that record."""
 
     __slots__ = ("call", "data", "inner_sha256", "sha256")
 
@@ -55,8 +55,9 @@ class SealedKey:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCall:
-    """`head`: the signed head that covers its close. `doubts`: what could not be checked without roles. `amended`: the
-    unit's later statement of the record's times and end; `unamended`: why a stored amendment is invalid."""
+    """A verified call. `head`: the signed head that covers its close. `doubts`: what could not be checked without
+    roles. `amended`: the unit's later statement of the record's times and end; `unamended`: why a stored amendment is
+    invalid."""
 
     folder: Path
     record: CallRecord
@@ -64,7 +65,7 @@ class CheckedCall:
     key: SealedKey
     head: Head | None
     doubts: tuple[str, ...]
-    witnessed: str  # the verdict of the witnesses: by k of n, or not
+    witnessed: str  # the witnesses' verdict
     amended: Amendment | None
     unamended: str
 
@@ -76,8 +77,9 @@ class CheckedCall:
 
 
 def require_verified(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
-    """NotReleased unless a named unit sealed the call as it is and closed it in its log. The epoch's layer can be
-    removed without audio: missing parts are then no fault, since the signed record has their hashes."""
+    """The verified call. NotReleased unless a named unit sealed it, closed it in its log, and it is unchanged.
+    `with_audio` False: missing parts are no fault, since removing the epoch's layer needs no audio and the signed
+    record has the hashes."""
     if not call_dir.is_dir():
         raise BadInput(f"{call_dir}: not a folder; a call folder expected")
     call_dir = call_dir.resolve()
@@ -104,7 +106,7 @@ def require_verified(call_dir: Path, basis: Basis, *, with_audio: bool = True) -
 
 
 def warn(call: CheckedCall) -> None:
-    """Prints what could not be checked of a verified call, and its amendment."""
+    """Prints a verified call's doubts and its amendment."""
     for doubt in call.doubts:
         sys.stderr.write(f"warning: {doubt}\n")
     if call.unamended:
@@ -115,7 +117,7 @@ def warn(call: CheckedCall) -> None:
 
 
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
-    """A call must be sealed by a unit: not by a person, a witness or a desk, whatever the signers' file lets them
+    """Requires that a unit sealed the call: not a person, a witness or a desk, whatever the signers' file lets them
     sign."""
     if unitnames.is_reserved(record.unit) or _ACCESS_LOG.fullmatch(record.unit):
         raise _not_as_sealed(call_dir, f"{record.unit!r} is the name of no unit")

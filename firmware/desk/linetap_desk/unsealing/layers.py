@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the layers off a call's key: the epoch's, and of a group of officers each one's, who pass a partial on.
+"""Removes the layers of a call's key: the epoch's, and in a group of officers each one's; the officers pass a partial
+on.
 
 A partial is encrypted to the following officers only. The number of private files determines, before any key is used,
-how far a step goes, so that the access log records it first.
+how many layers a step removes, so that the access log records it first.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:
 
 
 def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None = None) -> group.Peeled:
-    """Takes off the epoch's layers of at most `most` people. `part`: the partial of an earlier officer for this key."""
+    """Removes the epoch's layers of at most `most` people. `part`: the partial of an earlier officer for this key."""
     if part is not None:
         group.require_part(part, key.data)
     try:
@@ -47,9 +48,9 @@ def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None =
 
 
 def require_of_call(blob: bytes, call: OfCall) -> None:
-    """NotReleased if the custodians' layer names another call than the record does.
+    """NotReleased if the custodians' layer names another call than the record.
 
-    Keys of version 0.1 name no call: then record, signature and the log's close have to suffice.
+    Keys of version 0.1 name no call: then record, signature and the log's close must suffice.
     """
     try:
         found = callkey.read(blob)
@@ -61,7 +62,7 @@ def require_of_call(blob: bytes, call: OfCall) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`most`: the number of layers that come off; `left`: the number of officers still needed."""
+    """A step. `most`: the number of layers to remove; `left`: the number of officers still needed."""
 
     key: SealedKey
     part: bytes | None
@@ -69,7 +70,7 @@ class Turn:
     left: int
 
     def remove_layers(self, identities: list[Path]) -> bytes:
-        """The content below those layers: the custodians' layer if `left` is 0. A Refusal if the identities do not
+        """The content below these layers: the custodians' layer if `left` is 0. A Refusal if the identities do not
         fit."""
         return peel(self.key, identities, self.most, self.part).data
 
@@ -81,7 +82,7 @@ def add_partial_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def turn_of(args: argparse.Namespace, key: SealedKey) -> Turn:
-    """BadInput or a Refusal, before anything is opened, if the partial does not belong to this key."""
+    """The step. BadInput or a Refusal, before anything is opened, if the partial does not belong to this key."""
     part = None if args.partial is None else read_partial(args.partial)
     if part is not None:
         group.require_part(part, key.data)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decryption with the stock `age` command, which is what recordings are promised to open with.
+"""Decrypts with the stock `age` command, which any installation can do with our recordings.
 
-It accepts identities that this code need not know (passphrases, plugins of hardware tokens), and it returns every whole
-chunk of a truncated part, which libraries do not.
+It accepts identities that this code need not support (passphrases, plugins of hardware tokens), and it returns every
+whole chunk of a truncated part, which libraries do not.
 
-Where it is not installed, plain identities open in this process (agereader.py); on Windows a call's key always does.
+If it is not installed, plain identities open in this process (agereader.py); on Windows a call's key always does.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _FOREIGN = ("AGE-PLUGIN-", "age-encryption.org/v1", "-----BEGIN ")  # handled by
 
 
 class DoesNotOpen(Refusal):
-    """No identity fits, or the bytes are not what was encrypted."""
+    """No identity fits, or the ciphertext was changed."""
 
     code = "does_not_open"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`whole` is False for a truncated file: `plaintext` then has its whole chunks."""
+    """The result. `whole` is False for a truncated file: `plaintext` then has its whole chunks."""
 
     plaintext: bytes
     whole: bool
@@ -42,7 +42,7 @@ class Opened:
 
 
 def check_identity_file(path: Path) -> None:
-    """BadInput unless `age` can be expected to accept the file; no secret is quoted."""
+    """BadInput unless `age` can be expected to accept the file. The message contains no secret."""
     try:
         with path.open("rb") as file:
             text = file.read(_IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
@@ -57,7 +57,7 @@ def check_identity_file(path: Path) -> None:
 
 
 def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
-    """The plaintext, with whichever identity file fits; otherwise DoesNotOpen with age's message."""
+    """The plaintext, by any identity file that fits; otherwise DoesNotOpen with age's message."""
     opened = _opened_here(ciphertext, identities) or _run(ciphertext, [str(path) for path in identities])
     if not opened.whole:
         raise DoesNotOpen(opened.complaint)
@@ -65,7 +65,7 @@ def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
 
 
 def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
-    """Decrypts with an identity that never touches a disk: it is passed in memory, or stays in this process's."""
+    """Decrypts with an identity that never touches a disk: it is passed in memory, or stays in this process."""
     if sys.platform == "win32" or system.program("age") is None:
         return _read_here(ciphertext, keys.parse_identity_file(identity_file.decode("ascii", "replace")))
     fd = os.memfd_create("call.key")
@@ -77,7 +77,8 @@ def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
 
 
 def _opened_here(ciphertext: bytes, identities: list[Path]) -> Opened | None:
-    """Decrypts in this process if `age` is not installed. None if it is, or a file needs it (passphrase, token)."""
+    """Decrypts in this process if `age` is not installed; otherwise None, also if a file needs `age` (passphrase,
+    token)."""
     if system.program("age") is not None:
         return None
     found = []
@@ -108,7 +109,7 @@ def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Opened:
     for identity in identities:
         command += ["--identity", identity]
     try:
-        # The ciphertext is passed as bytes, not as a name: the verified bytes are those that are opened.
+        # The ciphertext is passed as bytes, not as a name, so that the verified bytes are opened.
         done = subprocess.run(command, input=ciphertext, capture_output=True, timeout=_TIMEOUT_S, pass_fds=pass_fds)
     except subprocess.TimeoutExpired:
         raise DoesNotOpen(f"age did not end within {_TIMEOUT_S} s") from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording as a WAV stream, in clear or encrypted, without holding all of it in memory."""
+"""Writes a recording as a WAV stream, plain or encrypted, without holding all of it in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIMIT_BYTES = 0xFFFFFFFF - _HEADER.size  # the header counts in 32 bits
 
 
 def header(samples: int) -> bytes:
-    """The 44 bytes before that many samples; BadInput for more than a WAV file can count."""
+    """The 44-byte header for `samples` samples; BadInput for more than a WAV file can count."""
     size = samples * _WIDTH_BYTES
     if size > _LIMIT_BYTES:
         raise BadInput(f"{samples} samples do not fit into a WAV file")
@@ -32,14 +32,14 @@ def header(samples: int) -> bytes:
 
 
 def stream(samples: int, parts: Iterable[NDArray[np.int16]]) -> Iterator[bytes]:
-    """16-bit PCM, 8 kHz, mono, of `samples` samples that come in `parts`."""
+    """16-bit PCM, 8 kHz, mono, of `samples` samples in `parts`."""
     yield header(samples)
     for part in parts:
         yield part.astype("<i2").tobytes()
 
 
 def write(file: BinaryIO, blocks: Iterable[bytes], recipient: str) -> None:
-    """The blocks as they are, or as one age file to `recipient`."""
+    """Writes the blocks as they are, or as one age file to `recipient`."""
     if not recipient:
         file.writelines(blocks)
         return

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call whose key was wrapped anew, for a hold or for its own day: its key.age is not the one that its record names.
+"""Verifies a re-wrapped call key, for a hold or for the call's own day: its key.age differs from the record's.
 
-A vault officer's signature (of hold.json or rewrap.json beside it) authorizes it instead. A second officer's `linetap
+Instead a vault officer's signature (of hold.json or rewrap.json beside it) authorises it. A second officer's `linetap
 hold check` proves that it opens, before the day's key is destroyed.
 """
 
@@ -26,7 +26,7 @@ DOCUMENTS = (hold.HOLD, hold.REWRAP)
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """`name`: one of DOCUMENTS."""
+    """The files of a re-wrapped key. `name`: one of DOCUMENTS."""
 
     name: str
     document: bytes
@@ -78,7 +78,7 @@ CHECK_SUFFIX = f".check{namespaces.SUFFIX}"
 
 
 def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) -> None:
-    """A Refusal unless a vault officer checked that the key opens: another one than the signer, if there is another."""
+    """A Refusal unless a vault officer checked that the key opens: another than the signer, if there is another."""
     place = paper.with_name(f"{paper.name}{CHECK_SUFFIX}")
     if not place.exists():
         how = f"`linetap hold check {paper.parent}` by a vault officer{_other_than(roles, signer_name)}"
@@ -87,7 +87,7 @@ def require_checked(paper: Path, data: bytes, roles: Roles, signer_name: str) ->
 
 
 def require_check_signature(data: bytes, armored: bytes, roles: Roles, signer_name: str) -> Person:
-    """The vault officer who checked it; a Refusal if that is who signed the document, and there is another."""
+    """The vault officer who checked it. A Refusal if the same officer signed the document, and there is another."""
     person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
     if person is None or person.role != VAULT or (_others(roles, signer_name) and person.name == signer_name):
         raise Refusal(f"who checked it may not: a vault officer{_other_than(roles, signer_name)} expected")

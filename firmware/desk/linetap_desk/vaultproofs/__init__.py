@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a whole vault is as its unit sealed it: log, outbox, and every file beside the calls. Needs no secret."""
+"""Verifies that a whole vault is as its unit sealed it: log, outbox, and every file beside the calls. Needs no
+secret."""

@@ -34,14 +34,14 @@ _SIG_LIMIT_BYTES = 64 << 10  # roles may have several signatures
 
 
 class DocumentResult(NamedTuple):
-    """One document: its problems, and those of its files that nothing covers."""
+    """The result for one document: its problems, and those of its files that no log or signature covers."""
 
     problems: list[Problem]
     uncovered: list[str]
 
 
 class _Dated(msgspec.Struct):
-    """The date of a document, in whichever field it has."""
+    """The date of a document, in any of its fields."""
 
     made_at: str | None = None
     destroyed_at: str | None = None
@@ -54,7 +54,8 @@ class DocumentCheck:
         self._vault, self._unit, self._signers, self._named = vault, unit, signers, named
 
     def document(self, name: str, namespace: str, logged: str | None, now_ns: int) -> DocumentResult:
-        """`logged`: the hash in the log. `now_ns`: the time of judgement, if the document has none."""
+        """Checks a document. `logged`: the hash in the log. `now_ns`: the time of judgement, if the document has no
+        date."""
         found = DocumentResult([], [])
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
@@ -85,7 +86,7 @@ class DocumentCheck:
         return found
 
     def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> DocumentResult:
-        """A call's hold, and the key for the hold's epoch, which the hold names by its hash."""
+        """Checks a call's hold, and the key for the hold's epoch, which the hold names by its hash."""
         name, key = f"{HOLDS}/{call_id}/{hold.HOLD}", f"{HOLDS}/{call_id}/{sealed.KEY}"
         found = self.document(name, namespaces.HOLD, self._named.holds.get(call_id), now_ns)
         if found.problems:
@@ -106,7 +107,7 @@ class DocumentCheck:
         return self.document(name, namespaces.CERTIFICATE, self._named.certificates.get(epoch), now_ns)
 
     def walk(self, name: str) -> DocumentResult:
-        """A report whose hash is in no leaf is not this unit's, by any signature."""
+        """Checks a walk test report. Without its hash in a leaf it is not this unit's, whoever signed it."""
         try:
             digest = callfolder.digest(self._vault / name).sha256
         except Refusal as error:
@@ -116,7 +117,7 @@ class DocumentCheck:
         return self.document(name, namespaces.WALK, digest, 0)
 
     def amendment(self, name: str, call_id: str, records: dict[str, str]) -> DocumentResult:
-        """An amendment of an existing call: in the log, and signed by its unit."""
+        """Checks an amendment of an existing call: in the log, and signed by its unit."""
         try:
             data = callfolder.read(self._vault / name, amendment.LIMIT_BYTES)
             armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
@@ -129,7 +130,7 @@ class DocumentCheck:
         return DocumentResult([], [])
 
     def vault(self, now_ns: int) -> DocumentResult:
-        """The vault's name."""
+        """Checks the vault's name."""
         name = vaultname.FILE
         found = self.document(name, namespaces.HEAD, None, now_ns)
         try:
@@ -144,7 +145,7 @@ class DocumentCheck:
         return self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
 
     def missing(self, there: set[str]) -> Iterator[Problem]:
-        """Documents that are in the log and not in the vault. `there`: names relative to the vault."""
+        """Documents that the log has and the vault lacks. `there`: names relative to the vault."""
         for call_id in sorted(self._named.holds):
             if f"{HOLDS}/{call_id}/{hold.HOLD}" not in there:
                 yield Problem("missing_hold", f"{HOLDS}/{call_id}: the log has a hold that stands, and it is missing")
@@ -183,14 +184,14 @@ def _dated(data: bytes) -> int | None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What a log's leaves claim about the vault: hashes of documents and index segments, holds, the outbox's position, and
-# weakenings of the configuration.
+# The claims of a log's leaves about the vault: hashes of documents and index segments, holds, the outbox's position,
+# and weakenings of the configuration.
 
 
 @dataclass(slots=True)
 class Segment:
-    """An index segment, by its last leaf. The leaf precedes the file: until `written` is confirmed, the previous
-    content in `before`, or no file, is valid too."""
+    """An index segment by its last leaf. The leaf precedes the file: until `written` is confirmed, the previous content
+    in `before`, or no file, is valid too."""
 
     sha256: str
     written: bool = False
@@ -207,13 +208,13 @@ class Segment:
 
 @dataclass(slots=True)
 class LogClaims:
-    """Receives every leaf in turn."""
+    """Collects the claims of a log; receives every leaf in turn."""
 
     segments: dict[str, Segment] = field(default_factory=dict)
     walks: list[str] = field(default_factory=list)
     certificates: dict[str, str] = field(default_factory=dict)  # by epoch
     holds: dict[str, str | None] = field(default_factory=dict)  # in force: call -> hash of hold.json
-    # of existing calls: hashes, of which the last counts
+    # of existing calls: hashes, the last one counts
     amendments: dict[str, list[str]] = field(default_factory=dict)
     destroyed: set[str] = field(default_factory=set)
     roles: str | None = None
@@ -268,7 +269,7 @@ _LONGEST = 200
 
 
 class LogWeakened:
-    """Collects the weakenings that a log records: a verifier of recordings learns what was not recorded or announced
+    """Collects the weakenings that a log records: they show a verifier which calls were not recorded or announced
     meanwhile."""
 
     def __init__(self) -> None:
@@ -283,7 +284,7 @@ class LogWeakened:
             self._steps[leaf.id] = leaf.step
 
     def notes(self) -> list[str]:
-        """Weakenings that took effect; those held, cancelled or withdrawn before had none."""
+        """Weakenings that took effect; held, cancelled or withdrawn ones did not."""
         found = [
             f"weakened by {_plain(leaf.by or '?')} at {_plain(leaf.at)}: {_plain(', '.join(leaf.codes))}"
             f" ({'confirmed' if self._steps[name] == 'confirmed' else 'not confirmed'})"

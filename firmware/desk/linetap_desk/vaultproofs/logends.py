@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ended calls of a log: each `end` leaf against the order of the leaves and against the call's record.
+"""Checks the ended calls of a log: each `end` leaf by the order of the leaves and by the call's record.
 
-A log of an earlier version has none: that a record tells of an end and the log does not is no contradiction.
+A log of an earlier version has no such leaves: an end in a record only is no contradiction.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Bad = Callable[[str, str], None]
 
 
 class LogEnds:
-    """Receives every leaf in turn. `bad` takes a code and a sentence."""
+    """The check of `end` leaves; receives every leaf in turn. `bad` takes a code and a sentence."""
 
     def __init__(self, bad: Bad) -> None:
         self._bad = bad
@@ -38,7 +38,7 @@ class LogEnds:
                 self._bad("end_after_close", f"leaf {index}: {leaf.call_id} was ended after its close")
 
     def contradicts(self, record: PublicRecord) -> bool:
-        """Whether the log says something else of the call's end than its record."""
+        """Whether the log contradicts the record's statement of the call's end."""
         said = self._ends.get(record.call_id)
         return said is not None and said != unitlog.fields_of(record)
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the plausibility of a log: the order of its leaves, their times, retention days, and holds.
 
-Everything in the log is signed by the unit, so a false leaf must fit all others. Whether the log was rewritten as a
-whole is for witnesses to detect.
+The unit signs the whole log, so a false leaf must fit all others. Only witnesses detect that a log was rewritten as a
+whole.
 
-Times may decrease only where the log records a clock step. Two threads stamp leaves: the vault's, which may be delayed
-by a slow disk, and the main one; each is compared with itself. A destruction is dated by retention time, which
-continues while a clock is wrong; the clock beside it must have come as far.
+Times may decrease only where the log records a clock step. Two threads stamp leaves: the vault's, which a slow disk may
+delay, and the main one; each is compared with itself. A destruction is dated by retention time, which continues while a
+clock is wrong; the clock beside it must have reached that date too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from linetap_core.evidence.merklelog.unitlog import Leaf
 
 SLACK_NS = 60 * NS_PER_S  # steps smaller than a clock_step, and a thread's turn
 NEAR = 64  # leaves: the vault's thread may see a step before the main one logs it
-AHEAD_NS = NS_PER_DAY  # of retention time before the clock
+AHEAD_NS = NS_PER_DAY  # retention time may be ahead of the clock
 _VAULT = ("open", "end", "close", "gap", "notice_failure", "refused", "key_list")
 _MAIN = ("start", "stop", "heartbeat", "clock_step")
 
@@ -32,12 +32,12 @@ class LogTimes:
     def __init__(self, bad: Bad) -> None:
         self._bad = bad
         self._last: dict[str, int] = {}  # newest time of each thread since a start or a step back
-        self._newest = 0  # of all leaves that a clock has stamped
-        self._clock_ns: int | None = None  # of the last of them
-        self._back: list[tuple[int, int, str]] = []  # leaf, by how much, sentence: not explained yet
-        self._due: list[tuple[int, str, str]] = []  # the least next time: ns, code, sentence
+        self._newest = 0  # newest time of all leaves stamped by a clock
+        self._clock_ns: int | None = None  # time of the last of them
+        self._back: list[tuple[int, int, str]] = []  # decreases without an explanation yet: leaf, amount, sentence
+        self._due: list[tuple[int, str, str]] = []  # least next time: ns, code, sentence
         self._restarts = self._unjudged = 0
-        self._was_dated = False  # a signed `time` command set the date: the unit's own clock may stand anywhere
+        self._was_dated = False  # a signed `time` command set the date: the unit's clock may have any value
 
     def look_at(self, index: int, leaf: Leaf, at_ns: int) -> None:
         self._was_dated |= leaf.kind == "command" and leaf.verb == "time"
@@ -59,7 +59,7 @@ class LogTimes:
         self._give_up(index)
 
     def require_reached(self, ns: int, code: str, text: str) -> None:
-        """Requires that the clock stood there, or stands there at the next leaf."""
+        """Requires that the clock has reached that time, or has at the next leaf."""
         if self._clock_ns is None or self._clock_ns + AHEAD_NS < ns:
             self._due.append((ns, code, text))
 
@@ -93,7 +93,7 @@ class LogTimes:
         self._due.clear()
 
     def _started(self, index: int, at_ns: int) -> None:
-        """A machine without a real-time clock may start with any time."""
+        """Records a start, after which a machine without a real-time clock may have any time."""
         self._restarts += max(self._last.values(), default=0) - at_ns > SLACK_NS or bool(self._near(index))
         self._back = [each for each in self._back if each not in self._near(index)]
         self._last = {}
@@ -115,7 +115,7 @@ class LogTimes:
 
 
 LATE_NS = 7 * NS_PER_DAY  # a unit may be off for days, and may wait for an agreed clock
-_EARLIEST_ZONE = timedelta(hours=14)  # where a day ends first
+_EARLIEST_ZONE = timedelta(hours=14)  # the zone where a day ends first
 _BEFORE_DESTRUCTION = ("open", "end", "close", "gap", "notice_failure", "hold", "copy", "amendment")
 _WHILE_RUNNING = ("open", "heartbeat", "clock_step", "stop")
 
@@ -131,21 +131,21 @@ class _Call:
         self.closed = self.destroyed = self.shortened = False
         self.sha256: str | None = None
         self.closed_until: object = UNSET  # from its close: RFC 3339; None for a call without a day
-        self.until: object = UNSET  # the same, or from its last amendment
-        self.held_ns: int | None = None  # end of the hold that stands
+        self.until: object = UNSET  # `closed_until`, or from its last amendment
+        self.held_ns: int | None = None  # end of the present hold
 
 
 class LogOrder:
-    """Receives every leaf in turn, then `end`. `bad` takes a code and a sentence."""
+    """The check of the leaves' order; receives every leaf in turn, then `end`. `bad` takes a code and a sentence."""
 
     def __init__(self, bad: Bad) -> None:
         self._bad = bad
         self._times = LogTimes(bad)
         self._calls: dict[str, _Call] = {}
         self._stopped: int | None = None
-        self._unjudged = 0  # destroyed, where only the destruction states the retention
-        self._shortened = 0  # destroyed after a hold that was replaced by a shorter one
-        self._amended = self._given = 0  # amendments of an end, and those of calls that had none
+        self._unjudged = 0  # destroyed calls for which only the destruction states the retention
+        self._shortened = 0  # destroyed calls whose hold a shorter one had replaced
+        self._amended = self._given = 0  # amendments of an end, and those for calls without one
         self._end_ns: int | None = None
 
     def look_at(self, index: int, leaf: Leaf) -> None:
@@ -162,7 +162,7 @@ class LogOrder:
             self._of_epoch(index, leaf.epoch, at_ns)
 
     def end(self, head_at: str | None) -> None:
-        """Reports what is still open after the last leaf. `head_at`: the time of the signed head."""
+        """Reports what is unresolved after the last leaf. `head_at`: the time of the signed head."""
         try:
             self._end_ns = None if head_at is None else parse_rfc3339(head_at)
         except ValueError:
@@ -188,7 +188,7 @@ class LogOrder:
         return known is not None and known.closed_until is not UNSET and known.closed_until != until
 
     def notes(self) -> list[str]:
-        """The points that could not be judged."""
+        """Points that could not be judged."""
         found = self._times.notes()
         if self._unjudged:
             found.append(
@@ -285,12 +285,13 @@ class LogOrder:
             self._times.require_reached(until_ns, "destroyed_early", f"{name}: destroyed early")
 
     def _require_time(self, name: str, leaf: Leaf) -> None:
-        """An invalid end would never be reached, so nothing could be compared with it."""
+        """Requires a valid end: an invalid one would never be reached and compared."""
         if isinstance(leaf.until, str) and _ns(leaf.until) is None:
             self._bad("bad_until", f"{name}: its {leaf.kind} has the invalid end {leaf.until[:40]!r}")
 
     def _of_epoch(self, index: int, epoch: str, at_ns: int) -> None:
-        """A day's key is destroyed after that day, in the zone where it ends first; an overflow epoch has no day."""
+        """Requires that a day's key is destroyed after that day, in the zone where it ends first; an overflow epoch has
+        no day."""
         try:
             ends = datetime.combine(date.fromisoformat(epoch) + timedelta(days=1), time(), UTC) - _EARLIEST_ZONE
         except (ValueError, OverflowError):

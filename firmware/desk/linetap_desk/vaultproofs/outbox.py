@@ -2,7 +2,7 @@
 """Checks the outbox of a vault: every event is signed by the unit and names its predecessor, and none is missing at the
 end.
 
-The first files are removed once the desk has confirmed their events; the desk has those events.
+The unit removes the first files once the desk has confirmed their events.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LIMIT_BYTES = 2 * SEGMENT_BYTES[1]
 
 
 class _Event(msgspec.Struct):
-    """The fields that are checked here; the content is for the desk to judge."""
+    """The fields checked here; the desk judges the content."""
 
     seq: int
     at: str
@@ -56,11 +56,11 @@ class OutboxCheck:
         self._reported: set[str] = set()  # calls with an event after the last close's
         self.first = 0
         self.unknown: list[int] = []  # events of unknown time, available after `notes`
-        self._undated: list[_Undated] = []  # not followed by a dated event yet
+        self._undated: list[_Undated] = []  # no dated event follows yet
         self._by_next: list[_Undated] = []
         self._late: list[_Undated] = []  # not valid at the time of the next dated event
-        self._before = 0  # the number before this vault's first event
-        self._dropped = 0  # up to here the unit dropped events for lack of space
+        self._before = 0  # number before this vault's first event
+        self._dropped = 0  # the unit dropped events up to this one, for lack of space
 
     def problems(self, names: list[str]) -> Iterator[tuple[str, Problem]]:
         """Problems of these segments, in order, each with its file."""
@@ -107,7 +107,7 @@ class OutboxCheck:
         ):
             yield Problem("outbox_event", f"event {entry.seq} contains {event.seq} of {event.unit}, or another key")
         begins_anew = event.event == "dropped" and event.prev == GENESIS and event.to_seq == entry.seq - 1
-        if begins_anew:  # its end was damaged, by the unit's own signed statement
+        if begins_anew:  # the unit's signed statement that the end was damaged
             yield Problem(
                 "outbox_lost", f"events {event.from_seq} to {event.to_seq} were lost, by the unit's own statement"
             )
@@ -123,7 +123,7 @@ class OutboxCheck:
             self._reported.add(event.call_id)
 
     def notes(self) -> Iterator[str]:
-        """The judgement of undated events, whose own clock stood before the first version of linetap."""
+        """The judgement of events whose clock was before the first version of linetap."""
         self._late += self._undated
         self._undated = []
         self.unknown = [seq for seq, key, at in self._late if not self._counts(key, at, None)]
@@ -138,8 +138,8 @@ class OutboxCheck:
             yield f"{len(self.unknown)} events {text}, the first is {self.unknown[0]} [{SignerUndated.code}]"
 
     def _require_trust(self, seq: int, key: PublicKey, at: datetime) -> None:
-        """An event with an unset clock is judged at the time of the next dated event: that one names its hash, so it
-        existed by then."""
+        """Requires a trusted signer. An event with an unset clock is judged at the time of the next dated event, which
+        names its hash: it existed by then."""
         assert self._signers is not None
         if is_undated(at) and has_times(key, self._signers):
             with suppress(SignerUndated):
@@ -161,7 +161,7 @@ class OutboxCheck:
         return True
 
     def _whole(self, any_there: bool) -> Iterator[Problem]:
-        """Nothing may be missing at the end, and at the beginning only what the desk has confirmed."""
+        """Problems unless the end is complete, and at the beginning only confirmed events are missing."""
         if self._seq < self._named.seq:
             yield Problem("outbox_short", f"the log has event {self._named.seq}, the newest here is {self._seq}")
         elif self._named.last_close is not None and self._named.last_close[0] not in self._reported:
@@ -170,7 +170,7 @@ class OutboxCheck:
             yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")
 
     def _gone(self) -> int:
-        """The last event that the unit may have dropped, by its own unsigned statement. The desk has the events."""
+        """The last event that the unit may have removed, by its own unsigned statement. The desk has these events."""
         try:
             found = CONFIRMED_FILE.decode(callfolder.read(self._folder / CONFIRMED, 4096))
         except (Refusal, ValueError, RecursionError):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap sigsum`: a proof that a call is in its unit's log, which the stock command `sigsum-verify` checks.
+"""`linetap sigsum`: makes a proof that a call is in its unit's log, for the stock command `sigsum-verify`.
 
-The tree contains the log's closes, in their order. The desk's key signs it if the log itself is in order. If witnesses
-cosign it, each unit's tree needs its own key: a witness identifies a log by its key.
+The tree contains the log's closes, in their order. The desk's key signs it if the log itself is valid. For cosignatures
+by witnesses each unit's tree needs its own key, since a witness identifies a log by its key.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from linetap_desk.witnessing import carry, client, options, signedheads
 
 SUFFIX = ".proof"
 POLICY = "policy"
-CHECKPOINTS = "checkpoints"  # of this tree, in the folder of the proofs
+CHECKPOINTS = "checkpoints"  # of this tree, in the proofs' folder
 
 
 class NotProven(Refusal):
@@ -47,8 +47,7 @@ def closes(
 ) -> Iterator[tuple[str, bytes]]:
     """Call id and Sigsum leaf of every close. NotProven if none of the keys signed one.
 
-    `desk`: submits for a unit whose key is in hardware, which cannot sign for Sigsum, provided that the log is in
-    order.
+    `desk`: submits for a unit whose key is in hardware and cannot sign for Sigsum, if the log is valid.
     """
     for line in leaflog.lines_of(log / LEAVES):
         found = strict.decode(line, Leaf, log / LEAVES)
@@ -116,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKey) -> tuple[str, str]:
-    """The middle part of every proof, and the policy to check it by. NotProven if the policy's quorum is missing."""
+    """The middle part of every proof, and the policy for checking it. NotProven if the policy's quorum is missing."""
     if args.policy is None:
         return tlogproof.tree_head(tree, key), tlogproof.policy(key.public_key())
     policy = options.load_policy(args.policy)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classifies every file of a vault: covered by something that `verify` checks, a recorder's own and reported as not
-covered, or misplaced."""
+"""Classifies every file of a vault: checked by `verify`, a recorder's own and reported as not covered, or misplaced."""
 
 from __future__ import annotations
 
@@ -67,7 +66,7 @@ _TEMPORARY = re.compile(r"(.*/)?\.([^/]+)\.tmp")
 
 def runtime_kind(name: str) -> str | None:
     """The kind (in RUNTIME_FILES) of a recorder's own unsigned file, by its name relative to the vault; None for
-    others. A verifier must not trust any of them."""
+    others. A verifier must not trust such files."""
     if match := _TEMPORARY.fullmatch(name):
         return "work in progress" if _belongs((match[1] or "") + match[2]) else None
     if (whole := broken.original(name)) is not None:
@@ -76,7 +75,7 @@ def runtime_kind(name: str) -> str | None:
 
 
 def _belongs(name: str) -> bool:
-    """Whether a recorder writes a file of that name, of whichever kind."""
+    """Whether a recorder writes files of that name."""
     return runtime_kind(name) is not None or _SIGNED_FILES.fullmatch(name) is not None
 
 
@@ -93,8 +92,8 @@ _INDEX_OVER = timedelta(days=1)
 
 
 class TreeCheck:
-    """`records`: the hash of each call's record, for holds. `named`: the claims of the whole log. `head_at`: the time
-    of its head."""
+    """The check of all files. `records`: the hash of each call's record, for holds. `named`: the claims of the whole
+    log. `head_at`: the time of its head."""
 
     def __init__(
         self,
@@ -141,7 +140,7 @@ class TreeCheck:
     # --- the walk ------------------------------------------------------------------------------------------------
 
     def _names(self) -> Iterator[str]:
-        """Every file outside calls and log, relative to the vault. Anything but a regular file is a problem."""
+        """Every file outside calls and log, relative to the vault. Only regular files are valid."""
         folders = [""]
         count = 0
         while folders:
@@ -205,7 +204,7 @@ class TreeCheck:
             self._bad("stray", f"{_shown(name)}: beside no hold")
 
     def _document(self, name: str, is_signature: bool, judge: object) -> None:
-        """A signature is checked with its document; without it, it is misplaced."""
+        """Checks a document with its signature. A signature without a document is misplaced."""
         if is_signature:
             if name.removesuffix(namespaces.SUFFIX) not in self._there:
                 self._bad("stray", f"{_shown(name)}: the signature of nothing")
@@ -221,7 +220,7 @@ class TreeCheck:
         self._covered += 0 if found.problems else files - len(found.uncovered)
 
     def _segment(self, name: str) -> None:
-        """An index segment, compared with the log."""
+        """Compares an index segment with the log."""
         folder, _, file = name.partition("/")
         if index.parse_folder(folder) is None or index.parse_segment(file) is None:
             self._bad("stray", f"{index.FOLDER}/{_shown(name)}: no segment of an index")
@@ -279,5 +278,5 @@ _FOLDERS = frozenset(
 
 
 def _shown(name: str) -> str:
-    """Printable, since a stray file may have any name."""
+    """The name in printable form, since a stray file may have any name."""
     return name if name.isascii() and name.isprintable() else ascii(name)

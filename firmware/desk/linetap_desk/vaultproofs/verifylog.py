@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the log of a vault, from its leaves to the signed head, and compares it with the vault's calls.
 
-Before a day's keys are destroyed, `require_witnessed_over` checks two things: no log was rewritten, and the day has
-ended. The desk's own clock determines the end of a day. Under a policy a quorum of witnesses must confirm it, so that a
-desk whose clock was set forward destroys nothing early.
+Before a day's keys are destroyed, `require_witnessed_over` checks that no log was rewritten, and that the day has
+ended. The desk's own clock determines the end of a day. With a policy a quorum of witnesses must confirm it, so that a
+desk with a fast clock destroys nothing early.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ from linetap_desk.witnessing import judge, signedheads
 from linetap_desk.witnessing.judge import NO_RULES, NOBODY, CheckpointVerdict, NotWitnessed, Rules
 
 NAME = "log"
-MOST_PROBLEMS = 1000  # a foreign file may have a million lines that are no leaves
+MOST_PROBLEMS = 1000  # a foreign file may have a million invalid lines
 _MOST_NONE_BYTES = 16 << 20
 FILES = {LEAVES, TREE, HEAD, HEAD + namespaces.SUFFIX}
 
 
 class LogCheck:
-    """Reads and checks the log when constructed. Then `problems_of` is called for every call, and finally `verdict`."""
+    """The check of a log, done by the constructor. Afterwards `problems_of` is called for every call, and finally
+    `verdict`."""
 
     def __init__(
         self,
@@ -81,14 +82,14 @@ class LogCheck:
 
     @property
     def good(self) -> bool:
-        """The log itself, irrespective of the calls."""
+        """Whether the log itself is valid, irrespective of the calls."""
         return self._verdict.good
 
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
         """The contradictions between the log and a call of this vault."""
         self._seen.add(call.name)
         if call.record is None or not self._read:
-            return  # the call's own verdict reports a missing record, and the log's an unreadable log
+            return  # another verdict reports a missing record or an unreadable log
         if self.head is not None and call.record.unit != self.head.unit:
             yield Problem("wrong_unit", f"a call of {call.record.unit} in the vault of {self.head.unit}")
         if call.name in self._destroyed:
@@ -110,8 +111,7 @@ class LogCheck:
         return self._verdict
 
     def kept_verdict(self, log: LogCheck) -> Verdict:
-        """The verdict of a log that was set aside and replaced by `log`: its own faults, and the calls that were lost
-        with it."""
+        """The verdict of a log that `log` replaced: its own faults, and the calls lost with it."""
         found = self._verdict
         found.name = found.name.replace(NAME, self._folder.name, 1)
         text = "did not match its signed head or the desk's, and another log began in its place"
@@ -121,13 +121,13 @@ class LogCheck:
         return found
 
     def late(self, call: Verdict) -> Iterator[Problem]:
-        """A problem if the call should have been destroyed. It remains evidence nevertheless."""
+        """A problem if the call should have been destroyed. The call remains valid evidence."""
         retention = call.record.retention if call.record else None
         if late := self._order.kept_late(call.name, retention.until if retention else None):
             yield Problem("kept_late", late)
 
     def notes(self) -> Iterator[Verdict]:
-        """Points that cannot be judged, and weakenings: verdicts that do not count."""
+        """Verdicts that do not count: what cannot be judged, and weakenings."""
         for note in (*self._anew(), *self._order.notes(), *self._ends.notes(), *self._weakened.notes()):
             yield Verdict(f"{NAME}: {note}", counts=False)
 
@@ -231,7 +231,7 @@ class LogCheck:
         return roots, size
 
     def _leaves(self, path: Path) -> Iterator[bytes]:
-        """Every line, checked as it is read."""
+        """Every line, checked while reading."""
         size = none = 0
         for index, line in enumerate(leaflog.lines_of(path)):
             size += len(line) + 1
@@ -281,8 +281,8 @@ class LogCheck:
 
 
 def newest_witnessed(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, CheckpointVerdict | None]:
-    """For each unit, the newest witnessed checkpoint, from its log in the copies and the kept checkpoints. NotWitnessed
-    if a log is not the one that was witnessed."""
+    """For each unit the newest witnessed checkpoint, from its log in the copies and the kept checkpoints. NotWitnessed
+    if a log differs from the witnessed one."""
     found: dict[str, CheckpointVerdict | None] = {}
     for log in _logs(copy):
         check = LogCheck(log, signers, None, rules)

@@ -24,8 +24,8 @@ from linetap_desk.witnessing.judge import NO_RULES, Rules
 def verify_vault(
     vault: Path, signers: list[Signer] | None, witness: Path | None = None, rules: Rules = NO_RULES
 ) -> Iterator[Verdict]:
-    """A verdict for every call of a vault, in order of time, then for its log, files and witnesses. `witness`: a
-    cosigned head."""
+    """A verdict for every call of a vault by time, then for its log, files and witnesses. `witness`: a cosigned
+    head."""
     calls = callfolder.calls(vault)
     first = next(calls, None)
     if first is None and not (vault / unitlog.FOLDER).exists():
@@ -58,7 +58,7 @@ def verify_vault(
 
 
 def _no_call(path: Path) -> Problem:
-    """The problem of an entry among the calls that is no call: an unreadable day, or a foreign file."""
+    """The problem of an entry that is no call: an unreadable day, or a foreign file."""
     try:
         os.scandir(path).close()
     except NotADirectoryError:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a vault's log under a policy: it must continue every kept checkpoint, and each call must have been witnessed
-in time."""
+"""Checks a vault's log by a policy: it must continue every kept checkpoint, and each call must have been witnessed in
+time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _MOST_LISTED = 1000
 
 
 class LogWitness:
-    """Constructed with the rules; receives the unit, then every leaf. Then asked about each call, and finally for its
-    verdict."""
+    """The check by the rules. Receives the unit, then every leaf; then returns the problems of each call, and finally
+    the verdict."""
 
     def __init__(self, rules: Rules, signers: list[Signer] | None) -> None:
         self._rules, self._signers = rules, signers or []
@@ -49,7 +49,7 @@ class LogWitness:
             self._add("bad_leaf", f"leaf {index} has no valid time")
 
     def compare(self, roots: Mapping[int, str], size: int) -> None:
-        """Every checkpoint must be a prefix of this log, whichever of its witnesses cosigned it."""
+        """Requires that every checkpoint is a prefix of this log, whichever of its witnesses cosigned it."""
         self._size = size
         for seen in self._heads.seen:
             if seen.size > size:
@@ -68,7 +68,7 @@ class LogWitness:
 
     @property
     def broken(self) -> list[Problem]:
-        """Problems of the log as a whole, before `verdict`: it is not the one that was witnessed."""
+        """Problems of the log as a whole, before `verdict`: it differs from the witnessed one."""
         return list(self._problems)
 
     @property
@@ -76,7 +76,7 @@ class LogWitness:
         return self._heads.newest
 
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
-        """Problems of a call under the policy; if there are none, a late witness is noted."""
+        """Problems of a call by the policy; without any, a late witness is noted."""
         if not self._rules.required or call.name not in self._closed:
             return  # an unknown call is reported by the log's own check
         index, closed_ns = self._closed[call.name]
@@ -85,7 +85,7 @@ class LogWitness:
         except (ValueError, BadInput) as error:
             yield Problem(NOT_WITNESSED, f"{NOBODY}: its record has an invalid time: {error}")
             return
-        if call.counted is not None:  # by counted time instead of its clock
+        if call.counted is not None:  # counted time replaces its clock
             moments_ns = [utc_ns_of(call.counted)]
             closed_ns = moments_ns[0]
         seen = self._first_over(index)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facts of a bundle, read from its signed part by stock `unsquashfs`."""
+"""Reads the facts of an update bundle from its signed part, with stock `unsquashfs`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROOT = re.compile(rf"(?:^|\s)linetap\.verity=[0-9]+:({digest.HEX}):")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`root`: the root hash on the slot's command line."""
+    """The facts. `root`: the root hash on the slot's command line."""
 
     product: str
     version: str
@@ -35,7 +35,7 @@ class Facts:
 
 
 def read(bundle: Path) -> Facts:
-    """BadInput unless it is a plain bundle, whose signature covers the whole payload."""
+    """The facts. BadInput unless it is a plain bundle, whose signature covers the whole payload."""
     signed = payload.sha256(bundle)
     with tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
         content = Path(folder) / "content"
@@ -83,7 +83,7 @@ def _limit_files() -> None:
 
 
 def _text(bundle: Path, path: Path) -> str:
-    """A link in a bundle could lead to any file here."""
+    """The content of a file. Links are refused: a link in a bundle could lead to any file here."""
     if path.is_symlink() or not path.is_file():
         raise BadInput(f"{bundle}: unsquashfs reads no {path.name} in it")
     with path.open("rb") as file:

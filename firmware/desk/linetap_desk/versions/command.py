@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap versions add|prove|verify`: publish an update in the log of versions, and check the log and its proofs.
+"""`linetap versions add|prove|verify`: publishes an update in the log of versions, and checks the log and its proofs.
 
-The log has a key of its own: the signer of bundles and the keeper of the log are two people. Witnesses of other parties
-cosign that the log only grows.
+The log has its own key, so that the signer of bundles and the keeper of the log are two people. Witnesses of other
+parties cosign that the log only grows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def add_add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_version(args: argparse.Namespace, _clock: Clock) -> int:
-    """0 if a quorum has cosigned the entry, and the proof is written; else 1, and the same command goes on."""
+    """Adds a version. 0 if a quorum has cosigned the entry, and the proof is written; else 1, and the same command
+    continues."""
     policy, key = _policy(args.policy), callfolder.load_private_key(args.key)
     client.require_urls(policy)
     if key.public_key().public_bytes_raw() not in policy.logs:
@@ -64,7 +65,7 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def verify_versions(args: argparse.Namespace, _clock: Clock) -> int:
-    """0 if there is no problem, else 1. Prints a line for the log, each problem, and each bundle."""
+    """Verifies the log: prints a line for the log, each problem, and each bundle. 0 without problems, else 1."""
     policy, bad = _policy(args.policy), 0
     if args.log is None and not args.bundle:
         raise BadInput("--log DIR, or bundles with their proofs beside them expected")

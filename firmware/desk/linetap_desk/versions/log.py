@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log of versions in a folder: `leaves.jsonl` and `tree.bin` (leaflog.py), and `heads/versions/SIZE.checkpoint`,
-each head with the cosignatures of its witnesses. The folder is published as it is: nothing in it is secret.
-"""
+each head with the cosignatures of its witnesses. The whole folder is published: it contains no secret."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import prove, signedheads
 from linetap_desk.witnessing.signedheads import KeptCheckpoint
 
-NAME = "versions"  # of the log, beside the units' names; in a witness's signers file too
+NAME = "versions"  # name of the log, like a unit's name; in a witness's signers file too
 MOST_ENTRIES = 100_000
 
 
@@ -57,7 +56,7 @@ def opened(folder: Path) -> Iterator[LeafLog]:
 
 
 def add(log: LeafLog, wanted: Entry) -> int:
-    """The index of the entry, which is added unless it is there. VersionTwice if its version has another."""
+    """Adds the entry if it is missing; returns its index. VersionTwice if its version has another entry."""
     for index, line in enumerate(log.lines()):
         found = entry.decode(line)
         if (found.product, found.version) == (wanted.product, wanted.version):
@@ -71,7 +70,7 @@ def add(log: LeafLog, wanted: Entry) -> int:
 
 
 def index_of(folder: Path, payload: str) -> int:
-    """NotLogged if no entry has this payload."""
+    """The index of the entry with this payload. NotLogged if there is none."""
     for index, line in enumerate(_lines(folder)):
         if entry.decode(line).payload == payload:
             return index
@@ -79,7 +78,7 @@ def index_of(folder: Path, payload: str) -> int:
 
 
 def prove_entry(folder: Path, index: int, policy: Policy) -> Proof:
-    """Under the first head that counts by the policy and covers the entry. NotLogged if there is none."""
+    """The proof by the first head that counts by the policy and covers the entry. NotLogged if there is none."""
     lines = list(_lines(folder))
     tree = Tree()
     tree.append_all(lines)
@@ -128,7 +127,7 @@ def audit(folder: Path, policy: Policy) -> tuple[list[Entry], list[Problem]]:
 
 
 def _counted(policy: Policy, each: KeptCheckpoint, problems: list[Problem]) -> int:
-    """The number of entries that this head covers by the policy."""
+    """The number of entries that this head covers; 0 unless it counts by the policy."""
     try:
         return entry.require_cosigned(policy, each.note).size
     except NotLogged:
@@ -159,7 +158,7 @@ def write_proof(bundle: Path, proof: Proof) -> Path:
 
 
 def read_proof(bundle: Path) -> bytes:
-    """NotLogged if there is none."""
+    """The proof beside a bundle. NotLogged if there is none."""
     path = entry.proof_path(bundle)
     try:
         with path.open("rb") as file:

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap watch`: the state of all units, as the broker has it. It only reads. `docs/desk.md` gives an overview."""
+"""`linetap watch`: shows the state of all units by the broker's messages. It only reads. `docs/desk.md` gives an
+overview."""

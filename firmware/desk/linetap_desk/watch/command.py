@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap watch`: all units as the broker has them, on a screen or as lines, until Ctrl-C; or once. What it cannot
-keep up with waits at the broker."""
+"""`linetap watch`: shows all units by the broker's messages, on a screen or as lines, until Ctrl-C; or once. Messages
+that it cannot process in time wait at the broker."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ UNWELL = ("fault", "unheard", "offline", "late")
 
 
 def watch_until_stopped(settings: Settings, args: argparse.Namespace, clock: Clock) -> int:
-    """Watches until SIGTERM or Ctrl-C; with --once 1 if a unit is UNWELL, and BadInput if no broker answers."""
-    # connection messages are in the head line and the lines
+    """Watches until SIGTERM or Ctrl-C. With --once 1 if a unit is UNWELL, and BadInput if no broker answers."""
+    # the head line and the lines show connection messages
     logging.getLogger("linetap").addHandler(logging.NullHandler())
     watcher = Watcher(settings, clock)
     console = Console(file=sys.stdout)
@@ -98,7 +98,7 @@ def _screen(watcher: Watcher, screen: LiveScreen, stop: Stop, clock: Clock) -> N
     with screen.live:
         while not stop.requested:
             watcher.turn()
-            reading = watcher.connected and not watcher.is_complete  # an incomplete state would look like a disaster
+            reading = watcher.connected and not watcher.is_complete  # an incomplete state would look like an outage
             if not reading and clock.monotonic_ns() - drawn_ns >= DRAW_EVERY_MS * NS_PER_MS:
                 drawn_ns = clock.monotonic_ns()
                 screen.draw(watcher.head, clock.utc_ns(), drawn_ns)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The place of each unit, its switch and its contacts: from places.toml, else building and floor from its name.
+"""Reads the place of each unit, its switch and its contacts: from places.toml, otherwise building and floor from its
+name.
 
     ["*"]                                   # every building
     "*" = { contact = "IT duty 2345", power = "facilities 2119" }
@@ -8,7 +9,7 @@
     main-03 = 3                             # its floor
     main-04 = { floor = 4, switch = "SW-M4", port = 12 }
 
-A table for each building. A listed unit that the broker does not have is reported as missing.
+A table for each building. A listed unit without messages at the broker is reported as missing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from linetap_core.tomlfile.source import Source
 from linetap_core.wire.alerts import Contact
 
 EVERY = "*"
-CONTACT = "contact"  # the contact where no other is named
+CONTACT = "contact"  # the contact if no other is named
 CONTACTS: tuple[str, ...] = (CONTACT, *get_args(Contact))  # contacts by probable cause
 MOST_CHARACTERS = 40
 MOST_CONTACT = 80  # characters
@@ -40,7 +41,7 @@ class Place:
     contacts: Mapping[str, str] = field(default_factory=dict)  # of CONTACTS
 
     def contact_for(self, kind: Contact | None) -> str:
-        """Whom to call; empty: nobody is named."""
+        """The contact to call; empty if none is named."""
         return self.contacts.get(kind or CONTACT) or self.contacts.get(CONTACT, "")
 
 
@@ -63,7 +64,7 @@ class Places:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """BadInput lists every fault with its line."""
+        """The places. BadInput lists every fault with its line."""
         return cls(*_Reader(Source(path)).read())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All units on a terminal: counts by state, a table of buildings, then a page of units, the worst first."""
+"""Shows all units on a terminal: counts by state, a table of buildings, then a page of units, worst first."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Screen:
         self._units, self._places, self._language = units, places, language
 
     def picture(self, head: str, utc_ns: int, now_ns: int, page: int | None) -> RenderableType:
-        """`head`: the line about the broker. `page`: rows of the terminal; None: as many as needed."""
+        """The screen's content. `head`: the line about the broker. `page`: rows of the terminal; None: as many as
+        needed."""
         placed = sorted(((unit, self._places.of(unit.name)) for unit in self._units.units.values()), key=_worst_first)
         buildings = self._buildings(placed)
         rows = len(placed) if page is None else max(3, page - _AROUND - buildings.row_count)
@@ -123,7 +124,7 @@ def _worst_first(placed: tuple[Unit, Place]) -> tuple[int, str, str, str]:
 
 
 def _lines(unit: Unit) -> Text:
-    """The lines' states; unknown for a unit that is away."""
+    """The states of the lines; unknown for a unit that is away."""
     text = Text()
     if unit.standing in AWAY:
         return Text("?" * len(unit.lines), style="dim")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All units as the broker reports them. Pure, and bounded: messages beyond the bounds are counted, not kept.
+"""The state of all units by the broker's messages. Pure, and bounded: messages beyond the bounds are counted, not
+stored.
 
 A unit is late by the receipt of its health and the broker's expiry, not by the time in it: a unit with a wrong clock is
 not late.
@@ -25,15 +26,15 @@ from linetap_desk.inputs.strict import Sentence, Status, Word
 TOPICS = topics.of_every_unit("status", "health", "line/+", "alert/+")
 _KINDS = ("status", "health", "line", "alert")
 MOST_UNITS = 3000
-MOST_LINES = 32  # of a unit, as the next
+MOST_LINES = 32  # per unit, as the next limit
 MOST_ALERTS = 96  # more than there are checks
 MOST_ALERTS_IN_ALL = 10_000
 LIMIT_BYTES = 16 << 10  # of a payload
-GRACE_S = 10  # from a unit's birth to its first health
+GRACE_S = 10  # from a unit's first status to its first health
 
 Standing = Literal["fault", "unheard", "offline", "late", "warning", "fine"]
-STANDINGS: tuple[Standing, ...] = ("fault", "unheard", "offline", "late", "warning", "fine")  # the worst first
-AWAY: tuple[Standing, ...] = ("unheard", "offline", "late")  # nothing is known of their present state
+STANDINGS: tuple[Standing, ...] = ("fault", "unheard", "offline", "late", "warning", "fine")  # worst first
+AWAY: tuple[Standing, ...] = ("unheard", "offline", "late")  # their present state is unknown
 Change = dict[str, Any]
 
 
@@ -41,7 +42,7 @@ class Line(msgspec.Struct, frozen=True):
     state: LineStatus
     since: Word
     call_id: Word | None
-    release: LineRelease | None = None  # of a unit of an earlier version: not known
+    release: LineRelease | None = None  # None: unit of an earlier version
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -52,11 +53,11 @@ class Alert(msgspec.Struct, frozen=True):
     text_en: Sentence
     action_ko: Sentence = ""
     action_en: Sentence = ""
-    led: Word = ""  # the legend's condition that shows it; empty: from a unit of an older version
+    led: Word = ""  # the legend's condition that shows it; empty: unit of an older version
 
 
 class ShownHealth(msgspec.Struct, frozen=True):
-    """The part of its health that is shown. `at` is the unit's own time."""
+    """The shown part of a unit's health. `at` is the unit's own time."""
 
     at: Word
     storage_days_left: float | None = None
@@ -74,10 +75,10 @@ class Unit:
     health: ShownHealth | None = None
     lines: dict[int, Line] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
-    good_until_ns: int = 0  # monotonic: until then it is not late
-    heard_ns: int | None = None  # monotonic, of its last message; None: only retained messages are known
-    left_ns: int | None = None  # monotonic, when it went offline; None: before the desk looked
-    said_goodbye: bool | None = None  # of an offline unit: it reported that itself; None: not known
+    good_until_ns: int = 0  # monotonic; not late until then
+    heard_ns: int | None = None  # monotonic, of its last message; None: only retained messages so far
+    left_ns: int | None = None  # monotonic, when it went offline; None: before the desk started
+    said_goodbye: bool | None = None  # offline unit: it signed off itself; None: unknown
     standing: Standing = "unheard"
     is_reported: bool = False  # whether its standing was reported
 
@@ -90,7 +91,7 @@ class Unit:
         )
 
     def judged(self, now_ns: int) -> Standing:
-        """The unit's standing; a unit that is away has no other."""
+        """The unit's standing; being away precedes all others."""
         if self.status is None:
             return "unheard"
         if self.status.state == "offline":
@@ -105,14 +106,14 @@ class Unit:
 
 class Units:
     def __init__(self, expected: Iterable[str] = ()) -> None:
-        """`expected`: units that are reported as missing if the broker has nothing of them."""
+        """`expected`: units that are reported as missing without a message at the broker."""
         self.expected = dict.fromkeys(expected)
         self.forget()
 
     def forget(self) -> None:
         """Forgets all units before a new connection: a broker sends its retained messages again."""
         self.bad = 0  # unreadable payloads
-        self.passed_over = 0  # beyond the bounds
+        self.passed_over = 0  # messages beyond the bounds
         self.units: dict[str, Unit] = {name: Unit(name) for name in self.expected}
         self._alerts = 0
 
@@ -124,8 +125,8 @@ class Units:
     def receive(
         self, topic: str, payload: bytes, now_ns: int, retained: bool = False, expiry_s: int | None = None
     ) -> Change | None:
-        """Returns the changes. `now_ns`: monotonic; `retained`: sent before the subscription; `expiry_s`: the remaining
-        validity at the broker."""
+        """Processes a message; returns the changes. `now_ns`: monotonic; `retained`: sent before the subscription;
+        `expiry_s`: the remaining validity at the broker."""
         found = topics.address(topic)
         if found is None or found.kind not in _KINDS or len(payload) > LIMIT_BYTES:
             self.bad += 1
@@ -147,7 +148,7 @@ class Units:
         return change
 
     def judge(self, now_ns: int) -> list[Change]:
-        """Units whose standing changed."""
+        """The units whose standing changed."""
         changes = []
         for unit in self.units.values():
             standing = unit.judged(now_ns)
@@ -209,7 +210,8 @@ def _health(unit: str, known: ShownHealth | None, now: ShownHealth | None) -> Ch
 
 
 def _status(unit: Unit, payload: bytes, now_ns: int | None) -> Change | None:
-    """`now_ns`: monotonic; None of a retained one. A new unit's first health must have arrived GRACE_S later."""
+    """Processes a status. `now_ns`: monotonic; None for a retained message. A new unit's first health is due within
+    GRACE_S."""
     known = unit.status
     status = jsontext.decode(payload, type=Status) if payload else None
     if status == known or (status and known and status.is_late_will(known.state, known.session)):
@@ -220,7 +222,7 @@ def _status(unit: Unit, payload: bytes, now_ns: int | None) -> Change | None:
         unit.good_until_ns = max(unit.good_until_ns, 0 if now_ns is None else now_ns + GRACE_S * NS_PER_S)
     if status is not None and status.state == "offline" and known is not None and known.state == "online":
         unit.left_ns = now_ns
-        unit.said_goodbye = status.since != known.since  # a will was written when the session began
+        unit.said_goodbye = status.since != known.since  # a will has the time of the session's begin
     what: Change = {"unit": unit.name, "kind": "status"}
     return {**what, "gone": True} if status is None else {**what, **msgspec.to_builtins(status)}
 
@@ -240,13 +242,13 @@ class Leds:
 
 
 def leds_of(unit: Unit) -> Leds:
-    """The LEDs by the unit's reports and the panel's legend. A walk test, a disk being removed, an identify and a fault
-    acknowledged at the button are not reported, so they are missing here."""
+    """The LEDs by the unit's reports and the panel's legend. Units do not report a walk test, a disk being removed, an
+    identify and a fault acknowledged at the button, so these are missing here."""
     starting = unit.health is not None and bool(unit.health.services_starting)
     condition = shown_conditions((_led(check, alert) for check, alert in unit.alerts.items()), starting)[0]
     return Leds(condition, activity_of(condition, (line.state for line in unit.lines.values())))
 
 
 def _led(check: str, alert: Alert) -> str:
-    """The LED that the unit reports; the table's, if it reports none or one of a later version."""
+    """The LED reported by the unit; the table's, if it reports none or one of a later version."""
     return alert.led if alert.led in CONDITIONS else led_of(check, alert.severity)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection of a watcher: from the broker's messages to the state of units and its changes; and its settings.
+"""The connection of a watcher: turns the broker's messages into the state of units and its changes; and its settings.
 
-The settings come from desk.toml or the command line, like the ingest's, but with another certificate. Used by the
-screen, by the lines and by the pages.
+The settings come from desk.toml or the command line, like the ingest's, but with another certificate. The screen, the
+lines and the pages use it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Settings:
 
 
 def watch_settings(args: argparse.Namespace) -> Settings:
-    """BadInput if something is missing or contradictory."""
+    """The settings. BadInput if one is missing or contradictory."""
     config, broker = read_config(args)
     own, places = config.watch, args.places or config.watch.places
     place = f"{args.config}: [watch] certificate"
@@ -44,7 +44,7 @@ def watch_settings(args: argparse.Namespace) -> Settings:
 
 
 def pages_settings(config: DeskConfig) -> Settings:
-    """The settings of `linetap desk serve`, which watches beside a `linetap watch` on a terminal."""
+    """The settings for `linetap desk serve`, which watches in addition to a `linetap watch` on a terminal."""
     broker, serve = config.broker, config.serve
     others = {"ingest": broker, "terminal": msgspec.structs.replace(broker, certificate=config.watch.certificate)}
     place = "[serve] fleet_certificate"
@@ -60,7 +60,7 @@ def _settings(broker: Broker, what: str, places: str | None) -> Settings:
 def _with_own_certificate(
     broker: Broker, others: Mapping[str, Broker], certificate: str | None, key: str | None, place: str
 ) -> Broker:
-    """`place`: where the certificate should be configured."""
+    """The broker with the watcher's own certificate. `place`: where it should be configured."""
     if broker.certificate is None:
         return broker
     another = "`linetap pki desk` makes another"
@@ -87,26 +87,26 @@ def _name(path: str) -> str:
 
 TURN_S = 0.1
 JUDGE_EVERY_MS = 500
-QUIET_MS = 1000  # without a retained message: the broker has sent all it had
-TELL_MS = 20_000  # the latest end of the retained messages
+QUIET_MS = 1000  # without a retained message: the broker has sent all
+TELL_MS = 20_000  # latest end of the retained messages
 
 
 class Watcher:
-    """Call `turn()` often: it returns the changes, each with `t`, the desk's time."""
+    """The watcher. Call `turn()` often: it returns the changes, each with `t`, the desk's time."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._clock, self.broker = clock, f"{settings.broker.host}:{settings.broker.port}"
         self.units = Units(settings.places.named)
         self._link = Link(settings.broker, settings.client_id, TOPICS, clock, Patience(), session_s=0, sweep=True)
         self._judge_ns = self._retained_ns = 0
-        self.began_ns = 0  # monotonic, of the connection
+        self.began_ns = 0  # monotonic, begin of the connection
         self._swept = False
         self.connected = False
         self.is_complete = False  # all retained messages were received
-        self.why = "not connected yet"  # why there is no connection
+        self.why = "not connected yet"  # reason for a missing connection
 
     def turn(self, timeout_s: float = TURN_S) -> list[Change]:
-        """Waits up to `timeout_s` for the first change."""
+        """The changes; waits up to `timeout_s` for the first."""
         self._link.turn()
         changes: list[Change] = []
         for happening in self._link.happened(timeout_s):
@@ -137,7 +137,7 @@ class Watcher:
         return [{"t": t, **change} for change in changes]
 
     def _has_received_all(self, now_ns: int) -> bool:
-        """Once every expected unit has reported, there is nothing to wait for."""
+        """Whether all retained messages were received; at once when every expected unit has reported."""
         if self._swept and self.units.expected and not self.units.missing:
             return True
         quiet = now_ns - self._retained_ns > QUIET_MS * NS_PER_MS

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared by all HTTP servers of the desk: texts, templates, protection of requests, limits, and the loopback."""
+"""The common parts of all HTTP servers of the desk: texts, templates, protection of requests, limits, and the
+loopback."""

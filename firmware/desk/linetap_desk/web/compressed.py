@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages and scripts compressed (gzip, by Starlette's middleware), where nobody else can have asked for them.
+"""Compresses pages and scripts (gzip, by Starlette's middleware) unless another site may have requested them.
 
-BREACH needs three things: a secret that is the same in each answer, text of the attacker in the same answer, and the
-lengths of many of them. Secrets in pages are masked anew each time (secure.py). And an answer is compressed only if a
-browser says that our own page or the person asked for it, and not another site.
+BREACH needs three things: a secret that is the same in each response, text of the attacker in the same response, and
+the lengths of many of them. Secrets in pages are masked anew each time (secure.py). And a response is compressed only
+if the browser states that our own page or the person made the request, and not another site.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OWN = ("same-origin", "none")
 
 
 class Compressed:
-    """`paths`: beginnings of those that are compressed. Streams never are."""
+    """The middleware. `paths`: prefixes of the compressed paths. Streams are never compressed."""
 
     def __init__(self, app: ASGIApp, paths: tuple[str, ...]) -> None:
         self._app, self._paths = app, paths
@@ -32,8 +32,8 @@ class Compressed:
 
 
 def in_records(send: Send) -> Send:
-    """Each write is a record of TLS, which a browser reads when it has arrived as a whole: of a page in one record
-    nothing is shown before its last packet."""
+    """Splits large writes. Each write is a TLS record, which a browser can read only as a whole: of a page in one
+    record nothing is shown before its last packet."""
 
     async def cut(message: Message) -> None:
         body = message.get("body", b"")

@@ -23,16 +23,16 @@ LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme
 THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": text.N_("Dark")}
 
 
-# Characters of an input. A browser cuts a longer text without a word, and half a telephone number is a valid extension:
-# so it is more than any field takes, and the server says what is too long.
+# Characters of an input, more than any field allows. A browser cuts a longer text silently, and half a telephone number
+# is a valid extension; with this limit the server reports the overlong text.
 MOST_TYPED = 4000
 
 
-PART_END = Markup("\f")  # to a browser a space between two elements
+PART_END = Markup("\f")  # whitespace for a browser
 
 
 class MenuItem(NamedTuple):
-    """A page that the layout offers to people who have one of the roles. `msgid`: its name in the menu."""
+    """A page in the menu of people with one of the roles. `msgid`: its name in the menu."""
 
     path: str
     msgid: str
@@ -40,8 +40,8 @@ class MenuItem(NamedTuple):
 
 
 class Pages:
-    """Every template has `_`, `ngettext`, `fill`, `when`, `who` (None before the login), `menu`, `csrf`, `draft`,
-    `path`, and `here`, which is the path with its query."""
+    """The renderer. Every template has `_`, `ngettext`, `fill`, `when`, `who` (None before login), `menu`, `csrf`,
+    `draft`, `path`, and `here`, the path with its query."""
 
     def __init__(self, zone: ZoneInfo, package: str = "linetap_desk.serve") -> None:
         self.zone = zone
@@ -58,12 +58,12 @@ class Pages:
         self._templates.globals["part_end"] = PART_END
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
-        """`template`: its path below templates/. Inserted values are escaped."""
+        """A page. `template`: its path below templates/. Inserted values are escaped."""
         return HTMLResponse(self.render(request, template, **context), status)
 
     def page_in_parts(self, request: Request, template: str, /, **context: Any) -> Response:
-        """The page is sent in parts, each until a `part_end` of the template: the browser works on one while the next
-        is rendered."""
+        """A page sent in parts, each up to a `part_end` of the template: the browser processes one while the next is
+        rendered."""
         rendered = self._templates.get_template(template).generate(self._context(request, context))
         return StreamingResponse(_parts(rendered), media_type="text/html")
 
@@ -103,7 +103,7 @@ class Pages:
         return text.words(self.language(request)).gettext(msgid)
 
     def text_of(self, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
-        """Returns for a template the word of a code in a table; the code itself if there is no word for it."""
+        """A function for templates that returns the word of a code in a table; the code itself without a word."""
 
         def text_of(table: Mapping[str, str], code: str | None) -> str:
             word = table.get(code or "")
@@ -140,7 +140,8 @@ def fill(text: str, **values: Any) -> Markup:
 
 
 def _filling(translate: Callable[..., str]) -> Callable[..., str]:
-    """`_("Log in with %(name)s", name=...)`: inserted values are escaped like all text. `ngettext` inserts `num`."""
+    """A translation function: `_("Log in with %(name)s", name=...)` escapes inserted values. `ngettext` inserts
+    `num`."""
 
     def filled(*args: Any, **values: Any) -> str:
         text = translate(*args)

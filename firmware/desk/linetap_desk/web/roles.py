@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The roles of the people who sign in at the desk, and the sets of roles for whom pages are."""
+"""The roles of the people who sign in at the desk, and the sets of roles for the pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 SIGNED_IN = frozenset[str](ROLES)  # any role
 EVERYBODY = frozenset({"everybody"})  # without a login: the login page, the style sheet
 
-ALONE = "auditor"  # no account has another role beside it
+ALONE = "auditor"  # an account with this role has no other
 SUPERVISOR = "approver-manager"
 
 WATCH = frozenset({"watch"})

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def address_of(request: Request, proxies: frozenset[Address]) -> str:
-    """The client's address: the last address in X-Forwarded-For that is not one of our proxies. A client may have
-    forged the addresses before it."""
+    """The client's address: the last address in X-Forwarded-For that is not one of our proxies. A client can forge the
+    earlier ones."""
     address = _address(request.client.host if request.client else "")
     if address is None:
         return ""
@@ -33,18 +33,19 @@ def address_of(request: Request, proxies: frozenset[Address]) -> str:
 
 
 def path_of(request: Request) -> str:
-    """The path like request.url.path, which would keep the whole URL with all typed values in the cache of urlsplit."""
+    """The path. Unlike request.url.path it does not keep the whole URL with all typed values in the cache of
+    urlsplit."""
     path: str = request.scope["path"]
     return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
 
 
 def page_address_of(request: Request) -> str:
-    """Path and query of the page that a person sees: of an answer to a form, those of the form's page, which the
+    """Path and query of the page that a person sees. For the response to a form it is the form's page, which the
     browser names as the referrer (`Referrer-Policy: same-origin`)."""
     if request.method == "GET":
         query = request.scope["query_string"].decode("latin-1")
         return path_of(request) + (f"?{query}" if query else "")
-    _, _, address = request.headers.get("referer", "").partition("://")  # urlsplit would keep what was typed: path_of
+    _, _, address = request.headers.get("referer", "").partition("://")  # urlsplit would cache typed text: path_of
     host, slash, rest = address.partition("/")
     return f"/{rest.partition('#')[0]}" if slash and host == request.headers.get("host") else path_of(request)
 
@@ -76,12 +77,12 @@ POLICY = "; ".join(
 
 
 def policy_with_style(style: str) -> str:
-    """The policy of a page with this one inline style sheet, which it allows by its hash."""
+    """The content security policy of a page with this one inline style sheet, allowed by its hash."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return POLICY.replace("style-src 'self'", f"style-src 'self' 'sha256-{digest}'")
 
 
-# same-origin, not no-referrer: with that a browser sends `Origin: null` from our own forms.
+# same-origin, not no-referrer: with the latter a browser sends `Origin: null` from our own forms.
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
@@ -100,7 +101,7 @@ _TOKEN_DIGITS, _HEX = 64, re.compile(r"[0-9a-f]+")
 
 
 class Headers:
-    """Adds the headers to every answer. A handler's own Cache-Control stays."""
+    """The middleware that adds the headers to every response. A handler's own Cache-Control stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -120,13 +121,13 @@ _BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)
 
 
 def bearer_token(request: Request) -> str:
-    """The token of a request by a program; empty if it has none of our form."""
+    """The token of a program's request; empty if it has none of our form."""
     found = _BEARER.fullmatch(request.headers.get("authorization", ""))
     return found[1] if found else ""
 
 
 def digest(secret: str) -> str:
-    """SHA-256 of a token, a code or a typed name, which is stored in its place."""
+    """SHA-256 of a token, a code or a typed name, which is stored instead."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
@@ -136,8 +137,8 @@ def token_of(secret: str) -> str:
 
 
 def masked(secret: bytes) -> bytes:
-    """Twice as long and another one each time: whoever learns the length of compressed answers (BREACH) learns nothing
-    of it. `unmasked` and static/draft.js undo it."""
+    """The secret, masked differently each time, at twice the length, so that lengths of compressed responses reveal
+    nothing (BREACH). `unmasked` and static/draft.js reverse it."""
     pad = secrets.token_bytes(len(secret))
     return pad + bytes(one ^ other for one, other in zip(pad, secret, strict=True))
 
@@ -153,7 +154,7 @@ def form_token(secret: str) -> str:
 
 
 def is_token(found: object, secret: str) -> bool:
-    """Whether `found` is the form token, masked or as it is. Form text may contain a lone surrogate, if its charset
+    """Whether `found` is the form token, masked or unmasked. Form text may contain a lone surrogate, if its charset
     encodes one."""
     if not isinstance(found, str):
         return False
@@ -177,8 +178,8 @@ def _name_of(value: str | UploadFile) -> str:
 
 
 def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
-    """Whether the request comes from our own page. Every known browser sends the origin of a POST; without it the
-    request is refused."""
+    """Whether the request comes from our own page. Every known browser sends the origin of a POST; a request without it
+    is refused."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin", "")
@@ -194,8 +195,8 @@ _FOLLOWED = {
 
 
 def came_by_link(headers: Mapping[str, str]) -> bool:
-    """Whether a person has clicked on a link that stands elsewhere: the browser then leaves strict cookies out, and
-    sends them with what our own page asks for next."""
+    """Whether a person followed a link from another site: then the browser omits strict cookies, and sends them with
+    the next request of our own page."""
     return all(headers.get(name) == value for name, value in _FOLLOWED.items())
 
 

@@ -29,11 +29,12 @@ from linetap_desk.web.secure import MOST_BODY_BYTES
 
 HEAD_S = 15.0
 BODY_S = 15.0
-TAKEN_S = 60.0  # data ready for a browser, at most half a megabyte, and not read
+TAKEN_S = 60.0  # until a browser has read the available data, at most half a megabyte
 
 
 class Bounded:
-    """413 if the body exceeds MOST_BODY_BYTES, or its path's limit in `larger`; 408 if it takes longer than BODY_S."""
+    """The middleware that bounds request bodies: 413 if one exceeds MOST_BODY_BYTES, or its path's limit in `larger`;
+    408 if it takes longer than BODY_S."""
 
     def __init__(self, app: ASGIApp, larger: Mapping[str, int] = MappingProxyType({})) -> None:
         self._app, self._larger = app, larger
@@ -46,7 +47,7 @@ class Bounded:
         async def counted() -> Message:
             nonlocal count, complete
             try:
-                # After the body only the disconnect is received, for which a stream waits for hours.
+                # After the body only the disconnect follows, for which a stream waits for hours.
                 async with asyncio.timeout_at(None if complete else ends_at):
                     message = await receive()
             except TimeoutError:
@@ -122,8 +123,8 @@ class PunctualProtocol(H11Protocol):
 
 
 class EndsQuietly(uvicorn.Server):
-    """uvicorn handles signals itself and raises them again at its end: a service that was stopped would appear to have
-    been killed."""
+    """Handles signals itself. uvicorn raises them again at its end, so that a stopped service would appear to have been
+    killed."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -153,7 +154,7 @@ async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform == "win32":  # whose loops take no handlers
+        if sys.platform == "win32":  # whose loops support no handlers
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
         else:
             loop.add_signal_handler(number, stop)
@@ -166,7 +167,7 @@ async def serve_until_signal(serving: EndsQuietly, at: socket.socket) -> None:
 
 
 def address_of(text: str, where: str) -> tuple[str, int]:
-    """Host and port. BadInput, beginning with `where`, if it is no loopback address."""
+    """Host and port. BadInput, beginning with `where`, unless the address is a loopback address."""
     host, _, port = text.rpartition(":")
     try:
         address, number = ipaddress.ip_address(host.strip("[]")), int(port)
@@ -202,4 +203,4 @@ class LoopbackServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that disconnects early is not logged."""
+        """Does not log a client that disconnects early."""

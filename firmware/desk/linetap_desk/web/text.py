@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of pages in two languages: msgids are English; locale/ko.po has the Korean, which is the default."""
+"""The texts of pages in two languages: msgids are English; locale/ko.po has the Korean, which is the default."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANGUAGES: dict[Language, str] = {"ko": "한국어", "en": "English"}
 
 
 def N_(msgid: str) -> str:
-    """Marks a text that is translated later."""
+    """Marks a text for later translation."""
     return msgid
 
 

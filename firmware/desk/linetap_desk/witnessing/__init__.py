@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Witnesses and time stamps of units' logs: asked, stored, and judged by a policy."""
+"""Requests, stores and judges witnesses' cosignatures and time stamps of units' logs, by a policy."""

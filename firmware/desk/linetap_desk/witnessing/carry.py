@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap checkpoint`: carries the heads of units' logs to the witnesses of a policy, and stores their cosignatures.
+"""`linetap checkpoint`: submits the heads of units' logs to the witnesses of a policy, and stores their cosignatures.
 
 A unit can reach only its broker, and its key may be unable to sign a checkpoint. So each log has a keeper at the desk:
 a separate key, which signs a checkpoint of a head that the unit has signed, and by which the witnesses identify the
-log. The keeper signs only what continues its earlier checkpoints.
+log. The keeper signs only heads that continue its earlier checkpoints.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """0 if every log reached its quorum, else 1. Prints a line for each log, and one for each witness that failed."""
+    """Submits the logs' heads. 0 if every log reached its quorum, else 1. Prints a line for each log, and one for each
+    witness that failed."""
     if args.follow:
         if args.config is None:
             raise BadInput("--follow: with --config desk.toml, whose [witnesses] names the logs")
@@ -80,7 +81,8 @@ class Asked(Protocol):
 
 
 def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
-    """BadInput if nothing can be carried at the start; later faults are reported and retried."""
+    """Submits heads continuously. BadInput if no log can be submitted at the start; later faults are reported and
+    retried."""
     found, read_ns = _read(args), clock.monotonic_ns()
 
     def carried(log: Path, key: Path, proofs_too: bool) -> bool:
@@ -140,7 +142,7 @@ def _typed(args: argparse.Namespace) -> Round:
 def carry(
     log: Path, key: Ed25519PrivateKey, policy: Policy, signers: list[Signer], heads: Path, ca: Path | None = None
 ) -> bool:
-    """Whether the log's head has its quorum now. A Refusal if the head may not be signed."""
+    """Submits the log's head; returns whether it has its quorum now. A Refusal if the head may not be signed."""
     head = signedheads.read_head(log / HEAD, signers).head
     _require_keeper(key, head.unit, policy, signers)
     with _tree(log, head) as tree:
@@ -160,14 +162,14 @@ def to_witnesses(
     ca: Path | None = None,
     log: str = "",
 ) -> Path:
-    """The path of the tree's checkpoint, stored with all cosignatures that could be obtained."""
+    """Submits the tree to the witnesses; returns the path of its checkpoint, stored with all available cosignatures."""
     with (heads / ".lock").open("a") as lock:
         system.wait_for_lock(lock.fileno())
         _require_own_keeper(heads, unit, log, key)
         signed = checkpoint.signed(_going_on(heads, unit, log, tree, key), key)
         path = signedheads.keep_checkpoint(
             heads, unit, signed, [], log
-        )  # before any witness has it, so that the keeper never forgets it
+        )  # stored before submission, so that the keeper never forgets it
         for witness in policy.witnesses.values():
             lines = _lines(witness, signedheads.read_checkpoint(path).note, _known(heads, unit, log, witness), tree, ca)
             signedheads.keep_checkpoint(heads, unit, signed, lines, log)
@@ -175,7 +177,7 @@ def to_witnesses(
 
 
 def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | None) -> list[Line]:
-    """New cosignatures. A witness that refuses is reported and blocks no other."""
+    """New cosignatures of a witness. A refusal is reported, and does not block other witnesses."""
     if not witness.url or checkpoint.cosigned_at(signed, witness.public, witness.key_name) is not None:
         return []
     try:
@@ -186,7 +188,7 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
 
 
 def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
-    """The last size that it cosigned; 0 if that is too long ago: the witness then reports its own."""
+    """The last size that the witness cosigned; 0 if that is too long ago: the witness then reports it."""
     for each in itertools.islice(signedheads.kept_checkpoints(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
         with contextlib.suppress(BadNote):
             if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:
@@ -195,7 +197,7 @@ def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
 
 
 def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
-    """The checkpoint of the tree. NotCosigned if it does not continue the last one that the same key signed."""
+    """The checkpoint of the tree. NotCosigned if it does not continue the last one signed by the same key."""
     origin = checkpoint.sigsum_origin(key.public_key())
     for _, _, before in signedheads.kept_checkpoints(heads, unit, log, newest_first=True):
         if before.origin != origin:
@@ -210,7 +212,8 @@ def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateK
 
 
 def _require_own_keeper(heads: Path, unit: str, log: str, key: Ed25519PrivateKey) -> None:
-    """A witness identifies a log by its key: a unit that began another log needs another keeper."""
+    """Requires a separate keeper for each log: a witness identifies a log by its key, so a unit's new log needs a new
+    keeper."""
     origin = checkpoint.sigsum_origin(key.public_key())
     for folder in sorted(path.name for path in heads.iterdir() if path.is_dir()):
         of, name = signedheads.unit_and_log(folder)

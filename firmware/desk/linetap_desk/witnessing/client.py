@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests a cosignature from one witness over HTTP. Its answer is not trusted: the signature is checked."""
+"""Requests a cosignature from one witness over HTTP. The answer is not trusted: its signature is verified."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _require_url(witness: Witness) -> None:
 def request_cosignature(
     witness: Witness, signed: Note, known: int, proof: Callable[[int], list[bytes]], ca: Path | None = None
 ) -> list[Line]:
-    """The witness's cosignature lines. `known`: the last size that it cosigned, as far as known; `proof(old)`: that the
+    """The witness's cosignature lines. `known`: the last size that it is known to have cosigned; `proof(old)`: that the
     log continues from `old`."""
     size, old = checkpoint.decode(signed.text).size, known
     for _ in range(2):
@@ -72,7 +72,7 @@ def request_cosignature(
 
 
 def _own(witness: Witness, signed: Note, body: bytes) -> list[Line]:
-    """The lines of its own key; others are ignored."""
+    """The lines by the witness's own key; others are ignored."""
     try:
         lines = [line for line in note.parse_lines(body) if _is_of(witness, signed, line)]
     except BadNote as error:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap checkpoint --config desk.toml`: carries the logs that the [witnesses] table names; with `--follow`, each new
+"""`linetap checkpoint --config desk.toml`: submits the logs that the [witnesses] table names; with `--follow`, each new
 head when it arrives.
 
-A new head in LOGS/UNIT is carried within LOOK_S, but each log at most once in EVERY_S: a busy unit signs one every ten
-seconds, and every carried checkpoint is kept. A log without a quorum is retried after AGAIN_S. New units and the proofs
-beside the copies are processed once a round.
+A new head in LOGS/UNIT is submitted within LOOK_S, but each log at most once in EVERY_S: a busy unit signs one every
+ten seconds, and every submitted checkpoint is kept. A log without a quorum is retried after AGAIN_S. New units and the
+proofs beside the copies are processed once a round.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Round:
 
 
 def read_round(args: argparse.Namespace) -> Round:
-    """The round of a configuration. BadInput if something is missing. A unit with an unusable log or key blocks no
-    other; it is reported in its turn."""
+    """The round of a configuration. BadInput if a setting is missing. A unit with an unusable log or key does not block
+    others; it is reported in its turn."""
     if args.log or any(getattr(args, name) is not None for name in ("key", "policy", "signers", "output", "store")):
         raise BadInput("--config: alone, or without it DIR, --key, --policy, --signers and -o")
     path: Path = args.config
@@ -84,7 +84,7 @@ Carry = Callable[[Path, Path, bool], bool]  # log, its keeper's key, whether the
 
 @dataclass(slots=True)
 class _Log:
-    """The state of one log: what was carried last, and when the next may be carried; monotonic."""
+    """The state of one log: the head submitted last, and when the next may be; monotonic."""
 
     stamp: tuple[int, int, int] | None = None
     not_before_ns: int = 0
@@ -99,7 +99,7 @@ class Follower:
         self._logs: dict[Path, _Log] = {}
 
     def run_round(self, wanted: Round) -> int:
-        """Carries new heads that are due. Returns the number of logs without a quorum."""
+        """Submits new heads that are due; returns the number of logs without a quorum."""
         for log, key in wanted.logs:
             self._look(self._logs.setdefault(log, _Log()), log, key)
         for gone in self._logs.keys() - {log for log, _ in wanted.logs}:
@@ -113,7 +113,7 @@ class Follower:
             return
         one.proofs_wanted = one.proofs_wanted or stamp != one.stamp
         one.good = self._carry(log, key, proofs)
-        one.stamp = stamp  # taken before the transfer: a newer head is carried next
+        one.stamp = stamp  # read before the transfer: a newer head is submitted next
         one.not_before_ns = self._clock.monotonic_ns() + (EVERY_S if one.good else AGAIN_S) * NS_PER_S
         if proofs and one.good:
             one.proofs_wanted, one.proofs_due_ns = False, self._clock.monotonic_ns() + ROUND_S * NS_PER_S

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Applies a policy to a leaf or a log: the only place that decides *witnessed by k of n* or *not witnessed*.
 
-A cosignature of a checkpoint over n leaves proves that they existed at its time. A call that claims to be of March, but
-is covered by no checkpoint before November, may have been made in November. A destruction that claims December but was
-witnessed in November is invalid. Which log a checkpoint belongs to is determined by the signers' file: the line of the
-keeper's key names the unit, with namespaces="linetap-checkpoint".
+A cosignature of a checkpoint over n leaves proves that they existed at its time. A call dated in March whose first
+checkpoint is of November may have been made in November. A destruction dated in December but witnessed in November is
+invalid. The signers' file determines the log of a checkpoint: the line of the keeper's key names the unit, with
+namespaces="linetap-checkpoint".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from linetap_desk.witnessing import signedheads
 # from a call's end to its first witnessed checkpoint: a thief could backdate a call by this much
 WITHIN_S = float(S_PER_DAY)
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
-LATE_S = 3600.0  # rounds are every five minutes: anything first witnessed this much later is noted
+LATE_S = 3600.0  # rounds are every five minutes: a call first witnessed this much later is noted
 SLACK_S = 600.0  # between the clocks of unit and witness
 NOT_WITNESSED, NOBODY, NO_POLICY = "not_witnessed", "not witnessed", "not witnessed (no --policy)"
 
@@ -64,7 +64,7 @@ NO_RULES = Rules()
 
 @dataclass(frozen=True, slots=True)
 class CheckpointVerdict:
-    """A checkpoint under a policy: how many witnesses cosigned it, and since when they form a quorum."""
+    """A checkpoint judged by a policy: how many witnesses cosigned it, and since when they form a quorum."""
 
     size: int
     root: str
@@ -112,7 +112,7 @@ def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Un
 
 
 def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> CheckpointVerdict | None:
-    """The newest checkpoint that a quorum cosigned; older ones are not read. A Refusal for a malformed one."""
+    """The newest checkpoint cosigned by a quorum; older ones are not read. A Refusal for a malformed one."""
     if rules.policy is None or rules.heads is None:
         return None
     for each in signedheads.kept_checkpoints(rules.heads, unit, log, newest_first=True):
@@ -125,7 +125,7 @@ def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> 
 def verify_checkpoint(
     policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]
 ) -> CheckpointVerdict:
-    """BadNote unless the keeper of the unit's log signed the checkpoint and every cosignature is valid."""
+    """The verdict. BadNote unless the keeper of the unit's log signed the checkpoint and every cosignature is valid."""
     if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):
         raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {namespaces.CHECKPOINT} "
                       "has signed this checkpoint", "other_log")  # fmt: skip
@@ -145,7 +145,7 @@ def all_keepers(
     purposes: Sequence[str] = (namespaces.CHECKPOINT, namespaces.CLOSES),
     unit: str | None = None,
 ) -> Iterator[note.Key]:
-    """The keeper keys of a unit's logs, or of all units'. A key that signs records keeps no log, whatever another line
+    """The keeper keys of a unit's logs, or of all units'. A key that signs records is no keeper, whatever another line
     allows."""
     prefix = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
     units = {signer.blob for signer in signers if signer.is_unit}
@@ -157,7 +157,8 @@ def all_keepers(
 
 
 def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> CheckpointVerdict:
-    """The checkpoint that covers a leaf. A Refusal if the leaf is not covered, or the proof is forged."""
+    """The verdict on the checkpoint that covers a leaf. A Refusal if the leaf is not covered, or the proof is
+    forged."""
     assert rules.policy is not None
     return verify_checkpoint(rules.policy, proof.note, proof.require(leaf), unit, signers)
 
@@ -175,7 +176,7 @@ def call_problem(
 ) -> Problem | None:
     """The problem of a call with these times that was first witnessed by `seen`; None if there is none.
 
-    Times of a clock that stood before the first version of linetap are ignored: such a call is as old as its witnesses.
+    Times of a clock before the first version of linetap are ignored: the witnesses determine the age of such a call.
     """
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "not witnessed" if seen is None else seen.text)
@@ -197,7 +198,7 @@ def call_problem(
 
 
 def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
-    """Notes for a valid call by how much it could have been backdated: a thief of the unit's key can do so within the
+    """Notes on a valid call about how much it could have been backdated: a thief of the unit's key can do so within the
     period that the policy allows between a call and its first witness."""
     if seen is None or seen.since_s is None or seen.since_s * NS_PER_S - ended_ns < LATE_S * NS_PER_S:
         return []
@@ -206,7 +207,7 @@ def late(seen: CheckpointVerdict | None, ended_ns: int) -> list[str]:
 
 
 def destruction_problem(seen: CheckpointVerdict | None, at_ns: int) -> Problem | None:
-    """The problem of a destruction at `at_ns`: it may have been executed before its time."""
+    """The problem of a destruction at `at_ns` that may have happened before its time; None if there is none."""
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "its destruction is not witnessed")
     if at_ns > seen.since_s * NS_PER_S + SLACK_S * NS_PER_S:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""--policy, --heads, --within: the same options for every command that uses witnesses.
+"""--policy, --heads, --within: the common options of every command that uses witnesses.
 
-In a desk's folder `policy` is the policy in force and `heads` holds the cosigned checkpoints, so that an officer need
-not name them. A policy is not signed: like the signers' file it is the verifier's own trust anchor. But the roles in
-force may name it by its hash; then a missing, empty or different policy refuses instead of disabling the check.
+In a desk's folder `policy` is the policy in force and `heads` has the cosigned checkpoints, so that an officer need not
+name them. A policy is not signed: like the signers' file it is the verifier's own trust anchor. But the roles in force
+may name it by its hash; then a missing, empty or different policy causes a refusal instead of disabling the check.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
-    """BadInput for contradictory options, NotWitnessed if the roles in force name another policy. `binding`: False for
-    commands that only read, under a policy of the user's choice."""
+    """The rules. BadInput for contradictory options, NotWitnessed if the roles in force name another policy. `binding`:
+    False for commands that only read, by a policy of the user's choice."""
     folder = _desk(args)
     policy = _chosen(args.policy, folder / POLICY)
     heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
@@ -60,7 +60,7 @@ def of_files(policy: Path | None, heads: Path | None, within_h: float) -> Rules:
 
 
 def named(folder: Path) -> Witnesses | None:
-    """The witnesses that the roles in force in a desk's folder name. RolesFault if a desk exists without its roles: the
+    """The witnesses named by the roles in force in a desk's folder. RolesFault if a desk exists without its roles: the
     policy's hash would be lost with them."""
     if not deskfolder.is_made(folder):
         return None
@@ -72,7 +72,7 @@ def named(folder: Path) -> Witnesses | None:
 
 
 def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> None:
-    """NotWitnessed unless the file is the one that is named. `place`: where it should be."""
+    """NotWitnessed unless the file is the named one. `place`: where it should be."""
     want = f"the policy of SHA-256 {asked.policy_sha256} is in force"
     if policy is None or not policy.exists():
         raise NotWitnessed(f"{policy or place}: there is no policy of witnesses, and {want}", "policy_missing")
@@ -85,7 +85,7 @@ def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> N
 
 
 def _within(within_h: float, asked: Witnesses) -> float:
-    """The default yields to the roles' value; a larger value is refused."""
+    """The hours: the roles' value overrides the default, and a larger value is refused."""
     if within_h == WITHIN_S / 3600 or within_h <= asked.within_hours:
         return min(within_h, asked.within_hours)
     text = f"--within {within_h:g}: the roles in force allow {asked.within_hours} h; the authority may sign others"

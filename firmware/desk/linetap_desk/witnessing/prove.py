@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs that a call was witnessed, made from a unit's log, or from a call's closing and the stored checkpoints."""
+"""Makes proofs that a call was witnessed, from a unit's log, or from a call's closing and the stored checkpoints."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def first_witnessed_proof(kept: Heads, rules: Rules, log: Path, index: int) -> P
 
 
 def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
-    """The proof from a closing, if a checkpoint over its own head is kept."""
+    """The proof from a closing, if a checkpoint over its head is kept."""
     path = decode_inclusion(closing.path.encode("ascii", "replace"))
     name = unitlog.decode_head(closing.head.encode("utf-8")).log
     heads = witnessed_heads(rules, unit, signers, path.size - 1, name)
@@ -80,7 +80,7 @@ def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer
 
 
 def trimmed(policy: Policy, note: Note) -> Note:
-    """The note without signatures unknown to the policy: an unchecked line could hide anything."""
+    """The note without signatures unknown to the policy, since an unchecked line could hide other content."""
     own = checkpoint.decode(note.text).origin
     kept = [line for line in note.lines if line.name == own or policy.cosigners(Note(note.text, (line,)))]
     return Note(note.text, tuple(kept))
@@ -89,7 +89,7 @@ def trimmed(policy: Policy, note: Note) -> Note:
 def call_against(
     rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, record: CallRecord, signers: list[Signer]
 ) -> tuple[CheckpointVerdict | None, Problem | None]:
-    """The witnessing of a call, and the problem by the policy, if any."""
+    """The witnesses' verdict on a call, and the problem by the policy, if any."""
     call_id = record.call_id
     if proof is None:
         return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")
@@ -104,8 +104,8 @@ def call_against(
 
 
 def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int = 0, log: str = "") -> Heads:
-    """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), earliest first. `above`: only those
-    over more leaves."""
+    """The kept checkpoints cosigned by a quorum, each with its time (POSIX), earliest first. `above`: only those over
+    more leaves."""
     if rules.policy is None or rules.heads is None:
         return []
     found: Heads = []
@@ -120,7 +120,7 @@ def _first(kept: Heads, wanted: Callable[[KeptCheckpoint], bool]) -> KeptCheckpo
 
 
 def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
-    """Writes the proof of each witnessed call beside its copy in the store, and returns how many. Packages then need
+    """Writes the proof of each witnessed call beside its copy in the store; returns their number. Packages then need
     neither the log nor the checkpoints. A proof is never replaced: the first checkpoint that covers a call counts."""
     head, count = signedheads.read_head(log / HEAD, signers).head, 0
     unit = head.unit
@@ -147,7 +147,7 @@ def _lacks_proof(vault: Path, call_id: str) -> bool:
 
 
 def _closed(line: bytes) -> str:
-    """The call that a leaf closes, empty for every other leaf."""
+    """The call that a leaf closes; empty for every other leaf."""
     try:
         leaf = strict.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)
         sealed.call_time(leaf.call_id or "")

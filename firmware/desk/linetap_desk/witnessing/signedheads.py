@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of signed heads and checkpoints, and the state of a witness.
+"""Reads and writes files of signed heads and checkpoints, and the state of a witness.
 
 A cosigned head is FILE as the unit wrote it, FILE.sig of the unit and FILE.witness.sig of the witness. Checkpoints with
 all their cosignatures are HEADS/UNIT/000000042.checkpoint. All of them are kept, since the first one that covers a leaf
@@ -33,7 +33,7 @@ from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged
 
 PRINCIPAL = allowed.WITNESS
-FIRST = "first"  # stands for a log without a name
+FIRST = "first"  # name of a log without one
 WITNESS_SUFFIX = f".witness{namespaces.SUFFIX}"
 
 
@@ -91,8 +91,8 @@ MOST_STATE_BYTES = 16 << 20
 
 
 def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
-    """A witness's last cosignature, from FILE or FILE.twin, since a witness that forgets would cosign two logs. A
-    damaged or missing file is read from its twin; if both are damaged, BadInput: they stay, and nothing is cosigned."""
+    """A witness's last cosignature, from FILE or FILE.twin. A damaged or missing file is read from its twin, since a
+    witness that forgets would cosign two logs. If both are damaged, BadInput: they stay, and nothing is cosigned."""
     try:
         if not path.exists() and (kept := file.load_in_place(twin_of(path))) is not None:
             file.replace(path, kept)
@@ -107,8 +107,7 @@ def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
 
 
 def keep_state[T](file: SmallFile[dict[str, T]], path: Path, state: dict[str, T]) -> None:
-    """Both files are on disk when this returns. After an OSError each is the old or the new one, and nothing may be
-    cosigned."""
+    """Writes both files, durably. After an OSError each is the old or the new one, and nothing may be cosigned."""
     replace_both(file, path, dict(sorted(state.items())))
 
 
@@ -123,7 +122,7 @@ class KeptCheckpoint(NamedTuple):
 
 
 def folder_of(heads: Path, unit: str, log: str = "") -> Path:
-    """The folder of one log of a unit; the first log, without a name, has the unit's name."""
+    """The folder of one log of a unit; the first log, which has no name, has the unit's name."""
     return heads / (f"{unit}.{log}" if log else unit)
 
 
@@ -162,7 +161,7 @@ def read_checkpoint(path: Path) -> KeptCheckpoint:
 
 def keep_checkpoint(heads: Path, unit: str, signed: Note, lines: list[Line], log: str = "") -> Path:
     """Stores the checkpoint with these cosignatures and earlier ones. BadNote if another checkpoint of this size is
-    stored: two logs of one name."""
+    stored: two logs have the same name."""
     path = checkpoint_path(heads, unit, checkpoint.decode(signed.text).size, log)
     path.parent.mkdir(exist_ok=True)
     had = read_checkpoint(path).note if path.exists() else signed

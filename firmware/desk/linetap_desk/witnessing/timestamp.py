@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap timestamp`: an authority's time stamp (RFC 3161) that a signed head, or any file, existed by then.
+"""`linetap timestamp`: requests an authority's time stamp (RFC 3161), which proves that a signed head, or any file,
+existed by then.
 
-The authority is asked over HTTP, with a hash only. Its tokens are requested and checked with stock `openssl ts`.
+The request over HTTP contains only a hash. Stock `openssl ts` makes requests and checks tokens.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class NoTimestamp(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class TimestampAuthority:
-    """The authority's URL, and the CA that its tokens are checked against."""
+    """The authority's URL, and the CA for checking its tokens."""
 
     url: str
     ca: Path
@@ -59,7 +60,7 @@ class TimestampAuthority:
 
 
 def stamp(path: Path, tsa: TimestampAuthority) -> Path:
-    """The token beside a file; an existing one is not requested again."""
+    """Writes the token beside a file; returns its path. An existing token is not requested again."""
     token = path.with_name(path.name + TOKEN_SUFFIX)
     if not token.exists():
         replace_durably(token, tsa.token(path.read_bytes()))
@@ -89,7 +90,7 @@ def add_ca_argument(parser: argparse.ArgumentParser, required: bool) -> None:
 
 
 def authority_of(args: argparse.Namespace) -> TimestampAuthority | None:
-    """None if no authority is named."""
+    """The authority; None if none is named."""
     if args.tsa is None and args.ca is None:
         return None
     if args.tsa is None or args.ca is None:
@@ -138,7 +139,8 @@ def _openssl(*arguments: object) -> str:
 
 
 def stamp_head(signed: SignedHead, authority: TimestampAuthority, folder: Path) -> Path:
-    """UNIT-SIZE.json in `folder`, with .sig and .tsr beside it; an existing one is not requested again."""
+    """Writes UNIT-SIZE.json into `folder`, with .sig and .tsr beside it; returns its path. An existing one is not
+    requested again."""
     path = folder / f"{signed.head.unit}-{signed.head.size:09d}.json"
     token_path = path.with_name(path.name + TOKEN_SUFFIX)
     if not token_path.exists():

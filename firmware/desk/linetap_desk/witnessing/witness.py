@@ -2,8 +2,8 @@
 """`linetap witness`: cosigns a unit's head if its log continues the last one cosigned; never two that differ.
 
 With `--listen` it serves C2SP tlog-witness instead: it accepts checkpoints of the logs whose keepers its signers' file
-names. That is plain HTTP on the loopback, without authentication: the keeper's signature identifies the log, and TLS is
-a proxy's job.
+names. The service is plain HTTP on the loopback, without authentication: the keeper's signature identifies the log, and
+a proxy adds TLS.
 
 The state file is on disk before a cosignature is given out.
 """
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass(slots=True)
 class CheckpointWitness:
-    """`logs`: key by origin. The state is on disk before a cosignature is given out."""
+    """The witness of checkpoints. `logs`: key by origin. The state is on disk before a cosignature is given out."""
 
     name: str
     key: Ed25519PrivateKey
@@ -106,7 +106,7 @@ class CheckpointWitness:
 
 
 def serve_witness(args: argparse.Namespace, clock: Clock) -> int:
-    """Serves until SIGTERM; then 0."""
+    """Serves until SIGTERM; returns 0."""
     require_possible(clock)  # a cosignature contains a time
     key = callfolder.load_private_key(args.key)
     if not note.is_name(args.name):
@@ -158,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def log_message(self, *_: Any) -> None:
-        """Cosigned checkpoints are in the state file."""
+        """Requests are not logged: cosigned checkpoints are in the state file."""
 
 
 State = dict[str, Head]  # the last head cosigned, by unit; for a named log by unit and log
@@ -239,7 +239,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if every head was cosigned, and stamped if an authority is named, else 1. Prints one line for each."""
+    """Cosigns the heads; prints one line for each. 0 if every head was cosigned, and stamped if an authority is named,
+    else 1."""
     if (args.listen is None) != (args.name is None):
         raise BadInput("--listen and --name belong together")
     if args.listen is not None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A citizen's copy: the masked recording, a page that says what it is, and the signed proof that it derives from the
-call. All in one file under a passphrase, which is drawn here, shown once, and stored nowhere.
-"""
+"""Makes a citizen's copy: the masked recording, a page that describes it, and the signed proof that it derives from the
+call. All are in one file under a passphrase, which is generated here, shown once, and not stored."""
 
 from __future__ import annotations
 
@@ -40,12 +39,12 @@ class Masked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CopyProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """copy.json. `signer`: the name of the access log whose key signed it, on which the copy is an entry."""
+    """copy.json. `signer`: the name of the access log whose key signed it; that log has an entry of the copy."""
 
     version: int
     unit: str
     call_id: str
-    record_sha256: Sha256  # of the sealed record.json, which names the hash of every file of the original
+    record_sha256: Sha256  # of the sealed record.json, which states the hash of every original file
     request: str
     request_sha256: Sha256
     case: str
@@ -67,7 +66,7 @@ class Source:
     request: Request
     request_sha256: str
     pcm: NDArray[np.int16]
-    began: datetime  # the first sample, in the zone of the desk
+    began: datetime  # time of the first sample, in the desk's zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class MadeCopy:
 
 
 def paths(output: Path) -> list[Path]:
-    """The file under the passphrase; the proof and its signature beside it, for the office's own file."""
+    """The paths of the file under the passphrase, and of the proof and its signature for the office's own records."""
     beside = output.with_suffix(".copy.json")
     return [output, beside, namespaces.signature_path(beside)]
 
@@ -105,12 +104,12 @@ def prove(source: Source, spans: Sequence[Span], made_at: str, signer: str) -> C
 
 
 def make(source: Source, proof: CopyProof, log: AccessLog, made: datetime, output: Path) -> MadeCopy:
-    """Writes `paths(output)`. On an error nothing is left."""
+    """Writes the files of `paths(output)`. After an error no file is left."""
     data = document.encode(proof)
     armored = log.sign(data, namespaces.COPY)
     phrase = encryptedzip.passphrase()
     sound = masked(source.pcm, [Span(one.first, one.end, one.reason) for one in proof.masked])
-    note = about(proof, source.began).encode("utf-8-sig")  # Windows' older editors need the mark
+    note = about(proof, source.began).encode("utf-8-sig")  # older Windows editors need the byte order mark
     members = [
         Member(NOTE, len(note), [note]),
         Member(SOUND, len(wav.header(0)) + sound.nbytes, wav.stream(len(sound), [sound])),
@@ -144,7 +143,7 @@ REASON_TEXTS: dict[Reason, tuple[str, str]] = {
 
 
 def about(proof: CopyProof, began: datetime) -> str:
-    """The page in the copy, in both languages, with the line ends of Windows."""
+    """The text of the page in the copy, in both languages, with the line ends of Windows."""
     lines = [
         "통화녹음 사본 / Copy of a call recording",
         "",

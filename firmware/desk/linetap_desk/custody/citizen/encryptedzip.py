@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A zip under a passphrase that 7-Zip, Bandizip, ALZip and libarchive open: AES-256 of WinZip's AE-2, members stored.
+"""Writes a zip under a passphrase that 7-Zip, Bandizip, ALZip and libarchive open: AES-256 of WinZip's AE-2, members
+stored.
 
-Written in one pass from blocks whose sizes are known. Format: PKWARE's APPNOTE.TXT 6.3, and WinZip's "AES Encryption
-Information" of 2009. Its key derivation is weak (PBKDF2-HMAC-SHA1, 1,000 rounds), so the passphrase has to be drawn and
-not chosen: `passphrase()` has 98 bits. Each member is authenticated by 80 bits of HMAC-SHA1; names and sizes are not
-encrypted, so names say nothing.
+It is written in one pass from blocks whose sizes are known. Format: PKWARE's APPNOTE.TXT 6.3, and WinZip's "AES
+Encryption Information" of 2009. Its key derivation is weak (PBKDF2-HMAC-SHA1, 1,000 rounds), so the passphrase must be
+generated, not chosen: `passphrase()` has 98 bits. Each member is authenticated by 80 bits of HMAC-SHA1. Names and sizes
+are not encrypted, so names contain no information.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ _END = struct.Struct("<4sHHHHIIH")
 
 
 def passphrase() -> str:
-    """20 characters, 98 bits: XXXX-XXXX-XXXX-XXXX-XXXX, the hyphens are part of it."""
+    """A random passphrase of 20 characters, 98 bits: XXXX-XXXX-XXXX-XXXX-XXXX. The hyphens are part of it."""
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(GROUPS))
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`size` bytes in `blocks`."""
+    """A file of the zip: `size` bytes in `blocks`."""
 
     name: str
     size: int
@@ -54,13 +55,14 @@ class Member:
 
 
 def write(file: BinaryIO, members: Sequence[Member], phrase: str, made: datetime) -> None:
-    """BadInput for more than a zip without ZIP64 can hold, or for a member of another size than stated."""
+    """Writes the zip. BadInput for more than a zip without ZIP64 can hold, or for a member of another size than
+    stated."""
     if sum(one.size + _OVERHEAD_BYTES for one in members) > _LIMIT_BYTES:
         raise BadInput("longer than a file under a passphrase can be; release parts of it")
     directory, at = [], 0
     for one in members:
         name, stored, moment = one.name.encode(), one.size + _OVERHEAD_BYTES, _dos(made)
-        # AE-2 has no CRC of the content: it would say something about it.
+        # AE-2 has no CRC of the content, which would reveal information about it.
         common = (_VERSION, _FLAGS, _METHOD, *moment, 0, stored, one.size, len(name), len(_EXTRA))
         file.write(_LOCAL.pack(b"PK\3\4", *common) + name + _EXTRA)
         _encrypt(file, one, phrase)
@@ -87,7 +89,7 @@ def _encrypt(file: BinaryIO, member: Member, phrase: str) -> None:
 
 
 class _Keystream:
-    """AES in WinZip's counter mode: little-endian, from 1. Libraries count big-endian, so it is made of ECB here."""
+    """AES in WinZip's counter mode: little-endian, from 1. Libraries count big-endian, so it uses ECB."""
 
     def __init__(self, key: bytes) -> None:
         self._aes = Cipher(AES256(key), ECB()).encryptor()
@@ -104,6 +106,6 @@ class _Keystream:
 
 
 def _dos(made: datetime) -> tuple[int, int]:
-    """Time and date as MS-DOS has them."""
+    """Time and date in MS-DOS format."""
     date = (max(made.year, 1980) - 1980) << 9 | made.month << 5 | made.day
     return made.hour << 11 | made.minute << 5 | made.second // 2, date

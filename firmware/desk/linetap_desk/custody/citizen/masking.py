@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masking: marked spans of a recording become silence in the copy, to the sample; all other samples stay as they are.
+"""Masks a recording: marked spans become silence in the copy, to the sample; all other samples are unchanged.
 
-A span's begin is rounded down to a whole sample and its end up, so that nothing marked is left audible.
+A span's begin is rounded down to a whole sample and its end up, so that no marked sound is left audible.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Span:
 
 
 def read_time(text: str, what: str) -> float:
-    """Seconds of `75.5`, `1:15.5` or `1:02:03`; BadInput for anything else, also NaN and infinity."""
+    """Parses seconds from `75.5`, `1:15.5` or `1:02:03`; BadInput for any other text, also NaN and infinity."""
     found = _TIME.fullmatch(text.strip())
     if found is None:
         raise BadInput(f"{what}: seconds as 75.5, or minutes as 1:15.5 expected")
@@ -53,12 +53,12 @@ def read_time(text: str, what: str) -> float:
 
 
 def span(from_s: float, to_s: float, reason: str, samples: int) -> Span:
-    """BadInput unless it lies within a recording of `samples` samples and has a length."""
+    """The span. BadInput unless it lies within a recording of `samples` samples and has a length."""
     if reason not in REASONS:
         raise BadInput(f"reason: one of {', '.join(REASONS)} expected")
     if not (math.isfinite(from_s) and math.isfinite(to_s)):
         raise BadInput("from, to: seconds from the beginning of the recording expected")
-    # Through an integer of microseconds: 0.1 s is 800 samples, and not 801 of a binary fraction above it.
+    # Computed from whole microseconds: 0.1 s is 800 samples, not 801 by a binary fraction slightly above it.
     first, end = round(from_s * 1_000_000) * RATE_HZ // 1_000_000, -(-round(to_s * 1_000_000) * RATE_HZ // 1_000_000)
     if not 0 <= first < end <= samples:
         raise BadInput(f"from, to: a span within the {samples / RATE_HZ:.3f} s of the recording expected")
@@ -66,7 +66,7 @@ def span(from_s: float, to_s: float, reason: str, samples: int) -> Span:
 
 
 def added(spans: Sequence[Span], new: Span) -> list[Span]:
-    """The spans with a new one, in order; BadInput if it overlaps another, since each has one reason."""
+    """The spans with a new one, in order. BadInput if it overlaps another, since each has one reason."""
     if len(spans) >= MOST_SPANS:
         raise BadInput(f"at most {MOST_SPANS} spans")
     for one in spans:
@@ -76,7 +76,7 @@ def added(spans: Sequence[Span], new: Span) -> list[Span]:
 
 
 def masked(pcm: NDArray[np.int16], spans: Sequence[Span]) -> NDArray[np.int16]:
-    """A copy with silence in the spans. `pcm` is not changed."""
+    """A copy of `pcm` with silence in the spans."""
     copy = pcm.copy()
     end = 0
     for one in sorted(spans):
@@ -88,7 +88,7 @@ def masked(pcm: NDArray[np.int16], spans: Sequence[Span]) -> NDArray[np.int16]:
 
 
 def marked(spans: Sequence[Span], from_text: str, to_text: str, reason: str, samples: int) -> list[Span]:
-    """The spans with the one of the form."""
+    """The spans with the one from the form."""
     return added(spans, span(read_time(from_text, "from"), read_time(to_text, "to"), reason, samples))
 
 

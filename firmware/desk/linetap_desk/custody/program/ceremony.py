@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of the days behind buttons: made ahead, brought together by officers of a group, and destroyed when their
-day is over, with a certificate that two people sign. Each runs the command of its name."""
+"""The ceremonies of days' keys, by buttons: the keys are made in advance, merged for a group of officers, and destroyed
+after their day, with a certificate that two people sign. Each runs the command of its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linetap_desk.ceremony.epoch import add_destroy_arguments
 from linetap_desk.custody.program import commanding, steps
 from linetap_desk.custody.program.settings import Settings
 
-CERTIFICATES = "certificates"  # in the folder for new files
+CERTIFICATES = "certificates"  # subfolder of the output folder
 _LIST = "keylist.json"
 _MOST_LATE, _MOST_SHOWN = 10, 31
 
@@ -39,7 +39,7 @@ class DaysForm:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """`sheets`: what is to be printed now, and is nowhere else; empty where a medium has the keys."""
+    """The result. `sheets`: must be printed now and are stored nowhere else; empty if a medium has the keys."""
 
     key_list: Path
     lines: list[str]
@@ -47,7 +47,7 @@ class Made:
 
 
 def current(settings: Settings) -> KeyList | None:
-    """The list that was chosen; None without one that can be read."""
+    """The chosen list; None if there is none that can be read."""
     path = settings.path("keylist")
     try:
         return None if path is None else keygen.load_list(path)
@@ -56,7 +56,7 @@ def current(settings: Settings) -> KeyList | None:
 
 
 def make_days(wanted: DaysForm, settings: Settings, clock: Clock) -> Made:
-    """A first list, or the next version of the chosen one, beside that. It is signed elsewhere."""
+    """Makes a first list, or the next version of the chosen one in the same folder. It is signed elsewhere."""
     old_path = settings.path("keylist")
     old = None if old_path is None else keygen.load_list(old_path)
     target = _next(settings, old_path, old)
@@ -78,7 +78,7 @@ def make_days(wanted: DaysForm, settings: Settings, clock: Clock) -> Made:
 
 
 def merge(lists: list[Path], needed: str, settings: Settings, clock: Clock) -> Made:
-    """A group's list, of those that its officers made alone."""
+    """Makes a group's list from those that its officers made alone."""
     if len(lists) < 2:
         raise BadInput("choose the list of each officer first: 2 or more")
     old_path = settings.path("keylist")
@@ -91,7 +91,7 @@ def merge(lists: list[Path], needed: str, settings: Settings, clock: Clock) -> M
 
 
 def _next(settings: Settings, old_path: Path | None, old: KeyList | None) -> Path:
-    """Canaries of all versions lie in one folder beside them."""
+    """The path of the next list, in the folder of the old one: the canaries of all versions are there."""
     if old is None or old_path is None:
         return steps.output_of(settings) / _LIST
     return old_path.with_name(f"keylist-{old.version + 1}.json")
@@ -100,7 +100,7 @@ def _next(settings: Settings, old_path: Path | None, old: KeyList | None) -> Pat
 @dataclass(frozen=True, slots=True)
 class Destruction:
     """The form as typed. `from_sheets`: the answer to the question about a canary, by the canary's name without suffix;
-    `shredded`: the day, typed when each sheet is gone."""
+    `shredded`: the day, typed after each sheet is destroyed."""
 
     day: str
     media: list[Path]
@@ -115,7 +115,8 @@ class Destruction:
 def destroy(
     asked: Destruction, settings: Settings, second: Path | None, desk: Path, clock: Clock, *, only_check: bool
 ) -> list[str]:
-    """`second`: the other person's signing key; without it, only the check."""
+    """Destroys the keys of a day. `second`: the second person's signing key. `only_check`: checks, without
+    destroying."""
     words: list[object] = [
         f"--vault={steps.needed(settings, 'vaults')}", f"--holds={steps.needed(settings, 'holds')}",
         f"--list={steps.needed(settings, 'keylist')}", f"--key={steps.needed(settings, 'signing')}",
@@ -148,7 +149,7 @@ def destroy(
 
 
 def late(settings: Settings, clock: Clock) -> list[str]:
-    """A line for each day that is over and has no certificate, as `epoch overdue` says it; the first few."""
+    """A line for each ended day without a certificate, as `epoch overdue` prints it; only the first few."""
     key_list = current(settings)
     if key_list is None or not settings.output:
         return []
@@ -172,7 +173,7 @@ def _read(path: Path) -> Certificate | str:
 
 
 def sign_commands(name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
-    """A command with this certificate for each unit of the published signers, in one file for the desk's page."""
+    """Signs a command with this certificate for each unit of the published signers, in one file for the desk's page."""
     if not isinstance(certificates(settings).get(name), Certificate):
         raise BadInput("choose a certificate")
     path = steps.output_of(settings) / CERTIFICATES / name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the ceremonies: keys of the days, what the authority signs, commands to units and a second signature, a
+"""The pages of the ceremonies: keys of the days, the authority's signatures, commands to units and second signatures, a
 unit's certificate, the next roles, the destruction of a day."""
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ async def make_days(request: Request, program: Program) -> Response:
     answer = await run_step(request, program, step, _days, "/days")
     if not made or not made[0].sheets:
         return answer
-    return page(request, program, "program/sheets.html", None, sheets=made[0].sheets)  # on this one answer
+    return page(request, program, "program/sheets.html", None, sheets=made[0].sheets)  # shown in this response only
 
 
 async def merge(request: Request, program: Program) -> Response:
@@ -120,7 +120,7 @@ def _commands(request: Request, program: Program, error: LinetapError | None = N
     document, text, wrong, units = program.ceremony_files.document, "", "", 0
     try:
         text = commanding.configuration(document)
-    except LinetapError as fault:  # of this one task: the others go on
+    except LinetapError as fault:  # the other tasks continue
         wrong = str(fault)
     with contextlib.suppress(LinetapError):
         units = len(commanding.published_units(program.desk_folder))
@@ -261,7 +261,7 @@ async def draft_remove(request: Request, program: Program) -> Response:
 
 
 async def draft_write(request: Request, program: Program) -> Response:
-    """The file is then shown as the page for signing shows it."""
+    """Writes the draft, and shows the page for signing it."""
 
     def step() -> None:
         if program.ceremony_files.draft is None:
@@ -339,7 +339,7 @@ async def sign_commands(request: Request, program: Program) -> Response:
 
 
 async def put_away(request: Request, program: Program) -> Response:
-    """Whatever was chosen for one ceremony."""
+    """Forgets the files chosen for one ceremony."""
     back = field(await request.form(), "back")
     if back not in ("/days", "/sign", "/commands", "/second", "/certificate", "/draft", "/destroy"):
         raise HTTPException(400)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the program: its address and code in the terminal or the console window, and the browser at that address."""
+"""Starts the program: prints its address and code in the terminal or console window, and opens the browser there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from linetap_desk.custody.site import Admission, CasePages
 
 
 def run(desk_folder: Path, clock: Clock, zone: ZoneInfo, port: int, idle_s: float, browser: bool) -> int:
-    """Runs until its button, a signal, or the idle time."""
+    """Runs until its button, a signal, or the idle time ends it."""
     known = settings.load(desk_folder)
     with private_folder() as work, serving.listening(port) as at:
         look = CasePages(zone, "linetap_desk.custody")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands to units, signed first by whoever's role sends them: made on this computer from what was chosen here, one
-for each unit, in one file for the desk's page. Each is what `linetap command sign` makes."""
+"""Signs commands to units, first by the person whose role sends them: one command for each unit, made on this computer
+from the choices here, in one file for the desk's page. Each is as `linetap command sign` makes it."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ from linetap_desk.ingest import batches
 from linetap_desk.ingest.commandfiles import unverified
 from linetap_desk.ordering import command
 
-COMMANDS = "commands"  # in the folder for new files
-CONFIGURATION, BUNDLE = ".toml", ".raucb"  # endings of a chosen file
-_ROOM_BYTES = batches.LIMIT_BYTES * 3 // 4  # of a file; the others sign in it too
+COMMANDS = "commands"  # subfolder of the output folder
+CONFIGURATION, BUNDLE = ".toml", ".raucb"  # suffixes of a chosen file
+_ROOM_BYTES = batches.LIMIT_BYTES * 3 // 4  # of a file; leaves room for further signatures
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`role`: who sends it; empty: that of the signing key. `value`: the option for what is pasted behind the unit's
-    name, so many hexadecimal digits, on the desk's page behind `word`; without one the command is for several units."""
+    """A verb of commands. `role`: the sender's; empty: that of the signing key. `value`: the option for the text pasted
+    after the unit's name: `digits` hexadecimal digits, which the desk's page shows after `word`. Verbs without `value`
+    are for several units."""
 
     role: str
     value: str = ""
@@ -63,7 +64,7 @@ VERBS = {
 @dataclass(frozen=True, slots=True)
 class CommandForm:
     """The form as typed. `about`: a unit with the text beside its name on the desk's page; or units, empty for all.
-    `document`: the chosen configuration or version; `text`: of the configuration, as it was shown."""
+    `document`: the chosen configuration or version; `text`: the configuration's text, as shown."""
 
     verb: str
     about: str
@@ -73,7 +74,8 @@ class CommandForm:
 
 
 def configuration(path: Path | None) -> str:
-    """The text of the chosen configuration; empty where it is none. BadInput, with the line, unless it is TOML."""
+    """The text of the chosen configuration; empty for another kind of file. BadInput, with the line, unless it is
+    TOML."""
     if path is None or path.suffix != CONFIGURATION:
         return ""
     raw = read_small(path, LIMIT_BYTES)
@@ -82,8 +84,8 @@ def configuration(path: Path | None) -> str:
 
 
 def sign(asked: CommandForm, settings: Settings, desk: Path, clock: Clock) -> list[str]:
-    """One command a unit, in a file in the folder for new files. BadInput or a Refusal for anything that a unit would
-    refuse whatever its state."""
+    """Signs one command for each unit, into a file in the output folder. BadInput or a Refusal for anything that a unit
+    would always refuse."""
     verb = VERBS[asked.verb]
     units, words = _about(asked, verb, desk)
     words += [f"--verb={asked.verb}", f"--role={verb.role or _role_of_key(settings, desk, clock)}"]
@@ -95,8 +97,9 @@ def sign(asked: CommandForm, settings: Settings, desk: Path, clock: Clock) -> li
 
 
 def signed(words: list[object], units: list[str], name: str, settings: Settings, desk: Path, clock: Clock) -> list[str]:
-    """`words`: of `linetap command sign`; for the other units the same is signed, and a version of 300 MB is read once.
-    What the desk does not take at once is in several files. A Refusal if it is not for this key to sign."""
+    """Signs the command for all units. `words`: the arguments of `linetap command sign`, run for the first unit; for
+    the others its result is copied and signed, so that a version of 300 MB is read once. Several files if the desk's
+    limit requires it. A Refusal if this key may not sign it."""
     path, folder = steps.needed(settings, "signing"), steps.output_of(settings) / COMMANDS
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as made:
@@ -111,12 +114,12 @@ def signed(words: list[object], units: list[str], name: str, settings: Settings,
     in_force, said = opened.roles(opened.access.entries()), [f"{len(units)} commands signed"]
     for number, some in enumerate(files):
         lines = []
-        for unit in some:  # each file has a counter of its own: the desk tells files by it
+        for unit in some:  # each file has its own counter, by which the desk distinguishes files
             one = msgspec.structs.replace(whole, unit=unit, counter=whole.counter + number)
             lines.append(envelopes.seal(one, lambda text: sshsig.sign(text, key, namespaces.COMMAND)))
             cosigning.checked_command(lines[-1], opened.authority, in_force, clock)
         file = folder / f"{name}{f'-{number + 1}' if number else ''}{OF_MANY}"
-        replace_durably(file, b"".join(lines))  # of a destroyed day signed anew, for units that were away too long
+        replace_durably(file, b"".join(lines))  # may replace the earlier file of a destroyed day
         said.append(str(file))
     return said
 
@@ -138,7 +141,7 @@ def _units(lines: list[Signer]) -> Iterator[str]:
 
 
 def _about(asked: CommandForm, verb: Verb, desk: Path) -> tuple[list[str], list[object]]:
-    """The units, and the option with what was pasted."""
+    """The units, and the option with the pasted value."""
     parts = asked.about.replace(",", " ").split()
     units = parts[:1] if verb.value else sorted(set(parts)) or published_units(desk)
     for unit in units:
@@ -165,7 +168,7 @@ def _role_of_key(settings: Settings, desk: Path, clock: Clock) -> str:
 
 
 def _document(asked: CommandForm, unit: str, folder: Path, settings: Settings, desk: Path) -> list[object]:
-    """The command's document. A configuration is sent as the text that was shown: the file may have changed."""
+    """The command's document. A configuration is sent as the text that was shown, since the file may have changed."""
     if asked.verb == "roles":
         return [f"--document={desk / ROLES}"]
     if asked.verb == "key_list":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A second person's signature under a command: it is read by the code that will judge it, shown in words, and signed as
-it was shown. A hold that ends early, what weakens, and the time take one."""
+"""Adds a second person's signature to a command. The unit's own code parses the command; it is shown in words, and the
+shown bytes are signed. Required for a hold that ends early, a weakening, and the time."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from linetap_desk.ingest.commandfiles import unverified
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A chosen command, for one unit or several. `hold`: the hold that it orders, if any; `lines`: what any other
-    command says."""
+    """A chosen command, for one unit or several. `hold`: the hold that it orders, if any; `lines`: the content of any
+    other command."""
 
     path: Path
     data: bytes
     units: list[str]
-    signed: Signed  # the first unit's
+    signed: Signed  # the command of the first unit
     hold: Hold | None
     lines: list[str]
 
@@ -47,7 +47,8 @@ class Order:
 
 
 def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
-    """BadInput or a Refusal for a command that no unit would take with any signature, or that differs among units."""
+    """Reads the command. BadInput or a Refusal if no unit would accept it with any signature, or if it differs among
+    units."""
     data = read_small(path, LIMIT_BYTES if path.suffix == OF_MANY else envelopes.LIMIT_BYTES)
     try:
         each = [checked_command(line, authority, roles, clock) for line in lines_of(data)]
@@ -74,7 +75,8 @@ def read(path: Path, authority: Authority, roles: Roles, clock: Clock) -> Order:
 def cosign(
     order: Order, sha256: str, key: Path, output: Path, authority: Authority, roles: Roles, clock: Clock
 ) -> list[str]:
-    """The command with one more signature, as a file of its own. A Refusal where that person's does not count."""
+    """Writes the command with one more signature into a separate file. A Refusal if that person's signature does not
+    count."""
     if sha256 != order.sha256:
         raise BadInput(f"{order.path}: is not what was shown any more: look at it again")
     signer = signedfile.load_key(key)
@@ -96,7 +98,7 @@ def cosign(
 
 
 def _counts(signed: Signed) -> bool:
-    """Whether the last signature is one that a unit asks for."""
+    """Whether the last signature is one that a unit requires."""
     command, role = signed.command, signed.by[-1].role
     if role == envelopes.AUTHORITY:
         return command.role == envelopes.AUTHORITY
@@ -106,7 +108,7 @@ def _counts(signed: Signed) -> bool:
 
 
 def checked_command(data: bytes, authority: Authority, roles: Roles, clock: Clock) -> Signed:
-    """BadInput or a Refusal if no unit would take it, whoever signs it too. Of an authority of several, one is enough
-    here: the others sign after."""
+    """The command. BadInput or a Refusal if no unit would accept it, whoever signs in addition. Of an authority of
+    several keys one signature is enough here: the others sign later."""
     one_of = dataclasses.replace(authority, needed=1)
     return envelopes.check_signed(data, unverified(data).unit, one_of, roles, Counters(), clock.utc_ns())

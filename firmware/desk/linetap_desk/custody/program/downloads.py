@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A download from the desk for a person's step, unpacked: for an approver, a vault officer (release or hold) or
-a custodian. It is treated as hostile: known names, bounded sizes, and each step verifies what it uses."""
+"""Unpacks a download from the desk for a person's step: of an approver, a vault officer (release or hold) or a
+custodian. The download is treated as hostile: known names, bounded sizes, and each step verifies the files that it
+uses."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from linetap_desk.release.holdrequest import HoldRequest
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX
 
 _DOCUMENT = rf"(?:{re.escape(hold.HOLD)}|{re.escape(hold.REWRAP)})"
-_AGAIN = rf"(?:holds|held)/{CALL}"  # the key as it was wrapped again: of this hold; as an earlier one has it
+_AGAIN = rf"(?:holds|held)/{CALL}"  # the re-wrapped key of this hold, or as an earlier hold has it
 _NAMES = [
     *NAMES,
     *(
@@ -41,8 +42,7 @@ _NAMES = [
 
 @dataclass(frozen=True, slots=True)
 class Papers:
-    """One call, with a request or with what is asked to be held. Its statements are the desk's until a step verifies
-    them."""
+    """One call with a request or a requested hold. Its statements are unverified until a step verifies them."""
 
     folder: Path
     call_id: str
@@ -60,7 +60,7 @@ class Papers:
 
     @property
     def wrapped(self) -> Path | None:
-        """The call's key as it was wrapped again."""
+        """The call's re-wrapped key."""
         found = self.folder / "holds" / self.call_id
         return found if found.is_dir() else None
 
@@ -82,7 +82,7 @@ class Papers:
 
 @dataclass(frozen=True, slots=True)
 class OverflowCalls:
-    """Calls that were sealed to an overflow epoch, and the papers of those that an officer has re-wrapped."""
+    """Calls sealed to an overflow epoch, and the papers of the re-wrapped ones."""
 
     folder: Path
     calls: list[str]
@@ -104,8 +104,8 @@ class OverflowCalls:
 
 
 def unpack(source: Source, folder: Path) -> Papers | OverflowCalls | Package:
-    """A Package if the vault officer's file is in it: then it is the custodian's turn. BadPackage, NotReleased, or
-    OSError if it cannot be read or written."""
+    """Unpacks the download. A Package if it contains the vault officer's file: then the next step is the custodian's.
+    BadPackage, NotReleased, or OSError if it cannot be read or written."""
     for name, content in members(source, _NAMES):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

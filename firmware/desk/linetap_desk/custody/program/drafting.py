@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The next roles.json, row by row: people, purposes, rules of releases, and whose line it is. Judged at each step as
-everybody who takes it judges it; signed on the page of the authority."""
+"""Edits the next roles.json row by row: people, purposes, rules of releases, and the owners of lines. Each step is
+checked by the code that all readers of the file use; the page of the authority signs the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EMPTY = Roles(version=0, people=[], purposes=[])
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`read`: the value of what was typed; `choices`: of a list to choose from."""
+    """A field of a form. `read`: parses the typed text; `choices`: the options of a list."""
 
     name: str
     title: str
@@ -46,7 +46,7 @@ def _words(text: str) -> list[str]:
 
 
 def _approvals(text: str) -> list[list[str]]:
-    """`any` is any approver's role."""
+    """Parses the roles of approvers; `any` is any approver's role."""
     found = [_words(each) for each in text.split(";")]
     if not all(found):
         raise BadInput(f"{text!r}: the roles of each approval expected, or any")
@@ -99,12 +99,12 @@ SECTIONS = {
 
 
 def next_draft(in_force: Roles | None) -> Roles:
-    """The version after the one in force here."""
+    """The draft of the version after the one in force here."""
     return msgspec.structs.replace(in_force or EMPTY, version=(in_force or EMPTY).version + 1)
 
 
 def with_row(draft: Roles, section: str, typed: Mapping[str, str]) -> Roles:
-    """BadInput names what is wrong; the draft stays."""
+    """The draft with a row added. BadInput states the fault; the draft is unchanged."""
     of = SECTIONS[section]
     said = {name: unicodedata.normalize("NFC", text) for name, text in typed.items()}
     values = {one.name: one.read(said.get(one.name, "")) for one in of.fields if one.needed or said.get(one.name)}
@@ -123,7 +123,7 @@ def without_row(draft: Roles, section: str, number: int) -> Roles:
 
 
 def write(draft: Roles, folder: Path) -> Path:
-    """roles.json in a folder of its own, unsigned."""
+    """Writes roles.json, unsigned, into a folder of its own."""
     path = folder / f"roles-{draft.version}" / "roles.json"
     path.parent.mkdir(exist_ok=True)
     privatefile.write_public(path, document.encode(draft))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds of files that can be chosen on this machine, and their use; and the folders and files that the page of a
-choice shows, since a browser tells a page no paths."""
+choice lists, since a browser does not reveal paths."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _KEY_LIMIT_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """`suffixes`: of the files that are shown, empty for all. `folder`: a folder may be taken, or only a folder.
-    `back`: the page that it was wanted on."""
+    """A kind of file. `suffixes`: of the listed files, empty for all. `folder`: a folder may be chosen; `file` False:
+    only a folder. `back`: the page that needs it."""
 
     title: str
     suffixes: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ FILE_KINDS: dict[str, FileKind] = {
 
 
 def accept(program: Program, what: str, path: Path) -> None:
-    """BadInput or a Refusal if it is not what it should be."""
+    """Uses the chosen file. BadInput or a Refusal if it is of another kind."""
     kind = FILE_KINDS[what]
     if not (kind.folder if path.is_dir() else kind.file and path.is_file()):
         raise BadInput(f"{path}: not there any more, or nothing that can be taken here")
@@ -115,7 +115,7 @@ def accept(program: Program, what: str, path: Path) -> None:
 
 def _check(program: Program, what: str, path: Path) -> None:
     if what == "signing" and not read_small(path, _KEY_LIMIT_BYTES).startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
-        signedfile.load_key(path)  # says what it is instead
+        signedfile.load_key(path)  # its error states the kind of file
     if what == "ca":
         try:
             ssl.create_default_context(cafile=path)
@@ -131,7 +131,7 @@ _DOWNLOADS = ("Downloads", "다운로드")
 
 @dataclass(frozen=True, slots=True)
 class FolderListing:
-    """`more`: there are more than are shown. Files with the newest first, since what was downloaded is wanted."""
+    """The content of a folder, newest files first, since downloaded files are wanted. `more`: not all are listed."""
 
     folder: Path
     folders: list[Path]
@@ -147,7 +147,7 @@ def places() -> list[Path]:
 
 
 def listed(folder: Path, suffixes: tuple[str, ...]) -> FolderListing:
-    """The folder's content without hidden names; files with one of these endings, or all. BadInput if it cannot be
+    """The folder's content without hidden names: files with one of these suffixes, or all. BadInput if it cannot be
     read."""
     folders, files = list[Path](), list[tuple[float, Path]]()
     try:

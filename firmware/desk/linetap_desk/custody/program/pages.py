@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program's pages: what a person can do here, the file from the desk that is open, the settings, and a choice among
-the files of this machine."""
+"""The program's pages: the possible tasks, the open file from the desk, the settings, and the choice of files."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ async def papers(request: Request, program: Program) -> Response:
 
 
 def _papers(request: Request, program: Program, error: LinetapError | None = None) -> Response:
-    """The open file's content and the steps that can be taken with it."""
+    """Shows the open file's content and the possible steps."""
     found = program.open
     if found is None:
         return redirect_to(program, "/")
@@ -179,7 +178,7 @@ async def find(request: Request, program: Program) -> Response:
 
 
 def _with_papers[P: (Papers, OverflowCalls)](of: type[P], take: Callable[[P, Program, FormData], list[str]]) -> Handler:
-    """A step with the opened file from the desk; `take` returns the lines to show."""
+    """The handler of a step with the opened file from the desk; `take` returns the lines to show."""
 
     async def answer(request: Request, program: Program) -> Response:
         form = await request.form()
@@ -233,7 +232,7 @@ async def leave(request: Request, program: Program) -> Response:
 
 
 def _identities(program: Program, form: FormData) -> list[Path]:
-    """The chosen key files among the person's own; a path that only the form names is ignored."""
+    """The person's chosen key files; a path that only the form names is ignored."""
     named = {str(each) for each in form.getlist("identity")}
     found = [Path(each) for each in program.settings.identities if each in named]
     if not found:
@@ -242,7 +241,7 @@ def _identities(program: Program, form: FormData) -> list[Path]:
 
 
 def _page_of_open(of: str, handler: Handler) -> Handler:
-    """A page of the opened release, or of the search; without one, the home page."""
+    """The handler of a page of the opened release, or of the search; without one it returns the home page."""
 
     async def answer(request: Request, program: Program) -> Response:
         site = getattr(program, of)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program's state: what its person has chosen, and the one file from the desk that is open in it."""
+"""The program's state: the person's choices, and the one open file from the desk."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class CeremonyFiles:
 
 @dataclass
 class Program(Helper):
-    """`work`: its folder for what comes from the desk, removed at its end."""
+    """The state. `work`: the folder for files from the desk, removed at the end."""
 
     desk_folder: Path
     work: Path
@@ -63,7 +63,7 @@ class Program(Helper):
     open: Papers | OverflowCalls | Package | None = None
     release: Site | None = None
     search: SearchSite | None = None
-    chosen: dict[str, Path] = field(default_factory=dict)  # roles, authority, signers: not yet in force
+    chosen: dict[str, Path] = field(default_factory=dict)  # roles, authority, signers: chosen, not in force yet
     ceremony_files: CeremonyFiles = field(default_factory=CeremonyFiles)
     printed: list[str] = field(default_factory=list)  # by the last step
     held: ExitStack = field(default_factory=ExitStack)
@@ -75,13 +75,13 @@ class Program(Helper):
 
     @property
     def desk(self) -> Desk:
-        """BadInput before roles are in force here."""
+        """The desk's folder. BadInput before roles are in force here."""
         if not deskfolder.is_made(self.desk_folder):
             raise BadInput("no roles are in force on this computer yet: settings")
         return deskfolder.open_desk(self.desk_folder, self.clock)
 
     def roles(self) -> Roles:
-        """The roles in force here. BadInput before there are any, a Refusal for damaged ones."""
+        """The roles in force here. BadInput without any, a Refusal for damaged ones."""
         desk = self.desk
         return desk.roles(desk.access.entries())
 
@@ -94,19 +94,19 @@ class Program(Helper):
 
     @property
     def role(self) -> str:
-        """The role of the person in the settings; empty if the roles do not name one."""
+        """The person's role by the settings; empty if the roles do not contain the person."""
         try:
             return steps.role_of(self.settings, self.desk_folder, self.clock)
         except LinetapError:
             return ""
 
     def may(self, role: str) -> bool:
-        """Whether a step of this role is offered. Who may take it is decided by the keys, not here."""
+        """Whether to offer a step of this role. The keys decide whether a person may take it."""
         own = self.role
         return own in ("", role) or (role == "approver" and own not in OFFICES)
 
     def keep(self, **changes: object) -> None:
-        """Changes settings and saves them. BadInput for one that is too long; then nothing is changed."""
+        """Changes settings and saves them. BadInput for an overlong value; then no setting is changed."""
         settings.require_fit(msgspec.structs.replace(self.settings, **changes))
         for name, value in changes.items():
             setattr(self.settings, name, value)
@@ -122,26 +122,26 @@ class Program(Helper):
     # --- a file from the desk ----------------------------------------------------------------------------------------
 
     def take(self, source: Source) -> None:
-        """Unpacks the file in place of the previous one."""
+        """Unpacks the file, replacing the previous one."""
         self.leave()
         self.open = downloads.unpack(source, steps.emptied(self.work / "file"))
 
     def leave(self) -> None:
-        """Closes the file and the release that was opened from it, and removes what was unpacked."""
+        """Closes the file and the release opened from it, and removes the unpacked files."""
         self.open = self.release = None
         self.printed = []
         steps.emptied(self.work / "file")
 
     def suggested(self) -> dict[Path, bool]:
-        """The person's identities; True for those that this file seems to need: the one-time key of its request, and
-        the others if there is one alone."""
+        """The person's identities; True for those that this file seems to need: the one-time key of its request, or the
+        only other identity."""
         wanted = self.open.request.id if self.open is not None and self.open.request is not None else ""
         found: dict[Path, str] = {}
         for path in map(Path, self.settings.identities):
             try:
                 found[path] = requestfile.key_request(path)
             except LinetapError:
-                continue  # on a medium that is not there
+                continue  # on an absent medium
         own = [path for path, request in found.items() if not request]
         return {
             path: request == wanted if request else len(own) == 1
@@ -182,7 +182,7 @@ class Program(Helper):
         try:
             session = SearchSession(connection, desk, signers, keys, departments, self.pages.zone, self.clock)
             session.load()
-        except BaseException:  # propagates, and leaves no connection open
+        except BaseException:  # re-raised; closes the connection
             self.held.close()
             raise
         self.search = SearchSite(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Responses of the program's pages: the page with a refusal, or a redirect; and its steps, which run one at a time."""
+"""Responses of the program's pages: the page with a refusal, or a redirect; and the steps, which run one at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def run_step(request: Request, program: Program, step: Callable[[], None],
 
 
 async def run_alone(program: Program, step: Callable[[], None]) -> None:
-    """Under the lock of all steps: each captures what its command prints."""
+    """Runs a step under the lock of all steps, since each captures the output of its command."""
 
     def within() -> None:
         with program.one_at_a_time:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings of the program's person: the desk's address and the places of files. No content of any key."""
+"""The settings of the program's person: the desk's address and the paths of files. They contain no key."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Paths = Annotated[list[Text], Meta(max_length=MOST_FILES)]
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Paths as text; empty where nothing was chosen."""
+    """The settings. Paths as text; empty if not chosen."""
 
     desk: Text = ""  # https://desk.city.example:8443
     ca: Text = ""
-    name: Text = ""  # the person's, as in the roles file
-    signing: Text = ""  # their SSH key: approvals, holds
+    name: Text = ""  # the person's name, as in the roles file
+    signing: Text = ""  # the person's SSH key: approvals, holds
     identities: Paths = msgspec.field(default_factory=list)  # age identities: an epoch's, a custodian's, a one-time key
     index: Paths = msgspec.field(default_factory=list)  # index keys, or folders of them
     table: Text = ""  # lines.csv
@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     medium: Text = ""  # for new private keys of days
     vaults: Text = ""  # copies of the units' vaults, before a day's key is destroyed
     pki: Text = ""  # the folder of the certificates' authority
-    holds: Text = ""  # keys wrapped again for a longer period
+    holds: Text = ""  # re-wrapped keys of holds
     language: Text = "ko"
 
     def path(self, what: str) -> Path | None:
@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def load(folder: Path) -> Settings:
-    """BadInput for a damaged file: a person removes it."""
+    """Reads the settings. BadInput for a damaged file, which a person must remove."""
     path = folder / NAME
     if not path.exists():
         return Settings()
@@ -57,7 +57,7 @@ def load(folder: Path) -> Settings:
 
 
 def require_fit(settings: Settings) -> None:
-    """BadInput for what `load` would refuse the next time."""
+    """BadInput for settings that `load` would refuse."""
     try:
         msgspec.convert(msgspec.to_builtins(settings), Settings)
     except msgspec.ValidationError as error:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents that the authority signs: roles.json, a key list, a unit's order, a unit's certificate. Each is read by
-the code that will judge it, shown in words, and what was shown is what is signed. Documents are signed in namespaces of
-their own; those of k of n sign one after another, in one .sig."""
+"""Signs the authority's documents: roles.json, a key list, a unit's order, a unit's certificate. The code of the later
+readers parses each document; it is shown in words, and the shown bytes are signed. Each kind has its own signature
+namespace; the members of k of n sign one after another, into one .sig."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """`lines`: what it says; `changes`: against what is in force here; `signed`: fingerprints of who has signed."""
+    """A document to sign. `lines`: its content; `changes`: from the version in force here; `signed`: fingerprints of
+    the signers."""
 
     path: Path
     data: bytes
@@ -60,7 +61,7 @@ class Paper:
 
 
 def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock) -> Paper:
-    """BadInput for a document that would be refused even with signatures. `last`: the key list chosen here."""
+    """Reads the document. BadInput if it would be refused even with signatures. `last`: the key list chosen here."""
     data = read_small(path, _MOST_BYTES)
     lines, changes = list[str](), list[str]()
     if path.suffix == ".toml":
@@ -75,14 +76,15 @@ def read(path: Path, in_force: Roles | None, last: KeyList | None, clock: Clock)
 
 
 def _require_made(path: Path, found: Order, clock: Clock) -> None:
-    """A unit takes no order that is older than its last: one from a clock that is ahead would be its last for years."""
+    """BadInput for an order from the future: a unit refuses an order older than its last one, so a date years ahead
+    would block all later orders."""
     if found.made_at is not None and parse_rfc3339(found.made_at) > clock.utc_ns() + _AHEAD_NS:
         now = rfc3339(clock.utc_ns())
         raise BadInput(f"{path}: made_at = {found.made_at}, and it is {now} here: one of the two clocks is wrong")
 
 
 def sign(paper: Paper, sha256: str, key: Path) -> list[str]:
-    """Adds a signature. BadInput if the file is no longer what was shown, or this key has signed it."""
+    """Adds a signature. BadInput if the file has changed since it was shown, or if this key has signed it already."""
     if sha256 != paper.sha256:
         raise BadInput(f"{paper.path}: is not what was shown any more: look at it again")
     signer = signedfile.load_key(key)
@@ -103,7 +105,7 @@ def _names(path: Path, data: bytes) -> set[str]:
 
 
 def _signers(path: Path, data: bytes, namespace: str) -> list[PublicKey]:
-    """A signature of other bytes, as of an earlier version, is none."""
+    """The keys that signed these bytes. A signature of other bytes, as of an earlier version, does not count."""
     place = namespaces.signature_path(path)
     try:
         return sshsig.check_all(data, read_small(place, _SIG_BYTES), namespace) if place.exists() else []
@@ -141,7 +143,7 @@ def _of_list(path: Path, data: bytes, last: KeyList | None) -> tuple[list[str], 
 
 
 def read_request(path: Path) -> Request:
-    """BadInput for a file that no unit made."""
+    """Reads a unit's request. BadInput for a file that no unit made."""
     try:
         return request.check(read_small(path, request.LIMIT_BYTES))
     except Refusal as fault:
@@ -153,8 +155,8 @@ def fingerprint(asked: Request) -> str:
 
 
 def enrol(path: Path, shown: str, renews: bool, settings: Settings, clock: Clock) -> list[str]:
-    """Runs `linetap pki unit` or `renew`: the certificate as a file, and the unit's line of allowed_signers. `shown`:
-    the fingerprint of the signing key that was shown."""
+    """Runs `linetap pki unit` or `renew`: writes the certificate as a file, and the unit's line of allowed_signers.
+    `shown`: the fingerprint of the signing key that was shown."""
     authority = steps.needed(settings, "pki")
     target = steps.output_of(settings) / f"{read_request(path).unit}.pem"
     lines = steps.run_command(

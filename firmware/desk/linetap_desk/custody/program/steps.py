@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps behind the buttons. Each runs the command of its name, with its checks and its entry in the access log;
-what that prints is shown on the page."""
+"""The steps behind the buttons. Each runs the command of its name, with its checks and its entry in the access log; the
+page shows the command's output."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SIGNERS_LIMIT_BYTES = 4 << 20
 
 
 def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list[str]:
-    """Runs a command and returns the lines that it printed. LinetapError as it raises it."""
+    """Runs a command and returns the lines that it printed. Passes on its LinetapError."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     for add in adds:
         add(parser)
@@ -58,7 +58,7 @@ def run_command(adds: list[Add], run: Run, clock: Clock, *words: object) -> list
 
 
 def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> list[str]:
-    """The signature as a file for the desk."""
+    """Writes the approver's signature as a file for the desk."""
     if papers.request is None:
         raise BadInput("there is no request in this file")
     signing, output = needed(settings, "signing"), output_of(settings)
@@ -78,7 +78,7 @@ def approve(papers: Papers, settings: Settings, desk: Path, clock: Clock) -> lis
 def unwrap_call(
     papers: Papers, settings: Settings, identities: list[Path], partial: str, desk: Path, clock: Clock
 ) -> list[str]:
-    """The vault officer's half, or a partial for the next officer of a group."""
+    """Writes the vault officer's half, or a partial for the next officer of a group."""
     if papers.request is None:
         raise BadInput("there is no request in this file")
     target = output_of(settings) / f"{papers.id}-vault{sealing.SUFFIX}"
@@ -98,8 +98,8 @@ def hold_call(
     papers: Papers, settings: Settings, identities: list[Path], to: str, partial: str, again: bool, desk: Path,
     clock: Clock,
 ) -> list[str]:  # fmt: skip
-    """The call's key wrapped for the hold's key, and the signed command to its unit; of a group, all but the last
-    officer give a partial. `again`: opened as an earlier hold has it, since the day's key is destroyed."""
+    """Wraps the call's key for the hold's key, and signs the command to its unit. In a group all but the last officer
+    write a partial. `again`: uses the key of an earlier hold, since the day's key is destroyed."""
     asked = papers.asked
     if asked is None:
         raise BadInput("no hold is asked for in this file")
@@ -120,7 +120,7 @@ def hold_call(
     document = made / holds.HOLD
     if not document.exists():
         return [*lines, *(str(path) for path in sorted(made.glob(f"partial-*{sealing.SUFFIX}")))]
-    unit = strict.decode(document.read_bytes(), holds.Hold).unit  # the verified record's, not the desk's
+    unit = strict.decode(document.read_bytes(), holds.Hold).unit  # from the verified record, not from the desk
     run_command(
         [command.add_arguments], command.run, clock,
         "sign", "--verb=hold", "--role=vault", f"--unit={unit}", f"--document={document}", f"--key={signing}",
@@ -147,8 +147,8 @@ def check_hold(papers: Papers, settings: Settings, identities: list[Path], desk:
 def rewrap_calls(
     found: OverflowCalls, settings: Settings, identities: list[Path], day: str, desk: Path, clock: Clock
 ) -> list[str]:
-    """The keys of calls of an overflow epoch wrapped for their days, as an archive for the desk. Calls that are refused
-    are named, and the others go on. `day`: of the one call whose unit has not stated its end."""
+    """Wraps the keys of calls of an overflow epoch for their days, into an archive for the desk. Reports refused calls,
+    and continues. `day`: for the one call whose unit has not stated its end."""
     signing, keylist = needed(settings, "signing"), needed(settings, "keylist")
     if day and len(found.waiting) != 1:
         raise BadInput("a day is for one call whose unit has not stated its end")
@@ -180,7 +180,7 @@ def check_rewrapped(
 def _for_each_call(
     found: OverflowCalls, calls: list[str], do: Callable[[str], list[str]], settings: Settings, clock: Clock
 ) -> list[str]:
-    """Takes the step for each call, and packs the papers of those where it succeeded. A Refusal if all failed."""
+    """Takes the step for each call, and packs the papers of the successful ones. A Refusal if all failed."""
     target = output_of(settings) / f"holds-{compact(clock.utc_ns())}.tar"
     privatefile.require_new(target)
     lines, refused, done = list[str](), list[str](), list[str]()
@@ -204,7 +204,7 @@ def _for_each_call(
 
 
 def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) -> tuple[Path, str]:
-    """The new file, and the public half for the desk's page."""
+    """Makes a one-time key; returns the new file, and the public key for the desk's page."""
     if not request_id:
         raise BadInput("the request's id is missing")
     target = output_of(settings) / f"one-time-{request_id}.txt"
@@ -214,14 +214,14 @@ def one_time_key(request_id: str, settings: Settings, desk: Path, clock: Clock) 
 
 
 def hold_key(settings: Settings, clock: Clock) -> tuple[Path, str]:
-    """A new key that calls are held for, and its public half."""
+    """Makes a key for holds; returns the new file and its public key."""
     day = from_utc_ns(clock.utc_ns()).astimezone().strftime("%Y-%m-%d")
     target = output_of(settings) / f"hold-{day}.txt"
     return target, run_command([keygen.add_arguments], keygen.run, clock, "epoch", f"--output={target}")[-1]
 
 
 def take_roles(chosen: dict[str, Path], desk: Path, clock: Clock) -> list[str]:
-    """Puts roles into force, and the published allowed_signers beside them. The authority's key is needed once."""
+    """Puts the chosen roles and published allowed_signers into force. The authority's key is needed once."""
     lines = []
     if "roles" in chosen:
         words = [f"--authority={chosen['authority']}"] if "authority" in chosen else []
@@ -250,7 +250,7 @@ def checked_bundle(path: Path, desk: Path) -> list[str]:
 
 
 def emptied(folder: Path) -> Path:
-    """A folder without what was in it."""
+    """The folder, emptied."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
@@ -297,7 +297,7 @@ def output_of(settings: Settings) -> Path:
 
 
 def signers_of(desk: Path) -> Path | None:
-    """The published list of units, where it is in force here."""
+    """The published list of units, if it is in force here."""
     path = desk / SIGNERS
     return path if path.is_file() else None
 

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap search`: calls of all units by number, name or extension, where the index keys are. docs/finding.md."""
+"""`linetap search`: finds calls of all units by number, name or extension, on a machine with the index keys.
+docs/finding.md."""

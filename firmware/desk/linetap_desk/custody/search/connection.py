@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk as `linetap search` uses it: a session by its ticket, the sealed index of each unit, and the log entry
-without which nothing is shown. No number is sent: there is no field for one."""
+"""The connection of `linetap search` to the desk: a session by its ticket, the sealed index of each unit, and the log
+entry, without which no result is shown. No number is sent: the requests have no field for one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WHY = {
 
 
 class NotLogged(Refusal):
-    """The desk has not logged the search, so nothing is shown."""
+    """The desk has not logged the search, so no result is shown."""
 
     code = "search_not_logged"
 
@@ -64,7 +64,7 @@ class _Head(msgspec.Struct):
 
 
 class DeskConnection:
-    """BadInput for an unreachable desk, Refusal for one that refuses."""
+    """A connection. BadInput for an unreachable desk, Refusal if the desk refuses."""
 
     def __init__(self, url: str, ca: Path | None, ticket: str) -> None:
         self._connection = connection_to(url, ca, ANSWER_S)
@@ -72,7 +72,7 @@ class DeskConnection:
         self._token = ticket
         try:
             self.begun = self._post("/find/begin", {}, GrantedSession)
-        except BaseException:  # propagates, and leaves no connection open
+        except BaseException:  # re-raised; closes the connection
             self._connection.close()
             raise
         self._token = self.begun.token
@@ -81,18 +81,18 @@ class DeskConnection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(BadInput, Refusal):  # it ends by itself
+        with suppress(BadInput, Refusal):  # the session expires anyway
             self._post("/find/end", {}, dict)
         self._connection.close()
 
     @contextmanager
     def index(self, unit: str) -> Iterator[HTTPResponse]:
-        """The archive of a unit's sealed index. OSError while it is read: the connection broke."""
+        """The archive of a unit's sealed index. OSError if the connection breaks while it is read."""
         with self._asked("GET", f"/find/index/{quote(unit, safe='')}", None) as answer:
             yield answer
 
     def log(self, kind: Kind, first: date, last: date, units: int, entry: str) -> Logged:
-        """Has the search logged. NotLogged unless the desk shows the signed head of its log with the new row."""
+        """Has the desk log the search. NotLogged unless the answer has the signed head of its log with the new row."""
         body = {"kind": kind, "from": first.isoformat(), "to": last.isoformat(), "units": units, "entry": entry}
         try:
             found = self._post("/find/search", body, Logged)
@@ -115,7 +115,7 @@ class DeskConnection:
     @contextmanager
     def _asked(self, method: str, path: str, body: bytes | None) -> Iterator[HTTPResponse]:
         headers = {"Authorization": f"Bearer {self._token}", "User-Agent": "linetap", "Accept-Encoding": "identity"}
-        self._connection.close()  # the desk ends one that nothing comes on, and a person types minutes later
+        self._connection.close()  # the desk closes idle connections, and a person types minutes later
         try:
             self._connection.request(method, path, body=body, headers=headers)
             answer = self._connection.getresponse()

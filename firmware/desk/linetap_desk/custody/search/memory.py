@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The opened index of one unit in this process's memory, in columns of 23 bytes a call: a year of 150 units has 26
-million calls, and a search looks at all of them in a second (docs/finding.md).
+million calls, and a search reads all of them in a second (docs/finding.md).
 
-A number is its digits as an integer with their count, so that an ending is a remainder. Whatever does not fit into the
-columns (a number with letters, a call id with a suffix) stays an entry and is compared one by one.
+A number is stored as the integer of its digits and their count, so that an ending is a remainder. Entries that do not
+fit into the columns (a number with letters, a call id with a suffix) are compared one by one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _FORM = np.frombuffer(b"00000000T000000.000Z-L00", np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """A search between two moments (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of
-    it (NFC), or an extension. `seats`: lines, and extensions behind a PBX, that have it by the table of lines."""
+    """A search between two times (UTC ns). `digits`: of a number or its ending. `text`: a name or a part of it (NFC),
+    or an extension. `seats`: its lines, and extensions behind a PBX, by the table of lines."""
 
     kind: Kind
     first_ns: int
@@ -66,7 +66,7 @@ def _is_at(row: Row, entry: Entry) -> bool:
 
 
 class UnitCalls:
-    """Filled by `add`, then `seal`ed, then searched."""
+    """The calls of one unit. First `add`, then `seal`, then search."""
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
@@ -80,7 +80,7 @@ class UnitCalls:
         return len(self._odd) + sum(len(part.at_ms) for part in self._parts or filter(None, [self._columns]))
 
     def add(self, entries: list[Entry]) -> None:
-        """Entries of another unit are none of this index. BadIndex for an invalid call id."""
+        """Adds entries; those of another unit are ignored. BadIndex for an invalid call id."""
         regular, odd = list[Entry](), list[Entry]()
         for entry in entries:
             if entry.unit != self.unit:
@@ -116,7 +116,7 @@ class UnitCalls:
         )
 
     def seal(self) -> None:
-        """No more entries. A call that stands in two segments counts once: the later one."""
+        """Ends the adding. Of a call in two segments only the later one counts."""
         if self._parts:
             whole = _Columns.join(self._parts)
             _, last = np.unique(np.stack([whole.at_ms[::-1], whole.line[::-1].astype(np.int64)]), True, axis=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of `linetap search`. A search is a form: a number in a URL would stay in the browser's history."""
+"""The pages of `linetap search`. A search is sent as a form: a number in a URL would stay in the browser's history."""
 
 from __future__ import annotations
 

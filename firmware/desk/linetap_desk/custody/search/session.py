@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A search session: the opened indexes of all units in memory, and searches, each logged here and at the desk before
-its result exists."""
+"""A search session: the opened indexes of all units in memory, and searches. Each search is logged here and at the desk
+before it has a result."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from linetap_desk.inputs import strict
 from linetap_desk.searching.departments import Departments
 from linetap_desk.searching.indexsearch import IndexKeys, days_of
 
-HEADS = "index-heads.json"  # in the desk's folder: the newest list of each unit that was seen here
+HEADS = "index-heads.json"  # in the desk's folder: each unit's newest list seen here
 MOST_SHOWN = 1000
-LATE_S = 3600  # a list that ends earlier than that before the searched days do is named
+LATE_S = 3600  # a list that ends so long before the searched days do is reported
 _HEADS_LIMIT_BYTES = 16 << 20
 _MOST_TEXT = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A found call. `ask`: the desk's page that requests its release."""
+    """A found call. `ask`: the address of the desk's page that requests its release."""
 
     at_ns: int
     entry: IndexEntry
@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`more`: there are more calls than are shown. `row`: of the desk's access log."""
+    """The result. `more`: not all calls are shown. `row`: of the desk's access log."""
 
     rows: list[Row]
     more: bool
@@ -64,7 +64,7 @@ class Answer:
 
 
 class SearchSession:
-    """`signers`: the published file on this machine. It alone says which units there are."""
+    """A session. `signers`: the published file on this machine, the only list of the units."""
 
     def __init__(
         self, connection: DeskConnection, desk: Desk, signers: list[Signer], keys: IndexKeys, table: Departments,
@@ -92,7 +92,7 @@ class SearchSession:
         return sum(calls.count for calls in self._calls.values())
 
     def load(self, tell: Callable[[int, int], None] = lambda _done, _of: None) -> None:
-        """Fetches and opens the index of every unit. A unit that cannot be had is named, and the others go on."""
+        """Fetches and opens the index of every unit. Reports the units that fail, and continues."""
         before = self._read_heads()
         first, last = days_of(self.begun.first, self.begun.last)
         today = local_time(self._clock.utc_ns(), self.zone).date()
@@ -116,7 +116,8 @@ class SearchSession:
     # --- a search ------------------------------------------------------------------------------------------------
 
     def search(self, kind: Kind, typed: str, first: date, last: date) -> Answer:
-        """BadInput for what cannot be searched. The entry here has the number masked; the desk's has none."""
+        """Searches. BadInput for invalid criteria. The log entry here has the number masked; the desk's has no
+        number."""
         with self._one_at_a_time:
             entry = Entry(verb="find", number=_masked(kind, typed), name=self.begun.person)
             entry.purpose, entry.case, entry.request = self.begun.purpose, self.begun.case, self.begun.id
@@ -133,7 +134,7 @@ class SearchSession:
     def _query_of(self, kind: Kind, typed: str, first: date, last: date) -> SearchQuery:
         if not self.begun.first <= first <= last <= self.begun.last:
             raise BadInput(f"days: {self.begun.first} to {self.begun.last} were granted")
-        text, digits = normalize("NFKC", typed).strip(), ""  # figures of a Korean keyboard's full width too
+        text, digits = normalize("NFKC", typed).strip(), ""  # full-width digits of a Korean keyboard too
         if kind == "number":
             digits = index.digits_of(text)
             if not index.LEAST_DIGITS <= len(digits) <= _MOST_TEXT:
@@ -191,7 +192,7 @@ class SearchSession:
         return self.desk.folder / HEADS
 
     def _read_heads(self) -> dict[str, ListHead]:
-        """Empty if there are none yet. BadInput for a damaged file: a person removes it."""
+        """The stored heads; empty if there are none. BadInput for a damaged file, which a person must remove."""
         if not self._heads.exists():
             return {}
         data = read_small(self._heads, _HEADS_LIMIT_BYTES)
@@ -209,5 +210,5 @@ class SearchSession:
 
 
 def _masked(kind: Kind, typed: str) -> str:
-    """The number, masked; of a name or an extension only its kind: both may be a person."""
+    """The masked number; for a name or an extension only the kind of search, since both may identify a person."""
     return masked(index.digits_of(normalize("NFKC", typed))) if kind == "number" else f"({kind})"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index of one unit as the desk gives it out, verified and opened: nothing counts that the unit did not sign, and
-whatever is not there is named.
+"""Verifies and opens the index of one unit as the desk supplies it. Only signed content counts, and missing content is
+reported.
 
-The archive is treated as hostile. Only segments that a signed list of the unit names by their SHA-256 are opened; the
-newest list says which ones are missing, and up to when it is complete. A list that is older than one that was seen here
-before is used, and named.
+The archive is treated as hostile. Only segments that a signed list of the unit names by their SHA-256 are opened. The
+newest list shows which segments are missing, and up to when the index is complete. A list older than one seen here
+before is used and reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from linetap_desk.searching.indexsearch import IndexKeys, decrypt_segment
 from linetap_desk.unsealing.stockage import DoesNotOpen
 from linetap_desk.web.text import N_
 
-MOST_CALLS = 4_000_000  # of a unit: 24 lines for 20 years; a unit that lists more is searched so far
+MOST_CALLS = 4_000_000  # of a unit: 24 lines for 20 years; further calls are not searched
 _NAMES = [
     (indexhead.LIST_FILE, indexhead.LIST_LIMIT_BYTES),
     (indexhead.HEAD_FILE, indexhead.HEAD_LIMIT_BYTES),
@@ -36,7 +36,7 @@ _NAMES = [
 ]
 _MOST_MEMBERS = indexhead.MOST_SEGMENTS + 64
 
-# Why something was not searched; with each the days of the calls, or the epochs of the keys.
+# Reasons for what was not searched, each with the days of the calls or the epochs of the keys.
 NOT_GIVEN = N_("The desk has no index of this unit.")
 NOT_WHOLE = N_("The desk's answer was cut short or malformed.")
 NOT_SIGNED = N_("There is no list of the index that this unit signed.")
@@ -52,8 +52,8 @@ TOO_MANY = N_("The index has more calls than a unit can have.")
 
 @dataclass(slots=True)
 class UnitReport:
-    """`complete_to`: RFC 3339, when the unit signed its list; later calls are not in it. `gaps`: reason -> days of the
-    calls or epochs that were not searched."""
+    """The report on one unit. `complete_to`: RFC 3339, when the unit signed its list; later calls are not in it.
+    `gaps`: reason -> days of calls, or epochs, that were not searched."""
 
     unit: str
     complete_to: str = ""
@@ -67,7 +67,7 @@ class UnitReport:
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Days of segments that may have the wanted calls; `today` in the units' zone."""
+    """The days of segments that may have the wanted calls; `today` in the units' zone."""
 
     first: date
     last: date
@@ -78,7 +78,7 @@ class Days:
         return named is not None and self.first <= named[0] <= self.last
 
     def is_over(self, name: str) -> bool:
-        """Whether the segment's calls are to be gone, so that it may be too."""
+        """Whether the segment's calls are past their retention, so that it may be missing."""
         _, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
         return last_day is not None and last_day < self.today
 
@@ -86,7 +86,8 @@ class Days:
 def open_index(
     source: Source, unit: str, signers: list[Signer], keys: IndexKeys, days: Days, before: ListHead | None = None
 ) -> tuple[UnitCalls, UnitReport]:
-    """`before`: the newest head of this unit that was seen here. OSError: the desk's connection."""
+    """The calls and the report of one unit. `before`: the unit's newest head seen here before. OSError: the desk's
+    connection."""
     calls, report = UnitCalls(unit), UnitReport(unit)
     found = _Opening(calls, report, signers, keys, days)
     try:
@@ -106,7 +107,7 @@ class _Opening:
         self._calls, self._report, self._signers, self._keys, self._days = calls, report, signers, keys, days
         self._small: dict[str, bytes] = {}
         self._lists: list[tuple[ListHead, IndexList]] | None = None  # the newest last
-        self._named: dict[str, str] = {}  # segment -> its hash by the newest list that has it
+        self._named: dict[str, str] = {}  # segment -> its hash in the newest list that has it
         self._came: set[str] = set()
 
     def take(self, name: str, data: bytes) -> None:
@@ -140,7 +141,7 @@ class _Opening:
             self._report.add_missing(DAMAGED, _day(name))
 
     def finish(self, before: ListHead | None) -> None:
-        """Reports the segments that are missing, by the lists."""
+        """Reports the missing segments, by the lists."""
         if self._lists is None:
             self._read_lists()
         assert self._lists is not None
@@ -156,14 +157,15 @@ class _Opening:
                 self._report.add_missing(FAULTY, _day(fault.file))
         for number, (_, found) in enumerate(reversed(self._lists)):
             for each in found.segments:
-                # Of an earlier log only days are certain: a segment without one may have gone with its calls.
+                # In an earlier log only segments with a day are expected: others may have been removed with their
+                # calls.
                 is_certain = not number or _has_day(each.file)
                 is_due = is_certain and self._days.has_day(each.file) and not self._days.is_over(each.file)
                 if is_due and each.file not in self._came:
                     self._report.add_missing(MISSING, _day(each.file))
 
     def _read_lists(self) -> None:
-        """The newest of each log: an older one beside it would let an earlier content of a segment count."""
+        """Reads the newest list of each log: an older list would accept an earlier content of a segment."""
         newest: dict[str, tuple[ListHead, IndexList]] = {}
         for one in self._signed_lists():
             if (known := newest.get(one[0].log)) is None or indexhead.is_older(known[0], one[0]):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When the helper has ended, the content of an open page is removed too.
+// Removes the content of an open page after the helper has ended.
 const EVERY_MS = 5000;
 
 async function look() {

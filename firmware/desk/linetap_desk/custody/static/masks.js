@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the player's position into a field of a span.
+// Copies the player's position into a field of a span.
 const at = document.getElementById("at");
 for (const button of document.querySelectorAll("[data-take]")) {
   button.addEventListener("click", () => {

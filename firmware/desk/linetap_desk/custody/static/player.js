@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plays what the helper decodes: 16-bit PCM, scheduled piece by piece as it arrives. No media element, which might store
-// a copy; the helper changes the speed, so that a voice keeps its pitch.
+// Plays the helper's 16-bit PCM, scheduled block by block as it arrives. No media element, which might store a copy.
+// The helper changes the speed, so that a voice keeps its pitch.
 const RATE = 8000;
-const LEAD_S = 0.05; // between a piece and its sound
+const LEAD_S = 0.05; // between the arrival of a block and its sound
 const AHEAD_S = 10; // fetched ahead
 const STEP_S = 5;
-const STRIP = 8; // pixels of the canvas: the colour of what is there, above the loudest voice
+const STRIP = 8; // pixels of the canvas for the colour of the content, above the loudest voice
 
 const player = document.getElementById("player");
 const [wave, at, clock, wall, toggle, speed, said] = ["wave", "at", "clock", "wall", "toggle", "speed", "said"].map(
   (id) => document.getElementById(id),
 );
-const masked = document.getElementById("masked"); // of a citizen's copy alone
+const masked = document.getElementById("masked"); // only for a citizen's copy
 const texts = player.dataset;
 const shape = await (await fetch(`${texts.sound}.json`, { cache: "no-store" })).json();
 const length = shape.samples / RATE;
@@ -88,7 +88,7 @@ function schedule(own, samples) {
   const earliest = Math.ceil((context.currentTime + LEAD_S) * RATE) / RATE;
   if (own.began === null) own.began = own.next = earliest;
   if (own.next < context.currentTime) {
-    own.began += earliest - own.next; // the piece came late: the following ones are delayed by as much
+    own.began += earliest - own.next; // a late block delays the following ones by as much
     own.next = earliest;
   }
   const buffer = context.createBuffer(1, samples.length, RATE);
@@ -179,7 +179,7 @@ function turn() {
   }
 }
 
-// Only while the player has the focus: elsewhere a key means what it means there (WCAG 2.1.4).
+// Only while the player has the focus: elsewhere keys have other meanings (WCAG 2.1.4).
 player.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const own = event.target === player || event.target === at;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log: a row for every view, search, play and export, committed before it is answered."""
+"""The access log: a row for every view, search, play and export, committed before the response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ChainFault(Refusal):
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Number and hash of the last row. `kind`: head, or anchor of pruned rows."""
+    """Number and hash of the last row. `kind`: head, or anchor of removed rows."""
 
     kind: str
     seq: int
@@ -59,7 +59,7 @@ def signed_head(head: Head, key: SigningKey) -> dict[str, str]:
 
 
 def own_head(text: str, sig: str, kind: str, key: PublicKey) -> Head:
-    """A head as of `read_signed_head` that `key` has signed: the log is continued under no other key."""
+    """A head read as by `read_signed_head`, if `key` has signed it: the log is never continued under another key."""
     head, signer = read_signed_head(text, sig, kind)
     if keys.public_blob(signer) != keys.public_blob(key):
         raise ChainFault(
@@ -69,7 +69,7 @@ def own_head(text: str, sig: str, kind: str, key: PublicKey) -> Head:
 
 
 def read_signed_head(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
-    """The head and the key that signed it, whichever it is. ChainFault for a bad signature or another kind."""
+    """The head and the key that signed it, which may be any key. ChainFault for a bad signature or another kind."""
     try:
         public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), namespaces.ACCESS_TABLE)
         head = strict.decode(text, Head)
@@ -92,7 +92,8 @@ class Verdict:
 
 
 def verify_chain(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
-    """ChainFault names the row that is changed, missing or out of place. `kept`: heads kept elsewhere."""
+    """Verifies the log. ChainFault names the row that is changed, missing or misplaced. `kept`: heads stored
+    elsewhere."""
     found = db.execute(select(access_head)).one_or_none()
     if found is None:
         raise ChainFault("access_head_bad", "the access log has no head")
@@ -132,11 +133,11 @@ def _anchor(db: Connection, key: PublicKey) -> Head | None:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Subject and reason of an access: columns of a row beside person, time and address."""
+    """Subject and reason of an access: the columns of a row besides person, time and address."""
 
     calls: tuple[str, ...] = ()
-    terms: str = ""  # of a search or a unit; numbers in it are masked
-    request: str = ""  # the id that this server assigned: not typed, so not masked
+    terms: str = ""  # of a search or a unit; telephone numbers are masked
+    request: str = ""  # an id that this server assigned, so not masked
     purpose: str = ""
     case: str = ""
     remark: str = ""
@@ -156,7 +157,7 @@ class AccessTable:
         self.refused: Counter[str] = Counter()  # since the start, by act
 
     async def write(self, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
-        """Committed when this returns. On SQLAlchemyError or ChainFault nothing may be shown."""
+        """Writes a row; committed on return. After SQLAlchemyError or ChainFault nothing may be shown."""
         await anyio.to_thread.run_sync(self.append, person, address, act, subject, outcome)
 
     def append(self, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
@@ -166,7 +167,7 @@ class AccessTable:
     def append_in(
         self, db: Connection, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN
     ) -> Head:
-        """Appends within a transaction of `writing`, atomically with the change that it records."""
+        """Appends a row within a transaction of `writing`, atomically with the change that it records."""
         last = last_head(db, self.key.public_key())
         now = rfc3339(self.clock.utc_ns())
         row = {
@@ -195,7 +196,8 @@ class AccessTable:
 
 
 def last_head(db: Connection, key: PublicKey) -> Head:
-    """Locks the log for this transaction. ChainFault unless the rows end with a head that `key` signed."""
+    """The last head; locks the log for this transaction. ChainFault unless the rows end with a head that `key`
+    signed."""
     one_at_a_time(db, _LOCK)
     found = db.execute(select(access_head)).one_or_none()
     last = db.execute(select(access.c.seq, access.c.hash).order_by(access.c.seq.desc()).limit(1)).one_or_none()
@@ -219,10 +221,10 @@ def _cut(text: Any, limit: int = _TEXT_LIMIT) -> str:
 
 
 def rekey(table: AccessTable, old: PublicKey) -> int:
-    """Replaces the key of the access log, at a person's command: no head of another key is continued otherwise.
+    """Replaces the key of the access log, by a person's command; otherwise a head of another key is never continued.
 
-    Verifies the whole log under `old` first. Returns the number of rows; ChainFault if it is not intact or not
-    signed by `old`.
+    Verifies the whole log under `old` first. Returns the number of rows; ChainFault if it is not intact or not signed
+    by `old`.
     """
     with writing(table.engine) as db:
         verdict = verify_chain(db)
@@ -244,15 +246,15 @@ _BETWEEN = r"[-. ()/]{0,3}"
 _ABROAD = re.compile(r"(?:\+|00)?82[-. ]?(?:\(0\)|0)?")
 _MOBILE = rf"1[016-9]{_BETWEEN}\d{{3,4}}{_BETWEEN}\d{{4}}"
 _FIXED = rf"(?:2|[3-6]\d|70|80|50\d){_BETWEEN}\d{{3,4}}{_BETWEEN}\d{{4}}"
-# By form only: mobile numbers anywhere; others not where digits and a hyphen before them make a longer number.
+# Recognised by form: mobile numbers anywhere; others unless digits and a hyphen before them make a longer number.
 _KOREAN = (
     rf"(?<!\d)(?:{_ABROAD.pattern}{_BETWEEN}|0){_MOBILE}(?!\d)",
     rf"(?<!\d)(?<!\d-)(?:{_ABROAD.pattern}{_BETWEEN}|0){_FIXED}(?!\d)",
     r"(?<!\d)(?<!\d-)1[568]\d\d[- ]?\d{4}(?!\d|-\d)",
 )
 _IN_CASE = re.compile("|".join(_KOREAN), re.ASCII)
-# Also masked except in case numbers: numbers mistyped or without an area code, and any long run of digits. A date
-# (2026-11-24) is not.
+# Masked too, except in case numbers: mistyped numbers, numbers without an area code, and any long run of digits, but
+# not a date (2026-11-24).
 _OTHERS = (
     rf"(?<![\d-])0\d{{1,2}}{_BETWEEN}\d{{3,4}}{_BETWEEN}\d{{4,5}}(?!\d)",
     r"(?<![\d-])\d{3,4}[- ]\d{4}(?!\d)",
@@ -266,17 +268,17 @@ def without_numbers(text: str) -> str:
 
 
 def case_without_numbers(text: str) -> str:
-    """A case number stays whole (2026-0042), unless it has the form of a Korean telephone number."""
+    """The case number (2026-0042), masked if it has the form of a Korean telephone number."""
     return _with_masked(text, _IN_CASE)
 
 
 def call_without_numbers(call_id: str) -> str:
-    """A call id is kept; any other text is masked."""
+    """A call id unchanged; any other text masked."""
     return call_id if CALL_ID.fullmatch(call_id) else without_numbers(call_id)
 
 
 def has_number(text: str) -> bool:
-    """Whether it contains one by the narrow rule for case numbers."""
+    """Whether the text contains a telephone number, by the narrow rule for case numbers."""
     return _IN_CASE.search(_plain(text)) is not None
 
 
@@ -294,7 +296,7 @@ def _domestic(number: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text of the same length: digits of any script as ASCII, any dash as a hyphen, any space as a space."""
+    """The text at the same length, with digits of any script as ASCII, any dash as a hyphen, any space as a space."""
     return "".join(map(_plain_sign, text))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The released calls of one matter. The desk has no opened recording, so that the file is made where they are."""
+"""The released calls of one case. The desk has no opened recording, so the file is made where the recordings are."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def _calls(db: Connection, given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The calls in the order of time, without destroyed ones."""
+    """The calls by time, without destroyed ones."""
     names = {(row["unit"], row["call_id"]) for row in given}
     mine = (tuple_(calls.c.unit, calls.c.call_id).in_(names), calls.c.destroyed_at.is_(None))
     return [dict(row) for row in db.execute(select(calls).where(*mine).order_by(calls.c.began_at)).mappings()]
 
 
 def _command(case: str, found: Sequence[Mapping[str, Any]]) -> str:
-    """The command for the folder with the opened recordings, each under the name of its call."""
+    """The command for the folder with the opened recordings, each named after its call."""
     names = [row["call_id"] for row in found if sealed.CALL_ID.fullmatch(row["call_id"])]
     if not names:
         return ""

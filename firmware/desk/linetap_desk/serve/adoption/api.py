@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units' requests, as JSON: the beginning of an exchange, the officer's choice, its opening, and questions in boxes.
+"""The units' requests for adoption, as JSON: the beginning of an exchange, the officer's choice, its opening, and
+encrypted questions.
 
 There is no session and no form, and every answer is covered by the digits. Requests are bounded in size here, and in
 time by the server; each fault is a bare status.
@@ -68,8 +69,8 @@ async def ask(request: Request, site: Site) -> bytes:
 
 
 def _confirmed(site: Site, run: str, box: Box) -> bytes:
-    """KeyError if no confirmed exchange has this name."""
-    with site.own.connect() as db:  # any client may send requests: nothing is locked for them
+    """The encrypted reply to a unit's question. KeyError if no confirmed exchange has this name."""
+    with site.own.connect() as db:  # any client may send requests, so none of them locks the database
         row = store.of_run(db, run)
     channel = None if row is None else store.channel_of(row)
     if row is None or channel is None:
@@ -81,7 +82,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
     with writing(site.own) as db:
         row = store.of_run(db, run)
         if row is None or row["closed_at"] is not None:
-            raise KeyError(run)  # closed at this moment; the next question is answered so
+            raise KeyError(run)  # closed just now; the unit's next question gets the answer
         if not store.record_count(db, run, box.count):
             raise AdoptionFault("adoption_again", f"question {box.count} was asked before")
         reply = _reply(db, row, question, rfc3339(site.clock.utc_ns()))
@@ -91,7 +92,7 @@ def _confirmed(site: Site, run: str, box: Box) -> bytes:
 
 
 def _reply(db: Connection, row: dict[str, Any] | Any, question: Question, now: str) -> Reply:
-    """Stores the unit's report, and returns the reply that is due."""
+    """Stores the unit's report, and returns the due reply."""
     changes: dict[str, Any] = {"fault": question.fault, "asked_at": now}
     if question.pressed and row["pressed_at"] is None:
         changes["pressed_at"] = now
@@ -123,7 +124,7 @@ def _run(request: Request) -> str:
 
 
 def api_routes(site: Site) -> list[StarletteRoute]:
-    """Routes without session and role, apart from the table of pages."""
+    """The routes without session and role, separate from the table of pages."""
 
     def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

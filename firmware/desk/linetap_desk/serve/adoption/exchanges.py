@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unconfirmed exchanges with units: in memory only, bounded, and each with one attempt at its digits.
+"""Unconfirmed exchanges with units: in memory only, bounded, each with one attempt at its digits.
 
 A unit polls until an officer chooses it on the page. Only then does the desk make its part of the exchange: an attacker
-in search of matching digits gets one number for each choice of a person. The page never shows the digits: a person has
-to read them at the unit and type them. Wrong ones end the exchange.
+who searches for matching digits gets one number for each choice by a person. The page never shows the digits: a person
+must read them at the unit and type them. Wrong digits end the exchange.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from linetap_core.enrolment import adoption
 from linetap_core.enrolment.adoption import AdoptionFault, Answer, Begin, Channel, Chosen, Opening, Waits
 
 RUN_S = 960  # a unit shows the same digits for 900
-SILENT_S = 60  # an exchange that is not chosen or not opened polls every three
+SILENT_S = 60  # an exchange that is not chosen or opened polls every 3 s
 MOST, MOST_OF_AN_ADDRESS, MOST_CHOSEN = 64, 8, 64
 NAME = "linetap"
 
 
 class TooMany(AdoptionFault):
-    """Too many exchanges wait: the unit has to retry later, or an officer has to compare first."""
+    """Too many exchanges wait: the unit must retry later, or an officer must first compare others."""
 
     def __init__(self, most: int) -> None:
         super().__init__("adoption_many", f"{most} exchanges are open")
@@ -35,7 +35,7 @@ class TooMany(AdoptionFault):
 
 @dataclass(slots=True)
 class Waiting:
-    """`answer` comes with an officer's choice, `channel` with the unit's opening."""
+    """An exchange. `answer` is set by an officer's choice, `channel` by the unit's opening."""
 
     run: str
     begin: Begin
@@ -48,7 +48,7 @@ class Waiting:
     opening: Opening | None = None
     channel: Channel | None = None
     count: int = 0
-    is_compared: bool = False  # with the right digits; until that is in the database the unit has to poll
+    is_compared: bool = False  # with the right digits; the unit polls until the database has it
 
 
 class Runs:
@@ -58,7 +58,8 @@ class Runs:
         self.wrong = self.refused = 0  # wrong digits, and refused units, since the start
 
     def begin(self, first: Begin, address: str) -> Waits:
-        """TooMany if there is no room. An exchange that was chosen, or whose address has fewer, is never displaced."""
+        """Begins an exchange. TooMany without room. It never displaces a chosen exchange, or one of an address with
+        fewer exchanges."""
         self._forget_old()
         waiting = [one for one in self._waiting.values() if one.answer is None]
         of = Counter(_network(one.address) for one in waiting)
@@ -76,7 +77,7 @@ class Runs:
         return Waits(run=run)
 
     def choose(self, run: str) -> Waiting:
-        """An officer's choice, once for each exchange; a repetition changes nothing. KeyError, TooMany."""
+        """Records an officer's choice, once for each exchange; a repetition changes nothing. KeyError, TooMany."""
         one = self.get(run)
         if one.answer is None:
             if sum(each.answer is not None for each in self._waiting.values()) >= MOST_CHOSEN:
@@ -87,19 +88,19 @@ class Runs:
         return one
 
     def answer(self, run: str) -> Chosen:
-        """KeyError if there is no such run."""
+        """The desk's part of a chosen exchange. KeyError if there is no such exchange."""
         one = self.get(run)
         one.asked_ns = self._clock.monotonic_ns()
         return Chosen(answer=one.answer)
 
     def open(self, run: str, opening: Opening) -> None:
-        """KeyError if there is no such run. For an opening that does not match the commitment: AdoptionFault, and the
-        run ends."""
+        """Opens an exchange. KeyError if there is no such exchange. AdoptionFault, which ends it, if the opening does
+        not match the commitment."""
         one = self.get(run)
         if one.answer is None:
             raise AdoptionFault("adoption_early", "an opening before anybody has chosen this unit")
         if opening == one.opening:
-            return  # its answer was lost
+            return  # the answer was lost
         try:
             if one.opening is not None:
                 raise AdoptionFault("adoption_opened", "this exchange was opened before")
@@ -111,18 +112,18 @@ class Runs:
         one.opening = opening
 
     def get(self, run: str) -> Waiting:
-        """KeyError if there is none."""
+        """The exchange. KeyError if there is none."""
         self._forget_old()
         return self._waiting[run]
 
     def listed(self) -> list[Waiting]:
-        """The exchanges, chosen ones first, the oldest first."""
+        """The exchanges, chosen ones first, by age."""
         self._forget_old()
         return sorted(self._waiting.values(), key=lambda one: one.answer is None)
 
     def compare(self, run: str, typed: str) -> Waiting:
-        """`settle` must follow. KeyError if there is none with digits. For wrong digits: AdoptionFault, and the run
-        ends."""
+        """Compares the typed digits; the caller must call `settle` afterwards. KeyError without an exchange with
+        digits. AdoptionFault, which ends the exchange, for wrong digits."""
         one = self.get(run)
         if one.channel is None or one.is_compared:
             raise KeyError(run)
@@ -134,8 +135,8 @@ class Runs:
         return one
 
     def settle(self, run: str, is_kept: bool) -> None:
-        """Ends a comparison: the database has the exchange, or it stays here. In between no question is answered: the
-        unit would be reported as unknown, or two answers would have one number."""
+        """Ends a comparison: `is_kept` if the database has the exchange, otherwise it stays here. Meanwhile no question
+        is answered: the unit would be reported as unknown, or two answers would have the same number."""
         if is_kept:
             self._waiting.pop(run, None)
         elif run in self._waiting:
@@ -150,7 +151,7 @@ class Runs:
 
 
 def _network(address: str) -> str:
-    """The address, or its /64 for IPv6, which may belong to one machine."""
+    """The address; for IPv6 its /64, which may belong to one machine."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

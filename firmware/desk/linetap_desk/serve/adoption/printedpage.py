@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The printed page for a new unit: its LEDs are drawn from the legend's table, its QR code (ISO/IEC 18004) is one path
-of an SVG. No markup comes from elsewhere."""
+"""The data of a new unit's printed page: LEDs drawn from the legend's table, and a QR code (ISO/IEC 18004) as one SVG
+path. All markup is generated here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from linetap_core.wire.legend import (
 )
 from linetap_desk.web.text import Language
 
-# The lights of each step, in the order in which a person sees them.
+# The LEDs of each step, in the order in which a person sees them.
 AT_STEP = {
     "power": ("starting", "adopt_seek"),
     "digits": ("adopt_code",),
@@ -33,7 +33,7 @@ AT_STEP = {
     "green": ("broker_unreachable", "line_fault", "ok"),
     "walk": tuple(WALK),
 }
-# What else a unit may show that has just been hung: by RUN, the worst first, as the legend has it.
+# Other conditions of a newly installed unit: by RUN, worst first, as in the legend.
 ELSE = (
     "panel_dead", "config_wrong", "nothing_runs", "capture_dead", "recorder_dead", "codec_stalled", "not_recording",
     "state_unwritten", "data_lost", "reporter_dead", "unit_opened", "meter_absent", "unit_check",
@@ -45,7 +45,7 @@ DRAWN_MS = 3000
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`spans`: begin and length of each lit stretch, in hundredths of the bar. `name`: of the pattern."""
+    """The time bar of a pattern. `spans`: begin and length of each lit stretch, in hundredths of the bar."""
 
     name: str
     spans: tuple[tuple[float, float], ...]
@@ -53,7 +53,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """`spans`: begin and length of each lit stretch; `places`: each digit with its middle; all in `steps`."""
+    """A blinked number. `spans`: begin and length of each lit stretch; `places`: each digit with its middle; all in
+    `steps`."""
 
     digits: str
     steps: int
@@ -63,7 +64,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`bars`: LED -> its pattern: RUN and FAULT of a condition, CALL of a walk test."""
+    """A row of the table. `bars`: LED -> its pattern: RUN and FAULT of a condition, CALL of a walk test."""
 
     code: str
     says: str
@@ -71,14 +72,14 @@ class Row:
 
 
 def address_of(desk: str | None, unit: str) -> str | None:
-    """The unit's page at the desk, which requires a login. None if the desk's own address is unknown: it listens on all
-    addresses, or on the loopback."""
+    """The address of the unit's page at the desk, which requires a login. None if the desk's own address is unknown: it
+    listens on all addresses, or on the loopback."""
     host = urlsplit(desk or "").hostname or ""
     return None if is_own_host(host) else f"{desk}/fleet/unit/{unit}"
 
 
 def bar(pattern: str, language: Language) -> Bar:
-    """Counted blinks are drawn once: whoever counts them on the sheet gets their number."""
+    """The bar of a pattern. Counted blinks are drawn once, so that counting them on the sheet gives their number."""
     steps = "".join("#" if lit(pattern, at) else "." for at in range(0, DRAWN_MS, STEP_MS))
     if pattern.startswith("blink "):
         steps = PATTERNS[pattern].rstrip(".").ljust(len(steps), ".")
@@ -87,7 +88,7 @@ def bar(pattern: str, language: Language) -> Bar:
 
 
 def number() -> Number:
-    """EXAMPLE as CALL counts it, from the dark before it to the dark behind it."""
+    """EXAMPLE as blinked by CALL, with the dark periods before and after it."""
     steps = number_pattern(EXAMPLE)
     groups = re.finditer(f"(?<={re.escape(NUMBER_DARK)})#.*?(?={re.escape(NUMBER_DARK)})", steps)
     places = zip(EXAMPLE, ((one.start() + one.end()) // 2 for one in groups), strict=True)
@@ -105,7 +106,7 @@ def rows(codes: Iterable[str], language: Language) -> list[Row]:
 
 
 def others(language: Language) -> list[tuple[Bar, list[Row]]]:
-    """RUN's bar, and the rows of ELSE in which RUN is so."""
+    """RUN's bar, and the rows of ELSE with that state of RUN."""
     groups = groupby(rows(ELSE, language), lambda row: row.bars["run"])
     return [(run, list(group)) for run, group in groups]
 
@@ -123,7 +124,7 @@ def _walk(code: str, language: Language) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`name`: its extension, or its trunk's."""
+    """A line. `name`: its extension, or its trunk's name."""
 
     number: int
     name: str
@@ -150,20 +151,21 @@ def _toml(text: str) -> dict[str, object]:
         return {}
 
 
-QUIET = 4  # modules around it, ISO/IEC 18004 clause 9.1
+QUIET = 4  # quiet zone in modules, ISO/IEC 18004 clause 9.1
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """`size`: its side in modules with the quiet zone; `path`: the dark ones, a rectangle for each run of a row."""
+    """A QR code. `size`: its side in modules with the quiet zone; `path`: the dark modules, a rectangle for each run of
+    a row."""
 
     size: int
     path: str
 
 
 def code_of(text: str) -> Code:
-    """A QR code of level M: readable with 15 % of it dirty."""
-    import segno  # of this page alone
+    """A QR code of level M, readable with 15 % of it damaged."""
+    import segno  # only this page needs it
 
     rows = segno.make_qr(text, error="m", boost_error=False).matrix
     parts = []

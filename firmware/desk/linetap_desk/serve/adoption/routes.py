@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of new units: waiting ones, the comparison of digits, missing certificates."""
+"""The page of new units: waiting units, the comparison of digits, missing certificates."""
 
 from __future__ import annotations
 
@@ -70,14 +70,15 @@ async def refusal(request: Request, site: Site, error: Exception | None = None) 
 
 
 def _digest_of(rows: Iterable[Mapping[str, Any]], site: Site) -> str:
-    """Changes with the page's content; of refused units only whether there are any. `rows`: of store.listed."""
+    """A hash that changes with the page's content; of refused units it covers only whether there are any. `rows`: of
+    store.listed."""
     exchanges = [(one.run, one.answer is not None) for one in site.adoption.listed()]
     states = [(row["id"], store.state_of(row), row["fault"]) for row in rows]
     return hashlib.sha256(msgspec.json.encode((exchanges, states, site.adoption.refused > 0))).hexdigest()[:16]
 
 
 async def page_state(_request: Request, site: Site) -> Response:
-    """The digest of the present page; an open page that has another one loads itself again (static/adoption.js)."""
+    """The digest of the present page; an open page with another digest reloads itself (static/adoption.js)."""
 
     return JSONResponse({"mark": _digest_of(await read_own(site, store.listed), site)})
 
@@ -87,7 +88,7 @@ async def printed(request: Request, site: Site) -> Response:
 
 
 async def printed_of(request: Request, site: Site) -> Response:
-    """The printed page: unit, place, and a code with the address of the unit's page at the desk, which is no secret."""
+    """The printed page: unit, place, and a code with the public address of the unit's page at the desk."""
 
     return _paper(request, site, await read_own(site, lambda db: store.require(db, _id(request))))
 
@@ -116,7 +117,7 @@ async def prepare(request: Request, site: Site) -> Response:
 
 
 async def choose(request: Request, site: Site) -> Response:
-    """Each choice gives an attacker one attempt at a number, and is in the access log."""
+    """Chooses an exchange. Each choice gives an attacker one attempt at the digits, and is in the access log."""
     await request.form()
     try:
         one = site.adoption.get(run := str(request.path_params["run"]))
@@ -133,7 +134,7 @@ async def choose(request: Request, site: Site) -> Response:
 
 
 async def compare(request: Request, site: Site) -> Response:
-    """One try: wrong digits end the exchange."""
+    """Compares the typed digits, once: wrong digits end the exchange."""
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
     typed = typed_digits(typed_field(form.get("digits")))
     chosen = typed_field(form.get("id"))[:40]
@@ -166,8 +167,8 @@ async def compare(request: Request, site: Site) -> Response:
 
 
 def typed_digits(text: str) -> str:
-    """The digits, in whichever width and grouping: a keyboard of East Asia may write full-width ones, and one wrong try
-    is all."""
+    """The digits in any width and grouping: an East Asian keyboard may type full-width digits, and there is one
+    attempt."""
     return "".join(str(unicodedata.decimal(each)) for each in text[:40] if each.isdecimal())
 
 
@@ -239,7 +240,7 @@ async def _file(form: FormData, name: str) -> bytes:
 
 
 _DONE = (303, 409)
-# An order has a key list in it.
+# An order contains a key list.
 LARGER = {"/adoption/prepare": uploadchecks.MOST_ORDER_BYTES + 128 * 1024}
 ROUTES: tuple[Route, ...] = (
     Route("/adoption", ("GET",), OFFICER, None, page, menu=N_("New units")),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adoptions in serve's own database: one row for each new unit, from its configuration to its certificate.
+"""Adoptions in serve's own database: one row for each new unit, from its order to its certificate.
 
-The keys of a confirmed exchange are in it until the unit has its certificate, so that neither side's restart ends it.
-Then they and the order, which may have a Wi-Fi passphrase, are overwritten; a key remains that can only report the end
-of the exchange (enrolment/adoption.py).
+The keys of a confirmed exchange are stored until the unit has its certificate, so that a restart of either side does
+not end it. Then the keys and the order, which may contain a Wi-Fi passphrase, are overwritten; a key remains that can
+only report the end of the exchange (enrolment/adoption.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_OPEN = 200
 
 
 def listed(db: Connection) -> list[Mapping[str, Any]]:
-    """The open ones and the last closed ones; of their files only whether they exist."""
+    """The open adoptions and the last closed ones; of their files only whether they exist."""
     hidden = ("draft", "order", "signature", "unit_key", "desk_key")
     columns: list[ColumnElement[Any]] = [one for one in adoptions.c if one.name not in hidden]
     columns += [adoptions.c.draft.is_not(None).label("has_draft"), adoptions.c.order.is_not(None).label("has_order")]
@@ -50,7 +50,7 @@ def state_of(row: Mapping[str, Any]) -> str:
 
 
 def require(db: Connection, adoption_id: str) -> Mapping[str, Any]:
-    """404 if there is none."""
+    """The adoption; 404 if there is none."""
     row = db.execute(select(adoptions).where(adoptions.c.id == adoption_id)).mappings().first()
     if row is None:
         raise HTTPException(404)
@@ -70,13 +70,14 @@ def of_run(db: Connection, run: str) -> Mapping[str, Any] | None:
 
 
 def prepare(db: Connection, new_id: str, found: Prepared, by: str, at: str) -> str:
-    """Returns its id. The order of a unit that waits already is replaced."""
+    """Stores a signed order; returns the adoption's id. Replaces the order of a waiting unit."""
     values: dict[str, Any] = {"order": found.order, "signature": found.signature, "draft": None, "fault": None}
     return _put(db, new_id, found.unit, by, at, values)
 
 
 def draft(db: Connection, new_id: str, unit: str, order: bytes, place: str, by: str, at: str) -> str:
-    """Returns its id. A signed order of the same unit keeps waiting until this one is signed too."""
+    """Stores an unsigned order; returns the adoption's id. A signed order of the same unit stays available to it until
+    this one is signed."""
     return _put(db, new_id, unit, by, at, {"draft": order, "place": place})
 
 
@@ -95,11 +96,11 @@ def _put(db: Connection, new_id: str, unit: str, by: str, at: str, values: dict[
 
 
 def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) -> None:
-    """The digits were right: the exchange now belongs to this unit and survives a restart."""
+    """Records that the digits were right: the exchange now belongs to this unit and survives a restart."""
     row = require_open(db, adoption_id)
     if row["order"] is None:
         raise StepFault("step_not_yet", f"{row['unit']}: the authority has not signed its configuration")
-    if row["pressed_at"] is not None:  # it was given out
+    if row["pressed_at"] is not None:  # the unit has received it
         raise StepFault("step_done", f"{row['unit']}: another box has this configuration already; withdraw it first")
     assert one.channel is not None
     change(
@@ -110,7 +111,8 @@ def confirm(db: Connection, adoption_id: str, one: Waiting, by: str, at: str) ->
 
 
 def channel_of(row: Mapping[str, Any]) -> Channel | None:
-    """None if nothing was confirmed. For a closed one: the channel for reporting that to the unit."""
+    """The channel of a confirmed exchange, otherwise None. For a closed adoption: the channel that reports the
+    closing."""
     if row["desk_key"] is None:
         return None
     if row["closed_at"] is not None:
@@ -119,7 +121,7 @@ def channel_of(row: Mapping[str, Any]) -> Channel | None:
 
 
 def record_count(db: Connection, run: str, count: int) -> bool:
-    """False for a repeated number: no number is used for two boxes."""
+    """Stores the number of a question. False if it is repeated: each number is used for one message."""
     done = db.execute(update(adoptions).where(adoptions.c.run == run, adoptions.c.count < count).values(count=count))
     return bool(done.rowcount)
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of uploads for a new unit, by the unit's own rules: an order with its authority's signature, a certificate for
-the requesting key. Pure.
-"""
+"""Checks uploads for a new unit by the unit's own rules: an order with its authority's signature, a certificate for the
+requesting key. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ class _Unit(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A unit's name, its order, and the signature over its exact bytes."""
+    """A signed order: the unit's name, the order, and the signature over its exact bytes."""
 
     unit: str
     order: bytes
@@ -41,7 +40,7 @@ class Prepared:
 
 
 def order_of(data: bytes, signature: bytes) -> Prepared:
-    """BadInput or SignatureFault for an order that the unit would refuse for its form or its signature."""
+    """The order. BadInput or SignatureFault if the unit would refuse its form or its signature."""
     if not signature:
         raise BadInput(f"linetap.toml{namespaces.SUFFIX}: a unit takes an order from a desk only with its signature")
     try:
@@ -59,13 +58,13 @@ def order_of(data: bytes, signature: bytes) -> Prepared:
 
 
 def require_request(data: bytes, unit: str) -> None:
-    """Refusal or BadInput if it is no request of this unit."""
+    """Refusal or BadInput unless it is a request of this unit."""
     if (asked := request.check(data)).unit != unit:
         raise BadInput(f"a request of {asked.unit}, not of {unit}")
 
 
 def require_certificate(pem: bytes, asked: bytes) -> None:
-    """BadInput unless it is for the key of the unit's request. The unit itself checks the issuer."""
+    """BadInput unless the certificate is for the key of the unit's request. The unit itself checks the issuer."""
     try:
         own = x509.load_pem_x509_certificates(pem)[0].public_key()
         wanted = request.check(asked).tls

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's data on one call: its row, its signed events, its second copy, the head of its unit's log."""
+"""Reads the desk's data on one call: its row, its signed events, its second copy, the head of its unit's log."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MOST_EVENTS = 200  # a call has about eight
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`check`: "good", "cleared" (the call is destroyed), "unasked" (no signers' file is configured), or the code of
-    the fault. `fields` None: cleared, or of a later version."""
+    """An event of the call. `check`: "good", "cleared" (the call is destroyed), "unasked" (no signers' file is
+    configured), or the code of the fault. `fields` None: cleared, or of a later version."""
 
     event: str
     seq: int
@@ -43,8 +43,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A head of the log of the key that reported the call; `behind`: it was signed before the call was sealed.
-    `misfits`: codes of alerts against that log."""
+    """The head of the log of the key that reported the call. `behind`: signed before the call was sealed. `misfits`:
+    codes of alerts of that log."""
 
     size: int
     root: str
@@ -68,13 +68,13 @@ class CallDetails:
 
     @property
     def held(self) -> bool | None:
-        """Whether it is held, by the unit's latest report; None: no hold was reported."""
+        """Whether it is held, by the unit's latest report; None without a report of a hold."""
         holds = [one.fields for one in self.events if one.event == "held" and one.fields is not None]
         return holds[-1].why != HOLD_ENDED if holds else None
 
 
 def read_details(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) -> CallDetails | None:
-    """None if there is no such call. `signers` None: signatures are not checked."""
+    """The data; None if there is no such call. `signers` None: signatures are not checked."""
     row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
     if row is None:
         return None
@@ -94,7 +94,7 @@ def read_details(db: Connection, unit: str, call_id: str, signers: list[Signer] 
 
 
 def _ordered(found: Sequence[Any]) -> list[Any]:
-    """The events in the order of callrow.py: a key's events by their numbers, keys by their first event."""
+    """The events as ordered by callrow.py: the events of a key by number, keys by their first event."""
     first: dict[str, str] = {}
     for row in found:
         first[row.origin] = min(row.at, first.get(row.origin, row.at))
@@ -124,8 +124,7 @@ def _head(db: Connection, unit: str, origin: str, sealed_at: str) -> Head | None
     return Head(found.size, found.root, found.at, found.at < sealed_at, misfits)
 
 
-# ----------------------------------------------------------------------------------------------------------------------
-# Words on a page for codes of records, events and outages: msgids by code. A code without a word is shown as it is.
+# --- Words for codes of records, events and outages: msgids by code. An unknown code is shown as it is ----------------
 
 
 DIRECTION = {"in": N_("incoming"), "out": N_("outgoing"), "unknown": N_("direction unknown")}
@@ -147,7 +146,7 @@ STATE = {
     "held": N_("held"),
     "destroyed": N_("destroyed"),
 }
-# As a unit's configuration has them by default; a city may have others.
+# The classes of a unit's default configuration; a city may have others.
 RETENTION_CLASS = {"standard": N_("ordinary"), "abuse": N_("abuse")}
 MARK = {
     "any": N_("any mark"),
@@ -212,7 +211,7 @@ EVENT = {
     "tested": N_("was a test call"),
     "cleared": N_("cleared"),
 }
-SITUATION = SITUATIONS  # shipped ones; a site's own have their names alone
+SITUATION = SITUATIONS  # the shipped ones; a site's own show their names
 SEEN_BY = {
     "idle_voltage": N_("the line's idle voltage returned"),
     "dial_tone": N_("dial tone was heard"),
@@ -270,5 +269,5 @@ ANSWERED_BY = {
 
 
 def conditions(language: Language) -> dict[str, str]:
-    """The display of a unit's LEDs, in the legend's words."""
+    """The conditions that a unit's LEDs show, in the legend's words."""
     return {name: str(getattr(one, language)) for name, one in CONDITIONS.items()}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The search form: the typed text, the resulting search, and its errors. Pure.
 
-Times are local in the desk's zone. No field takes a telephone number: the desk's database has none, and the page names
-the command that searches for one.
+Times are local in the desk's zone. No field is for a telephone number: the desk's database has none, and the page names
+the command that searches for numbers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger("linetap.serve")
 
 class Directory:
     def __init__(self, settings: Settings) -> None:
-        """BadInput for a file that cannot be used."""
+        """BadInput for an unusable file."""
         zone: ZoneInfo = settings.zone
         lines, places = settings.desk.serve.lines, settings.desk.watch.places
         self._lines = _table(lines, lambda path: Departments.load(path, zone), Departments([]))
@@ -63,7 +63,7 @@ class Directory:
         return self.places.of(unit)
 
     def seats(self, extension: str, department: str, building: str) -> list[Seat] | None:
-        """None if none of the three is given; empty if no seat fits."""
+        """The matching seats; None if no criterion is given, empty if no seat matches."""
         units = {unit for unit, place in self.places.named.items() if building and place.building == building}
         if not extension and not department:
             return [Seat(unit) for unit in sorted(units)] if building else None
@@ -79,7 +79,7 @@ def _time(ns: int | None) -> str | None:
 
 
 def _table[T](path: str | None, load: Callable[[Path], T], empty: T) -> Callable[[], T]:
-    """Returns a function that returns the present table; the empty one where no file is configured."""
+    """A function that returns the present table, or `empty` without a configured file."""
     return (lambda: empty) if path is None else ReloadedFile(Path(path), load, log, "table_unread").now
 
 
@@ -91,7 +91,7 @@ FIELDS = (
     "case",
 )  # fmt: skip
 _LONGEST = 200
-MOST_DIGITS = 8  # of an extension that is in no table
+MOST_DIGITS = 8  # of an extension outside all tables
 
 ERRORS = {
     "time": N_("Enter a time such as 2026-11-24 or 2026-11-24T13:00."),
@@ -111,7 +111,7 @@ ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`typed`: by the fields' names. `errors`: field -> msgid."""
+    """The form. `typed`: by the fields' names. `errors`: field -> msgid."""
 
     typed: Mapping[str, str]
     errors: Mapping[str, str]
@@ -128,19 +128,19 @@ class Form:
 
     @property
     def is_plain(self) -> bool:
-        """Whether only place and time are given, so that no other condition hides a call."""
+        """Whether place and time are the only criteria, so that no other one excludes a call."""
         criteria = self.criteria
         return not any((criteria.direction, criteria.disposition, criteria.mark, criteria.state))
 
 
 def typed(query: Mapping[str, str]) -> dict[str, str]:
-    """The form's fields only, each cut to a little over the longest valid text."""
+    """The form's fields, each cut to slightly more than the longest valid text."""
     found = {name: normalize("NFC", query.get(name, "")).strip()[: _LONGEST + 1] for name in FIELDS}
     return {name: text for name, text in found.items() if text}
 
 
 def terms(query: Mapping[str, str]) -> str:
-    """The search terms for the access log, which masks what looks like a telephone number in any field."""
+    """The search terms for the access log, which masks anything like a telephone number in any field."""
     return " ".join(f"{name}={text}" for name, text in typed(query).items() if name != "case")
 
 
@@ -186,7 +186,7 @@ def _is_extension(text: str) -> bool:
 
 
 def _span(fields: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tuple[str | None, str | None]:
-    """A date includes its whole day, and a minute its whole minute."""
+    """The searched times. A date includes its whole day, a minute its whole minute."""
     ends: dict[str, int] = {}
     for name, read_time in (("from", moment_ns), ("to", last_ns)):
         if name in fields and name not in errors:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search of calls and the page of one. Both only read the ingest's database."""
+"""The search of calls, and the page of one call. Both only read the ingest's database."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Calls:
 
     @classmethod
     def of(cls, site: Site) -> Calls:
-        """BadInput for a file that cannot be used."""
+        """The state. BadInput for an unusable file."""
         signers = site.settings.desk.signers
         return cls(Directory(site.settings), None if signers is None else SignersFile(Path(signers)))
 
@@ -48,7 +48,7 @@ class Calls:
 
 
 async def begin(request: Request, site: Site) -> Response:
-    """The form alone: nothing is searched or shown."""
+    """Shows the form without searching."""
     return _page(request, site, form.read_form({}, site.calls.directory, site.pages.zone))
 
 
@@ -119,12 +119,12 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
 
 
 def _link(asked: Form, token: str) -> str:
-    """The same search; a page of it where there is a token."""
+    """The link to the same search; with a token to one page of it."""
     return f"{FOUND}?{urlencode({**asked.typed, **({'page': token} if token else {})})}"
 
 
 def _local(site: Site, at: str | None, before_ns: int) -> str:
-    """A local time in the form of its input field."""
+    """The time as a local time in the format of its input field."""
     return "" if at is None else site.pages.local(parse_rfc3339(at) - before_ns).strftime("%Y-%m-%dT%H:%M")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of a citizen's request: their fields are checked, and no more is taken than is needed."""
+"""Checks the forms of a citizen's request; they collect only the necessary data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def typed(form: FormData, names: Iterable[str]) -> dict[str, str]:
 
 
 def registration(fields: dict[str, str], own_names: Iterable[str], today: date) -> dict[str, str]:
-    """The columns. BadInput or StepFault if a field is not as expected; a telephone number is nowhere expected."""
+    """The columns. BadInput or StepFault for an unexpected value; no field accepts a telephone number."""
     _plain(fields["alias"], "alias", ALIAS_LIMIT)
     if document.name_key(fields["alias"]) in {document.name_key(name) for name in own_names}:
         raise StepFault("citizen_own", "alias: the name of who registers it")
@@ -55,11 +55,12 @@ class Decision:
     decision: str
     ground: str | None
     reason: str | None
-    counted_from: str | None  # of a postponement: the day on which its cause ends
+    counted_from: str | None  # of a postponement: the day its cause ends
 
 
 def decision(fields: dict[str, str], received: date, today: date) -> Decision:
-    """`received`: however often it is postponed, the cause ends within 90 days of the receipt."""
+    """The decision. `received`: the cause of a postponement, however often repeated, ends within 90 days of the
+    receipt."""
     _one_of(fields["decision"], "decision", DECISIONS)
     grounds = GROUNDS_OF[fields["decision"]]
     if not grounds:

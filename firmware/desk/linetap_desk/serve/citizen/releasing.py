@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests the release of one call for a citizen's request: purpose, case, requester and the way it is given come from
-the register, and nobody types a key."""
+"""Requests the release of one call for a citizen's request. Purpose, case, requester and form of access come from the
+register, and no key is typed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TAKES = ("unit", "call_id", "days", "way")
 
 
 async def release(request: Request, site: Site) -> Response:
-    """Requests the release of one call for it: purpose and case are not typed, nor is a key."""
+    """Requests the release of one call for the citizen's request."""
     form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
     subject = store.subject(id_of(request))
     made: list[Subject] = []

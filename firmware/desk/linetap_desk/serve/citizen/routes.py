@@ -57,7 +57,7 @@ async def register(request: Request, site: Site) -> Response:
 
 
 async def _step(request: Request, site: Site, act: str, do: Do) -> Response:
-    """`do` returns the columns that change; a row of the access log is of the same transaction."""
+    """Runs one step: `do` returns the changed columns, and the row of the access log is in the same transaction."""
     who, subject = who_of(request), store.subject(id_of(request))
 
     def within(db: Connection) -> Subject:
@@ -122,13 +122,13 @@ async def close(request: Request, site: Site) -> Response:
 
 
 def _require_released(released: Any, outcome: str) -> None:
-    """A vault officer has opened the outer layer for it, and for a copy a copy was approved."""
+    """Requires that a vault officer has opened the outer layer for it; for a copy also that a copy was approved."""
     ways = {citizen.BY_PASSPHRASE} if outcome == "copied" else set(citizen.GIVEN_OUT)
     if not any(row["unwrapped_at"] is not None and row["recipient"] in ways for row in released):
         raise StepFault("citizen_not_released", "no release of this form has come to the custodian")
 
 
-# Of a POST the access log has its row with what it does, in one transaction.
+# A POST writes its row of the access log with its change, in one transaction.
 ROUTES: tuple[Route, ...] = (
     Route("/citizen", ("GET",), steps.SEES, "citizen_list", views.overview, menu=N_("Access requests")),
     Route("/citizen", ("POST",), OFFICER, None, register, takes=forms.REGISTER, answers=(303, 409)),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a citizen's request, who may take which, and the words of its forms.
+"""The steps of a citizen's request, the roles that may take them, and the words of its forms.
 
 register -> decide (grant, in part, postpone, refuse) -> release the call -> appointment -> closed
 
-Pure: works on rows of the database and a day. Whoever registers a request does not decide on it.
+Pure: works on rows of the database and a day. The person who registers a request does not decide on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from linetap_desk.web.roles import APPROVERS, AUDITOR, CUSTODIAN, OFFICER
 from linetap_desk.web.text import N_
 
 SEES = OFFICER | APPROVERS | CUSTODIAN | AUDITOR
-HOSTS = OFFICER | CUSTODIAN  # the appointment and what came of it
+HOSTS = OFFICER | CUSTODIAN  # the appointment and its outcome
 State = Literal["registered", "granted", "partial", "postponed", "closed"]
 
 ASKED = {"listen": N_("To listen"), "copy": N_("A copy")}

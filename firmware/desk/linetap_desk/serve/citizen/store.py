@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of citizens' requests in serve's own database. What is about the person is cleared half a year after
-the end of a request, by a pass of cleanup.py.
+"""The register of citizens' requests in serve's own database. Half a year after the end of a request cleanup.py clears
+its personal data.
 
-180 days: so long can a decision be contested in any case (Administrative Appeals Act, art. 27(3)).
+180 days: the longest period in which a decision can be contested (Administrative Appeals Act, art. 27(3)).
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ def change(db: Connection, request_id: str, **values: Any) -> None:
 
 
 def open_requests(db: Connection) -> list[CitizenRequest]:
-    """The most urgent first."""
+    """The open requests, most urgent first."""
     wanted = select(citizens).where(citizens.c.closed_at.is_(None)).order_by(citizens.c.counted_from, citizens.c.id)
     found = [CitizenRequest(dict(row)) for row in db.execute(wanted.limit(MOST_OPEN)).mappings()]
     return sorted(found, key=lambda one: (one.deadline, one.id))
 
 
 def closed_requests(db: Connection) -> list[CitizenRequest]:
-    """The latest first."""
+    """The closed requests, latest first."""
     wanted = select(citizens).where(citizens.c.closed_at.is_not(None)).order_by(desc(citizens.c.closed_at))
     return [CitizenRequest(dict(row)) for row in db.execute(wanted.limit(MOST_CLOSED)).mappings()]
 
 
 def releases_of(db: Connection, found: CitizenRequest) -> Sequence[Mapping[str, Any]]:
-    """The releases that were requested for it, by their signed case; none once its digits are cleared."""
+    """The releases requested for it, found by their signed case; empty once its digits are cleared."""
     if found.row["digits"] is None:
         return []
     case = citizen.case_text(found.id, found.row["digits"])
@@ -69,7 +69,7 @@ def releases_of(db: Connection, found: CitizenRequest) -> Sequence[Mapping[str, 
 
 
 def subject(request_id: str, remark: str = "", calls: tuple[str, ...] = ()) -> Subject:
-    """The subject of a row of the access log: no personal data."""
+    """The subject of a row of the access log, without personal data."""
     return Subject(calls=calls, request=request_id, purpose=citizen.PURPOSE, remark=remark)
 
 
@@ -81,7 +81,7 @@ def count_by_urgency(db: Connection, today: date) -> dict[Urgency, int]:
 
 
 def clear_ended(engine: Engine, now_ns: int) -> None:
-    """Removes what is about the person, from the file too."""
+    """Clears the personal data of ended requests, from the database's file too."""
     ended = rfc3339(now_ns - KEPT_DAYS * NS_PER_DAY)
     with writing(engine) as db:
         gone = db.execute(

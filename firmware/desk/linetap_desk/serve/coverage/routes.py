@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of coverage. It names extensions and lines, and no call or person, so that it is not in the access log."""
+"""The page of coverage. It shows extensions and lines, but no call or person, so its views are not logged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATE: dict[State, str] = {
     "unused": N_("Not in use"),
 }
 
-# Why staff end a call on a line, of lines whose contact does not.
+# Why staff must end a call, for lines whose contact does not.
 BY_STAFF: dict[LineRelease, str] = {
     "no_contact": N_("the card has no contact"),
     "staff": N_("set so in the unit's configuration"),

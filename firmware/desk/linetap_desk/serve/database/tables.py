@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""serve's own tables. migrations/ makes them; a test holds the two together.
+"""serve's own tables. migrations/ creates them; a test compares the two.
 
 Times are RFC 3339 UTC with milliseconds, so that their order is that of the text.
 """
@@ -26,11 +26,11 @@ people = Table(
     "people",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),  # typed at the login
+    Column("name", Text, nullable=False, unique=True),  # typed at login
     Column("shown", Text, nullable=False),  # shown to others
-    Column("roles", Text, nullable=False),  # sorted, with commas
-    Column("departments", Text, nullable=False, server_default=""),  # of a supervisor, one a line; empty: all
-    Column("password", Text),  # argon2id; null: by OIDC alone
+    Column("roles", Text, nullable=False),  # sorted, separated by commas
+    Column("departments", Text, nullable=False, server_default=""),  # of a supervisor, one per line; empty: all
+    Column("password", Text),  # argon2id; null: OIDC only
     Column("subject", Text, unique=True),  # ISSUER SUB, at the OIDC provider
     Column("locked", Boolean, nullable=False),
     Column("made_at", Text, nullable=False),
@@ -57,23 +57,23 @@ passkeys = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("person", Integer, ForeignKey("people.id"), nullable=False, unique=True),
-    Column("credential", Text, nullable=False, unique=True),  # base64url, by which the browser finds it
-    Column("key", LargeBinary, nullable=False),  # public, in SSH's form, with the host name that it is bound to
+    Column("credential", Text, nullable=False, unique=True),  # base64url; the browser finds the key by it
+    Column("key", LargeBinary, nullable=False),  # public key in SSH format, with its host name
     Column("counter", BigInteger, nullable=False),
     Column("made_at", Text, nullable=False),
     Column("used_at", Text),
 )
 
-# One-time codes; the halves of a restoration are known to one person each.
+# One-time codes. In a restoration each half is known to one person.
 invitations = Table(
     "invitations",
     metadata,
     Column("person", Integer, ForeignKey("people.id"), primary_key=True),
     Column("first_sha256", Text, nullable=False),
-    Column("second_sha256", Text),  # null: not confirmed; an account's first code has one part
+    Column("second_sha256", Text),  # null: not confirmed, or a one-part code of a new account
     Column("asked_by", Text, nullable=False),
     Column("confirmed_by", Text),
-    Column("reason", Text, nullable=False),  # empty of an account's first code
+    Column("reason", Text, nullable=False),  # empty for a new account
     Column("asked_at", Text, nullable=False),
     Column("ends_at", Text, nullable=False),
 )
@@ -95,11 +95,11 @@ access = Table(
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("at", Text, nullable=False),
-    Column("person", Text, nullable=False),  # the name; empty: not logged in
+    Column("person", Text, nullable=False),  # account name; empty: not logged in
     Column("address", Text, nullable=False),
     Column("act", Text, nullable=False),
     Column("outcome", Text, nullable=False),  # shown, refused, done
-    Column("calls", Text, nullable=False),  # with spaces between
+    Column("calls", Text, nullable=False),  # separated by spaces
     Column("terms", Text, nullable=False),  # of a search; numbers masked
     Column("purpose", Text, nullable=False),
     Column("case_number", Text, nullable=False),
@@ -118,7 +118,7 @@ access_head = Table(
     Column("sig", Text, nullable=False),  # armored, as ssh-keygen reads it
 )
 
-# One row, once the oldest rows are removed: the last of those, signed, so that the rest has a beginning.
+# One row, once the oldest rows are removed: the last removed row, signed, as the beginning of the rest.
 access_anchor = Table(
     "access_anchor",
     metadata,
@@ -127,7 +127,7 @@ access_anchor = Table(
     Column("sig", Text, nullable=False),
 )
 
-# A request for a recording and its progress. `request` and `approvals` are the signed files that count.
+# A request for a recording and its progress. The signed files `request` and `approvals` are decisive.
 requests = Table(
     "requests",
     metadata,
@@ -146,27 +146,27 @@ requests = Table(
     Column("one_time", Text),  # age1..., public
     Column("keyed_by", Text),
     Column("request", LargeBinary),  # request.json, the exact bytes that are signed
-    Column("inner_age", LargeBinary),  # closed to the one-time key and a custodian's
+    Column("inner_age", LargeBinary),  # encrypted to the one-time key and a custodian's
     Column("unwrapped_by", Text),
     Column("unwrapped_at", Text),
     Column("closed_by", Text),
     Column("closed_at", Text),
     Column("outcome", Text),  # given, not_given
     Column("remark", Text),
-    Column("party", Text),  # who asks, where the purpose has rules
-    Column("approvals_needed", Integer),  # by its rule when request.json was made; null: two
+    Column("party", Text),  # kind of requester, if the purpose has rules
+    Column("approvals_needed", Integer),  # by the rule when request.json was made; null: two
     Index("requests_closed", "closed_at"),
     Index("requests_asked", "asked_at", "id"),
     Index("requests_expires", "expires_at", "id"),
 )
 
-# As many as its rule takes: each by another account and by another role of the roles file.
+# The approvals of a request, as many as its rule requires: each by another account and another role of the roles file.
 approvals = Table(
     "approvals",
     metadata,
     Column("request", Text, ForeignKey("requests.id"), primary_key=True),
     Column("role", Text, nullable=False),  # of the account
-    Column("signer", Text, nullable=False),  # as the roles file has them
+    Column("signer", Text, nullable=False),  # name in the roles file
     Column("signer_role", Text, nullable=False),
     Column("sig", LargeBinary, nullable=False),
     Column("by", Text, primary_key=True),
@@ -184,15 +184,15 @@ tickets = Table(
     Column("ends_at", Text, nullable=False),
 )
 
-# Partials that members of a group hand on, of a request or a hold: encrypted to the following members, and emptied as
-# soon as the step is done. Who took part is kept.
+# Partials that members of a group pass on, of a request or a hold: encrypted to the following members, and emptied
+# right after their use. The members' names are kept.
 partials = Table(
     "partials",
     metadata,
     Column("about", Text, primary_key=True),  # the id of the request or the hold
     Column("kind", Text, primary_key=True),  # officer, custodian
-    Column("key_sha256", Text, primary_key=True),  # of the key.age that it came out of; empty of a custodian's
-    Column("taken", Text, primary_key=True),  # the members whose layers are removed: 1-2. Of custodians the first: 1
+    Column("key_sha256", Text, primary_key=True),  # of the opened key.age; empty for a custodian's
+    Column("taken", Text, primary_key=True),  # members whose layers are removed: 1-2; for custodians only the first: 1
     Column("left", Integer, nullable=False),  # the number of people still needed
     Column("data", LargeBinary),
     Column("by", Text, nullable=False),
@@ -223,18 +223,18 @@ holds = Table(
     Index("holds_asked", "asked_at", "id"),
 )
 
-# A citizen's request for access to their own call. What is about the person goes half a year after its end.
+# A citizen's request for access to their own call. Personal data is cleared half a year after its end.
 citizens = Table(
     "citizens",
     metadata,
     Column("id", Text, primary_key=True),  # C2026-0001
     Column("alias", Text),  # a name, or a pseudonym of the case
     Column("digits", Text),  # the last four of their number
-    Column("called_on", Text),  # the day of the call, in the desk's zone, as all `_on`
+    Column("called_on", Text),  # day of the call in the desk's zone, as all `_on`
     Column("asked", Text, nullable=False),  # listen, copy
-    Column("verified", Text),  # how who they are was verified, by who registered it
+    Column("verified", Text),  # how the identity was verified, by the registering person
     Column("received_on", Text, nullable=False),
-    Column("counted_from", Text, nullable=False),  # the ten days: the day of receipt, or the end of a postponement
+    Column("counted_from", Text, nullable=False),  # begin of the ten days: the receipt, or the end of a postponement
     Column("registered_by", Text, nullable=False),
     Column("registered_at", Text, nullable=False),
     Column("decision", Text),  # granted, partial, postponed, refused
@@ -252,7 +252,7 @@ citizens = Table(
     Index("citizens_closed", "closed_at", "cleared_at"),
 )
 
-# One row: the newest roles file that was in force here, so that an older one is refused.
+# One row: the newest roles file ever in force here, so that an older one is refused.
 roles_seen = Table(
     "roles_seen",
     metadata,
@@ -261,7 +261,7 @@ roles_seen = Table(
     Column("sha256", Text, nullable=False),
 )
 
-# One row: what the orders of all units share, as JSON (orders/template.py).
+# One row: the common part of all units' orders, as JSON (orders/template.py).
 order_template = Table(
     "order_template",
     metadata,
@@ -277,25 +277,25 @@ adoptions = Table(
     metadata,
     Column("id", Text, primary_key=True),  # A2026-0001
     Column("unit", Text, nullable=False),
-    Column("place", Text),  # where it will hang, as the form of its order has it
-    Column("draft", LargeBinary),  # linetap.toml as the desk made it, until the authority has signed it
-    Column("order", LargeBinary),  # the signed one; null before, and once the unit has its certificate
+    Column("place", Text),  # place of the unit, from the form of its order
+    Column("draft", LargeBinary),  # linetap.toml made by the desk, until the authority has signed it
+    Column("order", LargeBinary),  # the signed order; null before signing and after the certificate
     Column("signature", LargeBinary),
     Column("prepared_by", Text, nullable=False),
     Column("prepared_at", Text, nullable=False),
-    Column("run", Text, unique=True),  # the exchange; its keys until the unit has its certificate
+    Column("run", Text, unique=True),  # id of the exchange; its keys are stored until the certificate
     Column("unit_key", LargeBinary),
     Column("desk_key", LargeBinary),
     Column("count", BigInteger, nullable=False),  # of the unit's last question
-    Column("serial", Text),  # as the unit reported it, before or after the comparison of digits
+    Column("serial", Text),  # as reported by the unit, before or after the comparison
     Column("mac", Text),
     Column("address", Text),
-    Column("confirmed_by", Text),  # who typed the digits
+    Column("confirmed_by", Text),  # person who typed the digits
     Column("confirmed_at", Text),
-    Column("pressed_at", Text),  # the button at the unit
-    Column("asked_at", Text),  # its last question
-    Column("taken_at", Text),  # its configuration is in force
-    Column("fault", Text),  # why it refuses the order
+    Column("pressed_at", Text),  # when the unit's button was pressed
+    Column("asked_at", Text),  # time of its last question
+    Column("taken_at", Text),  # when its configuration came into force
+    Column("fault", Text),  # reason for refusing the order
     Column("request", LargeBinary),
     Column("certificate", LargeBinary),
     Column("certified_by", Text),
@@ -305,7 +305,7 @@ adoptions = Table(
     Index("adoptions_closed", "closed_at", "prepared_at"),
 )
 
-# Supervisors' reviews of calls that units ended. None is changed: the newest of a call counts.
+# Supervisors' reviews of ended calls. Rows are never changed: the newest of a call counts.
 end_reviews = Table(
     "end_reviews",
     metadata,
@@ -320,17 +320,17 @@ end_reviews = Table(
     Index("end_reviews_at", "at"),
 )
 
-# The shift log of the control room: a fault was acknowledged, or a note was left for whoever is next.
+# The shift log of the control room: acknowledged faults, and notes for the next shift.
 shift_log = Table(
     "shift_log",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", Text, nullable=False),
     Column("person", Text, nullable=False),  # the account's name
-    Column("shown", Text, nullable=False),  # as others were shown the person
+    Column("shown", Text, nullable=False),  # display name
     Column("kind", Text, nullable=False),  # seen, note
-    Column("unit", Text, nullable=False),  # empty of a note
-    Column("faults", Text, nullable=False),  # what was acknowledged: hashes, as in a picture (live/journal.py)
-    Column("text", Text, nullable=False),  # of an acknowledgement the fault's words as they were shown
+    Column("unit", Text, nullable=False),  # empty for a note
+    Column("faults", Text, nullable=False),  # acknowledged faults: hashes, as in a picture (live/journal.py)
+    Column("text", Text, nullable=False),  # the note, or the acknowledged fault's words as shown
     Index("shift_log_unit", "kind", "unit", "id"),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write transactions on serve's own database: locking, and the removal of deleted data."""
+"""Write transactions on serve's own database, with locking, and the removal of deleted data."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ WRITES = "linetap_writes"  # the execution option of a connection that will writ
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A write transaction. In SQLite it takes the writer's lock at its beginning: a reader that needs the lock later
-    could only fail."""
+    """A write transaction. SQLite acquires the writer's lock at the beginning: a transaction that reads first could
+    fail to get it later."""
     with engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
         yield db
 
 
 def overwrite(engine: Engine) -> None:
-    """Removes deleted data from SQLite's write-ahead log too; while the database is being read, the next call does
-    it."""
+    """Removes deleted data from SQLite's write-ahead log too; if the database is being read, the next call does."""
     if engine.dialect.name != "sqlite":
         return
     connection = engine.raw_connection()
@@ -32,6 +31,6 @@ def overwrite(engine: Engine) -> None:
 
 
 def one_at_a_time(db: Connection, number: int) -> None:
-    """Holds a lock until this transaction ends. SQLite has one writer anyway."""
+    """Holds a lock until this transaction ends. SQLite has only one writer."""
     if db.dialect.name == "postgresql":
         db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls that units ended: each can be reviewed by a supervisor, and the caller can be told why."""
+"""The calls that units ended: a supervisor can review each, and the caller can get a statement of the reason."""

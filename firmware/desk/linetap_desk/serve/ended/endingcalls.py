@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that are being ended now, or were a moment ago, for supervisors on whatever page they have open.
+"""Finds calls that are being ended, or have just been ended; all pages of supervisors show them.
 
-From the units' signed events, by the desk's own time of receipt. Unit, line, place and department; no number, no name,
-no call and no situation: those are in *Ended calls*, which is logged.
+Source: the units' signed events, by the desk's time of receipt. It shows unit, line, place and department, but no
+number, name, call or situation: these are in *Ended calls*, whose views are logged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.web.roles import SUPERVISORS
 from linetap_desk.web.text import N_
 
-# ending: its caller is being told why; goes_on: told, and the line was not released; ended
+# ending: the notice to the caller plays; goes_on: it has played, and the line was not released; ended
 State = Literal["ending", "goes_on", "ended"]
 SAYS: dict[State, str] = {
     "ending": N_("A call is being ended: {place}, {department}, line {line} ({unit}), since {at}"),
@@ -35,15 +35,15 @@ SAYS: dict[State, str] = {
     ),
     "ended": N_("A call was ended: {place}, {department}, line {line} ({unit}), {at}"),
 }
-SHOWN_S = 15 * 60  # after an end; of a call in progress since its last step
-LONGEST_S = 5 * 3600  # of a call, and the recorder's wait for its seal
+SHOWN_S = 15 * 60  # after an end; for a call in progress after its last step
+LONGEST_S = 5 * 3600  # longest call, and the recorder's wait before it is sealed
 MOST, MOST_READ = 20, 500
 _STEPS: Mapping[str, State | None] = {"ending": "ending", "end_refused": "goes_on", "end_cancelled": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """`at`: by the unit's clock."""
+    """A call. `at`: by the unit's clock."""
 
     state: State
     unit: str
@@ -52,7 +52,7 @@ class Now:
 
 
 def now(db: Connection, now_ns: int) -> list[Now]:
-    """The newest first."""
+    """The calls, newest first."""
     found = [*_in_progress(db, now_ns), *_ended(db, now_ns)]
     return sorted(found, key=lambda one: one.at, reverse=True)
 
@@ -68,7 +68,7 @@ def _in_progress(db: Connection, now_ns: int) -> list[Now]:
     for row in db.execute(wanted.where(IN_PROGRESS, events.c.event.in_(_STEPS), *recent).order_by(events.c.seq)):
         name = row.unit, row.call_id
         begun |= {name} if row.event == "ending" else set()
-        if name in begun:  # a code that was refused at once was no end
+        if name in begun:  # a code that was refused at once does not end a call
             last[name] = row
     states = ((row, _STEPS[row.event]) for row in last.values())
     return [Now(state, row.unit, row.line or 0, row.at) for row, state in states if state is not None]
@@ -87,8 +87,8 @@ def _earliest(now_ns: int) -> str:
 
 
 async def ending_calls(request: Request, site: Site) -> list[dict[str, str]]:
-    """Each as a line of text, at most MOST, of departments that the person sees. Empty where the ingest's database
-    cannot be read: the page has more to show."""
+    """The calls as lines of text, at most MOST, of departments that the person sees. Empty if the ingest's database
+    cannot be read, so that the rest of the page is shown."""
     engine, now_ns, lines = site.ingest_db, site.clock.utc_ns(), site.calls.directory.lines
     if engine is None:
         return []

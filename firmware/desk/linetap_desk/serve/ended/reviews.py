@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Supervisors' reviews of ended calls, in serve's own database. None is changed: a later one is added, and counts.
+"""Supervisors' reviews of ended calls, in serve's own database. Reviews are never changed: a later one is added, and
+counts.
 
-A supervisor is notified of, sees and reviews the ended calls of the departments of their account, and those of
-departments that no supervisor has, so that no call is without one. An account without departments has all.
+A supervisor is notified of, sees and reviews the ended calls of their account's departments, and those of departments
+without a supervisor, so that each call has one. An account without departments has all.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Name = tuple[str, str]  # unit, call_id
 
 
 def checked(finding: str, remark: str) -> str:
-    """The remark. BadInput: a finding other than `justified` has a reason."""
+    """The remark. BadInput without a remark, unless the finding is `justified`."""
     if finding not in FINDINGS:
         raise BadInput(f"finding: one of {', '.join(sorted(FINDINGS))} expected")
     if len(remark) > REMARK_LIMIT or (finding != "justified" and not remark):
@@ -53,7 +54,7 @@ def add(db: Connection, name: Name, finding: str, remark: str, by: str, now_ns: 
 
 
 def of_call(db: Connection, name: Name) -> list[Mapping[str, Any]]:
-    """The newest first."""
+    """The call's reviews, newest first."""
     mine = (end_reviews.c.unit == name[0], end_reviews.c.call_id == name[1])
     return [
         dict(row) for row in db.execute(select(end_reviews).where(*mine).order_by(end_reviews.c.id.desc())).mappings()
@@ -61,7 +62,7 @@ def of_call(db: Connection, name: Name) -> list[Mapping[str, Any]]:
 
 
 def last_of(db: Connection, names: Iterable[Name]) -> dict[Name, str]:
-    """The newest finding of each call; a call without a review is left out."""
+    """The newest finding of each reviewed call."""
     found: dict[Name, str] = {}
     for some in batched(names, _AT_ONCE, strict=False):
         mine = tuple_(end_reviews.c.unit, end_reviews.c.call_id).in_(some)
@@ -71,7 +72,7 @@ def last_of(db: Connection, names: Iterable[Name]) -> dict[Name, str]:
 
 
 def due(desk: Connection, now_ns: int) -> list[Mapping[str, Any]]:
-    """The ended calls of the last months, the newest first, at most MOST_DUE, with their lines."""
+    """The ended calls of the last months, newest first, at most MOST_DUE, with their lines."""
     since = rfc3339(now_ns - DUE_DAYS * NS_PER_DAY)
     wanted = select(calls.c.unit, calls.c.call_id, calls.c.line, calls.c.began_at).where(
         calls.c.situation.is_not(None), calls.c.began_at >= since
@@ -81,18 +82,18 @@ def due(desk: Connection, now_ns: int) -> list[Mapping[str, Any]]:
 
 
 def prune(engine: Engine) -> None:
-    """Deletes reviews from before the first row of the access log, which a wrong clock does not empty."""
+    """Deletes reviews older than the first row of the access log, which a wrong clock does not empty."""
     with writing(engine) as db:
         db.execute(delete(end_reviews).where(end_reviews.c.at < select(func.min(access.c.at)).scalar_subquery()))
 
 
 def seen_by(db: Connection, who: Who) -> Callable[[str], bool]:
-    """Whether this person sees the ended calls of a department; empty: of none."""
+    """A function: whether this person sees the ended calls of a department; empty: calls without a department."""
     if not who.departments or not who.roles & SUPERVISORS:
         return lambda _: True
     rows = db.execute(select(people.c.roles, people.c.departments).where(people.c.locked.is_(False)))
     others = [departments_in(row.departments) for row in rows if SUPERVISOR in row.roles.split(",")]
-    if not all(others):  # somebody has all of them
+    if not all(others):  # another supervisor has all departments
         return lambda department: department in who.departments
     somebodys = frozenset().union(*others)
     return lambda department: department in who.departments or department not in somebodys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of ended calls, one of them with its reviews, and the statement for the caller."""
+"""The list of ended calls, one call with its reviews, and the statement for the caller."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from linetap_desk.serve.release import store as releases
 from linetap_desk.web.roles import AUDITOR, READS_REPORTS, SUPERVISORS
 from linetap_desk.web.text import N_
 
-COUNTS = SUPERVISORS | AUDITOR  # see how many ends came of each telephone
+COUNTS = SUPERVISORS | AUDITOR  # may see the number of ended calls for each telephone
 
 
 async def overview(request: Request, site: Site) -> Response:
@@ -94,7 +94,7 @@ async def statement(request: Request, site: Site) -> Response:
 
 
 async def show_statement(request: Request, site: Site, row: Mapping[str, Any], receipt: str = "") -> Response:
-    """`receipt`: the number of the citizen's request that it answers."""
+    """Shows the statement. `receipt`: the number of the citizen's request that it answers."""
     return site.pages.page(
         request, "ended/statement.html", row=row, end=await _record(site, row), receipt=receipt,
         department=figures.seat_of(row, site.calls.directory.lines).department, words=calldetails, reasons=words.REASON,
@@ -104,13 +104,13 @@ async def show_statement(request: Request, site: Site, row: Mapping[str, Any], r
 
 
 def require_ended(row: Mapping[str, Any]) -> None:
-    """404: the unit did not end it, or it is destroyed and nothing is known of it any more."""
+    """404 unless the unit ended the call, and its data still exists."""
     if row["situation"] is None:
         raise HTTPException(404)
 
 
 async def _row(request: Request, site: Site, named: Mapping[str, Any]) -> Mapping[str, Any]:
-    """404 also where it is of another supervisor's department."""
+    """The row; 404 also for a call of another supervisor's department."""
     row = await common.find_call(site, str(named["unit"]), str(named["call_id"]))
     require_ended(row)
 

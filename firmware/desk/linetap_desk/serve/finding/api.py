@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests of `linetap search`, without a session and a form: the begin of a search session with its ticket, the
+"""The requests of `linetap search`, without session cookie and form: the begin of a search session with its ticket, the
 sealed index of one unit, and the log entry of each search.
 
-The bodies have no field for a number, and one with a further field is refused. A search's entry is committed before the
-answer, which has the head of the access log with it: without that the helper shows nothing.
+The bodies have no field for a number, and a body with a further field is refused. A search's entry is committed before
+the answer, which includes the head of the access log: without it the helper shows no result.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ log = logging.getLogger("linetap.serve")
 
 
 class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """`units`: those whose index is copied here, without any promise that these are all."""
+    """The granted session. `units`: those whose index is copied here; the list may be incomplete."""
 
     token: str
     id: str
@@ -56,8 +56,7 @@ class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A search before it is made, without the number. `entry`: of the searching person's own log, which has the
-    number masked."""
+    """An announced search, without the number. `entry`: of the person's own log, which has the masked number."""
 
     kind: Literal["number", "name", "extension"]
     first: date = msgspec.field(name="from")
@@ -135,7 +134,7 @@ async def _granted(request: Request, site: Site) -> Grant:
 
 
 async def _may(site: Site, grant: Grant) -> bool:
-    """Roles end at once, also in the middle of a search."""
+    """Whether the person still has the role: a lost role ends access at once, also during a search."""
     return await read_own(site, lambda db: accounts.has_role(db, grant.person, SEARCHES))
 
 
@@ -152,7 +151,7 @@ Handler = Callable[[Request, Site], Awaitable[Response]]
 
 
 def api_routes(site: Site) -> list[StarletteRoute]:
-    """Routes without session and role, apart from the table of pages."""
+    """The routes without session and role, separate from the table of pages."""
 
     def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Permissions to search, in this process's memory only: a ticket, shown once, that begins one search session within ten
-minutes; and the session's token, which fetches sealed indexes of the granted days and logs searches.
+"""Permissions to search, in this process's memory only: a ticket, shown once, begins one search session within ten
+minutes; the session's token fetches sealed indexes of the granted days and logs searches.
 
-Only hashes are kept. When the server restarts, all are gone, and a person gives their reason again.
+Only hashes are stored. A restart of the server ends all permissions, and a person states their reason again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from linetap_desk.web import secure
 
 TICKET_S = 600
 SESSION_S = 4 * 3600
-MOST = 200  # tickets and sessions at once; the oldest goes
+MOST = 200  # tickets and sessions at once; the oldest is removed
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The permission of a person to search these days, and the reason. `first` and `last` are days in the desk's
-    zone."""
+    """A person's permission to search these days, and the reason. `first` and `last` are days in the desk's zone."""
 
     id: str
     person: str
@@ -37,18 +36,18 @@ class Grant:
 
 
 class Grants:
-    """Used by the event loop only."""
+    """The permissions, for use by the event loop only."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tickets: dict[str, tuple[Grant, int]] = {}  # by hash; until when, monotonic ns
+        self._tickets: dict[str, tuple[Grant, int]] = {}  # by hash; valid until, monotonic ns
         self._sessions: dict[str, tuple[Grant, int]] = {}
 
     def ticket(self, grant: Grant) -> str:
         return self._add(self._tickets, grant, TICKET_S)
 
     def begin(self, ticket: str) -> tuple[Grant, str] | None:
-        """Uses the ticket up; returns its grant and the token of the session. None: unknown, used or too old."""
+        """Uses up the ticket; returns its grant and the session's token. None: unknown, used or expired."""
         found = self._of(self._tickets, ticket)
         self._tickets.pop(secure.digest(ticket), None)
         return None if found is None else (found, self._add(self._sessions, found, SESSION_S))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sealed index of one unit as an archive: its lists with their signed heads first, then the segments."""
+"""Packs the sealed index of one unit as an archive: its lists with their signed heads first, then the segments."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from linetap_desk.serve.release.package import Member
 
 
 def pack_index(folder: IndexFolder, first: date, last: date) -> list[Member]:
-    """The segments of these days. OSError: the folder cannot be read. Nothing is verified here: the person who opens
-    the segments verifies them."""
+    """The members of the archive for these days. OSError: the folder cannot be read. Nothing is verified here: the
+    person who opens the segments verifies them."""
     return [*_lists(folder.folder), *_segments(folder, first, last)]
 
 
@@ -34,7 +34,7 @@ def _segments(folder: IndexFolder, first: date, last: date) -> Iterator[Member]:
 
 
 def _member(path: Path, name: str) -> Iterator[Member]:
-    """Nothing for what went meanwhile, or is no file."""
+    """The member; nothing if the file has been removed meanwhile, or is no file."""
     try:
         found = path.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on which a search by number begins: purpose, case and days in, a ticket out. It asks for no number."""
+"""The page that begins a search by number: a person enters purpose, case and days, and gets a ticket. No number is
+entered."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from linetap_desk.serve.release.common import error_texts
 from linetap_desk.web.roles import CUSTODIAN, VAULT
 from linetap_desk.web.text import N_
 
-SEARCHES = CUSTODIAN | VAULT  # those who may hold index keys
+SEARCHES = CUSTODIAN | VAULT  # roles that may hold index keys
 FIELDS = ("purpose", "case", "from", "to")
 MOST_DAYS = 3660
 
@@ -36,7 +37,7 @@ async def form(request: Request, site: Site) -> Response:
 
 
 async def begin(request: Request, site: Site) -> Response:
-    """The row of the access log is written before the ticket exists."""
+    """Issues a ticket, after writing the row of the access log."""
     fields, who, typed = await request.form(), who_of(request), dict[str, str]()
     try:
         typed = {name: uploadchecks.typed_field(fields.get(name)) for name in FIELDS}
@@ -53,7 +54,7 @@ async def begin(request: Request, site: Site) -> Response:
 
 
 def subject_of(grant: Grant, terms: str = "") -> Subject:
-    """`terms` beside the days; never a number."""
+    """The subject of a log row. `terms`: in addition to the days; never a number."""
     return Subject(
         terms=" ".join(filter(None, (grant.span, terms))), request=grant.id, purpose=grant.purpose, case=grant.case
     )

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Absences recorded by the ingest: since when a unit is away and when it was last heard, for the page of
-all units; and the outages of one unit, with their causes, for its own page.
-"""
+"""Reads outages recorded by the ingest: since when a unit is away and its last message, for the page of all units; and
+one unit's outages with their causes, for its own page."""
 
 from __future__ import annotations
 
@@ -53,7 +52,7 @@ def absences(db: Connection) -> Absences:
 
 @contextlib.asynccontextmanager
 async def lifespan(site: Site) -> AsyncIterator[None]:
-    """Asks the ingest's database beside the watcher, which must not wait for it."""
+    """Queries the ingest's database separately from the watcher, which must not wait for it."""
     if site.ingest_db is None:
         yield
         return
@@ -63,7 +62,7 @@ async def lifespan(site: Site) -> AsyncIterator[None]:
         yield
     finally:
         ending.set()
-        await task  # not cancelled: a query's thread would go on, and leave its connection open
+        await task  # not cancelled: a query's thread would continue, with its connection open
 
 
 async def _refresh_absences(site: Site, ending: asyncio.Event) -> None:
@@ -91,7 +90,8 @@ def _absences(site: Site) -> Absences:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """`ended`: None while it goes on. `why`: what the unit's LEDs showed, of one that did not record."""
+    """An outage. `ended` None: it continues. `why`: the condition that the LEDs of a unit that did not record
+    showed."""
 
     kind: str
     why: str
@@ -101,13 +101,13 @@ class Outage:
     times: int
 
 
-# A parameter: a statement's first values stay in SQLAlchemy's cache, and the name of a unit may be typed.
+# A bound parameter: SQLAlchemy caches a statement's first values, and a unit's name may be typed.
 _OF_UNIT = (outages.c.unit == bindparam("of")) & (outages.c.began_at != BEGINNING) & outages.c.kind.in_(KINDS)
 _HISTORY = select(outages).where(_OF_UNIT).order_by(outages.c.began_at.desc()).limit(MOST_SHOWN)
 
 
 def history(db: Connection, unit: str, clock: Clock) -> list[Outage]:
-    """The newest first."""
+    """The unit's outages, newest first."""
     rows = db.execute(_HISTORY, {"of": unit}).all()
     return [
         Outage(row.kind, row.why, row.began_at, row.ended_at, _length_s(row.began_at, row.ended_at, clock), row.times)
@@ -116,7 +116,7 @@ def history(db: Connection, unit: str, clock: Clock) -> list[Outage]:
 
 
 def why_of(found: Sequence[Outage], language: Language) -> dict[str, str]:
-    """The words of their conditions; a condition that this version does not know stays as it is."""
+    """The words of their conditions; an unknown condition is shown as it is."""
     return {one.why: getattr(CONDITIONS[one.why], language) if one.why in CONDITIONS else one.why for one in found}
 
 

@@ -46,7 +46,7 @@ from linetap_desk.web.text import N_
 
 
 def worst_first(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same as `before` in the script: by standing, the unacknowledged first, then by place."""
+    """The units by standing, unacknowledged ones first, then by place. Same order as `before` in the script."""
     return sorted(units, key=lambda one: (STANDINGS.index(one["standing"]), one["seen"] is not None, one["order"]))
 
 
@@ -56,13 +56,13 @@ def counts(units: list[dict[str, Any]]) -> dict[Standing, int]:
 
 
 def sums(units: list[dict[str, Any]], words: dict[str, Any]) -> str:
-    """The units that are well, by building: what a phone shows of them. The same as `sums` in the script."""
+    """The number of well units by building, which a phone shows instead of tiles. Same as `sums` in the script."""
     found = Counter(one["building"] or words["says"]["nowhere"] for one in units if one["standing"] == "fine")
     return f"{words['standings']['fine']}: " + ", ".join(f"{name} {n}" for name, n in found.items()) if found else ""
 
 
 def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
-    """Same rule as `fits` in the script."""
+    """Whether the unit matches the filter. Same rule as `fits` in the script."""
     texts = (unit["unit"], unit["building"], unit["floor"], *(alert["text"] for alert in unit["alerts"]))
     match standing:
         case "calls":
@@ -75,23 +75,23 @@ def fits(unit: dict[str, Any], text: str, standing: str) -> bool:
 
 
 def in_script(words: Mapping[str, Any]) -> Markup:
-    """JSON that ends no element of the page."""
+    """The words as JSON that cannot end the page's script element."""
     return Markup(msgspec.json.encode(words).decode().replace("<", "\\u003c"))
 
 
 BEAT_S = 5
 RETRY_MS = 1000
 MOST_AT_ONCE = 500  # events in a write
-PIECE_BYTES = 1 << 13  # of a write: OpenSSL keeps the largest for as long as a connection is open
+PIECE_BYTES = 1 << 13  # of a write: OpenSSL keeps the largest buffer while a connection is open
 
 
 async def event_stream(
     hub: Hub, reader: Reader, news: asyncio.Event, after: int | None, still: Callable[[], Awaitable[bool]], clock: Clock
 ) -> AsyncIterator[bytes]:
-    """Changes as they happen, and a beat every BEAT_S: an event, since a page's script does not see comments.
+    """Sends changes as they happen, and a beat every BEAT_S as an event, since scripts do not see comments.
 
-    Ends when the reader leaves, or when `still`, asked at each beat, denies access. `after`: the last number they have;
-    None, or older than the journal: they get a snapshot. A slow reader delays only its own stream.
+    Ends when the reader leaves, or when `still`, called at each beat, denies access. `after`: the reader's last number;
+    None, or older than the journal: a snapshot is sent first. A slow reader delays only its own stream.
     """
     yield f"retry: {RETRY_MS}\n\n".encode()
     beat_ns = 0
@@ -106,7 +106,7 @@ async def event_stream(
         found = None if after is None else hub.encoded_changes(after, reader, MOST_AT_ONCE)
         if found is None:
             after, snapshot = hub.snapshot(reader)
-            for piece in pieces(snapshot):  # each waits until the one before it is on its way
+            for piece in pieces(snapshot):  # each waits until the previous one is sent
                 yield piece
         elif found[0] != after:
             after, data = found
@@ -129,11 +129,11 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 
 def _until_next(pause_s: float, clock: Clock) -> float:
-    """Seconds until the next moment of writing, which all readers have in common."""
+    """Seconds until the next time of writing, which is the same for all readers."""
     return pause_s - clock.monotonic_ns() / NS_PER_S % pause_s if pause_s else 0.0
 
 
-# No auditor: a person with access to data in a month cannot sign its review.
+# No auditor: a person with access to data in a month cannot sign that month's review.
 CALLS = UNITS - WATCH
 MOST_CHARACTERS = 80  # of the search text
 AGAIN_S = "30"
@@ -144,7 +144,7 @@ async def fleet(request: Request, site: Site) -> Response:
     context = _context(request, site, None, asked=asked, means=STANDING_MEANS, style=assets.STYLE)
     found = context["units"]
     context["none_fits"] = bool(found) and not any(fits(one, asked["text"], asked["standing"]) for one in found)
-    # Each part in a thread: a thousand units take a while, and other streams must not wait meanwhile.
+    # Each part in a thread: rendering a thousand units takes long, and other streams must not wait.
     page = site.pages.page_in_parts(request, "fleet/fleet.html", **context)
     page.headers["Content-Security-Policy"] = assets.POLICY
     return page
@@ -158,7 +158,7 @@ async def unit(request: Request, site: Site) -> Response:
     if site.ingest_db is not None and not has_number(name):  # SQLAlchemy caches the first values of a statement
         try:
             found = await read_ingest(site, lambda db: history(db, name, site.clock))
-        except HTTPException:  # the unit's state is shown all the same
+        except HTTPException:  # the unit's state is shown nevertheless
             found = None
     says = {key: text.words(language).gettext(word) for key, word in SCRIPT_WORDS.items()}
     whys = why_of(found or (), language)
@@ -170,7 +170,7 @@ async def unit(request: Request, site: Site) -> Response:
 
 
 async def events(request: Request, site: Site) -> Response:
-    """Last-Event-ID takes precedence over `after`: a browser that reconnects repeats the old URL."""
+    """The stream. Last-Event-ID takes precedence over `after`: a reconnecting browser repeats the old URL."""
     query = request.query_params
     id = request.headers.get("last-event-id") or query.get("after", "")
     reader, who = _reader(request, site, query.get("unit")), who_of(request)
@@ -189,7 +189,7 @@ async def events(request: Request, site: Site) -> Response:
 
 
 class _Held(StreamingResponse):
-    """Releases its place however it ends: a generator that never began would not."""
+    """A response that releases its place however it ends: a generator that never started would not."""
 
     def __init__(self, content: AsyncIterator[bytes], held: contextlib.ExitStack) -> None:
         super().__init__(content, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -201,7 +201,7 @@ class _Held(StreamingResponse):
 
 
 def _context(request: Request, site: Site, only: str | None, **more: Any) -> dict[str, Any]:
-    """The template's values for all units, or for one. HTTPException 404 for an unknown one."""
+    """The template's values for all units, or for one. HTTPException 404 for an unknown unit."""
     reader = _reader(request, site, only)
     id, desk, units = site.fleet.state(reader)
     if only is not None and not units:
@@ -237,7 +237,7 @@ def _context(request: Request, site: Site, only: str | None, **more: Any) -> dic
 
 
 def _reader(request: Request, site: Site, only: str | None) -> Reader:
-    """A reader of one unit also gets the call of each line; all readers of the whole fleet get the same, made once."""
+    """The reader. A reader of one unit also gets the call of each line; readers of all units share the same bytes."""
     return Reader(only is not None and bool(who_of(request).roles & CALLS), site.pages.language(request), only)
 
 

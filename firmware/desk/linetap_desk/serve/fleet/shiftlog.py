@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shift log of the control room: who has acknowledged which fault and when, and notes for whoever is next. Each
-entry and its row of the access log are one transaction. Telephone numbers in a note are masked.
-"""
+"""The shift log of the control room: who has acknowledged which fault and when, and notes for the next shift. Each
+entry and its row of the access log are one transaction. Telephone numbers in a note are masked."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ from linetap_desk.web.roles import CUSTODIAN, OFFICER, VAULT, WATCH
 from linetap_desk.web.text import N_
 
 SEEN, NOTE = "seen", "note"
-MOST_ROWS = 20_000  # beyond that the oldest go
+MOST_ROWS = 20_000  # beyond that the oldest are deleted
 MOST_SHOWN = 200  # rows of a page
 MOST_CHARACTERS = 1000  # of a note
 UNITS = WATCH | OFFICER | VAULT | CUSTODIAN
@@ -43,8 +42,8 @@ EMPTY = N_("A note has 1 to 1000 characters.")
 
 
 async def acknowledge(request: Request, site: Site) -> Response:
-    """`of`: the unit and its faults as the page showed them: what appeared meanwhile is not acknowledged. A fault that
-    units have in common, such as their switch's, is acknowledged for all that are away by it now."""
+    """Acknowledges a unit's faults. `of`: the unit and its faults as shown: later faults are not acknowledged. A shared
+    fault, such as a switch's, is acknowledged for all units that it affects now."""
     form, who = await request.form(), who_of(request)
     found = _OF.fullmatch(str(form.get("of", ""))[:MOST_CHARACTERS])
     if found is None:
@@ -61,7 +60,7 @@ async def acknowledge(request: Request, site: Site) -> Response:
 
 
 def _unacknowledged_neighbours(mine: dict[str, Any], units: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """The faults of the others that nobody has acknowledged."""
+    """The other units' unacknowledged faults."""
     group = mine["cause"]["group"]
     if not group:
         return {}
@@ -85,7 +84,7 @@ async def leave(request: Request, site: Site) -> Response:
 
 
 async def _page(request: Request, site: Site, error: str = "", typed: str = "", status: int = 200) -> Response:
-    """All that is kept, from the newest back, page by page; or what is of a month or a year in the desk's zone."""
+    """Shows the log in pages, newest entries first; all of it, or one month or year in the desk's zone."""
     before, asked = request.query_params.get("before", ""), request.query_params.get("period", "").strip()
     if not (before == "" or (before.isascii() and before.isdigit() and len(before) < 16)):
         raise HTTPException(400)
@@ -102,8 +101,7 @@ async def _page(request: Request, site: Site, error: str = "", typed: str = "", 
 
 
 def _older(db: Connection, before: int, of: Period | None) -> list[Row[Any]]:
-    """The next rows before that id, the newest first. The last entry is whole: of one fault it has a row for each
-    unit."""
+    """The next rows before that id, newest first. The last entry is complete: it has a row for each unit."""
     wanted = select(shift_log).order_by(shift_log.c.id.desc())
     if before:
         wanted = wanted.where(shift_log.c.id < before)
@@ -118,7 +116,7 @@ def _older(db: Connection, before: int, of: Period | None) -> list[Row[Any]]:
 
 
 def _store_entry(site: Site, who: Who, address: str, kind: str, faults_of: Mapping[str, str], text: str) -> str:
-    """The moment of the entry: a row for each unit, of a note one row without a unit."""
+    """Stores an entry; returns its time. An acknowledgement has a row for each unit, a note one row without a unit."""
     at = rfc3339(site.clock.utc_ns())
     act = "fleet_seen" if kind == SEEN else "shift_note"
     with writing(site.own) as db:

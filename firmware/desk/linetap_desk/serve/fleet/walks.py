@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk tests of a unit, and the command for storing their measurements, which the operator signs.
+"""The walk tests of a unit, and the command that stores their measurements; the operator signs it.
 
-The unit applies nothing by itself, and the operator's key is on no server (docs/commands.md).
+The unit does not apply measurements by itself, and the operator's key is on no server (docs/commands.md).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_SHOWN = 10
 
 
 class Walk(msgspec.Struct, frozen=True):
-    """A walk test, from the event `walked`. The hash is part of a displayed command: hexadecimal only."""
+    """A walk test, from the event `walked`. The hash is part of a displayed command, so it is hexadecimal only."""
 
     at: str
     document_sha256: Sha256
@@ -50,7 +50,7 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def walk_of(payload: bytes) -> Walk | None:
-    """None for an event without a report's hash, or whose fields have another form."""
+    """The walk test; None for an event without a report's hash, or with fields of another form."""
     try:
         return jsontext.decode(payload, type=Walk)
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of the fleet's pages, for templates and script alike, and how they show moments and lengths of time."""
+"""The words of the fleet's pages, for templates and script, and the format of times and durations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LINE_WORDS: dict[LineStatus, str] = {
     "off_hook": N_("in use, not recorded"),
     "fault": N_("faulty"),
 }
-# Of a line whose calls its unit does not end by itself.
+# For lines whose calls the unit does not end by itself.
 RELEASE_WORDS: dict[LineRelease, str] = {
     "no_contact": N_("staff end calls: no contact on the card"),
     "staff": N_("staff end calls: set so in the configuration"),
@@ -93,7 +93,7 @@ LED_LABELS = {name: led.label for name, led in LEDS.items()}
 
 
 def fleet_words(gettext: Callable[[str], str], language: Language) -> dict[str, Any]:
-    """`conditions`, `activities`: state of the legend -> its text, and the LEDs' patterns."""
+    """The words. `conditions`, `activities`: state of the legend -> its text, and the LEDs' patterns."""
     patterns = {name: PATTERN_NAMES_KO[name] if language == "ko" else name for name in PATTERNS}
     states = {name: {"sign": SIGNS[name][0], "word": gettext(word)} for name, word in LINE_WORDS.items()}
     return {
@@ -111,7 +111,7 @@ def fleet_words(gettext: Callable[[str], str], language: Language) -> dict[str, 
 
 
 def local_moment(text: str, zone: ZoneInfo) -> str:
-    """A unit's own time in the desk's zone; unchanged if it is no time."""
+    """A unit's time in the desk's zone; any other text unchanged."""
     try:
         return local_time(parse_rfc3339(text), zone).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
@@ -119,7 +119,7 @@ def local_moment(text: str, zone: ZoneInfo) -> str:
 
 
 def short_moment(text: str, zone: ZoneInfo, now_ns: int) -> str:
-    """A time without seconds, and without today's date: for a wall. The same as `shortly` in the script."""
+    """A time without seconds and without today's date, for a wall display. Same as `shortly` in the script."""
     whole, today = local_moment(text, zone), local_time(now_ns, zone).strftime("%Y-%m-%d")
     if whole == text:
         return text
@@ -127,7 +127,7 @@ def short_moment(text: str, zone: ZoneInfo, now_ns: int) -> str:
 
 
 def length(says: dict[str, str], s: int) -> str:
-    """`3 h 12 min`. The same as `lasted` in the script."""
+    """A duration: `3 h 12 min`. Same as `lasted` in the script."""
     m, h, d = s // 60, s // 3600, s // S_PER_DAY
     if m < 1:
         return says["seconds"]
@@ -139,7 +139,7 @@ def length(says: dict[str, str], s: int) -> str:
 
 
 def since(says: dict[str, str], text: str, zone: ZoneInfo, now_ns: int) -> str:
-    """Since when, and for how long; the length is left out of a time that is none, or is still to come."""
+    """The time and the duration since then; no duration for an invalid or future time."""
     if not text:
         return says["began_unknown"]
     try:

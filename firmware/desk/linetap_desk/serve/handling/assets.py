@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The static files, and the choice of language and theme. The page of all units carries its style sheets inside itself:
-a telephone then paints the first unit without another round trip over its network."""
+"""The static files, and the choice of language and theme. The page of all units has its style sheets inline: a phone
+paints the first unit without another round trip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from linetap_desk.web import pages, secure, text
 from linetap_desk.web.roles import EVERYBODY
 
 _STATIC = StaticFiles(directory=Path(str(files("linetap_desk.serve"))) / "static")
-# A search in Korean: nine characters for each letter, and more where it stands in the address of a login.
+# A search in Korean: nine characters for each letter, and more within the address of a login.
 MOST_CHARACTERS = 24_000
 _YEAR_S = 365 * S_PER_DAY
 
@@ -32,7 +32,7 @@ async def static(request: Request, _site: Site) -> Response:
 
 
 async def choose(request: Request, _site: Site) -> Response:
-    """Works without scripts: a form that returns to the page it came from."""
+    """Stores the choice without scripts: the form returns to the page that it came from."""
     form = await request.form()
     language, theme = form.get("language"), form.get("theme")
     response = RedirectResponse(local_path(form.get("next")), 303)
@@ -46,7 +46,7 @@ async def choose(request: Request, _site: Site) -> Response:
 
 
 def local_path(found: object) -> str:
-    """A path on this site; "/" for anything that could lead to another site."""
+    """A path on this site; "/" for an address that could lead to another site."""
     path = found if isinstance(found, str) else "/"
     safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if safe and len(path) <= MOST_CHARACTERS else "/"

@@ -54,24 +54,25 @@ def error_page(request: Request, error: Exception, site: Site) -> Response:
 
 
 def log_fault(error: Exception) -> None:
-    """Type and place alone: the error's text may contain a telephone number."""
+    """Logs only type and place of an error: its text may contain a telephone number."""
     places = traceback.extract_tb(error.__traceback__)[-3:]
     where = " < ".join(f"{place.filename.rpartition('/')[2]}:{place.lineno}" for place in reversed(places))
     log.error("page_fault: %s at %s", type(error).__name__, where)
 
 
-FORM_COOKIE = "__Host-linetap-form"  # before there is a session, a form's token is made of it
+FORM_COOKIE = "__Host-linetap-form"  # the form's token derives from it before there is a session
 LOGIN, UNLOCK = "/login", "/unlock"
 
 
 def login_address(there: str, place: str = LOGIN) -> str:
-    """The address of the login or unlock page that leads back to `there`."""
+    """The address of the login or unlock page that returns to `there`."""
     return f"{place}?next={quote(there, safe='')}"
 
 
 def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
-        """Turns a fault into a page: Starlette and uvicorn would log its text, which may contain a number."""
+        """Turns an error into a page: Starlette and uvicorn would log its text, which may contain a telephone
+        number."""
         status = 500
         try:
             response = await answer(request)
@@ -87,7 +88,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
             log.error("desk_database_away: %s; nothing is shown", text)
             status = 503
             raise HTTPException(503) from None
-        except ClientDisconnect:  # while a form was read; not an error of the desk
+        except ClientDisconnect:  # while a form was read; no error of the desk
             status = 400
             raise HTTPException(400) from None
         except Exception as error:  # noqa: BLE001 - any fault is answered by a page, without a traceback
@@ -95,7 +96,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
             raise HTTPException(500) from None
         finally:
             site.figures.answers[route.path, request.method, status] += 1
-            await request.close()  # the files of a form
+            await request.close()  # closes the files of a form
 
     async def answer(request: Request) -> Response:
         request.state.site = site
@@ -121,8 +122,8 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
 
 
 class Unfinished(Exception):
-    """The answer has begun and cannot become the page of an error: the connection is closed, so that no browser takes
-    it for the whole."""
+    """The response has begun, so an error page is no longer possible: the connection is closed, so that no browser
+    treats the part as complete."""
 
 
 async def _until_fault[T](body: AsyncIterable[T]) -> AsyncIterator[T]:
@@ -135,7 +136,7 @@ async def _until_fault[T](body: AsyncIterable[T]) -> AsyncIterator[T]:
 
 
 async def _stopped(request: Request, route: Route, site: Site, who: Who | None, address: str) -> Response | None:
-    """The answer to a person without access; None if they have access."""
+    """The response to a person without access; None with access."""
     if who is None or who.locked:
         if request.method != "GET" or route.background:
             raise HTTPException(401)
@@ -162,5 +163,5 @@ async def _require_own_form(request: Request, site: Site, secret: str) -> None:
 
 
 async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
-    """Writes the row of the access log, or raises: nothing is shown without it, and the error becomes a 503."""
+    """Writes the row of the access log, or raises: without it nothing is shown, and the error becomes a 503."""
     await site.access.write("" if who is None else who.name, address, act, subject, outcome)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The input of every handler, a program's JSON among it, and its access to the ingest's database."""
+"""The input of every handler, also of JSON requests, and its access to the ingest's database."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Figures:
 
 @dataclass(slots=True)
 class Site:
-    """`ingest_db`: the ingest's database, to be read only; None where none is configured. `own`: people, access log."""
+    """The state of the pages. `ingest_db`: the ingest's database, read only; None if not configured. `own`: people,
+    access log."""
 
     settings: Settings
     clock: Clock
@@ -67,9 +68,8 @@ class Site:
     draft_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def draft_key(self, who: Who | None) -> str:
-        """Base64 of the AES key with which a page keeps in its tab what was typed into it (static/draft.js). The same
-        for each session of a person, another for another person, and of this process alone; a locked session gets
-        none."""
+        """Base64 of the AES key with which a page stores typed text in its tab (static/draft.js). It is the same for
+        all sessions of a person in this process, and differs between persons. A locked session gets none."""
         if who is None or who.locked:
             return ""
         made = hmac.new(self.draft_secret, b"linetap draft " + who.name.encode(), hashlib.sha256)
@@ -80,7 +80,7 @@ log = logging.getLogger("linetap.serve")
 
 
 async def read_ingest[T](site: Site, read: Callable[[Connection], T]) -> T:
-    """Runs `read` on the ingest's database, off the event loop; 503 if it cannot be read."""
+    """Runs `read` on the ingest's database, off the event loop. 503 if the database cannot be read."""
     if site.ingest_db is None:
         raise HTTPException(503, "desk_database_none")
     try:
@@ -91,7 +91,7 @@ async def read_ingest[T](site: Site, read: Callable[[Connection], T]) -> T:
 
 
 async def read_own[T](site: Site, read: Callable[[Connection], T]) -> T:
-    """The same on the pages' own database. SQLAlchemyError if it cannot be read, which the gate answers with 503."""
+    """Runs `read` on the pages' own database. SQLAlchemyError if it cannot be read; the gate answers that with 503."""
     return await _read(site.own, read)
 
 
@@ -111,7 +111,7 @@ SubjectOf = Callable[[Request], Awaitable[Subject]]
 
 
 async def subject_of_path(request: Request) -> Subject:
-    """The call or the unit that the path names."""
+    """The subject with the call or unit that the path names."""
     values = request.path_params
     call = values.get("call_id")
     return Subject(calls=(str(call),) if call else (), terms=str(values.get("unit", "")))
@@ -119,13 +119,14 @@ async def subject_of_path(request: Request) -> Subject:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`act`: the verb that is logged before the handler runs; None: the page shows no personal data.
+    """A row of the table of pages. `act`: the verb logged before the handler runs; None: the page shows no personal
+    data.
 
-    `takes`: parameters of the URL, of a POST the fields of its form. `answers`: the handler's own statuses, in addition
-    to the gate's; tools/desk_openapi.py documents both, and a test holds the server to it.
+    `takes`: parameters of the URL, or fields of a POST's form. `answers`: the handler's own statuses, in addition to
+    the gate's; tools/desk_openapi.py documents both, and a test compares them with the server.
 
-    `menu`: the msgid of its menu entry for those with access. `background`: requested by a page without a person
-    acting, such as a stream; it does not postpone the lock.
+    `menu`: the msgid of its menu entry for those with access. `background`: requested by a page without a person's
+    action, such as a stream; it does not postpone the lock.
     """
 
     path: str
@@ -140,7 +141,7 @@ class Route:
     answers: tuple[int, ...] = (200,)
 
     def __post_init__(self) -> None:
-        """BadInput for an incomplete row: a missing role must not mean access for all."""
+        """BadInput for an incomplete row: a missing role must not give everyone access."""
         if not self.roles:
             raise BadInput(f"route {self.path}: it names no role")
         if strange := self.roles - SIGNED_IN - EVERYBODY:
@@ -156,7 +157,7 @@ class Route:
 
 
 def join(tables: Iterable[tuple[Route, ...]]) -> tuple[Route, ...]:
-    """BadInput if two rows have the same path and method."""
+    """The joined tables. BadInput if two rows have the same path and method."""
     routes = tuple(route for table in tables for route in table)
     seen: set[tuple[str, str]] = set()
     for route in routes:
@@ -168,7 +169,7 @@ def join(tables: Iterable[tuple[Route, ...]]) -> tuple[Route, ...]:
 
 
 async def json_body[T](request: Request, kind: type[T], most_bytes: int) -> T:
-    """HTTPException 413 for a longer one, 400 for one of another kind."""
+    """The request's body. HTTPException 413 if it is too long, 400 if it is malformed."""
     data = b""
     async for part in request.stream():
         data += part

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The papers of a hold in the desk's folder of holds, where `linetap epoch destroy --holds` counts them: laid down when
-the vault officer's command is brought, and then checked by another vault officer.
+"""Stores the papers of a hold in the desk's folder of holds, where `linetap epoch destroy --holds` counts them: first
+when the vault officer uploads the command, then the check by another vault officer.
 
-The folder has the hold's id as its name: of one call there may be several holds, and a re-wrapped key beside them.
+The folder is named after the hold's id, since a call may have several holds, and a re-wrapped key.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from linetap_desk.unsealing import wrapped
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX, Wrapped
 
 _CHECK = f"{hold.HOLD}{CHECK_SUFFIX}"
-_MODE = 0o644  # the officers of the ceremony read it as other users
+_MODE = 0o644  # the officers of the ceremony are other users
 
 
 def folder_of(site: Site, hold_id: str) -> Path | None:
-    """None where desk.toml names no folder of holds."""
+    """The hold's folder; None if desk.toml names no folder of holds."""
     copy = site.settings.desk.copy
     return None if copy is None or copy.holds is None else Path(copy.holds) / hold_id
 
 
 def write_files(site: Site, hold_id: str, papers: Wrapped) -> None:
-    """Replaces the files of an earlier command; the document is written last. StepFault if that fails."""
+    """Writes the files, replacing those of an earlier command; the document is written last. StepFault if that
+    fails."""
     folder = folder_of(site, hold_id)
     if folder is None:
         return
@@ -49,7 +50,7 @@ def write_files(site: Site, hold_id: str, papers: Wrapped) -> None:
 
 
 def checked_by(site: Site, row: Mapping[str, Any], roles: Roles) -> str:
-    """The vault officer who has seen that the wrapped key opens; empty before that."""
+    """The vault officer who confirmed that the wrapped key opens; empty before that."""
     folder = folder_of(site, row["id"])
     if folder is None or row["command"] is None:
         return ""
@@ -61,7 +62,7 @@ def checked_by(site: Site, row: Mapping[str, Any], roles: Roles) -> str:
 
 
 def take_check(site: Site, row: Mapping[str, Any], armored: bytes, roles: Roles) -> None:
-    """StepFault unless another vault officer has signed that the key of this hold opens."""
+    """Stores the check. StepFault unless another vault officer has signed that the key of this hold opens."""
     folder, papers = folder_of(site, row["id"]), of_row(row)
     if folder is None:
         raise StepFault("holds_missing", "[copy] holds: desk.toml names no folder for them")
@@ -70,12 +71,12 @@ def take_check(site: Site, row: Mapping[str, Any], armored: bytes, roles: Roles)
     except Refusal as error:
         raise StepFault("hold_check", f"{row['id']}: {error}") from None
     if not (folder / papers.name).exists() or (folder / papers.name).read_bytes() != papers.document:
-        write_files(site, row["id"], papers)  # brought by a version that laid none down
+        write_files(site, row["id"], papers)  # uploaded in a version that stored no papers
     replace_durably(folder / _CHECK, armored, mode=_MODE)
 
 
 def of_row(row: Mapping[str, Any]) -> Wrapped:
-    """The papers in the command that was brought."""
+    """The papers in the uploaded command."""
     return callfiles.of_command(bytes(row["command"]))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of holds: an officer requests, the vault officer uploads a signed command, the unit reports that it holds.
+"""The steps of holds: an officer requests one, the vault officer uploads a signed command, the unit reports the hold.
 
-Nothing is sent from here: the pages' certificate may only read at the broker (systemd/mosquitto/acl). With `outgoing`
-in desk.toml the command is handed to the ingest, which checks and sends it (ingest/outgoing.py).
+The pages send nothing themselves: their certificate may only read at the broker (systemd/mosquitto/acl). With
+`outgoing` in desk.toml the command is handed to the ingest, which checks and sends it (ingest/outgoing.py).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _hand_over(site: Site, hold_id: str, data: bytes | None) -> None:
 
 
 async def send(request: Request, site: Site) -> Response:
-    """Again, or for the first time where the ingest has begun to take holds since."""
+    """Hands the command over again, or for the first time if the ingest has begun to send holds since."""
 
     async def prepare(_form: FormData, asked: RequestedHold) -> Do:
         row = asked.row
@@ -105,7 +105,8 @@ _BEFORE_IT_IS_HELD = ("command", "send")
 async def _step(
     request: Request, site: Site, act: str, prepare: Prepare, states: tuple[str, ...] = _BEFORE_IT_IS_HELD
 ) -> Response:
-    """`prepare` judges the upload, and returns the function to run in the transaction; a refusal gives the reason."""
+    """Runs one step. `prepare` checks the upload, and returns the function to run in the transaction; a refusal has the
+    reason."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
     row = await views.row_of(request, site)
     (asked,) = await read_ingest(site, lambda db: holdstore.with_state(db, [row], now_ns))
@@ -153,7 +154,7 @@ async def bring(request: Request, site: Site) -> Response:
 
 
 async def _handed_over(request: Request, site: Site, answer: Response) -> Response:
-    """Hands the command to the ingest, once the database has it."""
+    """Hands the command to the ingest, after it is stored in the database."""
     if answer.status_code == 303:
         row = await views.row_of(request, site)
         await anyio.to_thread.run_sync(_hand_over, site, row["id"], bytes(row["command"]))
@@ -161,7 +162,8 @@ async def _handed_over(request: Request, site: Site, answer: Response) -> Respon
 
 
 async def cosigned(request: Request, site: Site) -> Response:
-    """The same command with a second person's signature: a hold that ends before the one in force takes two."""
+    """Stores the same command with a second person's signature, as required for a hold that ends before the one in
+    force."""
     who = who_of(request)
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
@@ -186,7 +188,7 @@ async def cosigned(request: Request, site: Site) -> Response:
 
 
 async def partial(request: Request, site: Site) -> Response:
-    """The partial of an officer of a group who is not the last; the last one uploads the command."""
+    """Stores the partial of a group's officer; the last officer uploads the command instead."""
     who = who_of(request)
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
@@ -218,7 +220,7 @@ def _require_other(row: Mapping[str, Any], name: str) -> None:
 
 
 async def check(request: Request, site: Site) -> Response:
-    """Takes another vault officer's signature, made by `linetap hold check`."""
+    """Stores another vault officer's signature, made by `linetap hold check`."""
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
         data, roles = await upload(form), (await anyio.to_thread.run_sync(in_force, site)).roles
@@ -232,7 +234,7 @@ async def check(request: Request, site: Site) -> Response:
 
 
 async def check_file(request: Request, site: Site) -> Response:
-    """The call without its audio, and the hold's papers."""
+    """An archive of the call without its audio, and the hold's papers."""
 
     def members(row: Mapping[str, Any]) -> list[package.Member]:
         if row["command"] is None:
@@ -244,7 +246,7 @@ async def check_file(request: Request, site: Site) -> Response:
 
 
 async def close(request: Request, site: Site) -> Response:
-    """Withdraws the request; a hold in force at the unit stays until its end."""
+    """Withdraws the request; a hold in force at the unit continues until its end."""
 
     async def prepare(form: FormData, asked: RequestedHold) -> Do:
         text, now, hold_id = remark(form, needed=True), rfc3339(site.clock.utc_ns()), asked.row["id"]
@@ -262,8 +264,8 @@ async def close(request: Request, site: Site) -> Response:
 
 
 async def call_file(request: Request, site: Site) -> Response:
-    """The call without its audio, which `linetap hold wrap` verifies and opens; its key as an earlier hold has it; and
-    earlier partials."""
+    """An archive of the call without its audio, for `linetap hold wrap`; its key as an earlier hold has it; and earlier
+    partials."""
 
     def members(row: Mapping[str, Any]) -> list[package.Member]:
         with site.own.connect() as db:
@@ -279,7 +281,7 @@ async def call_file(request: Request, site: Site) -> Response:
 async def _archive(
     request: Request, site: Site, name: str, more: Callable[[Mapping[str, Any]], list[package.Member]]
 ) -> Response:
-    """The requested hold, the verified call without its audio, and `more` of this hold."""
+    """An archive of the requested hold, the verified call without its audio, and `more` files of this hold."""
     row = await views.row_of(request, site)
 
     def members() -> list[package.Member]:

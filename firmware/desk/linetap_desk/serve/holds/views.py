@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of holds as they are shown: the form of a new one, and one with its state, its next step, its commands."""
+"""Shows the pages of holds: the form of a new one, and a hold's state, next step, and commands."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _held(site: Site, row: Mapping[str, Any]) -> Wrapped | None:
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """Beside that of the vault officer: who has seen that the key opens, and who has signed the command too."""
+    """The signatures besides the vault officer's: who confirmed that the key opens, and who signed the command too."""
 
     checked_by: str = ""
     cosigned_by: tuple[str, ...] = ()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first page: what is mine to do, and what is wrong."""
+"""The first page: the person's tasks, and the units with faults."""

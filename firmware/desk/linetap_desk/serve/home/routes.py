@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first page: what waits for this person, and which units are not well. Whoever only watches lands on the wall.
+"""The first page: the person's tasks, and the units with faults. A person who may only watch is sent to the wall.
 
-It shows numbers and units and no call, so that it is not in the access log; each list behind a number is.
+It shows numbers and units but no call, so its views are not logged; those of the lists behind the numbers are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_SHOWN = 6  # units
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`says`: a msgid."""
+    """A task with its number of items. `says`: a msgid."""
 
     says: str
     count: int
@@ -59,7 +59,7 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def _tasks(site: Site, who: Who) -> list[Task]:
-    """The lists with a number of waiting items."""
+    """The tasks with waiting items."""
     now_ns = site.clock.utc_ns()
     found: list[Task] = []
     with site.own.connect() as db:
@@ -87,12 +87,13 @@ def _tasks(site: Site, who: Who) -> list[Task]:
 
 
 def _task(says: str, path: str, waiting: list[str]) -> Task:
-    """One alone is opened at once; several by their list."""
+    """A task's link: to a single item itself, otherwise to the list."""
     return Task(says, len(waiting), f"{path}/{waiting[0]}" if len(waiting) == 1 else path)
 
 
 def _ended(site: Site, db: Connection, who: Who, now_ns: int) -> list[reviews.Name]:
-    """The ended calls that the person may see. None while the ingest's database is away: the page has other parts."""
+    """The ended calls that the person may see. Empty if the ingest's database is unavailable: the page has other
+    parts."""
     if site.ingest_db is None:
         return []
     try:

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The likely cause of what is wrong with a unit: from its own alerts, from how its connection ended, and from which
-other units are away with it. A guess, and worded as one: the desk sees neither the supply nor the switch.
+"""Guesses the cause of a unit's fault: from its own alerts, from how its connection ended, and from the other units
+that are away. The text says that it is a guess: the desk sees neither the power supply nor the switch.
 
-| code | it is guessed because |
+| code | the reason for the guess |
 |---|---|
 | `reported` | the unit reports it: its worst alert |
 | `certificate` | it had reported the end of its certificate before its connection ended |
 | `power` | it had reported under-voltage, or that its card's supply failed, before its connection ended |
-| `broker` | half of all units, at least three and not of one building alone, went within two minutes |
+| `broker` | half of all units, at least three and in more than one building, were lost within two minutes |
 | `bridge` | at least three units of a building are connected and silent |
 | `switch` | at least two units of one switch are away, and none of it is there |
 | `building` | at least three units of a building are away, and none of it is there |
-| `floor` | the same of a floor, at least two, where no switch is configured |
-| `stopped` | it said goodbye itself: it was shut down, restarted, or updated |
-| `cut` | its connection ended without a goodbye, and its neighbours are there: its supply, or its switch port |
-| `gone` | it was away when the desk began to look: how its connection ended is not known |
+| `floor` | the same for a floor, at least two units, where no switch is configured |
+| `stopped` | it signed off: it was shut down, restarted, or updated |
+| `cut` | its connection ended without signing off, and its neighbours are there: its supply, or its switch port |
+| `gone` | it was already away when the desk started: how its connection ended is not known |
 | `hangs` | it is connected and silent, alone |
-| `never` | the broker has nothing of it |
+| `never` | the broker has no message of it |
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ _CONTACTS: dict[Code, tuple[Contact, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`alert`: of `reported`. `where`: a switch, a floor or a building; empty: none is named. `n`: units."""
+    """A probable cause. `alert`: of `reported`. `where`: a switch, a floor or a building; empty: none. `n`: units."""
 
     code: Code
     contact: str
@@ -108,8 +108,8 @@ class Cause:
     alert: Alert | None = None
 
     def group(self, place: Place) -> str:
-        """The same for all units that are away by this one fault, and acknowledged together; empty: it is one unit's
-        own."""
+        """The key of a fault that units share and that is acknowledged for all of them; empty for a unit's own
+        fault."""
         if self.code not in SHARED:
             return ""
         return "\t".join((self.code, place.building if self.code == "floor" else "", self.where))
@@ -133,7 +133,7 @@ class PlacedUnit:
 
 
 class Neighbours:
-    """All units, by what they share."""
+    """All units, grouped by shared building, switch and floor."""
 
     def __init__(self, units: Iterable[PlacedUnit]) -> None:
         self._all = [one for one in units if one.standing != "unheard"]
@@ -151,7 +151,7 @@ class Neighbours:
         self._in_one_building = len({one.place.building for one in self._all if one.is_offline}) == 1 < len(there)
 
     def cause(self, one: PlacedUnit) -> Cause | None:
-        """None: nothing is wrong with it."""
+        """The probable cause; None if the unit has no fault."""
         if one.standing == "fine":
             return None
         if one.standing in ("fault", "warning"):
@@ -198,7 +198,7 @@ class Neighbours:
 
 
 def _contacts(place: Place, code: Code) -> dict[str, None]:
-    """Whom to call, each once."""
+    """The contacts to call, each once."""
     return dict.fromkeys(filter(None, (place.contact_for(kind) for kind in _CONTACTS.get(code, (None,)))))
 
 
@@ -207,7 +207,7 @@ def worst_first(one: tuple[str, Alert]) -> tuple[bool, str]:
 
 
 def _most_within(moments: list[int], within_ns: int) -> int:
-    """The largest number of sorted moments within such a time."""
+    """The largest number of the sorted moments within `within_ns`."""
     most = first = 0
     for last, moment in enumerate(moments):
         while moment - moments[first] > within_ns:

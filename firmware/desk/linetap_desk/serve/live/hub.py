@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watcher in its own thread; its state becomes pictures and numbered changes for readers.
+"""Runs the watcher in its own thread, and turns its state into pictures and numbered changes for readers.
 
-Two threads share this state: the watcher's writes, the pages' reads, both under one lock that is held only while
-copying.
+Two threads share the state: the watcher's writes it, the pages' reads it. Both use one lock, held only while copying.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ from linetap_desk.watch.units import AWAY
 from linetap_desk.watch.watcher import TURN_S, Settings, Watcher
 
 JOIN_MS = 20  # changes of a unit within this time become one
-COUNT_MS = 1000  # how often the number of hidden messages is sent
-PAUSE_S, MOST_PAUSE_S = 0.001, 0.5  # between two writes to a reader: for each reader, and at most
-SHARED_NS = NS_PER_S  # the age of a snapshot at most: later changes follow it
-MOST_STREAMS = 300  # and room for requests of pages: service.py has 500 connections
+COUNT_MS = 1000  # interval of sending the number of hidden messages
+PAUSE_S, MOST_PAUSE_S = 0.001, 0.5  # between two writes to a reader: for each reader, and the maximum
+SHARED_NS = NS_PER_S  # maximum age of a snapshot: later changes follow it
+MOST_STREAMS = 300  # leaves room for requests of pages: service.py has 500 connections
 MOST_OF_A_SESSION = 8
 END_S = 5.0
 
@@ -56,13 +55,14 @@ class Note(msgspec.Struct, frozen=True):
     """The last note of the shift log (fleet/shiftlog.py)."""
 
     text: str
-    by: str  # as others are shown the person
+    by: str  # display name
     at: str
 
 
 @dataclass(slots=True)
 class Desk:
-    """The desk's own link. `since`: if live, when it was complete; otherwise since when the state is out of date."""
+    """The desk's own connection. `since`: when the live state was complete, otherwise since when the state is out of
+    date."""
 
     link: str  # live, reading, away
     since: str
@@ -74,7 +74,7 @@ class Desk:
 
 class Hub:
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        """BadInput for certificates that cannot be used."""
+        """BadInput for unusable certificates."""
         self._clock, self.places = clock, settings.places
         self._watcher = Watcher(settings, clock)
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class Hub:
         self._touched: dict[str, int] = {}  # unit -> monotonic time of its first unsent change
         self._utc_ns = clock.utc_ns() - clock.monotonic_ns()
         self._count_ns = 0
-        self._neighbours: Neighbours | None = None  # until a standing changes
+        self._neighbours: Neighbours | None = None  # valid until a standing changes
         self._absences = self._shown_absences = Absences()
         self._acknowledged: dict[str, Acknowledged] = {}
         self._newly_acknowledged: deque[str] = deque()  # units of new acknowledgements
@@ -105,14 +105,14 @@ class Hub:
         self._thread.join(END_S)
 
     def end_streams(self) -> None:
-        """Called before the pages end, which wait for their streams."""
+        """Ends the streams; called before the pages end, which wait for them."""
         self.leaving = True
         self._wake()
 
     # --- for readers --------------------------------------------------------------------------------
 
     def state(self, reader: Reader) -> tuple[str, Desk, list[dict[str, Any]]]:
-        """The whole state: the id from which later changes are counted, the link, the units."""
+        """The whole state: the id from which later changes are counted, the desk's connection, the units."""
         with self._lock:
             id, desk, pictures = self._journal.id, self._desk, list(self._pictures.values())
         mine = (one for one in pictures if reader.unit in (None, one["unit"]))
@@ -128,12 +128,12 @@ class Hub:
         return len(self._readers)
 
     def figures(self) -> tuple[str, Counter[str]]:
-        """The link, and the number of units by standing."""
+        """The desk's connection, and the number of units by standing."""
         with self._lock:
             return self._desk.link, Counter(one["standing"] for one in self._pictures.values())
 
     def releases(self) -> dict[tuple[str, int], LineRelease | None] | None:
-        """Unit and line -> how a call on it is ended, of all lines that units report; None while the broker is away."""
+        """Unit and line -> how its calls are ended, for all reported lines; None while the broker is unavailable."""
         with self._lock:
             if self._desk.link != "live":
                 return None
@@ -150,13 +150,13 @@ class Hub:
             return self._journal.after(number)
 
     def pause_s(self) -> float:
-        """Between two writes to a reader, a moment that all have in common: what a write costs is bounded, and what
-        they read is made once."""
+        """The pause between two writes to a reader, at moments common to all readers: it bounds the cost of writes, and
+        each change is encoded once."""
         return min(MOST_PAUSE_S, len(self._readers) * PAUSE_S)
 
     def encoded_changes(self, number: int, reader: Reader, most: int) -> tuple[int, bytes] | None:
-        """The changes since `number`, `most` at once, as the reader gets them, and the number reached; the same bytes
-        for all at the same number. None if the journal no longer has them."""
+        """The changes since `number`, at most `most`, encoded for the reader, and the number reached; the same bytes
+        for all readers at the same number. None if the journal no longer has them."""
         with self._lock:
             entries, newest = self._journal.after(number), self._journal.number
         if not entries:
@@ -171,8 +171,8 @@ class Hub:
         return self._encoded[1]
 
     def snapshot(self, reader: Reader) -> tuple[int, bytes]:
-        """Replaces changes that are too many, or no longer known. For all who come within SHARED_NS it is one: after a
-        restart all pages come at once."""
+        """The whole state, in place of changes that are too many or no longer in the journal. All requests within
+        SHARED_NS get the same: after a restart all pages reconnect at once."""
         now_ns = self._clock.monotonic_ns()
         made_ns, number, data = self._snapshots.get(reader, (0, -1, b""))
         if not data or now_ns - made_ns > SHARED_NS or self.after(number) is None:
@@ -209,7 +209,7 @@ class Hub:
         self._newly_acknowledged.extend(news)
 
     def set_note(self, note: Note) -> None:
-        """Shown until there is another one."""
+        """Sets the note that is shown until the next one."""
         self._note = note
 
     # --- the thread --------------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Hub:
             while not self._stop.is_set():
                 self._turn()
         finally:
-            with contextlib.suppress(RuntimeError):  # the pages may be gone already
+            with contextlib.suppress(RuntimeError):  # the pages may have ended
                 self._publish_desk(link="away", why="the watcher has stopped: see the journal")
             self._watcher.close()
 
@@ -233,7 +233,7 @@ class Hub:
             if (name := change.get("unit")) is not None:
                 self._touched.setdefault(name, now_ns)
         self._mark_changed()
-        if not self._watcher.is_complete:  # an incomplete state would look like a disaster
+        if not self._watcher.is_complete:  # an incomplete state would look like a major outage
             self._not_live()
             return
         if self._desk.link != "live":
@@ -293,7 +293,7 @@ class Hub:
         self._wake()
 
     def _standing_changed(self, name: str, now_ns: int) -> bool:
-        """Whether it has another standing than in its picture: then the causes of others may change."""
+        """Whether its standing differs from its picture: then the causes of others may change."""
         unit, known = self._watcher.units.units.get(name), self._pictures.get(name)
         return unit is None or known is None or unit.judged(now_ns) != known["standing"]
 
@@ -323,7 +323,7 @@ class Hub:
     def _wake(self) -> None:
         with self._lock:
             readers = [(here, loop) for here, (loop, _) in self._readers.items()]
-        for loop in {loop for _, loop in readers}:  # once for all: each call writes to the loop's pipe
+        for loop in {loop for _, loop in readers}:  # once per loop: each call writes to the loop's pipe
             loop.call_soon_threadsafe(_set_all, [here for here, of in readers if of is loop])
 
     def _utc(self, monotonic_ns: int) -> str:

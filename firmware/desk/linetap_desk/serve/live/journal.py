@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbered changes, the latest of them kept; each is encoded once for all readers with the same rights.
+"""Keeps the latest numbered changes; each is encoded once for all readers with the same rights.
 
-A reader is only the number it has reached. Nothing is kept for it, so that a slow browser costs no memory; one that is
-further behind than the journal reaches gets a snapshot instead.
+The only state of a reader is the number it has reached, so a slow browser costs no memory. A reader that is further
+behind than the journal gets a snapshot.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Absences:
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
-    """`faults`: as in a picture; it holds while the unit has no other than these."""
+    """An acknowledgement. `faults`: as in a picture; it is valid while the unit has no other faults."""
 
     faults: str
-    by: str  # as others are shown the person
+    by: str  # display name
     at: str
 
 
 class Picture(TypedDict):
-    """JSON types only, so that a picture can be sent as it is. `since`, and the times in lines and alerts: the unit's
-    own time; `heard`: the desk's, only for units that are away. `began`: since when it is as it is, by the desk's clock
-    if it is away, else by the unit's."""
+    """The shown state of a unit, in JSON types only. `since`, and the times in lines and alerts: the unit's own time.
+    `heard`: the desk's, only for units that are away. `began`: the begin of the present state, by the desk's clock if
+    the unit is away, otherwise by the unit's."""
 
     unit: str
     building: str
@@ -52,11 +52,11 @@ class Picture(TypedDict):
     heard: str
     began: str
     cause: dict[str, Any] | None  # None: nothing is wrong
-    faults: str  # the fault that an acknowledgement names; empty: no fault
+    faults: str  # hashes of the faults to acknowledge; empty: no fault
     seen: dict[str, str] | None  # the acknowledgement: by, at
-    order: str  # among units of the same standing
+    order: str  # sort key among units of the same standing
     days: int | None  # until the disk is full
-    condition: str  # of the legend, as the next
+    condition: str  # a condition of the legend, as the next field
     activity: str
     calls: int  # in progress
     lines: dict[str, dict[str, Any]]
@@ -75,7 +75,7 @@ def picture(
     absences: Absences = _NOTHING,
     seen: Acknowledged | None = None,
 ) -> Picture:
-    """`now_ns`: monotonic; `utc`: RFC 3339 of a monotonic moment."""
+    """The picture of a unit. `now_ns`: monotonic; `utc`: RFC 3339 of a monotonic moment."""
     standing, leds = unit.judged(now_ns), leds_of(unit)
     status, health = unit.status, unit.health
     days = None if health is None or health.storage_days_left is None else health.storage_days_left
@@ -109,7 +109,7 @@ def _heard(unit: Unit, utc: Callable[[int], str], absences: Absences) -> str:
 
 
 def _began(unit: Unit, standing: Standing, utc: Callable[[int], str], absences: Absences) -> str:
-    """Empty: since before the desk looked."""
+    """The begin of the present state; empty: before the desk started."""
     if standing == "offline" and unit.left_ns is not None:
         return utc(unit.left_ns)
     if standing in ("fault", "warning"):
@@ -120,8 +120,8 @@ def _began(unit: Unit, standing: Standing, utc: Callable[[int], str], absences: 
 
 
 def _faults(unit: Unit, standing: Standing) -> Iterator[str]:
-    """Each fault as a short hash that a later one of the same kind does not have: of an alert its beginning is part of
-    it, of an absence the session that ended."""
+    """Each fault as a short hash that differs from that of a later fault of the same kind: an alert's includes its
+    begin, an absence's the session that ended."""
     if standing in ("fault", "warning"):
         severity = "critical" if standing == "fault" else "warning"
         said = [f"{check} {one.since}" for check, one in unit.alerts.items() if one.severity == severity]
@@ -133,7 +133,8 @@ def _faults(unit: Unit, standing: Standing) -> Iterator[str]:
 
 
 def _order(name: str, place: Place) -> str:
-    """Building, floor as in a lift, name; those without a building last. Python and the script sort it alike."""
+    """The sort key: building, floor as in a lift, name; units without a building last. Python and the script sort
+    alike."""
     last, number, floor = floor_order(place.floor)
     return f"{place.building or chr(0xFFFF)}\t{int(last)}\t{number + 1000:04d}\t{floor}\t{name}"
 
@@ -160,7 +161,7 @@ def difference(old: Picture | None, new: Picture | None, name: str) -> dict[str,
 
 
 def _line(line: Line, away: bool) -> dict[str, Any]:
-    """A line for readers. A unit that is away has no present state; its kind of release does not change with that."""
+    """A line for readers. A unit that is away has no present state of its lines; their kind of release stays."""
     now = {"state": "unknown", "since": "", "call": None} if away else {
         "state": line.state, "since": line.since, "call": line.call_id
     }  # fmt: skip
@@ -184,15 +185,15 @@ def _texts(alert: Alert) -> dict[str, dict[Language, str]]:
     }
 
 
-MOST_ENTRIES = 4096  # at 1,000 busy units half a minute
-MOST_PARTS = 20_000  # lines and alerts in all of them: a unit may have 48 alerts
-KEPT_AS_BYTES = 256  # encoded copies are kept of the newest only
+MOST_ENTRIES = 4096  # half a minute of 1,000 busy units
+MOST_PARTS = 20_000  # lines and alerts in all entries: a unit may have 48 alerts
+KEPT_AS_BYTES = 256  # encoded copies exist of the newest entries only
 ALERTS_SHOWN = 4  # of a unit on the page of all units; its own page has all
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`calls`: may see which call a line is in. `unit`: reads only that unit, with all its alerts."""
+    """A reader's rights. `calls`: may see the call of a line. `unit`: reads only that unit, with all its alerts."""
 
     calls: bool
     language: Language
@@ -211,7 +212,8 @@ class Entry:
         return 1 + len(self.fields.get("lines", ())) + len(self.fields.get("alerts", ()))
 
     def event(self, reader: Reader, of: str) -> bytes:
-        """`of`: what the number counts from, see Journal.id; empty where it is not this reader's."""
+        """The change as an event. `of`: the process that counts the numbers, see Journal.id; empty if not for this
+        reader."""
         if reader.unit is not None and self.fields.get("unit", reader.unit) != reader.unit:
             return b""
         if (made := self.bytes_of.get(reader)) is None:
@@ -224,7 +226,7 @@ class Entry:
 
 class Journal:
     def __init__(self, of: str) -> None:
-        """`of`: identifies this process; numbers of another process mean nothing here."""
+        """`of`: identifies this process; numbers of another process have no meaning here."""
         self.of = of
         self._entries: deque[Entry] = deque()
         self._parts = 0
@@ -244,14 +246,14 @@ class Journal:
             self._entries[-1 - KEPT_AS_BYTES].bytes_of.clear()
 
     def number_of(self, id: str) -> int | None:
-        """None of an id that was never given out here."""
+        """The number in an id; None for an id of another process, or one never issued."""
         of, _, number = id.rpartition("-")
         if of != self.of or not number.isascii() or not number.isdigit() or len(number) > 18:
             return None
         return int(number) if int(number) <= self.number else None
 
     def after(self, number: int) -> list[Entry] | None:
-        """The oldest first. None: the journal does not reach back to `number`."""
+        """The changes since `number`, oldest first. None: the journal does not reach back to `number`."""
         missed = self.number - number
         if missed > len(self._entries):
             return None
@@ -273,9 +275,9 @@ def visible_fields(fields: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _visible_line(line: dict[str, Any], reader: Reader) -> dict[str, Any]:
-    """A tile among all units does not show how a call is ended: of a thousand units it is not sent."""
+    """The line for this reader. The page of all units does not show how a call is ended, so it is not sent."""
     if (reader.calls or line["call"] is None) and (reader.unit is not None or "release" not in line):
-        return line  # most are so, and a page of all units has some thousand
+        return line  # most lines, and a page of all units has thousands
     out = line if reader.calls else {**line, "call": None}
     if reader.unit is None and "release" in out:
         out = {name: value for name, value in out.items() if name != "release"}
@@ -283,7 +285,7 @@ def _visible_line(line: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _cause_texts(cause: dict[str, Any], language: Language) -> dict[str, str]:
-    """Texts: what is probably wrong, what to do, whom to call. And the group, as in causes.py."""
+    """Texts: the probable cause, the remedy, the contact; and the group, as in causes.py."""
     same = {"contact": cause["contact"], "group": cause["group"]}
     if cause["texts"] is not None:
         said = _in_language(cause["texts"], language)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The common parts of many tiles of the page of all units, rendered once."""
+"""Renders once the parts that many tiles of the page of all units share."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class LineTiles:
 
 
 class Tiles:
-    """The rendered tiles of all pages. The tile of a well unit is the same for everybody and seldom changes; that of
-    another has a time, and is rendered anew."""
+    """The rendered tiles of all pages. A well unit's tile is the same for all readers and seldom changes; another
+    unit's tile shows a time, and is rendered each time."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], Markup] = {}
@@ -38,7 +38,7 @@ class Tiles:
     def well_tile(
         self, language: Language, render: Callable[..., Markup], one: Mapping[str, Any], hidden: bool
     ) -> Markup:
-        """`render` gets `one` and `hidden`."""
+        """The tile of a well unit. `render` gets `one` and `hidden`."""
         if one["cause"] is not None:
             return render(one, hidden=hidden)
         fields = (one[name] for name in ("unit", "standing", "calls", "order", "faults", "building", "floor"))

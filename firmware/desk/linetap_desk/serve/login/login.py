@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login and unlock: limited attempts, a password, for accounts with a passkey that too, a session. Each is a row of the
+"""Login and unlock: limited attempts, a password, the passkey if the account has one, a session. Each is a row of the
 access log.
 
-An attempt is counted before its password is checked, so that a thousand at once are not a thousand guesses. Of a login
-in two steps it counts until the second is done.
+An attempt is counted before its password is checked, so that a thousand at once are not a thousand guesses. An attempt
+of a login in two steps counts until the second is done.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from linetap_desk.web import secure
 
 WITHIN_S = 15 * 60
 _LOCK = 0x6C74747279  # PostgreSQL: otherwise simultaneous attempts would each count as the first
-MOST_ATTEMPTS = {"name": 10, "address": 50}  # a city hall may come from one address
+MOST_ATTEMPTS = {"name": 10, "address": 50}  # a city hall may share one address
 
 
 class Attempt(NamedTuple):
-    """`logs`: only the first attempt over the limit is logged; the rest would fill the log."""
+    """The permission for an attempt. `logs`: only the first attempt over the limit is logged; others would fill the
+    log."""
 
     allowed: bool
     logs: bool
@@ -41,7 +42,7 @@ def begin_attempt(db: Connection, name: str, address: str, now_ns: int) -> Attem
     """Counts the attempt. If it is not allowed, the password must not be checked."""
     one_at_a_time(db, _LOCK)
     db.execute(delete(attempts).where(attempts.c.at <= rfc3339(now_ns - WITHIN_S * NS_PER_S)))
-    values = {"name": secure.digest(name), "address": address}  # a password may have been typed as the name
+    values = {"name": secure.digest(name), "address": address}  # the name field may contain a password
     for kind, value in values.items():
         if _count_attempts(db, kind, value) >= MOST_ATTEMPTS[kind]:
             logs = _count_attempts(db, f"{kind}_told", value) == 0
@@ -63,15 +64,15 @@ def _add_attempt(db: Connection, kind: str, value: str, now_ns: int) -> None:
 
 
 def clear_attempts(db: Connection, name: str, address: str) -> None:
-    """Clears the attempts after a correct password; of the address only this one: an attacker may have an account
-    too."""
+    """Clears the account's attempts after a correct password, and this one of the address: an attacker at the same
+    address may have an account."""
     db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == secure.digest(name)))
     mine = select(func.max(attempts.c.id)).where(attempts.c.kind == "address", attempts.c.value == address)
     db.execute(delete(attempts).where(attempts.c.id == mine.scalar_subquery()))
 
 
 class TooMany(Exception):
-    """Attempts, for this account or from this address."""
+    """Too many attempts for this account or from this address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +80,25 @@ class _Tried:
     person: int
     name: str  # empty: there is no such account
     stored: str | None
-    as_of: str = ""  # when the account had been changed last; empty where nobody waited since it was read
+    as_of: str = ""  # the account's last change; empty if nothing waited since it was read
 
 
 class AccountChanged(PasskeyFault):
-    """Between the two steps of a login."""
+    """The account was changed between the two steps of a login."""
 
     code = "account_changed"
 
 
 class Entered(NamedTuple):
-    """`token`: of a new session. `second`: of a login that now needs the passkey. Neither: refused."""
+    """The result. `token`: of a new session. `second`: of a login that now needs the passkey. Neither: refused."""
 
     token: str = ""
     second: str = ""
-    no_passkey: bool = False  # the account has to have one, and has none
+    no_passkey: bool = False  # the account needs one, and has none
 
 
 async def by_password(site: Site, name: str, password: str, address: str, there: str, old: str = "") -> Entered:
-    """`there`: the page to go to; `old`: the browser's previous session."""
+    """Logs in by password. `there`: the page to go to; `old`: the browser's previous session."""
     accounts.require_room()
     tried = await anyio.to_thread.run_sync(_try, site, name, address)
     right = await accounts.check_password(tried.stored, password)
@@ -105,7 +106,7 @@ async def by_password(site: Site, name: str, password: str, address: str, there:
 
 
 async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
-    """Opens the locked session of `who` again."""
+    """Unlocks the session of `who`."""
     accounts.require_room()
     tried = await anyio.to_thread.run_sync(_try, site, who.name, address)
     right = await accounts.check_password(tried.stored, password)
@@ -115,12 +116,12 @@ async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
 async def by_person(
     site: Site, person: int, name: str, address: str, act: str, there: str, old: str = ""
 ) -> Entered:  # fmt: skip
-    """Logs a person in who was identified by other means, which `act` names."""
+    """Logs in a person whom `act` names as identified by other means."""
     return await _enter(site, _Tried(person, name, None), True, address, act, there, old)
 
 
 async def new_session(site: Site, who: Who, address: str) -> str:
-    """Begins another session of somebody who is logged in and has just typed the password."""
+    """Begins another session for a logged-in person who has just typed the password."""
 
     def now() -> str:
         with writing(site.own) as db:
@@ -131,7 +132,7 @@ async def new_session(site: Site, who: Who, address: str) -> str:
 
 
 async def by_passkey(site: Site, waiting: Ceremony, given: Answer, address: str) -> Entered:
-    """The second step. PasskeyFault has the reason of a refusal."""
+    """Finishes a login by the passkey. PasskeyFault has the reason of a refusal."""
 
     def now() -> str:
         now_ns = site.clock.utc_ns()
@@ -185,7 +186,7 @@ def _begin(
 ) -> Entered | Ceremony:  # fmt: skip
     now_ns = site.clock.utc_ns()
     with writing(site.own) as db:
-        if tried.as_of:  # the password waited for its turn, and may be another one's by now
+        if tried.as_of:  # the account may have changed while the password waited
             right = right and accounts.is_as_of(db, tried.person, tried.as_of)
         if right and passkeys.has_any(db, tried.person):
             site.access.append_in(db, tried.name, address, "login_first", Subject(), DONE)

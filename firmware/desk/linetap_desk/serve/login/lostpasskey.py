@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lost passkey is replaced with the help of two people, who log in by passkey themselves.
+"""Replaces a lost passkey with the help of two people, who log in by passkey themselves.
 
-The first asks, with a reason, and is shown one half of a code; another confirms, and is shown the other half. Each
-gives theirs to the person concerned, who types both on the page of new accounts. Neither half alone is good for
-anything, so neither of the two can take over the account. Every step is in the access log.
+The first requests it, with a reason, and is shown one half of a code; another confirms it, and is shown the other half.
+Each gives their half to the person concerned, who types both on the page of new accounts. Neither half alone is valid,
+so neither of the two can take over the account. Every step is in the access log.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login by password or by the OIDC provider, logout, unlocking and prolonging a session, and changing one's password.
-The passkey that may follow is in secondfactor.py."""
+"""Login by password or by the OIDC provider, logout, unlocking and prolonging a session, and changing one's password. A
+passkey that follows is in secondfactor.py."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def login_answer(request: Request, site: Site, there: str, error: str = "", stat
 
 
 def set_cookie(response: Response, token: str) -> Response:
-    """No expiry: the cookie ends with the browser, and the server ends the session."""
+    """Sets the session's cookie. It has no expiry: it ends with the browser, and the server ends the session."""
     response.set_cookie(sessions.COOKIE, token, path="/", secure=True, httponly=True, samesite="strict")
     return response
 
 
 def set_second(response: Response, token: str) -> Response:
-    """The cookie of a login that waits for its passkey."""
+    """Sets the cookie of a login that waits for its passkey."""
     response.set_cookie(
         passkeys.COOKIE, token, path="/", max_age=passkeys.WITHIN_S, secure=True, httponly=True, samesite="strict"
     )
@@ -76,7 +76,8 @@ async def to_provider(request: Request, site: Site) -> Response:
 
 
 async def from_provider(request: Request, site: Site) -> Response:
-    """A page and no redirect: a redirect that began at the provider would come without our strict cookie."""
+    """Finishes a login at the provider. Returns a page, not a redirect: a redirect that began at the provider would
+    come without our strict cookie."""
     arrived = await _provider(site).arrive(request)
     person = None if arrived is None else await anyio.to_thread.run_sync(_person_of, site, arrived.subject)
     address = request.state.address
@@ -172,7 +173,7 @@ async def password_page(request: Request, site: Site) -> Response:
 
 
 async def password_form(request: Request, site: Site) -> Response:
-    """Ends all sessions of the account; this browser gets a new one."""
+    """Changes the password. Ends all sessions of the account; this browser gets a new one."""
     form, who = await request.form(), who_of(request)
     old, new = _field(form.get("password")), _field(form.get("new"))
 
@@ -197,18 +198,18 @@ async def password_form(request: Request, site: Site) -> Response:
     return set_cookie(RedirectResponse("/", 303), token)
 
 
-WARN_S = 120  # before a session locks or ends, and no longer than a third of the time until it locks
+WARN_S = 120  # before a session locks or ends; at most a third of the time until it locks
 
 
 async def alive(request: Request, site: Site) -> Response:
-    """Polled by open pages, so that none outlives its session, and each shows in time when it will be over."""
+    """Polled by open pages, so that none outlives its session, and each warns before the end."""
     who = who_of(request)
     warn_s = min(WARN_S, sessions.idle_of(site.settings, who.roles) // 3)
     return JSONResponse({"locks_s": who.locks_s, "ends_s": who.ends_s, "warn_s": warn_s})
 
 
 async def stay(_request: Request, _site: Site) -> Response:
-    """Sent while a person types, and by the button of the warning: like any other page it postpones the lock."""
+    """Postpones the lock, as any page does. Sent while a person types, and by the button of the warning."""
     return Response(status_code=204)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The second step of a login: the passkey; and the first password and passkey of an account, by a one-time code."""
+"""The second step of a login, by passkey; and the first password and passkey of an account, by a one-time code."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def new_page(request: Request, site: Site) -> Response:
 
 
 def _must_have(site: Site, waiting: Ceremony) -> bool:
-    """Whether a passkey is required: by the policy, or because this one replaces one."""
+    """Whether a passkey is required: by the policy, or since this one replaces another."""
     with site.own.connect() as db:
         found = accounts.by_name(db, waiting.name)
         return passkeys.has_any(db, waiting.person) or (
@@ -161,7 +161,8 @@ async def new_form(request: Request, site: Site) -> Response:
 
 
 def _finish(site: Site, waiting: Ceremony, given: Answer | None, address: str) -> str | None:
-    """Code, password, passkey, the end of older sessions and the log's row: all of it or nothing."""
+    """Uses up the code, sets password and passkey, ends older sessions and writes the log's row, all in one
+    transaction."""
     now_ns = site.clock.utc_ns()
     with writing(site.own) as db:
         if not accounts.is_as_of(db, waiting.person, waiting.as_of):

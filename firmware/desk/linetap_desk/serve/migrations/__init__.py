@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The migrations of serve's own database to the state of tables.py: one step a version, run at every start that needs
-one.
+"""The migrations of serve's own database to the state of tables.py: one step for each version, run at a start that
+needs one.
 
-Alembic is imported where it is needed alone: it takes 11 MB for good, so that the pages migrate in a process of its own
+Alembic is imported only where needed: it takes 11 MB permanently, so the pages migrate in a separate process
 (migrating.py).
 """
 
@@ -20,7 +20,7 @@ from linetap_desk.serve.database.transactions import one_at_a_time, writing
 if TYPE_CHECKING:
     from alembic.config import Config
 
-_LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the other
+_LOCK = 0x6C746D6967  # PostgreSQL: two starting processes migrate one after the other
 _STEP = re.compile(r"([0-9]{4})_.*\.py")
 
 
@@ -37,7 +37,7 @@ def _newest() -> str:
 
 
 def upgrade(engine: Engine, to: str = "head") -> None:
-    """BadInput for a database of a later version."""
+    """Migrates. BadInput for a database of a later version."""
     from alembic import command
     from alembic.util.exc import CommandError
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alembic's own entry: the connection is the one that `upgrade` has, with its transaction."""
+"""Alembic's own entry: it uses the connection and the transaction of `upgrade`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form of how calls end: the situations for which staff have a code, and the longest time of a call. Pure."""
+"""The form for ending calls: the situations for which staff have a code, and the longest time of a call. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from linetap_core.wire.situations import OVERLONG, SITUATIONS
 from linetap_desk.serve.orders.fields import Form
 from linetap_desk.web.text import N_
 
-MOST_MINUTES: Final = 239  # the longest recording of a unit is 4 h, and the end comes before
+MOST_MINUTES: Final = 239  # a unit's longest recording is 4 h, and the end must come before
 WARN, END = "warn_min", "end_min"
 BOXES = tuple(f"situation_{each.name}" for each in SITUATIONS)
 FIELDS = (*BOXES, WARN, END)
@@ -26,7 +26,7 @@ SAYS = {
 
 
 class Ending(NamedTuple):
-    """`situations`: names. Minutes: 0 is never."""
+    """The settings for ending calls. `situations`: names. Minutes: 0 is never."""
 
     situations: list[str]
     warn_min: int
@@ -34,7 +34,7 @@ class Ending(NamedTuple):
 
 
 def read(form: Form) -> Ending:
-    """The form's values, to be used only if it has no mistakes."""
+    """The form's values, valid only if the form has no mistakes."""
     chosen = [each.name for each, box in zip(SITUATIONS, BOXES, strict=True) if form.text(box)]
     warn = form.number(WARN, 0, MOST_MINUTES, is_required=False) or 0
     end = form.number(END, 0, MOST_MINUTES, is_required=False) or 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fields of a form as they were typed, and one mistake beside each: shared by the site's form and the unit's."""
+"""Fields of a form as they were typed, with one mistake each: shared by the site's form and the unit's."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ MISTAKES = {
 
 @dataclass
 class Form:
-    """`typed`: by the fields' names, as shown again. `mistakes`: field -> msgid; `details`: the text after it."""
+    """A form. `typed`: by the fields' names, as shown again. `mistakes`: field -> msgid; `details`: the text after
+    it."""
 
     typed: Mapping[str, str]
     mistakes: dict[str, str] = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
 
     def wrong(self, name: str, msgid: str) -> None:
-        """The first mistake of a field is shown."""
+        """Adds a mistake; only a field's first one is shown."""
         self.mistakes.setdefault(name, msgid)
 
     def text(self, name: str, *, is_required: bool = False, most: int = LONGEST) -> str:
-        """Empty if it is missing or wrong."""
+        """The field's text; empty if it is missing or wrong."""
         text = unicodedata.normalize("NFC", self.typed.get(name, "").strip())
         lines = text.splitlines() if most > LONGEST else [text]
         if len(text) > most or not all(line.isprintable() for line in lines):

@@ -24,12 +24,12 @@ SAYS = {
 @dataclass(frozen=True, slots=True)
 class Wifi:
     ssid: str
-    passphrase: str = field(repr=False)  # a secret: only the order has it
+    passphrase: str = field(repr=False)  # a secret, stored in the order only
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`broker`: where its broker is, outside private networks."""
+    """A unit's network. `broker`: the broker's address outside private networks."""
 
     address: str
     gateway: str
@@ -40,7 +40,7 @@ class Network:
 
 
 def read(form: Form) -> Network:
-    """The form's values, to be used only if it has no mistakes."""
+    """The form's values, valid only if the form has no mistakes."""
     address, gateway = form.text("address"), form.text("gateway")
     is_known = networks.is_interface(address)
     if address and not is_known:

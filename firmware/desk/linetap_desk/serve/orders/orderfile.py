@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order made from both forms: linetap.toml, with a unit.toml of the entered values only. Pure.
+"""Makes the order from both forms: linetap.toml, with a unit.toml of the entered values only. Pure.
 
 All other values have the unit's own defaults, so that the signers have one page to read instead of twenty. The desk has
-no schema of a unit's configuration; tests hold what is made here to the unit's own (tests/desk/test_order_made.py).
+no schema of a unit's configuration; tests check the result by the unit's own (tests/desk/test_order_made.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLASS = "standard"
 
 
 def order_of(template: Template, unit: Unit, authority: Authority, made_at: str) -> bytes:
-    """BadInput for an order that no unit takes: its files together are too long."""
+    """The order. BadInput if its files together are too long for a unit."""
     files = {order.UNIT: _unit(template, unit, authority)}
     files |= {KEY_LIST: template.key_list, f"{KEY_LIST}{SUFFIX}": template.key_list_sig}
     if template.ca is not None:
@@ -76,7 +76,7 @@ def _unit(template: Template, unit: Unit, authority: Authority) -> str:
 
 
 def _ending(template: Template) -> Iterator[str]:
-    """A situation that a later version no longer ships is left out."""
+    """The lines of how calls end, without situations that this version does not ship."""
     for each in SITUATIONS:
         if each.name in template.situations:
             yield _table("[situation]", {"name": each.name, "code": each.code, "notice": each.notice})

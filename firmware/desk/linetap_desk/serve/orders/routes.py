@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages on which an order is made: the site's part once, then a unit's; the file to be signed, and its signature.
 
-The authority's key is on no server (docs/adoption.md): its holders take the file away and bring signatures back.
+The authority's key is on no server (docs/adoption.md): its holders download the file and upload signatures.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ async def make(request: Request, site: Site) -> Response:
 
 
 async def order_file(request: Request, site: Site) -> Response:
-    """The file for the authority to sign, named after the unit, as several may be in one folder; with `?card` under the
-    name that a unit reads on its card."""
+    """The file for the authority to sign, named after the unit, as several may be in one folder; with `?card` named as
+    a unit expects it on its card."""
 
     def read() -> tuple[str, bytes | None]:
         with site.own.connect() as db:
@@ -126,7 +126,7 @@ async def order_file(request: Request, site: Site) -> Response:
 
 
 async def sign(request: Request, site: Site) -> Response:
-    """Takes an uploaded signature. Of an authority of k of n keys each signature may be a file of its own."""
+    """Stores an uploaded signature. Each of k of n keys' signatures may be in a file of its own."""
     form, who, now = await request.form(), who_of(request), rfc3339(site.clock.utc_ns())
 
     def do(db: Connection) -> Subject:
@@ -147,7 +147,7 @@ async def _kept(site: Site) -> store.KeptTemplate | None:
 
 
 def _authority(site: Site) -> Authority | None:
-    """None where desk.toml names none, or one that cannot be read."""
+    """The authority; None if desk.toml names none, or one that cannot be read."""
     path = site.settings.desk.serve.authority
     try:
         return None if path is None else read_authority(Path(path))
@@ -161,7 +161,7 @@ def _cards(text: str) -> int:
 
 
 def _typed(data: FormData, names: list[str] | tuple[str, ...]) -> Form:
-    """A private key in a field is a mistake of that field, and is not shown again."""
+    """The form as typed. A private key in a field is a mistake of that field, and is not shown again."""
     form = Form(typed := {})
     for name in names:
         try:

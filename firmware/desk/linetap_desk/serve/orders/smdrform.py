@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The form of one unit's SMDR: the speed of the PBX's port, and the layout of its lines. Pure.
 
-The port itself cannot be changed by a later command, the layout can (docs/commands.md).
+A later command can change the layout, but not the port (docs/commands.md).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Smdr:
-    """`layout`: key of [smdr] -> its value, of the format `columns` alone."""
+    """A unit's SMDR. `layout`: key of [smdr] -> its value, of the format `columns` only."""
 
     baud: int
     format: str
@@ -50,7 +50,7 @@ class Smdr:
 
 
 def read(form: Form) -> Smdr | None:
-    """None where no PBX prints; to be used only if the form has no mistakes."""
+    """The form's values, valid only if the form has no mistakes. None without a PBX that prints."""
     chosen = form.choice("smdr_format", FORMATS)
     if not chosen:
         return None
@@ -62,7 +62,7 @@ def read(form: Form) -> Smdr | None:
 
 
 def _layout(form: Form, name: str) -> str:
-    """The grammar is the unit's own; what it says of a mistake stands behind ours."""
+    """The layout, parsed by the unit's own grammar; its message on a mistake follows ours."""
     text = form.text(f"smdr_{name}", is_required=True)
     try:
         if text:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The site's part of all orders, one row in serve's own database."""
+"""Stores the site's part of all orders, one row in serve's own database."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 """The settings that all orders of a site share: broker, servers, key list, how calls end. Pure: a form, its files, and
 their mistakes.
 
-The authority is that of desk.toml (`serve.authority`): the list has to be signed by it, and so will each order be.
+The authority is that of desk.toml (`serve.authority`): it must have signed the list, and it signs each order.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ SAYS = {
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """`ca`: None where the broker's certificate is of a public authority. `custodians`: of the list, or as typed."""
+    """The settings. `ca`: None if a public authority issued the broker's certificate. `custodians`: of the list, or as
+    typed."""
 
     broker_host: str
     broker_port: int
@@ -58,13 +59,13 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     custodians_needed: int
     overflow_epoch: str
     overflow_number: int
-    situations: list[str] = []  # of an earlier version: none
+    situations: list[str] = []  # absent in an earlier version
     warn_min: int = 0  # 0: never
     end_min: int = 0
 
     @property
     def typed(self) -> dict[str, str]:
-        """The form's fields for these settings; custodians of the key list are not copied."""
+        """The form's fields for these settings; the key list's custodians are not copied."""
         is_listed = bool(keylist.sound(self.key_list.encode()).custodians)
         return {
             "broker_host": self.broker_host,
@@ -80,7 +81,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(form: Form, files: dict[str, bytes], before: Template | None, authority: Authority) -> Template | None:
-    """None with mistakes. A file that is not there is as it was `before`."""
+    """The settings; None with mistakes. A file that was not uploaded stays as `before`."""
     host = form.host("broker_host")
     if host and is_own_host(host):
         form.wrong("broker_host", SAYS["own_broker"])

@@ -17,7 +17,7 @@ from linetap_desk.web.text import N_
 
 MOST_CARDS, LINES_A_CARD = 4, 8
 KINDS = ("", "station", "trunk", "exempt")
-# A line that is the exchange's own has a telephone number, and a PBX may name a trunk by one.
+# A public exchange line has a telephone number, and a PBX may name a trunk by its number.
 _EXTENSION = re.compile(r"[0-9*#]{1,15}", re.ASCII)
 _TRUNK = re.compile(r"[0-9A-Za-z]{1,15}", re.ASCII)
 MOST_PLACE = 80
@@ -40,7 +40,7 @@ SAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`kind`: station, trunk or exempt. `number`: extension or name of the trunk; may be empty."""
+    """A line. `kind`: station, trunk or exempt. `number`: extension or name of the trunk; may be empty."""
 
     number: int
     kind: str
@@ -57,7 +57,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`port`: USB port of its codec and meter; empty: of the only card there is."""
+    """A line card. `port`: USB port of its codec and meter; empty: of the only card."""
 
     number: int
     port: str
@@ -65,7 +65,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """`smdr`: None where no PBX prints its calls for it."""
+    """A unit's settings. `smdr`: None without a PBX that prints its calls."""
 
     name: str
     place: str
@@ -84,7 +84,7 @@ def fields_of(cards: int) -> list[str]:
 
 
 def read(form: Form, cards: int) -> Unit | None:
-    """None with mistakes."""
+    """The settings; None with mistakes."""
     name, place = form.text("unit", is_required=True), form.text("place")
     if name and not unitnames.is_name(name):
         form.wrong("unit", SAYS["unit"])
@@ -119,7 +119,7 @@ def _lines(form: Form, cards: int) -> list[Line]:
         kind, name = form.choice(f"kind{number}", KINDS), form.text(f"number{number}")
         name = (
             name if kind == "trunk" else name.replace("-", "")
-        )  # as a telephone number is written; a blank divides two
+        )  # written like a telephone number; a blank separates two
         at, known = f"number{number}", _TRUNK if kind == "trunk" else _EXTENSION
         if name and not kind:
             form.wrong(at, SAYS["unconnected"])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of the second copy that are sealed to an overflow epoch, and the progress of each.
+"""Finds the calls of the second copy that are sealed to an overflow epoch, and the progress of each.
 
-There is no state of its own: a call is re-wrapped when a signed rewrap.json lies in the desk's folder of holds, and
-checked when another vault officer's signature lies beside it, as `linetap epoch destroy` counts them.
+There is no separate state: a call is re-wrapped if a signed rewrap.json is in the desk's folder of holds, and checked
+if another vault officer's signature is beside it, as `linetap epoch destroy` counts them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from linetap_desk.serve.release import callfiles
 from linetap_desk.unsealing import wrapped
 from linetap_desk.unsealing.wrapped import CHECK_SUFFIX, Wrapped, verify_wrapped
 
-MOST = 100  # of one page, and of one archive
+MOST = 100  # per page, and per archive
 
 
 @dataclass(frozen=True, slots=True)
 class OverflowCall:
-    """`row`: unit, call_id, record_sha256. `day`: by its unit's amendment; empty: its officer knows it by its class.
-    `signer`: who re-wrapped it. `why`: why the desk has no copy to read."""
+    """A call. `row`: unit, call_id, record_sha256. `day`: by its unit's amendment; empty: an officer determines it by
+    the class. `signer`: who re-wrapped it. `why`: why the desk has no readable copy."""
 
     row: Mapping[str, Any]
     epoch: str
@@ -53,7 +53,7 @@ class OverflowCall:
 
 
 def candidates(desk: Connection) -> list[Mapping[str, Any]]:
-    """Copies whose record has no day, and those that their unit amended, the oldest first; one more than MOST, which
+    """Copies whose record has no day, and those that their unit amended, oldest first; at most MOST and one more, which
     shows that there are more."""
     columns = (copies.c.unit, copies.c.call_id, copies.c.record_sha256)
     same = (amendments.c.unit == copies.c.unit) & (amendments.c.call_id == copies.c.call_id)
@@ -95,7 +95,7 @@ def _of(site: Site, row: Mapping[str, Any], epoch: str, roles: Roles | None, why
 
 
 def day_of(until: str | None, zone: ZoneInfo) -> str:
-    """The day that ends then; empty without one."""
+    """The day whose end is `until`; empty without one."""
     return day_of_end(from_utc_ns(parse_rfc3339(until)), zone.key).isoformat() if until else ""
 
 
@@ -108,7 +108,7 @@ def folder_of(site: Site, call_id: str) -> Path | None:
 
 
 def stored_rewrap(site: Site, call_id: str) -> Wrapped | None:
-    """The re-wrapping stored there, not verified."""
+    """The re-wrapping stored there, unverified."""
     return next((one for one in callfiles.hold_documents(site, call_id) if one.name == hold.REWRAP), None)
 
 

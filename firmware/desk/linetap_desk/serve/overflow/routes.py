@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of calls that are sealed to an overflow epoch: the archive for the officers' own machines, and what comes
-back. The keys stay with the officers; the page carries papers, judges them, and shows what is still to be done."""
+"""The page of calls sealed to an overflow epoch: the archive for the officers' own machines, and their uploads. The
+keys stay with the officers; the page transfers and checks papers, and shows what remains to be done."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def _calls(site: Site) -> tuple[list[OverflowCall], bool]:
 
 
 def _rewrap(calls: Sequence[OverflowCall]) -> list[str]:
-    """A command for each overflow epoch; the days are those that the units stated. Calls without one follow by hand."""
+    """A command for each overflow epoch, with the days that the units stated. Calls without a day follow by hand."""
     lines = []
     for epoch in sorted({one.epoch for one in calls if one.day}):
         folders = " ".join(_folder(one) for one in calls if one.day and one.epoch == epoch)
@@ -84,7 +84,7 @@ def _folder(one: OverflowCall) -> str:
 
 
 async def archive(request: Request, site: Site) -> Response:
-    """The calls without their audio, with what proves them, and the papers that lie here."""
+    """An archive of the calls without their audio, their proofs, and the stored papers."""
     calls, _more = await _calls(site)
 
     def members() -> list[package.Member]:
@@ -128,7 +128,7 @@ async def bring(request: Request, site: Site) -> Response:
         def do(_db: Connection) -> None:
             return None
 
-        await store.run_logged(request, site, "overflow_take", subject, do)  # before anything is kept
+        await store.run_logged(request, site, "overflow_take", subject, do)  # before files are stored
         await anyio.to_thread.run_sync(_keep, site, taken)
     except (Refusal, BadInput) as error:
         return await _page(request, site, error)

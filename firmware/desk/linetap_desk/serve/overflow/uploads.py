@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes what vault officers bring for calls of an overflow epoch: re-wrapped keys, and the signatures of those who
-checked them. An archive `holds/CALL_ID/...`, as `linetap overflow rewrap` and `hold check` write those folders.
+"""Checks and stores vault officers' uploads for calls of an overflow epoch: re-wrapped keys, and the signatures of
+those who checked them. The upload is an archive `holds/CALL_ID/...`, as `linetap overflow rewrap` and `hold check`
+write it.
 
-All of it is judged before any of it is kept: the second copy is verified, a vault officer has signed for this very
-record, and the day is the one that the call's unit stated. Files are written so that the document comes last.
+The whole upload is checked before it is stored: the second copy is verified, a vault officer has signed for this
+record, and the day is the one that the call's unit stated. The document is the last file written.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ _LIMITS = {sealed.KEY: KEY_LIMIT_BYTES, hold.REWRAP: hold.LIMIT_BYTES, _SIG: ssh
 _CALL = sealed.CALL_ID.pattern.replace("(", "(?:", 1)
 _NAMES = [(re.compile(rf"holds/{_CALL}/{re.escape(name)}", re.ASCII), limit) for name, limit in _LIMITS.items()]
 MOST_BYTES = 8 << 20
-_MODE = 0o644  # the officers of the ceremony read it as other users
+_MODE = 0o644  # the officers of the ceremony are other users
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedCall:
-    """The files of one call to be kept. `papers`: None if the re-wrapping is kept already. `check`: the signature of a
-    second officer; empty if none was brought. `before`: what lay there when it was judged."""
+    """The files of one call to be stored. `papers`: None if the re-wrapping is stored already. `check`: the signature
+    of a second officer; empty without one. `before`: the stored re-wrapping at the time of the check."""
 
     call_id: str
     papers: Wrapped | None
@@ -54,7 +55,7 @@ class UploadedCall:
 
 
 def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
-    """Call id -> name -> content. StepFault if it is no such archive."""
+    """Call id -> name -> content. StepFault for another kind of archive."""
     found: dict[str, dict[str, bytes]] = {}
     try:
         for name, content in members(io.BytesIO(data), _NAMES, len(_LIMITS) * overflowcalls.MOST + overflowcalls.MOST):
@@ -68,7 +69,7 @@ def unpack(data: bytes) -> dict[str, dict[str, bytes]]:
 
 
 def checked_files(site: Site, data: bytes, calls: Mapping[str, OverflowCall], roles: Roles) -> list[UploadedCall]:
-    """StepFault or NotReleased names the first call that is not as it should be; then nothing is kept."""
+    """The checked files. StepFault or NotReleased names the first faulty call; then nothing is stored."""
     return [_judge(site, call_id, files, calls.get(call_id), roles) for call_id, files in sorted(unpack(data).items())]
 
 
@@ -129,7 +130,7 @@ _KEEPING = threading.Lock()
 
 
 def keep(site: Site, taken: UploadedCall) -> None:
-    """Into the desk's folder of holds; the document is the last of its files. StepFault if another upload was first, or
+    """Writes the files into the desk's folder of holds, the document last. StepFault if another upload was first, or
     the folder cannot be written."""
     folder = overflowcalls.folder_of(site, taken.call_id)
     if folder is None:
@@ -149,6 +150,6 @@ def keep(site: Site, taken: UploadedCall) -> None:
 
 
 def place(site: Site) -> Path | None:
-    """The folder of kept papers; None if desk.toml names none."""
+    """The folder of stored papers; None if desk.toml names none."""
     copy = site.settings.desk.copy
     return None if copy is None or copy.holds is None else Path(copy.holds)

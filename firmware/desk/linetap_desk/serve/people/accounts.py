@@ -26,8 +26,8 @@ from linetap_desk.web.roles import ALONE, APART, ROLES, SUPERVISOR
 
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 200  # characters
 _HASHER = PasswordHasher(time_cost=5, memory_cost=19_456, parallelism=1, type=Type.ID)
-AT_ONCE = 1  # 19 MiB and one processor: further logins wait, so that both stay bounded
-MOST_WAITING = 32  # beyond that a login is refused at once: some seconds of waiting
+AT_ONCE = 1  # 19 MiB and one processor: further logins wait, which bounds both
+MOST_WAITING = 32  # more are refused at once; some seconds of waiting
 
 
 class TooManyWaiting(Exception):
@@ -35,14 +35,15 @@ class TooManyWaiting(Exception):
 
 
 def hashed(password: str) -> str:
-    """BadInput where it is too short or too long."""
+    """The hash of the password. BadInput if it is too short or too long."""
     if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
         raise BadInput(f"the password has {len(password)} characters; {LEAST_CHARACTERS} to {MOST_CHARACTERS} expected")
     return _HASHER.hash(password)
 
 
 def password_fits(stored: str | None, password: str) -> bool:
-    """Takes the same time without an account, so that the time does not reveal which accounts exist."""
+    """Whether the password is right. Takes the same time without an account, so as not to reveal which accounts
+    exist."""
     try:
         same = _HASHER.verify(stored or _placeholder(), password[: MOST_CHARACTERS + 1])
     except (VerificationError, InvalidHash):
@@ -51,17 +52,17 @@ def password_fits(stored: str | None, password: str) -> bool:
 
 
 async def check_password(stored: str | None, password: str) -> bool:
-    """TooManyWaiting: too many wait, and it was not checked."""
+    """Whether the password is right. TooManyWaiting: it was not checked."""
     return await run_hashing(partial(password_fits, stored, password))
 
 
 async def hash_password(password: str) -> str:
-    """TooManyWaiting: too many wait, and it was not hashed."""
+    """The hash of the password. TooManyWaiting: it was not hashed."""
     return await run_hashing(partial(hashed, password))
 
 
 async def run_hashing[T](do: Callable[[], T]) -> T:
-    """Runs a function that hashes a password, one at a time. TooManyWaiting: too many wait, and it was not begun."""
+    """Runs a function that hashes a password, one at a time. TooManyWaiting: it was not started."""
     require_room()
     _taken.append(None)
     try:
@@ -71,12 +72,12 @@ async def run_hashing[T](do: Callable[[], T]) -> T:
 
 
 def require_room() -> None:
-    """Raises TooManyWaiting before a login is logged that could not be checked."""
+    """Raises TooManyWaiting, before a login that could not be checked is logged."""
     if len(_taken) >= AT_ONCE + MOST_WAITING:
         raise TooManyWaiting
 
 
-# One for each that is being looked at, or waits. The limiter's own number has them some moments later.
+# One entry for each running or waiting check: the limiter's own count is updated later.
 _taken: list[None] = []
 
 
@@ -113,8 +114,8 @@ def add_account(
     table: AccessTable, by: str, name: str, shown: str, roles: Iterable[str], password: str | None, subject: str | None,
     *, invited: bool = False,
 ) -> None:  # fmt: skip
-    """BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC provider, or both.
-    `invited`: the person chooses a password by a one-time link."""
+    """Adds an account. BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC
+    provider, or both. `invited`: the person chooses a password by a one-time link."""
     if not is_name(name):
         raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most expected")
     if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
@@ -147,8 +148,8 @@ def set_roles(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> N
 
 
 def set_departments(table: AccessTable, by: str, name: str, departments: Sequence[str], known: Sequence[str]) -> None:
-    """Replaces the departments of a supervisor; none: all. `known`: those of the table of lines and of the register,
-    where there are any: another is a mistake in writing."""
+    """Replaces the departments of a supervisor; none: all. `known`: the departments of the table of lines and the
+    register; if it is not empty, another name is an error."""
     if len(departments) > MOST_DEPARTMENTS:
         raise BadInput(f"{len(departments)} departments; {MOST_DEPARTMENTS} at most expected, or none: all")
     for one in departments:
@@ -190,7 +191,7 @@ def list_accounts(table: AccessTable) -> Sequence[Row[Any]]:
 
 
 def with_passkey(table: AccessTable) -> set[str]:
-    """The names of accounts that have one."""
+    """The names of accounts with a passkey."""
     with table.engine.connect() as db:
         return set(db.execute(select(people.c.name).join(passkeys, passkeys.c.person == people.c.id)).scalars())
 
@@ -205,13 +206,14 @@ def by_name(db: Connection, name: str) -> Row[Any] | None:
 
 
 def has_role(db: Connection, name: str, roles: Collection[str]) -> bool:
-    """Whether the account is open and has one of these roles now: for what outlives a session, as a ticket does."""
+    """Whether the account is open and has one of these roles now; for permissions that outlive a session, such as
+    tickets."""
     found = by_name(db, name)
     return found is not None and not found.locked and not set(roles).isdisjoint(found.roles.split(","))
 
 
 def is_as_of(db: Connection, person: int, changed_at: str) -> bool:
-    """Whether the account is open, and was not changed since then."""
+    """Whether the account is open, and unchanged since then."""
     mine = (people.c.id == person) & people.c.locked.is_(False)
     return db.execute(select(people.c.changed_at).where(mine)).scalar() == changed_at
 

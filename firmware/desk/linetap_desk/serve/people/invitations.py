@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One-time codes: for the first password and passkey of a new account, and for somebody who has lost theirs.
+"""One-time codes: for the first password and passkey of a new account, and for a person who has lost theirs.
 
-A new account's comes from the server's terminal. A lost factor takes two people who log in by passkey themselves: each
-is shown one half of the code, once, and only both halves together are good. The database has their hashes.
+The code of a new account is made on the server's terminal. The replacement of a lost factor needs two people who log in
+by passkey: each is shown one half of the code, once, and only both halves together are valid. The database has their
+hashes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _SIGNS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0, 1, I and O
 
 
 class RestoreFault(Refusal):
-    """Somebody may not restore this factor; `code` is the reason."""
+    """A person may not restore this factor; `code` is the reason."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -34,7 +35,7 @@ class RestoreFault(Refusal):
 
 
 def invite(table: AccessTable, by: str, name: str) -> str:
-    """A code for an account that has no passkey yet; an earlier one ends. BadInput where two people have to do it."""
+    """A code for an account without a passkey; an earlier code ends. BadInput if two people are required."""
     code = _new() + _new()
     with writing(table.engine) as db:
         person = accounts.require(db, name)
@@ -46,7 +47,7 @@ def invite(table: AccessTable, by: str, name: str) -> str:
 
 
 def ask(db: Connection, name: str, by: str, by_person: int, reason: str, now_ns: int) -> str:
-    """The first half, for who asks. RestoreFault where they may not."""
+    """The first half, for the requesting person. RestoreFault if that person may not."""
     person = _of(db, name, by, by_person)
     half = _new()
     _replace(db, person.id, secure.digest(half), by, reason, now_ns)
@@ -71,7 +72,7 @@ def confirm(db: Connection, name: str, by: str, by_person: int, now_ns: int) -> 
 
 
 def pending_restorations(db: Connection, now_ns: int) -> list[Row[Any]]:
-    """Restorations that two people have begun or finished, and nobody has used yet."""
+    """Restorations begun or finished by two people, and not used yet."""
     wanted = (
         select(people.c.name, people.c.shown, invitations)
         .join(people, people.c.id == invitations.c.person)
@@ -82,7 +83,7 @@ def pending_restorations(db: Connection, now_ns: int) -> list[Row[Any]]:
 
 
 def matching_invitation(db: Connection, person: int, code: str, now_ns: int) -> str:
-    """The invitation that this code is of, by its first hash; empty if it is of none."""
+    """The invitation with this code, by its first hash; empty if none has it."""
     code = "".join(sign for sign in code.upper() if sign not in " -")
     found = db.execute(select(invitations).where(_open(person, now_ns))).one_or_none()
     if found is None:
@@ -95,7 +96,7 @@ def matching_invitation(db: Connection, person: int, code: str, now_ns: int) -> 
 
 
 def use_up(db: Connection, person: int, invitation: str, now_ns: int) -> Row[Any] | None:
-    """The invitation, which is over now; None if it was used or replaced meanwhile."""
+    """Uses up the invitation and returns it; None if it was used or replaced meanwhile."""
     mine = _open(person, now_ns) & (invitations.c.first_sha256 == invitation)
     found = db.execute(select(invitations).where(mine)).one_or_none()
     if found is None or db.execute(delete(invitations).where(mine)).rowcount != 1:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Login by the city's OIDC provider, which identifies the person and does not determine their roles.
 
-Authlib makes state, nonce and PKCE and checks the answer. The provider is asked to authenticate the person now
-(`prompt=login`, `max_age=0`) and must state when it did: otherwise a locked desk would be open to anyone who finds the
+Authlib makes state, nonce and PKCE and checks the answer. The request requires a new authentication (`prompt=login`,
+`max_age=0`), and the provider must state its time: otherwise a locked desk would be open to anyone who finds the
 browser logged in at the provider.
 """
 
@@ -28,7 +28,7 @@ from linetap_desk.web import secure
 COOKIE = "__Host-linetap-oidc"
 BACK = "/oidc/back"
 WITHIN_S = 600
-MOST_WAITING = 1000  # pending logins; the oldest has to begin again
+MOST_WAITING = 1000  # pending logins; the oldest is dropped
 LEEWAY_S = 120
 _ANSWER_S = 10
 _SECRET_BYTES = 4096
@@ -48,7 +48,7 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    subject: str  # as people.subject has it
+    subject: str  # as in people.subject
     there: str
     old: str
 
@@ -58,10 +58,10 @@ class ProviderUnreachable(Exception):
 
 
 class Oidc:
-    """One process serves the pages, so pending logins are kept in its memory."""
+    """The logins at the provider. One process serves the pages, so pending logins are in its memory."""
 
     def __init__(self, config: OidcConfig, clock: Clock, url: str) -> None:
-        from authlib.integrations.starlette_client import OAuth  # with its client 20 MB, which most desks do not need
+        from authlib.integrations.starlette_client import OAuth  # 20 MB with its client, which most desks do not need
 
         self._config, self._clock, self._url = config, clock, url
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
@@ -79,7 +79,7 @@ class Oidc:
         )
 
     async def leave(self, request: Request, there: str, old: str) -> Response:
-        """Redirects to the provider. ProviderUnreachable: it cannot be reached."""
+        """Redirects to the provider. ProviderUnreachable if it cannot be reached."""
         from httpx import HTTPError
 
         waiting = _Waiting(there, old, self._clock.utc_ns())
@@ -89,7 +89,7 @@ class Oidc:
             answer: Response = await self._app.authorize_redirect(
                 request, f"{self._url}{BACK}", prompt="login", max_age="0"
             )
-        except (HTTPError, ValueError, RuntimeError) as error:  # no answer, one that is no JSON, one without an address
+        except (HTTPError, ValueError, RuntimeError) as error:  # no answer, no JSON, or no address in it
             log.warning("oidc_away: %s", type(error).__name__)
             raise ProviderUnreachable from None
         token = secrets.token_urlsafe(32)
@@ -101,7 +101,7 @@ class Oidc:
         return answer
 
     async def arrive(self, request: Request) -> Arrived | None:
-        """The answer of the provider; None: it did not identify the person, or another browser began the login."""
+        """The provider's answer; None if it did not identify the person, or if another browser began the login."""
         waiting = self._waiting.pop(secure.digest(request.cookies.get(COOKIE, "")), None)
         now_ns = self._clock.utc_ns()
         if waiting is None or now_ns - waiting.since_ns > WITHIN_S * NS_PER_S:

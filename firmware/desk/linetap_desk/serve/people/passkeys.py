@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passkeys as the second factor of a login: which an account has, and whether an answer is theirs.
+"""Passkeys as the second factor of a login: stores an account's passkey, and verifies answers.
 
-They are bound to the host name of these pages, so they can sign no approval: that is another site's passkey
-(decision 0164). A new one proves itself by an assertion over our challenge; attestation is not asked for, and no CBOR
-is read.
+A passkey is bound to the host name of these pages, so it can sign no approval: approvals use another site's passkey
+(decision 0164). A new passkey proves itself by an assertion over our challenge; no attestation is requested, and no
+CBOR is parsed.
 
-A login that waits for the passkey has a challenge of its own, good once and for five minutes. One process serves the
-pages, so challenges are kept in its memory, as pending logins at the OIDC provider are. The browser has an opaque
-token; whoever has no such cookie can answer no challenge.
+A login that waits for the passkey has its own challenge, valid once and for five minutes. One process serves the pages,
+so challenges are in its memory, like pending logins at the OIDC provider. The browser has an opaque token, without
+which no challenge can be answered.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from linetap_desk.web import secure
 
 COOKIE = "__Host-linetap-second"
 WITHIN_S = 300
-MOST_WAITING = 1000  # the oldest has to begin again
+MOST_WAITING = 1000  # the oldest is dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """`act`: what the access log calls the login. `as_of`: when the account had been changed last as it began; a change
-    since ends it. `invitation`: the one-time code that it uses up, `password` the new one, as argon2id."""
+    """A login waiting for a passkey. `act`: its name in the access log. `as_of`: the account's last change at its
+    begin; a later change ends it. `invitation`: the one-time code that it uses up; `password`: the new one, as
+    argon2id."""
 
     person: int
     name: str
@@ -61,7 +62,7 @@ class Ceremonies:
         self._waiting: OrderedDict[str, Ceremony] = OrderedDict()
 
     def begin(self, ceremony: Ceremony) -> str:
-        """The token for the browser."""
+        """Begins a ceremony; returns the token for the browser."""
         token = secrets.token_urlsafe(32)
         self._waiting[secure.digest(token)] = ceremony
         while len(self._waiting) > MOST_WAITING:
@@ -69,11 +70,11 @@ class Ceremonies:
         return token
 
     def peek(self, token: str, now_ns: int) -> Ceremony | None:
-        """The ceremony for the page of the login; the token stays valid."""
+        """The ceremony, for the login page; the token stays valid."""
         return _fresh(self._waiting.get(secure.digest(token)), now_ns)
 
     def pop(self, token: str, now_ns: int) -> Ceremony | None:
-        """The ceremony for an answer, right or wrong; the token is used up."""
+        """The ceremony, for an answer, right or wrong; the token is used up."""
         return _fresh(self._waiting.pop(secure.digest(token), None), now_ns)
 
 
@@ -87,7 +88,7 @@ _CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{1,1366}")  # 1,023 bytes: WebAuthn, 4
 
 
 class CountsBack(PasskeyFault):
-    """The device's counter did not grow: another one has the same key."""
+    """The device's counter did not grow: another device has the same key."""
 
     code = "passkey_copied"
 
@@ -108,7 +109,7 @@ class Answer:
 
 
 def answer_of(form: Mapping[str, object]) -> Answer:
-    """PasskeyFault unless the fields of a form are an answer."""
+    """The answer in a form. PasskeyFault if the fields are invalid."""
     credential = form.get("credential")
     if not isinstance(credential, str) or _CREDENTIAL.fullmatch(credential) is None:
         raise PasskeyFault("the credential's id is missing")
@@ -130,7 +131,7 @@ def _bytes(field: object) -> bytes:
 
 
 def site_of(settings: Settings) -> str:
-    """The host name that the passkeys are bound to; empty where the pages have an address without a name."""
+    """The host name to which the passkeys are bound; empty if the pages' address has no name."""
     host = urlsplit(settings.url or "").hostname or ""
     return host if passkey.is_site(host) and not host.replace(".", "").isdigit() else ""
 
@@ -149,7 +150,7 @@ def has_any(db: Connection, person: int) -> bool:
 
 
 def use(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, now_ns: int) -> None:
-    """PasskeyFault unless the answer is by a passkey of this person, whose counter goes on."""
+    """Accepts the answer. PasskeyFault unless it is by a passkey of this person with a growing counter."""
     mine = (passkeys.c.person == ceremony.person) & (passkeys.c.credential == given.credential)
     row = db.execute(select(passkeys).where(mine)).one_or_none()
     if row is None:
@@ -161,7 +162,7 @@ def use(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, n
 
 
 def store_passkey(db: Connection, settings: Settings, ceremony: Ceremony, given: Answer, now_ns: int) -> None:
-    """Stores the new passkey, the account's only one. PasskeyFault unless it has signed the challenge itself."""
+    """Stores the new passkey, the account's only one. PasskeyFault unless it has signed the challenge."""
     key = PasskeyKey(site_of(settings), given.point)
     try:
         p256.from_point(given.point)
@@ -182,6 +183,6 @@ def store_passkey(db: Connection, settings: Settings, ceremony: Ceremony, given:
 def _checked(key: PasskeyKey, settings: Settings, ceremony: Ceremony, given: Answer) -> int:
     made = assertion.of_browser(given.authenticator, given.client, given.numbers)
     assertion.check(key, made, ceremony.challenge)
-    if made.origin != settings.url:  # the host's other ports are not these pages
+    if made.origin != settings.url:  # other ports of the host are other sites
         raise assertion.OtherSite("signed on a page of another port")
     return made.counter

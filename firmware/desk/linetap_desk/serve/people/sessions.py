@@ -29,7 +29,7 @@ class Who:
     roles: frozenset[str]
     session: str  # SHA-256 of the token
     locked: bool
-    locks_s: int = 0  # until it locks if nobody acts, and until it ends in any case
+    locks_s: int = 0  # until it locks without action, and until it ends
     ends_s: int = 0
     departments: frozenset[str] = frozenset()  # of a supervisor; empty: all
 
@@ -46,7 +46,7 @@ _TOUCH_NS = 10 * NS_PER_S  # seen_at is written at most this often
 
 
 def begin(db: Connection, person: int, address: str, settings: Settings, now_ns: int) -> str:
-    """The token."""
+    """Begins a session; returns the token."""
     token = secrets.token_urlsafe(32)
     db.execute(delete(sessions).where(sessions.c.ends_at <= rfc3339(now_ns)))
     older = select(sessions.c.token_sha256).where(sessions.c.person == person).order_by(sessions.c.began_at.desc())
@@ -68,8 +68,7 @@ def begin(db: Connection, person: int, address: str, settings: Settings, now_ns:
 
 
 def find(db: Connection, session: str, settings: Settings, now_ns: int, acts: bool) -> tuple[Who | None, bool]:
-    """The person, and whether `record_use` has something to write. None: no session, an expired one, or a locked
-    account."""
+    """The person, and whether `record_use` must write. None: no session, an expired one, or a locked account."""
     found = db.execute(
         select(sessions, people.c.id, people.c.name, people.c.shown, people.c.roles, people.c.departments)
         .join(people, people.c.id == sessions.c.person)
@@ -92,7 +91,7 @@ def idle_of(settings: Settings, roles: frozenset[str]) -> int:
 
 
 def record_use(db: Connection, who: Who, now_ns: int) -> None:
-    """Writes that the session locked, or when it was used last. It never unlocks one."""
+    """Records that the session was locked, or its last use. It never unlocks a session."""
     mine = update(sessions).where(sessions.c.token_sha256 == who.session)
     db.execute(mine.values(locked=True) if who.locked else mine.values(seen_at=rfc3339(now_ns)))
 
@@ -114,7 +113,7 @@ class OpenSessions:
         return await anyio.to_thread.run_sync(self._who, secure.digest(token), acts)
 
     async def still(self, who: Who) -> bool:
-        """Whether `who` may still see a stream they opened; streams ask from time to time."""
+        """Whether `who` may still see an open stream; streams call this at intervals."""
         found = await anyio.to_thread.run_sync(self._who, who.session, False)
         return found is not None and not found.locked and found.roles == who.roles
 

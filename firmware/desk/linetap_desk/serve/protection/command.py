@@ -43,7 +43,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def make_report(settings: Settings, of: Period, now_ns: int) -> Report:
-    """BadInput if the ingest's database cannot be read; without the pages' own the report says so."""
+    """The report. BadInput if the ingest's database cannot be read; without the pages' own database the report states
+    that."""
     if settings.desk.db is None:
         raise BadInput("db: missing in desk.toml; sqlite:///desk.db expected")
     table = Departments([])
@@ -71,7 +72,7 @@ def _covered(db: Connection, register: Register | None, table: Departments, now_
 
 
 def _released(settings: Settings, of: Period, table: Departments) -> Counter[str] | None:
-    """None: its owner is the user of the pages, and this is another."""
+    """The released calls; None if this user cannot read the pages' database, which belongs to the user of the pages."""
     try:
         engine = database.open_reader(settings.db)
     except BadInput:

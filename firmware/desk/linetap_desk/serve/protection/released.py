@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The number of calls opened by request, by department: from the pages' own database."""
+"""Counts the calls opened by request, by department, from the pages' own database."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report's page and its CSV. It names no person, so that it is not in the access log."""
+"""The report's page and its CSV. The report names no person, so its views are not logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from linetap_desk.serve.protection.released import released
 from linetap_desk.web.roles import READS_REPORTS
 from linetap_desk.web.text import N_
 
-KEPT_S, MOST_KEPT = 600, 24  # a year of three million calls takes seconds: nobody asks for it again and again
+KEPT_S, MOST_KEPT = 600, 24  # a year of three million calls takes seconds to count
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ async def _made(site: Site, of: Period, now_ns: int) -> Report:
 
 
 def period_of(request: Request, site: Site) -> Period:
-    """This month where none is named."""
+    """The requested period, by default this month."""
     now = site.pages.local(site.clock.utc_ns())
     try:
         return period.parse(request.query_params.get("period") or f"{now:%Y-%m}", site.pages.zone)

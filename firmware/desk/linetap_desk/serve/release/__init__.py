@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases and holds on pages: files from one person's device to the next, judged early, logged before anything is
-done. No key is here that opens, approves, holds, destroys or appoints."""
+"""Releases on pages: files pass from one person's device to the next, are checked early, and each step is logged before
+it is taken. The desk has no key that opens, approves, holds, destroys or appoints."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desk's files of a call: its second copy, the proof of its closing, re-wrapped keys, its officers' partials.
+"""Reads the desk's files of a call: its second copy, the proof of its closing, re-wrapped keys, its officers' partials.
 
-All of it is for display or for a package: each person's own tools check it again.
+They are for display or for a package: each person's own tools verify them again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def copy_folder(site: Site, row: Mapping[str, Any]) -> Path:
 
 
 def read_closing(site: Site, row: Mapping[str, Any]) -> bytes:
-    """The proof of closing that the ingest stored beside the copy; empty if none can be read."""
+    """The proof of closing stored beside the copy; empty if none can be read."""
     try:
         return _read_closing(site, row)
     except (OSError, Refusal, BadInput):
@@ -82,18 +82,18 @@ MOST_COMMANDS = 20  # of one call, the newest
 
 def newest_wrapped(site: Site, row: Mapping[str, Any], roles: Roles) -> Wrapped | None:
     """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
-    from a hold's command uploaded on these pages. `row`: of a request, or of a hold, whose own command is left out."""
+    from an uploaded command. `row`: of a request, or of a hold, whose own command is excluded."""
     call_id, sha256, signed = row["call_id"], row["record_sha256"], dict[str, Wrapped]()
     for one in (*hold_documents(site, call_id), *_brought(site, row)):
         try:
             signed[verify_wrapped(one, one.name, call_id, sha256, roles).made_at] = one
         except Refusal:
-            continue  # the gate at the key would refuse it
+            continue  # the check at the key would refuse it
     return signed[max(signed)] if signed else None
 
 
 def hold_documents(site: Site, call_id: str) -> Iterator[Wrapped]:
-    """The documents in the vault officer's folder of holds, not verified."""
+    """The documents in the vault officer's folder of holds, unverified."""
     copy = site.settings.desk.copy
     if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
         return
@@ -121,7 +121,7 @@ def _brought(site: Site, row: Mapping[str, Any]) -> Iterator[Wrapped]:
 
 
 def of_command(data: bytes) -> Wrapped:
-    """The hold in a command, not verified. ValueError or CommandFault if there is none."""
+    """The hold in a command, unverified. ValueError or CommandFault if there is none."""
     text = strict.decode(data, command.Envelope).command
     asked = commandbody.read(document.decode(text.encode("utf-8"), command.Command), commandbody.Hold)
     return Wrapped(hold.HOLD, asked.data, asked.signature, asked.key_age)
@@ -144,11 +144,12 @@ class OfficerPartial:
 
 @dataclass(frozen=True, slots=True)
 class Officers:
-    """The officers of the call's key, or of the re-wrapped one: how many are needed, and which have come."""
+    """The officers of the call's key, or of the re-wrapped one: how many are needed, and which have taken their
+    step."""
 
     start: Place
     ways: Sequence[OfficerPartial]
-    begins: bool  # this person may take the first layer off
+    begins: bool  # this person may remove the first layer
 
     @property
     def mine(self) -> list[OfficerPartial]:
@@ -163,7 +164,7 @@ class Officers:
 def officers_of(
     site: Site, row: Mapping[str, Any], chain: Chain, name: str, wrapped: bytes | None = None
 ) -> Officers | None:
-    """None if one officer opens it, or if there is no copy to read."""
+    """The officers; None if one officer opens the key, or if there is no readable copy."""
     try:
         own = callfolder.read(copy_folder(site, row) / sealed.KEY, KEY_LIMIT_BYTES)
         keys = [own] if wrapped is None else [wrapped, own]

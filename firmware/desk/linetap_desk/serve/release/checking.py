@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verifies the whole second copy before each approval, opening or hold on these pages, as the keys' own tools do.
+"""Verifies the whole second copy before each approval, opening or hold on these pages, as the key holders' tools do.
 
-By this desk's signers' file and witnesses' policy ([witnesses] in desk.toml; the signed roles may fix the
-policy's hash). Custodian, officer and approver check again with their own tools and policies.
+It uses this desk's signers' file and witnesses' policy ([witnesses] in desk.toml; the signed roles may fix the policy's
+hash). Custodian, officer and approver verify again with their own tools and policies.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class InForce:
 
 
 def in_force(site: Site) -> InForce:
-    """RolesFault has the reason why no roles are in force."""
+    """The roles in force. RolesFault states why there are none."""
     serve = site.settings.desk.serve
     if serve.roles is None or serve.authority is None:
         raise RolesFault("roles_missing", "serve.roles and serve.authority are missing in desk.toml")
@@ -79,8 +79,8 @@ _RECORDS = f"*/[0-9]*/*/*/*/{sealed.RECORD}"  # UNIT/2026/11/24/CALL_ID
 def require_one_record(store: Path, call: CheckedCall) -> None:
     """NotReleased if another record among the copies names the same sealed key: one of the two is forged.
 
-    A thief of a unit's key can sign a record of call A with the key.age of call B. Keys name their
-    call today; if this one does not, as in version 0.1, every record of the store is read.
+    A thief of a unit's key can sign a record of call A with the key.age of call B. A key names its call today; if this
+    one does not, as in version 0.1, every record of the store is read.
     """
     if call.key.inner_sha256:
         return
@@ -99,7 +99,8 @@ def require_one_record(store: Path, call: CheckedCall) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`count` of `of` witnesses had seen the call's close at `at_s` (POSIX). `code`: why it is not opened."""
+    """The witnesses' verdict: at `at_s` (POSIX), `count` of `of` witnesses had seen the call's close. `code`: why it is
+    not opened."""
 
     state: Literal["no_policy", "witnessed", "not_witnessed"]
     count: int = 0
@@ -109,7 +110,7 @@ class Verdict:
 
 
 def witness_rules(site: Site, roles: Roles | None) -> Rules:
-    """NotWitnessed if a policy is named, here or in the roles, and its file is missing or another."""
+    """The witnesses' rules. NotWitnessed if desk.toml or the roles name a policy whose file is missing or differs."""
     configured = site.settings.desk.witnesses
     policy = None if configured.policy is None else Path(configured.policy)
     if policy is not None and not policy.is_file():
@@ -128,7 +129,7 @@ def witness_rules(site: Site, roles: Roles | None) -> Rules:
 
 
 def witness_verdict(site: Site, row: Mapping[str, Any]) -> Verdict:
-    """The verdict on the second copy, for display: before each step `require_call` checks it with all the rest."""
+    """The verdict on the second copy, for display; `require_call` checks it before each step."""
     try:
         found = witness_rules(site, _roles(site))
     except (NotWitnessed, RolesFault) as error:
@@ -158,15 +159,15 @@ def _roles(site: Site) -> Roles | None:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The call, or the fault that its check found."""
+    """The call, or the fault found by its check."""
 
     call: CheckedCall | None = None
     fault: Exception | None = None
 
 
 def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = True) -> CheckedCall:
-    """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about. `opens`: not of
-    a hold, which opens nothing and must keep what is not witnessed yet."""
+    """The verified call. StepFault or NotReleased unless the copy is the call of `row`. `opens` False for a hold, which
+    opens nothing and must also protect an unwitnessed call."""
     folder, signers = callfiles.copy_folder(site, row), site.settings.desk.signers
     if not signers:
         raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")
@@ -187,7 +188,7 @@ def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: boo
 
 
 def check(site: Site, row: Mapping[str, Any] | None, roles: Roles) -> Checked:
-    """`require_call`, with its fault returned: a step that is not due is refused for that reason first."""
+    """`require_call`, with its fault returned, so that a step that is not due is refused for that reason first."""
     if row is None:
         return Checked()
     try:

@@ -30,14 +30,14 @@ class Call:
 
 
 def require_call_name(unit: str, call_id: str) -> None:
-    """404 for a text that is no name of a unit or call. A telephone number must not reach a query: SQLAlchemy
-    caches the first values of a statement."""
+    """404 unless these are names of a unit and a call. A telephone number must not reach a query: SQLAlchemy caches the
+    first values of a statement."""
     if not (unit + call_id).isprintable() or has_number(unit) or has_number(call_id):
         raise HTTPException(404)
 
 
 async def find_call(site: Site, unit: str, call_id: str) -> Mapping[str, Any]:
-    """404 if there is none."""
+    """The call's row; 404 if there is none."""
     require_call_name(unit, call_id)
 
     def read(db: Connection) -> Mapping[str, Any] | None:
@@ -51,7 +51,7 @@ async def find_call(site: Site, unit: str, call_id: str) -> Mapping[str, Any]:
 
 
 def require_recorded(row: Mapping[str, Any]) -> Call:
-    """The call as a request names it. StepFault if nothing of it can be opened or held."""
+    """The call as a request names it. StepFault if it has nothing to open or hold."""
     if row["destroyed_at"] is not None:
         raise StepFault("call_destroyed", f"{row['call_id']}: it is destroyed")
     if row["record_sha256"] is None or row["disposition"] != "recorded":
@@ -76,7 +76,7 @@ def id_of(request: Request) -> str:
 
 
 async def subject_of(request: Request) -> Subject:
-    """The request or hold in the path; if there is none, the text of the path."""
+    """The request or hold in the path; if it does not exist, the text of the path."""
     named, site = id_of(request), request.state.site
     table = holds if named.startswith("H") else requests
     if store.ID.fullmatch(named) is None:
@@ -116,6 +116,6 @@ def error_texts(site: Site, request: Request, error: Exception) -> dict[str, str
 
 
 def outgoing_folder(site: Site) -> Path | None:
-    """The folder of files that the ingest sends to units; None: it sends nothing."""
+    """The folder of files that the ingest sends to units; None if it sends none."""
     found = site.settings.desk.outgoing
     return None if found is None else Path(found)

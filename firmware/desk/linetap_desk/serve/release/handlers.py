@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of a request, from an officer's to its close: checked by uploadchecks.py, in the order of steps.py."""
+"""The forms of a request from its beginning to its close: checked by uploadchecks.py, in the order of steps.py."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ async def ask(request: Request, site: Site) -> Response:
     return RedirectResponse(f"/release/{made[0].request}", 303)
 
 
-FORGETS = frozenset({"request_unwrap", "request_close"})  # they empty what members of a group have handed on
+FORGETS = frozenset({"request_unwrap", "request_close"})  # these empty the partials of a group
 CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Checked before the transaction begins: the call, and every key.age that may be opened for it."""
+    """The results of the checks before the transaction: the call, and every key.age that may be opened for it."""
 
     checked: checking.Checked
     keys: tuple[bytes, ...] = ()
@@ -105,7 +105,7 @@ Do = Callable[[Connection, RequestState, InForce, Verified], Subject | None]
 
 
 async def _step(request: Request, site: Site, act: str, step: steps.Step | None, prepare: Any) -> Response:
-    """One step: `prepare(form)` reads the form and returns the function to run in the transaction."""
+    """Runs one step: `prepare(form)` reads the form and returns the function to run in the transaction."""
     form, subject = await request.form(), await subject_of(request)
     who = who_of(request)
     try:
@@ -183,7 +183,7 @@ async def approve(request: Request, site: Site) -> Response:
 
 
 async def partial(request: Request, site: Site) -> Response:
-    """The partial of an officer of a group who is not the last, encrypted to the next ones."""
+    """Stores the partial of a group's officer who is not the last, encrypted to the next ones."""
 
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
@@ -200,7 +200,7 @@ async def partial(request: Request, site: Site) -> Response:
 
 
 async def unwrap(request: Request, site: Site) -> Response:
-    """The half itself, from the only officer or the last of a group."""
+    """Stores the half itself, from the only officer or the last of a group."""
 
     async def prepare(form: FormData) -> Do:
         data, together = await upload(form), form.get("together") == "on"
@@ -219,7 +219,7 @@ async def unwrap(request: Request, site: Site) -> Response:
 
 
 async def handed(request: Request, site: Site) -> Response:
-    """The partial of a custodian of a group who is not the last, encrypted to the next ones."""
+    """Stores the partial of a group's custodian who is not the last, encrypted to the next ones."""
 
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
@@ -238,7 +238,8 @@ async def handed(request: Request, site: Site) -> Response:
 
 
 async def close(request: Request, site: Site) -> Response:
-    """Given out, by the custodian at the last step; or refused, by anybody, with a remark."""
+    """Closes the request: as given, by the custodian in the last step; or as refused, by any of its people, with a
+    remark."""
 
     async def prepare(form: FormData) -> Do:
         who, outcome = who_of(request), GIVEN if form.get("outcome") == GIVEN else NOT_GIVEN
@@ -263,7 +264,7 @@ async def close(request: Request, site: Site) -> Response:
 
 
 async def ticket(request: Request, site: Site) -> Response:
-    """The ticket is shown on this answer only."""
+    """Issues a ticket, shown in this response only."""
     made: list[str] = []
 
     async def prepare(_form: FormData) -> Do:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requested holds: the vault officer's command, checked as the unit will check it, and the state reported since."""
+"""Requested holds: the vault officer's command, checked by the unit's own rules, and the state reported since."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from linetap_desk.serve.database.tables import holds
 from linetap_desk.serve.release.steps import Chain, StepFault
 from linetap_desk.serve.release.store import ID
 
-TEXT_LIMIT = 1000  # as the unit has it
+TEXT_LIMIT = 1000  # the unit's own limit
 
 
 def hold_end(day: str, zone: str, now_ns: int) -> str:
-    """The end of a day to come, as `linetap hold wrap` takes it too."""
+    """The end of a future day, computed as by `linetap hold wrap`."""
     try:
         until = end_text(date.fromisoformat(day), zone)
     except (ValueError, OverflowError):
@@ -71,14 +71,14 @@ def _signer(text: bytes, armored: bytes, roles: Roles) -> str:
 
 
 def require_cosigned(data: bytes, before: bytes) -> None:
-    """StepFault unless it is the command from before, with another signature behind the ones that it had."""
+    """StepFault unless it is the earlier command with one further signature."""
     old, new = (strict.decode(one, command.Envelope) for one in (before, data))
     if new.command != old.command or not new.sig.startswith(old.sig) or new.sig == old.sig:
         raise StepFault("hold_second", "not the command of this hold with one more signature behind it")
 
 
 def cosigners(data: bytes | None, roles: Roles) -> tuple[str, ...]:
-    """Names of those who have signed the command behind the vault officer."""
+    """Names of those who signed the command after the vault officer."""
     if data is None:
         return ()
     try:
@@ -135,12 +135,12 @@ def update_hold(db: Connection, hold_id: str, **values: Any) -> None:
 def with_state(
     desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, chains: Mapping[str, Chain] = _NO_CHAINS
 ) -> list[RequestedHold]:
-    """`desk`: the ingest's database. `chains`: what officers of a group have handed on, by hold."""
+    """The holds with their states. `desk`: the ingest's database. `chains`: the partials of groups, by hold."""
     return [RequestedHold(row, _state(desk, row, now_ns), chains.get(row["id"], Chain())) for row in rows]
 
 
 def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[RequestedHold]:
-    """The holds that wait for a vault officer; one more than `most`, which shows the caller that there are more."""
+    """The holds that wait for a vault officer; at most `most` and one more, which shows that there are more."""
     asked = (RequestedHold(row, _state(desk, row, now_ns)) for row in rows)
     return list(islice((one for one in asked if one.is_waiting), most + 1))
 

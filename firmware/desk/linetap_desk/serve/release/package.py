@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The custodian's download: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
+"""Makes the custodian's download: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
 
 request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age.
 If they exist: handed/ID.age (of an earlier custodian of a group), amended/ID.001.json and its signature (corrected
@@ -41,7 +41,7 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A small file as bytes, a file of a call as its path."""
+    """A file of the archive: a small one as bytes, a file of a call as its path."""
 
     name: str
     size: int
@@ -49,7 +49,7 @@ class Member:
 
 
 def members(site: Site, found: RequestState, roles: InForce) -> list[Member]:
-    """StepFault without a second copy of the call."""
+    """The files of the package. StepFault without a second copy of the call."""
     row = found.row
     folder = callfiles.copy_folder(site, row)
     signers = site.settings.desk.signers
@@ -74,7 +74,7 @@ def members(site: Site, found: RequestState, roles: InForce) -> list[Member]:
 
 
 def _handed(site: Site, found: RequestState) -> list[Member]:
-    """The file of the custodian before; the first custodian, who has the one-time key, needs none."""
+    """The previous custodian's file; none for the first custodian, who has the one-time key."""
     if found.chain.handed is None:
         return []
     with site.own.connect() as db:
@@ -83,7 +83,7 @@ def _handed(site: Site, found: RequestState) -> list[Member]:
 
 
 def for_the_vault(site: Site, found: RequestState, roles: Roles) -> list[Member]:
-    """The input of `linetap unwrap`, with a re-wrapped key and the partials of earlier officers, and without audio."""
+    """The input of `linetap unwrap`, with a re-wrapped key and earlier officers' partials, without audio."""
     wrapped = callfiles.newest_wrapped(site, found.row, roles)
     anew = {} if wrapped is None else wrapped.members()
     named = [as_member(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
@@ -97,7 +97,7 @@ def for_an_approver(site: Site, found: RequestState) -> list[Member]:
 
 
 def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> list[Member]:
-    """partial/1.age and so on, each encrypted to the following officers."""
+    """The partials, partial/1.age and so on, each encrypted to the following officers."""
     with site.own.connect() as db:
         found = [(one, store.partial_data(db, about, one)) for one in chain.officers if one.here]
     return [as_member(callfiles.partial_name(one, of_wrapped), data) for one, data in found if data]
@@ -107,7 +107,7 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
     """calls/ID/ without its audio, amended/ID.001.json, and closing/ID.json."""
     folder, call_id = callfiles.copy_folder(site, row), row["call_id"]
     names = [sealed.RECORD, sealed.SIGNATURE, sealed.KEY]
-    if (folder / sealed.META).exists():  # not of a call of which a power cut left its folder alone
+    if (folder / sealed.META).exists():  # missing after a power cut that left only the call's folder
         names.append(sealed.META)
     try:
         files = [_file(folder / name, f"calls/{call_id}/{name}") for name in names]
@@ -117,7 +117,8 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
 
 
 def _amended(folder: Path) -> list[Member]:
-    """All amendments, as the unit signed them: each person who opens judges them, and the record stays as sealed."""
+    """All amendments as the unit signed them: each person who opens the call verifies them, and the record stays as
+    sealed."""
     limits = {".json": amendment.LIMIT_BYTES, namespaces.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
     found = amendments.files(amendments.home(folder), folder.name)
     try:
@@ -134,7 +135,8 @@ def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
 
 
 def _witnessed(folder: Path) -> list[Member]:
-    """The proof that `linetap checkpoint --store` wrote; each person who opens judges it by their own policy."""
+    """The proof that `linetap checkpoint --store` wrote; each person who opens the call verifies it by their own
+    policy."""
     path = callfolder.home(folder) / witnessed_path(folder.name)
     try:
         data = callfolder.read(path, tlogproof.LIMIT_BYTES) if path.exists() else b""
@@ -150,7 +152,8 @@ def answer(members: Sequence[Member], name: str) -> StreamingResponse:
 
 
 def stream(members: Sequence[Member]) -> Iterator[bytes]:
-    """OSError if a file changed its size after the header: the answer ends short, and its reader refuses it."""
+    """The archive. OSError if a file changed its size after the header: the response is cut short, and its reader
+    refuses it."""
     for one in members:
         info = tarfile.TarInfo(one.name)
         info.size = one.size

@@ -35,7 +35,8 @@ async def request_json(request: Request, site: Site) -> Response:
 
 
 async def for_the_vault(request: Request, site: Site) -> Response:
-    """request.json with its signatures, the call without its audio, and its re-wrapped key, if there is one."""
+    """An archive of request.json with its signatures, the call without its audio, and its re-wrapped key if there is
+    one."""
 
     def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("unwrap", who_of(request).name, site.clock.utc_ns())
@@ -47,7 +48,7 @@ async def for_the_vault(request: Request, site: Site) -> Response:
 
 
 async def for_an_approver(request: Request, site: Site) -> Response:
-    """request.json and the call without its audio: what `linetap release approve` verifies."""
+    """An archive of request.json and the call without its audio, which `linetap release approve` verifies."""
 
     def members(found: RequestState, now: InForce) -> list[package.Member]:
         found.require("approve", who_of(request).name, site.clock.utc_ns())
@@ -84,10 +85,10 @@ async def _found(request: Request, site: Site) -> RequestState:
 
 
 async def fetch_package(request: Request, site: Site) -> Response:
-    """`GET /package` with a ticket, which names the request: for `linetap custody`, which has no session.
+    """The package for `linetap custody`, which has no session: `GET /package` with a ticket, which names the request.
 
-    401 for a ticket that is unknown, used or too old, or of somebody who is no custodian any more; 409 with the code
-    if the request does not allow it. A ticket has 256 bits, so guesses are not logged: they would only fill the log.
+    401 if the ticket is unknown, used or expired, or if its owner is no longer a custodian; 409 with the code if the
+    request does not allow it. A ticket has 256 bits, so guesses are not logged: they would only fill the log.
     """
     ticket = bearer_token(request)
     used = await anyio.to_thread.run_sync(_use_ticket, site, ticket) if ticket else None
@@ -122,7 +123,7 @@ def _package_of(site: Site, found: RequestState, by: str) -> list[package.Member
 
 CLOSES = ("outcome", "remark")
 
-# Of a POST the access log has its row with what it does, in one transaction: so it names no act here.
+# A POST writes its row of the access log with its change in one transaction, so it names no act here.
 ROUTES: tuple[Route, ...] = (
     Route(
         "/release",

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a release in their order, who may take which, and how far the members of a group have come.
+"""The steps of a release in their order, the people who may take each, and the progress of a group's members.
 
 ask -> key -> approve (each approval) -> unwrap -> give -> closed     any of them -> expired, or closed with a remark
 
-Pure: works on rows of the database and a time. Officers of a group come in the order of their numbers. More than one
-chain may be open: if the third of three cannot follow the second, the first may begin another.
+Pure: works on rows of the database and a time. Officers of a group work in the order of their numbers. Several chains
+may be open: if the third of three cannot follow the second, the first may begin another.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from linetap_desk.web.text import N_
 
 
 class StepFault(NotReleased):
-    """A refusal of the pages, beyond those of the gate at the keys; docs/desk-release.md has the codes."""
+    """A refusal of the pages, in addition to those of the checks at the keys; docs/desk-release.md has the codes."""
 
 
 Kind = Literal["officer", "custodian"]
@@ -31,7 +31,7 @@ CUSTODIAN: Kind = "custodian"
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """`taken`: the numbers of the members whose layers are off. `here`: not overwritten yet."""
+    """A partial. `taken`: the numbers of the members whose layers are removed. `here`: not overwritten yet."""
 
     kind: str
     key_sha256: str
@@ -74,13 +74,13 @@ class Chain:
         return max((one for one in self.custodians if one.here), key=lambda one: one.taken, default=None)
 
     def people(self, key_sha256: str, taken: tuple[int, ...]) -> set[str]:
-        """The people who took off the layers up to there."""
+        """The people who removed these layers."""
         return {
             one.by for one in self.officers if one.key_sha256 == key_sha256 and one.taken == taken[: len(one.taken)]
         }
 
     def open_to(self, name: str, left: int | None = None) -> list[Partial]:
-        """The partials that this person may continue; `left`: only those that need so many more members."""
+        """The partials that this person may continue. `left`: only those that need so many more members."""
         return [
             one
             for one in self.officers
@@ -114,7 +114,7 @@ class RequestState:
 
     @property
     def needed(self) -> int:
-        """The approvals by its rule when request.json was made. Each step judges them by the rules of then."""
+        """The number of approvals by the rule when request.json was made. Each step uses the rules of that time."""
         return self.row["approvals_needed"] or APPROVERS
 
     def step(self, now_ns: int) -> Step:
@@ -139,11 +139,11 @@ class RequestState:
         return step != "approve" or any(self.takes_approval(role) for role in roles & people.APPROVERS)
 
     def takes_approval(self, role: str) -> bool:
-        """Whether an account of this role may approve: those of one role alone never give all approvals."""
+        """Whether an account of this role may approve: one role alone never gives all approvals."""
         return self.needed < 2 or sum(one["role"] == role for one in self.approvals) < self.needed - 1
 
     def require(self, step: Step, name: str, now_ns: int) -> None:
-        """NotReleased unless this step is the next, the request open, and the person took no other step."""
+        """NotReleased unless this step is the next, the request is open, and the person took no other step."""
         request_id, now = self.row["id"], self.require_open(now_ns)
         if now != step:
             code = "step_done" if ORDER.index(now) > ORDER.index(step) else "step_not_yet"
@@ -160,8 +160,8 @@ class RequestState:
         return step
 
     def _took_another_step(self, name: str, step: Step) -> bool:
-        """The custodian's two steps are one person's: who made the one-time key has it. Members of a group take the
-        same step, each once (`Chain`)."""
+        """Whether the person took another step. The custodian's two steps belong to one person, who has the one-time
+        key. Members of a group take the same step, each once (`Chain`)."""
         row = self.row
         approved = {one["by"] for one in self.approvals}
         did = {row["asked_by"]}
@@ -186,7 +186,7 @@ STEP = {
     "ended": N_("The hold has ended"),
     "over": N_("Its time is over"),
 }
-# Of those who sign, as roles.json names them; a city may have others.
+# Roles of signers as roles.json names them; a city may have others.
 SIGNER_ROLE = {
     "privacy": N_("privacy officer"),
     "legal": N_("legal officer"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests, partials and tickets in serve's own database. A change and its row of the access log are one transaction.
 
-A partial is a file that one member of a group hands on to the next; it is overwritten as soon as it is not needed. A
+A partial is a file that one member of a group passes on to the next; it is overwritten as soon as it is not needed. A
 ticket opens the package of one request once, within ten minutes, and only its hash is stored.
 """
 
@@ -51,7 +51,7 @@ from linetap_desk.web import secure
 
 
 def columns_without_files(table: Table) -> list[ColumnElement[Any]]:
-    """All columns, and in place of a file whether there is one: True or null."""
+    """All columns; in place of a file, True if it exists, otherwise null."""
     return [
         case((column.is_(None), null()), else_=literal(True)).label(column.name)
         if isinstance(column.type, LargeBinary)
@@ -61,7 +61,7 @@ def columns_without_files(table: Table) -> list[ColumnElement[Any]]:
 
 
 def chains(db: Connection, ids: Sequence[str]) -> dict[str, Chain]:
-    """The partials of each request or hold, without their data: only whether it is there."""
+    """The partials of each request or hold, without their data: only whether it exists."""
     found: dict[str, list[Partial]] = {about: [] for about in ids}
     rows = db.execute(
         select(*columns_without_files(partials)).where(partials.c.about.in_(found)).order_by(partials.c.at)
@@ -72,12 +72,13 @@ def chains(db: Connection, ids: Sequence[str]) -> dict[str, Chain]:
 
 
 def partial_data(db: Connection, about: str, one: Partial) -> bytes:
-    """The partial itself; empty once it was overwritten."""
+    """The partial itself; empty once overwritten."""
     return bytes(db.execute(select(partials.c.data).where(*_this_partial(about, one))).scalar() or b"")
 
 
 def add_officer_partial(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: str, at: str) -> Partial:
-    """Stores an officer's partial. `keys`: those it may belong to. StepFault or OtherLayer if it belongs to none."""
+    """Stores an officer's partial. `keys`: those it may belong to. StepFault or OtherLayer if it belongs to none of
+    them."""
     key, place = judged_partial(data, keys)
     sha256 = hashlib.sha256(key).hexdigest()
     chain = chains(db, [about])[about]
@@ -93,7 +94,7 @@ def add_officer_partial(db: Connection, about: str, data: bytes, keys: Sequence[
 def add_custodian_partial(
     db: Connection, about: str, data: bytes, call: OfCall, named: bool, name: str, at: str
 ) -> Partial:
-    """Stores a custodian's partial. A second one of the same person replaces the first; one that needs as many members
+    """Stores a custodian's partial. A second one by the same person replaces the first; one that needs as many members
     or more begins another chain."""
     left = custodians_left(data, call, named)
     chain = chains(db, [about])[about]
@@ -110,7 +111,7 @@ def add_custodian_partial(
 
 
 def empty_partials(db: Connection, about: str, kind: Kind | None = None) -> None:
-    """Overwrites partials that are not needed any more. Who took part is kept."""
+    """Overwrites partials that are no longer needed. The members' names are kept."""
     mine = partials.c.about == about if kind is None else (partials.c.about == about) & (partials.c.kind == kind)
     db.execute(update(partials).where(mine).values(data=None))
 
@@ -154,8 +155,8 @@ async def run_logged(
     request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None],
     *, forgets: bool = False,
 ) -> None:  # fmt: skip
-    """Runs `do` and appends its row of the access log. A refusal is logged too, and raised. A subject that `do` returns
-    replaces `subject`, as for a new id. `forgets`: overwrites deleted data in the file."""
+    """Runs `do` and appends its row of the access log. A refusal is logged too, and raised. A subject returned by `do`
+    replaces `subject`, for example for a new id. `forgets`: overwrites deleted data in the file."""
     who, address = who_of(request), request.state.address
 
     def within() -> None:
@@ -209,7 +210,7 @@ def require_request(db: Connection, request_id: str) -> RequestState:
 
 
 def add_request(db: Connection, site: Site, unit: str, call: NamedCall, asked: Asked, by: str) -> Subject:
-    """A request that somebody has typed, under the next id, which is in the subject."""
+    """Stores a new request under the next id; the returned subject has the id."""
     values = {
         "id": new_id(db, site, requests), "unit": unit, "call_id": call.call_id, "line": call.line,
         "record_sha256": call.record_sha256, "purpose": asked.purpose, "case_number": asked.case,
@@ -254,10 +255,10 @@ def make_ticket(db: Connection, request_id: str, by: str, now_ns: int) -> str:
 
 
 def use_ticket(db: Connection, ticket: str, now_ns: int) -> tuple[str, str] | None:
-    """The request, and who asked for the ticket, which is used up. None if it is unknown or too old."""
+    """Uses up the ticket; returns the request, and the person who made the ticket. None if it is unknown or expired."""
     found = db.execute(select(tickets).where(tickets.c.sha256 == secure.digest(ticket))).one_or_none()
     if found is None:
         return None
     if db.execute(delete(tickets).where(tickets.c.sha256 == found.sha256)).rowcount != 1:
-        return None  # in PostgreSQL another may have taken it since it was read
+        return None  # in PostgreSQL another transaction may have used it meanwhile
     return (found.request, found.by) if now_ns < parse_rfc3339(found.ends_at) else None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The signed rules as the pages show them: the purposes and parties that fit a call, and who may approve a request.
+"""Shows the signed rules on pages: the purposes and parties that fit a call, and who may approve a request.
 
-Only for people to read and choose by: each step judges the request itself (uploadchecks.py).
+For display and choice only: each step checks the request itself (uploadchecks.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from linetap_core.evidence.authorization.releaserules import DEFAULT, LineStaff,
 from linetap_core.evidence.authorization.roles import Person, Purpose, Roles
 from linetap_core.evidence.calls import sealed
 
-SEPARATOR = "/"  # between purpose and party in a form's value; neither may have it
+SEPARATOR = "/"  # between purpose and party in a form's value; neither may contain it
 MOST_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A purpose that a call may be requested for. `staff`: whose own line it is on, where that is the rule."""
+    """A purpose for which a call may be requested. `staff`: the owner of its line, if the rule requires it."""
 
     purpose: Purpose
     party: str
@@ -36,12 +36,12 @@ class Choice:
 
 
 def choices(roles: Roles, row: Mapping[str, Any], now_ns: int) -> list[Choice]:
-    """The purposes and parties whose rule fits the call's age and line; the lightest first."""
+    """The purposes and parties whose rule fits the call's age and line; the least strict first."""
     began_ns = sealed.call_ns(row["call_id"])
     found: list[Choice] = []
     for purpose in roles.purposes:
         if purpose.id == citizen.PURPOSE:
-            continue  # its register requests it
+            continue  # requested by the register of citizens
         rules = [rule for rule in roles.rules if rule.purpose == purpose.id]
         found += [] if rules else [Choice(purpose, "", DEFAULT)]
         for rule in rules:
@@ -70,7 +70,7 @@ class Shown:
 
 
 def shown_terms(request: Request, roles: Roles) -> Shown | None:
-    """None if the request no longer fits its rule."""
+    """The terms; None if the request no longer fits its rule."""
     try:
         terms = terms_of(request, roles)
     except NotReleased:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what people upload, by the same code as at the keys. Pure; raises NotReleased or BadInput.
+"""Checks people's uploads by the same code as at the keys. Pure; raises NotReleased or BadInput.
 
-An officer's partial must belong to the verified key.age, which names each piece by its hash. A custodian's partial,
-whose layers lie inside the one-time key's, names its call in its header (evidence/calls/callkey.py); that of a call of
-version 0.1 must open this call's record, on the next member's own machine.
+An officer's partial must belong to the verified key.age, which names each part by its hash. A custodian's partial,
+whose layers are inside the one-time key's, names its call in its header (evidence/calls/callkey.py); for a call of
+version 0.1 the next member's own machine checks that it opens this call's record.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from linetap_desk.unsealing.layers import require_of_call
 
 
 def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
-    """The key that an officer's partial belongs to, and its place. StepFault if it is no partial of a group."""
+    """The key to which an officer's partial belongs, and its place. StepFault if it is no partial of a group."""
     if all(group.needed(key) < 2 for key in keys):
         raise StepFault("partial_not_needed", "one officer can open this call's key: upload the half itself")
     _require_sealed(data)
@@ -63,8 +63,8 @@ def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
 
 
 def custodians_left(data: bytes, call: OfCall, named: bool) -> int:
-    """The number of custodians that it still needs. StepFault unless it has the form of a custodian's partial,
-    NotReleased if it is of another call. `named`: the call is of a version whose keys name their call; an earlier key
+    """The number of custodians still needed after this partial. StepFault unless it has the form of a custodian's
+    partial, NotReleased if it is of another call. `named`: keys of the call's version name their call; an earlier key
     does not show its call from outside."""
     _require_sealed(data)
     try:
@@ -90,7 +90,7 @@ _PRIVATE = ("AGE-SECRET-KEY-", "PRIVATE KEY-----")
 
 
 def typed_field(found: object) -> str:
-    """A form's field, normalized for a document. StepFault if it contains a private key."""
+    """A form's field, normalised for a document. StepFault if it contains a private key."""
     text = unicodedata.normalize("NFC", found.strip()) if isinstance(found, str) else ""
     require_public(text.encode("utf-8", "replace"))
     return text
@@ -102,8 +102,8 @@ def require_public(data: bytes) -> None:
 
 
 def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int, unit: str = "") -> Request:
-    """A request without its id and one-time key; it stands no longer than its rule lets it. BadInput or NotReleased if
-    it is invalid."""
+    """A request without its id and one-time key, valid no longer than its rule allows. BadInput or NotReleased if it is
+    invalid."""
     days = fields["days"]
     if not (days.isascii() and days.isdigit() and 1 <= int(days[:3]) <= MOST_DAYS):
         raise BadInput(f"days: 1 to {MOST_DAYS} expected")
@@ -124,12 +124,13 @@ def new_request(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: i
 
 
 def party_of(stated: str | None, purpose: str, roles: Roles) -> str:
-    """The party as stated, or the only party that the purpose has rules for."""
+    """The stated party, or the only party for which the purpose has rules."""
     return stated or only_party(roles.rules, purpose)
 
 
 def with_key(found: RequestState, one_time: str, roles: Roles, now_ns: int, signing_page: str = "") -> bytes:
-    """request.json, byte for byte what `linetap release request` writes. `signing_page`: where passkeys may sign it."""
+    """request.json, byte for byte as `linetap release request` writes it. `signing_page`: where passkeys may sign
+    it."""
     row = found.row
     party = party_of(row["party"], row["purpose"], roles)
     made = Request(
@@ -194,7 +195,7 @@ def require_half(found: RequestState, data: bytes, keys: Sequence[bytes], name: 
 
 
 def require_inner(data: bytes) -> None:
-    """StepFault unless it is an age file for one X25519 recipient; only the recipient can tell for which."""
+    """StepFault unless it is an age file for one X25519 recipient; which recipient is not visible."""
     require_public(data)
     head = _HEADER.match(data)
     if head is None or not age.TAG_BYTES < len(data) - head.end() - age.NONCE_BYTES <= age.SEALED_CHUNK_BYTES:

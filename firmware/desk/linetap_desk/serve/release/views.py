@@ -43,7 +43,7 @@ from linetap_desk.serve.release.terms import Shown
 from linetap_desk.unsealing.wrapped import Wrapped
 
 SIZE = 50  # rows of a page, and of a person's tasks
-MOST_LOOKED = 2000  # open ones searched for a person's tasks
+MOST_LOOKED = 2000  # open requests searched for a person's tasks
 
 List = Literal["open", "closed", "holds"]
 Way = Literal["on", "back"]
@@ -52,7 +52,7 @@ _TOKEN = re.compile(r"(open|closed|holds)~(on|back)~(\d{4}-\d{2}-\d{2}T\d{2}:\d{
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The rows before (`back`) or after (`on`) one row of a list."""
+    """A position in a list: the rows before (`back`) or after (`on`) one row."""
 
     list: List
     way: Way
@@ -61,7 +61,7 @@ class Place:
 
     @classmethod
     def parse(cls, token: str) -> Place:
-        """BadInput if it is no page token."""
+        """The position. BadInput for an invalid page token."""
         found = _TOKEN.fullmatch(token)
         if found is None or ID.fullmatch(found[4]) is None:
             raise BadInput("page: not a page's token; without one the lists begin at the start")
@@ -74,7 +74,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`before` and `after`: tokens, empty at the ends."""
+    """A page of a list. `before` and `after`: tokens, empty at the ends."""
 
     rows: Sequence[Mapping[str, Any]] = ()
     before: str = ""
@@ -83,14 +83,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Tasks[T]:
-    """The next steps of one person. `more`: there are or may be more than these."""
+    """The next steps of one person. `more`: there are or may be others."""
 
     rows: Sequence[T] = ()
     more: bool = False
 
 
 def page_of_list(db: Connection, listed: List, now_ns: int, place: Place | None = None) -> Page:
-    """Open requests by their expiry; closed or expired ones and holds newest first."""
+    """A page of a list: open requests by their expiry; closed or expired ones and holds newest first."""
     table, order, newest_first, wanted = _listed(listed, now_ns)
     backward = place is not None and place.way == "back"
     descending = newest_first != backward
@@ -123,7 +123,7 @@ def with_approvals(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Re
 
 
 def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[RequestState], bool]) -> Tasks[RequestState]:
-    """The person's requests that expire first, among at most MOST_LOOKED."""
+    """The person's requests, those that expire first, among at most MOST_LOOKED."""
     theirs: list[RequestState] = []
     place: Place | None = None
     for _ in range(MOST_LOOKED // SIZE):
@@ -155,7 +155,7 @@ def _listed(listed: List, now_ns: int) -> tuple[Table, Any, bool, Select[Any]]:
 
 
 async def overview(request: Request, site: Site) -> Response:
-    """All three lists, with the person's next steps; or, given a token, a page of one list."""
+    """Shows all three lists, with the person's next steps; with a token, a page of one list."""
     who, now_ns = who_of(request), site.clock.utc_ns()
     try:
         place = Place.parse(request.query_params["page"]) if request.query_params.get("page") else None
@@ -275,7 +275,7 @@ def _terms(site: Site, found: RequestState) -> Shown | None:
 
 
 def _signing(site: Site, found: RequestState, language: str) -> str:
-    """The link to the signing page with this request; empty where no passkey can approve it."""
+    """The link to the signing page with this request; empty if no passkey can approve it."""
     address, data = site.settings.signing, bytes(found.row["request"])
     if address is None or parse(data).signing_page not in SIGNING_PAGES:
         return ""

@@ -2,7 +2,7 @@
 """The monthly review: the accesses of each person, and an auditor's signature of the review.
 
 The law requires a check of access records once a month (Standards of Measures for Securing Personal Information Safety,
-article 8). The signature is a row of the log itself, so that it follows all the rows it covers and cannot be backdated.
+article 8). The signature is a row of the log itself, so it follows all the rows it covers and cannot be backdated.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _AT_ONCE = 1000
 
 
 class NotSigned(Refusal):
-    """`code` is the reason."""
+    """The review was not signed; `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -70,7 +70,7 @@ class Span:
 
 
 def span_of(month: str, pages: Pages) -> Span | None:
-    """None: there is no such month."""
+    """The month; None if there is no such month."""
     found = _MONTH.fullmatch(month)
     if found is None:
         return None
@@ -80,7 +80,7 @@ def span_of(month: str, pages: Pages) -> Span | None:
 
 
 def months(db: Connection, pages: Pages, now_ns: int) -> list[str]:
-    """The newest first, from the oldest row that is kept."""
+    """The months, newest first, from the oldest stored row."""
     oldest = db.execute(select(func.min(access.c.at))).scalar()
     if oldest is None:
         return []
@@ -125,7 +125,7 @@ def _count(one: Figures, row: Any, settings: Settings, pages: Pages) -> None:
 
 
 def rows_of(db: Connection, span: Span, person: str, after: int) -> tuple[list[Row[Any]], int | None]:
-    """A page of one person's rows, and where the next begins."""
+    """A page of one person's rows, and the position of the next page."""
     wanted = select(access).where(_within(span), access.c.person == person, access.c.seq > after)
     rows = list(db.execute(wanted.order_by(access.c.seq).limit(A_PAGE + 1)).all())
     return rows[:A_PAGE], rows[A_PAGE - 1].seq if len(rows) > A_PAGE else None
@@ -141,7 +141,7 @@ def signed(db: Connection) -> dict[str, Row[Any]]:
 def sign(
     table: AccessTable, span: Span, settings: Settings, pages: Pages, person: str, address: str, remark: str
 ) -> None:
-    """NotSigned where it is not allowed."""
+    """Signs the review. NotSigned if it is not allowed."""
     with writing(table.engine) as db:
         if rfc3339(table.clock.utc_ns()) < span.until:
             raise NotSigned("not_over")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The auditor's pages: the months, each person's accesses in one, and the signing of a review."""
+"""The auditor's pages: the months, each person's accesses in a month, and the signing of a review."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ OUTCOMES = {"shown": N_("Shown"), "refused": N_("Refused"), "done": N_("Done")}
 
 
 def act_of(row: Any) -> str:
-    """The msgid of what was done. Before the units had verbs of their own, their pages were rows of `view` too, without
-    a call: such a row stays in the log as it is."""
+    """The msgid of the logged act. In earlier versions the units' pages were rows of `view` too, without a call; such
+    rows stay in the log."""
     if row.act == "view" and not row.calls:
         return ACTS["unit_view" if row.terms else "fleet_view"]
     return ACTS.get(row.act, str(row.act))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of new units shows by itself that a unit asks, or how far it has come: it is loaded again. Not over what
-// somebody is typing, has opened or is told: then it says that there is news.
+// Reloads the page of new units when a unit asks or progresses. While a person is typing, has opened a detail or reads
+// a message, it only shows that there is news.
 
 const EVERY_MS = 3000;
 const note = document.getElementById("news");
@@ -18,7 +18,7 @@ async function look() {
     if (isBusy()) note.hidden = false;
     else location.reload();
   } catch {
-    // The desk cannot be reached: the next look decides.
+    // The desk cannot be reached: retried with the next poll.
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An open page must not outlive its session: when the session is locked or over, the page is left,
-// and what was typed into it is kept (draft.js). Before that it warns. Typing is use of the session;
-// reading is not, and is asked about.
+// Ends an open page with its session: when the session is locked or over, the browser leaves the page,
+// and typed text is kept (draft.js). A warning precedes that. Typing postpones the lock; reading does
+// not, and the warning's button does.
 import { here, save } from "/static/draft.js";
 
 const EVERY_MS = 15000;
@@ -9,8 +9,7 @@ const USED_EVERY_MS = 60000;
 const csrf = document.querySelector("meta[name=csrf]").content;
 const box = document.querySelector("#ending");
 
-// One request at a time, and none after the page is left: a second reload would cancel the first
-// one's answer.
+// One request at a time, and none after leaving: a second reload would cancel the first one's answer.
 let asking = false;
 let usedMs = -USED_EVERY_MS;
 
@@ -25,12 +24,12 @@ async function look() {
     }
     if (answer.ok) warn(await answer.json());
   } catch {
-    // The desk cannot be reached: what is shown was allowed when it was shown, and the next poll decides.
+    // The desk cannot be reached: the page was permitted when it was shown, and the next poll decides.
   }
   asking = false;
 }
 
-// A moment, and no countdown: a screen reader reads each change of an alert.
+// Shows a time, not a countdown: a screen reader reads each change of an alert.
 function warn({ locks_s: locks, ends_s: ends, warn_s: before }) {
   const left = Math.min(locks, ends);
   if (left > before) {
@@ -51,7 +50,7 @@ async function stay() {
   try {
     await fetch("/stay", { method: "POST", headers: { "x-csrf-token": csrf, accept: "text/plain" } });
   } catch {
-    // As above.
+    // The desk cannot be reached: the next poll decides.
   }
   if (!box.hidden) {
     box.hidden = true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was typed into a form outlives a lock, and a login anew by the same person, in this tab alone.
-// It is kept encrypted; the desk gives the key to this person only, and only while logged in. No
-// password, no file and no hidden field is kept, and nothing once the form has arrived and was taken.
+// Keeps text typed into a form through a lock or a new login of the same person, in this tab only. It
+// is encrypted; only this person gets the key from the desk, and only while logged in. Passwords, files
+// and hidden fields are not kept, and all text is removed once the form was accepted.
 const PLACE = "linetap-draft";
 const SENT = "linetap-draft-sent";
 const WAIT_MS = 400;
@@ -12,7 +12,7 @@ const LEFT_OUT = ["hidden", "password", "file", "submit", "button"];
 const meta = document.querySelector("meta[name=draft]");
 const unsent = document.querySelector("meta[name=unsent]");
 const box = document.querySelector("#kept");
-// Of an answer to a form it is the address of the form's page, where what was typed belongs.
+// For the response to a form: the address of the form's page, to which the typed text belongs.
 export const here = meta?.dataset.here ?? "/";
 
 let timer = 0;
@@ -27,7 +27,7 @@ function base64(data) {
   return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
 }
 
-// The desk masks it (web/secure.py): the first half is a pad.
+// The key as masked by the desk (web/secure.py): the first half is a pad.
 function key() {
   const both = bytes(meta.content);
   const half = both.length / 2;
@@ -35,7 +35,7 @@ function key() {
   return crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
 }
 
-// Each field with its place: the form's address, its name, which of several of that name.
+// Each field with its place: the form's address, its name, its number among fields of that name.
 function* fields() {
   for (const form of document.querySelectorAll("main form")) {
     const seen = {};
@@ -74,7 +74,7 @@ export async function save() {
   sessionStorage.setItem(PLACE, `${base64(iv)} ${base64(new Uint8Array(data))}`);
 }
 
-// Throws for what another person has typed, or an earlier process of the desk has given the key for.
+// Throws for text of another person, or encrypted with the key of an earlier process of the desk.
 async function opened(kept) {
   const [iv, data] = kept.split(" ").map(bytes);
   return JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, await key(), data)));
@@ -89,7 +89,7 @@ async function restore() {
   if (draft === null || draft.here !== here) return sessionStorage.removeItem(PLACE);
   const typed = new Map(draft.typed);
   for (const [place, field] of fields()) {
-    if (!typed.has(place) || typed.get(place) === value(field)) continue; // also what the answer itself has kept
+    if (!typed.has(place) || typed.get(place) === value(field)) continue; // or restored by the response itself
     if (isChoice(field)) field.checked = typed.get(place);
     else field.value = typed.get(place);
     field.closest("details")?.setAttribute("open", "");
@@ -97,7 +97,7 @@ async function restore() {
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
   if (!restored) return;
-  box.setAttribute("role", "status"); // before it is shown; a page has live regions of its own
+  box.setAttribute("role", "status"); // set before it is shown; a page has other live regions
   box.className = "note";
   box.hidden = false;
 }
@@ -108,8 +108,8 @@ function discard() {
   box.hidden = true;
 }
 
-// A page without the key has taken nothing: the login, the lock, the answer to a form of a session
-// that was over.
+// A page without the key has accepted no form: the login, the lock, the response to a form after the
+// session's end.
 if (!meta || unsent) {
   sessionStorage.removeItem(SENT);
 } else {
@@ -126,8 +126,8 @@ if (!meta || unsent) {
     if (!form.closest("main")) return;
     sessionStorage.setItem(SENT, "1");
     if (!pending || form.method !== "post") return;
-    event.preventDefault(); // the last letters first: the session may be over, and the page is about to go
+    event.preventDefault(); // saves the last letters first: the session may be over, and the page is about to unload
     const again = () => form.requestSubmit(event.submitter);
-    save().finally(() => setTimeout(again)); // not while this event is still under way: that would be ignored
+    save().finally(() => setTimeout(again)); // after this event, during which it would be ignored
   });
 }

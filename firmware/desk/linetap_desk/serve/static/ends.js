@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls that are being ended, or were a moment ago, on whatever page a supervisor has open. A hidden page asks nothing.
+// Shows calls that are being ended, or have just been, on any open page of a supervisor. A hidden page does not poll.
 
 const EVERY_MS = 3000;
 const box = document.querySelector("#ends");
@@ -13,12 +13,12 @@ async function look() {
     const answer = await fetch("/ended/now", { headers: { accept: "text/plain" }, cache: "no-store" });
     if (answer.ok) show(await answer.json());
   } catch {
-    // The desk cannot be reached: each line has its time, and the next poll decides.
+    // The desk cannot be reached: each line shows its time, and the next poll decides.
   }
   asking = false;
 }
 
-// Only what is new is written: a screen reader reads each change of an alert.
+// Writes only new lines: a screen reader reads each change of an alert.
 function show(ends) {
   if (JSON.stringify(ends) === shown) return;
   shown = JSON.stringify(ends);

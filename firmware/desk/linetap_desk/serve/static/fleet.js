@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps a page of units up to date: the server renders the first state, the stream sends changes. While the page is
-// hidden or paused it reads nothing; when it returns it names the last change it has, and gets the changes since, or one
-// snapshot.
+// Keeps a page of units up to date: the server renders the first state, the stream sends changes. A hidden or paused
+// page reads nothing; afterwards it sends the number of its last change, and gets the changes since, or a snapshot.
 
 import { at, filled, moment, only, root, says, shortly, units } from "/static/units.js";
 import { forget, show } from "/static/wall.js";
@@ -33,7 +32,7 @@ function showOwn(name, since) {
 // --- the stream -----------------------------------------------------------------------------------------------------
 
 let stream = null;
-let last = root.dataset.id; // the last change this page has
+let last = root.dataset.id; // number of this page's last change
 let heardAt = Date.now();
 let paused = false;
 let over = false;
@@ -99,7 +98,7 @@ function look() {
 }
 
 function comeBack() {
-  heardAt = Date.now(); // the page itself was silent: `look` would take it for a lost connection, and ask twice
+  heardAt = Date.now(); // the page itself was paused: otherwise `look` would see a lost connection, and reconnect twice
   begin(last);
 }
 

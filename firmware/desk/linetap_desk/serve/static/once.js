@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A double click sends a form once. Without this the second sending is what a person sees the answer
-// of: a step that "was taken already", or a second request beside the first.
-const WAIT_MS = 10000; // then it may be sent again: a file was downloaded, and the page is still here
+// Sends a form once after a double click. Otherwise the person would see the response to the second
+// submission: a step that "was taken already", or a second request.
+const WAIT_MS = 10000; // then it may be sent again: the page is still open after a download
 let sent = new WeakSet();
 
-// On the window, behind all other listeners: a form that one of them has held back was not sent.
+// On the window, after all other listeners: a form that one of them prevented was not sent.
 window.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post") return;
@@ -13,7 +13,7 @@ window.addEventListener("submit", (event) => {
   setTimeout(() => sent.delete(form), WAIT_MS);
 });
 
-// Back to it: it is a new attempt.
+// Back on the page: a new attempt.
 window.addEventListener("pageshow", () => {
   sent = new WeakSet();
 });

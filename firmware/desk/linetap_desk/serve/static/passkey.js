@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the browser for a passkey, and sends its answer as the form that stands on the page.
+// Requests a passkey from the browser, and sends its answer by the form on the page.
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (sign) => sign.charCodeAt(0));
 const text = (buffer) =>
   btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""))
@@ -16,7 +16,7 @@ async function prove(form, credentials) {
   form.elements.signature.value = text(made.response.signature);
 }
 
-// A new passkey signs our challenge at once, so the device asks twice.
+// A new passkey signs our challenge at once, so the device asks the person twice.
 async function make(form) {
   const made = await navigator.credentials.create({ publicKey: {
     rp: { id: form.dataset.site, name: "linetap" },
@@ -24,7 +24,7 @@ async function make(form) {
     challenge: crypto.getRandomValues(new Uint8Array(32)), pubKeyCredParams: [{ type: "public-key", alg: -7 }],
     authenticatorSelection: { userVerification: "required", residentKey: "preferred" }, timeout: 240000,
   } });
-  form.elements.point.value = text(made.response.getPublicKey().slice(-65)); // of P-256 the end is 0x04, x, y
+  form.elements.point.value = text(made.response.getPublicKey().slice(-65)); // a P-256 key ends with 0x04, x, y
   await prove(form, [text(made.rawId)]);
 }
 
@@ -45,7 +45,7 @@ form?.addEventListener("submit", async (event) => {
   }
 });
 
-// The code of a one-time link is in its fragment, which no server is sent; it stays out of the history.
+// Reads the code in a one-time link's fragment, which is sent to no server, and removes it from the history.
 const first = document.getElementById("first");
 if (first && location.hash.length > 1) {
   const [name, code] = decodeURIComponent(location.hash.slice(1)).split("/");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A new fault sounds once. A browser lets a page sound only after somebody has clicked or typed in it: until then the
-// button says so, and whatever is clicked first allows it.
+// Plays a sound once for a new fault. A browser permits sound only after a click or key press in the page: until then
+// the button states that, and the first click anywhere permits it.
 
 import { at, root, says, units } from "/static/units.js";
 
@@ -10,7 +10,7 @@ const TONE_S = 0.18;
 const LOUD = 0.2;
 
 const button = at("sound");
-const known = new Map(); // unit -> its faults, those that were there when the page was loaded among them
+const known = new Map(); // unit -> its known faults, including those at the page's loading
 let wanted = localStorage.getItem(KEPT) === "on";
 let audio = null;
 
@@ -38,7 +38,7 @@ function sound() {
   root.dataset.sounded = Number(root.dataset.sounded) + 1;
 }
 
-// Called with each change of a unit: several faults of one change are one sound.
+// Called with each change of a unit: several faults in one change cause one sound.
 export function notice(unit) {
   const faults = unit.dataset.standing === "fine" ? [] : (unit.dataset.faults ?? "").split(" ").filter(Boolean);
   const before = known.get(unit.dataset.unit) ?? [];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One unit on a page: what the stream says of it is put into its element, as text, so that nothing that a unit reports
-// becomes markup. wall.js says where among the others it stands, fleet.js reads the stream.
+// Shows one unit on a page: puts the stream's values into its element as text, so that no report of a unit becomes
+// markup. wall.js determines its position, fleet.js reads the stream.
 
 export const root = document.getElementById("fleet");
 export const words = JSON.parse(document.getElementById("words").textContent);
@@ -64,7 +64,7 @@ function showLine(unit, list, number, line) {
     item = mould("a-line");
     item.dataset.line = number;
     list.insertBefore(item, [...list.children].find((one) => Number(one.dataset.line) > Number(number)) ?? null);
-  } else if (!item.querySelector(".sign")) item.replaceChildren(...mould("a-line").childNodes); // a free line is a number
+  } else if (!item.querySelector(".sign")) item.replaceChildren(...mould("a-line").childNodes); // a free line shows a number
   const state = words.states[line.state];
   item.dataset.state = line.state;
   item.dataset.since = line.since;
@@ -114,7 +114,7 @@ function showLeds(unit) {
   put(unit, "shows", unknown ? says.unknown : condition.says);
 }
 
-// Among all, only who is not well has it.
+// On the page of all units only those with faults show the reason.
 function showWhy(unit) {
   const why = unit.querySelector(".why");
   if (only) return;
@@ -123,7 +123,7 @@ function showWhy(unit) {
 }
 
 function button(unit) {
-  return unit.querySelector("button[name=of]") ?? {}; // who is well has none
+  return unit.querySelector("button[name=of]") ?? {}; // a well unit has none
 }
 
 const SHOW = {

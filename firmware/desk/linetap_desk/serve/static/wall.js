@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// All units on one screen: the worst first, filtered, counted.
+// Shows all units on one screen: worst first, filtered, counted.
 
 import { forget as quiet, notice } from "/static/sound.js";
 import { at, draw, filled, mould, only, put, root, says, units, words } from "/static/units.js";
 
-const SAY_MS = 10_000; // a screen reader reads the summary: at most this often
+const SAY_MS = 10_000; // least time between two summaries for a screen reader
 const COUNT_MS = 200;
 const standings = Object.keys(words.standings);
 const form = at("filter");
@@ -32,9 +32,9 @@ function isInOrder(unit) {
   return !(last && before(unit, last)) && !(next && before(next, unit));
 }
 
-// --- what the stream says ---------------------------------------------------------------------------------------------
+// --- the stream's changes ---------------------------------------------------------------------------------------------
 
-// False: of a unit that this page does not have, and not all of it.
+// Returns false for a partial change of a unit that is not on this page.
 export function show(change) {
   if (change.gone) return forget(change.unit);
   let unit = units.get(change.unit);
@@ -168,6 +168,6 @@ at("seen").addEventListener("submit", async (event) => {
     const headers = { "x-csrf-token": data.get("csrf"), accept: "text/plain" };
     await fetch("/fleet/seen", { method: "POST", headers, body: new URLSearchParams(data), redirect: "manual" });
   } finally {
-    button.disabled = false; // the stream says what became of it
+    button.disabled = false; // the stream reports the result
   }
 });

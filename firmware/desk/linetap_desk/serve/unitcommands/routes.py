@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands to units: somebody brings what `linetap custody` has signed, one file for one unit or for all; the ingest
-checks and sends it (ingest/batches.py), and the page shows what became of it at each unit."""
+"""The page of commands to units: a person uploads a file that `linetap custody` has signed, for one unit or for all;
+the ingest checks and sends it (ingest/batches.py), and the page shows the result at each unit."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from linetap_desk.web.roles import AUDITOR, CUSTODIAN, OFFICER, RELEASES, VAULT
 from linetap_desk.web.text import N_
 
 PATH = "/commands"
-BRINGS = RELEASES - CUSTODIAN  # whose signature counts is decided by the signed roles
-KEEPS = OFFICER | VAULT  # sends again, and puts away
+BRINGS = RELEASES - CUSTODIAN  # the signed roles decide whose signature counts
+KEEPS = OFFICER | VAULT  # may resend and put away
 OF_A_BATCH = {
     "command_verb": "batch_other", "command_role": "batch_role", "command_signer": "batch_signer",
     "document_signature": "batch_unsigned",
@@ -54,7 +54,7 @@ WAITS, SENT, DONE, REFUSED = "waits", "sent", "done", "refused"
 
 
 class UnitOf(msgspec.Struct, frozen=True):
-    """A unit, and what became of its command: one of the four words above."""
+    """A unit and the state of its command: one of the four words above."""
 
     unit: str
     state: str
@@ -66,13 +66,13 @@ class UnitOf(msgspec.Struct, frozen=True):
 
     @property
     def says(self) -> str:
-        """A msgid for the unit's refusal; empty: its own words are shown."""
+        """The msgid for the unit's refusal; empty: the unit's own text is shown."""
         return steps.REFUSAL.get(OF_A_BATCH.get(self.sent.code, self.sent.code), "")
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """`name`: of a certificate its day or overflow epoch, and the officers where it is of some of a group. Without
-    `units` its file cannot be read."""
+    """A batch. `name`: of a certificate its day or overflow epoch, and the officers if it is of some of a group.
+    Without `units` its file cannot be read."""
 
     name: str
     verb: str
@@ -93,7 +93,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> list[UnitOf]:
-        """The units on the page. The answer of a single unit is shown also when its command is done."""
+        """The units shown. The answer of a single unit is shown even if its command is done."""
         return self.units if len(self.units) == 1 else self.missing
 
 
@@ -112,7 +112,7 @@ async def _page(request: Request, site: Site, error: Exception | None = None) ->
 
 
 def _batches(site: Site) -> list[Batch]:
-    """The newest first."""
+    """The batches, newest first."""
     folder, found = common.outgoing_folder(site), []
     if folder is None:
         return []
@@ -136,7 +136,7 @@ def _unit_of(data: bytes, deliveries: Mapping[str, Delivery]) -> UnitOf:
     return UnitOf(unit, state, sent)
 
 
-# The batch's name, and the commands to be sent; none: it is not sent any more.
+# The batch's name, and the commands to send; none: sending stops.
 Prepare = Callable[[], Awaitable[tuple[str, list[bytes]]]]
 
 
@@ -151,7 +151,7 @@ async def bring(request: Request, site: Site) -> Response:
 
 
 def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
-    """The batch's name, and its commands; those that units have carried out before stay as they are."""
+    """The batch's name and its commands. Commands that units have executed stay as they are."""
     roles, now_ns = in_force(site).roles, site.clock.utc_ns()
     authority = read_authority(Path(str(site.settings.desk.serve.authority)))
     found: dict[str, Line] = {}
@@ -179,7 +179,7 @@ def _judged(site: Site, data: bytes) -> tuple[str, list[bytes]]:
 
 
 def _require_no_fewer_signatures(waiting: Iterable[bytes], lines: Iterable[Line]) -> None:
-    """A file with fewer signatures does not take the place of the one that waits."""
+    """StepFault if a file has fewer signatures than the waiting one that it would replace."""
     there = {unverified(data).unit: _signatures(data) for data in waiting}
     for line in lines:
         if line.signatures < there.get(line.command.unit, 0):
@@ -188,7 +188,7 @@ def _require_no_fewer_signatures(waiting: Iterable[bytes], lines: Iterable[Line]
 
 def _signatures(data: bytes) -> int:
     envelope = strict.decode(data, Envelope)
-    with contextlib.suppress(sshsig.SignatureFault):  # as it was put it was judged before
+    with contextlib.suppress(sshsig.SignatureFault):  # verified when it was added
         return len(sshsig.check_all(envelope.command.encode(), envelope.sig.encode(), namespaces.COMMAND))
     return 0
 
@@ -211,7 +211,7 @@ async def again(request: Request, site: Site) -> Response:
 
 
 async def put_away(request: Request, site: Site) -> Response:
-    """Stops the sending of a batch; effects at units stay in their logs."""
+    """Stops sending a batch; its results stay in the units' logs."""
     name = str((await request.form()).get("name", ""))
 
     async def prepare() -> tuple[str, list[bytes]]:
@@ -223,7 +223,7 @@ async def put_away(request: Request, site: Site) -> Response:
 
 
 async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
-    """The access log has it before anything is sent."""
+    """Runs one step; the access log has it before a command is sent."""
     folder, subject = common.outgoing_folder(site), Subject()
     try:
         try:
@@ -253,7 +253,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
     return RedirectResponse(PATH, 303)
 
 
-LARGER = {PATH: batches.LIMIT_BYTES + (64 << 10)}  # with the frame of the form
+LARGER = {PATH: batches.LIMIT_BYTES + (64 << 10)}  # plus the form's overhead
 NAME = ("name",)
 ROUTES: tuple[Route, ...] = (
     Route(PATH, ("GET",), BRINGS | AUDITOR, "commands_view", page),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lists of releases and holds are read in pages, each by an index of its order."""
+"""Indexes for the lists of releases and holds, which are read in pages."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Partials, which members of a group pass on to one another."""
+"""Partials, which members of a group pass on."""
 
 from __future__ import annotations
 

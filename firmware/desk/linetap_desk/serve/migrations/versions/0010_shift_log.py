@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shift log: acknowledged faults, and notes for whoever is next."""
+"""The shift log: acknowledged faults, and notes for the next shift."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Approvals by account: a rule of three or four takes several of one account's role."""
+"""Approvals by account: a rule of three or four needs several of one account's role."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLUMNS = ("request", "role", "signer", "signer_role", "sig", "by", "at")
 
 
 def upgrade() -> None:
-    """SQLite changes no primary key in place."""
+    """Rebuilds the table: SQLite cannot change a primary key in place."""
     op.rename_table("approvals", "approvals_before")
     made = op.create_table(
         "approvals",
