@@ -15,9 +15,9 @@ from linetap_desk.web.roles import ALONE, APART, ROLES
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
 _HEAD = """# Rights on the desk's pages
 
-Made by tools/desk_roles.py from the table that the server itself uses (`desk/serve/service.py`). Pages without a mark
-are refused, also by their address; a route without a role keeps the server from starting. `Logged as` is the verb in
-the access log, written before the answer is given; a page without one shows nothing personal.
+tools/desk_roles.py writes this table from the routes of the server (`desk/serve/service.py`). The server refuses a page
+without a mark, also by its address, and does not start with a route without a role. `Logged as` is the verb in the
+access log, written before the answer; a page without a verb shows no personal data.
 
 """
 

@@ -44,15 +44,15 @@ _PALETTE = (
 )  # fmt: skip
 _HEAD = """# The desk's pages
 
-Made by tools/screenshots.py: a desk in the middle of a working day, in Korean, as `linetap desk serve` shows it to
-Debian's Chromium. English, the dark and 320 px are there for every page; two of the pictures show them. Who may see
-what is [desk-roles.md](desk-roles.md). To walk through it: `./build.sh demo --desk`.
+tools/screenshots.py makes these pictures: a desk on a working day, in Korean, as `linetap desk serve` shows it in
+Debian's Chromium. Every page also exists in English, in dark colours and at 320 px; two of the pictures show these.
+[desk-roles.md](desk-roles.md) lists the rights of each role. To try the pages: `./build.sh demo --desk`.
 """
 _AXE = """
-## What axe-core says
+## Accessibility by axe-core
 
-axe-core {version} with the rules of WCAG 2.0 to 2.2, A and AA, on the pages as they are shown above. `Left to a person`
-are rules of which it cannot judge; the tests walk by keyboard, at 320 px and at twice the size.
+axe-core {version} checked the pages above by the rules of WCAG 2.0 to 2.2, A and AA. `Left to a person` counts rules
+that axe-core cannot decide; the tests use the pages by keyboard, at 320 px and at twice the size.
 
 | Picture | Address | Rules passed | Violations | Left to a person |
 |---|---|---|---|---|
@@ -106,9 +106,9 @@ def _look(shot: Shot) -> str:
 def _who(shot: Shot) -> str:
     route = next(route for route in ROUTES if route.path == shot.route and "GET" in route.methods)
     if route.public:
-        return "Everybody sees it."
+        return "Seen by everybody."
     if route.roles == SIGNED_IN:
-        return "Seen by whoever is logged in."
+        return "Seen by everybody who is logged in."
     return f"Seen by {', '.join(sorted(route.roles))}."
 
 
