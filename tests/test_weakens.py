@@ -164,7 +164,9 @@ EITHER_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("detectors", "", {"profile": [Profile(dtmf=DtmfNumbers(tone_min_ms=400.0))]}),
 ]  # fmt: skip
 NEUTRAL: list[tuple[str, dict[str, Any]]] = [
-    ("", {"situation": []}), ("", {"situation": [ENDED, Situation(name="other", notice="other", retention="short")]}),
+    ("", {"situation": [ENDED, Situation(name="other", notice="other", retention="short")]}),
+    ("", {"situation": [ENDED, Situation(name="other", code="**5", then="nothing", retention="short")]}),
+    ("", situation(name="threats")), ("", situation(name="threats", retention="long")),
     ("", {"site_number": 7}), ("", {"broker": Broker(keepalive_s=29)}), ("recording", {"recommended_call_s": 60}),
     ("panel", {"night_from": "20:01"}), ("panel", {"night_from": "06:00"}), ("panel", {"night_percent": 21}),
     ("home_assistant", {"discovery": True}), ("storage", {"outbox_mb": 2048}),
@@ -192,6 +194,23 @@ def test_a_harmless_change_does_not_weaken(part: str, changes: dict[str, Any]) -
     after = changed(part, **changes)
     assert after != base()
     assert codes(base(), after) == set()
+
+
+@pytest.mark.parametrize(
+    ("found", "situations"),
+    [
+        ({"ending", "retention_shorter"}, []),
+        ({"ending", "retention_shorter"}, [Situation(name="threats", code="**4", then="nothing", retention="short")]),
+        ({"ending"}, [Situation(name="threats", code="**4", then="warn", notice="end-threat")]),
+        ({"ending"}, [Situation(name="threats", code="**4", notice="end-other")]),
+        ({"retention_shorter"}, [Situation(name="threats", code="**4", notice="end-threat", retention="short")]),
+        ({"ending", "retention_shorter"}, [Situation(name="threats", code="**5", notice="end-threat")]),
+        ({"ending"}, [ENDED, Situation(name="other", code="**5", notice="end-threat")]),
+        ({"ending"}, [ENDED, Situation(name="other", code="**5", notice="end-threat", then="warn")]),
+    ],
+)
+def test_another_name_hides_no_change_of_what_a_code_does(found: set[str], situations: list[Situation]) -> None:
+    assert codes(base(), changed("", situation=situations)) == found
 
 
 def test_a_delay_is_moved_by_nobody_alone() -> None:

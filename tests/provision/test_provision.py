@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -155,6 +156,22 @@ def test_a_wrong_file_changes_nothing_and_is_explained_beside_it(card: Card, tex
     assert (card.boot / "linetap.toml").read_bytes() == before
     assert not (card.home / "unit.toml").exists()
     assert not list(card.etc.rglob("*.network"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["unit.key", "unit.key.next", "unit.key.next.pub", "unit.key.kept", "unit.key.pub", "tls.key", "tls.key.kept",
+     "allowed_signers", "allowed_signers.kept", "order.json", "order.json.kept", "broker.networks", "unit.toml.kept"],
+)  # fmt: skip
+def test_no_file_of_the_units_own_comes_with_an_order(card: Card, name: str) -> None:
+    """A next key that travelled would be entered in the log as the unit's own at the recorder's next start."""
+    assert card.pack() == 0
+    path = card.boot / "linetap.toml"
+    written(card, path.read_text().replace("[files]\n", f'[files]\n"{name}" = "x"\n'))
+    assert card.start() == 2
+    told = (card.boot / "linetap-error.txt").read_text()
+    assert re.search(rf"files: {name} is (made|written) by the unit itself", told)
+    assert not list(card.home.glob("*"))
 
 
 def test_forty_lines_are_too_many(card: Card) -> None:

@@ -28,7 +28,7 @@ UNIT = "unit.toml"
 MOST_FILES = 16
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 # Made only by the unit itself: a key that was on a card is no longer secret.
-_OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
+_OWN = ("unit.key", "allowed_signers", "tls.key")
 
 
 class OrderFault(Refusal):
@@ -65,7 +65,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 _PORT = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}", re.ASCII)
-_LAID = frozenset({"order.json", "broker.networks"})  # in the same folder as the files
+_LAID = ("order.json", "broker.networks", f"{UNIT}.kept")  # in the same folder as the files
 _LONGEST_HOST = 64  # image/root/usr/lib/linetap/kept/chrony
 
 
@@ -151,10 +151,15 @@ def _check_files(files: dict[str, str], source: Source) -> None:
     if len(files) > MOST_FILES:
         source.add(("files",), f"files: {len(files)} of them; at most {MOST_FILES} expected")
     for name in files:
-        if name in _OWN:
+        if _is_one_of(name, _OWN):
             source.add(("files", name), f"files: {name} is made by the unit itself, and never travels")
         elif not _FILE_NAME.fullmatch(name):
             source.add(("files", name), f"files: {name!r} is no name; ca.pem expected")
+
+
+def _is_one_of(name: str, names: tuple[str, ...]) -> bool:
+    """Whether it is one of the names, or one with a further ending: the next key, a copy, a public half."""
+    return any(name == each or name.startswith(f"{each}.") for each in names)
 
 
 def _check_network(network: Network, source: Source) -> None:
@@ -196,7 +201,7 @@ def _check_site(order: Order, source: Source) -> None:
     for port in order.codecs:
         if not is_port(port):
             source.add(("codecs",), f"codecs: {port!r} is no USB port; 1-1.2 expected, as `udevadm info` has it")
-    for name in _LAID & order.files.keys():
+    for name in (name for name in order.files if _is_one_of(name, _LAID)):
         source.add(("files", name), f"files: {name} is written by the unit itself")
     for text in order.network.broker:
         if not networks.is_broker_network(text):

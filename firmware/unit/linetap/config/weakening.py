@@ -18,7 +18,7 @@ from linetap.config.change import MISSING, differing, words
 from linetap.config.check import profile_of
 from linetap.config.patternsubset import is_narrower
 from linetap.config.retention import class_of
-from linetap.config.schema import Config, Line, Panel, percent_at
+from linetap.config.schema import Config, Line, Panel, Situation, percent_at
 from linetap_core.codecs.registry import MULAW
 from linetap_core.records import Disposition
 
@@ -105,7 +105,7 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "recording.deaf_span_s": ("alert_later", _more),
     "recording.recorded_before_answer": ("record_unannounced", _to("keep_and_flag")),
     "recording.answer_doubt_s": ("record_unannounced", _less),
-    # Adding or removing a situation changes no recording; `_derived` judges its class.
+    # Of a situation in both configurations. `_derived` compares all others by their code, and the classes.
     "situation.name": NEUTRAL, "situation.code": ENDING, "situation.notice": ENDING, "situation.then": ENDING,
     "situation.retention": DERIVED,
     "ending.warn_s": ENDING, "ending.warn_notice": ENDING, "ending.end_s": ENDING, "ending.end_situation": ENDING,
@@ -213,6 +213,9 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
     if delays[0] != delays[1]:
         code = "delay_shorter" if delays[1] < delays[0] else "delay_longer"
         yield Weakening(code, words("policy.weakening_delay_h", *delays))
+    for code, one, other in _renamed(before, after):
+        if _end_by(one) != _end_by(other):
+            yield Weakening("ending", words(f"code {code}", _end_by(one), _end_by(other)))
     was, will = _lines(before), _lines(after)
     for number in sorted(was.keys() & will.keys()):
         old, new = was[number], will[number]
@@ -238,10 +241,16 @@ def _detector_numbers(config: Config, line: Line) -> Any:
 
 def _shorter(before: Config, after: Config, line: int) -> Iterator[Weakening]:
     kinds: tuple[Disposition, ...] = get_args(Disposition)
-    kept = sorted(_situations(before) & _situations(after))
-    for mark, marked, named in (("", False, []), ("marked", True, []), *((each, False, [each]) for each in kept)):
+    marks: list[tuple[str, bool, list[str], list[str]]] = [("", False, [], []), ("marked", True, [], [])]
+    marks += [(each, False, [each], [each]) for each in sorted(_situations(before) & _situations(after))]
+    marks += [
+        (one.name, False, [one.name], [] if other is None else [other.name])
+        for _, one, other in _renamed(before, after)
+        if one is not None
+    ]
+    for mark, marked, was, will in marks:
         days = {
-            kind: (class_of(before, line, kind, marked, named).days, class_of(after, line, kind, marked, named).days)
+            kind: (class_of(before, line, kind, marked, was).days, class_of(after, line, kind, marked, will).days)
             for kind in kinds
         }
         less = {pair: kind for kind, pair in reversed(days.items()) if pair[1] < pair[0]}
@@ -252,6 +261,25 @@ def _shorter(before: Config, after: Config, line: int) -> Iterator[Weakening]:
 
 def _lines(config: Config) -> dict[int, Line]:
     return {line.number: line for line in config.line}
+
+
+def _renamed(before: Config, after: Config) -> Iterator[tuple[str, Situation | None, Situation | None]]:
+    """The codes of situations that are not in both configurations by name, with the situation before and after: staff
+    dial the code, and the name is free."""
+    kept = _situations(before) & _situations(after)
+    was, will = (
+        {each.code: each for each in config.situation if each.code and each.name not in kept}
+        for config in (before, after)
+    )
+    for code in sorted(was.keys() | will.keys()):
+        yield code, was.get(code), will.get(code)
+
+
+def _end_by(situation: Situation | None) -> str:
+    """The effect of a dialled code, apart from the mark."""
+    if situation is None or situation.then == "nothing":
+        return "nothing"
+    return f"{situation.then} with {situation.notice}"
 
 
 def _situations(config: Config) -> set[str]:
