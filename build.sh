@@ -437,7 +437,7 @@ run_hil() {
   mkdir "$HIL_SHARED/taken"
   local apart=(unshare --net) shared=(--shared "$HIL_SHARED") failed=0 began=$SECONDS
   [ "$(id -u)" -eq 0 ] || apart+=(--map-root-user)
-  # arguments of the inner shell
+  # shellcheck disable=SC2016 # arguments of the inner shell
   apart+=(bash -c 'ip link set lo up && exec "$@"' apart)
   "${apart[@]}" true 2>/dev/null || apart=() shared=()
   local run=(env PYTHONPATH=tests/hil "$BIN/pytest" "${some[@]}" -p hil_table --timeout=1500 --taken "$HIL_SHARED/taken" tests/hil)
