@@ -87,8 +87,8 @@ class NoTime:
 
 
 class Loader:
-    """Its endpoint 0, with the interface of a device in `linetap.meterprogram.dfu`; PowerIsCut from the interrupted
-    operation.
+    """The endpoint 0 of a loader, with the interface of a device in `linetap.meterprogram.dfu`; PowerIsCut from the
+    interrupted operation.
     """
 
     def __init__(self) -> None:

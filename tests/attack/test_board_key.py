@@ -232,7 +232,7 @@ class TestWhich:
 
 
 class TestBoots:
-    """Without a TPM: data is compared with the number on state, and state with nothing."""
+    """No TPM: data is compared with the number on state, and state with nothing."""
 
     @pytest.fixture
     def card_folders(self, tmp_path: Path, made: Made) -> tuple[Path, Path]:

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With any order of codes, keys, flashes, tones and hook changes: at most one release for each call, and none too
-early.
-"""
+"""Any order of codes, keys, flashes, tones and hook changes: at most one release for each call, and none too early."""
 
 from __future__ import annotations
 
